@@ -1,0 +1,19 @@
+{
+  "target_defaults": {
+    "cflags": ["-std=gnu11", "-Wall", "-Wextra", "-Wshadow", "-O2", "-fstack-protector-strong", "-D_FORTIFY_SOURCE=2", "-D_GNU_SOURCE"],
+    "cflags!": ["-Wno-unused-parameter"]
+  },
+  "targets": [
+    {
+      "target_name": "pvx",
+      "sources": ["<!@(ls native/addon/*.c)"],
+      "defines": ["NAPI_VERSION=8"]
+    },
+    {
+      "target_name": "pvx-broker",
+      "type": "executable",
+      "sources": ["<!@(ls native/broker/*.c)"],
+      "ldflags": ["-pthread"]
+    }
+  ]
+}

@@ -1,0 +1,70 @@
+/**
+ * The link: one requirement joined to one export, the unit that everything after the graph works on.
+ *
+ * Links are immutable values. Two links with the same identity and equal fields are interchangeable.
+ */
+import type { LinkError } from '../kernel/errors.js';
+
+export const SERVICE_TYPES = [
+  'unix',
+  'rest',
+  'dbus',
+  'drm',
+  'input',
+  'wayland',
+  'tcp',
+  'http',
+] as const;
+export type ServiceType = (typeof SERVICE_TYPES)[number];
+
+/** Names that mean the host itself; their pid is 0 and they always run. */
+export const EXTERNAL = 'EXTERNAL';
+export const RUNTIME_PROVIDER = '_pv_';
+
+export type SocketMode = 'stream' | 'seqpacket' | 'dgram';
+
+export interface Link {
+  readonly consumer: string;
+  /** 0 or less: not running (or the host, see EXTERNAL). */
+  readonly consumerPid: number;
+  readonly provider: string;
+  readonly providerPid: number;
+  readonly name: string;
+  /** As the consumer sees it. A string, not ServiceType: a foreign runtime may name one that we lack. */
+  readonly type: string;
+  readonly role: string;
+  readonly interface: string;
+  /** Path inside the consumer, or `IP:PORT[/PREFIX]`. */
+  readonly target: string;
+  /** Path inside the provider, or `IP:PORT`. */
+  readonly socket: string;
+  /** The provider's transport where it differs from `type`. */
+  readonly transport?: 'unix' | 'tcp';
+  /** Identity already resolved by the runtime (hosted bus). */
+  readonly uid?: number;
+  /** unix only; absent: stream. */
+  readonly mode?: SocketMode;
+  /** false: descriptors cannot occur on this link, so bytes may be spliced unseen. Absent: true. */
+  readonly fds?: boolean;
+  /** Why the builder knows that this link can't be made; it is shown as `failed` and never attached. */
+  readonly error?: LinkError;
+  /** Fields of the wire form that are not ours: kept, passed on, never read. */
+  readonly extra?: Readonly<Record<string, unknown>>;
+}
+
+/** `consumer|name|target`, each escaped so that no two links collide. */
+export function linkId(link: Pick<Link, 'consumer' | 'name' | 'target'>): string {
+  return [link.consumer, link.name, link.target].map(encodeURIComponent).join('|');
+}
+
+export type LinkState = 'waiting' | 'established' | 'failed' | 'draining';
+
+/** What a source yields: one whole graph, and when it was true. */
+export interface GraphSnapshot {
+  readonly links: readonly Link[];
+  /**
+   * When the source had the pids: clock ticks since boot (`/proc/stat` units, USER_HZ 100). A process that
+   * started later than this is not the one that the graph means. 0: unknown, anything goes.
+   */
+  readonly stamp: number;
+}

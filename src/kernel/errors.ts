@@ -1,0 +1,73 @@
+/**
+ * The one error class of the project and the closed list of its codes.
+ *
+ * Every failure that a person may meet has a code here and, beside it, one sentence on its remedy. A code
+ * that is not in this list does not compile. Expected failures travel as values; only bugs throw.
+ */
+
+export const REMEDIES = {
+  'consumer-not-running': 'Start the consumer; the link is made as soon as it runs.',
+  'provider-not-running': 'Start the provider; connections wait for it.',
+  'provider-socket-missing': 'Have the provider create its socket at the path its manifest names.',
+  'provider-not-a-socket': 'Correct "socket" in the provider\'s services.json: it must be a unix socket.',
+  'provider-refused': 'Check that the provider listens on its socket and lets the role\'s uid connect.',
+  'container-gone': 'Nothing to do: the container ended or its pid was recycled; a fresh graph is asked for.',
+  'not-a-container': 'Have the runtime report the pid of the container, not of a process on the host.',
+  'target-invalid': 'Give an absolute target without ".." that names a socket inside the consumer.',
+  'target-occupied': 'Remove what is at the target, or choose another target; it was left untouched.',
+  'target-read-only': 'Mount a writable folder (a tmpfs on /run, say) at the target in the consumer.',
+  'target-on-host': 'Wait for the container to enter its own root, or give it a private folder at the target.',
+  'target-unreachable': 'Check the folders on the way to the target inside the consumer.',
+  'not-allowed': 'Add the consumer\'s role, or container:<name>, to "allow" of the export.',
+  'type-unknown': 'Use a type that this daemon has a plugin for, or load one with --plugin.',
+  'type-unsupported': 'Ask for a type that the provider\'s type can serve.',
+  'identity-unknown': 'Make /etc/passwd of the provider a readable regular file under 64 KiB.',
+  'limit-reached': 'Raise the limit of open files of pv-xconnect, or have fewer links; it is being retried.',
+  'permission-denied': 'Run pv-xconnect with the privileges that chapter "This daemon\'s powers" of docs/security.md lists.',
+  'broker-lost': 'Nothing to do: the daemon ends and its runtime starts it anew.',
+  'broker-failed': 'Look at the errno in the message; report it with the log if it is not the system\'s.',
+  'runtime-away': 'Start the runtime, or say where its socket is with --pv-ctrl.',
+  'runtime-answer': 'Update the runtime: its graph could not be read; the last good one stands.',
+  'plugin-invalid': 'Export a plugin object as docs/plugins.md describes.',
+  'timed-out': 'Nothing to do: it is being retried.',
+  internal: 'This is a bug: report it with the log.',
+} as const;
+
+export type ErrorCode = keyof typeof REMEDIES;
+
+/** `{code, message}` as it stands in the wire form of the graph; the message is one sentence. */
+export interface LinkError {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+export class XConnectError extends Error {
+  readonly code: ErrorCode;
+  /** Identity of the link that it befell (see `linkId`), where there is one. */
+  readonly link: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: { link?: string; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'XConnectError';
+    this.code = code;
+    this.link = options.link;
+  }
+
+  get remedy(): string {
+    return REMEDIES[this.code];
+  }
+
+  toLinkError(): LinkError {
+    return { code: this.code, message: this.message };
+  }
+
+  /** Any thrown thing as an XConnectError; what is not one already is a bug, code `internal`. */
+  static from(thrown: unknown, link?: string): XConnectError {
+    if (thrown instanceof XConnectError) return thrown;
+    const message = thrown instanceof Error ? thrown.message : String(thrown);
+    return new XConnectError('internal', message, {
+      ...(link === undefined ? {} : { link }),
+      cause: thrown,
+    });
+  }
+}

@@ -1,0 +1,43 @@
+/**
+ * The plugin contract. A plugin makes links of some types real through its host, and never sees a pid, a
+ * namespace or a path in /proc. Whatever it asked its host for ends with the link: what a plugin forgets
+ * to close, the host closes.
+ */
+import type { Link } from '../graph/link.js';
+import type { LinkError } from '../kernel/errors.js';
+
+export interface Attachment {
+  /** The link leaves: stop accepting, let open connections go on for `drainMs`, then resolve. */
+  detach(drainMs: number): Promise<void>;
+}
+
+export type SocketType = 'stream' | 'seqpacket' | 'dgram';
+
+export interface ForwardOptions {
+  readonly type: SocketType;
+  /** false: bytes only, spliced; a descriptor that is sent is dropped. Default true. */
+  readonly fds?: boolean;
+}
+
+/** A byte stream with descriptors, in JavaScript's hands. See relay/channel.ts for its methods. */
+export type { Channel } from '../relay/channel.js';
+import type { Channel } from '../relay/channel.js';
+
+export interface LinkHost {
+  /** Child logger of this link. */
+  readonly log: import('../kernel/log.js').Logger;
+  /** Plants a socket at the link's target and joins each connection to the provider's, natively. */
+  forward(options: ForwardOptions): Promise<Attachment>;
+  /** Plants a socket at the link's target; each connection is the plugin's, to answer, join or close. */
+  listen(onConnection: (client: Channel) => void): Promise<Attachment>;
+  /** Connects to the provider's socket as the link's identity, waiting for it as configured. */
+  connect(): Promise<Channel | LinkError>;
+  /** Hands two channels to the native relay, with what they still hold; the plugin is done with both. */
+  join(client: Channel, provider: Channel, options: ForwardOptions): void;
+}
+
+export interface Plugin {
+  readonly types: readonly string[];
+  /** Rejects with an XConnectError where the link can't be made. */
+  attach(link: Link, host: LinkHost): Promise<Attachment>;
+}
