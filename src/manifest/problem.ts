@@ -1,0 +1,94 @@
+/**
+ * What can be wrong with a revision: the closed list of problem codes, each with one sentence on its
+ * remedy, and the one function that makes a problem. Problems are values; reading manifests never throws.
+ */
+
+export const PROBLEM_REMEDIES = {
+  'path-missing': 'Give the path of a revision folder, a state file or a .pvrexport.tgz.',
+  'file-unreadable': 'Make it a regular file that this process may read.',
+  'file-too-large': 'Shorten it, or move data that is no manifest elsewhere.',
+  'archive-invalid': 'Export the revision anew: the archive needs a regular member named "json".',
+  'json-invalid': 'Correct the JSON at the place that the message names.',
+  'json-too-deep': 'Flatten the JSON.',
+  'json-duplicate-key': 'Remove one of the two: only the last one counts.',
+  'spec-wrong': 'Correct "#spec", or update pv-xconnect if the spec is a newer one.',
+  'shape-wrong': 'Give the value that is expected there.',
+  'name-invalid': 'Choose a name without slashes, control characters or reserved meaning.',
+  'type-unknown': 'Correct the type.',
+  'path-invalid': 'Give an absolute path without "..".',
+  'port-invalid': 'Give a TCP port from 1 to 65535.',
+  'address-invalid': 'Give IP:PORT, or for http IP:PORT/PREFIX; an IPv6 address goes in brackets.',
+  'policy-invalid': 'Write the policy as docs/manifests.md shows.',
+  'service-duplicate': 'Rename one of the two services.',
+  'service-reserved': 'Rename the service, or turn the hosted bus off.',
+  'service-missing': 'Add a container that exports the service, or make the requirement optional.',
+  'provider-missing': 'Correct "provider": it must name a container that exports the service.',
+  'provider-ambiguous': 'Say which one with "provider".',
+  'type-unserveable': 'Ask for a type that the provider can serve.',
+  'target-duplicate': 'Give each requirement of the container its own target.',
+  'ingress-collision': 'Give one of the two another address, host or path prefix.',
+  'bus-name-duplicate': 'Let one container alone own the name.',
+  'activation-without-owns': 'Add "owns", or remove "activation".',
+  'activation-cycle': 'Make one service of the cycle "always", or remove one requirement.',
+  'not-allowed': 'Add the role, or container:<name>, to "allow" of the service.',
+  'key-overridden': 'Nothing to do if it is meant; otherwise remove one of the two.',
+  'problems-omitted': 'Correct those that are listed, then check again.',
+} as const;
+
+export type ProblemCode = keyof typeof PROBLEM_REMEDIES;
+export type Severity = 'error' | 'notice';
+
+export interface Problem {
+  readonly code: ProblemCode;
+  /** An error takes something out of the graph; a notice does not. */
+  readonly severity: Severity;
+  /** Path within the revision, such as `web/services.json`; or the revision's own where it can't be read. */
+  readonly file: string;
+  /** RFC 6901; empty: the whole file. */
+  readonly pointer: string;
+  readonly found: string;
+  readonly expected: string;
+  /** One sentence: what was found, what was expected, what to do. */
+  readonly message: string;
+}
+
+/** Where a value stands. */
+export interface Place {
+  readonly file: string;
+  readonly pointer: string;
+}
+
+/** Makes a problem; the message is put together from `found`, `expected` and the code's remedy. */
+export function problem(
+  code: ProblemCode,
+  place: Place,
+  found: string,
+  expected: string,
+  severity: Severity = 'error',
+): Problem {
+  const remedy = PROBLEM_REMEDIES[code];
+  const lower = remedy.charAt(0).toLowerCase() + remedy.slice(1);
+  return {
+    code,
+    severity,
+    file: place.file,
+    pointer: place.pointer,
+    found,
+    expected,
+    message: `found ${found}, expected ${expected}: ${lower}`,
+  };
+}
+
+/** `base` with one more reference token, escaped as RFC 6901 asks. */
+export function pointerTo(base: string, key: string | number): string {
+  return `${base}/${String(key).replaceAll('~', '~0').replaceAll('/', '~1')}`;
+}
+
+/** A JSON value as it is shown to a person: one line, at most 80 characters. */
+export function show(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (typeof value === 'object' && value !== null) return 'an object';
+  const text = typeof value === 'string' ? JSON.stringify(value) : String(value);
+  return text.length > 80 ? `${text.slice(0, 76)}...${text.slice(-1)}` : text;
+}
