@@ -1,0 +1,54 @@
+/*
+ * pvx.node: what TypeScript can't do by itself. Descriptors travel as numbers; who owns one is said where
+ * a function takes or returns it.
+ */
+#include "napi.h"
+
+#include <stdio.h>
+#include <string.h>
+
+napi_value pvx_number(napi_env env, double number)
+{
+	napi_value value = NULL;
+
+	napi_create_double(env, number, &value);
+	return value;
+}
+
+napi_value pvx_undefined(napi_env env)
+{
+	napi_value value = NULL;
+
+	napi_get_undefined(env, &value);
+	return value;
+}
+
+void pvx_set(napi_env env, napi_value object, const char *key, napi_value value)
+{
+	napi_set_named_property(env, object, key, value);
+}
+
+napi_value pvx_throw_errno(napi_env env, const char *what, int error)
+{
+	char message[128];
+
+	snprintf(message, sizeof(message), "%s: %s", what, strerror(error));
+	napi_throw_error(env, strerrorname_np(error), message);
+	return NULL;
+}
+
+void pvx_export(napi_env env, napi_value exports, const char *name, napi_callback callback)
+{
+	napi_value function = NULL;
+
+	napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, NULL, &function);
+	pvx_set(env, exports, name, function);
+}
+
+NAPI_MODULE_INIT()
+{
+	relay_exports(env, exports);
+	channel_exports(env, exports);
+	launch_exports(env, exports);
+	return exports;
+}

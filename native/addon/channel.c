@@ -1,0 +1,287 @@
+/*
+ * FdChannel: a unix stream or seqpacket socket that reads and writes bytes with descriptors, on the event
+ * loop of JavaScript. src/relay/channel.ts is its only caller and keeps the queue of what can't be sent yet.
+ *
+ * Every descriptor of a message is collected before anything is looked at; a control message that was cut
+ * short is an error, for what was lost can't be known.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "napi.h"
+#include "relay.h"
+
+#define CHUNK 65536u
+#define RECORD (PVX_DATA_MAX + sizeof(struct pvx_reply)) /* the largest record that our broker sends */
+
+struct channel {
+	uv_poll_t poll;
+	napi_env env;
+	napi_ref callback;
+	napi_async_context context;
+	int fd; /* owned; -1 once closed or released */
+	int events;
+	bool closed, collected; /* freed when both: the loop and the garbage collector may each come last */
+};
+
+static char chunk[RECORD > CHUNK ? RECORD : CHUNK];
+
+static void call(struct channel *c, const char *what, napi_value data, napi_value fds, int error)
+{
+	napi_value argv[4], callback, receiver, result;
+
+	napi_create_string_utf8(c->env, what, NAPI_AUTO_LENGTH, &argv[0]);
+	argv[1] = data ? data : pvx_undefined(c->env);
+	argv[2] = fds ? fds : pvx_undefined(c->env);
+	argv[3] = pvx_number(c->env, error);
+	napi_get_reference_value(c->env, c->callback, &callback);
+	napi_get_global(c->env, &receiver);
+	if (napi_make_callback(c->env, c->context, receiver, callback, 4, argv, &result) == napi_pending_exception) {
+		napi_value error_value;
+
+		napi_get_and_clear_last_exception(c->env, &error_value);
+		napi_fatal_exception(c->env, error_value);
+	}
+}
+
+static void readable(struct channel *c)
+{
+	char control[CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX) + CMSG_SPACE(64)];
+	struct iovec iov = { .iov_base = chunk, .iov_len = sizeof(chunk) };
+	struct msghdr message = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
+	};
+	ssize_t n = recvmsg(c->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	napi_value data, list = NULL;
+	int fds[RELAY_FDS_MAX];
+	uint32_t nfds;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n < 0) {
+		call(c, "end", NULL, NULL, errno);
+		return;
+	}
+	nfds = control_fds(&message, fds);
+	if (message.msg_flags & MSG_TRUNC) {
+		fds_close(fds, nfds);
+		call(c, "end", NULL, NULL, EMSGSIZE);
+		return;
+	}
+	if (n == 0 && nfds == 0) {
+		call(c, "end", NULL, NULL, 0);
+		return;
+	}
+	napi_create_buffer_copy(c->env, (size_t)n, chunk, NULL, &data);
+	napi_create_array_with_length(c->env, nfds, &list);
+	for (uint32_t i = 0; i < nfds; i++)
+		napi_set_element(c->env, list, i, pvx_number(c->env, fds[i]));
+	/* With a cut control message the bytes still arrive: the caller decides what their loss means. */
+	call(c, "data", data, list, message.msg_flags & MSG_CTRUNC ? EMFILE : 0);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+	struct channel *c = poll->data;
+	napi_handle_scope scope;
+
+	napi_open_handle_scope(c->env, &scope);
+	if (status < 0)
+		call(c, "end", NULL, NULL, -status);
+	else if (events & UV_READABLE)
+		readable(c);
+	if (status == 0 && (events & UV_WRITABLE) && c->fd >= 0)
+		call(c, "writable", NULL, NULL, 0);
+	napi_close_handle_scope(c->env, scope);
+}
+
+static struct channel *get(napi_env env, napi_callback_info info, napi_value *argv, size_t argc)
+{
+	struct channel *c = NULL;
+	size_t given = argc;
+
+	if (napi_get_cb_info(env, info, &given, argv, NULL, NULL) != napi_ok || given < argc ||
+	    napi_get_value_external(env, argv[0], (void **)&c) != napi_ok) {
+		napi_throw_type_error(env, NULL, "pvx: bad argument");
+		return NULL;
+	}
+	return c;
+}
+
+static void collect(napi_env env, void *data, void *hint)
+{
+	struct channel *c = data;
+
+	(void)env;
+	(void)hint;
+	c->collected = true;
+	if (c->closed)
+		free(c);
+}
+
+/* channelOpen(fd, callback) -> channel. Takes the descriptor, makes it non-blocking and close-on-exec.
+ * callback('data', Buffer, fds[], errno) | ('end', , , errno) | ('writable') */
+static napi_value open_channel(napi_env env, napi_callback_info info)
+{
+	napi_value argv[2], name, external;
+	struct channel *c;
+	uv_loop_t *loop;
+	size_t argc = 2;
+	int32_t fd;
+	int error;
+
+	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
+	NAPI_OK(env, napi_get_value_int32(env, argv[0], &fd));
+	NAPI_OK(env, napi_get_uv_event_loop(env, &loop));
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return pvx_throw_errno(env, "channel", ENOMEM);
+	c->env = env;
+	c->fd = fd;
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	error = uv_poll_init(loop, &c->poll, fd);
+	if (error < 0) {
+		free(c);
+		close(fd);
+		return pvx_throw_errno(env, "channel", -error);
+	}
+	c->poll.data = c;
+	napi_create_string_utf8(env, "pvx-channel", NAPI_AUTO_LENGTH, &name);
+	NAPI_OK(env, napi_async_init(env, NULL, name, &c->context));
+	NAPI_OK(env, napi_create_reference(env, argv[1], 1, &c->callback));
+	c->events = UV_READABLE;
+	uv_poll_start(&c->poll, c->events, on_poll);
+	napi_create_external(env, c, collect, NULL, &external);
+	return external;
+}
+
+/* channelSend(channel, Buffer, fds[]) -> bytes sent, or -errno. The descriptors stay the caller's. */
+static napi_value send_channel(napi_env env, napi_callback_info info)
+{
+	char control[CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX)];
+	struct msghdr message = { 0 };
+	int fds[RELAY_FDS_MAX];
+	struct channel *c;
+	struct iovec iov;
+	napi_value argv[3];
+	uint32_t nfds = 0;
+	ssize_t n;
+
+	c = get(env, info, argv, 3);
+	if (!c)
+		return NULL;
+	NAPI_OK(env, napi_get_buffer_info(env, argv[1], &iov.iov_base, &iov.iov_len));
+	NAPI_OK(env, napi_get_array_length(env, argv[2], &nfds));
+	if (c->fd < 0)
+		return pvx_number(env, -EBADF);
+	if (nfds > RELAY_FDS_MAX)
+		return pvx_number(env, -EINVAL);
+	for (uint32_t i = 0; i < nfds; i++) {
+		napi_value element;
+
+		NAPI_OK(env, napi_get_element(env, argv[2], i, &element));
+		NAPI_OK(env, napi_get_value_int32(env, element, &fds[i]));
+	}
+	message.msg_iov = &iov;
+	message.msg_iovlen = 1;
+	control_put(&message, control, fds, nfds);
+	do
+		n = sendmsg(c->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	return pvx_number(env, n < 0 ? -errno : (double)n);
+}
+
+/* channelWatch(channel, readable, writable) */
+static napi_value watch(napi_env env, napi_callback_info info)
+{
+	napi_value argv[3];
+	struct channel *c = get(env, info, argv, 3);
+	bool want_read, want_write;
+
+	if (!c)
+		return NULL;
+	NAPI_OK(env, napi_get_value_bool(env, argv[1], &want_read));
+	NAPI_OK(env, napi_get_value_bool(env, argv[2], &want_write));
+	if (c->fd < 0)
+		return pvx_undefined(env);
+	c->events = (want_read ? UV_READABLE : 0) | (want_write ? UV_WRITABLE : 0);
+	if (c->events)
+		uv_poll_start(&c->poll, c->events, on_poll);
+	else
+		uv_poll_stop(&c->poll);
+	return pvx_undefined(env);
+}
+
+static void closed(uv_handle_t *handle)
+{
+	struct channel *c = handle->data;
+
+	napi_delete_reference(c->env, c->callback);
+	napi_async_destroy(c->env, c->context);
+	c->closed = true;
+	if (c->collected)
+		free(c);
+}
+
+/* channelRelease(channel) -> fd, the caller's now (-1: closed before). Nothing is called back any more. */
+static napi_value release(napi_env env, napi_callback_info info)
+{
+	napi_value argv[1];
+	struct channel *c = get(env, info, argv, 1);
+	int fd;
+
+	if (!c)
+		return NULL;
+	fd = c->fd;
+	c->fd = -1;
+	if (fd >= 0) {
+		uv_poll_stop(&c->poll);
+		uv_close((uv_handle_t *)&c->poll, closed);
+	}
+	return pvx_number(env, fd);
+}
+
+/* channelShutdown(channel): no more will be sent */
+static napi_value shutdown_channel(napi_env env, napi_callback_info info)
+{
+	napi_value argv[1];
+	struct channel *c = get(env, info, argv, 1);
+
+	if (c && c->fd >= 0)
+		shutdown(c->fd, SHUT_WR);
+	return pvx_undefined(env);
+}
+
+/* socketPair(type) -> [fd, fd], both the caller's, close-on-exec */
+static napi_value pair(napi_env env, napi_callback_info info)
+{
+	napi_value argv[1], list;
+	size_t argc = 1;
+	int32_t type;
+	int fds[2];
+
+	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
+	NAPI_OK(env, napi_get_value_int32(env, argv[0], &type));
+	if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds) < 0)
+		return pvx_throw_errno(env, "socketpair", errno);
+	napi_create_array_with_length(env, 2, &list);
+	napi_set_element(env, list, 0, pvx_number(env, fds[0]));
+	napi_set_element(env, list, 1, pvx_number(env, fds[1]));
+	return list;
+}
+
+void channel_exports(napi_env env, napi_value exports)
+{
+	pvx_export(env, exports, "channelOpen", open_channel);
+	pvx_export(env, exports, "channelSend", send_channel);
+	pvx_export(env, exports, "channelWatch", watch);
+	pvx_export(env, exports, "channelRelease", release);
+	pvx_export(env, exports, "channelShutdown", shutdown_channel);
+	pvx_export(env, exports, "socketPair", pair);
+}

@@ -1,0 +1,27 @@
+/* Shorthand for Node-API: arguments in, values out. An argument of the wrong kind throws a TypeError. */
+#ifndef PVX_NAPI_H
+#define PVX_NAPI_H
+
+#include <node_api.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define NAPI_OK(env, call)                                                    \
+	do {                                                                  \
+		if ((call) != napi_ok) {                                      \
+			napi_throw_type_error((env), NULL, "pvx: bad argument"); \
+			return NULL;                                          \
+		}                                                             \
+	} while (0)
+
+napi_value pvx_number(napi_env, double);
+napi_value pvx_undefined(napi_env);
+void pvx_set(napi_env, napi_value object, const char *key, napi_value value);
+napi_value pvx_throw_errno(napi_env, const char *what, int error);
+void pvx_export(napi_env, napi_value exports, const char *name, napi_callback);
+
+void relay_exports(napi_env, napi_value exports);
+void channel_exports(napi_env, napi_value exports);
+void launch_exports(napi_env, napi_value exports);
+
+#endif

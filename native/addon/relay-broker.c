@@ -1,0 +1,119 @@
+/*
+ * The relay's own channel to pvx-broker: one request a connection, answered in any order.
+ *
+ * Slots bound what is under way. Whoever asked may be gone when the answer comes: then its descriptor is
+ * closed. A channel that ended is reported once; every request is then answered with EPIPE.
+ */
+#include "relay.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+static void fail_all(struct relay *relay)
+{
+	if (relay->broker.fd < 0)
+		return;
+	close(relay->broker.fd);
+	relay->broker.fd = -1;
+	relay_emit(relay, EVENT_BROKER, NULL, 0, -1, EPIPE);
+	for (uint32_t i = 0; i < RELAY_INFLIGHT; i++) {
+		struct inflight slot = relay->inflight[i];
+
+		relay->inflight[i] = (struct inflight){ 0 };
+		if (slot.owner)
+			slot.answer(slot.owner, -1, EPIPE);
+	}
+}
+
+uint32_t broker_ask(struct relay *relay, const struct pvx_request *request, const int *fds, uint32_t nfds, void *owner,
+		    broker_answer *answer)
+{
+	char control[CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX)];
+	struct pvx_request copy;
+	struct iovec iov = { .iov_base = &copy, .iov_len = sizeof(copy) };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+	uint32_t i;
+
+	if (relay->broker.fd < 0 || !relay->broker_writable)
+		return 0;
+	for (i = 0; i < RELAY_INFLIGHT && relay->inflight[i].busy; i++)
+		;
+	if (i == RELAY_INFLIGHT)
+		return 0;
+	copy = *request;
+	copy.id = i + 1;
+	control_put(&message, control, fds, nfds);
+	if (sendmsg(relay->broker.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+		if (errno == EAGAIN)
+			relay->broker_writable = false;
+		else if (errno == EPIPE || errno == ECONNRESET)
+			fail_all(relay);
+		return 0;
+	}
+	relay->inflight[i] = (struct inflight){ .owner = owner, .answer = answer, .busy = true };
+	return i + 1;
+}
+
+void broker_forget(struct relay *relay, uint32_t slot)
+{
+	relay->inflight[slot - 1].owner = NULL;
+}
+
+static bool receive(struct relay *relay)
+{
+	char control[CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX)];
+	struct pvx_reply reply;
+	struct iovec iov = { .iov_base = &reply, .iov_len = sizeof(reply) };
+	struct msghdr message = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
+	};
+	ssize_t n = recvmsg(relay->broker.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	int fds[RELAY_FDS_MAX], fd = -1, error;
+	struct inflight slot;
+	uint32_t nfds;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return errno == EINTR;
+	if (n <= 0) {
+		fail_all(relay);
+		return false;
+	}
+	nfds = control_fds(&message, fds);
+	if (n != (ssize_t)sizeof(reply) || reply.id == 0 || reply.id > RELAY_INFLIGHT ||
+	    !relay->inflight[reply.id - 1].busy) {
+		fds_close(fds, nfds);
+		return true;
+	}
+	slot = relay->inflight[reply.id - 1];
+	relay->inflight[reply.id - 1] = (struct inflight){ 0 };
+	error = (int)reply.error;
+	if (nfds > 0 && slot.owner) {
+		fd = fds[0];
+		fds_close(fds + 1, nfds - 1);
+	} else {
+		fds_close(fds, nfds);
+		if (error == 0 && nfds == 0)
+			error = message.msg_flags & MSG_CTRUNC ? EMFILE : 0; /* our own table is full */
+	}
+	if (slot.owner)
+		slot.answer(slot.owner, fd, error);
+	return true;
+}
+
+void broker_event(struct relay *relay, uint32_t events)
+{
+	struct list *node;
+
+	(void)events;
+	relay->broker_writable = true;
+	while (relay->broker.fd >= 0 && receive(relay))
+		;
+	/* Room again: those that found the channel full go first, in the order that they came. */
+	for (node = relay->parked.next; node != &relay->parked; node = node->next) {
+		struct conn *conn = list_entry(node, struct conn, parked);
+
+		if (conn->state == CONN_PARKED && conn->retry_at == 0)
+			conn_schedule(conn);
+	}
+}

@@ -1,0 +1,253 @@
+/*
+ * Datagrams: one socket in the consumer, one flow a client that sends to it.
+ *
+ * A flow is a socket of its own towards the provider, so that a reply finds its way back: it leaves
+ * through the consumer's socket, the only one that a client which connected would accept it from. Clients
+ * without an address share a flow and get no replies, as on any datagram socket.
+ *
+ * One datagram at a time is held, while its flow connects or its provider is slow; the others wait in the
+ * kernel's queue and their senders block: back-pressure. A reply is looked at, sent, and only then taken
+ * from its queue. A datagram whose provider does not come within the link's patience is dropped and counted
+ * (no-provider), and so is a reply whose client is gone (error).
+ */
+#include "relay.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+static void flow_free(struct flow *flow)
+{
+	struct link *link = flow->link;
+
+	if (flow->slot)
+		broker_forget(link->relay, flow->slot);
+	if (flow->source.fd >= 0)
+		close(flow->source.fd);
+	flow->source.fd = -1;
+	if (flow->held) {
+		fds_close(flow->held->fds, flow->held->nfds);
+		free(flow->held);
+		link->held = NULL;
+	}
+	list_del(&flow->node);
+	list_add_tail(&link->relay->dead_flows, &flow->node);
+	if (--link->nflows == 0)
+		link->relay->draining--;
+	atomic_fetch_sub(&link->active, 1);
+}
+
+/* Memory goes only when no event of the round can point at it any more. */
+void dgram_bury(struct relay *relay)
+{
+	while (!list_empty(&relay->dead_flows)) {
+		struct flow *flow = list_entry(relay->dead_flows.next, struct flow, node);
+
+		list_del(&flow->node);
+		free(flow);
+	}
+}
+
+void dgram_close(struct link *link)
+{
+	while (!list_empty(&link->flows))
+		flow_free(list_entry(link->flows.next, struct flow, node));
+}
+
+static struct flow *flow_find(struct link *link, const struct sockaddr_un *address, socklen_t length)
+{
+	struct list *node;
+
+	for (node = link->flows.prev; node != &link->flows; node = node->prev) {
+		struct flow *flow = list_entry(node, struct flow, node);
+
+		if (flow->length == length && memcmp(&flow->address, address, length) == 0)
+			return flow;
+	}
+	return NULL;
+}
+
+static struct flow *flow_new(struct link *link, const struct sockaddr_un *address, socklen_t length)
+{
+	struct flow *flow;
+
+	if (link->nflows == RELAY_FLOWS_MAX)
+		flow_free(list_entry(link->flows.next, struct flow, node));
+	flow = calloc(1, sizeof(*flow));
+	if (!flow)
+		return NULL;
+	flow->source = (struct source){ .kind = KIND_FLOW, .fd = -1 };
+	flow->link = link;
+	flow->length = length;
+	memcpy(&flow->address, address, length);
+	list_add_tail(&link->flows, &flow->node);
+	if (link->nflows++ == 0)
+		link->relay->draining++;
+	atomic_fetch_add(&link->active, 1);
+	atomic_fetch_add(&link->total, 1);
+	return flow;
+}
+
+static void flow_connect(struct flow *flow)
+{
+	struct link *link = flow->link;
+
+	if (flow->slot || !link->upstream)
+		return;
+	flow->slot = broker_ask(link->relay, link->upstream, NULL, 0, flow, (broker_answer *)dgram_connected);
+	flow->retry_at = relay_now() + RELAY_TICK_MS;
+}
+
+/* Sends what the flow holds. False: it still holds it. */
+static bool flow_send(struct flow *flow)
+{
+	char control[CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX)];
+	struct backlog *held = flow->held;
+	struct iovec iov = { .iov_base = held->data, .iov_len = held->length };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n;
+
+	control_put(&message, control, held->fds, held->nfds);
+	n = sendmsg(flow->source.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n < 0 && errno != EMSGSIZE) {
+		if (errno != EAGAIN && errno != ENOBUFS && errno != ETOOMANYREFS && errno != EINTR) {
+			/* The provider went: a new socket to the next one, for the same client. */
+			close(flow->source.fd);
+			flow->source.fd = -1;
+			flow_connect(flow);
+		}
+		return false;
+	}
+	if (n >= 0)
+		atomic_fetch_add(&flow->link->bytes[0], (uint64_t)n);
+	fds_close(held->fds, held->nfds);
+	free(held);
+	flow->held = NULL;
+	flow->link->held = NULL;
+	return true;
+}
+
+/* Takes fds. */
+static bool hold(struct flow *flow, const char *data, size_t length, const int *fds, uint32_t nfds)
+{
+	size_t padded = (length + sizeof(int) - 1) & ~(sizeof(int) - 1);
+	struct backlog *held = malloc(sizeof(*held) + padded + (nfds + 1) * sizeof(int));
+
+	if (!held) {
+		fds_close(fds, nfds);
+		return false;
+	}
+	*held = (struct backlog){ .length = length, .nfds = nfds };
+	held->fds = (int *)(held->data + padded);
+	memcpy(held->data, data, length);
+	if (nfds)
+		memcpy(held->fds, fds, nfds * sizeof(int));
+	flow->held = held;
+	flow->link->held = flow;
+	flow->deadline = relay_now() + flow->link->patience_ms;
+	return true;
+}
+
+void dgram_readable(struct link *link)
+{
+	struct relay *relay = link->relay;
+
+	while (link->listener.fd >= 0 && !link->held) {
+		char control[CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX) + CMSG_SPACE(64)];
+		struct iovec iov = { .iov_base = relay->scratch, .iov_len = RELAY_SCRATCH };
+		struct sockaddr_un address = { 0 };
+		struct msghdr message = { .msg_name = &address, .msg_namelen = sizeof(address), .msg_iov = &iov, .msg_iovlen = 1,
+					  .msg_control = control, .msg_controllen = sizeof(control) };
+		ssize_t n = recvmsg(link->listener.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+		int fds[RELAY_FDS_MAX];
+		struct flow *flow;
+		uint32_t nfds;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return;
+		nfds = control_fds(&message, fds);
+		if (message.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) {
+			fds_close(fds, nfds);
+			atomic_fetch_add(&link->closes[REASON_TRUNCATED], 1);
+			continue;
+		}
+		flow = flow_find(link, &address, message.msg_namelen);
+		if (!flow)
+			flow = flow_new(link, &address, message.msg_namelen);
+		if (!flow || !hold(flow, relay->scratch, (size_t)n, fds, nfds)) {
+			atomic_fetch_add(&link->closes[REASON_ERROR], 1);
+			continue;
+		}
+		flow->idle_at = relay_now() + FLOW_IDLE_MS;
+		list_del(&flow->node);
+		list_add_tail(&link->flows, &flow->node);
+		if (flow->source.fd < 0)
+			flow_connect(flow);
+		else
+			flow_send(flow);
+	}
+}
+
+void dgram_connected(struct flow *flow, int fd, int error)
+{
+	struct link *link = flow->link;
+
+	flow->slot = 0;
+	link_upstream_result(link, error);
+	if (fd < 0)
+		return; /* dgram_tick tries again until the deadline */
+	flow->source.fd = fd;
+	if (relay_watch(link->relay, &flow->source, EPOLLIN | EPOLLOUT) < 0) {
+		close(fd);
+		flow->source.fd = -1;
+		return;
+	}
+	if (flow->held && flow_send(flow))
+		dgram_readable(link);
+}
+
+void dgram_flow_event(struct source *source, uint32_t events)
+{
+	struct flow *flow = (struct flow *)source;
+	struct link *link = flow->link;
+
+	if (flow->source.fd < 0)
+		return;
+	if (events & EPOLLIN) {
+		flow->readable = true;
+		dgram_replies(flow);
+	}
+	if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) && flow->held && flow_send(flow))
+		dgram_readable(link);
+}
+
+void dgram_tick(struct link *link, uint64_t now)
+{
+	struct list *node, *next;
+	bool resume = false;
+
+	for (node = link->flows.next; node != &link->flows; node = next) {
+		struct flow *flow = list_entry(node, struct flow, node);
+
+		next = node->next;
+		if (flow->readable)
+			dgram_replies(flow);
+		if (flow->held && now >= flow->deadline) {
+			atomic_fetch_add(&link->closes[REASON_NO_PROVIDER], 1);
+			flow_free(flow);
+			resume = true;
+		} else if (flow->held && flow->source.fd >= 0) {
+			resume |= flow_send(flow);
+		} else if (flow->held && now >= flow->retry_at) {
+			flow_connect(flow);
+		} else if (!flow->held && !flow->slot && now >= flow->idle_at) {
+			flow_free(flow);
+		}
+	}
+	if (resume)
+		dgram_readable(link);
+}

@@ -1,0 +1,202 @@
+/*
+ * A link of the relay: a listener (perhaps), how its provider is reached, what has passed.
+ *
+ * It lives until its listener is closed and its last connection is gone; then JavaScript is told (`gone`)
+ * and the memory goes with the last reference, which may be JavaScript's own for the counters.
+ */
+#include "relay.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#define ACCEPT_PAUSE_MS 100 /* after a full descriptor table */
+#define ACCEPT_BATCH 64
+
+struct link *link_new(struct relay *relay, uint32_t number)
+{
+	struct link *link = calloc(1, sizeof(*link));
+
+	if (!link)
+		return NULL;
+	link->relay = relay;
+	link->number = number;
+	link->listener = (struct source){ .kind = KIND_LISTENER, .fd = -1 };
+	list_init(&link->node);
+	list_init(&link->conns);
+	list_init(&link->flows);
+	atomic_init(&link->refs, 2); /* the relay's and JavaScript's */
+	return link;
+}
+
+void link_unref(struct link *link)
+{
+	if (atomic_fetch_sub(&link->refs, 1) != 1)
+		return;
+	free(link->upstream);
+	free(link);
+}
+
+static void close_listener(struct link *link)
+{
+	if (link->listener.fd >= 0)
+		close(link->listener.fd);
+	link->listener.fd = -1;
+	if (link->accept_at) {
+		link->accept_at = 0;
+		link->relay->draining--;
+	}
+}
+
+/* Accepts what waits, as long as the link may have more connections. */
+void link_accept(struct link *link)
+{
+	for (int n = 0; link->acceptable && link->listener.fd >= 0; n++) {
+		int client;
+
+		if (link->accept_at || atomic_load(&link->active) >= link->max_conns)
+			return; /* resumed by link_tick or by a connection that ends */
+		if (n == ACCEPT_BATCH) {
+			/* Others first: re-arming makes the edge come again. */
+			struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.ptr = &link->listener };
+
+			epoll_ctl(link->relay->epoll, EPOLL_CTL_MOD, link->listener.fd, &event);
+			return;
+		}
+		client = accept4(link->listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (client < 0) {
+			if (errno == EAGAIN) {
+				link->acceptable = false;
+			} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+				link->accept_at = relay_now() + ACCEPT_PAUSE_MS;
+				link->relay->draining++;
+			} else if (errno != EINTR && errno != ECONNABORTED && errno != EPROTO) {
+				relay_emit(link->relay, EVENT_UPSTREAM, link, 0, -1, errno);
+				link->acceptable = false;
+			}
+			continue;
+		}
+		if (link->mode == ACCEPT_HAND) {
+			atomic_fetch_add(&link->total, 1);
+			relay_emit(link->relay, EVENT_HANDED, link, 0, client, 0);
+		} else {
+			conn_new(link, client);
+		}
+	}
+}
+
+/* Reports a change of luck with the provider, not every attempt. */
+void link_upstream_result(struct link *link, int error)
+{
+	if (link->last_errno == error || link->draining)
+		return;
+	link->last_errno = error;
+	relay_emit(link->relay, EVENT_UPSTREAM, link, 0, -1, error);
+}
+
+void link_maybe_gone(struct link *link)
+{
+	if (!link->draining || link->gone || !list_empty(&link->conns))
+		return;
+	if (link->drain_at)
+		link->relay->draining--;
+	link->drain_at = 0;
+	link->gone = true;
+	close_listener(link);
+	list_del(&link->node);
+	list_add_tail(&link->relay->dead_links, &link->node); /* the relay's reference goes at the end of the round */
+	relay_emit(link->relay, EVENT_GONE, link, 0, -1, 0);
+}
+
+void link_tick(struct link *link, uint64_t now)
+{
+	if (link->accept_at && now >= link->accept_at) {
+		link->accept_at = 0;
+		link->relay->draining--;
+		if (link->type == SOCK_DGRAM)
+			dgram_readable(link);
+		else
+			link_accept(link);
+	}
+	if (link->type == SOCK_DGRAM)
+		dgram_tick(link, now);
+	if (link->drain_at && now >= link->drain_at) {
+		while (!list_empty(&link->conns))
+			conn_close(list_entry(link->conns.next, struct conn, node), REASON_DETACHED);
+		link_maybe_gone(link);
+	}
+}
+
+/* command: fd[0] = listener, mode, request = upstream or NULL */
+void link_listen(struct relay *relay, struct command *command)
+{
+	struct link *link = command->link;
+
+	if (link->draining || link->listener.fd >= 0) {
+		close(command->fd[0]);
+		return;
+	}
+	link->listener.fd = command->fd[0];
+	link->mode = command->mode;
+	link->upstream = command->request;
+	command->request = NULL;
+	if (relay_watch(relay, &link->listener, EPOLLIN) < 0)
+		relay_emit(relay, EVENT_UPSTREAM, link, 0, -1, EBADF);
+}
+
+/* command: request = the new upstream or NULL; connections that wait try it at once */
+void link_retarget(struct relay *relay, struct command *command)
+{
+	struct link *link = command->link;
+	struct list *node;
+
+	(void)relay;
+	free(link->upstream);
+	link->upstream = command->request;
+	command->request = NULL;
+	for (node = link->conns.next; node != &link->conns; node = node->next) {
+		struct conn *conn = list_entry(node, struct conn, node);
+
+		if (conn->state == CONN_PARKED) {
+			conn->retry_at = 0;
+			conn_schedule(conn);
+		}
+	}
+	if (link->type == SOCK_DGRAM)
+		dgram_close(link); /* flows to the old provider */
+}
+
+/* The listener goes; connections stay. */
+void link_stop(struct relay *relay, struct command *command)
+{
+	(void)relay;
+	dgram_close(command->link);
+	close_listener(command->link);
+}
+
+/* command: drain_ms = how long connections may go on */
+void link_close(struct relay *relay, struct command *command)
+{
+	struct link *link = command->link;
+	struct list *node, *next;
+
+	if (link->gone)
+		return;
+	link_stop(relay, command);
+	link->draining = true;
+	/* Whoever still waits for its provider will not meet it any more. */
+	for (node = link->conns.next; node != &link->conns; node = next) {
+		struct conn *conn = list_entry(node, struct conn, node);
+
+		next = node->next;
+		if (command->drain_ms == 0 || conn->state != CONN_JOINED)
+			conn_close(conn, REASON_DETACHED);
+	}
+	if (!list_empty(&link->conns)) {
+		if (!link->drain_at)
+			relay->draining++;
+		link->drain_at = relay_now() + command->drain_ms;
+	}
+	link_maybe_gone(link);
+}

@@ -1,0 +1,295 @@
+/*
+ * The JavaScript face of the relay. src/relay/relay.ts is its only caller and says the shapes.
+ *
+ * Calls append a command and wake the thread; they never wait for it. Reports come back in batches: one
+ * call of the callback with all that has gathered.
+ */
+#include "relay-napi.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "napi.h"
+
+static const char *const reasons[REASON_COUNT] = { "eof",      "reset",     "no-provider", "refused",
+						   "detached", "truncated", "error" };
+static const char *const event_names[] = { "pending", "handed", "upstream", "gone", "broker" };
+
+void relay_notify(struct relay *relay)
+{
+	napi_call_threadsafe_function(relay->notify, NULL, napi_tsfn_nonblocking);
+}
+
+/* In the JavaScript thread: callback(events). Descriptors in them are JavaScript's from here on. */
+static void deliver(napi_env env, napi_value callback, void *context, void *data)
+{
+	struct relay *relay = context;
+	napi_value list, global, result;
+	struct event *events;
+	uint32_t n;
+
+	(void)data;
+	pthread_mutex_lock(&relay->lock);
+	events = relay->events;
+	n = relay->nevents;
+	relay->events = NULL;
+	relay->nevents = relay->events_capacity = 0;
+	relay->signalled = false;
+	pthread_mutex_unlock(&relay->lock);
+	if (!env) {
+		for (uint32_t i = 0; i < n; i++)
+			if (events[i].fd >= 0)
+				close(events[i].fd);
+		free(events);
+		return;
+	}
+	napi_create_array_with_length(env, n, &list);
+	for (uint32_t i = 0; i < n; i++) {
+		napi_value event, type;
+
+		napi_create_object(env, &event);
+		napi_create_string_utf8(env, event_names[events[i].type], NAPI_AUTO_LENGTH, &type);
+		pvx_set(env, event, "type", type);
+		pvx_set(env, event, "link", pvx_number(env, events[i].link));
+		pvx_set(env, event, "conn", pvx_number(env, events[i].conn));
+		pvx_set(env, event, "fd", pvx_number(env, events[i].fd));
+		pvx_set(env, event, "errno", pvx_number(env, events[i].error));
+		napi_set_element(env, list, i, event);
+	}
+	free(events);
+	napi_get_global(env, &global);
+	napi_call_function(env, global, callback, 1, &list, &result);
+}
+
+/* relayStart(brokerFd, callback) -> relay. Takes the descriptor (-1: none). */
+static napi_value start(napi_env env, napi_callback_info info)
+{
+	napi_value argv[2], name, external;
+	struct relay *relay;
+	size_t argc = 2;
+	int broker;
+
+	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
+	NAPI_OK(env, napi_get_value_int32(env, argv[0], &broker));
+	relay = calloc(1, sizeof(*relay));
+	if (!relay || !(relay->scratch = malloc(RELAY_SCRATCH)))
+		return pvx_throw_errno(env, "relay", ENOMEM);
+	list_init(&relay->links);
+	list_init(&relay->ready);
+	list_init(&relay->parked);
+	list_init(&relay->pipes);
+	list_init(&relay->dead);
+	list_init(&relay->dead_flows);
+	list_init(&relay->dead_links);
+	list_init(&relay->commands);
+	pthread_mutex_init(&relay->lock, NULL);
+	relay->epoll = epoll_create1(EPOLL_CLOEXEC);
+	relay->wake = (struct source){ .kind = KIND_WAKE, .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+	relay->broker = (struct source){ .kind = KIND_BROKER, .fd = broker };
+	relay->broker_writable = true;
+	if (relay->epoll < 0 || relay->wake.fd < 0 || relay_watch(relay, &relay->wake, EPOLLIN) < 0 ||
+	    (broker >= 0 && relay_watch(relay, &relay->broker, EPOLLIN | EPOLLOUT) < 0))
+		return pvx_throw_errno(env, "relay", errno);
+	napi_create_string_utf8(env, "pvx-relay", NAPI_AUTO_LENGTH, &name);
+	NAPI_OK(env, napi_create_threadsafe_function(env, argv[1], NULL, name, 0, 1, NULL, NULL, relay, deliver,
+						     (napi_threadsafe_function *)&relay->notify));
+	napi_unref_threadsafe_function(env, relay->notify);
+	if (pthread_create(&relay->thread, NULL, relay_main, relay) != 0)
+		return pvx_throw_errno(env, "relay", EAGAIN);
+	napi_create_external(env, relay, NULL, NULL, &external);
+	return external;
+}
+
+static void submit(struct relay *relay, struct command *command)
+{
+	uint64_t one = 1;
+
+	pthread_mutex_lock(&relay->lock);
+	list_add_tail(&relay->commands, &command->node);
+	pthread_mutex_unlock(&relay->lock);
+	(void)!write(relay->wake.fd, &one, sizeof(one));
+}
+
+static void add_link(struct relay *relay, struct command *command)
+{
+	list_add_tail(&relay->links, &command->link->node);
+}
+
+static void stop_relay(struct relay *relay, struct command *command)
+{
+	(void)command;
+	relay->stopping = true;
+}
+
+static void finalize_link(napi_env env, void *data, void *hint)
+{
+	(void)env;
+	(void)hint;
+	link_unref(data);
+}
+
+static struct command *command_new(void (*run)(struct relay *, struct command *), struct link *link)
+{
+	struct command *command = calloc(1, sizeof(*command));
+
+	if (!command)
+		abort();
+	list_init(&command->node);
+	command->run = run;
+	command->link = link;
+	command->fd[0] = command->fd[1] = -1;
+	if (link)
+		atomic_fetch_add(&link->refs, 1);
+	return command;
+}
+
+/* relayLink(relay, number, type, fds, patienceMs, maxConnections, consumerHandle) -> link */
+static napi_value add(napi_env env, napi_callback_info info)
+{
+	uint32_t number, patience, most, consumer;
+	struct relay *relay;
+	struct link *link;
+	napi_value argv[7], external;
+	size_t argc = 7;
+	int32_t type;
+	bool fds;
+
+	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
+	NAPI_OK(env, napi_get_value_external(env, argv[0], (void **)&relay));
+	NAPI_OK(env, napi_get_value_uint32(env, argv[1], &number));
+	NAPI_OK(env, napi_get_value_int32(env, argv[2], &type));
+	NAPI_OK(env, napi_get_value_bool(env, argv[3], &fds));
+	NAPI_OK(env, napi_get_value_uint32(env, argv[4], &patience));
+	NAPI_OK(env, napi_get_value_uint32(env, argv[5], &most));
+	NAPI_OK(env, napi_get_value_uint32(env, argv[6], &consumer));
+	link = link_new(relay, number);
+	if (!link)
+		return pvx_throw_errno(env, "relay", ENOMEM);
+	link->type = type;
+	link->fds = fds;
+	link->patience_ms = patience;
+	link->max_conns = most;
+	link->consumer = consumer;
+	submit(relay, command_new(add_link, link));
+	napi_create_external(env, link, finalize_link, NULL, &external);
+	return external;
+}
+
+/* A request's bytes as src/broker/protocol.ts lays them out, or NULL for null. */
+static bool get_request(napi_env env, napi_value value, struct pvx_request **request)
+{
+	napi_valuetype kind;
+	size_t length;
+	void *data;
+
+	*request = NULL;
+	if (napi_typeof(env, value, &kind) != napi_ok)
+		return false;
+	if (kind == napi_null)
+		return true;
+	if (napi_get_buffer_info(env, value, &data, &length) != napi_ok || length != sizeof(**request))
+		return false;
+	*request = malloc(sizeof(**request));
+	if (*request)
+		memcpy(*request, data, length);
+	return *request != NULL;
+}
+
+/* relayCommand(link, name, a, b, request): 'listen' fd mode upstream | 'retarget' 0 0 upstream | 'stop' |
+ * 'close' drainMs | 'resolve' conn 0 request | 'join' consumerFd providerFd. Takes descriptors. */
+static napi_value command(napi_env env, napi_callback_info info)
+{
+	static const struct {
+		const char *name;
+		void (*run)(struct relay *, struct command *);
+	} commands[] = { { "listen", link_listen }, { "retarget", link_retarget }, { "stop", link_stop },
+			 { "close", link_close },   { "resolve", conn_resolve },   { "join", conn_join } };
+	struct pvx_request *request;
+	napi_value argv[5];
+	struct link *link;
+	size_t argc = 5;
+	char name[16];
+	int32_t a, b;
+
+	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
+	NAPI_OK(env, napi_get_value_external(env, argv[0], (void **)&link));
+	NAPI_OK(env, napi_get_value_string_utf8(env, argv[1], name, sizeof(name), NULL));
+	NAPI_OK(env, napi_get_value_int32(env, argv[2], &a));
+	NAPI_OK(env, napi_get_value_int32(env, argv[3], &b));
+	if (!get_request(env, argv[4], &request)) {
+		napi_throw_type_error(env, NULL, "pvx: not a request");
+		return NULL;
+	}
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
+		struct command *c;
+
+		if (strcmp(commands[i].name, name) != 0)
+			continue;
+		c = command_new(commands[i].run, link);
+		c->request = request;
+		c->fd[0] = a;
+		c->fd[1] = b;
+		c->mode = (enum accept_mode)b;
+		c->conn = (uint32_t)a;
+		c->drain_ms = (uint32_t)a;
+		submit(link->relay, c);
+		return pvx_undefined(env);
+	}
+	free(request);
+	napi_throw_type_error(env, NULL, "pvx: no such command");
+	return NULL;
+}
+
+/* relayStats(link) -> {active, total, toProvider, toConsumer, closes: {reason: n}} */
+static napi_value stats(napi_env env, napi_callback_info info)
+{
+	napi_value argv[1], result, closes;
+	struct link *link;
+	size_t argc = 1;
+
+	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
+	NAPI_OK(env, napi_get_value_external(env, argv[0], (void **)&link));
+	napi_create_object(env, &result);
+	napi_create_object(env, &closes);
+	pvx_set(env, result, "active", pvx_number(env, (double)atomic_load(&link->active)));
+	pvx_set(env, result, "total", pvx_number(env, (double)atomic_load(&link->total)));
+	pvx_set(env, result, "toProvider", pvx_number(env, (double)atomic_load(&link->bytes[0])));
+	pvx_set(env, result, "toConsumer", pvx_number(env, (double)atomic_load(&link->bytes[1])));
+	for (int i = 0; i < REASON_COUNT; i++)
+		pvx_set(env, closes, reasons[i], pvx_number(env, (double)atomic_load(&link->closes[i])));
+	pvx_set(env, result, "closes", closes);
+	return result;
+}
+
+/* relayStop(relay): closes everything and waits for the thread. The relay is not used after this. */
+static napi_value stop(napi_env env, napi_callback_info info)
+{
+	struct relay *relay;
+	napi_value argv[1];
+	size_t argc = 1;
+
+	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
+	NAPI_OK(env, napi_get_value_external(env, argv[0], (void **)&relay));
+	submit(relay, command_new(stop_relay, NULL));
+	pthread_join(relay->thread, NULL);
+	napi_release_threadsafe_function(relay->notify, napi_tsfn_abort);
+	close(relay->wake.fd);
+	close(relay->epoll);
+	if (relay->broker.fd >= 0)
+		close(relay->broker.fd);
+	/* The struct itself stays: a report may be on its way, and this happens once in a process. */
+	return pvx_undefined(env);
+}
+
+void relay_exports(napi_env env, napi_value exports)
+{
+	pvx_export(env, exports, "relayStart", start);
+	pvx_export(env, exports, "relayLink", add);
+	pvx_export(env, exports, "relayCommand", command);
+	pvx_export(env, exports, "relayStats", stats);
+	pvx_export(env, exports, "relayStop", stop);
+}

@@ -1,0 +1,198 @@
+/*
+ * A stream, one direction: bytes in order, descriptors with the very byte that they were sent with.
+ *
+ * The kernel keeps a message's descriptors with its first byte, but a read may return plain bytes that
+ * came before and that byte in one piece. So descriptors are looked for first: MSG_PEEK without a control
+ * buffer says MSG_CTRUNC when there are some among the bytes looked at. Bytes known to be plain go by
+ * copy, or by splice when there are many; a byte with descriptors is always read as the first of its read.
+ *
+ * What a blocked receiver is owed waits in its backlog or its pipe, and nothing more is read for it:
+ * that is the back-pressure, and the bound.
+ */
+#include "relay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+/* Descriptors queued for reading, as Linux 5.8 and later tell. -1: it does not tell. */
+static long queued_fds(int fd)
+{
+	char path[64], text[512], *line;
+	ssize_t n;
+	int info;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	info = open(path, O_RDONLY | O_CLOEXEC);
+	if (info < 0)
+		return -1;
+	n = read(info, text, sizeof(text) - 1);
+	close(info);
+	if (n <= 0)
+		return -1;
+	text[n] = 0;
+	line = strstr(text, "scm_fds:");
+	return line ? strtol(line + 8, NULL, 10) : -1;
+}
+
+static ssize_t peek(int fd, char *buffer, size_t length, bool *has_fds)
+{
+	struct iovec iov = { .iov_base = buffer, .iov_len = length };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n = recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT);
+
+	*has_fds = n > 0 && (message.msg_flags & MSG_CTRUNC);
+	return n;
+}
+
+/* How many of `length` peeked bytes precede the first that carries descriptors: by halving, as a peek of k
+ * bytes tells whether one is among the first k. */
+static size_t plain_prefix(int fd, char *buffer, size_t length)
+{
+	size_t plain = 0, touched = length; /* first `plain` have none, first `touched` have some */
+
+	while (touched - plain > 1) {
+		size_t middle = plain + (touched - plain) / 2;
+		bool has_fds;
+		ssize_t n = peek(fd, buffer, middle, &has_fds);
+
+		if (n < 0 || (size_t)n < middle)
+			return plain;
+		if (has_fds)
+			touched = middle;
+		else
+			plain = middle;
+	}
+	return touched - 1;
+}
+
+static enum move at_eof(struct side *from, struct side *to)
+{
+	from->eof = true;
+	from->readable = false;
+	if (!to->shut && !to->backlog && !to->pipe) {
+		shutdown(to->source.fd, SHUT_WR);
+		to->shut = true;
+	}
+	return MOVE_WAIT;
+}
+
+static enum move read_failed(struct side *from, struct side *to, int error)
+{
+	if (error == EAGAIN) {
+		from->readable = false;
+		return MOVE_WAIT;
+	}
+	if (error == EINTR)
+		return MOVE_AGAIN;
+	from->conn->reset = true;
+	return at_eof(from, to);
+}
+
+/* At most `length` bytes, all of them plain, without a copy. */
+static enum move move_spliced(struct side *from, struct side *to, size_t length)
+{
+	struct relay *relay = to->conn->link->relay;
+	ssize_t n;
+
+	if (!relay->pipe && !(relay->pipe = pipe_get(relay)))
+		return MOVE_END;
+	n = splice(from->source.fd, NULL, relay->pipe->fd[1], NULL, length, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+	if (n < 0)
+		return read_failed(from, to, errno);
+	if (n == 0)
+		return at_eof(from, to);
+	relay->pipe->length = (size_t)n;
+	to->pipe = relay->pipe;
+	relay->pipe = NULL;
+	return side_flush(to);
+}
+
+static enum move move_copied(struct side *from, struct side *to, size_t length)
+{
+	ssize_t n = recv(from->source.fd, to->conn->link->relay->scratch, length, MSG_DONTWAIT);
+
+	if (n < 0)
+		return read_failed(from, to, errno);
+	if (n == 0)
+		return at_eof(from, to);
+	/* A short read of a stream has emptied it: the next byte brings its own event. */
+	if ((size_t)n < length && !from->hangup)
+		from->readable = false;
+	return side_send(from, to, (size_t)n, NULL, 0);
+}
+
+static enum move move_with_fds(struct side *from, struct side *to)
+{
+	char control[CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX) + CMSG_SPACE(64)];
+	struct iovec iov = { .iov_base = to->conn->link->relay->scratch, .iov_len = RELAY_SCRATCH };
+	struct msghdr message = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
+	};
+	int fds[RELAY_FDS_MAX];
+	ssize_t n = recvmsg(from->source.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	uint32_t nfds;
+
+	if (n < 0)
+		return read_failed(from, to, errno);
+	nfds = control_fds(&message, fds);
+	if (message.msg_flags & MSG_CTRUNC) {
+		/* Our descriptor table is full: some are lost, and nobody may go on as if they were not. */
+		fds_close(fds, nfds);
+		conn_close(from->conn, REASON_TRUNCATED);
+		return MOVE_END;
+	}
+	return side_send(from, to, (size_t)n, fds, nfds);
+}
+
+enum move pump_stream(struct side *from, struct side *to)
+{
+	struct relay *relay = from->conn->link->relay;
+	enum move move = side_flush(to);
+	bool has_fds;
+	ssize_t n;
+
+	if (move != MOVE_AGAIN)
+		return move;
+	if (from->eof)
+		return at_eof(from, to);
+	if (!from->readable)
+		return MOVE_WAIT;
+	if (!from->conn->link->fds) {
+		int queued = 0;
+
+		ioctl(from->source.fd, SIOCINQ, &queued);
+		if (queued < (int)RELAY_PEEK || (move = move_spliced(from, to, RELAY_PIPE)) == MOVE_END)
+			return move_copied(from, to, RELAY_PEEK);
+		return move;
+	}
+	n = peek(from->source.fd, relay->scratch, RELAY_PEEK, &has_fds);
+	if (n < 0)
+		return read_failed(from, to, errno);
+	if (n == 0)
+		return at_eof(from, to);
+	if (has_fds) {
+		size_t plain = plain_prefix(from->source.fd, relay->scratch, (size_t)n);
+
+		return plain ? move_copied(from, to, plain) : move_with_fds(from, to);
+	}
+	if (n == (ssize_t)RELAY_PEEK) {
+		int queued = 0;
+
+		/* The length first: descriptors that come later come behind it. */
+		if (ioctl(from->source.fd, SIOCINQ, &queued) == 0 && queued > (int)RELAY_PEEK &&
+		    queued_fds(from->source.fd) == 0 && (move = move_spliced(from, to, (size_t)queued)) != MOVE_END)
+			return move;
+		return move_copied(from, to, RELAY_PEEK);
+	}
+	move = move_copied(from, to, (size_t)n);
+	/* Fewer than asked for, and no descriptors behind them: that was all there was. */
+	if (!from->hangup)
+		from->readable = false;
+	return move;
+}

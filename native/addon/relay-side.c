@@ -1,0 +1,147 @@
+/*
+ * The receiving side of a connection: what is sent to it at once, and what it is owed while it is blocked.
+ */
+#include "relay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* `to` takes no more: what is left for it is dropped and `from` learns it at its next write. */
+enum move side_broken(struct side *from, struct side *to, int error)
+{
+	(void)error;
+	side_drop(to);
+	to->shut = true;
+	from->eof = true;
+	from->readable = false;
+	from->conn->reset = true;
+	shutdown(from->source.fd, SHUT_RD);
+	return MOVE_WAIT;
+}
+
+static enum move blocked(struct side *to, int error)
+{
+	struct conn *conn = to->conn;
+
+	to->writable = false;
+	if (error != EAGAIN && !conn->throttled) {
+		/* ETOOMANYREFS, ENOBUFS, ENOMEM: no event will tell the end of it, a tick tries again. */
+		conn->throttled = true;
+		if (list_empty(&conn->parked))
+			list_add_tail(&conn->link->relay->parked, &conn->parked);
+	}
+	return MOVE_WAIT;
+}
+
+static bool transient(int error)
+{
+	return error == EAGAIN || error == ETOOMANYREFS || error == ENOBUFS || error == ENOMEM || error == EINTR;
+}
+
+static void count(struct side *to, size_t n)
+{
+	struct conn *conn = to->conn;
+
+	atomic_fetch_add_explicit(&conn->link->bytes[to == &conn->side[0]], n, memory_order_relaxed);
+}
+
+/* Sends the first `length` bytes of the scratch buffer; takes `fds`. What does not fit becomes backlog. */
+enum move side_send(struct side *from, struct side *to, size_t length, const int *fds, uint32_t nfds)
+{
+	char control[CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX)];
+	char *data = to->conn->link->relay->scratch;
+	struct iovec iov = { .iov_base = data, .iov_len = length };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n;
+
+	control_put(&message, control, fds, nfds);
+	n = sendmsg(to->source.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n < 0 && !transient(errno)) {
+		fds_close(fds, nfds);
+		return side_broken(from, to, errno);
+	}
+	if (n >= 0) {
+		count(to, (size_t)n);
+		fds_close(fds, nfds);
+		nfds = 0;
+	}
+	if (n < (ssize_t)length) {
+		size_t sent = n > 0 ? (size_t)n : 0;
+		struct backlog *left;
+		int error = n < 0 ? errno : EAGAIN;
+
+		left = malloc(sizeof(*left) + length - sent + nfds * sizeof(int) + sizeof(int));
+		if (!left) {
+			fds_close(fds, nfds);
+			conn_close(to->conn, REASON_ERROR);
+			return MOVE_END;
+		}
+		left->offset = 0;
+		left->length = length - sent;
+		left->nfds = nfds;
+		memcpy(left->data, data + sent, length - sent);
+		left->fds = (int *)(left->data + ((length - sent + sizeof(int) - 1) & ~(sizeof(int) - 1)));
+		if (nfds)
+			memcpy(left->fds, fds, nfds * sizeof(int));
+		to->backlog = left;
+		return blocked(to, error);
+	}
+	return MOVE_AGAIN;
+}
+
+static enum move flush_pipe(struct side *from, struct side *to)
+{
+	struct pipe *pipe = to->pipe;
+
+	while (pipe->length > 0) {
+		ssize_t n = splice(pipe->fd[0], NULL, to->source.fd, NULL, pipe->length, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+
+		if (n > 0) {
+			pipe->length -= (size_t)n;
+			count(to, (size_t)n);
+		} else if (n < 0 && errno == EINTR) {
+			continue;
+		} else if (n < 0 && transient(errno)) {
+			return blocked(to, errno);
+		} else {
+			return side_broken(from, to, errno);
+		}
+	}
+	to->pipe = NULL;
+	pipe_put(to->conn->link->relay, pipe);
+	return MOVE_AGAIN;
+}
+
+/* Pays what `to` is owed. MOVE_AGAIN: nothing is owed any more. */
+enum move side_flush(struct side *to)
+{
+	struct conn *conn = to->conn;
+	struct side *from = &conn->side[to == &conn->side[0]];
+	struct backlog *left = to->backlog;
+
+	if (!to->writable && (left || to->pipe))
+		return MOVE_WAIT;
+	if (left) {
+		char control[CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX)];
+		struct iovec iov = { .iov_base = left->data + left->offset, .iov_len = left->length - left->offset };
+		struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+		ssize_t n;
+
+		control_put(&message, control, left->fds, left->nfds);
+		n = sendmsg(to->source.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0)
+			return transient(errno) ? blocked(to, errno) : side_broken(from, to, errno);
+		count(to, (size_t)n);
+		fds_close(left->fds, left->nfds);
+		left->nfds = 0;
+		left->offset += (size_t)n;
+		if (left->offset < left->length)
+			return blocked(to, EAGAIN);
+		to->backlog = NULL;
+		free(left);
+	}
+	return to->pipe ? flush_pipe(from, to) : MOVE_AGAIN;
+}

@@ -1,0 +1,195 @@
+/*
+ * The relay's thread: waits for events, runs commands, and ticks every 50 ms while somebody waits.
+ *
+ * Every descriptor is registered once, edge-triggered, for reading and writing; what an edge said is kept
+ * as a flag until a system call says otherwise. So a blocked side costs nothing while it is blocked, and
+ * a peer that hung up cannot make the loop spin.
+ */
+#include "relay.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "relay-napi.h"
+
+#define EVENTS_MAX 65536u /* reports that JavaScript has not fetched yet */
+
+uint64_t relay_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
+}
+
+int relay_watch(struct relay *relay, struct source *source, uint32_t events)
+{
+	struct epoll_event event = { .events = events | EPOLLET, .data.ptr = source };
+
+	return epoll_ctl(relay->epoll, EPOLL_CTL_ADD, source->fd, &event) < 0 ? -errno : 0;
+}
+
+/* Queues a report for JavaScript. `fd` goes along and is closed here if it can't. */
+void relay_emit(struct relay *relay, enum event_type type, const struct link *link, uint32_t conn, int fd, int error)
+{
+	bool signal = false, kept = false;
+
+	pthread_mutex_lock(&relay->lock);
+	if (relay->nevents == relay->events_capacity && relay->events_capacity < EVENTS_MAX) {
+		uint32_t capacity = relay->events_capacity ? relay->events_capacity * 2 : 64;
+		struct event *grown = realloc(relay->events, capacity * sizeof(*grown));
+
+		if (grown) {
+			relay->events = grown;
+			relay->events_capacity = capacity;
+		}
+	}
+	if (relay->nevents < relay->events_capacity) {
+		relay->events[relay->nevents++] =
+			(struct event){ .type = type, .link = link ? link->number : 0, .conn = conn, .fd = fd, .error = error };
+		kept = true;
+		signal = !relay->signalled;
+		relay->signalled = true;
+	}
+	pthread_mutex_unlock(&relay->lock);
+	if (!kept && fd >= 0)
+		close(fd);
+	if (signal)
+		relay_notify(relay);
+}
+
+static void run_commands(struct relay *relay)
+{
+	uint64_t drained;
+
+	while (read(relay->wake.fd, &drained, sizeof(drained)) > 0)
+		;
+	for (;;) {
+		struct command *command = NULL;
+
+		pthread_mutex_lock(&relay->lock);
+		if (!list_empty(&relay->commands)) {
+			command = list_entry(relay->commands.next, struct command, node);
+			list_del(&command->node);
+		}
+		pthread_mutex_unlock(&relay->lock);
+		if (!command)
+			return;
+		command->run(relay, command);
+		if (command->link)
+			link_unref(command->link);
+		free(command->request);
+		free(command);
+	}
+}
+
+static void dispatch(struct relay *relay, struct source *source, uint32_t events)
+{
+	switch (source->kind) {
+	case KIND_WAKE:
+		run_commands(relay);
+		break;
+	case KIND_BROKER:
+		broker_event(relay, events);
+		break;
+	case KIND_LISTENER: {
+		struct link *link = (struct link *)source;
+
+		link->acceptable = true;
+		if (link->type == SOCK_DGRAM)
+			dgram_readable(link);
+		else
+			link_accept(link);
+		break;
+	}
+	case KIND_SIDE:
+		conn_event((struct side *)source, events);
+		break;
+	case KIND_FLOW:
+		dgram_flow_event(source, events);
+		break;
+	}
+}
+
+static void tick(struct relay *relay)
+{
+	uint64_t now = relay_now();
+	struct list *node, *next;
+
+	for (node = relay->parked.next; node != &relay->parked; node = next) {
+		next = node->next;
+		conn_tick(list_entry(node, struct conn, parked), now);
+	}
+	if (relay->draining == 0)
+		return;
+	for (node = relay->links.next; node != &relay->links; node = next) {
+		next = node->next;
+		link_tick(list_entry(node, struct link, node), now);
+	}
+}
+
+/* Memory is freed here only, when no event of this round can point at it any more. */
+static void bury(struct relay *relay)
+{
+	dgram_bury(relay);
+	while (!list_empty(&relay->dead))
+		conn_free(list_entry(relay->dead.next, struct conn, node));
+	while (!list_empty(&relay->dead_links)) {
+		struct link *link = list_entry(relay->dead_links.next, struct link, node);
+
+		list_del(&link->node);
+		link_unref(link);
+	}
+}
+
+void *relay_main(void *argument)
+{
+	struct relay *relay = argument;
+	struct epoll_event events[256];
+	uint64_t ticked = relay_now();
+
+	while (!relay->stopping) {
+		bool waiting = relay->draining > 0 || !list_empty(&relay->parked);
+		int timeout = !list_empty(&relay->ready) ? 0 : waiting ? RELAY_TICK_MS : -1;
+		int n = epoll_wait(relay->epoll, events, 256, timeout);
+
+		for (int i = 0; i < n; i++)
+			dispatch(relay, events[i].data.ptr, events[i].events);
+		/* One turn for each that has work: those that still have some queue up again behind the others. */
+		struct list turn;
+
+		list_init(&turn);
+		while (!list_empty(&relay->ready)) {
+			struct list *node = relay->ready.next;
+
+			list_del(node);
+			list_add_tail(&turn, node);
+		}
+		while (!list_empty(&turn)) {
+			struct list *node = turn.next;
+
+			list_del(node);
+			conn_run(list_entry(node, struct conn, ready));
+		}
+		if (waiting && relay_now() - ticked >= RELAY_TICK_MS) {
+			ticked = relay_now();
+			tick(relay);
+		}
+		bury(relay);
+	}
+	while (!list_empty(&relay->links)) {
+		struct link *link = list_entry(relay->links.next, struct link, node);
+
+		link->draining = true;
+		dgram_close(link);
+		while (!list_empty(&link->conns))
+			conn_close(list_entry(link->conns.next, struct conn, node), REASON_DETACHED);
+		link_maybe_gone(link);
+	}
+	bury(relay);
+	return NULL;
+}

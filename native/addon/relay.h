@@ -1,0 +1,254 @@
+/*
+ * The relay: one thread with one epoll set that joins pairs of descriptors and moves what they say.
+ *
+ * Ownership: every descriptor that is handed to the relay belongs to it from the call on, success or not.
+ * Everything below `struct relay` is touched by the relay's thread alone, except where a field says
+ * otherwise; the JavaScript thread only appends commands and reads counters.
+ *
+ *   relay-thread.c   the loop: events, commands, the 50 ms tick while somebody waits
+ *   relay-link.c     a link: its listener, its counters, its end
+ *   relay-conn.c     a connection: parked, connecting, joined, closed
+ *   relay-pump.c     bytes and descriptors of a stream, one direction
+ *   relay-side.c     the receiving side: sent at once, or owed
+ *   relay-parts.c    control messages, what a side is owed, pipes
+ *   relay-record.c   seqpacket records, one direction
+ *   relay-dgram.c    datagrams: flows told apart by the client's address
+ *   relay-reply.c    what the provider answers to datagrams
+ *   relay-broker.c   connection requests to pvx-broker
+ *   relay-napi.c     the JavaScript face
+ */
+#ifndef PVX_RELAY_H
+#define PVX_RELAY_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "../protocol.h"
+#include "list.h"
+
+#define RELAY_SCRATCH (512u * 1024u) /* the one buffer that everybody's bytes pass through */
+#define RELAY_PEEK (16u * 1024u)     /* how far ahead descriptors are looked for */
+#define RELAY_PIPE (1024u * 1024u)
+#define RELAY_FDS_MAX 253u /* SCM_MAX_FD */
+#define RELAY_TICK_MS 50
+#define RELAY_INFLIGHT 64u
+#define RELAY_FLOWS_MAX 256u
+
+enum relay_kind { KIND_WAKE, KIND_BROKER, KIND_LISTENER, KIND_SIDE, KIND_FLOW };
+
+/* What epoll hands back; the first member of everything that has a descriptor in the set. */
+struct source {
+	enum relay_kind kind;
+	int fd; /* owned; -1 when closed */
+};
+
+/* Why a connection ended; the names are in relay-napi.c, in this order. */
+enum reason {
+	REASON_EOF,           /* both sides finished */
+	REASON_RESET,         /* a side broke off */
+	REASON_NO_PROVIDER,   /* the provider did not come within the link's patience */
+	REASON_REFUSED,       /* the plugin or an error that waiting can't mend */
+	REASON_DETACHED,      /* the link left and its drain time was over */
+	REASON_TRUNCATED,     /* descriptors or a record did not fit: nothing may be lost silently */
+	REASON_ERROR,
+	REASON_COUNT
+};
+
+enum accept_mode { ACCEPT_FORWARD, ACCEPT_ASK, ACCEPT_HAND };
+
+/* Bytes (and descriptors, that go with the first of them) that a blocked side is owed. */
+struct backlog {
+	size_t offset, length;
+	uint32_t nfds;
+	int *fds; /* behind the data; owned */
+	char data[];
+};
+
+struct pipe {
+	struct list node; /* in relay.pipes while free */
+	int fd[2];
+	size_t length;
+};
+
+struct conn;
+struct relay;
+
+/* Called once with an errno or with a descriptor that is the owner's from then on. */
+typedef void broker_answer(void *owner, int fd, int error);
+
+/* One descriptor of a connection. `backlog` and `pipe` hold what it is owed by the other side. */
+struct side {
+	struct source source;
+	struct conn *conn;
+	struct backlog *backlog;
+	struct pipe *pipe;
+	bool readable, writable;
+	bool hangup; /* the peer said that it will send no more: read until 0 */
+	bool eof;    /* nothing more will be read from here */
+	bool shut;   /* nothing more will be written to here */
+};
+
+enum conn_state { CONN_PARKED, CONN_CONNECTING, CONN_JOINED, CONN_DEAD };
+
+struct conn {
+	struct side side[2]; /* 0: consumer, 1: provider */
+	struct list node;    /* in link.conns, or relay.dead */
+	struct list ready;   /* in relay.ready while it has work */
+	struct list parked;  /* in relay.parked while it waits for its provider */
+	struct link *link;   /* counted reference */
+	uint64_t deadline, retry_at;
+	struct pvx_request *request; /* its own, in ACCEPT_ASK once answered; else the link's is used */
+	uint32_t id;
+	uint32_t slot; /* of the request under way, 0 for none */
+	uint8_t state;
+	bool asked, reset, throttled;
+};
+
+struct flow; /* relay-dgram.c */
+
+struct link {
+	struct source listener;
+	struct relay *relay;
+	struct list node;  /* in relay.links */
+	struct list conns; /* of conn */
+	struct list flows; /* of flow */
+	struct pvx_request *upstream; /* how to reach the provider; NULL: not known yet */
+	struct flow *held;            /* datagram that waits for its flow, see relay-dgram.c */
+	uint64_t drain_at; /* when to close what is left; 0: not draining */
+	uint64_t accept_at; /* accept again then, after a full descriptor table; 0: now */
+	uint32_t number;    /* how JavaScript knows it */
+	uint32_t consumer;  /* broker handle of the consumer, for datagram replies */
+	uint32_t patience_ms, max_conns, next_conn, nflows;
+	int type; /* SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM */
+	int last_errno; /* of the last attempt to reach the provider, to report changes only */
+	enum accept_mode mode;
+	bool fds, acceptable, draining, gone;
+	atomic_uint refs; /* the relay's, each connection's, and JavaScript's */
+	/* Read by JavaScript at any time. */
+	_Atomic uint64_t active, total, bytes[2] /* to provider, to consumer */, closes[REASON_COUNT];
+};
+
+enum event_type { EVENT_PENDING, EVENT_HANDED, EVENT_UPSTREAM, EVENT_GONE, EVENT_BROKER };
+
+struct event {
+	enum event_type type;
+	uint32_t link, conn;
+	int fd, error;
+};
+
+struct relay {
+	struct source wake, broker;
+	int epoll;
+	pthread_t thread;
+	char *scratch;
+	struct list links, ready, parked, pipes;
+	struct list dead, dead_flows, dead_links; /* freed at the end of the round */
+	struct pipe *pipe; /* the one at hand; empty between two pumps */
+	uint32_t npipes;
+	struct inflight {
+		void *owner; /* NULL: whoever asked is gone; the descriptor is closed on arrival */
+		broker_answer *answer;
+		bool busy;
+	} inflight[RELAY_INFLIGHT];
+	bool broker_writable, stopping;
+	uint32_t draining; /* links that have a drain or an accept time to keep */
+	pthread_mutex_t lock;    /* guards the next three */
+	struct list commands;
+	struct event *events;
+	uint32_t nevents, events_capacity;
+	bool signalled;
+	void *notify; /* napi_threadsafe_function */
+};
+
+/* relay-thread.c */
+uint64_t relay_now(void); /* milliseconds, monotonic */
+void *relay_main(void *relay);
+void relay_emit(struct relay *, enum event_type, const struct link *, uint32_t conn, int fd, int error);
+int relay_watch(struct relay *, struct source *, uint32_t events);
+
+/* A command from JavaScript. `run` is called once in the relay's thread and frees what it holds. */
+struct command {
+	struct list node;
+	void (*run)(struct relay *, struct command *);
+	struct link *link; /* counted reference, dropped after run */
+	struct pvx_request *request;
+	int fd[2];
+	uint32_t conn, drain_ms;
+	enum accept_mode mode;
+};
+
+/* relay-link.c */
+struct link *link_new(struct relay *, uint32_t number);
+void link_unref(struct link *);
+void link_accept(struct link *);
+void link_tick(struct link *, uint64_t now);
+void link_upstream_result(struct link *, int error);
+void link_maybe_gone(struct link *);
+void link_listen(struct relay *, struct command *);
+void link_retarget(struct relay *, struct command *);
+void link_stop(struct relay *, struct command *);
+void link_close(struct relay *, struct command *);
+
+/* relay-conn.c */
+struct conn *conn_new(struct link *, int client);
+void conn_close(struct conn *, enum reason);
+void conn_free(struct conn *);
+void conn_schedule(struct conn *);
+void conn_event(struct side *, uint32_t events);
+void conn_run(struct conn *);
+void conn_park(struct conn *);
+void conn_connected(struct conn *, int fd, int error);
+void conn_tick(struct conn *, uint64_t now);
+void conn_resolve(struct relay *, struct command *);
+void conn_join(struct relay *, struct command *);
+
+/* relay-pump.c, relay-record.c: move once in the direction that leaves `from`.
+ * MOVE_AGAIN: call again; MOVE_WAIT: an event will say when; MOVE_END: the connection is closed. */
+enum move { MOVE_AGAIN, MOVE_WAIT, MOVE_END };
+enum move pump_stream(struct side *from, struct side *to);
+enum move pump_record(struct side *from, struct side *to);
+enum move side_flush(struct side *to);
+enum move side_send(struct side *from, struct side *to, size_t length, const int *fds, uint32_t nfds);
+enum move side_broken(struct side *from, struct side *to, int error);
+void side_drop(struct side *); /* frees what it is owed */
+uint32_t control_fds(struct msghdr *, int *fds); /* collects, at most RELAY_FDS_MAX; the caller's then */
+void control_put(struct msghdr *, void *buffer, const int *fds, uint32_t nfds);
+void fds_close(const int *fds, uint32_t nfds);
+struct pipe *pipe_get(struct relay *);
+void pipe_put(struct relay *, struct pipe *);
+
+/* relay-dgram.c, relay-reply.c */
+#define FLOW_IDLE_MS 60000
+
+struct flow {
+	struct source source; /* towards the provider; -1 while it connects */
+	struct list node;     /* in link.flows, least recently used first */
+	struct link *link;
+	struct backlog *held; /* the datagram that waits; link.held points here then */
+	struct sockaddr_un address;
+	socklen_t length;
+	uint32_t slot;
+	uint64_t deadline, idle_at, retry_at;
+	bool readable;
+};
+
+void dgram_replies(struct flow *);
+void dgram_readable(struct link *);
+void dgram_connected(struct flow *, int fd, int error);
+void dgram_flow_event(struct source *, uint32_t events);
+void dgram_tick(struct link *, uint64_t now);
+void dgram_close(struct link *);
+void dgram_bury(struct relay *);
+
+/* relay-broker.c */
+/* Returns a slot (not 0) that broker_forget takes, or 0 where the channel is full: ask again later.
+ * `fds` (at most two) go along and stay the caller's. */
+uint32_t broker_ask(struct relay *, const struct pvx_request *, const int *fds, uint32_t nfds, void *owner,
+		    broker_answer *);
+void broker_forget(struct relay *, uint32_t slot);
+void broker_event(struct relay *, uint32_t events);
+
+#endif

@@ -1,0 +1,157 @@
+/**
+ * Channel: a unix socket in JavaScript's hands that reads and writes bytes *with* descriptors.
+ *
+ * A descriptor that arrives is the receiver's to close; one that is written is taken, and closed once it is
+ * sent or the channel closes. What can't be sent yet is kept in order, and `write` says so by `false`:
+ * wait for `flushed` before writing more. Nothing is called back after `close` or `release`.
+ */
+import { closeSync } from 'node:fs';
+import { getSystemErrorName } from 'node:util';
+import { type NativeChannel, native } from './native.js';
+
+const EAGAIN = 11;
+
+interface Unsent {
+  data: Buffer;
+  fds: readonly number[];
+}
+
+export class Channel {
+  /** Bytes and the descriptors that came with them (seqpacket: one record). */
+  onData: ((data: Buffer, fds: number[]) => void) | null = null;
+  /** The other side will send no more; with an error where it broke off. */
+  onEnd: ((error?: Error) => void) | null = null;
+
+  readonly #native: NativeChannel;
+  readonly #records: boolean;
+  readonly #unsent: Unsent[] = [];
+  #reading = true;
+  #ending = false;
+  #open = true;
+  #flushed: (() => void)[] = [];
+
+  /** Takes the descriptor. `records`: a seqpacket socket, whose writes are sent whole or not at all. */
+  constructor(fd: number, records = false) {
+    this.#records = records;
+    this.#native = native.channelOpen(fd, (what, data, fds, errno) => {
+      if (what === 'data') this.#received(data as Buffer, fds as number[], errno);
+      else if (what === 'end') this.#ended(errno);
+      else this.#flush();
+    });
+  }
+
+  /** False: it is kept until the socket has room. Takes the descriptors. */
+  write(data: Buffer, fds: readonly number[] = []): boolean {
+    if (!this.#open) {
+      closeAll(fds);
+      return false;
+    }
+    this.#unsent.push({ data, fds });
+    if (this.#unsent.length === 1) this.#flush();
+    return this.#unsent.length === 0;
+  }
+
+  /** No more will be written: the other side reads the end of the stream after what is on its way. */
+  end(): void {
+    this.#ending = true;
+    if (this.#unsent.length === 0) native.channelShutdown(this.#native);
+  }
+
+  /** Resolves when all that was written is with the kernel, or the channel is closed. */
+  flushed(): Promise<void> {
+    if (this.#unsent.length === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#flushed.push(resolve));
+  }
+
+  pause(): void {
+    this.#reading = false;
+    this.#watch();
+  }
+
+  resume(): void {
+    this.#reading = true;
+    this.#watch();
+  }
+
+  close(): void {
+    const fd = this.release();
+    if (fd >= 0) closeSync(fd);
+  }
+
+  /** Gives the descriptor back, the caller's from then on (-1: it is closed). Unsent data is dropped. */
+  release(): number {
+    if (!this.#open) return -1;
+    this.#open = false;
+    this.onData = null;
+    this.onEnd = null;
+    for (const { fds } of this.#unsent.splice(0)) closeAll(fds);
+    this.#settle();
+    return native.channelRelease(this.#native);
+  }
+
+  #received(data: Buffer, fds: number[], errno: number): void {
+    if (errno !== 0) {
+      // Some descriptors did not fit into our table: nobody may go on as if they had come.
+      closeAll(fds);
+      this.#ended(errno);
+    } else if (this.onData) {
+      this.onData(data, fds);
+    } else {
+      closeAll(fds);
+    }
+  }
+
+  #ended(errno: number): void {
+    this.#reading = false;
+    this.#watch();
+    this.onEnd?.(errno === 0 ? undefined : new Error(getSystemErrorName(-errno)));
+  }
+
+  #flush(): void {
+    let first = this.#unsent[0];
+    while (first) {
+      const sent = native.channelSend(this.#native, first.data, first.fds);
+      if (sent === -EAGAIN) break;
+      closeAll(first.fds);
+      first.fds = [];
+      if (sent < 0) {
+        for (const { fds } of this.#unsent.splice(0)) closeAll(fds);
+        this.#ended(-sent);
+        break;
+      }
+      if (sent < first.data.length && !this.#records) first.data = first.data.subarray(sent);
+      else this.#unsent.shift();
+      first = this.#unsent[0];
+    }
+    if (!this.#open) return;
+    this.#watch();
+    if (this.#unsent.length > 0) return;
+    if (this.#ending) native.channelShutdown(this.#native);
+    this.#settle();
+  }
+
+  #settle(): void {
+    for (const resolve of this.#flushed.splice(0)) resolve();
+  }
+
+  #watch(): void {
+    if (this.#open) native.channelWatch(this.#native, this.#reading, this.#unsent.length > 0);
+  }
+}
+
+export function closeAll(fds: readonly number[]): void {
+  for (const fd of fds) closeSync(fd);
+}
+
+/**
+ * Calls back once when the process behind a pidfd is gone. Takes the descriptor; the returned function ends
+ * the watch. A pidfd says only one thing, by turning readable, and has nothing to be read: that is an end.
+ */
+export function watchProcess(pidfd: number, onExit: () => void): () => void {
+  const channel = new Channel(pidfd);
+  channel.onEnd = () => {
+    channel.close();
+    onExit();
+  };
+  return () => channel.close();
+}

@@ -1,0 +1,82 @@
+/**
+ * The addon `pvx.node`, typed. Descriptors are plain numbers; native/addon says who owns each.
+ * Only this folder and the launch of the daemon use it directly.
+ */
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+
+declare const relayBrand: unique symbol;
+declare const linkBrand: unique symbol;
+declare const channelBrand: unique symbol;
+export type NativeRelay = { readonly [relayBrand]: true };
+export type NativeLink = { readonly [linkBrand]: true };
+export type NativeChannel = { readonly [channelBrand]: true };
+
+export interface NativeEvent {
+  readonly type: 'pending' | 'handed' | 'upstream' | 'gone' | 'broker';
+  readonly link: number;
+  readonly conn: number;
+  readonly fd: number;
+  readonly errno: number;
+}
+
+export interface NativeStats {
+  readonly active: number;
+  readonly total: number;
+  readonly toProvider: number;
+  readonly toConsumer: number;
+  readonly closes: Readonly<Record<string, number>>;
+}
+
+export type NativeCommand = 'listen' | 'retarget' | 'stop' | 'close' | 'resolve' | 'join';
+export type ChannelCallback = (
+  what: 'data' | 'end' | 'writable',
+  data: Buffer | undefined,
+  fds: number[] | undefined,
+  errno: number,
+) => void;
+
+export interface Native {
+  relayStart(brokerFd: number, callback: (events: NativeEvent[]) => void): NativeRelay;
+  relayLink(
+    relay: NativeRelay,
+    number: number,
+    type: number,
+    fds: boolean,
+    patienceMs: number,
+    maxConnections: number,
+    consumerHandle: number,
+  ): NativeLink;
+  relayCommand(
+    link: NativeLink,
+    name: NativeCommand,
+    a: number,
+    b: number,
+    request: Buffer | null,
+  ): void;
+  relayStats(link: NativeLink): NativeStats;
+  relayStop(relay: NativeRelay): void;
+  channelOpen(fd: number, callback: ChannelCallback): NativeChannel;
+  channelSend(channel: NativeChannel, data: Buffer, fds: readonly number[]): number;
+  channelWatch(channel: NativeChannel, readable: boolean, writable: boolean): void;
+  channelRelease(channel: NativeChannel): number;
+  channelShutdown(channel: NativeChannel): void;
+  socketPair(type: number): [number, number];
+  launch(
+    brokerArgv: readonly string[],
+    nodeArgv: readonly string[],
+    env: readonly string[],
+    uid: number,
+    gid: number,
+  ): never;
+}
+
+/** Folder of the checkout or the package: build/Release is below it. */
+export const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+export const native = createRequire(import.meta.url)(
+  `${PACKAGE_ROOT}/build/Release/pvx.node`,
+) as Native;
+
+/** `SOCK_*` of Linux. */
+export const SOCKET_TYPES = { stream: 1, dgram: 2, seqpacket: 5 } as const;

@@ -1,0 +1,150 @@
+/**
+ * The relay, typed: links whose connections are joined and moved by one native thread.
+ *
+ * Bytes never enter JavaScript here. A descriptor handed in is the relay's from the call on; one that comes
+ * out (`onHanded`) is the receiver's. Counters are read when asked for and cost nothing until then.
+ */
+import { closeSync } from 'node:fs';
+import {
+  type NativeEvent,
+  type NativeLink,
+  type NativeStats,
+  native,
+  SOCKET_TYPES,
+} from './native.js';
+
+export type RelayStats = NativeStats;
+
+export interface RelayLinkOptions {
+  readonly type: keyof typeof SOCKET_TYPES;
+  /** false: bytes only, spliced. */
+  readonly fds: boolean;
+  /** How long a connection waits for its provider, in milliseconds. */
+  readonly patienceMs: number;
+  /** Further connections wait in the backlog. */
+  readonly maxConnections: number;
+  /** Broker handle of the consumer, for datagram replies; 0: none. */
+  readonly consumerHandle: number;
+}
+
+export interface RelayLinkEvents {
+  /** mode `ask`: a connection waits for `resolve`. */
+  onPending?(connection: number): void;
+  /** mode `hand`: an accepted client, the receiver's. */
+  onHanded?(fd: number): void;
+  /** Reaching the provider began to fail with this errno, or (0) began to work. */
+  onUpstream?(errno: number): void;
+}
+
+export class RelayLink {
+  readonly events: RelayLinkEvents;
+  /** Resolves when the listener and every connection are gone. */
+  readonly gone: Promise<void>;
+  readonly #native: NativeLink;
+  #markGone!: () => void;
+
+  constructor(link: NativeLink, events: RelayLinkEvents) {
+    this.#native = link;
+    this.events = events;
+    this.gone = new Promise((resolve) => {
+      this.#markGone = resolve;
+    });
+  }
+
+  /**
+   * Takes the listener. `forward`: connections go to `upstream` (a request of broker/protocol.ts; null: they
+   * wait for `retarget`). `ask`: each goes where `resolve` says. `hand`: each becomes JavaScript's.
+   */
+  listen(listener: number, mode: 'forward' | 'ask' | 'hand', upstream: Buffer | null): void {
+    const modes = { forward: 0, ask: 1, hand: 2 };
+    native.relayCommand(this.#native, 'listen', listener, modes[mode], upstream);
+  }
+
+  /** Where new connections, and those that wait, go from now on; null: they wait. */
+  retarget(upstream: Buffer | null): void {
+    native.relayCommand(this.#native, 'retarget', 0, 0, upstream);
+  }
+
+  /** Answers `onPending`; null refuses the connection. */
+  resolve(connection: number, request: Buffer | null): void {
+    native.relayCommand(this.#native, 'resolve', connection, 0, request);
+  }
+
+  /** Takes both descriptors. */
+  join(consumer: number, provider: number): void {
+    native.relayCommand(this.#native, 'join', consumer, provider, null);
+  }
+
+  /** Closes the listener; connections go on. */
+  stop(): void {
+    native.relayCommand(this.#native, 'stop', 0, 0, null);
+  }
+
+  /** Closes the listener now and what is left of the connections after `drainMs`. */
+  close(drainMs: number): Promise<void> {
+    native.relayCommand(this.#native, 'close', Math.min(drainMs, 2 ** 31 - 1), 0, null);
+    return this.gone;
+  }
+
+  stats(): RelayStats {
+    return native.relayStats(this.#native);
+  }
+
+  /** For Relay only. */
+  deliver(event: NativeEvent): void {
+    if (event.type === 'pending') this.events.onPending?.(event.conn);
+    else if (event.type === 'handed') this.events.onHanded?.(event.fd);
+    else if (event.type === 'upstream') this.events.onUpstream?.(event.errno);
+    else this.#markGone();
+  }
+}
+
+export class Relay {
+  /** The relay's own channel to the broker ended: nobody can be connected any more. */
+  onBrokerLost: (() => void) | null = null;
+  readonly #native;
+  readonly #links = new Map<number, RelayLink>();
+  #next = 0;
+
+  /** Takes the descriptor of the channel to the broker; -1: join only. */
+  constructor(brokerFd: number) {
+    this.#native = native.relayStart(brokerFd, (events) => {
+      for (const event of events) this.#deliver(event);
+    });
+  }
+
+  link(options: RelayLinkOptions, events: RelayLinkEvents = {}): RelayLink {
+    const number = ++this.#next;
+    const link = new RelayLink(
+      native.relayLink(
+        this.#native,
+        number,
+        SOCKET_TYPES[options.type],
+        options.fds,
+        options.patienceMs,
+        options.maxConnections,
+        options.consumerHandle,
+      ),
+      events,
+    );
+    this.#links.set(number, link);
+    return link;
+  }
+
+  /** Closes everything at once. The relay is not used after this. */
+  stop(): void {
+    native.relayStop(this.#native);
+    this.#links.clear();
+  }
+
+  #deliver(event: NativeEvent): void {
+    if (event.type === 'broker') {
+      this.onBrokerLost?.();
+      return;
+    }
+    const link = this.#links.get(event.link);
+    if (event.type === 'gone') this.#links.delete(event.link);
+    if (link) link.deliver(event);
+    else if (event.fd >= 0) closeSync(event.fd);
+  }
+}
