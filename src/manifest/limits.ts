@@ -1,0 +1,18 @@
+/** Bounds on what is read, so that no revision can exhaust memory or time. Chapter 1 of the spec. */
+
+/** Bytes of one manifest. */
+export const MAX_MANIFEST = 1024 * 1024;
+/** Bytes of a state, in any of its shapes. */
+export const MAX_STATE = 16 * 1024 * 1024;
+/** Arrays and objects within each other. */
+export const MAX_DEPTH = 64;
+/** Problems that one revision may have before the rest is only counted. */
+export const MAX_PROBLEMS = 1000;
+/** Entries of one folder, and of one manifest's arrays. */
+export const MAX_ENTRIES = 20_000;
+/** Characters of any string that we read; PATH_MAX. */
+export const MAX_STRING = 4096;
+/** An archive may unpack to this many bytes, whatever its size, before its `json` was found. */
+export const MIN_UNPACKED = 64 * 1024 * 1024;
+/** Beyond that, to this many times its own size: real file-system images stay far below. */
+export const MAX_UNPACK_RATIO = 100;

@@ -1,0 +1,116 @@
+/**
+ * A revision as the rest of the project sees it: typed, checked entry by entry, immutable. What could not
+ * be read is not in here; a problem in `problems` says why.
+ */
+import type { ServiceType, SocketMode } from '../graph/link.js';
+import type { Place, Problem } from './problem.js';
+
+/** Per-role message rules of a dbus export, see chapter 3 of the spec. */
+export interface PolicyRules {
+  readonly see?: readonly string[];
+  readonly talk?: readonly string[];
+  readonly own?: readonly string[];
+  readonly call?: Readonly<Record<string, readonly string[]>>;
+  readonly broadcast?: Readonly<Record<string, readonly string[]>>;
+}
+
+/** One entry of a `services.json`: an export (`socket` or `port`), a bus-name owner (`owns`), or both. */
+export interface Service {
+  /** Absent for an owner of a bus name only. */
+  readonly name?: string;
+  readonly type: ServiceType;
+  /** Absolute path inside the provider. Exactly one of `socket` and `port` for an export. */
+  readonly socket?: string;
+  readonly port?: number;
+  /** unix only; absent: stream. */
+  readonly mode?: SocketMode;
+  /** unix only; false: descriptors cannot occur. Absent: true. */
+  readonly fds?: boolean;
+  /** Roles, or `container:<name>`. Absent: everyone. Empty: no one. */
+  readonly allow?: readonly string[];
+  /** The three of a bus-name owner come together; `bus` is `system-bus` where it was not given. */
+  readonly bus?: string;
+  readonly owns?: string;
+  readonly role?: string;
+  readonly activation?: 'always' | 'on-demand';
+  readonly policy?: ReadonlyMap<string, PolicyRules>;
+  /** Where it was declared, for problems that are found later. */
+  readonly place: Place;
+}
+
+export interface Requirement {
+  readonly name: string;
+  /** Absent: the provider's. */
+  readonly type?: ServiceType;
+  /** A path, or `IP:PORT[/PREFIX]`. Absent: the default of chapter 1. */
+  readonly target?: string;
+  readonly role: string;
+  /** Absent: the only exporter. */
+  readonly provider?: string;
+  /** Absent: the type. */
+  readonly interface?: string;
+  /** drm and input only; absent: node. */
+  readonly mode?: 'node' | 'fd';
+  /** http only: the Host it answers to; absent: any. */
+  readonly host?: string;
+  readonly optional: boolean;
+  readonly place: Place;
+}
+
+/** An ingress rule: a requirement of the host itself. `name` is the service, `rule` the rule's own name. */
+export interface IngressRule extends Requirement {
+  readonly rule?: string;
+}
+
+export interface ContainerManifest {
+  readonly name: string;
+  readonly services: readonly Service[];
+  readonly requirements: readonly Requirement[];
+  /** `run.json` and `args.json` as parsed; empty where there is none. Untrusted beyond being objects. */
+  readonly run: Readonly<Record<string, unknown>>;
+  readonly args: Readonly<Record<string, unknown>>;
+}
+
+export interface AutoRecovery {
+  readonly policy?: string;
+  readonly maxRetries?: number;
+  /** Seconds. */
+  readonly retryDelay?: number;
+  readonly backoffFactor?: number;
+  /** Seconds. */
+  readonly resetWindow?: number;
+}
+
+export interface DeviceGroup {
+  readonly name: string;
+  readonly statusGoal?: 'MOUNTED' | 'STARTED' | 'READY';
+  readonly restartPolicy?: 'system' | 'container';
+  /** Seconds. */
+  readonly timeout?: number;
+  readonly autoRecovery?: AutoRecovery;
+}
+
+export interface NetworkPool {
+  readonly name: string;
+  readonly type: string;
+  readonly bridge?: string;
+  /** CIDR. */
+  readonly subnet?: string;
+  readonly gateway?: string;
+  readonly nat?: boolean;
+}
+
+export interface DeviceManifest {
+  readonly groups: readonly DeviceGroup[];
+  readonly pools: readonly NetworkPool[];
+  readonly ingress: readonly IngressRule[];
+}
+
+export interface Revision {
+  /** In order of their names. */
+  readonly containers: readonly ContainerManifest[];
+  readonly device: DeviceManifest;
+  readonly problems: readonly Problem[];
+  /** The merged state: JSON by relative path, with its `#spec`. */
+  readonly state: Readonly<Record<string, unknown>>;
+}
