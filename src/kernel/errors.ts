@@ -9,23 +9,33 @@ export const REMEDIES = {
   'consumer-not-running': 'Start the consumer; the link is made as soon as it runs.',
   'provider-not-running': 'Start the provider; connections wait for it.',
   'provider-socket-missing': 'Have the provider create its socket at the path its manifest names.',
-  'provider-not-a-socket': 'Correct "socket" in the provider\'s services.json: it must be a unix socket.',
-  'provider-refused': 'Check that the provider listens on its socket and lets the role\'s uid connect.',
-  'container-gone': 'Nothing to do: the container ended or its pid was recycled; a fresh graph is asked for.',
-  'not-a-container': 'Have the runtime report the pid of the container, not of a process on the host.',
+  'provider-not-a-socket':
+    'Correct "socket" in the provider\'s services.json: it must be a unix socket.',
+  'provider-refused':
+    "Check that the provider listens on its socket and lets the role's uid connect.",
+  'container-gone':
+    'Nothing to do: the container ended or its pid was recycled; a fresh graph is asked for.',
+  'not-a-container':
+    'Have the runtime report the pid of the container, not of a process on the host.',
   'target-invalid': 'Give an absolute target without ".." that names a socket inside the consumer.',
-  'target-occupied': 'Remove what is at the target, or choose another target; it was left untouched.',
-  'target-read-only': 'Mount a writable folder (a tmpfs on /run, say) at the target in the consumer.',
-  'target-on-host': 'Wait for the container to enter its own root, or give it a private folder at the target.',
+  'target-occupied':
+    'Remove what is at the target, or choose another target; it was left untouched.',
+  'target-read-only':
+    'Mount a writable folder (a tmpfs on /run, say) at the target in the consumer.',
+  'target-on-host':
+    'Wait for the container to enter its own root, or give it a private folder at the target.',
   'target-unreachable': 'Check the folders on the way to the target inside the consumer.',
   'not-allowed': 'Add the consumer\'s role, or container:<name>, to "allow" of the export.',
   'type-unknown': 'Use a type that this daemon has a plugin for, or load one with --plugin.',
-  'type-unsupported': 'Ask for a type that the provider\'s type can serve.',
+  'type-unsupported': "Ask for a type that the provider's type can serve.",
   'identity-unknown': 'Make /etc/passwd of the provider a readable regular file under 64 KiB.',
-  'limit-reached': 'Raise the limit of open files of pv-xconnect, or have fewer links; it is being retried.',
-  'permission-denied': 'Run pv-xconnect with the privileges that chapter "This daemon\'s powers" of docs/security.md lists.',
+  'limit-reached':
+    'Raise the limit of open files of pv-xconnect, or have fewer links; it is being retried.',
+  'permission-denied':
+    'Run pv-xconnect with the privileges that chapter "This daemon\'s powers" of docs/security.md lists.',
   'broker-lost': 'Nothing to do: the daemon ends and its runtime starts it anew.',
-  'broker-failed': 'Look at the errno in the message; report it with the log if it is not the system\'s.',
+  'broker-failed':
+    "Look at the errno in the message; report it with the log if it is not the system's.",
   'runtime-away': 'Start the runtime, or say where its socket is with --pv-ctrl.',
   'runtime-answer': 'Update the runtime: its graph could not be read; the last good one stands.',
   'plugin-invalid': 'Export a plugin object as docs/plugins.md describes.',

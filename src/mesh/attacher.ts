@@ -7,19 +7,42 @@ import type { LinkError } from '../kernel/errors.js';
 
 /** What an attached link says of itself from then on. */
 export interface AttachedListener {
-  /** The consumer can connect (`error` null), or can but would wait for its provider (`error` says why). */
-  onState(state: 'established' | 'waiting', error: LinkError | null): void;
+  /**
+   * `established`: the consumer can connect. `waiting`: it can, and would wait for its provider. `failed`: it
+   * can, and would be refused. `error` says why, null only when established.
+   */
+  onState(state: 'established' | 'waiting' | 'failed', error: LinkError | null): void;
   /** The attachment died under us (its container ended, its listener broke): attach anew. */
   onLost(error: LinkError): void;
+}
+
+/** Counters of one link since it was attached; bytes as read from one side and written to the other. */
+export interface LinkStats {
+  readonly active: number;
+  readonly total: number;
+  readonly toProvider: number;
+  readonly toConsumer: number;
+  /** Ended connections by reason: eof, reset, no-provider, refused, detached, truncated, error. */
+  readonly closes: Readonly<Record<string, number>>;
+}
+
+/** The two moments of leaving; neither rejects. */
+export interface Detached {
+  /** Nothing of the link is in the consumer any more: its target is free. */
+  readonly removed: Promise<void>;
+  /** Its last connection has ended too. */
+  readonly done: Promise<void>;
 }
 
 export interface AttachedLink {
   /** Identity of the consumer that it was attached to: changes when the container is another one. */
   readonly consumerGeneration: number;
-  /** Same link, other provider pid: new connections go there. Never touches the listener. */
+  /** Same link, other provider pid: new connections go there. Never touches the listener, never rejects. */
   retarget(link: Link, stamp: number): Promise<void>;
-  /** Socket removed now, open connections closed after `drainMs`. Resolves when all is gone. Never rejects. */
-  detach(drainMs: number): Promise<void>;
+  /** Read at the moment of asking; no system call. */
+  stats(): LinkStats;
+  /** Socket removed now, open connections closed after `drainMs`. */
+  detach(drainMs: number): Detached;
 }
 
 export interface Attacher {

@@ -21,6 +21,7 @@ export interface ForwardOptions {
 
 /** A byte stream with descriptors, in JavaScript's hands. See relay/channel.ts for its methods. */
 export type { Channel } from '../relay/channel.js';
+
 import type { Channel } from '../relay/channel.js';
 
 export interface LinkHost {

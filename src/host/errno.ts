@@ -1,0 +1,112 @@
+/**
+ * What an errno of the broker means to a person: a code of the closed list and one sentence.
+ * Pure; one table for each thing that was tried.
+ */
+import type { Link } from '../graph/link.js';
+import { type ErrorCode, type LinkError, XConnectError } from '../kernel/errors.js';
+
+const GONE: Readonly<Record<string, ErrorCode>> = {
+  ESRCH: 'container-gone',
+  ESTALE: 'container-gone',
+  EBADF: 'container-gone',
+};
+
+const COMMON: Readonly<Record<string, ErrorCode>> = {
+  EMFILE: 'limit-reached',
+  ENFILE: 'limit-reached',
+  ENOMEM: 'limit-reached',
+  ENOBUFS: 'limit-reached',
+  EBUSY: 'limit-reached',
+  EPERM: 'permission-denied',
+  EPIPE: 'broker-lost',
+};
+
+const HOLD: Readonly<Record<string, ErrorCode>> = { ...COMMON, ...GONE, EXDEV: 'not-a-container' };
+
+const LISTEN: Readonly<Record<string, ErrorCode>> = {
+  ...COMMON,
+  ...GONE,
+  EEXIST: 'target-occupied',
+  EADDRINUSE: 'target-occupied',
+  EXDEV: 'target-on-host',
+  EROFS: 'target-read-only',
+  EINVAL: 'target-invalid',
+  ENAMETOOLONG: 'target-invalid',
+  ENOENT: 'target-unreachable',
+  ENOTDIR: 'target-unreachable',
+  ELOOP: 'target-unreachable',
+  EACCES: 'target-unreachable',
+  ENOSPC: 'limit-reached',
+};
+
+const CONNECT: Readonly<Record<string, ErrorCode>> = {
+  ...COMMON,
+  ESRCH: 'provider-not-running',
+  ESTALE: 'provider-not-running',
+  EBADF: 'provider-not-running',
+  ENOENT: 'provider-socket-missing',
+  ENOTDIR: 'provider-socket-missing',
+  ELOOP: 'provider-socket-missing',
+  EINVAL: 'provider-socket-missing',
+  ENOTSOCK: 'provider-not-a-socket',
+  ECONNREFUSED: 'provider-refused',
+  EAGAIN: 'provider-refused',
+  EACCES: 'provider-refused',
+  EPROTOTYPE: 'provider-refused',
+};
+
+/** The provider may mend these by itself by starting to listen; the others need a person. */
+const NOT_THERE_YET = new Set(['ENOENT', 'ECONNREFUSED', 'EAGAIN', 'ESRCH', 'ESTALE', 'EBADF']);
+
+export function isNotThereYet(errno: string): boolean {
+  return NOT_THERE_YET.has(errno);
+}
+
+export function holdError(container: string, pid: number, errno: string): XConnectError {
+  const code = HOLD[errno] ?? 'broker-failed';
+  const found =
+    code === 'not-a-container'
+      ? `pid ${pid} lives in the host's own mount namespace, a container of its own was expected`
+      : code === 'container-gone'
+        ? `pid ${pid} is gone or was given to another process since the graph named it`
+        : `pid ${pid} could not be entered (${errno})`;
+  return new XConnectError(code, `Container ${container}: ${found}.`);
+}
+
+export function listenError(link: Link, errno: string): XConnectError {
+  const code = LISTEN[errno] ?? 'broker-failed';
+  const found: Partial<Record<ErrorCode, string>> = {
+    'target-occupied':
+      errno === 'EEXIST'
+        ? 'something that is no socket is there, and was left untouched'
+        : 'another process listens there, and was left untouched',
+    'target-on-host': "that path is on the host's own file system, not the container's",
+    'target-read-only': 'the file system there is read-only',
+    'target-invalid': 'it is no absolute path without ".." of at most 1024 bytes',
+    'target-unreachable': `the way to it inside the container is broken (${errno})`,
+    'container-gone': 'the container is gone',
+  };
+  return new XConnectError(
+    code,
+    `No socket at ${link.target} in ${link.consumer}: ${found[code] ?? errno}.`,
+  );
+}
+
+export function connectError(link: Link, errno: string): LinkError {
+  const code = CONNECT[errno] ?? 'broker-failed';
+  const found: Partial<Record<ErrorCode, string>> = {
+    'provider-not-running': 'the container is not running',
+    'provider-socket-missing':
+      errno === 'ENOENT'
+        ? 'it does not exist yet'
+        : `it can't be reached inside the container (${errno})`,
+    'provider-not-a-socket': 'it is no socket',
+    'provider-refused':
+      errno === 'EACCES'
+        ? `it does not let role ${link.role} in`
+        : errno === 'EPROTOTYPE'
+          ? 'it is a socket of another mode'
+          : 'nobody accepts connections on it',
+  };
+  return { code, message: `${link.socket} in ${link.provider}: ${found[code] ?? errno}.` };
+}
