@@ -19,6 +19,11 @@ interface Unsent {
 export class Channel {
   /** Bytes and the descriptors that came with them (seqpacket: one record). */
   onData: ((data: Buffer, fds: number[]) => void) | null = null;
+  /**
+   * Bytes whose descriptors did not all fit into our table; those that did are the receiver's. Where nobody
+   * listens, the channel ends: no one may go on as if they had come.
+   */
+  onTruncated: ((data: Buffer, fds: number[]) => void) | null = null;
   /** The other side will send no more; with an error where it broke off. */
   onEnd: ((error?: Error) => void) | null = null;
 
@@ -90,8 +95,9 @@ export class Channel {
   }
 
   #received(data: Buffer, fds: number[], errno: number): void {
-    if (errno !== 0) {
-      // Some descriptors did not fit into our table: nobody may go on as if they had come.
+    if (errno !== 0 && this.onTruncated) {
+      this.onTruncated(data, fds);
+    } else if (errno !== 0) {
       closeAll(fds);
       this.#ended(errno);
     } else if (this.onData) {

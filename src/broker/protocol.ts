@@ -1,0 +1,100 @@
+/**
+ * The records of native/protocol.h, encoded and decoded. A unit test compares the two files.
+ *
+ * All numbers are in the machine's byte order; both ends are always on the same machine.
+ */
+import { constants, endianness } from 'node:os';
+
+export const PROTOCOL_VERSION = 1;
+export const PATH_MAX = 1024;
+export const DATA_MAX = 65_536;
+
+export const OPS = {
+  HELLO: 1,
+  RUNTIME: 2,
+  HOLD: 3,
+  RELEASE: 4,
+  LISTEN_UNIX: 5,
+  CONNECT_UNIX: 6,
+  PROBE_UNIX: 7,
+  READ: 8,
+  REMOVE: 9,
+  REPLY_DGRAM: 10,
+} as const;
+export type Op = keyof typeof OPS;
+
+const REQUEST_HEAD = 40;
+export const REQUEST_SIZE = REQUEST_HEAD + PATH_MAX;
+export const REPLY_SIZE = 32;
+
+const LITTLE = endianness() === 'LE';
+
+export interface Request {
+  readonly container?: number;
+  /** `SOCK_*`. */
+  readonly type?: number;
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly arg?: number;
+  /** Clock ticks since boot. */
+  readonly stamp?: number;
+  readonly path?: string;
+}
+
+export interface Reply {
+  readonly id: number;
+  /** Name such as `ENOENT`; null for success. */
+  readonly errno: string | null;
+  readonly value: number;
+  readonly stamp: number;
+  readonly aux: bigint;
+  readonly data: Buffer;
+}
+
+/** Null where the path does not fit: more than PATH_MAX bytes, or a NUL in it. */
+export function encodeRequest(id: number, op: Op, request: Request): Buffer | null {
+  const path = Buffer.from(request.path ?? '', 'utf8');
+  if (path.length > PATH_MAX || path.includes(0)) return null;
+  const record = Buffer.alloc(REQUEST_SIZE);
+  const view = new DataView(record.buffer, record.byteOffset, record.byteLength);
+  const words = [
+    id,
+    OPS[op],
+    request.container ?? 0,
+    request.type ?? 0,
+    request.uid ?? 0,
+    request.gid ?? 0,
+    request.arg ?? 0,
+    path.length,
+  ];
+  words.forEach((word, i) => {
+    view.setUint32(i * 4, word, LITTLE);
+  });
+  view.setBigUint64(32, BigInt(request.stamp ?? 0), LITTLE);
+  path.copy(record, REQUEST_HEAD);
+  return record;
+}
+
+/** Null for a record that is no reply: the channel can't be trusted any more. */
+export function decodeReply(record: Buffer): Reply | null {
+  if (record.length < REPLY_SIZE) return null;
+  const view = new DataView(record.buffer, record.byteOffset, record.byteLength);
+  const word = (i: number) => view.getUint32(i * 4, LITTLE);
+  if (word(3) !== record.length - REPLY_SIZE) return null;
+  return {
+    id: word(0),
+    errno: word(1) === 0 ? null : errnoName(word(1)),
+    value: word(2),
+    stamp: Number(view.getBigUint64(16, LITTLE)),
+    aux: view.getBigUint64(24, LITTLE),
+    data: record.subarray(REPLY_SIZE),
+  };
+}
+
+const NAMES = new Map(Object.entries(constants.errno).map(([name, value]) => [value, name]));
+NAMES.set(constants.errno.EAGAIN, 'EAGAIN'); // not its alias EWOULDBLOCK
+
+/** `ENOENT` for 2. A number that the system has no name for stays a number, `E4711`. */
+export function errnoName(errno: number): string {
+  return NAMES.get(errno) ?? `E${errno}`;
+}

@@ -1,0 +1,142 @@
+import { closeSync, fstatSync, openSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { Broker } from '../../../src/broker/client.js';
+import type { MessageChannel } from '../../../src/broker/message-channel.js';
+import { OPS, REPLY_SIZE } from '../../../src/broker/protocol.js';
+
+/** The broker's end, by hand. */
+class Peer implements MessageChannel {
+  onMessage: MessageChannel['onMessage'] = null;
+  onEnd: MessageChannel['onEnd'] = null;
+  readonly requests: { id: number; op: number }[] = [];
+
+  send(record: Buffer): void {
+    this.requests.push({ id: record.readUInt32LE(0), op: record.readUInt32LE(4) });
+  }
+
+  close(): void {}
+
+  reply(id: number, { errno = 0, value = 0, data = '', fds = [] as number[] } = {}): void {
+    const record = Buffer.alloc(REPLY_SIZE + data.length);
+    record.writeUInt32LE(id, 0);
+    record.writeUInt32LE(errno, 4);
+    record.writeUInt32LE(value, 8);
+    record.writeUInt32LE(data.length, 12);
+    record.write(data, REPLY_SIZE);
+    this.onMessage?.(record, fds);
+  }
+}
+
+function connect(): { peer: Peer; broker: Broker } {
+  const peer = new Peer();
+  return { peer, broker: new Broker(peer) };
+}
+
+const isOpen = (fd: number) => {
+  try {
+    return fstatSync(fd) !== null;
+  } catch {
+    return false;
+  }
+};
+
+describe('the client of the broker', () => {
+  test('matches answers that come in another order than they were asked in', async () => {
+    const { peer, broker } = connect();
+    const first = broker.read(1, '/a');
+    const second = broker.read(1, '/b');
+    peer.reply(peer.requests[1]?.id as number, { data: 'second' });
+    peer.reply(peer.requests[0]?.id as number, { data: 'first' });
+    expect((await first).ok && (await first)).toMatchObject({ value: Buffer.from('first') });
+    expect(await second).toMatchObject({ ok: true, value: Buffer.from('second') });
+  });
+
+  test('has at most 64 requests under way, and sends the next when one is answered', async () => {
+    const { peer, broker } = connect();
+    const all = Array.from({ length: 100 }, () => broker.probeUnix(1, '/a'));
+    expect(peer.requests).toHaveLength(64);
+    peer.reply(1);
+    expect(peer.requests).toHaveLength(65);
+    for (let i = 0; i < 100; i++) {
+      const request = peer.requests[i];
+      if (request && request.id !== 1) peer.reply(request.id);
+    }
+    expect((await Promise.all(all)).every((result) => result.ok)).toBe(true);
+  });
+
+  test('passes over the number of a request that still hangs when the counter has gone around', () => {
+    const { peer, broker } = connect();
+    void broker.probeUnix(1, '/hangs');
+    for (let i = 0; i < 1000; i++) {
+      void broker.probeUnix(1, '/a');
+      peer.reply(peer.requests.at(-1)?.id as number);
+    }
+    expect(peer.requests.slice(1).some(({ id }) => id === peer.requests[0]?.id)).toBe(false);
+  });
+
+  test('names the errno of a failure and closes a descriptor that came with it', async () => {
+    const { peer, broker } = connect();
+    const fd = openSync('/dev/null', 'r');
+    const result = broker.connectUnix(1, 'stream', '/s', 0, 0);
+    peer.reply(1, { errno: 2, fds: [fd] });
+    expect(await result).toEqual({ ok: false, errno: 'ENOENT' });
+    expect(isOpen(fd)).toBe(false);
+  });
+
+  test('says EMFILE where the descriptor of an answer was lost on the way', async () => {
+    const { peer, broker } = connect();
+    const result = broker.listenUnix(1, 'stream', '/s');
+    peer.reply(1, { value: 5 });
+    expect(await result).toEqual({ ok: false, errno: 'EMFILE' });
+  });
+
+  test('keeps one descriptor of an answer and closes any other', async () => {
+    const { peer, broker } = connect();
+    const [one, two] = [openSync('/dev/null', 'r'), openSync('/dev/null', 'r')];
+    const result = broker.runtime();
+    peer.reply(1, { fds: [one, two] });
+    expect(await result).toEqual({ ok: true, value: one });
+    expect(isOpen(two)).toBe(false);
+    closeSync(one);
+  });
+
+  test('closes the descriptors of an answer that nobody asked for', () => {
+    const { peer } = connect();
+    const fd = openSync('/dev/null', 'r');
+    peer.reply(4711, { fds: [fd] });
+    expect(isOpen(fd)).toBe(false);
+  });
+
+  test('answers EPIPE to all, waiting and later, and says once that it is lost', async () => {
+    const { peer, broker } = connect();
+    let lost = 0;
+    broker.onLost = () => lost++;
+    const all = Array.from({ length: 70 }, () => broker.probeUnix(1, '/a'));
+    peer.onEnd?.();
+    peer.onEnd?.();
+    for (const result of await Promise.all(all)) {
+      expect(result).toEqual({ ok: false, errno: 'EPIPE' });
+    }
+    expect(await broker.read(1, '/a')).toEqual({ ok: false, errno: 'EPIPE' });
+    expect(lost).toBe(1);
+  });
+
+  test('refuses a path that does not fit without asking', async () => {
+    const { peer, broker } = connect();
+    expect(await broker.probeUnix(1, `/${'a'.repeat(1024)}`)).toEqual({
+      ok: false,
+      errno: 'EINVAL',
+    });
+    expect(peer.requests).toEqual([]);
+  });
+
+  test('refuses a broker of another version and closes its listener', async () => {
+    const { peer, broker } = connect();
+    const fd = openSync('/dev/null', 'r');
+    const result = broker.hello();
+    expect(peer.requests[0]?.op).toBe(OPS.HELLO);
+    peer.reply(1, { value: 999, fds: [fd] });
+    expect(await result).toEqual({ ok: false, errno: 'EPROTO' });
+    expect(isOpen(fd)).toBe(false);
+  });
+});
