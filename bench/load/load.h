@@ -1,0 +1,46 @@
+/*
+ * The load tool of the benchmark: servers and clients for unix stream sockets, one thread each.
+ *
+ *   load server echo|sink DIR PREFIX COUNT   listens on DIR/PREFIX0 .. , says "ready", until stdin ends
+ *   load bulk     DIR NAME STREAMS MS        64 KiB writes one way, until the last byte was read
+ *   load pingpong DIR NAME CONNECTIONS MS    64-byte messages there and back, one under way a connection
+ *   load connrate DIR NAME CLIENTS MS        connect, one byte there and back, close
+ *   load hold     DIR NAME CONNECTIONS       opens them, says "ready", holds them until stdin ends
+ *   load usable   DIR PREFIX COUNT           says "ready", then waits until each of them answers one byte
+ *   load exec [-l PATH] COMMAND...           runs it with our own lifetime; -l: socket-activated, see sd_listen_fds(3)
+ *
+ * Every path is short and relative to DIR, so that its length costs all subjects alike. Results are one line
+ * of JSON on stdout; a failure is one line on stderr and exit code 1.
+ */
+#ifndef PVX_BENCH_LOAD_H
+#define PVX_BENCH_LOAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+uint64_t now_ns(void); /* CLOCK_MONOTONIC, the clock of process.hrtime() */
+_Noreturn void fail(const char *what);
+void enter(const char *dir);
+unsigned number(const char *text);
+void name_of(char *name, size_t size, const char *prefix, unsigned index);
+int try_connect(const char *name); /* a blocking socket, or -1 with errno */
+int must_connect(const char *name);
+int must_listen(const char *name);
+int make_epoll(void);
+void watch(int epoll, int fd, uint32_t events, uint64_t data);
+/* Watches every descriptor for `events`, told apart by its index. */
+int watch_all(const int *fds, unsigned count, uint32_t events);
+void round_trip(int fd); /* one byte */
+void ready(void);
+void until_stdin_ends(void);
+
+int run_server(char **argv);
+int run_bulk(char **argv);
+int run_pingpong(char **argv);
+int run_connrate(char **argv);
+int run_hold(char **argv);
+int run_usable(char **argv);
+int run_exec(char **argv);
+
+#endif

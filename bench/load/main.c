@@ -1,0 +1,174 @@
+/* Entry and what all modes share. */
+#include "load.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BACKLOG 4096
+
+uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+void fail(const char *what)
+{
+	fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+void enter(const char *dir)
+{
+	if (chdir(dir) < 0)
+		fail(dir);
+}
+
+unsigned number(const char *text)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+
+	if (*end || end == text || value == 0 || value > 1000000) {
+		errno = EINVAL;
+		fail(text);
+	}
+	return (unsigned)value;
+}
+
+void name_of(char *name, size_t size, const char *prefix, unsigned index)
+{
+	snprintf(name, size, "%s%u", prefix, index);
+}
+
+static struct sockaddr_un address_of(const char *name)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	strncpy(address.sun_path, name, sizeof(address.sun_path) - 1);
+	return address;
+}
+
+int try_connect(const char *name)
+{
+	struct sockaddr_un address = address_of(name);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int error;
+
+	if (fd < 0)
+		fail("socket");
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+		return fd;
+	error = errno;
+	close(fd);
+	errno = error;
+	return -1;
+}
+
+int must_connect(const char *name)
+{
+	int fd = try_connect(name);
+
+	if (fd < 0)
+		fail(name);
+	return fd;
+}
+
+int must_listen(const char *name)
+{
+	struct sockaddr_un address = address_of(name);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	unlink(name);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, BACKLOG) < 0)
+		fail(name);
+	return fd;
+}
+
+int make_epoll(void)
+{
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+
+	if (epoll < 0)
+		fail("epoll_create1");
+	return epoll;
+}
+
+void watch(int epoll, int fd, uint32_t events, uint64_t data)
+{
+	struct epoll_event event = { .events = events, .data.u64 = data };
+
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0)
+		fail("epoll_ctl");
+}
+
+int watch_all(const int *fds, unsigned count, uint32_t events)
+{
+	int epoll = make_epoll();
+
+	for (unsigned i = 0; i < count; i++)
+		watch(epoll, fds[i], events, i);
+	return epoll;
+}
+
+void round_trip(int fd)
+{
+	char byte = 'x';
+
+	if (send(fd, &byte, 1, MSG_NOSIGNAL) != 1 || recv(fd, &byte, 1, 0) != 1)
+		fail("round trip");
+}
+
+void ready(void)
+{
+	puts("ready");
+	fflush(stdout);
+}
+
+void until_stdin_ends(void)
+{
+	char byte;
+
+	while (read(STDIN_FILENO, &byte, 1) > 0)
+		;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		int arguments; /* -1: one or more */
+		int (*run)(char **argv);
+	} modes[] = {
+		{ "server", 4, run_server }, { "bulk", 4, run_bulk }, { "pingpong", 4, run_pingpong },
+		{ "connrate", 4, run_connrate }, { "hold", 3, run_hold }, { "usable", 3, run_usable },
+		{ "exec", -1, run_exec },
+	};
+	struct rlimit files;
+
+	signal(SIGPIPE, SIG_IGN);
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	for (size_t i = 0; argc > 1 && i < sizeof(modes) / sizeof(*modes); i++) {
+		int given = argc - 2;
+
+		if (strcmp(argv[1], modes[i].name) == 0 && (modes[i].arguments < 0 ? given > 0 : given == modes[i].arguments))
+			return modes[i].run(argv + 2);
+	}
+	fputs("load: wrong usage, see bench/load/load.h\n", stderr);
+	return 2;
+}
