@@ -31,6 +31,9 @@ export class Provider {
   #unsubscribe: (() => void) | null = null;
   #probe: NodeJS.Timeout | null = null;
   #closed = false;
+  #identityFailed = false;
+  #announced = false;
+  #state: Parameters<ProviderEvents['onState']> | null = null;
   /** Counts targets, so that an answer about an earlier one is known as such. */
   #target = 0;
 
@@ -72,42 +75,37 @@ export class Provider {
     await this.#look(target, PROBE_FIRST_MS);
   }
 
-  /** A request that the relay repeats for every connection; null where who we are must be looked up anew. */
-  standingRequest(type: SocketType): Buffer | null {
-    const identity = fixedIdentity(this.#link);
-    return identity && this.#request(type, identity);
-  }
-
   get hasFixedIdentity(): boolean {
     return fixedIdentity(this.#link) !== null;
   }
 
-  /** One connection's request, with the identity as passwd says now; a LinkError where it can't be told. */
-  async request(type: SocketType): Promise<Buffer | LinkError> {
-    const identity = await this.identity();
-    if ('code' in identity) return identity;
-    return (
-      this.#request(type, identity) ?? {
-        code: 'provider-not-running',
-        message: `${this.#link.provider} is not running.`,
-      }
-    );
+  /** A request that the relay repeats for every connection; null: who or where we are is not known now. */
+  standingRequest(type: SocketType): Buffer | null {
+    const identity = fixedIdentity(this.#link);
+    return identity && this.#container && this.#request(type, this.#container, identity);
   }
 
-  async identity(): Promise<Identity | LinkError> {
-    const fixed = fixedIdentity(this.#link);
-    if (fixed) return fixed;
-    const { role, type, provider } = this.#link;
-    if (!this.#container) {
-      return { code: 'provider-not-running', message: `${provider} is not running.` };
+  /** One connection's request, with the identity as passwd says now. */
+  async request(type: SocketType): Promise<Buffer | LinkError> {
+    const address = await this.#address();
+    if ('code' in address) return address;
+    const request = this.#request(type, address.container, address.identity);
+    return request ?? connectError(this.#link, 'EINVAL');
+  }
+
+  /** One connection, tried once; the descriptor is the caller's. `again`: trying again may help. */
+  async connect(type: SocketType): Promise<number | { error: LinkError; again: boolean }> {
+    const address = await this.#address();
+    if ('code' in address) {
+      return { error: address, again: address.code === 'provider-not-running' };
     }
-    const passwd = await this.#broker.read(this.#container.handle, '/etc/passwd');
-    if (passwd.ok) return resolveIdentity(role, type, passwd.value.toString('utf8'));
-    if (passwd.errno === 'ENOENT') return resolveIdentity(role, type, '');
-    return {
-      code: 'identity-unknown',
-      message: `/etc/passwd of ${provider} can't be read (${passwd.errno}), so role ${role} has no uid.`,
-    };
+    const { container, identity } = address;
+    const { uid, gid } = identity;
+    const { socket } = this.#link;
+    const made = await this.#broker.connectUnix(container.handle, type, socket, uid, gid);
+    this.reached(made.ok ? null : made.errno);
+    if (made.ok) return made.value;
+    return { error: connectError(this.#link, made.errno), again: isNotThereYet(made.errno) };
   }
 
   /** The relay's word on reaching the provider: 0, or an errno's name. */
@@ -115,11 +113,17 @@ export class Provider {
     if (this.#closed || !this.#container) return;
     if (errno === null) {
       this.#stopLooking();
-      this.#events.onState('established', null);
+      this.#say('established', null);
       return;
     }
     this.#unreachable(errno);
     if (!this.#probe) this.#lookLater(this.#target, PROBE_FIRST_MS);
+  }
+
+  /** From now on the state is reported, beginning with what it is. */
+  announce(): void {
+    this.#announced = true;
+    if (this.#state) this.#events.onState(...this.#state);
   }
 
   close(): void {
@@ -127,15 +131,41 @@ export class Provider {
     this.#leave();
   }
 
-  #request(type: SocketType, identity: Identity): Buffer | null {
-    if (!this.#container) return null;
-    return this.#broker.encodeConnect(
-      this.#container.handle,
-      type,
-      this.#link.socket,
-      identity.uid,
-      identity.gid,
-    );
+  #say(...state: Parameters<ProviderEvents['onState']>): void {
+    this.#state = state;
+    if (this.#announced && !this.#closed) this.#events.onState(...state);
+  }
+
+  /** Which container, and who we are there: both as of one moment. */
+  async #address(): Promise<{ container: Container; identity: Identity } | LinkError> {
+    const container = this.#container;
+    const { role, type, provider } = this.#link;
+    if (!container) {
+      return { code: 'provider-not-running', message: `${provider} is not running.` };
+    }
+    const fixed = fixedIdentity(this.#link);
+    if (fixed) return { container, identity: fixed };
+    const passwd = await this.#broker.read(container.handle, '/etc/passwd');
+    if (!container.alive) {
+      return { code: 'provider-not-running', message: `${provider} has ended.` };
+    }
+    if (!passwd.ok && passwd.errno !== 'ENOENT') {
+      const error: LinkError = {
+        code: 'identity-unknown',
+        message: `/etc/passwd of ${provider} can't be read (${passwd.errno}), so role ${role} has no uid.`,
+      };
+      this.#identityFailed = true;
+      this.#say('failed', error);
+      return error;
+    }
+    if (this.#identityFailed) this.#say('established', null);
+    this.#identityFailed = false;
+    const text = passwd.ok ? passwd.value.toString('utf8') : '';
+    return { container, identity: resolveIdentity(role, type, text) };
+  }
+
+  #request(type: SocketType, container: Container, { uid, gid }: Identity): Buffer | null {
+    return this.#broker.encodeConnect(container.handle, type, this.#link.socket, uid, gid);
   }
 
   #leave(): void {
@@ -149,7 +179,7 @@ export class Provider {
   #absent(error: LinkError): void {
     this.#events.onChange();
     const state = error.code === 'type-unsupported' ? 'failed' : 'waiting';
-    this.#events.onState(state, error);
+    this.#say(state, error);
   }
 
   async #look(target: number, delayMs: number): Promise<void> {
@@ -158,7 +188,7 @@ export class Provider {
     const found = await this.#broker.probeUnix(container.handle, this.#link.socket);
     if (target !== this.#target || this.#closed || this.#container !== container) return;
     if (found.ok) {
-      this.#events.onState('established', null);
+      this.#say('established', null);
       return;
     }
     this.#unreachable(found.errno);
@@ -179,6 +209,6 @@ export class Provider {
 
   #unreachable(errno: string): void {
     const state = isNotThereYet(errno) ? 'waiting' : 'failed';
-    this.#events.onState(state, connectError(this.#link, errno));
+    this.#say(state, connectError(this.#link, errno));
   }
 }

@@ -29,15 +29,20 @@ export class Channel {
 
   readonly #native: NativeChannel;
   readonly #records: boolean;
+  readonly #onClosed: (() => void) | undefined;
   readonly #unsent: Unsent[] = [];
   #reading = true;
   #ending = false;
   #open = true;
   #flushed: (() => void)[] = [];
 
-  /** Takes the descriptor. `records`: a seqpacket socket, whose writes are sent whole or not at all. */
-  constructor(fd: number, records = false) {
+  /**
+   * Takes the descriptor. `records`: a seqpacket socket, whose writes are sent whole or not at all.
+   * `onClosed` is called once, when the descriptor is closed or given back.
+   */
+  constructor(fd: number, records = false, onClosed?: () => void) {
     this.#records = records;
+    this.#onClosed = onClosed;
     this.#native = native.channelOpen(fd, (what, data, fds, errno) => {
       if (what === 'data') this.#received(data as Buffer, fds as number[], errno);
       else if (what === 'end') this.#ended(errno);
@@ -91,7 +96,9 @@ export class Channel {
     this.onEnd = null;
     for (const { fds } of this.#unsent.splice(0)) closeAll(fds);
     this.#settle();
-    return native.channelRelease(this.#native);
+    const fd = native.channelRelease(this.#native);
+    this.#onClosed?.();
+    return fd;
   }
 
   #received(data: Buffer, fds: number[], errno: number): void {

@@ -1,0 +1,129 @@
+/**
+ * Makes links real: consumer and provider held, the plugin of the type asked, its life ended with the link.
+ *
+ * An attached link never rejects and always ends: what a plugin does not close within its drain time and a
+ * second is closed here.
+ */
+import type { Broker } from '../broker/client.js';
+import { EXTERNAL, type Link, linkId } from '../graph/link.js';
+import { XConnectError } from '../kernel/errors.js';
+import type { Logger } from '../kernel/log.js';
+import type { AttachedLink, AttachedListener, Attacher, Detached } from '../mesh/attacher.js';
+import type { Attachment } from '../plugins/plugin.js';
+import type { Registry } from '../plugins/registry.js';
+import type { Relay } from '../relay/relay.js';
+import type { Container, Containers } from './containers.js';
+import { type LinkHostOptions, OneLinkHost } from './link-host.js';
+import { Provider } from './provider.js';
+
+const OVERTIME_MS = 1_000;
+
+export interface HostParts {
+  readonly broker: Broker;
+  readonly relay: Relay;
+  readonly containers: Containers;
+  readonly plugins: Registry;
+  readonly log: Logger;
+}
+
+export class HostAttacher implements Attacher {
+  readonly #parts: HostParts;
+  readonly #options: LinkHostOptions;
+
+  constructor(parts: HostParts, options: LinkHostOptions) {
+    this.#parts = parts;
+    this.#options = options;
+  }
+
+  generation(pid: number): number {
+    return this.#parts.containers.generation(pid);
+  }
+
+  async attach(link: Link, stamp: number, listener: AttachedListener): Promise<AttachedLink> {
+    const { containers, plugins } = this.#parts;
+    const plugin = plugins.for(link.type);
+    if (!plugin) throw unknownType(link, plugins.types);
+    if (link.consumer === EXTERNAL) throw unsupported(link);
+    const consumer = await containers.retain(link.consumer, link.consumerPid, stamp);
+    if (consumer instanceof XConnectError) throw consumer;
+    const { host, provider } = this.#hostOf(link, consumer, listener);
+    const end = () => {
+      provider.close();
+      containers.release(consumer);
+    };
+    try {
+      // Not waited for: a provider that is slow to look at must not keep the socket from its consumer.
+      void provider.retarget(link, stamp);
+      const attachment = await plugin.attach(link, host);
+      if (!consumer.alive) throw ended(link);
+      consumer.onExit(() => listener.onLost(ended(link).toLinkError()));
+      setImmediate(() => provider.announce()); // once the mesh knows the attachment that it is about
+      return attached(attachment, host, provider, consumer, end);
+    } catch (thrown) {
+      await host.close(0);
+      end();
+      throw XConnectError.from(thrown, linkId(link));
+    }
+  }
+
+  #hostOf(link: Link, consumer: Container, listener: AttachedListener) {
+    const { broker, relay, containers } = this.#parts;
+    const log = this.#parts.log.child({ link: linkId(link) });
+    const provider = new Provider(broker, containers, link, {
+      onChange: () => host.providerChanged(),
+      onState: (state, error) => listener.onState(state, error),
+    });
+    const parts = { broker, relay, consumer, provider, log };
+    const host = new OneLinkHost(parts, link, this.#options);
+    return { host, provider };
+  }
+}
+
+function attached(
+  attachment: Attachment,
+  host: OneLinkHost,
+  provider: Provider,
+  consumer: Container,
+  end: () => void,
+): AttachedLink {
+  const leave = async (drainMs: number, removed: Promise<void>) => {
+    await removed;
+    const overtime = new Promise<void>((resolve) => {
+      setTimeout(resolve, drainMs + OVERTIME_MS).unref();
+    });
+    const detached = attachment.detach(drainMs).catch((thrown: unknown) => {
+      host.log.error({ err: thrown }, 'a bug in the plugin: its link was ended without it');
+    });
+    await Promise.race([detached, overtime]);
+    await host.close(0);
+    end();
+  };
+  let leaving: Detached | null = null;
+  return {
+    consumerGeneration: consumer.generation,
+    retarget: (link, stamp) => provider.retarget(link, stamp),
+    stats: () => host.stats(),
+    detach: (drainMs) => {
+      if (leaving) return leaving;
+      const removed = host.unplant();
+      leaving = { removed, done: leave(drainMs, removed) };
+      return leaving;
+    },
+  };
+}
+
+function ended(link: Link): XConnectError {
+  return new XConnectError('container-gone', `${link.consumer} has ended.`);
+}
+
+function unknownType(link: Link, types: readonly string[]): XConnectError {
+  const known = types.join(', ');
+  return new XConnectError('type-unknown', `No plugin for type ${link.type}; there is: ${known}.`);
+}
+
+function unsupported(link: Link): XConnectError {
+  return new XConnectError(
+    'type-unsupported',
+    `The host itself can't consume a service of type ${link.type}.`,
+  );
+}
