@@ -75,14 +75,32 @@ static int drop_privileges(int32_t uid, int32_t gid)
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? errno : 0;
 }
 
-/* launch(brokerArgv, nodeArgv, env, uid, gid): never returns but by an exception. env gains
+/* Array of numbers: descriptors that the new program keeps. */
+static napi_status keep_open(napi_env env, napi_value list)
+{
+	napi_value element;
+	uint32_t n = 0;
+	int32_t fd;
+
+	if (napi_get_array_length(env, list, &n) != napi_ok)
+		return napi_invalid_arg;
+	for (uint32_t i = 0; i < n; i++) {
+		if (napi_get_element(env, list, i, &element) != napi_ok ||
+		    napi_get_value_int32(env, element, &fd) != napi_ok)
+			return napi_invalid_arg;
+		fcntl(fd, F_SETFD, 0);
+	}
+	return napi_ok;
+}
+
+/* launch(brokerArgv, nodeArgv, env, uid, gid, keepFds): never returns but by an exception. env gains
  * PVX_BROKER_FDS=a,b: our ends of the two channels. */
 static napi_value launch(napi_env env, napi_callback_info info)
 {
 	char **broker, **node, **envp;
 	int control[2], data[2], error;
-	napi_value argv[5];
-	size_t argc = 5, n = 0;
+	napi_value argv[6];
+	size_t argc = 6, n = 0;
 	char text[64];
 	int32_t uid, gid;
 	pid_t pid;
@@ -108,6 +126,7 @@ static napi_value launch(napi_env env, napi_callback_info info)
 	error = drop_privileges(uid, gid);
 	if (error)
 		return pvx_throw_errno(env, "giving up root", error);
+	NAPI_OK(env, keep_open(env, argv[5]));
 	fcntl(control[0], F_SETFD, 0);
 	fcntl(data[0], F_SETFD, 0);
 	while (envp[n])

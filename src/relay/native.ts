@@ -68,6 +68,7 @@ export interface Native {
     env: readonly string[],
     uid: number,
     gid: number,
+    keepFds: readonly number[],
   ): never;
 }
 

@@ -1,0 +1,102 @@
+/**
+ * The start of the daemon: as root, start pvx-broker, give up every privilege and execute ourselves anew.
+ *
+ * After it there is no thread in this process that ever had a privilege (native/addon/launch.c says why it
+ * takes an exec). The pid stays the same, as the runtime that launched us expects.
+ */
+import { accessSync, constants, openSync, readFileSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { XConnectError } from '../kernel/errors.js';
+import { native, PACKAGE_ROOT } from '../relay/native.js';
+
+export interface LaunchOptions {
+  /** Path of the daemon's own control socket, made by the broker. */
+  readonly control: string;
+  /** Path of the runtime's control socket, connected to by the broker. */
+  readonly runtime: string;
+  /** Name or number of the user to become. */
+  readonly user: string;
+}
+
+const FDS = 'PVX_BROKER_FDS';
+/** One daemon has few megabytes of objects: small young generations cost nothing and save memory. */
+const NODE_OPTIONS = ['--max-semi-space-size=1', '--disable-warning=ExperimentalWarning'];
+
+/** The channels to the broker, once we are the unprivileged daemon: [daemon's, relay's]. They are the caller's. */
+export function inheritedChannels(): [number, number] | null {
+  const fds = /^(\d+),(\d+)$/.exec(process.env[FDS] ?? '');
+  delete process.env[FDS];
+  return fds && [Number(fds[1]), Number(fds[2])];
+}
+
+/** Never returns. Throws an XConnectError where this process can't be launched as it is. */
+export function launch(options: LaunchOptions): never {
+  if (process.geteuid?.() !== 0) {
+    throw new XConnectError(
+      'permission-denied',
+      'pv-xconnect was started as an ordinary user, root (or root of a user namespace) was expected: ' +
+        'it enters containers through pvx-broker and gives up root at once.',
+    );
+  }
+  const broker = `${PACKAGE_ROOT}/build/Release/pvx-broker`;
+  try {
+    accessSync(broker, constants.X_OK);
+  } catch {
+    throw new XConnectError('broker-lost', `${broker} is missing: run npm ci.`);
+  }
+  const [uid, gid] = onlyRootIsMapped() ? [-1, -1] : userIds(options.user);
+  const { program, main, flags, keep } = reachable(uid, gid);
+  const brokerArgv = [broker, '--control', options.control, '--runtime', options.runtime];
+  const nodeArgv = [program, ...NODE_OPTIONS, ...flags, main, ...process.argv.slice(2)];
+  const env = Object.entries(process.env).map(([name, value]) => `${name}=${value}`);
+  return native.launch(brokerArgv, nodeArgv, env, uid, gid, keep);
+}
+
+/**
+ * How the program and its code are named: by path where that user can reach them, else (a checkout below
+ * /root, say) by descriptors that are opened while we still may.
+ */
+function reachable(uid: number, gid: number) {
+  const main = `${PACKAGE_ROOT}/dist/main.js`;
+  if (uid < 0 || (canReach(main, uid, gid) && canReach(process.execPath, uid, gid))) {
+    return { program: process.execPath, main, flags: [], keep: [] };
+  }
+  const program = openSync(process.execPath, constants.O_RDONLY);
+  const root = openSync(PACKAGE_ROOT, constants.O_RDONLY | constants.O_DIRECTORY);
+  return {
+    program: `/proc/self/fd/${program}`,
+    main: `/proc/self/fd/${root}/dist/main.js`,
+    flags: ['--preserve-symlinks', '--preserve-symlinks-main'],
+    keep: [program, root],
+  };
+}
+
+/** Whether every folder on the way may be searched. */
+function canReach(path: string, uid: number, gid: number): boolean {
+  for (let folder = dirname(path); ; folder = dirname(folder)) {
+    const { mode, uid: owner, gid: group } = statSync(folder);
+    const bit = owner === uid ? 0o100 : group === gid ? 0o010 : 0o001;
+    if ((mode & bit) === 0) return false;
+    if (folder === dirname(folder)) return true;
+  }
+}
+
+/** In a user namespace with a single identity there is no other user to become. */
+function onlyRootIsMapped(): boolean {
+  const [inside, , length] = readFileSync('/proc/self/uid_map', 'utf8').trim().split(/\s+/);
+  return inside === '0' && length === '1';
+}
+
+function userIds(user: string): [number, number] {
+  const passwd = readFileSync('/etc/passwd', 'utf8');
+  for (const line of passwd.split('\n')) {
+    const [name, , uid, gid] = line.split(':');
+    if (name === user || uid === user) return [Number(uid), Number(gid)];
+  }
+  if (/^\d+$/.test(user)) return [Number(user), Number(user)];
+  if (user === 'nobody') return [65534, 65534]; // the kernel's own overflow identity
+  throw new XConnectError(
+    'permission-denied',
+    `There is no user ${user} in /etc/passwd: give an existing one with --user.`,
+  );
+}
