@@ -1,7 +1,7 @@
 /*
  * The load tool of the benchmark: servers and clients for unix stream sockets, one thread each.
  *
- *   load server echo|sink DIR PREFIX COUNT   listens on DIR/PREFIX0 .. , says "ready", until stdin ends
+ *   load server   DIR PREFIX COUNT           listens on DIR/PREFIX0 .. , says "ready", until stdin ends
  *   load bulk     DIR NAME STREAMS MS        64 KiB writes one way, until the last byte was read
  *   load pingpong DIR NAME CONNECTIONS MS    64-byte messages there and back, one under way a connection
  *   load connrate DIR NAME CLIENTS MS        connect, one byte there and back, close
@@ -34,6 +34,8 @@ int watch_all(const int *fds, unsigned count, uint32_t events);
 void round_trip(int fd); /* one byte */
 void ready(void);
 void until_stdin_ends(void);
+
+#define SINK_BYTE 'S' /* a connection that begins with it is dropped, not echoed */
 
 int run_server(char **argv);
 int run_bulk(char **argv);

@@ -152,7 +152,7 @@ int main(int argc, char **argv)
 		int arguments; /* -1: one or more */
 		int (*run)(char **argv);
 	} modes[] = {
-		{ "server", 4, run_server }, { "bulk", 4, run_bulk }, { "pingpong", 4, run_pingpong },
+		{ "server", 3, run_server }, { "bulk", 4, run_bulk }, { "pingpong", 4, run_pingpong },
 		{ "connrate", 4, run_connrate }, { "hold", 3, run_hold }, { "usable", 3, run_usable },
 		{ "exec", -1, run_exec },
 	};

@@ -45,7 +45,7 @@ static uint64_t fill(int fd, const char *data)
 /* DIR NAME STREAMS MS */
 int run_bulk(char **argv)
 {
-	static char data[BULK_WRITE];
+	static char data[BULK_WRITE] = { SINK_BYTE };
 	int fds[CONNECTIONS_MAX], epoll;
 	unsigned count = number(argv[2]), ms = number(argv[3]);
 	uint64_t began, deadline, bytes = 0;

@@ -1,0 +1,95 @@
+/** What ours is meant to reach, held against the tables. Pure. */
+import { OURS, OURS_BYTES, type Row, type Table } from './report.js';
+
+export interface AimResult {
+  readonly aim: string;
+  /** null: not measured in this run. */
+  readonly value: number | null;
+  readonly met: boolean | null;
+}
+
+interface Aim {
+  readonly text: string;
+  readonly metric: string;
+  /** The row, and what of it counts. */
+  readonly subject: string;
+  readonly of: (row: Row) => number | null;
+  readonly met: (value: number) => boolean;
+}
+
+const ours = (row: Row) => row.ours;
+const oursBytes = (row: Row) => row.oursBytes;
+const atLeast = (least: number) => (value: number) => value >= least;
+
+const BULK = [
+  ['bulk-1', '1 stream'],
+  ['bulk-4', '4 streams'],
+] as const;
+const EVEN = [
+  ['pingpong-1', 'ping-pong, 1 connection'],
+  ['pingpong-16', 'ping-pong, 16 connections'],
+  ['connect', 'connections per second'],
+] as const;
+
+const AIMS: readonly Aim[] = [
+  ...BULK.map(
+    ([metric, what]): Aim => ({
+      text: `bulk, ${what}: at least 1.5 x HAProxy`,
+      metric,
+      subject: 'haproxy',
+      of: ours,
+      met: atLeast(1.5),
+    }),
+  ),
+  ...BULK.map(
+    ([metric, what]): Aim => ({
+      text: `bulk, ${what}, "fds": false: at least 1.0 x systemd-socket-proxyd`,
+      metric,
+      subject: 'socket-proxyd',
+      of: oursBytes,
+      met: atLeast(1),
+    }),
+  ),
+  ...EVEN.map(
+    ([metric, what]): Aim => ({
+      text: `${what}: at least 1.0 x HAProxy`,
+      metric,
+      subject: 'haproxy',
+      of: ours,
+      met: atLeast(1),
+    }),
+  ),
+  ...[OURS, OURS_BYTES].flatMap((subject): Aim[] => [
+    {
+      text: `1,000 links usable in under 1,000 ms (${subject})`,
+      metric: 'usable-1000',
+      subject,
+      of: (row) => row.median,
+      met: (value) => value < 1000,
+    },
+    {
+      text: `resident memory under 64 MiB with 100 links (${subject})`,
+      metric: 'resident-rss',
+      subject,
+      of: (row) => row.max,
+      met: (value) => value < 64,
+    },
+  ]),
+];
+
+export function checkAims(tables: readonly Table[]): AimResult[] {
+  return AIMS.map(({ text, metric, subject, of, met }) => {
+    const table = tables.find((one) => one.metric.key === metric);
+    const row = table?.rows.find((one) => one.subject === subject);
+    const value = row ? of(row) : null;
+    return { aim: text, value, met: value === null ? null : met(value) };
+  });
+}
+
+export function formatAims(results: readonly AimResult[]): string {
+  const lines = results.map(({ aim, value, met }) => {
+    const verdict = met === null ? 'not measured' : met ? 'met' : 'MISSED';
+    return `  ${verdict.padEnd(12)}  ${aim}${value === null ? '' : `: ${value.toFixed(2)}`}`;
+  });
+  return ['Aims', ...lines].join('\n');
+}

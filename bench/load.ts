@@ -1,0 +1,97 @@
+/** The load tool, typed: compiled once, then one process a server or a measurement. */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Sockets } from './subject.js';
+import { Task } from './task.js';
+
+// This file runs as build/bench/load.js.
+const SOURCES = fileURLToPath(new URL('../../bench/load', import.meta.url));
+const BINARY = fileURLToPath(new URL('../bench-load', import.meta.url));
+const FLAGS = ['-std=gnu11', '-O2', '-Wall', '-Wextra', '-D_GNU_SOURCE'];
+
+/** Throws where there is no C compiler. */
+export function compileLoad(): void {
+  const sources = readdirSync(SOURCES).filter((name) => name.endsWith('.c'));
+  mkdirSync(fileURLToPath(new URL('..', import.meta.url)), { recursive: true });
+  execFileSync(process.env.CC ?? 'cc', [...FLAGS, ...sources, '-o', BINARY], {
+    cwd: SOURCES,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+}
+
+/** Runs `command` so that it ends with us; `listen`: socket-activated on that path. */
+export function execArgv(command: readonly string[], listen?: string): string[] {
+  return [BINARY, 'exec', ...(listen === undefined ? [] : ['-l', listen]), ...command];
+}
+
+async function begin(args: readonly string[]): Promise<Task> {
+  const task = new Task([BINARY, ...args]);
+  const line = await task.line();
+  if (line !== 'ready') throw new Error(`load ${args.join(' ')}: it said ${line}, expected ready.`);
+  return task;
+}
+
+async function result<Key extends string>(args: readonly string[]): Promise<Record<Key, number>> {
+  const task = new Task([BINARY, ...args]);
+  try {
+    return JSON.parse(await task.line()) as Record<Key, number>;
+  } finally {
+    await task.stop();
+  }
+}
+
+/** The far end of `count` sockets. */
+export function serve(at: Sockets, count: number): Promise<Task> {
+  return begin(['server', at.dir, at.prefix, `${count}`]);
+}
+
+/** `connections` open connections to the first socket, until the task is stopped. */
+export function hold(at: Sockets, connections: number): Promise<Task> {
+  return begin(['hold', at.dir, `${at.prefix}0`, `${connections}`]);
+}
+
+/** Bytes per second, one way, through the first socket. */
+export async function bulk(at: Sockets, streams: number, ms: number): Promise<number> {
+  const args = ['bulk', at.dir, `${at.prefix}0`, `${streams}`, `${ms}`];
+  const { bytes, ns } = await result<'bytes' | 'ns'>(args);
+  return (bytes / ns) * 1e9;
+}
+
+export interface PingPong {
+  /** Round trips per second, of all connections together. */
+  readonly rate: number;
+  /** Microseconds. */
+  readonly p50: number;
+  readonly p99: number;
+}
+
+export async function pingPong(at: Sockets, connections: number, ms: number): Promise<PingPong> {
+  const args = ['pingpong', at.dir, `${at.prefix}0`, `${connections}`, `${ms}`];
+  const { roundtrips, ns, p50, p99 } = await result<'roundtrips' | 'ns' | 'p50' | 'p99'>(args);
+  return { rate: (roundtrips / ns) * 1e9, p50: p50 / 1000, p99: p99 / 1000 };
+}
+
+/** Connections per second, each with one byte there and back. */
+export async function connectionRate(at: Sockets, clients: number, ms: number): Promise<number> {
+  const args = ['connrate', at.dir, `${at.prefix}0`, `${clients}`, `${ms}`];
+  const { connections, ns } = await result<'connections' | 'ns'>(args);
+  return (connections / ns) * 1e9;
+}
+
+/** Milliseconds from just before `trigger` until each of `count` sockets has answered one byte. */
+export async function timeUntilUsable(
+  at: Sockets,
+  count: number,
+  trigger: () => void | Promise<void>,
+): Promise<number> {
+  const task = await begin(['usable', at.dir, at.prefix, `${count}`]);
+  try {
+    const from = process.hrtime.bigint();
+    await trigger();
+    const { at: until } = JSON.parse(await task.line()) as { at: number };
+    return (until - Number(from)) / 1e6;
+  } finally {
+    await task.stop();
+  }
+}
