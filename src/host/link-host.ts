@@ -94,15 +94,15 @@ export class OneLinkHost implements LinkHost {
     return attachment(planted, relayLink);
   }
 
-  async listen(onConnection: (client: Channel) => void): Promise<Attachment> {
+  async listen(onConnection: (client: Channel) => void | Promise<void>): Promise<Attachment> {
     const planted = await this.#plant('stream');
     const relayLink = this.#relayLink('stream', true, {
-      onHanded: (fd) => {
+      onHanded: async (fd) => {
         const client = this.#channel(fd);
         try {
-          onConnection(client);
+          await onConnection(client);
         } catch (thrown) {
-          this.log.error({ err: thrown }, 'a bug ended one connection');
+          this.log.error({ err: thrown }, 'a bug in the plugin ended one connection');
           client.close();
         }
       },
@@ -197,6 +197,7 @@ export class OneLinkHost implements LinkHost {
       this.#channels.delete(channel);
       this.#checkEmpty();
     });
+    channel.pause(); // nothing may be lost before the plugin listens
     this.#channels.add(channel);
     return channel;
   }

@@ -19,7 +19,10 @@ export interface ForwardOptions {
   readonly fds?: boolean;
 }
 
-/** A byte stream with descriptors, in JavaScript's hands. See relay/channel.ts for its methods. */
+/**
+ * A byte stream with descriptors, in JavaScript's hands; paused until `resume`, so that nothing is lost before
+ * somebody listens. See relay/channel.ts for its methods.
+ */
 export type { Channel } from '../relay/channel.js';
 
 import type { Channel } from '../relay/channel.js';
@@ -30,7 +33,7 @@ export interface LinkHost {
   /** Plants a socket at the link's target and joins each connection to the provider's, natively. */
   forward(options: ForwardOptions): Promise<Attachment>;
   /** Plants a socket at the link's target; each connection is the plugin's, to answer, join or close. */
-  listen(onConnection: (client: Channel) => void): Promise<Attachment>;
+  listen(onConnection: (client: Channel) => void | Promise<void>): Promise<Attachment>;
   /** Connects to the provider's socket as the link's identity, waiting for it as configured. */
   connect(): Promise<Channel | LinkError>;
   /** Hands two channels to the native relay, with what they still hold; the plugin is done with both. */

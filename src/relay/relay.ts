@@ -31,7 +31,7 @@ export interface RelayLinkEvents {
   /** mode `ask`: a connection waits for `resolve`. */
   onPending?(connection: number): void;
   /** mode `hand`: an accepted client, the receiver's. */
-  onHanded?(fd: number): void;
+  onHanded?(fd: number): unknown;
   /** Reaching the provider began to fail with this errno, or (0) began to work. */
   onUpstream?(errno: number): void;
 }

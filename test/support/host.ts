@@ -1,0 +1,82 @@
+/**
+ * The host layer on a real broker, inside the test's own process (which is root): what a daemon has, but for
+ * the mesh above it.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync } from 'node:fs';
+import { Broker } from '../../src/broker/client.js';
+import { openMessageChannel } from '../../src/broker/message-channel.js';
+import type { Link } from '../../src/graph/link.js';
+import { HostAttacher } from '../../src/host/attacher.js';
+import { Containers } from '../../src/host/containers.js';
+import { createLogger } from '../../src/kernel/log.js';
+import { Registry } from '../../src/plugins/registry.js';
+import { native, PACKAGE_ROOT, SOCKET_TYPES } from '../../src/relay/native.js';
+import { Relay } from '../../src/relay/relay.js';
+
+export interface TestHost {
+  readonly broker: Broker;
+  readonly brokerProcess: ChildProcess;
+  readonly relay: Relay;
+  readonly containers: Containers;
+  readonly plugins: Registry;
+  readonly attacher: HostAttacher;
+  stop(): Promise<void>;
+}
+
+export interface TestHostOptions {
+  readonly patienceMs?: number;
+  readonly maxConnections?: number;
+  readonly args?: readonly string[];
+}
+
+export async function startHost(options: TestHostOptions = {}): Promise<TestHost> {
+  const [control, theirControl] = native.socketPair(SOCKET_TYPES.seqpacket);
+  const [data, theirData] = native.socketPair(SOCKET_TYPES.seqpacket);
+  const args = options.args ?? ['--control', '', '--runtime', '/nonexistent'];
+  const brokerProcess = spawn(`${PACKAGE_ROOT}/build/Release/pvx-broker`, args, {
+    stdio: ['ignore', 'inherit', 'inherit', theirControl, theirData],
+  });
+  closeSync(theirControl);
+  closeSync(theirData);
+  const broker = new Broker(openMessageChannel(control));
+  const relay = new Relay(data);
+  const containers = new Containers(broker);
+  const plugins = new Registry();
+  const log = createLogger(process.env.PVX_TEST_LOG ?? 'silent');
+  const attacher = new HostAttacher(
+    { broker, relay, containers, plugins, log },
+    { patienceMs: options.patienceMs ?? 5_000, maxConnections: options.maxConnections ?? 4_096 },
+  );
+  const exited = new Promise((resolve) => brokerProcess.once('exit', resolve));
+  return {
+    broker,
+    brokerProcess,
+    relay,
+    containers,
+    plugins,
+    attacher,
+    stop: async () => {
+      relay.stop();
+      broker.close();
+      await exited;
+    },
+  };
+}
+
+/** A unix link between two containers; any field may be given another value. */
+export function unixLink(fields: Partial<Link> = {}): Link {
+  return {
+    consumer: 'consumer',
+    consumerPid: 0,
+    provider: 'provider',
+    providerPid: 0,
+    name: 'raw',
+    type: 'unix',
+    role: 'any',
+    interface: 'unix',
+    target: '/run/pv/services/raw.sock',
+    socket: '/run/example/raw.sock',
+    ...fields,
+  };
+}
