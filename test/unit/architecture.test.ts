@@ -1,0 +1,87 @@
+/**
+ * Chapter 5 as a test: data flows down the list, and a folder imports only what stands before it (or the
+ * shared kernel). Types alone may be imported from the contracts, which belong to both of their sides.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const SRC = join(ROOT, 'src');
+
+/** What each folder may import, beside itself and kernel. `host` joins plugins, broker and relay. */
+const MAY_IMPORT: Record<string, readonly string[]> = {
+  kernel: [],
+  manifest: [],
+  graph: ['manifest'],
+  mesh: ['graph'],
+  plugins: ['graph', 'mesh'],
+  relay: [],
+  broker: ['relay'],
+  host: ['graph', 'mesh', 'plugins', 'broker', 'relay'],
+  status: ['graph', 'mesh'],
+  cli: ['manifest', 'graph', 'status'],
+  runtime: ['manifest', 'graph'],
+};
+/** Files of types that describe the seam between two folders. */
+const CONTRACTS = ['graph/link', 'mesh/attacher', 'plugins/plugin', 'relay/channel'];
+
+function filesOf(folder: string, extension: RegExp): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && extension.test(entry.name))
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+function importsOf(file: string): { target: string; typeOnly: boolean }[] {
+  const text = readFileSync(file, 'utf8');
+  const found = text.matchAll(
+    /(?:import|export)\s+(type\s+)?(?:[^'";]*?\sfrom\s+)?'(\.[^']+)'|import\('(\.[^']+)'\)/g,
+  );
+  return [...found].map(([, type, path, dynamic]) => ({
+    target: relative(SRC, resolve(dirname(file), (path ?? dynamic) as string)),
+    typeOnly: type !== undefined,
+  }));
+}
+
+describe('the architecture', () => {
+  const files = filesOf(SRC, /\.ts$/).filter((file) => dirname(file) !== SRC);
+
+  test.each(files.map((file) => relative(SRC, file)))(
+    '%s imports only what is before it',
+    (name) => {
+      const folder = name.split('/')[0] as string;
+      const allowed = [folder, 'kernel', ...(MAY_IMPORT[folder] ?? [])];
+      const wrong = importsOf(join(SRC, name))
+        .filter(({ target, typeOnly }) => {
+          if (allowed.includes(target.split('/')[0] as string)) return false;
+          return !(typeOnly && CONTRACTS.includes(target.replace(/\.js$/, '')));
+        })
+        .map(({ target }) => target);
+      expect(wrong).toEqual([]);
+    },
+  );
+
+  test('every folder of src is in the list', () => {
+    const folders = readdirSync(SRC, { withFileTypes: true }).filter((entry) =>
+      entry.isDirectory(),
+    );
+    expect(folders.map(({ name }) => name).sort()).toEqual(Object.keys(MAY_IMPORT).sort());
+  });
+
+  test('no file of ours is longer than 300 lines', () => {
+    const all = ['src', 'native', 'test', 'bench', 'examples', 'scripts'].flatMap((folder) =>
+      filesOf(join(ROOT, folder), /\.(ts|js|mjs|c|h)$/),
+    );
+    const long = all.filter((file) => readFileSync(file, 'utf8').split('\n').length > 301);
+    expect(long.map((file) => relative(ROOT, file))).toEqual([]);
+  });
+
+  test('no path is built by joining to /proc/PID/root', () => {
+    const all = [...filesOf(SRC, /\.ts$/), ...filesOf(join(ROOT, 'native'), /\.[ch]$/)];
+    const wrong = all.filter((file) =>
+      /["'`]\/proc\/(\$\{[^}]+\}|%[du]|\d+)\/root\//.test(readFileSync(file, 'utf8')),
+    );
+    expect(wrong).toEqual([]);
+  });
+});
