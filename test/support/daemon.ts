@@ -1,0 +1,180 @@
+/**
+ * The real daemon under a runtime of the test's own: a pv-ctrl socket that serves whatever graph the test sets.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import http from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PACKAGE_ROOT } from '../../src/relay/native.js';
+import { eventually } from './wait.js';
+
+/** The ten fields of chapter 2, and what of ours a test wants to give. */
+export type WireLink = Record<string, unknown> & {
+  consumer: string;
+  consumer_pid: number;
+  provider: string;
+  provider_pid: number;
+  name: string;
+  target: string;
+  socket: string;
+};
+
+export interface ShownLink extends WireLink {
+  readonly state: string;
+  readonly last_error: { code: string; message: string } | null;
+  readonly connections: { active: number; total: number };
+  readonly bytes: { to_provider: number; to_consumer: number };
+}
+
+export function wireLink(fields: Partial<WireLink> = {}): WireLink {
+  return {
+    consumer: 'consumer',
+    consumer_pid: 0,
+    provider: 'provider',
+    provider_pid: 0,
+    name: 'raw',
+    type: 'unix',
+    role: 'any',
+    interface: 'unix',
+    target: '/run/pv/services/raw.sock',
+    socket: '/run/example/raw.sock',
+    ...fields,
+  };
+}
+
+/** A request over a unix socket; the body parsed where it is JSON. */
+export function request(socketPath: string, path: string, method = 'GET'): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const asked = http.request({ socketPath, path, method, agent: false }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('end', () => {
+        const text = Buffer.concat(chunks).toString();
+        const isJson = response.headers['content-type']?.includes('json');
+        resolve(isJson ? JSON.parse(text) : text);
+      });
+    });
+    asked.once('error', reject);
+    asked.end();
+  });
+}
+
+export class TestDaemon {
+  /** Arrays that were posted to /xconnect-status, oldest first. */
+  readonly posted: unknown[] = [];
+  readonly control: string;
+  graph: readonly WireLink[] = [];
+  process: ChildProcess | null = null;
+  log = '';
+  readonly #folder = mkdtempSync(join(tmpdir(), 'pvx-daemon-'));
+  readonly #server: http.Server;
+  readonly #args: readonly string[];
+
+  constructor(args: readonly string[]) {
+    this.#args = args;
+    this.control = join(this.#folder, 'control.sock');
+    this.#server = http.createServer((asked, answer) => {
+      if (asked.method === 'GET') {
+        answer.setHeader('Content-Type', 'application/json');
+        answer.end(JSON.stringify(this.graph));
+        return;
+      }
+      const chunks: Buffer[] = [];
+      asked.on('data', (chunk: Buffer) => chunks.push(chunk));
+      asked.on('end', () => {
+        this.posted.push(JSON.parse(Buffer.concat(chunks).toString()));
+        answer.end('{}');
+      });
+    });
+  }
+
+  get pid(): number {
+    return this.process?.pid as number;
+  }
+
+  /** Process id of the broker, the daemon's only child. */
+  get brokerPid(): number {
+    const path = `/proc/${this.pid}/task/${this.pid}/children`;
+    return Number(readFileSync(path, 'utf8').trim().split(' ')[0]);
+  }
+
+  /** Starts the daemon (again), and waits until its control socket answers. */
+  async launch(): Promise<void> {
+    const pvCtrl = join(this.#folder, 'pv-ctrl');
+    if (!this.#server.listening) {
+      await new Promise<void>((resolve) => this.#server.listen(pvCtrl, resolve));
+    }
+    const args = ['--pv-ctrl', pvCtrl, '--control', this.control, ...this.#args];
+    const child = spawn(`${PACKAGE_ROOT}/bin/pv-xconnect`, args, {
+      stdio: ['ignore', 'inherit', 'pipe'],
+    });
+    this.process = child;
+    child.stderr.on('data', (chunk: Buffer) => {
+      this.log += chunk.toString();
+    });
+    await eventually(async () => void (await this.shown()), { timeoutMs: 10_000 });
+  }
+
+  /** Has the daemon look at a new graph at once. */
+  set(...graph: WireLink[]): void {
+    this.graph = graph;
+    process.kill(this.pid, 'SIGHUP');
+  }
+
+  async shown(): Promise<ShownLink[]> {
+    return (await request(this.control, '/xconnect-graph')) as ShownLink[];
+  }
+
+  /** Waits until each link of the graph, by its service's name, is in that state. */
+  async until(states: Record<string, string>, timeoutMs = 5_000): Promise<ShownLink[]> {
+    return eventually(
+      async () => {
+        const shown = await this.shown();
+        const now = Object.fromEntries(shown.map(({ name, state }) => [name, state]));
+        const same = JSON.stringify(sorted(now)) === JSON.stringify(sorted(states));
+        if (!same) {
+          const errors = shown.map(({ last_error }) => last_error?.message ?? '');
+          throw new Error(`states are ${JSON.stringify(now)} ${errors.join(' ')}`);
+        }
+        return shown;
+      },
+      { timeoutMs },
+    );
+  }
+
+  /** Bytes resident. */
+  memory(): number {
+    const status = readFileSync(`/proc/${this.pid}/status`, 'utf8');
+    return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1024;
+  }
+
+  exited(): Promise<number | null> {
+    const child = this.process as ChildProcess;
+    if (child.exitCode !== null || child.signalCode !== null) {
+      return Promise.resolve(child.exitCode);
+    }
+    return new Promise((resolve) => child.once('exit', resolve));
+  }
+
+  async stop(): Promise<void> {
+    if (this.process) {
+      const exited = this.exited();
+      this.process.kill('SIGTERM');
+      await exited;
+    }
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+function sorted(states: Record<string, string>): [string, string][] {
+  return Object.entries(states).sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+export async function startDaemon(...args: string[]): Promise<TestDaemon> {
+  const daemon = new TestDaemon(args);
+  await daemon.launch();
+  return daemon;
+}
