@@ -15,6 +15,11 @@ export class ProblemList {
     this.#limit = limit;
   }
 
+  /** How many were added, the omitted included. */
+  get count(): number {
+    return this.#items.length + this.#omitted;
+  }
+
   add(
     code: ProblemCode,
     place: Place,

@@ -111,6 +111,11 @@ export interface Revision {
   readonly containers: readonly ContainerManifest[];
   readonly device: DeviceManifest;
   readonly problems: readonly Problem[];
+  /**
+   * Nothing could be read, or the system was short of something meanwhile: this is no news of the revision, and
+   * whoever has an earlier reading keeps that.
+   */
+  readonly failed?: boolean;
   /** The merged state: JSON by relative path, with its `#spec`. */
   readonly state: Readonly<Record<string, unknown>>;
 }

@@ -1,0 +1,72 @@
+/**
+ * `IP:PORT[/PREFIX]`, the targets of tcp and http, and whether two of them can be had at once.
+ */
+import { isIP, isIPv4, isIPv6 } from 'node:net';
+import { posix } from 'node:path';
+import { isClean } from './text.js';
+
+export const MAX_PORT = 65_535;
+
+export interface Address {
+  /** Canonical: `0.0.0.0`, `::1` without brackets. */
+  readonly ip: string;
+  readonly port: number;
+  /** Without the slash at its end; empty: everything. */
+  readonly prefix: string;
+}
+
+export type AddressFault = 'address' | 'port' | 'prefix';
+
+/** Never throws; a fault says which part is wrong. */
+export function parseAddress(text: string): Address | AddressFault {
+  const match = /^(?:\[([^\]]*)\]|([^:/[\]]*)):(\d+)(\/.*)?$/su.exec(text);
+  if (!match) return 'address';
+  const [, six, four, digits, rest = ''] = match;
+  const ip = six === undefined ? four : six;
+  if (ip === undefined || !(six === undefined ? isIPv4(ip) : isIPv6(ip) && !ip.includes('%'))) {
+    return 'address';
+  }
+  const port = Number(digits);
+  if (port < 1 || port > MAX_PORT) return 'port';
+  if (!isPrefix(rest)) return 'prefix';
+  return { ip: canonical(ip), port, prefix: rest.replace(/\/+$/, '') };
+}
+
+/** Looks like an address rather than a path: for choosing which of the two a complaint is about. */
+export function looksLikeAddress(text: string): boolean {
+  return !text.startsWith('/') && text.includes(':');
+}
+
+/** `IP:PORT`, an IPv6 address in brackets. */
+export function formatAddress(ip: string, port: number): string {
+  return isIPv6(ip) ? `[${ip}]:${port}` : `${ip}:${port}`;
+}
+
+/**
+ * Would the second of two listeners be refused? The same address and port, or one of them the wildcard of
+ * the same family (ip(7): a wildcard listener claims the port on every address).
+ */
+export function addressesOverlap(a: Address, b: Address): boolean {
+  if (a.port !== b.port || isIPv6(a.ip) !== isIPv6(b.ip)) return false;
+  return a.ip === b.ip || isWildcard(a.ip) || isWildcard(b.ip);
+}
+
+function isWildcard(ip: string): boolean {
+  return ip === '0.0.0.0' || ip === '::';
+}
+
+function isPrefix(text: string): boolean {
+  if (!isClean(text) || /[?#\s\\]/u.test(text)) return false;
+  return text === '' || posix.normalize(text) === text;
+}
+
+function canonical(ip: string): string {
+  return isIPv6(ip) ? new URL(`http://[${ip}]`).hostname.slice(1, -1) : ip;
+}
+
+/** `IP/LENGTH`, the length within what the family has. */
+export function isCidr(text: string): boolean {
+  const match = /^([^/]+)\/(\d{1,3})$/.exec(text);
+  const family = isIP(match?.[1] ?? '');
+  return family !== 0 && Number(match?.[2]) <= (family === 4 ? 32 : 128);
+}

@@ -1,0 +1,101 @@
+/**
+ * A pvrexport: a gzipped tar whose member `json` is the state. Only that member is kept; what comes before
+ * it is unpacked and dropped, within a bound that no decompression bomb passes, and what comes after it is not
+ * even read.
+ */
+import type { FileHandle } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip } from 'node:zlib';
+import { Parser, type ReadEntry } from 'tar';
+import { Fault } from './files.js';
+import { MAX_STATE, MAX_UNPACK_RATIO, MIN_UNPACKED } from './limits.js';
+
+const GZIP_MAGIC = Buffer.from([0x1f, 0x8b]);
+const REGULAR = new Set(['File', 'OldFile', 'ContiguousFile']);
+
+/** Do these first bytes of a file begin a gzip member (RFC 1952)? */
+export function isGzip(head: Buffer): boolean {
+  return head.subarray(0, GZIP_MAGIC.length).equals(GZIP_MAGIC);
+}
+
+/** Bytes of the member `json`. The handle stays open and is the caller's. */
+export async function readArchive(handle: FileHandle): Promise<Buffer | Fault> {
+  const member = new StateMember();
+  try {
+    const { size } = await handle.stat();
+    const limit = Math.max(MIN_UNPACKED, size * MAX_UNPACK_RATIO);
+    const source = handle.createReadStream({ autoClose: false, start: 0 });
+    await pipeline(source, createGunzip(), (unpacked: AsyncIterable<Buffer>) =>
+      member.find(unpacked, limit),
+    );
+  } catch (thrown) {
+    // Ending the pipeline early, once the member was found, is an error to the pipeline alone.
+    if (member.result === null) return invalid(thrown);
+  }
+  return member.result ?? new Fault('archive-invalid', 'no member "json"', 'one');
+}
+
+class StateMember {
+  result: Buffer | Fault | null = null;
+  readonly #parser = new Parser({
+    brotli: false,
+    zstd: false,
+    onReadEntry: (entry) => this.#entry(entry),
+  });
+
+  async find(unpacked: AsyncIterable<Buffer>, limit: number): Promise<void> {
+    let total = 0;
+    for await (const chunk of unpacked) {
+      if (total === 0 && isGzip(chunk)) {
+        this.result = new Fault('archive-invalid', 'gzip within gzip', 'a gzipped tar');
+        return;
+      }
+      total += chunk.length;
+      this.#parser.write(chunk);
+      if (this.result !== null) return;
+      if (total > limit) {
+        const found = `more than ${limit} bytes unpacked before a member "json"`;
+        this.result = new Fault('file-too-large', found, 'that member near the beginning');
+        return;
+      }
+    }
+  }
+
+  #entry(entry: ReadEntry): void {
+    if (this.result !== null || entry.path.replace(/^\.\//, '') !== 'json') {
+      entry.resume();
+      return;
+    }
+    if (!REGULAR.has(entry.type)) {
+      this.result = new Fault('archive-invalid', `a "json" that is a ${entry.type}`, 'a file');
+      entry.resume();
+    } else if (entry.size > MAX_STATE) {
+      const found = `a member "json" of ${entry.size} bytes`;
+      this.result = new Fault('file-too-large', found, `at most ${MAX_STATE}`);
+      entry.resume();
+    } else {
+      this.#collect(entry);
+    }
+  }
+
+  #collect(entry: ReadEntry): void {
+    const chunks: Buffer[] = [];
+    entry.on('data', (chunk) => chunks.push(Buffer.from(chunk)));
+    entry.on('end', () => {
+      const bytes = Buffer.concat(chunks);
+      this.result ??=
+        bytes.length === entry.size
+          ? bytes
+          : new Fault('archive-invalid', 'a member "json" that is cut off', 'all of it');
+    });
+  }
+}
+
+function invalid(thrown: unknown): Fault {
+  const reason = thrown instanceof Error ? thrown.message : String(thrown);
+  return new Fault(
+    'archive-invalid',
+    `an archive that can't be unpacked (${reason})`,
+    'a gzipped tar',
+  );
+}

@@ -1,0 +1,60 @@
+/**
+ * Bytes to JSON, with a problem in place of every exception: too deep, not UTF-8, not JSON, a key twice.
+ */
+
+import { deeperThan, duplicateKeys } from './json-scan.js';
+import { MAX_DEPTH } from './limits.js';
+import type { ProblemList } from './problem-list.js';
+import { printable } from './text.js';
+
+/** Duplicate keys of one file that are named one by one. */
+const MAX_DUPLICATES = 20;
+
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The value, or undefined where `problems` says why not. JSON has no undefined of its own. */
+export function parseJson(bytes: Buffer, file: string, problems: ProblemList): unknown {
+  const place = { file, pointer: '' };
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    problems.add('json-invalid', place, 'bytes that are not UTF-8', 'JSON in UTF-8');
+    return undefined;
+  }
+  if (deeperThan(text, MAX_DEPTH)) {
+    problems.add(
+      'json-too-deep',
+      place,
+      `nesting deeper than ${MAX_DEPTH}`,
+      `at most ${MAX_DEPTH}`,
+    );
+    return undefined;
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (thrown) {
+    problems.add('json-invalid', place, whatIsWrong(text, thrown), 'JSON');
+    return undefined;
+  }
+  for (const pointer of duplicateKeys(text, MAX_DUPLICATES)) {
+    problems.add('json-duplicate-key', { file, pointer }, 'the key twice', 'it once', 'notice');
+  }
+  return value;
+}
+
+/** The parser's own words, and line and column where it gives a position. */
+function whatIsWrong(text: string, thrown: unknown): string {
+  if (text.trim() === '') return 'an empty file';
+  const message = printable(thrown instanceof Error ? thrown.message : String(thrown));
+  const position = /at position (\d+)/.exec(message)?.[1];
+  if (position === undefined || message.includes('line')) return `text that is not JSON (${message})`;
+  const before = text.slice(0, Number(position)).split('\n');
+  const column = (before.at(-1)?.length ?? 0) + 1;
+  return `text that is not JSON (${message}, line ${before.length} column ${column})`;
+}

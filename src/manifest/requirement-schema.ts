@@ -1,0 +1,56 @@
+/**
+ * What a requirement must look like: an entry of `run.json` or `args.json`, and an ingress rule of `device.json`.
+ */
+import { MAX_STRING } from './limits.js';
+import type { Schema } from './schema.js';
+import { nameSchema, TYPE_SCHEMA } from './service-schema.js';
+
+const TARGET: Schema = {
+  type: 'string',
+  minLength: 1,
+  maxLength: MAX_STRING,
+  problem: 'path-invalid',
+  description: 'a path, or IP:PORT[/PREFIX]',
+};
+
+const SHARED = {
+  service: nameSchema('the name of a service'),
+  target: TARGET,
+  external: TARGET,
+  role: nameSchema('a role'),
+  provider: nameSchema('the name of a container'),
+  interface: {
+    type: 'string',
+    minLength: 1,
+    maxLength: MAX_STRING,
+    format: 'clean',
+    description: 'the name of an interface',
+  },
+  host: {
+    type: 'string',
+    // RFC 1123 host names, and *.example.org.
+    pattern: '^(?=.{1,253}$)(\\*\\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$',
+    description: 'a host name',
+  },
+};
+
+export const REQUIREMENT_SCHEMA: Schema = {
+  type: 'object',
+  description: 'an object or the name of a service',
+  properties: {
+    ...SHARED,
+    name: nameSchema('the name of a service'),
+    type: TYPE_SCHEMA,
+    mode: { enum: ['node', 'fd'], description: '"node" or "fd"' },
+  },
+};
+
+export const INGRESS_SCHEMA: Schema = {
+  type: 'object',
+  description: 'an object, an ingress rule',
+  properties: {
+    ...SHARED,
+    name: nameSchema('the name of a rule'),
+    type: { enum: ['tcp', 'http'], problem: 'type-unknown', description: 'tcp or http' },
+  },
+};

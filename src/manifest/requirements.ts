@@ -1,0 +1,120 @@
+/**
+ * What a container requires: `services` of `run.json`, or `PV_SERVICES_*` of `args.json` where that has
+ * none. An entry is an object or a bare name; a comma-separated string stands for names.
+ */
+import type { ServiceType } from '../graph/link.js';
+import { isObject, type JsonObject } from './json.js';
+import { type Place, pointerTo, show } from './problem.js';
+import type { ProblemList } from './problem-list.js';
+import { REQUIREMENT_SCHEMA } from './requirement-schema.js';
+import type { Requirement } from './revision.js';
+import { meets } from './schema.js';
+import { nameSchema } from './service-schema.js';
+import { boundedEntries } from './services.js';
+import { targetIsSound } from './target.js';
+
+/** An entry that meets its schema. */
+export interface Entry {
+  readonly name?: string;
+  readonly service?: string;
+  readonly type?: ServiceType;
+  readonly target?: string;
+  readonly external?: string;
+  readonly role?: string;
+  readonly provider?: string;
+  readonly interface?: string;
+  readonly mode?: 'node' | 'fd';
+  readonly host?: string;
+}
+
+const BARE_NAME = nameSchema('the name of a service');
+
+/** The fields that a requirement and an ingress rule share, under their canonical names. */
+export type Wanted = Omit<Requirement, 'optional' | 'place'>;
+
+export function readRequirements(
+  container: string,
+  run: JsonObject,
+  args: JsonObject,
+  problems: ProblemList,
+): Requirement[] {
+  const services = run.services;
+  const file = `${container}/${services === undefined ? 'args.json' : 'run.json'}`;
+  if (services !== undefined && !isObject(services)) {
+    const place = { file, pointer: '/services' };
+    problems.add('shape-wrong', place, show(services), 'an object with "required" and "optional"');
+    return [];
+  }
+  const lists: [unknown, string, boolean][] = services
+    ? [
+        [services.required, '/services/required', false],
+        [services.optional, '/services/optional', true],
+      ]
+    : [
+        [args.PV_SERVICES_REQUIRED, '/PV_SERVICES_REQUIRED', false],
+        [args.PV_SERVICES_OPTIONAL, '/PV_SERVICES_OPTIONAL', true],
+      ];
+  return lists.flatMap(([value, pointer, optional]) =>
+    readList(value, { file, pointer }, optional, problems),
+  );
+}
+
+function readList(value: unknown, place: Place, optional: boolean, problems: ProblemList) {
+  const requirements: Requirement[] = [];
+  if (value === undefined) return requirements;
+  const names = typeof value === 'string' ? namesIn(value) : null;
+  if (names === null && !Array.isArray(value)) {
+    problems.add('shape-wrong', place, show(value), 'an array, or names with commas between them');
+    return requirements;
+  }
+  for (const [index, item] of boundedEntries(names ?? (value as unknown[]), place, problems)) {
+    // Names in one string have no pointers of their own.
+    const at = names ? place : { file: place.file, pointer: pointerTo(place.pointer, index) };
+    const wanted = readEntry(item, at, problems);
+    if (wanted) requirements.push({ ...wanted, optional, place: at });
+  }
+  return requirements;
+}
+
+function readEntry(item: unknown, place: Place, problems: ProblemList): Wanted | undefined {
+  if (typeof item === 'string') {
+    return meets(BARE_NAME, item, place, problems) ? { name: item, role: 'any' } : undefined;
+  }
+  if (!meets(REQUIREMENT_SCHEMA, item, place, problems)) return undefined;
+  return readWanted(item as Entry, place, problems);
+}
+
+function namesIn(text: string): string[] {
+  return text
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
+}
+
+/** Checks what a schema can't, and settles the aliases; undefined after adding a problem. */
+export function readWanted(entry: Entry, place: Place, problems: ProblemList): Wanted | undefined {
+  const name = entry.name ?? entry.service;
+  if (name === undefined) {
+    problems.add('shape-wrong', place, 'no "name"', 'the name of a service');
+    return undefined;
+  }
+  const field = entry.target === undefined ? 'external' : 'target';
+  const target = entry[field];
+  const at = { file: place.file, pointer: pointerTo(place.pointer, field) };
+  if (target !== undefined && !targetIsSound(target, entry.type, at, problems)) return undefined;
+  if (entry.host !== undefined && entry.type !== undefined && entry.type !== 'http') {
+    const host = { file: place.file, pointer: pointerTo(place.pointer, 'host') };
+    const found = `"host" on type ${entry.type}, where it is ignored`;
+    problems.add('shape-wrong', host, found, 'it on http only', 'notice');
+  }
+  return {
+    name,
+    ...(entry.type ? { type: entry.type } : {}),
+    ...(target === undefined ? {} : { target }),
+    role: entry.role ?? 'any',
+    ...(entry.provider === undefined ? {} : { provider: entry.provider }),
+    ...(entry.interface === undefined ? {} : { interface: entry.interface }),
+    ...(entry.mode ? { mode: entry.mode } : {}),
+    ...(entry.host === undefined ? {} : { host: entry.host.toLowerCase() }),
+  };
+}

@@ -1,0 +1,147 @@
+/**
+ * `<container>/services.json` to services. A bad entry takes out itself alone.
+ */
+import type { ServiceType, SocketMode } from '../graph/link.js';
+import { isObject } from './json.js';
+import { MAX_ENTRIES } from './limits.js';
+import { type Place, pointerTo, show } from './problem.js';
+import type { ProblemList } from './problem-list.js';
+import type { PolicyRules, Service } from './revision.js';
+import { meets } from './schema.js';
+import { SERVICE_SCHEMA } from './service-schema.js';
+
+export const SERVICE_SPECS = ['service-manifest-xconnect@1', 'service-manifest-xconnect@2'];
+export const SYSTEM_BUS = 'system-bus';
+
+/** Fields that mean something for some types only; elsewhere they are ignored, and a notice says so. */
+const FIELD_TYPES: Readonly<Record<string, readonly ServiceType[]>> = {
+  port: ['tcp', 'http'],
+  mode: ['unix'],
+  fds: ['unix'],
+  bus: ['dbus'],
+  owns: ['dbus'],
+  policy: ['dbus'],
+};
+
+/** An entry that meets the schema. */
+interface Entry {
+  readonly name?: string;
+  readonly type: ServiceType;
+  readonly socket?: string;
+  readonly port?: number;
+  readonly mode?: SocketMode;
+  readonly fds?: boolean;
+  readonly allow?: readonly string[];
+  readonly bus?: string;
+  readonly owns?: string;
+  readonly role?: string;
+  readonly activation?: { readonly mode: 'always' | 'on-demand' };
+  readonly policy?: Readonly<Record<string, PolicyRules>>;
+}
+
+export function readServices(value: unknown, file: string, problems: ProblemList): Service[] {
+  const list = listOf(value, file, problems);
+  if (!list) return [];
+  const services: Service[] = [];
+  const names = new Set<string>();
+  for (const [index, item] of boundedEntries(list.items, list.place, problems)) {
+    const place = { file, pointer: pointerTo(list.place.pointer, index) };
+    if (!meets(SERVICE_SCHEMA, item, place, problems)) continue;
+    const entry = item as Entry;
+    if (!isWhole(entry, place, problems)) continue;
+    if (entry.name !== undefined && names.has(entry.name)) {
+      const at = { file, pointer: pointerTo(place.pointer, 'name') };
+      problems.add('service-duplicate', at, `${show(entry.name)} again`, 'each name once');
+      continue;
+    }
+    if (entry.name !== undefined) names.add(entry.name);
+    services.push(toService(entry, place));
+  }
+  return services;
+}
+
+/** Entries with their indexes, not more than can be meant. */
+export function* boundedEntries<T>(items: readonly T[], place: Place, problems: ProblemList) {
+  yield* items.slice(0, MAX_ENTRIES).entries();
+  if (items.length > MAX_ENTRIES) {
+    problems.add('file-too-large', place, `${items.length} entries`, `at most ${MAX_ENTRIES}`);
+  }
+}
+
+function listOf(value: unknown, file: string, problems: ProblemList) {
+  const place = { file, pointer: '' };
+  if (Array.isArray(value)) return { items: value as unknown[], place };
+  if (!isObject(value)) {
+    problems.add('shape-wrong', place, show(value), 'an object with "#spec" and "services"');
+    return undefined;
+  }
+  const spec = value['#spec'];
+  if (typeof spec !== 'string' || !SERVICE_SPECS.includes(spec)) {
+    const found = spec === undefined ? 'no "#spec"' : `the "#spec" ${show(spec)}`;
+    const at = spec === undefined ? place : { file, pointer: '/#spec' };
+    problems.add('spec-wrong', at, found, SERVICE_SPECS.map(show).join(' or '));
+    return undefined;
+  }
+  const items = value.services;
+  if (Array.isArray(items))
+    return { items: items as unknown[], place: { file, pointer: '/services' } };
+  const at = items === undefined ? place : { file, pointer: '/services' };
+  problems.add('shape-wrong', at, items === undefined ? 'no "services"' : show(items), 'an array');
+  return undefined;
+}
+
+/** Do the fields, each right by itself, make a service together? */
+function isWhole(entry: Entry, place: Place, problems: ProblemList): boolean {
+  const before = problems.count;
+  const networked = entry.type === 'tcp' || entry.type === 'http';
+  const owner = entry.type === 'dbus' && entry.owns !== undefined;
+  const at = (field: string) => ({ file: place.file, pointer: pointerTo(place.pointer, field) });
+  if (entry.name === undefined && !owner) {
+    problems.add('shape-wrong', place, 'no "name"', 'the name of the service');
+  }
+  if (networked && entry.socket !== undefined && entry.port !== undefined) {
+    problems.add('shape-wrong', place, 'both "socket" and "port"', 'one of them');
+  }
+  if (entry.socket === undefined && !(networked && entry.port !== undefined) && !owner) {
+    const expected = networked ? '"port", or "socket"' : '"socket", an absolute path';
+    problems.add('shape-wrong', place, networked ? 'neither of the two' : 'no "socket"', expected);
+  }
+  if (entry.activation && !owner) {
+    problems.add('activation-without-owns', at('activation'), 'no "owns"', 'a name to activate');
+  }
+  if (owner && entry.role === undefined) {
+    problems.add('shape-wrong', place, '"owns" without "role"', 'the role that may own the name');
+  }
+  if (problems.count > before) return false;
+  noteMisplaced(entry, at, problems);
+  return true;
+}
+
+function noteMisplaced(entry: Entry, at: (field: string) => Place, problems: ProblemList): void {
+  for (const [field, types] of Object.entries(FIELD_TYPES)) {
+    if (types.includes(entry.type) || !Object.hasOwn(entry, field)) continue;
+    const found = `"${field}" on type ${entry.type}, where it is ignored`;
+    problems.add('shape-wrong', at(field), found, `it on ${types.join(' or ')} only`, 'notice');
+  }
+}
+
+const COPIED = ['name', 'socket', 'port', 'mode', 'fds', 'allow'] as const;
+
+function toService(entry: Entry, place: Place): Service {
+  const { type } = entry;
+  const meant = COPIED.filter(
+    (field) => entry[field] !== undefined && (FIELD_TYPES[field]?.includes(type) ?? true),
+  );
+  const copied: Pick<Entry, (typeof COPIED)[number]> = Object.fromEntries(
+    meant.map((field) => [field, entry[field]]),
+  );
+  const { owns, role, bus = SYSTEM_BUS, activation, policy } = type === 'dbus' ? entry : {};
+  return {
+    ...copied,
+    type,
+    ...(owns !== undefined && role !== undefined ? { bus, owns, role } : {}),
+    ...(activation ? { activation: activation.mode } : {}),
+    ...(policy ? { policy: new Map(Object.entries(policy)) } : {}),
+    place,
+  };
+}

@@ -1,0 +1,52 @@
+/**
+ * Text that came from outside: what may be a name, and how it is shown without trusting it.
+ *
+ * A name becomes part of a path, of a link's identity and of a log line, so slashes, control characters and
+ * broken Unicode are refused once, here.
+ */
+
+/** Longest name: NAME_MAX of Linux file systems, as a container's name is a folder's. */
+const MAX_NAME = 255;
+
+/** Control characters, lone surrogates, line and paragraph separators. */
+const UNPRINTABLE = /[\p{Cc}\p{Cs}\u2028\u2029]/u;
+/** Those, and format characters such as bidirectional overrides, which change how a line looks. */
+const DECEPTIVE = /[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu;
+
+export function isClean(text: string): boolean {
+  return !UNPRINTABLE.test(text);
+}
+
+/** May it name a service, a container, a role or a rule? */
+export function isName(text: string): boolean {
+  if (text === '' || text === '.' || text === '..') return false;
+  return text.length <= MAX_NAME && !text.includes('/') && isClean(text);
+}
+
+/** A bus name as the D-Bus specification has it ("Valid Names"), without unique names. */
+export function isBusName(text: string): boolean {
+  return text.length <= MAX_NAME && /^[A-Za-z_-][\w-]*(\.[A-Za-z_-][\w-]*)+$/.test(text);
+}
+
+/** For one line of a terminal: what could break the line or mislead the reader is shown as `\uXXXX`. */
+export function printable(text: string): string {
+  return text.replace(DECEPTIVE, escaped);
+}
+
+/** JSON text for a terminal: the same value, with those characters escaped; its own newlines stay. */
+export function printableJson(value: unknown): string {
+  const text = JSON.stringify(value, null, 2);
+  return text.replace(DECEPTIVE, (character) => (character === '\n' ? '\n' : escaped(character)));
+}
+
+function escaped(character: string): string {
+  return character
+    .split('')
+    .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    .join('');
+}
+
+/** Order of names everywhere: by UTF-16 code unit, the same on every machine and in every locale. */
+export function byName(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
