@@ -70,6 +70,7 @@ export class TestDaemon {
   readonly #folder = mkdtempSync(join(tmpdir(), 'pvx-daemon-'));
   readonly #server: http.Server;
   readonly #args: readonly string[];
+  #held: { asked: () => void; answer: Promise<readonly WireLink[]> } | null = null;
 
   constructor(args: readonly string[]) {
     this.#args = args;
@@ -77,7 +78,9 @@ export class TestDaemon {
     this.#server = http.createServer((asked, answer) => {
       if (asked.method === 'GET') {
         answer.setHeader('Content-Type', 'application/json');
-        answer.end(JSON.stringify(this.graph));
+        this.#held?.asked();
+        const graph = this.#held?.answer ?? Promise.resolve(this.graph);
+        void graph.then((links) => answer.end(JSON.stringify(links)));
         return;
       }
       const chunks: Buffer[] = [];
@@ -120,6 +123,23 @@ export class TestDaemon {
   set(...graph: WireLink[]): void {
     this.graph = graph;
     process.kill(this.pid, 'SIGHUP');
+  }
+
+  /** Keeps the daemon's next questions for the graph waiting; every one gets the answer, until `release`. */
+  hold(): { asked: Promise<void>; answer(...graph: WireLink[]): void } {
+    let answer: (graph: readonly WireLink[]) => void = () => {};
+    const answered = new Promise<readonly WireLink[]>((resolve) => {
+      answer = resolve;
+    });
+    const asked = new Promise<void>((resolve) => {
+      this.#held = { asked: resolve, answer: answered };
+    });
+    process.kill(this.pid, 'SIGHUP');
+    return { asked, answer: (...graph) => answer(graph) };
+  }
+
+  release(): void {
+    this.#held = null;
   }
 
   async shown(): Promise<ShownLink[]> {

@@ -1,0 +1,182 @@
+/** Bad luck on purpose: full tables, killed processes, recycled pids. */
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { startContainer } from '../../support/container.js';
+import { eventually } from '../../support/wait.js';
+import { type Pair, startPair, TARGET } from './support.js';
+
+const openFiles = (pid: number) => readdirSync(`/proc/${pid}/fd`).length;
+
+function limitOpenFiles(pid: number, limit: number): void {
+  execFileSync('prlimit', ['--pid', String(pid), `--nofile=${limit}:`]);
+}
+
+function softLimit(pid: number): number {
+  const limits = readFileSync(`/proc/${pid}/limits`, 'utf8');
+  return Number(/Max open files\s+(\d+)/.exec(limits)?.[1]);
+}
+
+describe('bad luck', () => {
+  let pair: Pair;
+  beforeAll(async () => {
+    pair = await startPair('--drain', '0', '--patience', '2');
+  });
+  afterEach(async () => {
+    pair.reset();
+    pair.daemon.set();
+    await pair.daemon.until({});
+  });
+  afterAll(() => pair?.stop());
+
+  const active = async () => (await pair.daemon.shown())[0]?.connections.active;
+
+  test.each(['daemon', 'broker'] as const)(
+    'a full descriptor table of the %s is survived, and service resumes by itself',
+    async (who) => {
+      await pair.serve('serve-echo');
+      await pair.establish();
+      expect(await pair.ask('ask', TARGET, 'before')).toBe('before');
+      const pid = who === 'daemon' ? pair.daemon.pid : pair.daemon.brokerPid;
+      const limit = softLimit(pid);
+      limitOpenFiles(pid, openFiles(pid));
+      const waiting = pair.ask('ask', TARGET, 'meanwhile').catch((error: Error) => error.message);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      limitOpenFiles(pid, limit);
+      expect(await waiting).toBe('meanwhile');
+      expect(await pair.ask('ask', TARGET, 'after')).toBe('after');
+      expect(pair.daemon.process?.exitCode).toBeNull();
+    },
+  );
+
+  test('a link that comes while the broker has no descriptor left is made later', async () => {
+    await pair.serve('serve-echo');
+    const { brokerPid } = pair.daemon;
+    const limit = softLimit(brokerPid);
+    limitOpenFiles(brokerPid, openFiles(brokerPid));
+    pair.daemon.set(pair.link());
+    const [shown] = await pair.daemon.until({ raw: 'failed' });
+    expect(shown?.last_error?.code).toBe('limit-reached');
+    limitOpenFiles(brokerPid, limit);
+    await pair.daemon.until({ raw: 'established' });
+  });
+
+  test('no descriptor is left behind by connections and links that came and went', async () => {
+    await pair.serve('serve-echo');
+    const round = async () => {
+      await pair.establish();
+      await pair.ask('fds', TARGET, '50', '20', '9');
+      const client = await pair.start(pair.consumer, 'hold', TARGET, '50');
+      client.kill();
+      await eventually(async () => expect(await active()).toBe(0));
+      pair.daemon.set();
+      await pair.daemon.until({});
+    };
+    await round();
+    const before = [openFiles(pair.daemon.pid), openFiles(pair.daemon.brokerPid)];
+    for (let i = 0; i < 3; i++) await round();
+    await eventually(() => {
+      const now = [openFiles(pair.daemon.pid), openFiles(pair.daemon.brokerPid)];
+      expect(now[0]).toBeLessThanOrEqual(before[0] as number);
+      expect(now[1]).toBeLessThanOrEqual(before[1] as number);
+    });
+  });
+
+  test('a peer that is gone at every moment of a transfer never ends the daemon', async () => {
+    for (let i = 0; i < 10; i++) {
+      const provider = await pair.serve('serve-flood', String(1 << 26));
+      await pair.establish();
+      const client = pair.start(pair.consumer, 'both', TARGET, String(1 << 26));
+      await new Promise((resolve) => setTimeout(resolve, 20 * i));
+      if (i % 2 === 0) provider.kill();
+      else pair.reset();
+      await Promise.race([client, new Promise((resolve) => setTimeout(resolve, 200))]);
+      pair.reset();
+    }
+    await pair.serve('serve-echo');
+    await pair.establish();
+    expect(await pair.ask('ask', TARGET, 'alive')).toBe('alive');
+    expect(pair.daemon.process?.exitCode).toBeNull();
+  });
+
+  test('a pid that was given to another process after the graph was made reaches nobody', async () => {
+    await pair.serve('serve-echo');
+    const late = await startContainer({ name: 'late' });
+    try {
+      const generation = pair.daemon.hold();
+      await generation.asked;
+      const recycled = await startContainer({ name: 'recycled' });
+      const target = '/run/stolen.sock';
+      // The answer names a pid whose process is younger than the question: not the one that was meant.
+      generation.answer(pair.link({ consumer: 'late', consumer_pid: recycled.pid, target }));
+      await pair.daemon.until({ raw: 'waiting' });
+      expect((await pair.daemon.shown())[0]?.last_error?.code).toBe('container-gone');
+      expect((await recycled.exec(['test', '-e', target])).code).not.toBe(0);
+      await recycled.kill();
+    } finally {
+      pair.daemon.release();
+      await late.kill();
+    }
+  });
+
+  test('a daemon that was killed leaves no socket behind, and its successor makes every link anew', async () => {
+    await pair.serve('serve-echo');
+    await pair.establish();
+    const flood = pair.start(pair.consumer, 'flood', TARGET, String(1 << 28)).catch(() => null);
+    const exited = pair.daemon.exited();
+    process.kill(pair.daemon.pid, 'SIGKILL');
+    await exited;
+    await flood;
+    await eventually(async () => {
+      expect((await pair.consumer.exec(['test', '-e', TARGET])).code).not.toBe(0);
+    });
+    await pair.daemon.launch();
+    await pair.daemon.until({ raw: 'established' }, 1_000);
+    expect(await pair.ask('ask', TARGET, 'back')).toBe('back');
+  });
+
+  test('a daemon whose broker was killed ends, so that its runtime starts both anew', async () => {
+    await pair.serve('serve-echo');
+    await pair.establish();
+    const exited = pair.daemon.exited();
+    process.kill(pair.daemon.brokerPid, 'SIGKILL');
+    expect(await exited).toBe(1);
+    expect(pair.daemon.log).toContain('pvx-broker');
+    // Nobody removed the socket: it is stale, and replaced.
+    expect((await pair.consumer.exec(['test', '-S', TARGET])).code).toBe(0);
+    await pair.daemon.launch();
+    await pair.daemon.until({ raw: 'established' }, 1_000);
+    expect(await pair.ask('ask', TARGET, 'back')).toBe('back');
+  });
+
+  test('both killed at once is no different', async () => {
+    await pair.serve('serve-echo');
+    await pair.establish();
+    const exited = pair.daemon.exited();
+    const { brokerPid, pid } = pair.daemon;
+    process.kill(brokerPid, 'SIGKILL');
+    process.kill(pid, 'SIGKILL');
+    await exited;
+    await pair.daemon.launch();
+    await pair.daemon.until({ raw: 'established' }, 1_000);
+    expect(await pair.ask('ask', TARGET, 'back')).toBe('back');
+  });
+
+  test('the daemon has no privilege left, and no thread that ever had one', () => {
+    for (const thread of readdirSync(`/proc/${pair.daemon.pid}/task`)) {
+      const status = readFileSync(`/proc/${pair.daemon.pid}/task/${thread}/status`, 'utf8');
+      const field = (name: string) => new RegExp(`^${name}:\\s+(.*)$`, 'm').exec(status)?.[1];
+      expect(field('Uid')).toBe('65534\t65534\t65534\t65534');
+      expect(field('Groups')?.trim()).toBe('');
+      for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb']) {
+        expect([set, field(set)]).toEqual([set, '0000000000000000']);
+      }
+      expect(field('NoNewPrivs')).toBe('1');
+    }
+  });
+
+  test('the broker runs under a seccomp filter', () => {
+    const status = readFileSync(`/proc/${pair.daemon.brokerPid}/status`, 'utf8');
+    expect(/^Seccomp:\s+(\d)$/m.exec(status)?.[1]).toBe('2');
+  });
+});
