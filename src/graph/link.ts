@@ -46,6 +46,10 @@ export interface Link {
   readonly mode?: SocketMode;
   /** false: descriptors cannot occur on this link, so bytes may be spliced unseen. Absent: true. */
   readonly fds?: boolean;
+  /** drm and input only: plant a node, or serve opened descriptors on a socket. Absent: node. */
+  readonly device?: 'node' | 'fd';
+  /** http only: the Host that it answers to, in lower case; absent: any. */
+  readonly host?: string;
   /** Why the builder knows that this link can't be made; it is shown as `failed` and never attached. */
   readonly error?: LinkError;
   /** Fields of the wire form that are not ours: kept, passed on, never read. */

@@ -42,16 +42,8 @@ export function formatAddress(ip: string, port: number): string {
   return isIPv6(ip) ? `[${ip}]:${port}` : `${ip}:${port}`;
 }
 
-/**
- * Would the second of two listeners be refused? The same address and port, or one of them the wildcard of
- * the same family (ip(7): a wildcard listener claims the port on every address).
- */
-export function addressesOverlap(a: Address, b: Address): boolean {
-  if (a.port !== b.port || isIPv6(a.ip) !== isIPv6(b.ip)) return false;
-  return a.ip === b.ip || isWildcard(a.ip) || isWildcard(b.ip);
-}
-
-function isWildcard(ip: string): boolean {
+/** A listener on it has the port on every address of its family (ip(7)). */
+export function isWildcard(ip: string): boolean {
   return ip === '0.0.0.0' || ip === '::';
 }
 

@@ -53,7 +53,8 @@ function whatIsWrong(text: string, thrown: unknown): string {
   if (text.trim() === '') return 'an empty file';
   const message = printable(thrown instanceof Error ? thrown.message : String(thrown));
   const position = /at position (\d+)/.exec(message)?.[1];
-  if (position === undefined || message.includes('line')) return `text that is not JSON (${message})`;
+  if (position === undefined || message.includes('line'))
+    return `text that is not JSON (${message})`;
   const before = text.slice(0, Number(position)).split('\n');
   const column = (before.at(-1)?.length ?? 0) + 1;
   return `text that is not JSON (${message}, line ${before.length} column ${column})`;

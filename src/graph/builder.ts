@@ -1,0 +1,69 @@
+/**
+ * The graph of a revision: every requirement joined to its export, or a problem that says why not.
+ *
+ * Pure and total: the same revision, pids and options give the same links in the same order, and no
+ * revision makes it throw. Pids only fill in the two pid fields: who runs decides nothing else.
+ */
+
+import type { Problem } from '../manifest/problem.js';
+import { show } from '../manifest/problem.js';
+import { ProblemList } from '../manifest/problem-list.js';
+import type { Requirement, Revision } from '../manifest/revision.js';
+import { SYSTEM_BUS } from '../manifest/services.js';
+import { findActivationCycles } from './activation-cycle.js';
+import { busNames } from './bus-names.js';
+import { exportsOf } from './exports.js';
+import { EXTERNAL, type Link, RUNTIME_PROVIDER } from './link.js';
+import { type GraphOptions, LinkMaker } from './link-maker.js';
+import { Targets } from './targets.js';
+
+export type { GraphOptions, HostedBus } from './link-maker.js';
+
+export interface Graph {
+  readonly links: readonly Link[];
+  /** Those of the graph only; the revision has its own. */
+  readonly problems: readonly Problem[];
+}
+
+export function buildGraph(
+  revision: Revision,
+  pids: ReadonlyMap<string, number>,
+  options: GraphOptions = {},
+): Graph {
+  const problems = new ProblemList();
+  const exports = exportsOf(revision, options.hostedBus !== undefined, problems);
+  const names = busNames(revision, problems);
+  const maker = new LinkMaker(exports, pids, options, problems);
+  const ownerOf = new Map(names.map(({ bus, name, container }) => [`${bus}/${name}`, container]));
+  const dependencies = new Map<string, Set<string>>();
+  const links: Link[] = [];
+  for (const [consumer, requirements] of consumersOf(revision)) {
+    const targets = new Targets();
+    const providers = new Set<string>();
+    for (const requirement of requirements) {
+      const link = maker.make(consumer, requirement);
+      if (!link) continue;
+      const owner = ownerOf.get(`${SYSTEM_BUS}/${link.interface}`);
+      const provider = link.provider === RUNTIME_PROVIDER ? owner : link.provider;
+      if (!requirement.optional && provider !== undefined) providers.add(provider);
+      const taken = targets.claim(link, requirement.place);
+      if (!taken) {
+        links.push(link);
+        continue;
+      }
+      const code = consumer === EXTERNAL ? 'ingress-collision' : 'target-duplicate';
+      const found = `the target ${show(link.target)}, taken by ${taken.file}:${taken.pointer}`;
+      problems.add(code, requirement.place, found, 'one that is free');
+    }
+    dependencies.set(consumer, providers);
+  }
+  findActivationCycles(names, dependencies, problems);
+  return { links, problems: problems.list() };
+}
+
+function consumersOf(revision: Revision): [string, readonly Requirement[]][] {
+  const containers = revision.containers.map(
+    ({ name, requirements }): [string, readonly Requirement[]] => [name, requirements],
+  );
+  return [...containers, [EXTERNAL, revision.device.ingress]];
+}

@@ -1,0 +1,52 @@
+/**
+ * Names that containers own on hosted buses, and the two things that can be wrong with them together: a
+ * name owned twice, and on-demand owners that wait for each other.
+ */
+import { pointerTo, show } from '../manifest/problem.js';
+import type { ProblemList } from '../manifest/problem-list.js';
+import type { Revision, Service } from '../manifest/revision.js';
+
+export interface BusName {
+  readonly container: string;
+  readonly bus: string;
+  readonly name: string;
+  readonly role: string;
+  readonly service: Service;
+}
+
+/** In order of containers; of a name that is owned twice, the first owner stands. */
+export function busNames(revision: Revision, problems: ProblemList): BusName[] {
+  const owned = new Map<string, BusName>();
+  for (const { name: container, services } of revision.containers) {
+    for (const service of services) {
+      const { bus, owns, role } = service;
+      if (bus === undefined || owns === undefined || role === undefined) continue;
+      const key = `${bus}/${owns}`; // neither may hold a slash
+      const owner = owned.get(key);
+      if (owner === undefined) {
+        owned.set(key, { container, bus, name: owns, role, service });
+        continue;
+      }
+      const { file, pointer } = service.place;
+      const found = `${show(owns)} on ${show(bus)}, which ${show(owner.container)} owns already`;
+      problems.add(
+        'bus-name-duplicate',
+        { file, pointer: pointerTo(pointer, 'owns') },
+        found,
+        'one owner',
+      );
+    }
+  }
+  return [...owned.values()];
+}
+
+/** Containers that are started when somebody calls a name of theirs, each with that name's declaration. */
+export function onDemand(names: readonly BusName[]): Map<string, Service> {
+  const containers = new Map<string, Service>();
+  for (const { container, service } of names) {
+    if (service.activation === 'on-demand' && !containers.has(container)) {
+      containers.set(container, service);
+    }
+  }
+  return containers;
+}

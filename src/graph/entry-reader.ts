@@ -1,0 +1,109 @@
+/**
+ * Reads the fields of one wire link, each by its type and bound. The first fault is kept; what is read after
+ * it is a placeholder that nobody uses.
+ */
+import { type ErrorCode, type LinkError, REMEDIES } from '../kernel/errors.js';
+import { isObject, type JsonObject } from '../manifest/json.js';
+import { MAX_DEPTH, MAX_STRING } from '../manifest/limits.js';
+import { pointerTo, show } from '../manifest/problem.js';
+
+const MAX_INT32 = 0x7fff_ffff;
+/** (uid_t)-1 means "no change" to chown(2) and its kin, and is nobody's. */
+const MAX_UID = 0xffff_fffe;
+/** NUL ends a C string early, and a lone surrogate has no UTF-8: neither can be in a path or a name. */
+const IMPOSSIBLE = /[\0\p{Cs}]/u;
+
+export class EntryReader {
+  /** `/field: found ..., expected ....`, with the pointer relative to the entry. */
+  fault: string | undefined;
+  readonly #entry: JsonObject;
+
+  constructor(entry: JsonObject) {
+    this.#entry = entry;
+  }
+
+  /** A string that must be there and not be empty. */
+  text(field: string): string {
+    return this.optionalText(field) || this.#fail(field, 'a string that is not empty', '');
+  }
+
+  /** A string, or undefined where there is none or null. */
+  optionalText(field: string): string | undefined {
+    const value = this.#get(field);
+    if (value === undefined) return undefined;
+    if (typeof value !== 'string') return this.#fail(field, 'a string', '');
+    if (value.length <= MAX_STRING && !IMPOSSIBLE.test(value)) return value;
+    return this.#fail(field, `a string of at most ${MAX_STRING} characters without NUL`, '');
+  }
+
+  pid(field: string): number {
+    const value = this.#get(field);
+    if (Number.isInteger(value) && Math.abs(Number(value)) <= MAX_INT32) return Number(value) || 0;
+    return this.#fail(field, 'a pid, 0 where none runs', 0);
+  }
+
+  optional<K extends string, V>(field: K, values: readonly V[]): { [key in K]?: V } {
+    const value = this.#get(field);
+    if (value === undefined) return {};
+    const known = values.find((one) => one === value);
+    if (known === undefined) return this.#fail(field, `one of ${values.join(', ')}`, {});
+    return { [field]: known } as { [key in K]?: V };
+  }
+
+  optionalId(field: 'uid'): { uid?: number } {
+    const value = this.#get(field);
+    if (value === undefined) return {};
+    if (Number.isInteger(value) && Number(value) >= 0 && Number(value) <= MAX_UID) {
+      return { uid: Number(value) || 0 };
+    }
+    return this.#fail(field, `a uid from 0 to ${MAX_UID}`, {});
+  }
+
+  optionalHost(): { host?: string } {
+    const host = this.optionalText('host');
+    return host === undefined ? {} : { host };
+  }
+
+  optionalError(): { error?: LinkError } {
+    const value = this.#get('error');
+    if (value === undefined) return {};
+    const expected = 'an object with a known "code" and a "message"';
+    if (!isObject(value)) return this.#fail('error', expected, {});
+    const { code, message } = value;
+    if (!isErrorCode(code) || typeof message !== 'string' || message.length > MAX_STRING) {
+      return this.#fail('error', expected, {});
+    }
+    return { error: { code, message } };
+  }
+
+  /** What is none of `known`, as it stands. */
+  extra(known: ReadonlySet<string>): { extra?: Record<string, unknown> } {
+    const entries = Object.entries(this.#entry).filter(([field]) => !known.has(field));
+    if (entries.length === 0) return {};
+    for (const [field, value] of entries) {
+      if (deeper(value, MAX_DEPTH)) this.#fail(field, `nesting of at most ${MAX_DEPTH}`, null);
+    }
+    return { extra: Object.fromEntries(entries) };
+  }
+
+  /** null is as good as absent: some runtimes write all their fields. */
+  #get(field: string): unknown {
+    return Object.hasOwn(this.#entry, field) ? (this.#entry[field] ?? undefined) : undefined;
+  }
+
+  #fail<T>(field: string, expected: string, placeholder: T): T {
+    const found = show(this.#get(field));
+    this.fault ??= `${pointerTo('', field)}: found ${found}, expected ${expected}.`;
+    return placeholder;
+  }
+}
+
+function isErrorCode(value: unknown): value is ErrorCode {
+  return typeof value === 'string' && Object.hasOwn(REMEDIES, value);
+}
+
+/** Nested more than `max` deep? Goes no deeper than that itself. */
+function deeper(value: unknown, max: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return max === 0 || Object.values(value).some((inner) => deeper(inner, max - 1));
+}

@@ -1,0 +1,152 @@
+/**
+ * One requirement to one link: resolves it, applies the defaults, and checks who may consume.
+ */
+import { isIP } from 'node:net';
+import { formatAddress } from '../manifest/address.js';
+import { show } from '../manifest/problem.js';
+import type { ProblemList } from '../manifest/problem-list.js';
+import type { Requirement, Service } from '../manifest/revision.js';
+import { SYSTEM_BUS } from '../manifest/services.js';
+import { SERVES, transportOf } from './compatibility.js';
+import type { Export, Exports } from './exports.js';
+import { EXTERNAL, type Link, RUNTIME_PROVIDER, type ServiceType } from './link.js';
+import { consumedType, exporterOf, targetOf } from './resolution.js';
+
+/** The system bus that the runtime itself provides. */
+export interface HostedBus {
+  /** Its own socket, on the host. */
+  readonly socket: string;
+  /** The uid of each role on it, where they are given already. */
+  readonly uids?: ReadonlyMap<string, number>;
+}
+
+export interface GraphOptions {
+  /** The system bus is ours: requirements named `system-bus` join to it. Absent: it is off. */
+  readonly hostedBus?: HostedBus;
+  /** Pool address by container, for providers with a port; without one it is 127.0.0.1 in their namespace. */
+  readonly addresses?: ReadonlyMap<string, string>;
+}
+
+const LOOPBACK = '127.0.0.1';
+
+export class LinkMaker {
+  readonly #exports: Exports;
+  readonly #pids: ReadonlyMap<string, number>;
+  readonly #options: GraphOptions;
+  readonly #problems: ProblemList;
+  readonly #allowed = new Map<Service, ReadonlySet<string>>();
+
+  constructor(
+    exports: Exports,
+    pids: ReadonlyMap<string, number>,
+    options: GraphOptions,
+    problems: ProblemList,
+  ) {
+    this.#exports = exports;
+    this.#pids = pids;
+    this.#options = options;
+    this.#problems = problems;
+  }
+
+  /** Undefined after adding a problem. A link that is not allowed is one, with its `error`. */
+  make(consumer: string, requirement: Requirement): Link | undefined {
+    const bus = this.#options.hostedBus;
+    if (bus && requirement.name === SYSTEM_BUS && providedByUs(requirement)) {
+      return this.#toHostedBus(consumer, requirement, bus);
+    }
+    const exporter = exporterOf(requirement, this.#exports, this.#problems);
+    if (!exporter) return undefined;
+    const type = consumedType(consumer, requirement, exporter, this.#problems);
+    if (!type) return undefined;
+    const target = targetOf(requirement, type, exporter.service, this.#problems);
+    if (target === undefined) return undefined;
+    return this.#link(consumer, requirement, exporter, type, target);
+  }
+
+  #link(
+    consumer: string,
+    requirement: Requirement,
+    { container, service }: Export,
+    type: ServiceType,
+    target: string,
+  ): Link {
+    const transport = transportOf(service, type);
+    const allowed = this.#isAllowed(service, consumer, requirement.role);
+    const isDevice = type === 'drm' || type === 'input';
+    return {
+      consumer,
+      consumerPid: consumer === EXTERNAL ? 0 : this.#pidOf(consumer),
+      provider: container,
+      providerPid: this.#pidOf(container),
+      name: requirement.name,
+      type,
+      role: requirement.role,
+      interface: requirement.interface ?? type,
+      target,
+      socket: this.#socketOf(container, service),
+      ...(transport ? { transport } : {}),
+      ...(service.mode && type === 'unix' ? { mode: service.mode } : {}),
+      ...(service.fds !== undefined && type === 'unix' ? { fds: service.fds } : {}),
+      ...(requirement.mode && isDevice ? { device: requirement.mode } : {}),
+      ...(requirement.host !== undefined && type === 'http' ? { host: requirement.host } : {}),
+      ...(allowed ? {} : { error: this.#refuse(consumer, requirement, container) }),
+    };
+  }
+
+  #toHostedBus(consumer: string, requirement: Requirement, bus: HostedBus): Link | undefined {
+    const { type = 'dbus', role, name, place } = requirement;
+    if (!SERVES.dbus.includes(type)) {
+      const found = `type ${type} wanted of the hosted bus`;
+      this.#problems.add('type-unserveable', place, found, `one of ${SERVES.dbus.join(', ')}`);
+      return undefined;
+    }
+    const target = targetOf(requirement, type, undefined, this.#problems);
+    if (target === undefined) return undefined;
+    const uid = bus.uids?.get(role);
+    return {
+      consumer,
+      consumerPid: this.#pidOf(consumer),
+      provider: RUNTIME_PROVIDER,
+      providerPid: 0,
+      name,
+      type,
+      role,
+      interface: requirement.interface ?? type,
+      target,
+      socket: bus.socket,
+      ...(uid === undefined ? {} : { uid }),
+    };
+  }
+
+  #isAllowed(service: Service, consumer: string, role: string): boolean {
+    if (!service.allow) return true;
+    const allowed = this.#allowed.get(service) ?? new Set(service.allow);
+    this.#allowed.set(service, allowed);
+    return allowed.has(role) || allowed.has(`container:${consumer}`);
+  }
+
+  #refuse(consumer: string, requirement: Requirement, container: string) {
+    const { name, role, place, optional } = requirement;
+    const found = `${consumer} with the role ${show(role)}`;
+    const expected = `one that "allow" of ${name} in ${container} names`;
+    this.#problems.add('not-allowed', place, found, expected, optional ? 'notice' : 'error');
+    const message = `${consumer} with the role ${show(role)} may not consume ${name} of ${container}.`;
+    return { code: 'not-allowed', message } as const;
+  }
+
+  #socketOf(container: string, service: Service): string {
+    if (service.socket !== undefined) return service.socket;
+    const address = this.#options.addresses?.get(container);
+    const ip = address !== undefined && isIP(address) ? address : LOOPBACK;
+    return formatAddress(ip, service.port ?? 0);
+  }
+
+  #pidOf(container: string): number {
+    const pid = this.#pids.get(container) ?? 0;
+    return Number.isSafeInteger(pid) && pid > 0 ? pid : 0;
+  }
+}
+
+function providedByUs({ provider }: Requirement): boolean {
+  return provider === undefined || provider === RUNTIME_PROVIDER;
+}

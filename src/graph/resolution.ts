@@ -1,0 +1,100 @@
+/**
+ * One requirement to the one service that it means. Only the manifests decide, never who is running, so
+ * the answer does not change while containers come and go.
+ */
+import { pointerTo, show } from '../manifest/problem.js';
+import type { ProblemList } from '../manifest/problem-list.js';
+import type { Requirement, Service } from '../manifest/revision.js';
+import { A_PATH, AN_ADDRESS, isNetworked } from '../manifest/target.js';
+import { ingressType, serveable } from './compatibility.js';
+import type { Export, Exports } from './exports.js';
+import { EXTERNAL, type ServiceType } from './link.js';
+
+const NAMED_AT_MOST = 5;
+
+/** The exporter, or undefined after adding a problem. */
+export function exporterOf(
+  requirement: Requirement,
+  exports: Exports,
+  problems: ProblemList,
+): Export | undefined {
+  const { name, provider, place, optional } = requirement;
+  const severity = optional ? 'notice' : 'error';
+  const exporters = exports.get(name);
+  const [first] = exporters?.values() ?? [];
+  if (!exporters || !first) {
+    const found = `no container that exports ${show(name)}`;
+    problems.add('service-missing', place, found, 'one', severity);
+    return undefined;
+  }
+  if (provider !== undefined) {
+    const meant = exporters.get(provider);
+    if (meant) return meant;
+    const at = { file: place.file, pointer: pointerTo(place.pointer, 'provider') };
+    const found = `${show(provider)}, which exports no ${show(name)}`;
+    problems.add('provider-missing', at, found, listed(exporters), severity);
+    return undefined;
+  }
+  if (exporters.size > 1) {
+    const found = `${exporters.size} containers that export ${show(name)}`;
+    problems.add('provider-ambiguous', place, found, `"provider", one of ${listed(exporters)}`);
+    return undefined;
+  }
+  return first;
+}
+
+/** The type on the consumer's side, or undefined after adding a problem. */
+export function consumedType(
+  consumer: string,
+  requirement: Requirement,
+  { container, service }: Export,
+  problems: ProblemList,
+): ServiceType | undefined {
+  const byDefault = consumer === EXTERNAL ? ingressType(service) : service.type;
+  const type = requirement.type ?? byDefault;
+  const possible = serveable(service);
+  if (type !== undefined && possible.includes(type)) return type;
+  const { file, pointer } = requirement.place;
+  const at = { file, pointer: requirement.type ? pointerTo(pointer, 'type') : pointer };
+  const served = `${service.name} of ${container}, which is ${kindOf(service)}`;
+  problems.add(
+    'type-unserveable',
+    at,
+    type === undefined ? `ingress to ${served}` : `type ${type} wanted of ${served}`,
+    `one of ${possible.join(', ')}`,
+  );
+  return undefined;
+}
+
+/** The target, of the kind that the type needs, or undefined after adding a problem. */
+export function targetOf(
+  requirement: Requirement,
+  type: ServiceType,
+  service: Service | undefined,
+  problems: ProblemList,
+): string | undefined {
+  const { place, name } = requirement;
+  const isDevice = type === 'drm' || type === 'input';
+  const byDefault = isDevice && service?.socket ? service.socket : `/run/pv/services/${name}.sock`;
+  const networked = isNetworked(type);
+  const target = requirement.target ?? (networked ? undefined : byDefault);
+  if (target !== undefined && target.startsWith('/') !== networked) return target;
+  const found =
+    target === undefined ? `no target for type ${type}` : `${show(target)} for type ${type}`;
+  if (networked) problems.add('address-invalid', place, found, AN_ADDRESS);
+  else problems.add('path-invalid', place, found, A_PATH);
+  return undefined;
+}
+
+function kindOf(service: Service): string {
+  return service.mode === undefined ? service.type : `${service.type} ${service.mode}`;
+}
+
+function listed(exporters: ReadonlyMap<string, Export>): string {
+  const shown: string[] = [];
+  for (const container of exporters.keys()) {
+    if (shown.length === NAMED_AT_MOST) return `${shown.join(', ')} and others`;
+    shown.push(show(container));
+  }
+  return shown.join(', ');
+}

@@ -1,0 +1,112 @@
+/**
+ * The wire form of links, as `GET /xconnect-graph` has it: written in one fixed order of fields, and read
+ * from any runtime that has at least the ten fixed ones.
+ *
+ * Reading is strict on types and bounds, because every string here ends up in a path, an address or a log; a
+ * bad entry takes out itself alone. What is reported about a link (`state`, counters) is never part of what is
+ * wanted, so it is dropped on input: a graph that is read back stays the same graph.
+ */
+import { isObject } from '../manifest/json.js';
+import { MAX_ENTRIES } from '../manifest/limits.js';
+import { pointerTo, show } from '../manifest/problem.js';
+import { EntryReader } from './entry-reader.js';
+import { type Link, linkId } from './link.js';
+
+/** Errors of one graph that are said one by one. */
+const MAX_ERRORS = 100;
+/** Written by the daemon, see status/: no part of a link. */
+const REPORTED = ['state', 'last_error', 'since', 'connections', 'bytes'];
+const KNOWN = new Set([
+  ...['consumer', 'consumer_pid', 'provider', 'provider_pid', 'name', 'type', 'role', 'interface'],
+  ...['target', 'socket', 'transport', 'uid', 'mode', 'fds', 'device', 'host', 'error'],
+  ...REPORTED,
+]);
+
+export type WireLink = Record<string, unknown>;
+
+/** A plain object, the ten fixed fields first, then ours where they are set, then what was kept for others. */
+export function linkToWire(link: Link): WireLink {
+  return {
+    consumer: link.consumer,
+    consumer_pid: link.consumerPid,
+    provider: link.provider,
+    provider_pid: link.providerPid,
+    name: link.name,
+    type: link.type,
+    role: link.role,
+    interface: link.interface,
+    target: link.target,
+    socket: link.socket,
+    ...(link.transport === undefined ? {} : { transport: link.transport }),
+    ...(link.uid === undefined ? {} : { uid: link.uid }),
+    ...(link.mode === undefined ? {} : { mode: link.mode }),
+    ...(link.fds === undefined ? {} : { fds: link.fds }),
+    ...(link.device === undefined ? {} : { device: link.device }),
+    ...(link.host === undefined ? {} : { host: link.host }),
+    ...(link.error === undefined ? {} : { error: link.error }),
+    ...link.extra,
+  };
+}
+
+export interface ParsedGraph {
+  readonly links: readonly Link[];
+  /** One sentence each; not empty means that something was left out. */
+  readonly errors: readonly string[];
+}
+
+/** Never throws; `json` is what JSON.parse gave. */
+export function parseGraph(json: unknown): ParsedGraph {
+  if (!Array.isArray(json)) {
+    return { links: [], errors: [`Found ${show(json)}, expected an array of links.`] };
+  }
+  const links = new Map<string, Link>();
+  const errors: string[] = [];
+  for (const [index, entry] of json.slice(0, MAX_ENTRIES).entries()) {
+    const link = parseLink(entry);
+    const id = typeof link === 'string' ? undefined : linkId(link);
+    if (typeof link === 'string') errors.push(`${pointerTo('', index)}${link}`);
+    else if (id === undefined || links.has(id)) {
+      const what = `${show(link.name)} of ${show(link.consumer)} at ${show(link.target)}`;
+      errors.push(`${pointerTo('', index)}: found ${what} again, expected each link once.`);
+    } else links.set(id, link);
+  }
+  if (json.length > MAX_ENTRIES) {
+    errors.unshift(
+      `Found ${json.length} links, expected at most ${MAX_ENTRIES}: the rest is left out.`,
+    );
+  }
+  return { links: [...links.values()], errors: bounded(errors) };
+}
+
+/** The link, or what is wrong: `/field: found ..., expected ....` */
+function parseLink(entry: unknown): Link | string {
+  if (!isObject(entry)) return `: found ${show(entry)}, expected an object.`;
+  const read = new EntryReader(entry);
+  const type = read.text('type');
+  const link: Link = {
+    consumer: read.text('consumer'),
+    consumerPid: read.pid('consumer_pid'),
+    provider: read.text('provider'),
+    providerPid: read.pid('provider_pid'),
+    name: read.text('name'),
+    type,
+    role: read.optionalText('role') || 'any',
+    interface: read.optionalText('interface') || type,
+    target: read.text('target'),
+    socket: read.text('socket'),
+    ...read.optional('transport', ['unix', 'tcp'] as const),
+    ...read.optionalId('uid'),
+    ...read.optional('mode', ['stream', 'seqpacket', 'dgram'] as const),
+    ...read.optional('fds', [true, false] as const),
+    ...read.optional('device', ['node', 'fd'] as const),
+    ...read.optionalHost(),
+    ...read.optionalError(),
+    ...read.extra(KNOWN),
+  };
+  return read.fault ?? link;
+}
+
+function bounded(errors: readonly string[]): string[] {
+  if (errors.length <= MAX_ERRORS) return [...errors];
+  return [...errors.slice(0, MAX_ERRORS), `${errors.length - MAX_ERRORS} more entries are wrong.`];
+}
