@@ -34,7 +34,9 @@ export interface ExecOptions {
   readonly timeout?: number;
 }
 
-const SOURCE = fileURLToPath(new URL('container/container.c', import.meta.url));
+const SOURCES = ['container.h', 'container.c', 'enter.c'].map((name) =>
+  fileURLToPath(new URL(`container/${name}`, import.meta.url)),
+);
 const PROGRAM = fileURLToPath(new URL('../../build/test/container', import.meta.url));
 
 let python: string | undefined;
@@ -47,11 +49,12 @@ function pythonPrefix(): string {
 }
 
 function build(): void {
-  if (existsSync(PROGRAM) && statSync(PROGRAM).mtimeMs > statSync(SOURCE).mtimeMs) return;
+  const changed = Math.max(...SOURCES.map((path) => statSync(path).mtimeMs));
+  if (existsSync(PROGRAM) && statSync(PROGRAM).mtimeMs > changed) return;
   mkdirSync(dirname(PROGRAM), { recursive: true });
   const made = `${PROGRAM}.${process.pid}`;
   const flags = ['-std=gnu2x', '-Wall', '-Wextra', '-O1', '-D_GNU_SOURCE'];
-  execFileSync('cc', [...flags, SOURCE, '-o', made], { stdio: 'inherit' });
+  execFileSync('cc', [...flags, ...SOURCES.slice(1), '-o', made], { stdio: 'inherit' });
   renameSync(made, PROGRAM);
 }
 

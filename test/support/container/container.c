@@ -5,7 +5,7 @@
  *   Mounts a tmpfs on the folder ROOT of the host, with others for /run and /tmp in it, and starts an init
  *   in new namespaces that sees nothing else but read-only binds of the given host paths. Its pid is
  *   printed once it is in its own root. The end of standard input, or of init, ends everything.
- * enter PID PROGRAM ARG...         as root of the container, in all its namespaces
+ * enter PID PROGRAM ARG...         as root of the container, in all its namespaces (enter.c)
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,9 +14,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -25,19 +23,13 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
-#include <unistd.h>
+
+#include "container.h"
 
 #define FIRST_UID 100000 /* root of a container with its own users, as the host counts */
 #define USERS 65536
-
-#define CHECK(call)                                                     \
-	do {                                                            \
-		if ((call) < 0) {                                       \
-			fprintf(stderr, "container: %s: %m\n", #call);  \
-			_exit(125);                                     \
-		}                                                       \
-	} while (0)
 
 static bool wants(const char *flags, char flag)
 {
@@ -126,7 +118,7 @@ static void loopback_up(void)
 	close(fd);
 }
 
-static void become_root(void)
+void become_root(void)
 {
 	CHECK(syscall(SYS_setgroups, 0, NULL));
 	CHECK(setresgid(0, 0, 0));
@@ -231,51 +223,6 @@ static int create(const char *root, const char *name, const char *flags, char **
 	waitpid(pid, NULL, 0);
 	CHECK(umount2(root, MNT_DETACH));
 	return failed;
-}
-
-static pid_t entered;
-
-static void pass_on(int number)
-{
-	kill(entered, number);
-}
-
-static int enter(pid_t target, char **argv)
-{
-	int pidfd = (int)syscall(SYS_pidfd_open, target, 0), spaces, status;
-	char path[64], own[128], its[128];
-	ssize_t n, m;
-
-	CHECK(pidfd);
-	fcntl(pidfd, F_SETFD, FD_CLOEXEC);
-	spaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET;
-	snprintf(path, sizeof(path), "/proc/%d/ns/user", target);
-	n = readlink("/proc/self/ns/user", own, sizeof(own));
-	m = readlink(path, its, sizeof(its));
-	if (n != m || memcmp(own, its, (size_t)n) != 0)
-		spaces |= CLONE_NEWUSER;
-	CHECK(setns(pidfd, spaces));
-	become_root();
-	CHECK(chdir("/"));
-	CHECK(entered = fork());
-	if (entered == 0) {
-		CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL));
-		execvp(argv[0], argv);
-		fprintf(stderr, "container: %s: %m\n", argv[0]);
-		_exit(127);
-	}
-	close(STDIN_FILENO);
-	close(STDOUT_FILENO);
-	for (int number = 1; number < 32; number++)
-		if (number != SIGKILL && number != SIGSTOP && number != SIGCHLD)
-			signal(number, pass_on);
-	while (waitpid(entered, &status, 0) < 0 && errno == EINTR)
-		;
-	if (WIFEXITED(status))
-		return WEXITSTATUS(status);
-	signal(WTERMSIG(status), SIG_DFL);
-	raise(WTERMSIG(status));
-	return 128 + WTERMSIG(status);
 }
 
 int main(int argc, char **argv)
