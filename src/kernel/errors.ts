@@ -38,6 +38,7 @@ export const REMEDIES = {
     "Look at the errno in the message; report it with the log if it is not the system's.",
   'runtime-away': 'Start the runtime, or say where its socket is with --pv-ctrl.',
   'runtime-answer': 'Update the runtime: its graph could not be read; the last good one stands.',
+  'state-unreadable': 'Correct what the message names; the last good graph stands meanwhile.',
   'plugin-invalid': 'Export a plugin object as docs/plugins.md describes.',
   'timed-out': 'Nothing to do: it is being retried.',
   internal: 'This is a bug: report it with the log.',
