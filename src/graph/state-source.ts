@@ -158,10 +158,10 @@ export class StateSource extends GraphSource {
   }
 
   #build(revision: Revision): void {
-    const isBuilt = this.#built?.revision === revision && this.#built.pids === this.#pids;
-    if (isBuilt) return;
-    this.#built = { revision, pids: this.#pids };
     const { pids, addresses, stamp } = this.#pids;
+    const newer = this.#doubted && stamp > (this.#emitted?.stamp ?? 0);
+    if (this.#built?.revision === revision && this.#built.pids === this.#pids && !newer) return;
+    this.#built = { revision, pids: this.#pids };
     const { hostedBus } = this.#options;
     const graph = buildGraph(revision, pids, { addresses, ...(hostedBus ? { hostedBus } : {}) });
     const problems = [...revision.problems, ...graph.problems];
@@ -171,7 +171,6 @@ export class StateSource extends GraphSource {
       this.#problems = problemsText;
       this.emit('problems', problems);
     }
-    const newer = this.#doubted && stamp > (this.#emitted?.stamp ?? 0);
     if (this.#stopped || (links === this.#emitted?.links && !newer)) return;
     this.#doubted = false;
     this.#emitted = { stamp, links };

@@ -1,0 +1,48 @@
+/**
+ * `pv-xconnect check PATH`: reads a revision and says what is wrong with it and with its graph.
+ */
+import { buildGraph } from '../graph/builder.js';
+import type { Problem } from '../manifest/problem.js';
+import { readRevision } from '../manifest/reader.js';
+import { printable, printableJson } from '../manifest/text.js';
+
+export interface CheckOptions {
+  readonly json: boolean;
+}
+
+/** Exit code 1 where there are errors, else 0; notices alone are 0. */
+export async function checkCommand(
+  path: string,
+  options: CheckOptions,
+  out: { write(text: string): unknown },
+): Promise<number> {
+  const revision = await readRevision(path);
+  const graph = buildGraph(revision, new Map());
+  const all = [...revision.problems, ...graph.problems];
+  const errors = all.filter(({ severity }) => severity === 'error');
+  const notices = all.filter(({ severity }) => severity === 'notice');
+  const counts = {
+    errors: errors.length,
+    notices: notices.length,
+    containers: revision.containers.length,
+    links: graph.links.length,
+  };
+  const problems = [...errors, ...notices];
+  if (options.json) out.write(`${printableJson({ ...counts, problems })}\n`);
+  else for (const text of [...problems.map(line), summary(counts)]) out.write(`${text}\n`);
+  return errors.length > 0 ? 1 : 0;
+}
+
+function line({ file, pointer, message }: Problem): string {
+  return printable(`${file}:${pointer}: ${message}`);
+}
+
+function summary(counts: { errors: number; notices: number; containers: number; links: number }) {
+  const { errors, notices, containers, links } = counts;
+  const found = `${amount(errors, 'error')}, ${amount(notices, 'notice')}`;
+  return `${found}; ${amount(containers, 'container')}, ${amount(links, 'link')}.`;
+}
+
+function amount(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
+}
