@@ -41,6 +41,11 @@ async function result<Key extends string>(args: readonly string[]): Promise<Reco
   }
 }
 
+/** A container with an empty /run and nothing else of its own; its pid is the task's. */
+export function contain(): Promise<Task> {
+  return begin(['contain']);
+}
+
 /** The far end of `count` sockets. */
 export function serve(at: Sockets, count: number): Promise<Task> {
   return begin(['server', at.dir, at.prefix, `${count}`]);

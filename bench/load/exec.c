@@ -1,17 +1,36 @@
 /*
- * Runs a command that ends when the benchmark does, however that ends; with -l PATH socket-activated: the
- * listener is descriptor 3, as sd_listen_fds(3) has it.
+ * What others run in, and what they run as.
+ *
+ * contain: as little of a container as a socket needs to be in one. exec: a command that ends when the
+ * benchmark does, however that ends; with -l PATH socket-activated: the listener is descriptor 3, as
+ * sd_listen_fds(3) has it.
  */
 #include "load.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <unistd.h>
+
+int run_contain(char **argv)
+{
+	(void)argv;
+	if (unshare(CLONE_NEWNS) < 0)
+		fail("unshare");
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		fail("/");
+	if (mount("bench", "/run", "tmpfs", 0, "mode=0755") < 0)
+		fail("/run");
+	ready();
+	until_stdin_ends();
+	return 0;
+}
 
 int run_exec(char **argv)
 {

@@ -7,6 +7,7 @@
  *   load connrate DIR NAME CLIENTS MS        connect, one byte there and back, close
  *   load hold     DIR NAME CONNECTIONS       opens them, says "ready", holds them until stdin ends
  *   load usable   DIR PREFIX COUNT           says "ready", then waits until each of them answers one byte
+ *   load contain                             own mounts and an empty /run; says "ready", until stdin ends
  *   load exec [-l PATH] COMMAND...           runs it with our own lifetime; -l: socket-activated, see sd_listen_fds(3)
  *
  * Every path is short and relative to DIR, so that its length costs all subjects alike. Results are one line
@@ -43,6 +44,7 @@ int run_pingpong(char **argv);
 int run_connrate(char **argv);
 int run_hold(char **argv);
 int run_usable(char **argv);
+int run_contain(char **argv);
 int run_exec(char **argv);
 
 #endif

@@ -154,7 +154,7 @@ int main(int argc, char **argv)
 	} modes[] = {
 		{ "server", 3, run_server }, { "bulk", 4, run_bulk }, { "pingpong", 4, run_pingpong },
 		{ "connrate", 4, run_connrate }, { "hold", 3, run_hold }, { "usable", 3, run_usable },
-		{ "exec", -1, run_exec },
+		{ "contain", 0, run_contain }, { "exec", -1, run_exec },
 	};
 	struct rlimit files;
 
