@@ -1,0 +1,225 @@
+/*
+ * Requests in, one reply each out. Several threads read from one channel, so that an operation that hangs in a
+ * file system of a container's own making holds up one of them.
+ *
+ * What arrives is collected before it is judged: every descriptor of a record is closed on every way out. A
+ * record is exactly one request; nothing in it sizes anything.
+ */
+#include "broker.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER; /* locked until everything is in place */
+
+struct exchange {
+	struct pvx_request request;
+	char path[PVX_PATH_MAX + 1];
+	int fds[FDS_MAX]; /* that came */
+	uint32_t nfds;
+	struct pvx_reply reply;
+	char data[PVX_DATA_MAX]; /* of the reply */
+	int fd;                  /* of the reply; -1: none */
+};
+
+static void collect(struct msghdr *message, struct exchange *x)
+{
+	x->nfds = 0;
+	for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(message); cmsg; cmsg = CMSG_NXTHDR(message, cmsg)) {
+		size_t n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
+			continue;
+		memcpy(x->fds + x->nfds, CMSG_DATA(cmsg), n * sizeof(int));
+		x->nfds += (uint32_t)n;
+	}
+}
+
+/* False: the channel has ended. `*error`: the record is no request. */
+static bool receive(int fd, struct exchange *x, int *error)
+{
+	char control[CMSG_SPACE(sizeof(int) * FDS_MAX)];
+	struct iovec iov = { .iov_base = &x->request, .iov_len = sizeof(x->request) };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n;
+
+	do {
+		message.msg_control = control;
+		message.msg_controllen = sizeof(control);
+		n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+	} while (n < 0 && (errno == EINTR || errno == ENOMEM || errno == ENOBUFS));
+	if (n <= 0)
+		return false;
+	collect(&message, x);
+	*error = 0;
+	if (n < (ssize_t)sizeof(uint32_t))
+		x->request.id = 0;
+	if (n != sizeof(x->request) || message.msg_flags & MSG_TRUNC)
+		*error = EBADMSG;
+	else if (message.msg_flags & MSG_CTRUNC)
+		*error = x->nfds < FDS_MAX ? EMFILE : EBADMSG; /* our table is full, or it sent too many */
+	return true;
+}
+
+static int with_path(struct exchange *x)
+{
+	uint32_t length = x->request.path_length;
+
+	if (length > PVX_PATH_MAX)
+		return EINVAL;
+	memcpy(x->path, x->request.path, length);
+	x->path[length] = 0;
+	return path_check(x->path, length);
+}
+
+static int in_container(struct exchange *x, struct container *c)
+{
+	const struct pvx_request *request = &x->request;
+	int type = (int)request->type;
+	int error = with_path(x);
+
+	if (error)
+		return error;
+	switch (request->op) {
+	case PVX_OP_LISTEN_UNIX:
+	case PVX_OP_CONNECT_UNIX:
+		if (type != SOCK_STREAM && type != SOCK_DGRAM && type != SOCK_SEQPACKET)
+			return EINVAL;
+		if (request->op == PVX_OP_LISTEN_UNIX)
+			return plant_listen(c, type, x->path, &x->fd, &x->reply.value);
+		return connect_unix(c, type, x->path, request->uid, request->gid, &x->fd);
+	case PVX_OP_PROBE_UNIX:
+		return connect_probe(c, x->path);
+	case PVX_OP_READ:
+		error = file_read(c, x->path, x->data, &x->reply.data_length);
+		x->reply.value = x->reply.data_length;
+		return error;
+	case PVX_OP_REPLY_DGRAM:
+		return x->nfds == 2 ? connect_reply(c, x->path, x->fds) : EBADMSG;
+	default:
+		return EOPNOTSUPP;
+	}
+}
+
+static int hold(struct exchange *x)
+{
+	struct held held;
+	int error = container_hold(x->request.arg, x->request.stamp, &held);
+
+	if (error)
+		return error;
+	x->reply.value = held.handle;
+	x->reply.stamp = held.start;
+	x->reply.aux = held.mount_ns;
+	x->fd = held.pidfd;
+	return 0;
+}
+
+static int perform(struct exchange *x, const struct channel *channel)
+{
+	struct container *c;
+	int error;
+
+	switch (x->request.op) {
+	case PVX_OP_HELLO:
+		x->reply.value = PVX_PROTOCOL_VERSION;
+		x->fd = host_listener();
+		return 0;
+	case PVX_OP_RUNTIME:
+		return host_runtime(channel->runtime, &x->fd);
+	case PVX_OP_HOLD:
+		return hold(x);
+	case PVX_OP_RELEASE:
+		return container_release(x->request.container);
+	case PVX_OP_REMOVE:
+		return plant_remove(x->request.arg);
+	}
+	error = container_use(x->request.container, &c);
+	if (error)
+		return error;
+	error = in_container(x, c);
+	container_done(c);
+	return error;
+}
+
+static void answer(int fd, struct exchange *x)
+{
+	struct iovec iov[2] = { { .iov_base = &x->reply, .iov_len = sizeof(x->reply) },
+				{ .iov_base = x->data, .iov_len = x->reply.data_length } };
+	union {
+		char space[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = { 0 };
+	struct msghdr message = { .msg_iov = iov, .msg_iovlen = 2 };
+
+	if (x->fd >= 0) {
+		message.msg_control = control.space;
+		message.msg_controllen = sizeof(control.space);
+		*CMSG_FIRSTHDR(&message) = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)),
+							     .cmsg_level = SOL_SOCKET,
+							     .cmsg_type = SCM_RIGHTS };
+		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&message)), &x->fd, sizeof(int));
+	}
+	while (sendmsg(fd, &message, MSG_NOSIGNAL) < 0) {
+		if (errno != EINTR && errno != ENOMEM && errno != ENOBUFS && errno != ETOOMANYREFS)
+			break; /* whoever asked is gone */
+		usleep(1000);
+	}
+	CLOSE_FD(x->fd);
+}
+
+static void *serve(void *argument)
+{
+	struct channel *channel = argument;
+	struct exchange *x = calloc(1, sizeof(*x));
+	int error;
+
+	if (!x)
+		abort();
+	pthread_mutex_lock(&gate);
+	pthread_mutex_unlock(&gate);
+	while (receive(channel->fd, x, &error)) {
+		x->reply = (struct pvx_reply){ .id = x->request.id };
+		x->fd = -1;
+		if (!error)
+			error = perform(x, channel);
+		if (error)
+			CLOSE_FD(x->fd);
+		x->reply.error = (uint32_t)error;
+		for (uint32_t i = 0; i < x->nfds; i++)
+			CLOSE_FD(x->fds[i]);
+		answer(channel->fd, x);
+	}
+	if (channel->ended)
+		channel->ended();
+	free(x);
+	return NULL;
+}
+
+int channel_serve(struct channel *channel)
+{
+	for (int i = 0; i < THREADS_PER_CHANNEL; i++) {
+		pthread_t thread;
+		int error = pthread_create(&thread, NULL, serve, channel);
+
+		if (error)
+			return error;
+		pthread_detach(thread);
+	}
+	return 0;
+}
+
+void channel_hold(void)
+{
+	pthread_mutex_lock(&gate);
+}
+
+void channel_open(void)
+{
+	pthread_mutex_unlock(&gate);
+}

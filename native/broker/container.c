@@ -1,0 +1,238 @@
+/*
+ * The table of held containers.
+ *
+ * Held is a process, by its pidfd and by a descriptor of its folder in /proc: both answer ESRCH for ever once it
+ * is gone, whoever has its pid by then. Its root is opened anew for each operation, through that folder: a
+ * container may be named before it has pivoted into its own root. A handle is an index and a generation, so that
+ * one from before reaches nobody. An entry lives while it is held, used, or has something planted.
+ */
+#include "broker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define INDEX_BITS 12
+#define GENERATION_MAX ((1u << (32 - INDEX_BITS)) - 1)
+_Static_assert(PVX_CONTAINERS_MAX <= 1u << INDEX_BITS, "index fits into a handle");
+
+static struct container table[PVX_CONTAINERS_MAX];
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static uint64_t our_mount_ns;
+
+void close_fd(int *fd)
+{
+	int error = errno;
+
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+	errno = error;
+}
+
+int containers_init(void)
+{
+	struct stat st;
+
+	if (stat("/proc/self/ns/mnt", &st) < 0)
+		return errno;
+	our_mount_ns = st.st_ino;
+	return 0;
+}
+
+bool container_alive(const struct container *c)
+{
+	struct pollfd poll_fd = { .fd = c->pidfd, .events = POLLIN };
+
+	return poll(&poll_fd, 1, 0) == 0;
+}
+
+/* Field 22 of /proc/PID/stat. The name in field 2 is the process's own choice: what counts comes after its last
+ * parenthesis. */
+static int start_time(int proc, uint64_t *ticks)
+{
+	unsigned long long value;
+	char text[1024], *end;
+	int fd = openat(proc, "stat", O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return errno;
+	n = read(fd, text, sizeof(text) - 1);
+	CLOSE_FD(fd);
+	if (n <= 0)
+		return ESRCH;
+	text[n] = 0;
+	end = strrchr(text, ')');
+	if (!end || sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+			   &value) != 1)
+		return ESRCH;
+	*ticks = value;
+	return 0;
+}
+
+/* Fills `c` but for its place in the table. What it opened is the caller's to close, on errors too. */
+static int examine(uint32_t pid, uint64_t newest, struct container *c)
+{
+	char path[32];
+	struct stat st;
+	int error;
+
+	c->pidfd = c->proc = -1;
+	if (pid == 0 || pid > INT32_MAX)
+		return ESRCH;
+	c->pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0u);
+	if (c->pidfd < 0)
+		return errno == EINVAL ? ESRCH : errno; /* EINVAL: a thread, not a process */
+	snprintf(path, sizeof(path), "/proc/%u", pid);
+	c->proc = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (c->proc < 0)
+		return errno == ENOENT ? ESRCH : errno;
+	error = start_time(c->proc, &c->start);
+	if (error)
+		return error;
+	if (fstatat(c->proc, "ns/mnt", &st, 0) < 0)
+		return errno == ENOENT ? ESRCH : errno;
+	c->mount_ns = st.st_ino;
+	error = idmap_read(c->proc, "uid_map", &c->uids);
+	if (!error)
+		error = idmap_read(c->proc, "gid_map", &c->gids);
+	if (error)
+		return error;
+	if (!container_alive(c))
+		return ESRCH; /* else the folder was still that of the process behind the pidfd */
+	if (newest && c->start > newest)
+		return ESTALE;
+	return c->mount_ns == our_mount_ns ? EXDEV : 0;
+}
+
+static uint32_t handle_of(const struct container *c)
+{
+	return c->generation << INDEX_BITS | (uint32_t)(c - table);
+}
+
+/* With the lock held. */
+static struct container *find(uint32_t handle)
+{
+	uint32_t index = handle & ((1u << INDEX_BITS) - 1);
+
+	if (index >= PVX_CONTAINERS_MAX || !table[index].refs || table[index].released ||
+	    table[index].generation != handle >> INDEX_BITS)
+		return NULL;
+	return &table[index];
+}
+
+int container_hold(uint32_t pid, uint64_t newest, struct held *held)
+{
+	struct container c = { .refs = 1 };
+	struct container *entry = NULL;
+	int error = examine(pid, newest, &c);
+
+	held->pidfd = -1;
+	if (!error && (held->pidfd = fcntl(c.pidfd, F_DUPFD_CLOEXEC, 0)) < 0)
+		error = errno;
+	if (!error) {
+		pthread_mutex_lock(&lock);
+		for (uint32_t i = 0; i < PVX_CONTAINERS_MAX && !entry; i++)
+			if (!table[i].refs)
+				entry = &table[i];
+		if (entry) {
+			c.generation = entry->generation >= GENERATION_MAX ? 1 : entry->generation + 1;
+			*entry = c;
+			held->handle = handle_of(entry);
+		}
+		pthread_mutex_unlock(&lock);
+		error = entry ? 0 : ENFILE;
+	}
+	if (error) {
+		CLOSE_FD(held->pidfd);
+		CLOSE_FD(c.pidfd);
+		CLOSE_FD(c.proc);
+	}
+	held->start = c.start;
+	held->mount_ns = c.mount_ns;
+	return error;
+}
+
+/* With the lock held. */
+static void unref(struct container *c)
+{
+	if (--c->refs)
+		return;
+	CLOSE_FD(c->pidfd);
+	CLOSE_FD(c->proc);
+}
+
+void container_ref(struct container *c)
+{
+	pthread_mutex_lock(&lock);
+	c->refs++;
+	pthread_mutex_unlock(&lock);
+}
+
+void container_unref(struct container *c)
+{
+	pthread_mutex_lock(&lock);
+	unref(c);
+	pthread_mutex_unlock(&lock);
+}
+
+int container_release(uint32_t handle)
+{
+	struct container *c;
+
+	pthread_mutex_lock(&lock);
+	c = find(handle);
+	if (c) {
+		c->released = true;
+		unref(c);
+	}
+	pthread_mutex_unlock(&lock);
+	return c ? 0 : EBADF;
+}
+
+int container_use(uint32_t handle, struct container **used)
+{
+	struct container *c;
+	int error = 0;
+
+	pthread_mutex_lock(&lock);
+	c = find(handle);
+	if (!c)
+		error = EBADF;
+	else if (c->busy >= CONTAINER_BUSY_MAX)
+		error = EBUSY;
+	if (!error) {
+		c->refs++;
+		c->busy++;
+	}
+	pthread_mutex_unlock(&lock);
+	if (!error && !container_alive(c)) {
+		container_done(c);
+		error = ESRCH;
+	}
+	*used = error ? NULL : c;
+	return error;
+}
+
+void container_done(struct container *c)
+{
+	pthread_mutex_lock(&lock);
+	c->busy--;
+	unref(c);
+	pthread_mutex_unlock(&lock);
+}
+
+int container_root(const struct container *c, int *root)
+{
+	*root = openat(c->proc, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (*root >= 0)
+		return 0;
+	return errno == ENOENT ? ESRCH : errno;
+}

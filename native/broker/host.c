@@ -1,0 +1,128 @@
+/*
+ * The two sockets on the host: the daemon's control socket, made where an unprivileged daemon could not, and the
+ * runtime's, which only root may connect to. Both paths come from our own command line, never from a message.
+ */
+#include "broker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static struct {
+	int fd;
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	dev_t device;
+	ino_t inode;
+} control = { .fd = -1 };
+
+static int address_of(const char *path, struct sockaddr_un *address)
+{
+	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (strlen(path) >= sizeof(address->sun_path))
+		return ENAMETOOLONG;
+	strcpy(address->sun_path, path);
+	return 0;
+}
+
+int host_runtime(const char *path, int *fd)
+{
+	struct sockaddr_un address;
+	int error = address_of(path, &address);
+
+	*fd = -1;
+	if (error)
+		return error;
+	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (*fd < 0)
+		return errno;
+	if (connect(*fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		error = errno;
+		CLOSE_FD(*fd);
+	}
+	return error;
+}
+
+/* Only a socket that nobody listens on is in the way no longer. */
+static int remove_stale(const char *path)
+{
+	struct stat st;
+	int fd, error;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : errno;
+	if (!S_ISSOCK(st.st_mode))
+		return EEXIST;
+	error = host_runtime(path, &fd);
+	CLOSE_FD(fd);
+	if (error != ECONNREFUSED)
+		return EADDRINUSE;
+	return unlink(path) < 0 ? errno : 0;
+}
+
+static int make_parents(const char *path)
+{
+	char folder[sizeof(control.path)];
+
+	for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		memcpy(folder, path, (size_t)(slash - path));
+		folder[slash - path] = 0;
+		if (mkdir(folder, 0755) < 0 && errno != EEXIST)
+			return errno;
+	}
+	return 0;
+}
+
+static int bind_control(const char *path)
+{
+	struct sockaddr_un address;
+	struct stat st;
+	int error = address_of(path, &address);
+
+	if (!error)
+		error = make_parents(path);
+	if (!error)
+		error = remove_stale(path);
+	if (error)
+		return error;
+	control.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (control.fd < 0 || fchmod(control.fd, 0660) < 0 ||
+	    bind(control.fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return errno;
+	strcpy(control.path, path);
+	if (listen(control.fd, 128) < 0 || lstat(path, &st) < 0)
+		return errno;
+	control.device = st.st_dev;
+	control.inode = st.st_ino;
+	return 0;
+}
+
+int host_listen(const char *path)
+{
+	int error = *path ? bind_control(path) : 0;
+	const char *why = error == EADDRINUSE ? "another pv-xconnect listens there: stop it, or give --control another path" :
+			  error == EEXIST     ? "something that is no socket is there: remove it, or give --control another path" :
+						strerror(error);
+
+	if (error)
+		fprintf(stderr, "pvx-broker: no control socket at %s: %s.\n", path, why);
+	return error;
+}
+
+int host_listener(void)
+{
+	return control.fd < 0 ? -1 : fcntl(control.fd, F_DUPFD_CLOEXEC, 0);
+}
+
+void host_remove(void)
+{
+	struct stat st;
+
+	if (control.fd >= 0 && lstat(control.path, &st) == 0 && st.st_dev == control.device &&
+	    st.st_ino == control.inode)
+		unlink(control.path);
+}

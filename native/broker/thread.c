@@ -1,0 +1,103 @@
+/*
+ * Identity and network namespace of one thread, switched for one operation and switched back.
+ *
+ * These are the kernel's calls, not the C library's: those change every thread of the process. Real and saved
+ * uid stay 0, so that the way back is open; where it fails nonetheless, going on would mean to work under
+ * somebody else's identity, and the process ends.
+ */
+#include "broker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define UNCHANGED ((uid_t)-1)
+
+static int our_network = -1;
+static ino_t our_network_inode;
+
+/* Once, before there are threads. Groups are dropped for good; a user namespace may not allow it, and then
+ * nobody in it could. */
+int threads_init(void)
+{
+	struct stat st;
+
+	if (syscall(SYS_setgroups, 0, NULL) < 0 && errno != EPERM)
+		return errno;
+	our_network = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (our_network < 0 || fstat(our_network, &st) < 0)
+		return errno;
+	our_network_inode = st.st_ino;
+	return 0;
+}
+
+int thread_become(uint32_t uid, uint32_t gid)
+{
+	int error;
+
+	if (syscall(SYS_setresgid, UNCHANGED, gid, UNCHANGED) == 0) {
+		if (syscall(SYS_setresuid, UNCHANGED, uid, UNCHANGED) == 0)
+			return 0;
+		error = errno;
+		thread_return();
+	} else {
+		error = errno;
+	}
+	return error == EINVAL ? EPERM : error; /* EINVAL: it has no place in our own user namespace */
+}
+
+void thread_return(void)
+{
+	if (syscall(SYS_setresuid, UNCHANGED, 0, UNCHANGED) < 0 || syscall(SYS_setresgid, UNCHANGED, 0, UNCHANGED) < 0)
+		abort();
+}
+
+/* setfsuid(2) never says whether it worked: asked again with an impossible value, it says what is. */
+static void fs_identity(uint32_t uid, uint32_t gid)
+{
+	syscall(SYS_setfsgid, gid);
+	syscall(SYS_setfsuid, uid);
+	if ((uint32_t)syscall(SYS_setfsuid, UNCHANGED) != uid || (uint32_t)syscall(SYS_setfsgid, UNCHANGED) != gid)
+		abort();
+}
+
+void thread_fs_become(uint32_t uid, uint32_t gid)
+{
+	if (uid || gid)
+		fs_identity(uid, gid);
+}
+
+void thread_fs_return(void)
+{
+	fs_identity(0, 0);
+}
+
+int thread_socket(const struct container *c, int type, int *fd)
+{
+	struct stat st;
+	int network = -1;
+
+	*fd = -1;
+	/* Names that the kernel picks for datagram sockets are known within a network namespace only. */
+	if (type == SOCK_DGRAM && fstatat(c->proc, "ns/net", &st, 0) == 0 && st.st_ino != our_network_inode) {
+		network = openat(c->proc, "ns/net", O_RDONLY | O_CLOEXEC);
+		if (network < 0)
+			return errno == ENOENT ? ESRCH : errno;
+		if (setns(network, CLONE_NEWNET) < 0) {
+			CLOSE_FD(network);
+			return errno;
+		}
+	}
+	*fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (network >= 0) {
+		CLOSE_FD(network);
+		if (setns(our_network, CLONE_NEWNET) < 0)
+			abort();
+	}
+	return *fd < 0 ? errno : 0;
+}
