@@ -51,17 +51,18 @@ function readGroups(value: unknown, problems: ProblemList): DeviceGroup[] {
 }
 
 function readPools(network: unknown, problems: ProblemList): NetworkPool[] {
-  if (network === undefined) return [];
-  const place = { file: DEVICE_FILE, pointer: '/network' };
-  const pools = isObject(network) ? network.pools : network;
-  if (isObject(network) && pools === undefined) return [];
-  if (!isObject(pools)) {
-    problems.add('shape-wrong', place, show(pools), 'an object of pools by name');
+  if (network === undefined || (isObject(network) && network.pools === undefined)) return [];
+  const [pools, pointer] = isObject(network)
+    ? [network.pools, '/network/pools']
+    : [network, '/network'];
+  const place = { file: DEVICE_FILE, pointer };
+  if (!isObject(network) || !isObject(pools)) {
+    problems.add('shape-wrong', place, show(pools), 'an object');
     return [];
   }
   const read: NetworkPool[] = [];
   for (const [, [name, pool]] of boundedEntries(Object.entries(pools), place, problems)) {
-    const at = { file: DEVICE_FILE, pointer: pointerTo('/network/pools', name) };
+    const at = { file: DEVICE_FILE, pointer: pointerTo(pointer, name) };
     if (!isName(name)) {
       problems.add('name-invalid', at, `the pool ${show(name)}`, 'a name without slashes');
     } else if (meets(POOL_SCHEMA, pool, at, problems)) {
