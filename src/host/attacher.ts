@@ -94,8 +94,8 @@ function attached(
     const detached = attachment.detach(drainMs).catch((thrown: unknown) => {
       host.log.error({ err: thrown }, 'a bug in the plugin: its link was ended without it');
     });
-    await Promise.race([detached, overtime]);
-    await host.close(0);
+    await Promise.all([host.close(drainMs), Promise.race([detached, overtime])]);
+    await host.close(0); // what the plugin opened while it was leaving
     end();
   };
   let leaving: Detached | null = null;

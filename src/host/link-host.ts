@@ -11,13 +11,13 @@ import type { Link } from '../graph/link.js';
 import type { LinkError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
 import type { LinkStats } from '../mesh/attacher.js';
+import { NO_STATS, plus } from '../mesh/stats.js';
 import type { Attachment, ForwardOptions, LinkHost, SocketType } from '../plugins/plugin.js';
 import { Channel } from '../relay/channel.js';
 import type { Relay, RelayLink, RelayLinkEvents } from '../relay/relay.js';
 import type { Container } from './containers.js';
 import { listenError } from './errno.js';
 import type { Provider } from './provider.js';
-import { sumStats } from './stats.js';
 
 /** Between two attempts to reach a provider that is not there yet. */
 const AGAIN_MS = 50;
@@ -46,6 +46,7 @@ export class OneLinkHost implements LinkHost {
   readonly #relayLinks = new Set<RelayLink>();
   readonly #joiners = new Map<boolean, RelayLink>();
   readonly #channels = new Set<Channel>();
+  readonly #clients = new Set<Channel>();
   readonly #onProviderChange = new Set<() => void>();
   #emptied: (() => void)[] = [];
   #closed = false;
@@ -99,6 +100,7 @@ export class OneLinkHost implements LinkHost {
     const relayLink = this.#relayLink('stream', true, {
       onHanded: async (fd) => {
         const client = this.#channel(fd);
+        this.#clients.add(client);
         try {
           await onConnection(client);
         } catch (thrown) {
@@ -137,8 +139,15 @@ export class OneLinkHost implements LinkHost {
     for (const listener of this.#onProviderChange) listener();
   }
 
+  /** A connection that was the plugin's and then joined is one connection. */
   stats(): LinkStats {
-    return sumStats([...this.#relayLinks].map((relayLink) => relayLink.stats()));
+    const joiners = [...this.#joiners.values()];
+    const all = [...this.#relayLinks].map((relayLink) => {
+      const stats = relayLink.stats();
+      return joiners.includes(relayLink) ? { ...stats, total: 0 } : stats;
+    });
+    const { active, ...sum } = all.reduce(plus, NO_STATS);
+    return { ...sum, active: active + this.#clients.size };
   }
 
   /** Takes everything planted out of the consumer. Never rejects; more than one call does no harm. */
@@ -195,6 +204,7 @@ export class OneLinkHost implements LinkHost {
   #channel(fd: number): Channel {
     const channel = new Channel(fd, false, () => {
       this.#channels.delete(channel);
+      this.#clients.delete(channel);
       this.#checkEmpty();
     });
     channel.pause(); // nothing may be lost before the plugin listens

@@ -1,0 +1,192 @@
+/**
+ * One link's executor: brings what is attached to what is desired, one step after the other, and keeps at it.
+ *
+ * Serial within the link, independent of every other. A link that changes while a step is under way is looked
+ * at again when the step is done. A step that does not end in time is shown as failed; should it end after all,
+ * what it made is used if it is still wanted, and undone if not. Failures are tried again with back-off.
+ */
+import type { Link, LinkState } from '../graph/link.js';
+import { type LinkError, XConnectError } from '../kernel/errors.js';
+import type { AttachedLink, Attacher, Detached, LinkStats } from './attacher.js';
+import { BackOff } from './back-off.js';
+import { type Current, type Desired, plan, type Step } from './plan.js';
+import { StatsSum } from './stats.js';
+
+export const WATCHDOG_MS = 10_000;
+
+export interface RunnerEvents {
+  onState(state: LinkState, error: LinkError | null): void;
+  /** The graph named a process that is gone: a fresh one is needed. */
+  onStale(): void;
+  /** Not desired any more, and nothing of it is left. */
+  onGone(): void;
+}
+
+interface Attached extends Current {
+  readonly handle: AttachedLink;
+  link: Link;
+  stamp: number;
+  lost: boolean;
+  providerGone: boolean;
+}
+
+export class LinkRunner {
+  readonly #attacher: Attacher;
+  readonly #events: RunnerEvents;
+  readonly #drainMs: number;
+  readonly #backOff = new BackOff();
+  readonly #stats = new StatsSum();
+  readonly #draining = new Set<Promise<void>>();
+  #desired: Desired | null = null;
+  #current: Attached | null = null;
+  #running = false;
+  #retry: NodeJS.Timeout | null = null;
+
+  constructor(attacher: Attacher, drainMs: number, events: RunnerEvents) {
+    this.#attacher = attacher;
+    this.#drainMs = drainMs;
+    this.#events = events;
+  }
+
+  get desired(): Desired | null {
+    return this.#desired;
+  }
+
+  /** null: it leaves. `fresh`: the graph changed, so that what failed before is worth an attempt at once. */
+  want(desired: Desired | null, fresh: boolean): void {
+    this.#desired = desired;
+    if (fresh || !desired) {
+      this.#backOff.reset();
+      this.#stopRetry();
+    }
+    if (!this.#retry) void this.#run();
+  }
+
+  stats(): LinkStats {
+    return this.#stats.sum();
+  }
+
+  async #run(): Promise<void> {
+    if (this.#running) return;
+    this.#running = true;
+    let again = true;
+    while (again) {
+      const step = plan(this.#desired, this.#current, (pid) => this.#attacher.generation(pid));
+      again = await this.#take(step);
+    }
+    this.#running = false;
+    if (!this.#desired && !this.#current) this.#leave();
+  }
+
+  /** True: look again. */
+  async #take(step: Step): Promise<boolean> {
+    switch (step.do) {
+      case 'nothing':
+        return false;
+      case 'show':
+        this.#events.onState(step.state, step.error);
+        return false;
+      case 'retarget':
+        this.#retarget(this.#current as Attached, this.#desired as Desired);
+        return true;
+      case 'detach':
+        await this.#detach(this.#current as Attached, step.revoked);
+        return true;
+      case 'attach':
+        return this.#attach(this.#desired as Desired);
+    }
+  }
+
+  async #attach(desired: Desired): Promise<boolean> {
+    const watchdog = setTimeout(() => {
+      const message = `Attaching took longer than ${WATCHDOG_MS / 1000} s.`;
+      this.#events.onState('failed', { code: 'timed-out', message });
+    }, WATCHDOG_MS);
+    let attached: Attached | null = null;
+    try {
+      const handle = await this.#attacher.attach(desired.link, desired.stamp, {
+        onState: (state, error) => {
+          if (!attached || attached !== this.#current) return;
+          attached.providerGone = isGone(error);
+          if (!attached.lost) this.#events.onState(state, error);
+          if (error?.code === 'container-gone') this.#later(() => this.#events.onStale());
+        },
+        onLost: (error) => {
+          if (!attached || attached.lost) return;
+          attached.lost = true;
+          if (attached !== this.#current) return;
+          this.#events.onState('waiting', error);
+          void this.#run();
+        },
+      });
+      attached = {
+        ...desired,
+        handle,
+        consumerGeneration: handle.consumerGeneration,
+        lost: false,
+        providerGone: false,
+      };
+      this.#stats.add(handle);
+      this.#current = attached;
+      this.#backOff.reset();
+      return true;
+    } catch (thrown) {
+      return this.#failed(desired, XConnectError.from(thrown));
+    } finally {
+      clearTimeout(watchdog);
+    }
+  }
+
+  #failed(desired: Desired, error: XConnectError): boolean {
+    if (this.#desired !== desired) return true;
+    const gone = error.code === 'container-gone';
+    this.#events.onState(gone ? 'waiting' : 'failed', error.toLinkError());
+    if (gone) this.#events.onStale();
+    this.#later(() => void this.#run());
+    return false;
+  }
+
+  #retarget(current: Attached, { link, stamp }: Desired): void {
+    current.link = link;
+    current.stamp = stamp;
+    current.providerGone = false;
+    void current.handle.retarget(link, stamp);
+  }
+
+  async #detach(current: Attached, revoked: boolean): Promise<void> {
+    const drainMs = revoked || current.lost ? 0 : this.#drainMs;
+    const { removed, done }: Detached = current.handle.detach(drainMs);
+    this.#current = null;
+    if (!this.#desired) this.#events.onState('draining', null);
+    const drained = done.then(() => {
+      this.#stats.settle(current.handle);
+      this.#draining.delete(drained);
+      if (!this.#desired && !this.#current) this.#leave();
+    });
+    this.#draining.add(drained);
+    await removed;
+  }
+
+  #leave(): void {
+    if (this.#running || this.#draining.size > 0) return;
+    this.#stopRetry();
+    this.#events.onGone();
+  }
+
+  #later(what: () => void): void {
+    this.#stopRetry();
+    this.#retry = setTimeout(() => {
+      this.#retry = null;
+      what();
+    }, this.#backOff.next());
+  }
+
+  #stopRetry(): void {
+    if (this.#retry) clearTimeout(this.#retry);
+    this.#retry = null;
+  }
+}
+
+function isGone(error: LinkError | null): boolean {
+  return error?.code === 'provider-not-running' || error?.code === 'container-gone';
+}

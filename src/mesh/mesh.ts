@@ -1,0 +1,123 @@
+/**
+ * The mesh: desired links, as the newest graph has them, against attached ones.
+ *
+ * A graph is handed out to the links at once and each goes its own way from there (link-runner.ts): no graph
+ * waits for another, no link for a neighbour. A graph that says what the last one said costs comparisons, and
+ * no system call.
+ */
+import { EventEmitter } from 'eventemitter3';
+import { type GraphSnapshot, type Link, type LinkState, linkId } from '../graph/link.js';
+import type { LinkError } from '../kernel/errors.js';
+import type { Attacher, LinkStats } from './attacher.js';
+import { LinkRunner } from './link-runner.js';
+import { type Desired, isSameLink } from './plan.js';
+
+export interface MeshEvents {
+  /** A link's state or its reason is another one, or its fields are. */
+  state: (id: string, link: Link, state: LinkState, error: LinkError | null) => void;
+  /** A link left and nothing of it remains. */
+  gone: (id: string) => void;
+  /** The graph named a process that has ended: ask for a fresh one. */
+  stale: (id: string) => void;
+}
+
+interface Entry {
+  readonly runner: LinkRunner;
+  link: Link;
+  state: LinkState;
+  error: LinkError | null;
+}
+
+export class Mesh extends EventEmitter<MeshEvents> {
+  readonly #attacher: Attacher;
+  readonly #drainMs: number;
+  readonly #entries = new Map<string, Entry>();
+  #emptied: (() => void)[] = [];
+
+  /** `drainMs`: what the connections of a link that leaves are given. */
+  constructor(attacher: Attacher, { drainMs }: { drainMs: number }) {
+    super();
+    this.#attacher = attacher;
+    this.#drainMs = drainMs;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Makes this the desired graph. Where one identity is in it twice, the first counts. */
+  reconcile({ links, stamp }: GraphSnapshot): void {
+    const desired = new Map<string, Link>();
+    for (const link of links) {
+      const id = linkId(link);
+      if (!desired.has(id)) desired.set(id, link);
+    }
+    const changed = this.#differs(desired);
+    for (const [id, entry] of this.#entries) {
+      if (!desired.has(id) && entry.runner.desired) entry.runner.want(null, true);
+    }
+    for (const [id, link] of desired) this.#want(id, { link, stamp }, changed);
+  }
+
+  /** Counters of a link over all its attachments. */
+  stats(id: string): LinkStats | null {
+    return this.#entries.get(id)?.runner.stats() ?? null;
+  }
+
+  /** Takes every link out, and resolves when nothing is left. */
+  async close(): Promise<void> {
+    this.reconcile({ links: [], stamp: 0 });
+    if (this.#entries.size === 0) return;
+    await new Promise<void>((resolve) => this.#emptied.push(resolve));
+  }
+
+  #differs(desired: ReadonlyMap<string, Link>): boolean {
+    let same = 0;
+    for (const [id, entry] of this.#entries) {
+      const before = entry.runner.desired?.link;
+      const now = desired.get(id);
+      if (!before && !now) continue;
+      if (!before || !now || !isSameLink(before, now)) return true;
+      same++;
+    }
+    return same !== desired.size;
+  }
+
+  #want(id: string, desired: Desired, changed: boolean): void {
+    const entry = this.#entries.get(id) ?? this.#enter(id, desired.link);
+    const before = entry.link;
+    entry.link = desired.link;
+    if (entry.runner.desired && before !== desired.link && !isSameLink(before, desired.link)) {
+      this.emit('state', id, desired.link, entry.state, entry.error);
+    }
+    entry.runner.want(desired, changed);
+  }
+
+  #enter(id: string, link: Link): Entry {
+    const runner = new LinkRunner(this.#attacher, this.#drainMs, {
+      onState: (state, error) => this.#show(id, entry, state, error),
+      onStale: () => this.emit('stale', id),
+      onGone: () => {
+        this.#entries.delete(id);
+        this.emit('gone', id);
+        if (this.#entries.size > 0) return;
+        for (const resolve of this.#emptied.splice(0)) resolve();
+      },
+    });
+    const entry: Entry = { runner, link, state: 'waiting', error: null };
+    this.#entries.set(id, entry);
+    this.emit('state', id, link, entry.state, entry.error);
+    return entry;
+  }
+
+  #show(id: string, entry: Entry, state: LinkState, error: LinkError | null): void {
+    if (state === entry.state && sameError(error, entry.error)) return;
+    entry.state = state;
+    entry.error = error;
+    this.emit('state', id, entry.link, state, error);
+  }
+}
+
+function sameError(a: LinkError | null, b: LinkError | null): boolean {
+  return a?.code === b?.code && a?.message === b?.message;
+}

@@ -1,0 +1,49 @@
+/** Counters of one link over all its attachments: they never go back. */
+import type { LinkStats } from './attacher.js';
+
+interface Counted {
+  stats(): LinkStats;
+}
+
+export const NO_STATS: LinkStats = {
+  active: 0,
+  total: 0,
+  toProvider: 0,
+  toConsumer: 0,
+  closes: {},
+};
+
+export class StatsSum {
+  readonly #live = new Set<Counted>();
+  #settled = NO_STATS;
+
+  add(counted: Counted): void {
+    this.#live.add(counted);
+  }
+
+  /** Its last connection has ended: what it counted is kept, it is not asked again. */
+  settle(counted: Counted): void {
+    if (!this.#live.delete(counted)) return;
+    this.#settled = { ...plus(this.#settled, counted.stats()), active: 0 };
+  }
+
+  sum(): LinkStats {
+    let sum = this.#settled;
+    for (const counted of this.#live) sum = plus(sum, counted.stats());
+    return sum;
+  }
+}
+
+export function plus(a: LinkStats, b: LinkStats): LinkStats {
+  const closes = { ...a.closes };
+  for (const [reason, count] of Object.entries(b.closes)) {
+    closes[reason] = (closes[reason] ?? 0) + count;
+  }
+  return {
+    active: a.active + b.active,
+    total: a.total + b.total,
+    toProvider: a.toProvider + b.toProvider,
+    toConsumer: a.toConsumer + b.toConsumer,
+    closes,
+  };
+}
