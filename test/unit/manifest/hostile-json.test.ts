@@ -1,0 +1,183 @@
+/** Reading never throws and never hangs, whatever the bytes; scanning agrees with JSON.parse. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { buildGraph } from '../../../src/graph/builder.js';
+import { linkId } from '../../../src/graph/link.js';
+import { parseJson } from '../../../src/manifest/json.js';
+import { deeperThan, duplicateKeys } from '../../../src/manifest/json-scan.js';
+import { ProblemList } from '../../../src/manifest/problem-list.js';
+import { readRevision } from '../../../src/manifest/reader.js';
+import { revisionFrom, writeFiles } from './scratch.js';
+
+const SOME_NAMES = [
+  'a',
+  'b',
+  'raw',
+  'system-bus',
+  '__proto__',
+  'a,b',
+  '../x',
+  'EXTERNAL',
+  '\ud800',
+];
+const NAME = fc.oneof(fc.constantFrom(...SOME_NAMES), fc.string());
+const TYPE = fc.constantFrom('unix', 'rest', 'dbus', 'drm', 'tcp', 'http', 'wayland', 'udp', 7);
+const PATH = fc.constantFrom(
+  '/run/a.sock',
+  '/run/../a',
+  'a',
+  '/',
+  '127.0.0.1:80',
+  '[::]:80/x',
+  ':',
+  '/a\0',
+);
+const ANY = fc.jsonValue({ depthSize: 'small' });
+const or = (arbitrary: fc.Arbitrary<unknown>) => fc.oneof({ weight: 9, arbitrary }, ANY);
+const entry = (model: Record<string, fc.Arbitrary<unknown>>) =>
+  or(
+    fc.record(Object.fromEntries(Object.entries(model).map(([key, one]) => [key, or(one)])), {
+      requiredKeys: [],
+    }),
+  );
+const SERVICE = entry({
+  name: NAME,
+  type: TYPE,
+  socket: PATH,
+  port: fc.integer({ min: -1, max: 70_000 }),
+  allow: fc.array(NAME, { maxLength: 3 }),
+  owns: fc.constantFrom('org.example.A', 'org.example.B'),
+  role: NAME,
+  activation: fc.record({ mode: fc.constantFrom('always', 'on-demand', 'x') }),
+  mode: fc.constantFrom('stream', 'dgram', 'fd'),
+});
+const REQUIREMENT = entry({
+  name: NAME,
+  service: NAME,
+  type: TYPE,
+  target: PATH,
+  external: PATH,
+  provider: NAME,
+  role: NAME,
+  host: NAME,
+});
+const LIST = or(fc.oneof(fc.array(REQUIREMENT, { maxLength: 5 }), fc.string()));
+const FILES = fc.dictionary(
+  fc.oneof(
+    fc.constantFrom(
+      'a/services.json',
+      'b/services.json',
+      'a/run.json',
+      'b/args.json',
+      'device.json',
+    ),
+    NAME.map((name) => `${name}/run.json`),
+  ),
+  or(
+    fc.record(
+      {
+        '#spec': or(fc.constant('service-manifest-xconnect@1')),
+        services: fc.oneof(
+          or(fc.array(SERVICE, { maxLength: 5 })),
+          fc.record({ required: LIST, optional: LIST }, { requiredKeys: [] }),
+        ),
+        PV_SERVICES_REQUIRED: LIST,
+        ingress: LIST,
+        groups: ANY,
+        network: ANY,
+      },
+      { requiredKeys: [] },
+    ),
+  ),
+);
+
+describe('a hostile revision', () => {
+  it('never makes reading or building throw, and yields sound links only', () => {
+    fc.assert(
+      fc.property(FILES, (files) => {
+        const revision = revisionFrom(files);
+        for (const options of [{}, { hostedBus: { socket: '/run/bus' } }]) {
+          const graph = buildGraph(revision, new Map([['a', 1]]), options);
+          expect(buildGraph(revision, new Map([['a', 1]]), options)).toEqual(graph);
+          const ids = graph.links.map(linkId); // throws where a name is no Unicode
+          expect(new Set(ids).size).toBe(ids.length);
+          for (const { target, type, name } of graph.links) {
+            expect(target).toMatch(/^(\/|[^/]+:\d+)/);
+            expect(target.split('/')).not.toContain('..');
+            expect(type).toMatch(/^(unix|rest|dbus|drm|tcp|http|wayland)$/);
+            expect(name).not.toMatch(/[/\0]/);
+          }
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('is read from any bytes without throwing', async () => {
+    const bytes = fc.oneof(
+      fc.uint8Array({ maxLength: 200 }).map((array) => Buffer.from(array)),
+      fc.json().map((text) => Buffer.from(text)),
+      fc.json().map((text) => Buffer.from(text.slice(0, text.length / 2))),
+      fc.uint8Array({ maxLength: 200 }).map((array) => Buffer.from([0x1f, 0x8b, 8, 0, ...array])),
+    );
+    await fc.assert(
+      fc.asyncProperty(bytes, bytes, async (one, other) => {
+        const folder = await writeFiles({
+          'state.json': one,
+          'x.pvrexport.tgz': one,
+          'a/run.json': one,
+          'a/services.json': other,
+          'device.json': other,
+        });
+        for (const path of [folder, `${folder}/state.json`, `${folder}/x.pvrexport.tgz`]) {
+          const revision = await readRevision(path);
+          expect(Array.isArray(revision.problems)).toBe(true);
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
+
+describe('the scan of JSON text', () => {
+  it('agrees with the parsed value on depth', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), fc.nat({ max: 6 }), (value, max) => {
+        const depth = (one: unknown): number =>
+          typeof one === 'object' && one !== null
+            ? 1 + Math.max(0, ...Object.values(one).map(depth))
+            : 0;
+        expect(deeperThan(JSON.stringify(value), max)).toBe(depth(value) > max);
+      }),
+    );
+  });
+
+  it('finds no duplicate key in what was written from a value', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        expect(duplicateKeys(JSON.stringify(value), 5)).toEqual([]);
+      }),
+    );
+  });
+
+  it('finds duplicate keys however they are written, with their pointers', () => {
+    const text = '[{"a":{"x/y":1,"x\\u002fy":2}},"a\\"{",{"b":[{"c":1},{"c":1,"c":2}]}]';
+    expect(JSON.parse(text)).toBeInstanceOf(Array);
+    expect(duplicateKeys(text, 5)).toEqual(['/0/a/x~1y', '/2/b/1/c']);
+    expect(duplicateKeys(text, 1)).toEqual(['/0/a/x~1y']);
+  });
+
+  it('never throws on text that is no JSON', () => {
+    fc.assert(
+      fc.property(fc.string(), (text) => {
+        expect(typeof deeperThan(text, 3)).toBe('boolean');
+      }),
+    );
+  });
+
+  it('says line and column of an error where the parser gives a position', () => {
+    const problems = new ProblemList();
+    expect(parseJson(Buffer.from('{\n "a": 1,\n "b" 2}'), 'x', problems)).toBeUndefined();
+    expect(problems.list()[0]?.found).toContain('line 3 column 6');
+  });
+});
