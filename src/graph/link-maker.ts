@@ -28,6 +28,7 @@ export interface GraphOptions {
 }
 
 const LOOPBACK = '127.0.0.1';
+const CONTAINER_PREFIX = 'container:';
 
 export class LinkMaker {
   readonly #exports: Exports;
@@ -122,7 +123,9 @@ export class LinkMaker {
     if (!service.allow) return true;
     const allowed = this.#allowed.get(service) ?? new Set(service.allow);
     this.#allowed.set(service, allowed);
-    return allowed.has(role) || allowed.has(`container:${consumer}`);
+    // A role is the consumer's own choice of words: it must not pass for the name of a container.
+    const byRole = !role.startsWith(CONTAINER_PREFIX) && allowed.has(role);
+    return byRole || allowed.has(`${CONTAINER_PREFIX}${consumer}`);
   }
 
   #refuse(consumer: string, requirement: Requirement, container: string) {

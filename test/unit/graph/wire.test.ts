@@ -1,0 +1,233 @@
+/** The wire form: its order of fields, what foreign runtimes may leave out, and what no runtime may send. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Link } from '../../../src/graph/link.js';
+import { linkToWire, parseGraph } from '../../../src/graph/wire.js';
+
+const TEN = {
+  consumer: 'client-app',
+  consumer_pid: 1234,
+  provider: 'server-app',
+  provider_pid: 5678,
+  name: 'raw',
+  type: 'unix',
+  role: 'any',
+  interface: 'unix',
+  target: '/run/pv/services/raw.sock',
+  socket: '/run/example/raw.sock',
+};
+
+function parseOne(change: object) {
+  const { links, errors } = parseGraph([{ ...TEN, ...change }]);
+  return links[0] ?? errors[0];
+}
+
+describe('written', () => {
+  it('has the ten fixed fields first and in their order, then ours, then what was kept', () => {
+    const wire = linkToWire({
+      consumer: 'c',
+      consumerPid: 1,
+      provider: 'p',
+      providerPid: 2,
+      name: 'n',
+      type: 'http',
+      role: 'r',
+      interface: 'i',
+      target: '0.0.0.0:80',
+      socket: '/s',
+      extra: { theirs: 1 },
+      error: { code: 'not-allowed', message: 'No.' },
+      host: 'a.b',
+      device: 'fd',
+      fds: false,
+      mode: 'dgram',
+      uid: 5,
+      transport: 'unix',
+    });
+    expect(Object.keys(wire)).toEqual([
+      ...Object.keys(TEN),
+      ...['transport', 'uid', 'mode', 'fds', 'device', 'host', 'error', 'theirs'],
+    ]);
+  });
+
+  it('has those ten only where nothing else is set', () => {
+    const [link] = parseGraph([TEN]).links;
+    expect(link && linkToWire(link)).toStrictEqual(TEN);
+  });
+});
+
+describe('read from a foreign runtime', () => {
+  it('needs no field of ours, and takes null for an absent one', () => {
+    const nulls = { transport: null, uid: null, mode: null, fds: null, host: null, error: null };
+    expect(parseOne(nulls)).toStrictEqual(parseOne({}));
+  });
+
+  it('takes role and interface as any and the type where they are missing', () => {
+    const { role: _, interface: __, ...rest } = TEN;
+    expect(parseGraph([rest]).links).toMatchObject([{ role: 'any', interface: 'unix' }]);
+  });
+
+  it('keeps unknown fields', () => {
+    const text = JSON.stringify([TEN]).replace('{', '{"__proto__":{"x":1},"future":[1],');
+    const [link] = parseGraph(JSON.parse(text)).links;
+    expect(Object.keys(link?.extra ?? {})).toEqual(['__proto__', 'future']);
+    expect(JSON.parse(JSON.stringify(link && linkToWire(link)))).toEqual(JSON.parse(text)[0]);
+  });
+
+  it('drops what was reported, so that a graph read back is the same graph', () => {
+    const reported = {
+      state: 'failed',
+      last_error: { code: 'timed-out', message: 'x' },
+      since: '2026-11-23T10:00:00.000Z',
+      connections: { active: 1, total: 2 },
+      bytes: { to_provider: 1, to_consumer: 2 },
+    };
+    expect(parseOne(reported)).toStrictEqual(parseOne({}));
+  });
+
+  it('takes a type that we lack, and a pid of 0 or less', () => {
+    expect(parseOne({ type: 'quic', consumer_pid: -1, provider_pid: 0 })).toMatchObject({
+      type: 'quic',
+      consumerPid: -1,
+      providerPid: 0,
+    });
+  });
+});
+
+describe('a bad entry takes out itself alone', () => {
+  it.each([
+    ['a consumer that is missing', { consumer: undefined }, '/consumer'],
+    ['an empty name', { name: '' }, '/name'],
+    ['a pid that is text', { consumer_pid: '12' }, '/consumer_pid'],
+    ['a pid with a fraction', { provider_pid: 1.5 }, '/provider_pid'],
+    ['a pid beyond 31 bits', { provider_pid: 2 ** 31 }, '/provider_pid'],
+    ['a path over 4096 characters', { socket: `/${'x'.repeat(4096)}` }, '/socket'],
+    ['a NUL', { target: '/run/a\0b' }, '/target'],
+    ['a lone surrogate', { consumer: 'a\ud800' }, '/consumer'],
+    ['a role that is a number', { role: 7 }, '/role'],
+    ['the uid -1', { uid: 0xffff_ffff }, '/uid'],
+    ['an unknown mode', { mode: 'fast' }, '/mode'],
+    ['fds that are text', { fds: 'no' }, '/fds'],
+    ['an error without a known code', { error: { code: 'x', message: 'y' } }, '/error'],
+    ['a field nested too deep', { x: JSON.parse('['.repeat(70) + ']'.repeat(70)) }, '/x'],
+  ])('%s', (_, change, field) => {
+    const { links, errors } = parseGraph([
+      { ...TEN, ...change },
+      { ...TEN, name: 'other' },
+    ]);
+    expect(links.map(({ name }) => name)).toEqual(['other']);
+    expect(errors).toHaveLength(1);
+    expect(errors[0]).toMatch(new RegExp(`^/0${field}: found .+, expected .+\\.$`));
+  });
+
+  it('and what is no object is one', () => {
+    expect(parseGraph([null, 7, [], TEN])).toMatchObject({
+      links: [{ name: 'raw' }],
+      errors: [
+        expect.stringMatching(/^\/0: /),
+        expect.stringMatching(/^\/1: /),
+        expect.stringMatching(/^\/2: /),
+      ],
+    });
+  });
+
+  it('and of two links with one identity the first stands', () => {
+    const { links, errors } = parseGraph([TEN, { ...TEN, role: 'other' }]);
+    expect(links).toMatchObject([{ role: 'any' }]);
+    expect(errors).toEqual([expect.stringContaining('/1: found "raw" of "client-app"')]);
+  });
+});
+
+describe('a whole graph', () => {
+  it.each([null, {}, 'x', 7, { links: [] }])('that is no array is an error: %j', (json) => {
+    expect(parseGraph(json)).toEqual({ links: [], errors: [expect.stringContaining('an array')] });
+  });
+
+  it('of more than 20,000 links is cut there, and says so', () => {
+    const many = Array.from({ length: 20_001 }, (_, at) => ({ ...TEN, name: `n${at}` }));
+    const { links, errors } = parseGraph(many);
+    expect(links).toHaveLength(20_000);
+    expect(errors).toEqual([expect.stringContaining('20001 links')]);
+  });
+
+  it('of nothing but bad entries has a bounded list of errors', () => {
+    const { errors } = parseGraph(Array(5000).fill(7));
+    expect(errors).toHaveLength(101);
+    expect(errors.at(-1)).toBe('4900 more entries are wrong.');
+  });
+});
+
+const TEXT = fc
+  .string({ unit: 'grapheme', minLength: 1, maxLength: 20 })
+  .filter((text) => !text.includes('\0'));
+const PID = fc.integer({ min: -(2 ** 31) + 1, max: 2 ** 31 - 1 });
+const RESERVED =
+  /^(consumer|provider)(_pid)?$|^(name|type|role|interface|target|socket|transport|uid|mode|fds|device|host|error|state|last_error|since|connections|bytes)$/;
+const LINK: fc.Arbitrary<Link> = fc.record(
+  {
+    consumer: TEXT,
+    consumerPid: PID,
+    provider: TEXT,
+    providerPid: PID,
+    name: TEXT,
+    type: TEXT,
+    role: TEXT,
+    interface: TEXT,
+    target: TEXT,
+    socket: TEXT,
+    transport: fc.constantFrom('unix' as const, 'tcp' as const),
+    uid: fc.nat(),
+    mode: fc.constantFrom('stream' as const, 'seqpacket' as const, 'dgram' as const),
+    fds: fc.boolean(),
+    device: fc.constantFrom('node' as const, 'fd' as const),
+    host: TEXT,
+    error: fc.record({
+      code: fc.constantFrom('not-allowed' as const, 'internal' as const),
+      message: fc.string(),
+    }),
+    extra: fc.dictionary(
+      fc.string().filter((key) => !RESERVED.test(key)),
+      fc.jsonValue({ maxDepth: 5 }),
+      { minKeys: 1, noNullPrototype: true },
+    ),
+  },
+  {
+    requiredKeys: [
+      ...(['consumer', 'consumerPid', 'provider', 'providerPid', 'name'] as const),
+      ...(['type', 'role', 'interface', 'target', 'socket'] as const),
+    ],
+  },
+);
+
+describe('fuzzed', () => {
+  it('what was written is read back the same', () => {
+    fc.assert(
+      fc.property(LINK, (link) => {
+        const json = JSON.parse(JSON.stringify([linkToWire(link)]));
+        expect(parseGraph(json)).toEqual({ links: [JSON.parse(JSON.stringify(link))], errors: [] });
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('any JSON is read without throwing', () => {
+    const entry = fc.record(
+      Object.fromEntries(
+        Object.entries(TEN).map(([key, value]) => [
+          key,
+          fc.oneof(fc.constant(value), fc.jsonValue()),
+        ]),
+      ),
+      { requiredKeys: [] },
+    );
+    fc.assert(
+      fc.property(fc.oneof(fc.jsonValue(), fc.array(fc.oneof(entry, fc.jsonValue()))), (json) => {
+        const { links, errors } = parseGraph(json);
+        expect(links.length + errors.length).toBeGreaterThanOrEqual(
+          Array.isArray(json) ? Math.min(json.length, 101) : 1,
+        );
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
