@@ -12,7 +12,7 @@ import { competitors } from './competitors.js';
 import { compileLoad } from './load.js';
 import { oursSubjects } from './ours.js';
 import { type Probe, probes } from './probes.js';
-import { formatTable, type Series, tableOf } from './report.js';
+import { formatTable, LEGEND, type Series, tableOf } from './report.js';
 import { Stands } from './stands.js';
 import type { Subject } from './subject.js';
 import { Task } from './task.js';
@@ -94,7 +94,7 @@ async function run(
 }
 
 async function main(options: Options): Promise<void> {
-  const rounds = options.rounds ?? (options.quick ? 2 : 5);
+  const rounds = options.rounds ?? (options.quick ? 2 : 9);
   const chosen = probes.filter(({ key }) => options.only?.includes(key) ?? true);
   const skipped: { title: string; reason: string }[] = [];
   const subjects = [...oursSubjects, ...competitors].filter((subject) => {
@@ -106,7 +106,7 @@ async function main(options: Options): Promise<void> {
 
   compileLoad();
   for (const { title, reason } of skipped) console.log(`${title}: skipped, ${reason}.`);
-  const results = await run(chosen, subjects, rounds, options.quick ? 250 : 1000);
+  const results = await run(chosen, subjects, rounds, options.quick ? 250 : 500);
   const tables = chosen
     .flatMap(({ metrics }) => metrics)
     .map((metric) => tableOf(metric, results.series(metric.key, subjects)));
@@ -120,6 +120,7 @@ async function main(options: Options): Promise<void> {
   console.log(
     `Linux ${machine.kernel}, ${machine.cpus.length} x ${machine.cpus[0] ?? 'unknown CPU'}`,
   );
+  console.log(LEGEND);
   for (const table of tables) console.log(`\n${formatTable(table)}`);
   console.log(`\n${formatAims(aims)}`);
   if (options.json !== undefined) {
@@ -137,7 +138,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 await new Command('npm run bench --')
   .description('Measures pv-xconnect beside no proxy, socat, systemd-socket-proxyd and HAProxy.')
   .option('--quick', 'two short rounds')
-  .option('--rounds <n>', 'how many rounds (5)', parseRounds)
+  .option('--rounds <n>', 'how many rounds (9)', parseRounds)
   .option('--only <probes>', `some of ${KEYS.join(',')}`, parseOnly)
   .option('--json <file>', 'writes everything to a file too')
   .action(main)

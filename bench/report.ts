@@ -30,6 +30,13 @@ export interface Table {
   readonly rows: readonly Row[];
 }
 
+export const LEGEND = [
+  'A ratio says how many times as good, 2 is twice as good, whether more or less is better:',
+  '  ÷ none      this, as against no proxy',
+  '  ours ÷ it   pv-xconnect with descriptors enabled, as against this',
+  '  bytes ÷ it  pv-xconnect with "fds": false, as against this',
+].join('\n');
+
 export const OURS = 'ours';
 export const OURS_BYTES = 'ours-bytes';
 export const NONE = 'none';
