@@ -90,7 +90,8 @@ function program(exit: (code: number) => void): Command {
         .default(5_000, '5'),
     )
     .addOption(flag('--log-level <level>', 'what is logged').choices(LOG_LEVELS).default('info'))
-    .action(async (flags: DaemonFlags) => exit(await runDaemon(flags)));
+    // Threads and sockets of a daemon that is done must not keep its process.
+    .action(async (flags: DaemonFlags) => process.exit(await runDaemon(flags)));
 
   command
     .command('check <path>')

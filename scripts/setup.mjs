@@ -1,0 +1,64 @@
+/**
+ * All set-up that a fresh checkout needs, and nothing that is done already: packages, addon and broker, dist/.
+ *
+ * Quiet unless something fails; then it shows what failed and ends the process with 1.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+function newest(folder) {
+  const files = readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => statSync(join(entry.parentPath, entry.name)).mtimeMs);
+  return Math.max(...files);
+}
+
+function oldest(...paths) {
+  const times = paths
+    .map((path) => join(ROOT, path))
+    .map((path) => (existsSync(path) ? statSync(path).mtimeMs : 0));
+  return Math.min(...times);
+}
+
+function run(what, command, ...args) {
+  process.stdout.write(`${what} ...\n`);
+  const { status, stdout, stderr, error } = spawnSync(command, args, {
+    cwd: ROOT,
+    encoding: 'utf8',
+  });
+  if (status === 0) return;
+  process.stderr.write(`${stdout ?? ''}${stderr ?? ''}${error ? `${error.message}\n` : ''}`);
+  process.stderr.write(`${what} failed: "${command} ${args.join(' ')}" says why above.\n`);
+  process.exit(1);
+}
+
+function requireTools() {
+  const [major] = process.versions.node.split('.');
+  if (Number(major) < 20) {
+    process.stderr.write(`Node.js ${process.versions.node} was found, 20 or newer is needed.\n`);
+    process.exit(1);
+  }
+  const missing = ['cc', 'make'].filter((tool) => spawnSync(tool, ['--version']).error);
+  if (missing.length === 0) return;
+  process.stderr.write(`${missing.join(' and ')} was not found: install a C compiler and make.\n`);
+  process.exit(1);
+}
+
+/** Brings everything up to date. */
+export function setUp() {
+  const native = ['build/Release/pvx.node', 'build/Release/pvx-broker'];
+  const packages = oldest('node_modules/.package-lock.json') < oldest('package-lock.json');
+  const addon = oldest(...native) < Math.max(newest('native'), oldest('binding.gyp'));
+  const dist = oldest('dist/main.js') < newest('src');
+  if (!packages && !addon && !dist) return;
+  requireTools();
+  if (packages)
+    run('Installing packages', 'npm', 'ci', '--no-audit', '--no-fund', '--ignore-scripts');
+  // Through npm, which brings node-gyp along. Its configure step can't be skipped: the list of files may differ.
+  if (addon) run('Building addon and broker', 'npm', 'run', '--silent', 'install');
+  if (dist) run('Compiling TypeScript', 'npm', 'run', '--silent', 'prepare');
+}

@@ -1,0 +1,44 @@
+/**
+ * `npm test`: sets up, runs every suite, says what was skipped and why, and ends with `N passed, N failed` alone
+ * on a line. Arguments go to vitest. With PVX_NO_SKIP=1 nothing may be skipped: a missing tool is a failure.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ROOT, setUp } from './setup.mjs';
+
+setUp();
+const folder = mkdtempSync(join(tmpdir(), 'pvx-test-'));
+const report = join(folder, 'report.json');
+const skips = join(folder, 'skips.txt');
+const { status } = spawnSync(
+  process.execPath,
+  [
+    join(ROOT, 'node_modules/vitest/vitest.mjs'),
+    'run',
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${report}`,
+    ...process.argv.slice(2),
+  ],
+  { cwd: ROOT, stdio: 'inherit', env: { ...process.env, PVX_SKIPS: skips } },
+);
+
+const results = existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')) : null;
+const reasons = existsSync(skips) ? readFileSync(skips, 'utf8').trim().split('\n') : [];
+for (const reason of new Set(reasons)) process.stdout.write(`Skipped: ${reason}\n`);
+rmSync(folder, { recursive: true });
+
+const passed = results?.numPassedTests ?? 0;
+const notPassed = results?.testResults.filter(
+  (file) => file.status !== 'passed' && file.assertionResults.length === 0,
+);
+// A file that could not be loaded has no tests to count, and is a failure all the same.
+const failed = results ? results.numFailedTests + notPassed.length : 1;
+const skipped = results ? results.numPendingTests + (results.numTodoTests ?? 0) : 0;
+const forbidden = process.env.PVX_NO_SKIP === '1' ? skipped : 0;
+if (forbidden > 0)
+  process.stdout.write(`${forbidden} tests were skipped, and nothing may be here.\n`);
+process.exitCode = status === 0 && failed + forbidden === 0 && passed > 0 ? 0 : 1;
+process.stdout.write(`${passed} passed, ${failed + forbidden} failed\n`);
