@@ -135,10 +135,12 @@ export class Daemon {
   }
 
   #postChanges(source: PvCtrlSource, store: StatusStore): void {
-    let timer: NodeJS.Timeout | null = null;
+    let pending = false;
     store.on('change', () => {
-      timer ??= setTimeout(() => {
-        timer = null;
+      if (pending) return;
+      pending = true;
+      setTimeout(() => {
+        pending = false;
         source.postStatus(statusView(store));
       }, POST_AFTER_MS);
     });
