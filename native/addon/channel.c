@@ -92,11 +92,15 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	napi_handle_scope scope;
 
 	napi_open_handle_scope(c->env, &scope);
-	if (status < 0)
-		call(c, "end", NULL, NULL, -status);
-	else if (events & UV_READABLE)
+	if (status < 0) {
+		/* The loop stops at an error of the socket, such as that of a peer that left bytes unread. But
+		 * what it sent is still to be read, and the call that finds nothing more names the error. */
+		events = c->events;
+		uv_poll_start(&c->poll, c->events, on_poll);
+	}
+	if (events & UV_READABLE)
 		readable(c);
-	if (status == 0 && (events & UV_WRITABLE) && c->fd >= 0)
+	if ((events & UV_WRITABLE) && c->fd >= 0)
 		call(c, "writable", NULL, NULL, 0);
 	napi_close_handle_scope(c->env, scope);
 }

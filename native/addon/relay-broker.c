@@ -14,8 +14,7 @@ static void fail_all(struct relay *relay)
 {
 	if (relay->broker.fd < 0)
 		return;
-	close(relay->broker.fd);
-	relay->broker.fd = -1;
+	relay_unwatch(relay, &relay->broker);
 	relay_emit(relay, EVENT_BROKER, NULL, 0, -1, EPIPE);
 	for (uint32_t i = 0; i < RELAY_INFLIGHT; i++) {
 		struct inflight slot = relay->inflight[i];

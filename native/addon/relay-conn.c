@@ -1,40 +1,42 @@
 /*
- * A connection: parked until its provider is known, connecting through the broker, joined, closed.
- *
- * A parked client is accepted but not read: what it sends waits in its own socket buffer, and so does an
- * early end of stream. An idle connection is this struct and nothing else.
+ * A connection from the moment that both of its sides have their descriptor until it is closed. How it
+ * comes by its provider is in relay-provider.c. An idle connection is this struct and nothing else.
  */
 #include "relay.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #define TURNS 8 /* moves of one direction before others have their turn */
 
-static void side_init(struct side *side, struct conn *conn, int fd)
+static void side_init(struct side *side, struct conn *conn)
 {
-	side->source = (struct source){ .kind = KIND_SIDE, .fd = fd };
+	side->source = (struct source){ .kind = KIND_SIDE, .fd = -1 };
 	side->conn = conn;
 }
 
 static bool side_watch(struct conn *conn, struct side *side)
 {
+	int on = 1, large = RELAY_SCRATCH;
+
 	if (conn->link->type == SOCK_SEQPACKET) {
 		/* A record of no bytes carries a time; the end of the stream does not (relay-record.c). */
-		int on = 1, large = RELAY_SCRATCH;
-
 		setsockopt(side->source.fd, SOL_SOCKET, SO_TIMESTAMP, &on, sizeof(on));
 		setsockopt(side->source.fd, SOL_SOCKET, SO_SNDBUF, &large, sizeof(large)); /* else EMSGSIZE */
+	} else {
+		/* A byte sent out of band keeps its place: else it is lost, and with it a descriptor's. */
+		setsockopt(side->source.fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
 	}
 	side->readable = side->writable = true;
-	return relay_watch(conn->link->relay, &side->source, EPOLLIN | EPOLLOUT | EPOLLRDHUP) == 0;
+	return relay_watch(conn->link->relay, &side->source, EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP) == 0;
 }
 
-static struct conn *conn_alloc(struct link *link)
+/* Without descriptors yet. NULL: no memory. */
+struct conn *conn_new(struct link *link)
 {
 	struct conn *conn = calloc(1, sizeof(*conn));
 
@@ -45,28 +47,12 @@ static struct conn *conn_alloc(struct link *link)
 	list_init(&conn->node);
 	list_init(&conn->ready);
 	list_init(&conn->parked);
-	side_init(&conn->side[0], conn, -1);
-	side_init(&conn->side[1], conn, -1);
+	side_init(&conn->side[0], conn);
+	side_init(&conn->side[1], conn);
 	list_add_tail(&link->conns, &conn->node);
 	conn->id = ++link->next_conn;
 	atomic_fetch_add(&link->active, 1);
 	atomic_fetch_add(&link->total, 1);
-	return conn;
-}
-
-/* Takes the client. */
-struct conn *conn_new(struct link *link, int client)
-{
-	struct conn *conn = conn_alloc(link);
-
-	if (!conn) {
-		close(client);
-		return NULL;
-	}
-	conn->side[0].source.fd = client;
-	conn->deadline = relay_now() + link->patience_ms;
-	conn->state = CONN_PARKED;
-	conn_run(conn);
 	return conn;
 }
 
@@ -76,12 +62,17 @@ void conn_schedule(struct conn *conn)
 		list_add_tail(&conn->link->relay->ready, &conn->ready);
 }
 
-void conn_park(struct conn *conn)
+void conn_joined(struct conn *conn)
 {
-	conn->state = CONN_PARKED;
-	conn->retry_at = relay_now() + RELAY_TICK_MS;
-	if (list_empty(&conn->parked))
-		list_add_tail(&conn->link->relay->parked, &conn->parked);
+	conn->state = CONN_JOINED;
+	list_del(&conn->parked);
+	free(conn->request); /* an idle connection keeps nothing that it does not need */
+	conn->request = NULL;
+	if (!side_watch(conn, &conn->side[0]) || !side_watch(conn, &conn->side[1])) {
+		conn_close(conn, REASON_ERROR);
+		return;
+	}
+	conn_schedule(conn);
 }
 
 void conn_close(struct conn *conn, enum reason reason)
@@ -90,15 +81,11 @@ void conn_close(struct conn *conn, enum reason reason)
 
 	if (conn->state == CONN_DEAD)
 		return;
-	if (conn->slot)
-		broker_forget(link->relay, conn->slot);
-	conn->slot = 0;
+	provider_forget(conn);
 	conn->state = CONN_DEAD;
 	for (int i = 0; i < 2; i++) {
 		side_drop(&conn->side[i]);
-		if (conn->side[i].source.fd >= 0)
-			close(conn->side[i].source.fd);
-		conn->side[i].source.fd = -1;
+		relay_unwatch(link->relay, &conn->side[i].source);
 	}
 	list_del(&conn->node);
 	list_del(&conn->ready);
@@ -125,93 +112,15 @@ void conn_event(struct side *side, uint32_t events)
 
 	if (conn->state != CONN_JOINED)
 		return;
-	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+	if (events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		side->readable = true;
-	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-		side->hangup = true;
+	if (events & (EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		side->drain = true;
+	if (events & EPOLLHUP)
+		side->gone = true;
 	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
 		side->writable = true;
 	conn_schedule(conn);
-}
-
-static void joined(struct conn *conn)
-{
-	conn->state = CONN_JOINED;
-	list_del(&conn->parked);
-	free(conn->request); /* an idle connection keeps nothing that it does not need */
-	conn->request = NULL;
-	if (!side_watch(conn, &conn->side[0]) || !side_watch(conn, &conn->side[1])) {
-		conn_close(conn, REASON_ERROR);
-		return;
-	}
-	conn_schedule(conn);
-}
-
-static void answered(void *owner, int fd, int error)
-{
-	struct conn *conn = owner;
-
-	conn->slot = 0;
-	conn_connected(conn, fd, error);
-}
-
-void conn_connected(struct conn *conn, int fd, int error)
-{
-	if (fd >= 0) {
-		link_upstream_result(conn->link, 0);
-		conn->side[1].source.fd = fd;
-		joined(conn);
-		return;
-	}
-	switch (error) {
-	case EAGAIN: /* full backlog */
-	case EBUSY:
-	case EMFILE:
-	case ENFILE:
-	case ENOMEM:
-	case ENOBUFS:
-		conn_park(conn);
-		break;
-	case ENOENT: /* not there yet, or not again yet */
-	case ECONNREFUSED:
-	case ESRCH:
-	case ESTALE:
-	case EBADF:
-		link_upstream_result(conn->link, error);
-		conn_park(conn);
-		break;
-	default:
-		link_upstream_result(conn->link, error);
-		conn_close(conn, REASON_REFUSED);
-	}
-}
-
-static void try_connect(struct conn *conn)
-{
-	struct link *link = conn->link;
-	const struct pvx_request *request = conn->request ? conn->request : link->upstream;
-
-	if (link->mode == ACCEPT_ASK && !conn->request) {
-		/* Asked once; its answer (conn_resolve) or the deadline ends the wait. */
-		if (!conn->asked)
-			relay_emit(link->relay, EVENT_PENDING, link, conn->id, -1, 0);
-		conn->asked = true;
-		conn_park(conn);
-		return;
-	}
-	if (!request) {
-		conn_park(conn);
-		return;
-	}
-	conn->slot = broker_ask(link->relay, request, NULL, 0, conn, answered);
-	if (!conn->slot) {
-		conn_park(conn);
-		conn->retry_at = 0; /* the channel is full: the very next chance */
-		return;
-	}
-	conn->state = CONN_CONNECTING;
-	if (list_empty(&conn->parked))
-		list_add_tail(&link->relay->parked, &conn->parked);
 }
 
 /* Moves one direction while there is something to move. True: it wants another turn. */
@@ -228,12 +137,36 @@ static bool run_direction(struct conn *conn, struct side *from, struct side *to)
 	return true;
 }
 
+static bool owed(const struct side *side)
+{
+	return side->backlog || side->pipe;
+}
+
+/* Closes the connection when there is nobody left to whom anything could be passed on. */
+static bool finished(struct conn *conn)
+{
+	struct side *side = conn->side;
+
+	if (side[0].shut && side[1].shut && !owed(&side[0]) && !owed(&side[1])) {
+		conn_close(conn, conn->reset ? REASON_RESET : REASON_EOF);
+		return true;
+	}
+	for (int i = 0; i < 2; i++) {
+		/* All that it said has been passed on, and what the other says would reach nobody. */
+		if (side[i].gone && side[i].eof && side[!i].shut && !owed(&side[!i])) {
+			conn_close(conn, conn->reset || owed(&side[i]) ? REASON_RESET : REASON_EOF);
+			return true;
+		}
+	}
+	return false;
+}
+
 void conn_run(struct conn *conn)
 {
 	bool more;
 
 	if (conn->state == CONN_PARKED) {
-		try_connect(conn);
+		provider_try(conn);
 		return;
 	}
 	if (conn->state != CONN_JOINED)
@@ -241,21 +174,14 @@ void conn_run(struct conn *conn)
 	more = run_direction(conn, &conn->side[0], &conn->side[1]);
 	if (conn->state == CONN_JOINED)
 		more |= run_direction(conn, &conn->side[1], &conn->side[0]);
-	if (conn->state != CONN_JOINED)
-		return;
-	if (conn->side[0].shut && conn->side[1].shut && !conn->side[0].backlog && !conn->side[1].backlog &&
-	    !conn->side[0].pipe && !conn->side[1].pipe) {
-		conn_close(conn, conn->reset ? REASON_RESET : REASON_EOF);
-		return;
-	}
-	if (more)
+	if (conn->state == CONN_JOINED && !finished(conn) && more)
 		conn_schedule(conn);
 }
 
 void conn_tick(struct conn *conn, uint64_t now)
 {
 	if (conn->state == CONN_JOINED) {
-		/* Held up by a limit of the kernel that no event announces the end of (side_send). */
+		/* Held up by a limit of the kernel that no event announces the end of (relay-side.c). */
 		conn->throttled = false;
 		list_del(&conn->parked);
 		conn->side[0].writable = conn->side[1].writable = true;
@@ -267,33 +193,11 @@ void conn_tick(struct conn *conn, uint64_t now)
 	}
 }
 
-/* command: conn, request = how to connect, or NULL to refuse it */
-void conn_resolve(struct relay *relay, struct command *command)
-{
-	struct list *node;
-
-	(void)relay;
-	for (node = command->link->conns.next; node != &command->link->conns; node = node->next) {
-		struct conn *conn = list_entry(node, struct conn, node);
-
-		if (conn->id != command->conn || conn->state != CONN_PARKED)
-			continue;
-		if (!command->request) {
-			conn_close(conn, REASON_REFUSED);
-			return;
-		}
-		free(conn->request);
-		conn->request = command->request;
-		command->request = NULL;
-		conn_run(conn);
-		return;
-	}
-}
-
 /* command: fd[0] = consumer, fd[1] = provider */
 void conn_join(struct relay *relay, struct command *command)
 {
-	struct conn *conn = command->link->draining ? NULL : conn_alloc(command->link);
+	struct conn *conn = command->link->draining ? NULL : conn_new(command->link);
+	int on = 1;
 
 	(void)relay;
 	if (!conn) {
@@ -301,7 +205,9 @@ void conn_join(struct relay *relay, struct command *command)
 		close(command->fd[1]);
 		return;
 	}
-	conn->side[0].source.fd = command->fd[0];
-	conn->side[1].source.fd = command->fd[1];
-	joined(conn);
+	for (int i = 0; i < 2; i++) {
+		ioctl(command->fd[i], FIONBIO, &on); /* a splice would wait otherwise, and everybody with it */
+		conn->side[i].source.fd = command->fd[i];
+	}
+	conn_joined(conn);
 }

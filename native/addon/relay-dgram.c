@@ -24,9 +24,7 @@ static void flow_free(struct flow *flow)
 
 	if (flow->slot)
 		broker_forget(link->relay, flow->slot);
-	if (flow->source.fd >= 0)
-		close(flow->source.fd);
-	flow->source.fd = -1;
+	relay_unwatch(link->relay, &flow->source);
 	if (flow->held) {
 		fds_close(flow->held->fds, flow->held->nfds);
 		free(flow->held);
@@ -37,6 +35,14 @@ static void flow_free(struct flow *flow)
 	if (--link->nflows == 0)
 		link->relay->draining--;
 	atomic_fetch_sub(&link->active, 1);
+}
+
+/* What the client or provider could send can be passed on, within the kernel's own limit: else EMSGSIZE. */
+void dgram_enlarge(int fd)
+{
+	int large = RELAY_SCRATCH;
+
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &large, sizeof(large));
 }
 
 /* Memory goes only when no event of the round can point at it any more. */
@@ -114,14 +120,15 @@ static bool flow_send(struct flow *flow)
 	if (n < 0 && errno != EMSGSIZE) {
 		if (errno != EAGAIN && errno != ENOBUFS && errno != ETOOMANYREFS && errno != EINTR) {
 			/* The provider went: a new socket to the next one, for the same client. */
-			close(flow->source.fd);
-			flow->source.fd = -1;
+			relay_unwatch(flow->link->relay, &flow->source);
 			flow_connect(flow);
 		}
 		return false;
 	}
 	if (n >= 0)
 		atomic_fetch_add(&flow->link->bytes[0], (uint64_t)n);
+	else
+		atomic_fetch_add(&flow->link->closes[REASON_TRUNCATED], 1);
 	fds_close(held->fds, held->nfds);
 	free(held);
 	flow->held = NULL;
@@ -154,21 +161,28 @@ void dgram_readable(struct link *link)
 {
 	struct relay *relay = link->relay;
 
-	while (link->listener.fd >= 0 && !link->held) {
+	for (int turn = 0; link->listener.fd >= 0 && !link->held; turn++) {
 		char control[CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX) + CMSG_SPACE(64)];
 		struct iovec iov = { .iov_base = relay->scratch, .iov_len = RELAY_SCRATCH };
 		struct sockaddr_un address = { 0 };
 		struct msghdr message = { .msg_name = &address, .msg_namelen = sizeof(address), .msg_iov = &iov, .msg_iovlen = 1,
 					  .msg_control = control, .msg_controllen = sizeof(control) };
-		ssize_t n = recvmsg(link->listener.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 		int fds[RELAY_FDS_MAX];
 		struct flow *flow;
 		uint32_t nfds;
+		ssize_t n;
 
+		if (turn == RELAY_BATCH) {
+			relay_rearm(relay, &link->listener, EPOLLIN); /* others first */
+			return;
+		}
+		n = recvmsg(link->listener.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return;
+		if (message.msg_namelen > sizeof(address))
+			message.msg_namelen = sizeof(address); /* unix(7): a path of 108 bytes counts one more */
 		nfds = control_fds(&message, fds);
 		if (message.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) {
 			fds_close(fds, nfds);
@@ -192,6 +206,28 @@ void dgram_readable(struct link *link)
 	}
 }
 
+/* Everybody to the new provider; the datagram that waits goes there too. */
+void dgram_retarget(struct link *link)
+{
+	struct flow *waiting = link->held;
+	struct list *node, *next;
+
+	for (node = link->flows.next; node != &link->flows; node = next) {
+		struct flow *flow = list_entry(node, struct flow, node);
+
+		next = node->next;
+		if (flow != waiting)
+			flow_free(flow);
+	}
+	if (!waiting)
+		return;
+	if (waiting->slot)
+		broker_forget(link->relay, waiting->slot);
+	waiting->slot = 0;
+	relay_unwatch(link->relay, &waiting->source);
+	flow_connect(waiting);
+}
+
 void dgram_connected(struct flow *flow, int fd, int error)
 {
 	struct link *link = flow->link;
@@ -201,6 +237,7 @@ void dgram_connected(struct flow *flow, int fd, int error)
 	if (fd < 0)
 		return; /* dgram_tick tries again until the deadline */
 	flow->source.fd = fd;
+	dgram_enlarge(fd);
 	if (relay_watch(link->relay, &flow->source, EPOLLIN | EPOLLOUT) < 0) {
 		close(fd);
 		flow->source.fd = -1;

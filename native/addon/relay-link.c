@@ -11,8 +11,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#define ACCEPT_PAUSE_MS 100 /* after a full descriptor table */
-#define ACCEPT_BATCH 64
+#define ACCEPT_PAUSE_MS 100
 
 struct link *link_new(struct relay *relay, uint32_t number)
 {
@@ -40,13 +39,17 @@ void link_unref(struct link *link)
 
 static void close_listener(struct link *link)
 {
-	if (link->listener.fd >= 0)
-		close(link->listener.fd);
-	link->listener.fd = -1;
+	relay_unwatch(link->relay, &link->listener);
 	if (link->accept_at) {
 		link->accept_at = 0;
 		link->relay->draining--;
 	}
+}
+
+static void accept_later(struct link *link)
+{
+	link->accept_at = relay_now() + ACCEPT_PAUSE_MS;
+	link->relay->draining++;
 }
 
 /* Accepts what waits, as long as the link may have more connections. */
@@ -57,11 +60,12 @@ void link_accept(struct link *link)
 
 		if (link->accept_at || atomic_load(&link->active) >= link->max_conns)
 			return; /* resumed by link_tick or by a connection that ends */
-		if (n == ACCEPT_BATCH) {
-			/* Others first: re-arming makes the edge come again. */
-			struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.ptr = &link->listener };
-
-			epoll_ctl(link->relay->epoll, EPOLL_CTL_MOD, link->listener.fd, &event);
+		if (n == RELAY_BATCH) {
+			relay_rearm(link->relay, &link->listener, EPOLLIN); /* others first */
+			return;
+		}
+		if (link->mode == ACCEPT_HAND && relay_crowded(link->relay)) {
+			accept_later(link); /* JavaScript has not taken the last ones yet */
 			return;
 		}
 		client = accept4(link->listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -69,8 +73,7 @@ void link_accept(struct link *link)
 			if (errno == EAGAIN) {
 				link->acceptable = false;
 			} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-				link->accept_at = relay_now() + ACCEPT_PAUSE_MS;
-				link->relay->draining++;
+				accept_later(link);
 			} else if (errno != EINTR && errno != ECONNABORTED && errno != EPROTO) {
 				relay_emit(link->relay, EVENT_UPSTREAM, link, 0, -1, errno);
 				link->acceptable = false;
@@ -81,7 +84,7 @@ void link_accept(struct link *link)
 			atomic_fetch_add(&link->total, 1);
 			relay_emit(link->relay, EVENT_HANDED, link, 0, client, 0);
 		} else {
-			conn_new(link, client);
+			provider_wanted(link, client);
 		}
 	}
 }
@@ -141,6 +144,8 @@ void link_listen(struct relay *relay, struct command *command)
 	link->mode = command->mode;
 	link->upstream = command->request;
 	command->request = NULL;
+	if (link->type == SOCK_DGRAM)
+		dgram_enlarge(link->listener.fd);
 	if (relay_watch(relay, &link->listener, EPOLLIN) < 0)
 		relay_emit(relay, EVENT_UPSTREAM, link, 0, -1, EBADF);
 }
@@ -149,22 +154,14 @@ void link_listen(struct relay *relay, struct command *command)
 void link_retarget(struct relay *relay, struct command *command)
 {
 	struct link *link = command->link;
-	struct list *node;
 
 	(void)relay;
 	free(link->upstream);
 	link->upstream = command->request;
 	command->request = NULL;
-	for (node = link->conns.next; node != &link->conns; node = node->next) {
-		struct conn *conn = list_entry(node, struct conn, node);
-
-		if (conn->state == CONN_PARKED) {
-			conn->retry_at = 0;
-			conn_schedule(conn);
-		}
-	}
+	provider_retry(link);
 	if (link->type == SOCK_DGRAM)
-		dgram_close(link); /* flows to the old provider */
+		dgram_retarget(link);
 }
 
 /* The listener goes; connections stay. */

@@ -7,13 +7,11 @@
 #include "relay-napi.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-
-#include "napi.h"
 
 static const char *const reasons[REASON_COUNT] = { "eof",      "reset",     "no-provider", "refused",
 						   "detached", "truncated", "error" };
@@ -65,19 +63,47 @@ static void deliver(napi_env env, napi_value callback, void *context, void *data
 	napi_call_function(env, global, callback, 1, &list, &result);
 }
 
+/* Signals are for the main thread, which waits for them. */
+static int start_thread(struct relay *relay)
+{
+	sigset_t all, before;
+	int error;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = pthread_create(&relay->thread, NULL, relay_main, relay);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return error;
+}
+
+static void release(struct relay *relay)
+{
+	int fds[] = { relay->wake.fd, relay->epoll, relay->broker.fd };
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	free(relay->scratch);
+	relay->scratch = NULL;
+}
+
 /* relayStart(brokerFd, callback) -> relay. Takes the descriptor (-1: none). */
 static napi_value start(napi_env env, napi_callback_info info)
 {
 	napi_value argv[2], name, external;
 	struct relay *relay;
 	size_t argc = 2;
-	int broker;
+	int broker, error;
 
 	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
 	NAPI_OK(env, napi_get_value_int32(env, argv[0], &broker));
 	relay = calloc(1, sizeof(*relay));
-	if (!relay || !(relay->scratch = malloc(RELAY_SCRATCH)))
+	if (!relay || !(relay->scratch = malloc(RELAY_SCRATCH))) {
+		free(relay);
+		if (broker >= 0)
+			close(broker);
 		return pvx_throw_errno(env, "relay", ENOMEM);
+	}
 	list_init(&relay->links);
 	list_init(&relay->ready);
 	list_init(&relay->parked);
@@ -92,26 +118,24 @@ static napi_value start(napi_env env, napi_callback_info info)
 	relay->broker = (struct source){ .kind = KIND_BROKER, .fd = broker };
 	relay->broker_writable = true;
 	if (relay->epoll < 0 || relay->wake.fd < 0 || relay_watch(relay, &relay->wake, EPOLLIN) < 0 ||
-	    (broker >= 0 && relay_watch(relay, &relay->broker, EPOLLIN | EPOLLOUT) < 0))
-		return pvx_throw_errno(env, "relay", errno);
+	    (broker >= 0 && relay_watch(relay, &relay->broker, EPOLLIN | EPOLLOUT) < 0)) {
+		error = errno;
+		release(relay);
+		free(relay);
+		return pvx_throw_errno(env, "relay", error);
+	}
 	napi_create_string_utf8(env, "pvx-relay", NAPI_AUTO_LENGTH, &name);
 	NAPI_OK(env, napi_create_threadsafe_function(env, argv[1], NULL, name, 0, 1, NULL, NULL, relay, deliver,
 						     (napi_threadsafe_function *)&relay->notify));
 	napi_unref_threadsafe_function(env, relay->notify);
-	if (pthread_create(&relay->thread, NULL, relay_main, relay) != 0)
-		return pvx_throw_errno(env, "relay", EAGAIN);
+	error = start_thread(relay);
+	if (error) {
+		napi_release_threadsafe_function(relay->notify, napi_tsfn_abort);
+		release(relay);
+		return pvx_throw_errno(env, "relay", error);
+	}
 	napi_create_external(env, relay, NULL, NULL, &external);
 	return external;
-}
-
-static void submit(struct relay *relay, struct command *command)
-{
-	uint64_t one = 1;
-
-	pthread_mutex_lock(&relay->lock);
-	list_add_tail(&relay->commands, &command->node);
-	pthread_mutex_unlock(&relay->lock);
-	(void)!write(relay->wake.fd, &one, sizeof(one));
 }
 
 static void add_link(struct relay *relay, struct command *command)
@@ -130,21 +154,6 @@ static void finalize_link(napi_env env, void *data, void *hint)
 	(void)env;
 	(void)hint;
 	link_unref(data);
-}
-
-static struct command *command_new(void (*run)(struct relay *, struct command *), struct link *link)
-{
-	struct command *command = calloc(1, sizeof(*command));
-
-	if (!command)
-		abort();
-	list_init(&command->node);
-	command->run = run;
-	command->link = link;
-	command->fd[0] = command->fd[1] = -1;
-	if (link)
-		atomic_fetch_add(&link->refs, 1);
-	return command;
 }
 
 /* relayLink(relay, number, type, fds, patienceMs, maxConnections, consumerHandle) -> link */
@@ -166,6 +175,8 @@ static napi_value add(napi_env env, napi_callback_info info)
 	NAPI_OK(env, napi_get_value_uint32(env, argv[4], &patience));
 	NAPI_OK(env, napi_get_value_uint32(env, argv[5], &most));
 	NAPI_OK(env, napi_get_value_uint32(env, argv[6], &consumer));
+	if (relay->stopped)
+		return pvx_throw_errno(env, "relay", ESHUTDOWN);
 	link = link_new(relay, number);
 	if (!link)
 		return pvx_throw_errno(env, "relay", ENOMEM);
@@ -174,74 +185,9 @@ static napi_value add(napi_env env, napi_callback_info info)
 	link->patience_ms = patience;
 	link->max_conns = most;
 	link->consumer = consumer;
-	submit(relay, command_new(add_link, link));
+	command_submit(relay, command_new(add_link, link));
 	napi_create_external(env, link, finalize_link, NULL, &external);
 	return external;
-}
-
-/* A request's bytes as src/broker/protocol.ts lays them out, or NULL for null. */
-static bool get_request(napi_env env, napi_value value, struct pvx_request **request)
-{
-	napi_valuetype kind;
-	size_t length;
-	void *data;
-
-	*request = NULL;
-	if (napi_typeof(env, value, &kind) != napi_ok)
-		return false;
-	if (kind == napi_null)
-		return true;
-	if (napi_get_buffer_info(env, value, &data, &length) != napi_ok || length != sizeof(**request))
-		return false;
-	*request = malloc(sizeof(**request));
-	if (*request)
-		memcpy(*request, data, length);
-	return *request != NULL;
-}
-
-/* relayCommand(link, name, a, b, request): 'listen' fd mode upstream | 'retarget' 0 0 upstream | 'stop' |
- * 'close' drainMs | 'resolve' conn 0 request | 'join' consumerFd providerFd. Takes descriptors. */
-static napi_value command(napi_env env, napi_callback_info info)
-{
-	static const struct {
-		const char *name;
-		void (*run)(struct relay *, struct command *);
-	} commands[] = { { "listen", link_listen }, { "retarget", link_retarget }, { "stop", link_stop },
-			 { "close", link_close },   { "resolve", conn_resolve },   { "join", conn_join } };
-	struct pvx_request *request;
-	napi_value argv[5];
-	struct link *link;
-	size_t argc = 5;
-	char name[16];
-	int32_t a, b;
-
-	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
-	NAPI_OK(env, napi_get_value_external(env, argv[0], (void **)&link));
-	NAPI_OK(env, napi_get_value_string_utf8(env, argv[1], name, sizeof(name), NULL));
-	NAPI_OK(env, napi_get_value_int32(env, argv[2], &a));
-	NAPI_OK(env, napi_get_value_int32(env, argv[3], &b));
-	if (!get_request(env, argv[4], &request)) {
-		napi_throw_type_error(env, NULL, "pvx: not a request");
-		return NULL;
-	}
-	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
-		struct command *c;
-
-		if (strcmp(commands[i].name, name) != 0)
-			continue;
-		c = command_new(commands[i].run, link);
-		c->request = request;
-		c->fd[0] = a;
-		c->fd[1] = b;
-		c->mode = (enum accept_mode)b;
-		c->conn = (uint32_t)a;
-		c->drain_ms = (uint32_t)a;
-		submit(link->relay, c);
-		return pvx_undefined(env);
-	}
-	free(request);
-	napi_throw_type_error(env, NULL, "pvx: no such command");
-	return NULL;
 }
 
 /* relayStats(link) -> {active, total, toProvider, toConsumer, closes: {reason: n}} */
@@ -265,7 +211,7 @@ static napi_value stats(napi_env env, napi_callback_info info)
 	return result;
 }
 
-/* relayStop(relay): closes everything and waits for the thread. The relay is not used after this. */
+/* relayStop(relay): closes everything and waits for the thread. Commands have no effect after this. */
 static napi_value stop(napi_env env, napi_callback_info info)
 {
 	struct relay *relay;
@@ -274,14 +220,14 @@ static napi_value stop(napi_env env, napi_callback_info info)
 
 	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
 	NAPI_OK(env, napi_get_value_external(env, argv[0], (void **)&relay));
-	submit(relay, command_new(stop_relay, NULL));
+	if (relay->stopped)
+		return pvx_undefined(env);
+	command_submit(relay, command_new(stop_relay, NULL));
 	pthread_join(relay->thread, NULL);
+	relay->stopped = true;
 	napi_release_threadsafe_function(relay->notify, napi_tsfn_abort);
-	close(relay->wake.fd);
-	close(relay->epoll);
-	if (relay->broker.fd >= 0)
-		close(relay->broker.fd);
-	/* The struct itself stays: a report may be on its way, and this happens once in a process. */
+	release(relay);
+	/* The struct itself stays: a report may be on its way, and links point at it. Once in a process. */
 	return pvx_undefined(env);
 }
 
@@ -289,7 +235,7 @@ void relay_exports(napi_env env, napi_value exports)
 {
 	pvx_export(env, exports, "relayStart", start);
 	pvx_export(env, exports, "relayLink", add);
-	pvx_export(env, exports, "relayCommand", command);
+	pvx_export(env, exports, "relayCommand", command_call);
 	pvx_export(env, exports, "relayStats", stats);
 	pvx_export(env, exports, "relayStop", stop);
 }

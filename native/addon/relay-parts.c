@@ -60,6 +60,7 @@ void fds_close(const int *fds, uint32_t nfds)
 void side_drop(struct side *side)
 {
 	if (side->backlog) {
+		side->conn->link->relay->held -= side->backlog->nfds;
 		fds_close(side->backlog->fds, side->backlog->nfds);
 		free(side->backlog);
 		side->backlog = NULL;
@@ -93,6 +94,13 @@ struct pipe *pipe_get(struct relay *relay)
 	return pipe;
 }
 
+static void pipe_free(struct pipe *pipe)
+{
+	close(pipe->fd[0]);
+	close(pipe->fd[1]);
+	free(pipe);
+}
+
 /* Takes the pipe back: into the pool if it is empty and the pool is not full. */
 void pipe_put(struct relay *relay, struct pipe *pipe)
 {
@@ -101,7 +109,18 @@ void pipe_put(struct relay *relay, struct pipe *pipe)
 		relay->npipes++;
 		return;
 	}
-	close(pipe->fd[0]);
-	close(pipe->fd[1]);
-	free(pipe);
+	pipe_free(pipe);
+}
+
+/* At the end of the relay: those that nobody uses. */
+void pipes_free(struct relay *relay)
+{
+	if (relay->pipe)
+		pipe_free(relay->pipe);
+	while (!list_empty(&relay->pipes)) {
+		struct pipe *pipe = list_entry(relay->pipes.next, struct pipe, node);
+
+		list_del(&pipe->node);
+		pipe_free(pipe);
+	}
 }

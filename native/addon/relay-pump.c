@@ -122,7 +122,7 @@ static enum move move_copied(struct side *from, struct side *to, size_t length)
 	if (n == 0)
 		return at_eof(from, to);
 	/* A short read of a stream has emptied it: the next byte brings its own event. */
-	if ((size_t)n < length && !from->hangup)
+	if ((size_t)n < length && !from->drain)
 		from->readable = false;
 	return side_send(from, to, (size_t)n, NULL, 0);
 }
@@ -135,9 +135,13 @@ static enum move move_with_fds(struct side *from, struct side *to)
 		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
 	};
 	int fds[RELAY_FDS_MAX];
-	ssize_t n = recvmsg(from->source.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	enum move room = side_fds_room(to);
 	uint32_t nfds;
+	ssize_t n;
 
+	if (room != MOVE_AGAIN)
+		return room;
+	n = recvmsg(from->source.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (n < 0)
 		return read_failed(from, to, errno);
 	nfds = control_fds(&message, fds);
@@ -192,7 +196,7 @@ enum move pump_stream(struct side *from, struct side *to)
 	}
 	move = move_copied(from, to, (size_t)n);
 	/* Fewer than asked for, and no descriptors behind them: that was all there was. */
-	if (!from->hangup)
+	if (!from->drain)
 		from->readable = false;
 	return move;
 }

@@ -31,6 +31,9 @@ enum move pump_record(struct side *from, struct side *to)
 	}
 	if (!from->readable)
 		return MOVE_WAIT;
+	move = side_fds_room(to); /* there is no telling whether it has any before it is read */
+	if (move != MOVE_AGAIN)
+		return move;
 	n = recvmsg(from->source.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (n < 0 && errno == EAGAIN) {
 		from->readable = false;

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 static void reply_sent(void *link, int fd, int error)
@@ -66,16 +67,21 @@ void dgram_replies(struct flow *flow)
 {
 	struct link *link = flow->link;
 
-	while (flow->source.fd >= 0) {
+	for (int turn = 0; flow->source.fd >= 0; turn++) {
 		char control[CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX) + CMSG_SPACE(64)];
 		struct iovec iov = { .iov_base = link->relay->scratch, .iov_len = RELAY_SCRATCH };
 		struct msghdr message = {
 			.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
 		};
-		ssize_t n = recvmsg(flow->source.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_PEEK);
 		int fds[RELAY_FDS_MAX], error;
 		uint32_t nfds;
+		ssize_t n;
 
+		if (turn == RELAY_BATCH) {
+			relay_rearm(link->relay, &flow->source, EPOLLIN | EPOLLOUT); /* others first */
+			return;
+		}
+		n = recvmsg(flow->source.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_PEEK);
 		if (n < 0) {
 			flow->readable = errno == EINTR;
 			return;

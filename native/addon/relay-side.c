@@ -5,14 +5,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
+#define FDS_AHEAD 512u /* sent to one receiver that has not read them */
+
 /* `to` takes no more: what is left for it is dropped and `from` learns it at its next write. */
-enum move side_broken(struct side *from, struct side *to, int error)
+enum move side_broken(struct side *from, struct side *to)
 {
-	(void)error;
 	side_drop(to);
 	to->shut = true;
 	from->eof = true;
@@ -28,7 +32,7 @@ static enum move blocked(struct side *to, int error)
 
 	to->writable = false;
 	if (error != EAGAIN && !conn->throttled) {
-		/* ETOOMANYREFS, ENOBUFS, ENOMEM: no event will tell the end of it, a tick tries again. */
+		/* ETOOMANYREFS and the like: no event will tell the end of it, a tick tries again. */
 		conn->throttled = true;
 		if (list_empty(&conn->parked))
 			list_add_tail(&conn->link->relay->parked, &conn->parked);
@@ -48,6 +52,28 @@ static void count(struct side *to, size_t n)
 	atomic_fetch_add_explicit(&conn->link->bytes[to == &conn->side[0]], n, memory_order_relaxed);
 }
 
+/*
+ * Whether descriptors may be read for `to`: only when it can take them at once, and has not left too many
+ * unread. Those that wait in our table, or in the kernel on our account, are taken from limits that all
+ * connections share; in their sender's socket they cost nobody but the sender.
+ */
+enum move side_fds_room(struct side *to)
+{
+	struct pollfd room = { .fd = to->source.fd, .events = POLLOUT };
+	int unread = 0;
+
+	if (poll(&room, 1, 0) == 0)
+		return blocked(to, EAGAIN);
+	if (to->conn->link->relay->held > RELAY_HELD_MAX)
+		return blocked(to, ETOOMANYREFS);
+	if (to->fds_ahead >= FDS_AHEAD) {
+		if (ioctl(to->source.fd, SIOCOUTQ, &unread) == 0 && unread > 0)
+			return blocked(to, ETOOMANYREFS);
+		to->fds_ahead = 0;
+	}
+	return MOVE_AGAIN;
+}
+
 /* Sends the first `length` bytes of the scratch buffer; takes `fds`. What does not fit becomes backlog. */
 enum move side_send(struct side *from, struct side *to, size_t length, const int *fds, uint32_t nfds)
 {
@@ -61,11 +87,12 @@ enum move side_send(struct side *from, struct side *to, size_t length, const int
 	n = sendmsg(to->source.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n < 0 && !transient(errno)) {
 		fds_close(fds, nfds);
-		return side_broken(from, to, errno);
+		return side_broken(from, to);
 	}
 	if (n >= 0) {
 		count(to, (size_t)n);
 		fds_close(fds, nfds);
+		to->fds_ahead += nfds;
 		nfds = 0;
 	}
 	if (n < (ssize_t)length) {
@@ -87,6 +114,7 @@ enum move side_send(struct side *from, struct side *to, size_t length, const int
 		if (nfds)
 			memcpy(left->fds, fds, nfds * sizeof(int));
 		to->backlog = left;
+		to->conn->link->relay->held += nfds;
 		return blocked(to, error);
 	}
 	return MOVE_AGAIN;
@@ -107,7 +135,7 @@ static enum move flush_pipe(struct side *from, struct side *to)
 		} else if (n < 0 && transient(errno)) {
 			return blocked(to, errno);
 		} else {
-			return side_broken(from, to, errno);
+			return side_broken(from, to);
 		}
 	}
 	to->pipe = NULL;
@@ -133,9 +161,11 @@ enum move side_flush(struct side *to)
 		control_put(&message, control, left->fds, left->nfds);
 		n = sendmsg(to->source.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0)
-			return transient(errno) ? blocked(to, errno) : side_broken(from, to, errno);
+			return transient(errno) ? blocked(to, errno) : side_broken(from, to);
 		count(to, (size_t)n);
 		fds_close(left->fds, left->nfds);
+		to->fds_ahead += left->nfds;
+		conn->link->relay->held -= left->nfds;
 		left->nfds = 0;
 		left->offset += (size_t)n;
 		if (left->offset < left->length)

@@ -17,6 +17,7 @@
 #include "relay-napi.h"
 
 #define EVENTS_MAX 65536u /* reports that JavaScript has not fetched yet */
+#define EVENTS_MANY 256u
 
 uint64_t relay_now(void)
 {
@@ -33,13 +34,41 @@ int relay_watch(struct relay *relay, struct source *source, uint32_t events)
 	return epoll_ctl(relay->epoll, EPOLL_CTL_ADD, source->fd, &event) < 0 ? -errno : 0;
 }
 
-/* Queues a report for JavaScript. `fd` goes along and is closed here if it can't. */
+void relay_rearm(struct relay *relay, struct source *source, uint32_t events)
+{
+	struct epoll_event event = { .events = events | EPOLLET, .data.ptr = source };
+
+	epoll_ctl(relay->epoll, EPOLL_CTL_MOD, source->fd, &event);
+}
+
+/* Closing alone would not do: while anybody else (the broker, a child between fork and exec) still has the
+ * same open file, it stays in the set, and its events would name memory that is gone. */
+void relay_unwatch(struct relay *relay, struct source *source)
+{
+	if (source->fd < 0)
+		return;
+	epoll_ctl(relay->epoll, EPOLL_CTL_DEL, source->fd, NULL);
+	close(source->fd);
+	source->fd = -1;
+}
+
+bool relay_crowded(struct relay *relay)
+{
+	bool crowded;
+
+	pthread_mutex_lock(&relay->lock);
+	crowded = relay->nevents >= EVENTS_MANY;
+	pthread_mutex_unlock(&relay->lock);
+	return crowded;
+}
+
+/* Queues a report for JavaScript; the end of a link, of which there is one each, always finds room. `fd` goes along and is closed here if it can't. */
 void relay_emit(struct relay *relay, enum event_type type, const struct link *link, uint32_t conn, int fd, int error)
 {
 	bool signal = false, kept = false;
 
 	pthread_mutex_lock(&relay->lock);
-	if (relay->nevents == relay->events_capacity && relay->events_capacity < EVENTS_MAX) {
+	if (relay->nevents == relay->events_capacity && (relay->events_capacity < EVENTS_MAX || type >= EVENT_GONE)) {
 		uint32_t capacity = relay->events_capacity ? relay->events_capacity * 2 : 64;
 		struct event *grown = realloc(relay->events, capacity * sizeof(*grown));
 
@@ -115,21 +144,44 @@ static void dispatch(struct relay *relay, struct source *source, uint32_t events
 	}
 }
 
+/* Moves everything to `turn`. From there one at a time goes back to where it was, and then has its turn:
+ * whatever that one does to the others, none is missed and none is met twice. */
+static void take_turns(struct list *all, struct list *turn)
+{
+	list_init(turn);
+	while (!list_empty(all)) {
+		struct list *node = all->next;
+
+		list_del(node);
+		list_add_tail(turn, node);
+	}
+}
+
+static struct list *next_turn(struct list *turn, struct list *back)
+{
+	struct list *node = turn->next;
+
+	if (list_empty(turn))
+		return NULL;
+	list_del(node);
+	if (back)
+		list_add_tail(back, node);
+	return node;
+}
+
 static void tick(struct relay *relay)
 {
 	uint64_t now = relay_now();
-	struct list *node, *next;
+	struct list turn, *node;
 
-	for (node = relay->parked.next; node != &relay->parked; node = next) {
-		next = node->next;
+	take_turns(&relay->parked, &turn);
+	while ((node = next_turn(&turn, &relay->parked)))
 		conn_tick(list_entry(node, struct conn, parked), now);
-	}
 	if (relay->draining == 0)
 		return;
-	for (node = relay->links.next; node != &relay->links; node = next) {
-		next = node->next;
+	take_turns(&relay->links, &turn);
+	while ((node = next_turn(&turn, &relay->links)))
 		link_tick(list_entry(node, struct link, node), now);
-	}
 }
 
 /* Memory is freed here only, when no event of this round can point at it any more. */
@@ -160,21 +212,11 @@ void *relay_main(void *argument)
 		for (int i = 0; i < n; i++)
 			dispatch(relay, events[i].data.ptr, events[i].events);
 		/* One turn for each that has work: those that still have some queue up again behind the others. */
-		struct list turn;
+		struct list turn, *node;
 
-		list_init(&turn);
-		while (!list_empty(&relay->ready)) {
-			struct list *node = relay->ready.next;
-
-			list_del(node);
-			list_add_tail(&turn, node);
-		}
-		while (!list_empty(&turn)) {
-			struct list *node = turn.next;
-
-			list_del(node);
+		take_turns(&relay->ready, &turn);
+		while ((node = next_turn(&turn, NULL)))
 			conn_run(list_entry(node, struct conn, ready));
-		}
 		if (waiting && relay_now() - ticked >= RELAY_TICK_MS) {
 			ticked = relay_now();
 			tick(relay);
@@ -191,5 +233,6 @@ void *relay_main(void *argument)
 		link_maybe_gone(link);
 	}
 	bury(relay);
+	pipes_free(relay);
 	return NULL;
 }

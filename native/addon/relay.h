@@ -7,7 +7,8 @@
  *
  *   relay-thread.c   the loop: events, commands, the 50 ms tick while somebody waits
  *   relay-link.c     a link: its listener, its counters, its end
- *   relay-conn.c     a connection: parked, connecting, joined, closed
+ *   relay-conn.c     a connection: joined, run, closed
+ *   relay-provider.c how a connection gets its provider: parked, asked, connecting, joined
  *   relay-pump.c     bytes and descriptors of a stream, one direction
  *   relay-side.c     the receiving side: sent at once, or owed
  *   relay-parts.c    control messages, what a side is owed, pipes
@@ -16,6 +17,7 @@
  *   relay-reply.c    what the provider answers to datagrams
  *   relay-broker.c   connection requests to pvx-broker
  *   relay-napi.c     the JavaScript face
+ *   relay-command.c  what JavaScript asks for
  */
 #ifndef PVX_RELAY_H
 #define PVX_RELAY_H
@@ -35,6 +37,8 @@
 #define RELAY_FDS_MAX 253u /* SCM_MAX_FD */
 #define RELAY_TICK_MS 50
 #define RELAY_INFLIGHT 64u
+#define RELAY_BATCH 64     /* accepted, or datagrams moved, before others have their turn */
+#define RELAY_HELD_MAX 1024u /* descriptors in our own table that wait for a receiver */
 #define RELAY_FLOWS_MAX 256u
 
 enum relay_kind { KIND_WAKE, KIND_BROKER, KIND_LISTENER, KIND_SIDE, KIND_FLOW };
@@ -85,8 +89,10 @@ struct side {
 	struct conn *conn;
 	struct backlog *backlog;
 	struct pipe *pipe;
+	uint32_t fds_ahead; /* descriptors sent since its peer was last seen to have read everything */
 	bool readable, writable;
-	bool hangup; /* the peer said that it will send no more: read until 0 */
+	bool drain;  /* a short read does not mean that nothing is left: read until it says so */
+	bool gone;   /* the peer closed it: it sends no more, and reads no more */
 	bool eof;    /* nothing more will be read from here */
 	bool shut;   /* nothing more will be written to here */
 };
@@ -118,14 +124,16 @@ struct link {
 	struct pvx_request *upstream; /* how to reach the provider; NULL: not known yet */
 	struct flow *held;            /* datagram that waits for its flow, see relay-dgram.c */
 	uint64_t drain_at; /* when to close what is left; 0: not draining */
-	uint64_t accept_at; /* accept again then, after a full descriptor table; 0: now */
+	uint64_t accept_at; /* accept again then, after a full descriptor table or mailbox; 0: now */
 	uint32_t number;    /* how JavaScript knows it */
 	uint32_t consumer;  /* broker handle of the consumer, for datagram replies */
 	uint32_t patience_ms, max_conns, next_conn, nflows;
+	uint32_t trying; /* connections on their way to the provider */
 	int type; /* SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM */
 	int last_errno; /* of the last attempt to reach the provider, to report changes only */
 	enum accept_mode mode;
 	bool fds, acceptable, draining, gone;
+	bool unlucky; /* the last attempt failed for now: one connection tries for all */
 	atomic_uint refs; /* the relay's, each connection's, and JavaScript's */
 	/* Read by JavaScript at any time. */
 	_Atomic uint64_t active, total, bytes[2] /* to provider, to consumer */, closes[REASON_COUNT];
@@ -148,6 +156,7 @@ struct relay {
 	struct list dead, dead_flows, dead_links; /* freed at the end of the round */
 	struct pipe *pipe; /* the one at hand; empty between two pumps */
 	uint32_t npipes;
+	uint32_t held; /* descriptors in backlogs */
 	struct inflight {
 		void *owner; /* NULL: whoever asked is gone; the descriptor is closed on arrival */
 		broker_answer *answer;
@@ -161,13 +170,17 @@ struct relay {
 	uint32_t nevents, events_capacity;
 	bool signalled;
 	void *notify; /* napi_threadsafe_function */
+	bool stopped; /* JavaScript's own: the thread is gone */
 };
 
 /* relay-thread.c */
 uint64_t relay_now(void); /* milliseconds, monotonic */
 void *relay_main(void *relay);
 void relay_emit(struct relay *, enum event_type, const struct link *, uint32_t conn, int fd, int error);
+bool relay_crowded(struct relay *); /* many reports wait for JavaScript */
 int relay_watch(struct relay *, struct source *, uint32_t events);
+void relay_rearm(struct relay *, struct source *, uint32_t events); /* what holds now is reported again */
+void relay_unwatch(struct relay *, struct source *);                /* closes its descriptor */
 
 /* A command from JavaScript. `run` is called once in the relay's thread and frees what it holds. */
 struct command {
@@ -193,17 +206,22 @@ void link_stop(struct relay *, struct command *);
 void link_close(struct relay *, struct command *);
 
 /* relay-conn.c */
-struct conn *conn_new(struct link *, int client);
+struct conn *conn_new(struct link *);
+void conn_joined(struct conn *); /* both sides have their descriptor */
 void conn_close(struct conn *, enum reason);
 void conn_free(struct conn *);
 void conn_schedule(struct conn *);
 void conn_event(struct side *, uint32_t events);
 void conn_run(struct conn *);
-void conn_park(struct conn *);
-void conn_connected(struct conn *, int fd, int error);
 void conn_tick(struct conn *, uint64_t now);
-void conn_resolve(struct relay *, struct command *);
 void conn_join(struct relay *, struct command *);
+
+/* relay-provider.c */
+void provider_wanted(struct link *, int client); /* takes the client */
+void provider_try(struct conn *);
+void provider_retry(struct link *); /* all that wait, at once */
+void provider_forget(struct conn *);
+void provider_resolve(struct relay *, struct command *);
 
 /* relay-pump.c, relay-record.c: move once in the direction that leaves `from`.
  * MOVE_AGAIN: call again; MOVE_WAIT: an event will say when; MOVE_END: the connection is closed. */
@@ -212,13 +230,15 @@ enum move pump_stream(struct side *from, struct side *to);
 enum move pump_record(struct side *from, struct side *to);
 enum move side_flush(struct side *to);
 enum move side_send(struct side *from, struct side *to, size_t length, const int *fds, uint32_t nfds);
-enum move side_broken(struct side *from, struct side *to, int error);
+enum move side_fds_room(struct side *to); /* MOVE_AGAIN: descriptors may be read for it */
+enum move side_broken(struct side *from, struct side *to);
 void side_drop(struct side *); /* frees what it is owed */
 uint32_t control_fds(struct msghdr *, int *fds); /* collects, at most RELAY_FDS_MAX; the caller's then */
 void control_put(struct msghdr *, void *buffer, const int *fds, uint32_t nfds);
 void fds_close(const int *fds, uint32_t nfds);
 struct pipe *pipe_get(struct relay *);
 void pipe_put(struct relay *, struct pipe *);
+void pipes_free(struct relay *);
 
 /* relay-dgram.c, relay-reply.c */
 #define FLOW_IDLE_MS 60000
@@ -237,9 +257,11 @@ struct flow {
 
 void dgram_replies(struct flow *);
 void dgram_readable(struct link *);
+void dgram_enlarge(int fd);
 void dgram_connected(struct flow *, int fd, int error);
 void dgram_flow_event(struct source *, uint32_t events);
 void dgram_tick(struct link *, uint64_t now);
+void dgram_retarget(struct link *);
 void dgram_close(struct link *);
 void dgram_bury(struct relay *);
 

@@ -93,9 +93,15 @@ export class RelayLink {
   /** For Relay only. */
   deliver(event: NativeEvent): void {
     if (event.type === 'pending') this.events.onPending?.(event.conn);
-    else if (event.type === 'handed') this.events.onHanded?.(event.fd);
+    else if (event.type === 'handed' && this.events.onHanded) this.events.onHanded(event.fd);
+    else if (event.type === 'handed') closeSync(event.fd);
     else if (event.type === 'upstream') this.events.onUpstream?.(event.errno);
-    else this.#markGone();
+    else this.ended();
+  }
+
+  /** For Relay only. */
+  ended(): void {
+    this.#markGone();
   }
 }
 
@@ -106,10 +112,19 @@ export class Relay {
   readonly #links = new Map<number, RelayLink>();
   #next = 0;
 
-  /** Takes the descriptor of the channel to the broker; -1: join only. */
+  /** Takes the descriptor of the channel to the broker; -1: there is none, and only `join` works. */
   constructor(brokerFd: number) {
     this.#native = native.relayStart(brokerFd, (events) => {
-      for (const event of events) this.#deliver(event);
+      for (const event of events) {
+        try {
+          this.#deliver(event);
+        } catch (thrown) {
+          // A bug in one receiver; the others still get theirs, descriptors among them.
+          queueMicrotask(() => {
+            throw thrown;
+          });
+        }
+      }
     });
   }
 
@@ -131,10 +146,12 @@ export class Relay {
     return link;
   }
 
-  /** Closes everything at once. The relay is not used after this. */
+  /** Closes everything at once. Descriptors that come to its links after this are closed. */
   stop(): void {
     native.relayStop(this.#native);
+    const links = [...this.#links.values()];
     this.#links.clear();
+    for (const link of links) link.ended();
   }
 
   #deliver(event: NativeEvent): void {

@@ -1,0 +1,158 @@
+/*
+ * How a connection gets its provider: parked until it is known, asked for through the broker, joined.
+ *
+ * A parked client is accepted but not read: what it sends waits in its own socket buffer, and so does an
+ * early end of stream. While a provider can't be reached, one connection of its link tries for all of them.
+ */
+#include "relay.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+void provider_wanted(struct link *link, int client)
+{
+	struct conn *conn = conn_new(link);
+
+	if (!conn) {
+		close(client);
+		return;
+	}
+	conn->side[0].source.fd = client;
+	conn->deadline = relay_now() + link->patience_ms;
+	provider_try(conn);
+}
+
+static void park(struct conn *conn, uint64_t retry_at)
+{
+	conn->state = CONN_PARKED;
+	conn->retry_at = retry_at;
+	if (list_empty(&conn->parked))
+		list_add_tail(&conn->link->relay->parked, &conn->parked);
+}
+
+static void park_for_a_tick(struct conn *conn)
+{
+	park(conn, relay_now() + RELAY_TICK_MS);
+}
+
+void provider_retry(struct link *link)
+{
+	link->unlucky = false;
+	for (struct list *node = link->conns.next; node != &link->conns; node = node->next) {
+		struct conn *conn = list_entry(node, struct conn, node);
+
+		if (conn->state == CONN_PARKED) {
+			conn->retry_at = 0;
+			conn_schedule(conn);
+		}
+	}
+}
+
+static void connected(struct conn *conn, int fd)
+{
+	link_upstream_result(conn->link, 0);
+	if (conn->link->unlucky)
+		provider_retry(conn->link);
+	conn->side[1].source.fd = fd;
+	conn_joined(conn);
+}
+
+static void not_connected(struct conn *conn, int error)
+{
+	switch (error) {
+	case EAGAIN: /* full backlog */
+	case EBUSY:
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case ENOBUFS:
+		conn->link->unlucky = true;
+		park_for_a_tick(conn);
+		break;
+	case ENOENT: /* not there yet, or not again yet */
+	case ECONNREFUSED:
+	case ESRCH:
+	case ESTALE:
+	case EBADF:
+		conn->link->unlucky = true;
+		link_upstream_result(conn->link, error);
+		park_for_a_tick(conn);
+		break;
+	default:
+		link_upstream_result(conn->link, error);
+		conn_close(conn, REASON_REFUSED);
+	}
+}
+
+static void answered(void *owner, int fd, int error)
+{
+	struct conn *conn = owner;
+
+	conn->slot = 0;
+	conn->link->trying--;
+	if (fd >= 0)
+		connected(conn, fd);
+	else
+		not_connected(conn, error);
+}
+
+void provider_try(struct conn *conn)
+{
+	struct link *link = conn->link;
+	const struct pvx_request *request = conn->request ? conn->request : link->upstream;
+
+	if (link->mode == ACCEPT_ASK && !conn->request) {
+		/* Asked once; its answer (provider_resolve) or the deadline ends the wait. */
+		if (!conn->asked)
+			relay_emit(link->relay, EVENT_PENDING, link, conn->id, -1, 0);
+		conn->asked = true;
+		park_for_a_tick(conn);
+		return;
+	}
+	if (!request || (link->unlucky && link->trying > 0)) {
+		park_for_a_tick(conn);
+		return;
+	}
+	conn->slot = broker_ask(link->relay, request, NULL, 0, conn, answered);
+	if (!conn->slot) {
+		park(conn, 0); /* the channel is full: the very next chance */
+		return;
+	}
+	link->trying++;
+	park(conn, 0);
+	conn->state = CONN_CONNECTING;
+}
+
+/* Whoever is on its way there is not waited for any more. */
+void provider_forget(struct conn *conn)
+{
+	if (conn->slot == 0)
+		return;
+	broker_forget(conn->link->relay, conn->slot);
+	conn->slot = 0;
+	conn->link->trying--;
+}
+
+/* command: conn, request = how to connect, or NULL to refuse it */
+void provider_resolve(struct relay *relay, struct command *command)
+{
+	struct list *node;
+
+	(void)relay;
+	for (node = command->link->conns.next; node != &command->link->conns; node = node->next) {
+		struct conn *conn = list_entry(node, struct conn, node);
+
+		if (conn->id != command->conn || conn->state != CONN_PARKED)
+			continue;
+		if (!command->request) {
+			conn_close(conn, REASON_REFUSED);
+			return;
+		}
+		free(conn->request);
+		conn->request = command->request;
+		command->request = NULL;
+		provider_try(conn);
+		return;
+	}
+}
