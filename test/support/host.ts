@@ -6,7 +6,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { Broker } from '../../src/broker/client.js';
 import { openMessageChannel } from '../../src/broker/message-channel.js';
-import type { Link } from '../../src/graph/link.js';
 import { HostAttacher } from '../../src/host/attacher.js';
 import { Containers } from '../../src/host/containers.js';
 import { createLogger } from '../../src/kernel/log.js';
@@ -61,22 +60,5 @@ export async function startHost(options: TestHostOptions = {}): Promise<TestHost
       broker.close();
       await exited;
     },
-  };
-}
-
-/** A unix link between two containers; any field may be given another value. */
-export function unixLink(fields: Partial<Link> = {}): Link {
-  return {
-    consumer: 'consumer',
-    consumerPid: 0,
-    provider: 'provider',
-    providerPid: 0,
-    name: 'raw',
-    type: 'unix',
-    role: 'any',
-    interface: 'unix',
-    target: '/run/pv/services/raw.sock',
-    socket: '/run/example/raw.sock',
-    ...fields,
   };
 }

@@ -8,7 +8,8 @@ import type { LinkError } from '../../../src/kernel/errors.js';
 import type { AttachedLink, AttachedListener } from '../../../src/mesh/attacher.js';
 import { PACKAGE_ROOT } from '../../../src/relay/native.js';
 import { startContainer, type TestContainer } from '../../support/container.js';
-import { startHost, type TestHost, unixLink } from '../../support/host.js';
+import { startHost, type TestHost } from '../../support/host.js';
+import { unixLink } from '../../support/link.js';
 import { ask, dial, type EchoProvider, readAll, startEcho } from '../../support/peers.js';
 import { eventually } from '../../support/wait.js';
 

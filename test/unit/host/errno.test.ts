@@ -2,7 +2,7 @@ import { constants } from 'node:os';
 import { describe, expect, test } from 'vitest';
 import { connectError, holdError, isNotThereYet, listenError } from '../../../src/host/errno.js';
 import { REMEDIES } from '../../../src/kernel/errors.js';
-import { unixLink } from '../../support/host.js';
+import { unixLink } from '../../support/link.js';
 
 const LINK = unixLink();
 const ERRNOS = Object.keys(constants.errno);
