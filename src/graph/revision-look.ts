@@ -53,10 +53,8 @@ async function lookInto(path: string, name: string, folders: Map<string, Watched
   const parts = [`${JSON.stringify(name)} ${markOf(stats)}`];
   if (!stats?.isDirectory() || !mayBeContainer(name)) return parts;
   folders.set(at, { identity: identityOf(stats), names: new Set(MANIFEST_FILES) });
-  for (const file of MANIFEST_FILES) {
-    parts.push(markOf(await quietly(lstat(join(at, file), { bigint: true }))));
-  }
-  return parts;
+  const files = MANIFEST_FILES.map((file) => quietly(lstat(join(at, file), { bigint: true })));
+  return [...parts, ...(await Promise.all(files)).map(markOf)];
 }
 
 async function namesIn(path: string): Promise<string[]> {

@@ -1,9 +1,9 @@
 /**
  * Builds the graph from a revision and a pids file (see pids-file.ts), and again when either changes.
  *
- * Changes are seen by watching the folders, so a new pid is in the graph within tens of milliseconds, and by a
- * look every second or so, for file systems that tell nobody. A revision or pids file that can't be read
- * leaves the last good one in place. One look at a time; those asked for meanwhile become one.
+ * Changes are seen by watching the folders, so a new pid is in the graph within tens of milliseconds however
+ * large the revision, and by a look from time to time, for file systems that tell nobody. A revision or pids file
+ * that can't be read leaves the last good one in place.
  */
 import { XConnectError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
@@ -11,17 +11,11 @@ import { readRevision } from '../manifest/reader.js';
 import type { Revision } from '../manifest/revision.js';
 import { printable } from '../manifest/text.js';
 import { buildGraph, type HostedBus } from './builder.js';
-import type { GraphSnapshot } from './link.js';
+import { Looker } from './looker.js';
 import { type Pids, PidsFile } from './pids-file.js';
-import { addParent, lookAtRevision } from './revision-look.js';
+import { addParent, lookAtRevision, type WatchedFolder } from './revision-look.js';
 import { GraphSource } from './source.js';
 import { WatchSet } from './watch-set.js';
-
-/** Long enough for the writes of one change to come together, short enough that nobody waits for it. */
-const SETTLE_MS = 20;
-const POLL_MS = 1000;
-/** Polling may take one part in so many of the time, however large the revision. */
-const POLL_SHARE = 50;
 
 export interface StateSourceOptions {
   /** Any shape that `readRevision` takes. */
@@ -34,119 +28,124 @@ export interface StateSourceOptions {
 
 const NO_PIDS: Pids = { pids: new Map(), addresses: new Map(), stamp: 0, warnings: [] };
 
+/** One of the two inputs: how it is looked at, what it last said, and why it can't be read now. */
+interface Input<T> {
+  readonly looker: Looker;
+  readonly watches: WatchSet;
+  value: T | null;
+  failure: XConnectError | null;
+}
+
 export class StateSource extends GraphSource {
   readonly #options: StateSourceOptions;
   readonly #log: Logger;
-  readonly #watches: WatchSet;
-  readonly #pidsFile: PidsFile | null;
-  #revision: Revision | null = null;
-  #pids: Pids = NO_PIDS;
+  readonly #revision: Input<Revision>;
+  readonly #pids: Input<Pids>;
   #fingerprint = '';
+  #warnings = '[]';
   /** Somebody doubts the processes: a graph with a newer stamp is news, even with the same links. */
   #doubted = false;
-  #emitted: { readonly stamp: number; readonly links: string } | null = null;
   /** What the last graph was built from. */
   #built: { readonly revision: Revision; readonly pids: Pids } | null = null;
+  #emitted: { readonly links: string; readonly stamp: number } | null = null;
   #problems = '[]';
-  #warnings = '[]';
   #failing = '';
-  #running = false;
-  #again = false;
   #stopped = false;
-  #settle: NodeJS.Timeout | undefined;
-  #poll: NodeJS.Timeout | undefined;
 
   constructor(options: StateSourceOptions) {
     super();
     this.#options = options;
     this.#log = options.log;
-    this.#pidsFile = options.pidsPath === undefined ? null : new PidsFile(options.pidsPath);
-    this.#watches = new WatchSet((path) => this.#changed(path), this.#log);
+    const { pidsPath } = options;
+    const file = pidsPath === undefined ? null : new PidsFile(pidsPath);
+    this.#revision = this.#input((input) => this.#lookAtRevision(input));
+    this.#pids = this.#input(async (input) => {
+      if (file && pidsPath !== undefined) await this.#lookAtPids(input, file, pidsPath);
+    });
+    if (!file) this.#pids.value = NO_PIDS;
   }
 
   start(): void {
-    void this.#look();
+    this.#pids.looker.start();
+    this.#revision.looker.start();
   }
 
   refresh(reason: string): void {
     this.#log.debug({ reason }, 'a fresh look at the revision was asked for');
     this.#doubted = true;
-    this.#changed(reason);
+    this.#pids.looker.soon();
+    this.#revision.looker.soon();
   }
 
   stop(): void {
     this.#stopped = true;
-    clearTimeout(this.#settle);
-    clearTimeout(this.#poll);
-    this.#watches.close();
-  }
-
-  /** The first change of several sets the moment, so that steady writing can't put it off for ever. */
-  #changed(reason: string): void {
-    if (this.#stopped || this.#settle) return;
-    this.#log.trace({ reason }, 'something changed');
-    this.#settle = setTimeout(() => {
-      this.#settle = undefined;
-      void this.#look();
-    }, SETTLE_MS);
-  }
-
-  async #look(): Promise<void> {
-    if (this.#running) {
-      this.#again = true;
-      return;
+    for (const { looker, watches } of [this.#pids, this.#revision]) {
+      looker.stop();
+      watches.close();
     }
-    this.#running = true;
-    clearTimeout(this.#poll);
-    const started = performance.now();
-    do {
-      this.#again = false;
-      await this.#lookOnce();
-    } while (this.#again && !this.#stopped);
-    this.#running = false;
-    if (this.#stopped) return;
-    const delay = Math.max(POLL_MS, POLL_SHARE * (performance.now() - started));
-    this.#poll = setTimeout(() => void this.#look(), delay);
   }
 
-  async #lookOnce(): Promise<void> {
-    const failures = [await this.#readRevision(), await this.#readPids()];
-    if (this.#stopped) return;
-    this.#report(failures.find((failure) => failure !== null) ?? null);
-    if (this.#revision && !this.#stopped) this.#build(this.#revision);
+  #input<T>(look: (input: Input<T>) => Promise<void>): Input<T> {
+    const input: Input<T> = {
+      looker: new Looker(async () => {
+        await look(input);
+        if (!this.#stopped) this.#update();
+      }),
+      watches: new WatchSet(() => input.looker.soon(), this.#log),
+      value: null,
+      failure: null,
+    };
+    return input;
   }
 
-  async #readRevision(): Promise<XConnectError | null> {
-    const { statePath, pidsPath } = this.#options;
+  async #lookAtRevision(input: Input<Revision>): Promise<void> {
+    const { statePath } = this.#options;
     const { fingerprint, folders } = await lookAtRevision(statePath);
-    const watched = new Map(folders);
-    if (pidsPath !== undefined) await addParent(pidsPath, watched);
-    if (this.#stopped) return null;
-    this.#watches.update(watched);
-    if (fingerprint === this.#fingerprint) return null;
+    if (this.#stopped) return;
+    input.watches.update(folders);
+    if (fingerprint === this.#fingerprint) return;
     const revision = await readRevision(statePath);
     if (revision.failed) {
       this.#fingerprint = ''; // look again: it may pass without a change of any file
       const [problem] = revision.problems;
       const place = printable(problem?.file || statePath);
-      return new XConnectError('state-unreadable', `${place}: ${problem?.message ?? 'unreadable'}`);
+      const message = `${place}: ${printable(problem?.message ?? 'it can not be read.')}`;
+      input.failure = new XConnectError('state-unreadable', message);
+      return;
     }
     this.#fingerprint = fingerprint;
-    this.#revision = revision;
-    return null;
+    input.value = revision;
+    input.failure = null;
   }
 
-  async #readPids(): Promise<XConnectError | null> {
-    if (!this.#pidsFile) return null;
-    const pids = await this.#pidsFile.read();
-    if (pids instanceof XConnectError) return pids;
-    this.#pids = pids;
-    const warnings = JSON.stringify(pids.warnings);
-    if (warnings !== this.#warnings) {
-      for (const warning of pids.warnings) this.#log.warn(warning);
-      this.#warnings = warnings;
+  async #lookAtPids(input: Input<Pids>, file: PidsFile, path: string): Promise<void> {
+    const folders = new Map<string, WatchedFolder>();
+    await addParent(path, folders);
+    if (this.#stopped) return;
+    input.watches.update(folders);
+    const pids = await file.read();
+    if (pids instanceof XConnectError) {
+      input.failure = pids;
+      return;
     }
-    return null;
+    input.value = pids;
+    input.failure = null;
+    const warnings = JSON.stringify(pids.warnings);
+    if (warnings === this.#warnings) return;
+    this.#warnings = warnings;
+    for (const warning of pids.warnings) this.#log.warn(warning);
+  }
+
+  /** After each look: what is new of it. */
+  #update(): void {
+    this.#report(this.#revision.failure ?? this.#pids.failure);
+    const revision = this.#revision.value;
+    const pids = this.#pids.value;
+    if (!revision || !pids || this.#stopped) return;
+    const newer = this.#doubted && pids.stamp > (this.#emitted?.stamp ?? 0);
+    if (this.#built?.revision === revision && this.#built.pids === pids && !newer) return;
+    this.#built = { revision, pids };
+    this.#build(revision, pids, newer);
   }
 
   #report(failure: XConnectError | null): void {
@@ -157,24 +156,19 @@ export class StateSource extends GraphSource {
     else this.emit('recovered');
   }
 
-  #build(revision: Revision): void {
-    const { pids, addresses, stamp } = this.#pids;
-    const newer = this.#doubted && stamp > (this.#emitted?.stamp ?? 0);
-    if (this.#built?.revision === revision && this.#built.pids === this.#pids && !newer) return;
-    this.#built = { revision, pids: this.#pids };
+  #build(revision: Revision, { pids, addresses, stamp }: Pids, newer: boolean): void {
     const { hostedBus } = this.#options;
     const graph = buildGraph(revision, pids, { addresses, ...(hostedBus ? { hostedBus } : {}) });
     const problems = [...revision.problems, ...graph.problems];
-    const links = JSON.stringify(graph.links);
     const problemsText = JSON.stringify(problems);
     if (problemsText !== this.#problems) {
       this.#problems = problemsText;
       this.emit('problems', problems);
     }
+    const links = JSON.stringify(graph.links);
     if (this.#stopped || (links === this.#emitted?.links && !newer)) return;
     this.#doubted = false;
     this.#emitted = { stamp, links };
-    const snapshot: GraphSnapshot = { links: graph.links, stamp };
-    this.emit('graph', snapshot);
+    this.emit('graph', { links: graph.links, stamp });
   }
 }

@@ -16,11 +16,10 @@ interface Watch {
 
 export class WatchSet {
   readonly #watches = new Map<string, Watch>();
-  readonly #onChange: (path: string) => void;
+  readonly #onChange: () => void;
   readonly #log: Logger;
 
-  /** `onChange` has the path of the folder in which something happened. */
-  constructor(onChange: (path: string) => void, log: Logger) {
+  constructor(onChange: () => void, log: Logger) {
     this.#onChange = onChange;
     this.#log = log;
   }
@@ -45,7 +44,7 @@ export class WatchSet {
     try {
       const watcher = watch(path, (_event, name) => {
         const names = this.#watches.get(path)?.folder.names;
-        if (!names || name === null || names.has(name)) this.#onChange(path);
+        if (!names || name === null || names.has(name)) this.#onChange();
       });
       watcher.on('error', (err) => {
         this.#log.debug({ err, path }, 'a folder is no longer watched');
