@@ -70,11 +70,15 @@ static void not_connected(struct conn *conn, int error)
 		conn->link->unlucky = true;
 		park_for_a_tick(conn);
 		break;
-	case ENOENT: /* not there yet, or not again yet */
-	case ECONNREFUSED:
-	case ESRCH:
+	case ESRCH: /* the container is gone: who and where its successor is must be asked anew */
 	case ESTALE:
 	case EBADF:
+		free(conn->request);
+		conn->request = NULL;
+		conn->asked = false;
+		/* fall through */
+	case ENOENT: /* not there yet, or not again yet */
+	case ECONNREFUSED:
 		conn->link->unlucky = true;
 		link_upstream_result(conn->link, error);
 		park_for_a_tick(conn);

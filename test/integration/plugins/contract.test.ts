@@ -179,6 +179,17 @@ describe.each(SUBJECTS)('the plugin contract, $name:', ({ module, link: fields, 
     }
   });
 
+  test('a connection that waits while its provider restarts goes to the new one', async () => {
+    const old = await startContainer({ name: 'provider' });
+    const attached = await attach(link({ providerPid: old.pid }));
+    const answer = ask(await connect(), 'patient');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await old.kill();
+    await echo();
+    await attached.retarget(link(), 0);
+    expect(await answer).toBe(`${greeting}patient`);
+  });
+
   test('a link whose provider does not run is attached, and waits', async () => {
     const attached = await attach(link({ providerPid: 0 }));
     await eventually(() =>
