@@ -1,0 +1,135 @@
+/**
+ * The requests of pv-ctrl, as chapter 4 of the spec has them; docs/appengine.md lists those that are here.
+ */
+import { buildGraph } from '../graph/builder.js';
+import { isObject } from '../manifest/json.js';
+import { show } from '../manifest/problem.js';
+import type { Revision } from '../manifest/revision.js';
+import { type Answer, ok, Refusal, type Request } from './answer.js';
+import type { Container } from './container.js';
+import type { Group } from './container-settings.js';
+import type { DaemonSupervisor } from './daemon-supervisor.js';
+import { Router } from './router.js';
+import { joinStatus, parseStatus, type StatusEntry } from './status-report.js';
+
+export interface ApiParts {
+  readonly revision: Revision;
+  readonly groups: readonly Group[];
+  readonly containers: ReadonlyMap<string, Container>;
+  /** Null: none is managed. */
+  readonly daemon: DaemonSupervisor | null;
+  readonly version: string;
+}
+
+const ACTIONS = ['start', 'stop', 'restart'] as const;
+type Action = (typeof ACTIONS)[number];
+
+export class Api {
+  readonly router: Router;
+  readonly #parts: ApiParts;
+  #posted: readonly StatusEntry[] = [];
+
+  constructor(parts: ApiParts) {
+    this.#parts = parts;
+    this.router = new Router({
+      '/xconnect-graph': { GET: () => ok(this.#graph()) },
+      '/xconnect-status': {
+        GET: () => ok(this.#posted),
+        POST: async (request) => this.#post(await request.json()),
+      },
+      '/daemons': { GET: () => ok(this.#daemons()) },
+      '/daemons/:name': { PUT: (request, name) => this.#controlDaemon(request, name) },
+      '/containers': { GET: () => ok([...parts.containers.values()].map(shown)) },
+      '/containers/:name': { PUT: (request, name) => this.#controlContainer(request, name) },
+      '/groups': { GET: () => ok(this.#groups()) },
+      '/buildinfo': { GET: () => ok(`pv-appengine ${parts.version}\n`) },
+    });
+  }
+
+  /** What was posted described a daemon that is gone. */
+  forgetStatus(): void {
+    this.#posted = [];
+  }
+
+  #graph() {
+    const { revision, containers } = this.#parts;
+    const pids = new Map([...containers].map(([name, { pid }]) => [name, pid]));
+    return joinStatus(buildGraph(revision, pids).links, this.#posted);
+  }
+
+  #post(body: unknown): Answer {
+    const entries = parseStatus(body);
+    if (typeof entries === 'string') throw new Refusal(400, entries);
+    this.#posted = entries;
+    return ok({});
+  }
+
+  #daemons() {
+    const { daemon } = this.#parts;
+    return daemon ? [{ name: daemon.name, pid: daemon.pid, respawn: daemon.respawn }] : [];
+  }
+
+  async #controlDaemon(request: Request, name: string): Promise<Answer> {
+    const { daemon } = this.#parts;
+    if (daemon?.name !== name) throw new Refusal(404, `There is no daemon ${show(name)}.`);
+    await daemon[await actionOf(request)]();
+    return ok(this.#daemons()[0]);
+  }
+
+  async #controlContainer(request: Request, name: string): Promise<Answer> {
+    const container = this.#parts.containers.get(name);
+    if (!container) throw new Refusal(404, `There is no container ${show(name)}.`);
+    const action = await actionOf(request);
+    if (container.settings.restartPolicy === 'system') {
+      throw new Refusal(
+        403,
+        `${name} has the restart policy "system": it goes with the whole system.`,
+      );
+    }
+    if (container.settings.exec.length === 0) {
+      throw new Refusal(409, `${name} has nothing to run: give it "exec" in its run.json.`);
+    }
+    if (!(action === 'start' ? container.isDown : container.isWanted)) {
+      throw new Refusal(409, `${name} is ${container.status}: "${action}" is not possible now.`);
+    }
+    await container[action]();
+    return ok(shown(container));
+  }
+
+  #groups() {
+    return this.#parts.groups.map(({ name, statusGoal, restartPolicy }) => {
+      const members = [...this.#parts.containers.values()].filter(
+        ({ settings }) => settings.group.name === name,
+      );
+      return {
+        name,
+        status_goal: statusGoal,
+        restart_policy: restartPolicy,
+        status: members.find(({ status }) => status !== 'STARTED')?.status ?? 'STARTED',
+        containers: members.map(({ settings }) => settings.name),
+      };
+    });
+  }
+}
+
+function shown({ settings, status }: Container) {
+  return {
+    name: settings.name,
+    group: settings.group.name,
+    status,
+    status_goal: settings.statusGoal,
+    restart_policy: settings.restartPolicy,
+    roles: settings.roles,
+  };
+}
+
+async function actionOf(request: Request): Promise<Action> {
+  const body = await request.json();
+  const action = isObject(body) ? body.action : body;
+  const known = ACTIONS.find((one) => one === action);
+  if (known) return known;
+  throw new Refusal(
+    400,
+    `Found the action ${show(action)}, expected one of ${ACTIONS.join(', ')}.`,
+  );
+}

@@ -1,0 +1,157 @@
+/**
+ * pv-appengine: runs the containers of a revision, serves pv-ctrl and keeps the daemon running, until it is told
+ * to end; then nothing of it is left. It is a client of the daemon: what the mesh does, it only hears of.
+ */
+import { lstatSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { buildGraph } from '../graph/builder.js';
+import type { Problem } from '../manifest/problem.js';
+import { readRevisions } from '../manifest/reader.js';
+import type { Revision } from '../manifest/revision.js';
+import { isName, printable } from '../manifest/text.js';
+import { Api } from './api.js';
+import { Container } from './container.js';
+import { type Group, runtimeSettings } from './container-settings.js';
+import { ControlSocket } from './control-socket.js';
+import { DaemonSupervisor } from './daemon-supervisor.js';
+import { LogFile } from './log-file.js';
+import { NamespaceEngine } from './namespace-engine.js';
+
+export interface AppEngineOptions {
+  /** Revisions, merged in this order. */
+  readonly revisions: readonly string[];
+  /** Folder; logs are below it. */
+  readonly storage: string;
+  readonly pvCtrl: string;
+  /** Program and arguments of the daemon; null: none is managed. */
+  readonly daemon: readonly string[] | null;
+  readonly version: string;
+  /** Told what happens, one line each. */
+  readonly say: (line: string) => void;
+}
+
+export class AppEngine {
+  readonly #options: AppEngineOptions;
+  readonly #ended: Promise<void>;
+  #end!: () => void;
+  #ending = false;
+
+  constructor(options: AppEngineOptions) {
+    this.#options = options;
+    this.#ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+  }
+
+  /** Ends `run`. */
+  end(): void {
+    this.#ending = true;
+    this.#end();
+  }
+
+  /** Runs until `end`. Resolves with null, or with one sentence on why it could not start. */
+  async run(): Promise<string | null> {
+    const revision = await readRevisions(this.#options.revisions);
+    const settings = runtimeSettings(revision);
+    const problems = [...revision.problems, ...buildGraph(revision, new Map()).problems];
+    this.#sayProblems([...problems, ...settings.problems]);
+    if (revision.failed) return 'The revision could not be read.';
+    if (settings.containers.length === 0) return 'The revision has no containers to run.';
+
+    const logs = join(this.#options.storage, 'logs', revisionName(this.#options.revisions));
+    const engine = new NamespaceEngine((name) => this.#appFolder(name));
+    const containers = new Map(
+      settings.containers.map((one) => {
+        const log = new LogFile(join(logs, one.name, 'console.log'));
+        return [one.name, new Container(one, engine, log)];
+      }),
+    );
+    const daemon = this.#daemon(logs);
+    return this.#serve({ revision, groups: settings.groups, containers, daemon });
+  }
+
+  async #serve(parts: {
+    readonly revision: Revision;
+    readonly groups: readonly Group[];
+    readonly containers: ReadonlyMap<string, Container>;
+    readonly daemon: DaemonSupervisor | null;
+  }): Promise<string | null> {
+    const { containers, daemon, groups } = parts;
+    const api = new Api({ ...parts, version: this.#options.version });
+    const socket = new ControlSocket(this.#options.pvCtrl, api.router);
+    const fault = await socket.listen();
+    if (fault) return fault;
+    for (const [name, container] of containers) {
+      container.on('news', (text) => this.#options.say(`${printable(name)} ${text}`));
+      container.on('pid', () => daemon?.nudge());
+    }
+    daemon?.on('gone', () => api.forgetStatus());
+    daemon?.on('news', (text) => this.#options.say(`pv-xconnect ${text}`));
+    daemon?.start();
+    await this.#startGroups(groups, [...containers.values()]);
+    await this.#ended;
+    // Containers first: the daemon's links then have no connections left to wait for.
+    await Promise.all([...containers.values()].map((container) => container.close()));
+    await daemon?.close();
+    await socket.close();
+    return null;
+  }
+
+  async #startGroups(groups: readonly Group[], containers: readonly Container[]): Promise<void> {
+    for (const { name, timeout } of groups) {
+      const members = containers.filter(
+        ({ settings }) => settings.group.name === name && settings.exec.length > 0,
+      );
+      if (this.#ending) return;
+      const started = Promise.all(members.map((container) => container.start()));
+      const late = await Promise.race([started.then(() => false), this.#after(timeout)]);
+      if (late) this.#options.say(`The group ${printable(name)} takes more than ${timeout} s.`);
+    }
+  }
+
+  /** Resolves with true after that many seconds, with false when this ends. */
+  #after(seconds: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(true), seconds * 1000);
+      timer.unref();
+      void this.#ended.then(() => {
+        clearTimeout(timer);
+        resolve(false);
+      });
+    });
+  }
+
+  #daemon(logs: string): DaemonSupervisor | null {
+    const { daemon } = this.#options;
+    if (!daemon) return null;
+    const log = new LogFile(join(logs, 'pv-xconnect', 'pv-xconnect.log'));
+    return new DaemonSupervisor(daemon, log);
+  }
+
+  /** The folder `root` of the last revision that has one for it. A symlink is none: it could lead anywhere. */
+  #appFolder(container: string): string | undefined {
+    return this.#options.revisions
+      .map((path) => join(resolve(path), container, 'root'))
+      .findLast((path) => isFolder(path));
+  }
+
+  #sayProblems(problems: readonly Problem[]): void {
+    for (const { file, pointer, message } of problems) {
+      this.#options.say(printable(`${file}:${pointer}: ${message}`));
+    }
+  }
+}
+
+/** As a folder of the logs. */
+function revisionName(paths: readonly string[]): string {
+  const name = basename(resolve(paths[0] ?? '.')).replace(/\.(json|pvrexport\.tgz)$/, '');
+  return isName(name) ? name : 'revision';
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return lstatSync(path).isDirectory();
+  } catch {
+    return false;
+  }
+}

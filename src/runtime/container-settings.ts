@@ -1,0 +1,127 @@
+/**
+ * What the runtime needs to know of a container, from its `run.json`, `args.json` and its group: pure, and total
+ * whatever stands in there.
+ */
+import { isObject } from '../manifest/json.js';
+import { type Problem, pointerTo, problem, show } from '../manifest/problem.js';
+import type { ContainerManifest, DeviceGroup, Revision } from '../manifest/revision.js';
+import { isName } from '../manifest/text.js';
+
+export type RestartPolicy = 'system' | 'container';
+export type StatusGoal = 'MOUNTED' | 'STARTED' | 'READY';
+
+export interface Group {
+  readonly name: string;
+  readonly statusGoal: StatusGoal;
+  readonly restartPolicy: RestartPolicy;
+  /** Seconds that the next group waits for this one. */
+  readonly timeout: number;
+}
+
+export interface ContainerSettings {
+  readonly name: string;
+  readonly group: Group;
+  readonly statusGoal: StatusGoal;
+  readonly restartPolicy: RestartPolicy;
+  readonly roles: readonly string[];
+  /** Program and arguments. Empty: there is nothing to run. */
+  readonly exec: readonly string[];
+  /** A network namespace of its own, with loopback alone. */
+  readonly ownNetwork: boolean;
+}
+
+export interface RuntimeSettings {
+  /** In the order in which they start. */
+  readonly groups: readonly Group[];
+  /** In order of their names. */
+  readonly containers: readonly ContainerSettings[];
+  readonly problems: readonly Problem[];
+}
+
+const DEFAULT_TIMEOUT = 30;
+const GROUPS: readonly Group[] = [
+  { name: 'data', statusGoal: 'MOUNTED', restartPolicy: 'system', timeout: DEFAULT_TIMEOUT },
+  { name: 'root', statusGoal: 'STARTED', restartPolicy: 'system', timeout: DEFAULT_TIMEOUT },
+  { name: 'platform', statusGoal: 'STARTED', restartPolicy: 'system', timeout: DEFAULT_TIMEOUT },
+  { name: 'app', statusGoal: 'STARTED', restartPolicy: 'container', timeout: DEFAULT_TIMEOUT },
+];
+const DEFAULT_GROUP = 'app';
+const GOALS: readonly StatusGoal[] = ['MOUNTED', 'STARTED', 'READY'];
+const POLICIES: readonly RestartPolicy[] = ['system', 'container'];
+const MAX_ARGUMENTS = 256;
+/** The kernel's own limit of one argument, MAX_ARG_STRLEN, less its end. */
+const MAX_ARGUMENT = 128 * 1024 - 1;
+
+export function runtimeSettings(revision: Revision): RuntimeSettings {
+  const groups = groupsOf(revision.device.groups);
+  const problems: Problem[] = [];
+  const containers = revision.containers.map((manifest) =>
+    containerSettings(manifest, groups, problems),
+  );
+  return { groups: [...groups.values()], containers, problems };
+}
+
+function groupsOf(declared: readonly DeviceGroup[]): Map<string, Group> {
+  const groups = new Map(GROUPS.map((group) => [group.name, group]));
+  for (const { name, statusGoal, restartPolicy, timeout } of declared) {
+    groups.set(name, {
+      name,
+      statusGoal: statusGoal ?? groups.get(name)?.statusGoal ?? 'STARTED',
+      restartPolicy: restartPolicy ?? groups.get(name)?.restartPolicy ?? 'container',
+      timeout: timeout ?? DEFAULT_TIMEOUT,
+    });
+  }
+  return groups;
+}
+
+function containerSettings(
+  { name, run, args }: ContainerManifest,
+  groups: Map<string, Group>,
+  problems: Problem[],
+): ContainerSettings {
+  const file = `${name}/run.json`;
+  const complain = (key: string, found: unknown, expected: string) =>
+    problems.push(
+      problem('shape-wrong', { file, pointer: pointerTo('', key) }, show(found), expected),
+    );
+  const wanted = run.group ?? args.PV_GROUP ?? DEFAULT_GROUP;
+  const group = typeof wanted === 'string' ? groups.get(wanted) : undefined;
+  if (!group) complain('group', wanted, `one of the groups ${[...groups.keys()].join(', ')}`);
+  const fallback = group ?? (groups.get(DEFAULT_GROUP) as Group);
+  const choose = <T extends string>(
+    key: string,
+    arg: string,
+    values: readonly T[],
+    other: T,
+  ): T => {
+    const value = run[key] ?? args[arg] ?? other;
+    if ((values as readonly unknown[]).includes(value)) return value as T;
+    complain(key, value, `one of ${values.join(', ')}`);
+    return other;
+  };
+  if (!isExec(run.exec))
+    complain('exec', run.exec, 'a program and its arguments: it is not started');
+  return {
+    name,
+    group: fallback,
+    statusGoal: choose('status_goal', 'PV_STATUS_GOAL', GOALS, fallback.statusGoal),
+    restartPolicy: choose('restart_policy', 'PV_RESTART_POLICY', POLICIES, fallback.restartPolicy),
+    roles: rolesOf(run.roles ?? args.PV_ROLES),
+    exec: isExec(run.exec) ? run.exec : [],
+    ownNetwork: isObject(run.network) && run.network.mode === 'none',
+  };
+}
+
+function isExec(value: unknown): value is string[] {
+  if (!Array.isArray(value) || value.length === 0 || value.length > MAX_ARGUMENTS) return false;
+  const whole = value.every(
+    (part) => typeof part === 'string' && part.length <= MAX_ARGUMENT && !part.includes('\0'),
+  );
+  return whole && value[0] !== '';
+}
+
+function rolesOf(value: unknown): string[] {
+  const list = typeof value === 'string' ? value.split(',') : value;
+  if (!Array.isArray(list)) return [];
+  return list.filter((role): role is string => typeof role === 'string' && isName(role));
+}

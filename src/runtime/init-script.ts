@@ -1,0 +1,91 @@
+/**
+ * What the first process of a container does: into a root of its own, then it runs the program and reaps.
+ *
+ * The root is a tmpfs with the host's folders bound read-only, all that is mounted below them included, and
+ * with /run, /tmp, /dev and /proc of its own. What can't be made read-only is covered. It needs util-linux and
+ * a POSIX shell, no image and no compiler.
+ *
+ * `sh -s NAME APP NETWORK PROGRAM ARG...` reads it, with `APP` the folder for /app or empty, `NETWORK` "own" or
+ * empty. On descriptor 3 it writes its pid as the host counts, and it does so only once it is in its own root
+ * with its program started: whoever enters it then can't end up in the host's files.
+ *
+ * SIGTERM goes on to the program. When that ends, this does, with the same code, and the kernel ends the rest.
+ */
+export const INIT_SCRIPT = String.raw`
+set -eu
+exec 2>&1
+
+main() { # whole before it runs: its programs share standard input with the shell
+  name=$1 app=$2 network=$3
+  shift 3
+  read -r pid _ </proc/self/stat # the host's /proc, so the host's number
+
+  hostname -- "$name" 2>/dev/null || printf %s "$name" >/proc/sys/kernel/hostname
+  [ -z "$network" ] || ip link set lo up
+
+  root=/sys/root # /sys: a folder that every Linux has, and that nobody needs in here meanwhile
+  mount -t tmpfs tmpfs /sys
+  mkdir $root
+  mount -t tmpfs -o mode=0755,nosuid tmpfs $root
+  for entry in /*; do
+    case $entry in /proc | /sys | /dev | /run | /tmp | /lost+found) continue ;; esac
+    if [ -L "$entry" ]; then
+      ln -s "$(readlink "$entry")" "$root$entry"
+    elif [ -d "$entry" ]; then
+      mkdir "$root$entry"
+      mount --rbind "$entry" "$root$entry"
+    fi
+  done
+  if [ -n "$app" ]; then
+    [ -d $root/app ] || mkdir $root/app
+    mount --rbind "$app" $root/app
+  fi
+
+  # A remount must repeat the other flags: in a user namespace none of them may be taken away.
+  while read -r _ _ _ _ point options _; do
+    case $point in $root/*) ;; *) continue ;; esac
+    case $options in ro | ro,*) continue ;; esac
+    case $point in *\\*) point=$(printf %b "$(printf %s "$point" | sed 's/\\/\\0/g')") ;; esac
+    mount -o "remount,bind,ro$(printf %s "$options" | cut -c 3-)" "$point" 2>/dev/null ||
+      mount -t tmpfs -o ro tmpfs "$point"
+  done <<MOUNTS
+$(cat /proc/self/mountinfo)
+MOUNTS
+
+  cd $root
+  mkdir proc run tmp dev .host
+  mount -t tmpfs -o mode=0755,nosuid,nodev tmpfs run
+  mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs tmp
+  mount -t tmpfs -o mode=0755,nosuid tmpfs dev
+  mkdir -m 1777 dev/shm
+  for node in null zero full random urandom tty; do
+    [ -e /dev/$node ] || continue
+    : >dev/$node
+    mount --bind /dev/$node dev/$node
+  done
+  ln -s /proc/self/fd dev/fd
+  ln -s /proc/self/fd/0 dev/stdin
+  ln -s /proc/self/fd/1 dev/stdout
+  ln -s /proc/self/fd/2 dev/stderr
+  mount -t proc -o nosuid,nodev,noexec proc proc
+  pivot_root . .host
+  cd /
+  umount -l /.host
+  rmdir /.host
+  mount -o remount,bind,ro,nosuid /
+
+  [ -z "$app" ] || cd /app
+  "$@" 3>&- &
+  child=$!
+  trap 'kill -TERM $child 2>/dev/null || :' TERM
+  echo "$pid" >&3
+  exec 3>&-
+  while :; do
+    code=0
+    wait $child || code=$?
+    kill -0 $child 2>/dev/null || exit $code # still there: it was a signal that ended the wait
+  done
+}
+
+main "$@" </dev/null
+`;

@@ -1,0 +1,66 @@
+/**
+ * A file that output is appended to. At its limit it becomes FILE.1, in place of an earlier one, and begins anew,
+ * so a chatty container takes at most twice the limit.
+ *
+ * A disk that is full or gone loses output, and never stops who writes it.
+ */
+import { mkdirSync } from 'node:fs';
+import { type FileHandle, open, rename } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Readable } from 'node:stream';
+
+const LIMIT = 10 * 1024 * 1024;
+
+export class LogFile {
+  readonly path: string;
+  readonly #limit: number;
+  #file: FileHandle | null = null;
+  #size = 0;
+  #turn: Promise<void> = Promise.resolve();
+
+  /** Makes the folder; throws where it can't. `limit`: bytes. */
+  constructor(path: string, limit = LIMIT) {
+    this.path = path;
+    this.#limit = limit;
+    mkdirSync(dirname(path), { recursive: true });
+  }
+
+  /** Copies until the stream ends, as fast as the disk takes it. Several streams share the file chunk by chunk. */
+  async copy(stream: Readable): Promise<void> {
+    try {
+      for await (const chunk of stream) await this.write(chunk as Buffer);
+    } catch {
+      // The stream was cut off: what it said so far is in the file.
+    }
+  }
+
+  write(data: Buffer | string): Promise<void> {
+    const bytes = Buffer.from(data);
+    this.#turn = this.#turn.then(() => this.#append(bytes)).catch(() => this.#forget());
+    return this.#turn;
+  }
+
+  close(): Promise<void> {
+    this.#turn = this.#turn.then(() => this.#forget());
+    return this.#turn;
+  }
+
+  async #append(bytes: Buffer): Promise<void> {
+    if (this.#file && this.#size > 0 && this.#size + bytes.length > this.#limit) {
+      await this.#forget();
+      await rename(this.path, `${this.path}.1`);
+    }
+    if (!this.#file) {
+      this.#file = await open(this.path, 'a', 0o640);
+      this.#size = (await this.#file.stat()).size;
+    }
+    await this.#file.appendFile(bytes);
+    this.#size += bytes.length;
+  }
+
+  async #forget(): Promise<void> {
+    const file = this.#file;
+    this.#file = null;
+    await file?.close().catch(() => undefined);
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * The command line of pv-appengine: argv to calls, results to exit codes, and nothing else.
+ * Exit 0: ended as asked. 1: failure. 2: wrong usage. Errors are one sentence on standard error.
+ */
+import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Command, CommanderError, Option } from 'commander';
+import { LOG_LEVELS } from '../kernel/log.js';
+import { AppEngine } from './appengine.js';
+import { isRootless, mustRunAnew, obstacle, ROOTLESS, type Rootless, runAnew } from './rootless.js';
+
+interface Flags {
+  readonly storage: string;
+  readonly pvCtrl: string;
+  readonly control: string;
+  readonly rootless: Rootless;
+  readonly logLevel: string;
+  readonly daemon: boolean;
+}
+
+const PACKAGE = fileURLToPath(new URL('../../', import.meta.url));
+
+/** Where things are unless told otherwise: the system's own places for root, the user's for a user. */
+function defaults() {
+  if (process.geteuid?.() === 0 && !isRootless()) {
+    return {
+      storage: '/var/lib/pv-appengine',
+      pvCtrl: '/run/pantavisor/pv/pv-ctrl',
+      control: '/run/pv-xconnect/control.sock',
+    };
+  }
+  const storage = join(
+    process.env.XDG_STATE_HOME || join(homedir(), '.local/state'),
+    'pv-appengine',
+  );
+  const sockets = join(process.env.XDG_RUNTIME_DIR || storage, 'pv-appengine');
+  return {
+    storage,
+    pvCtrl: join(sockets, 'pv-ctrl'),
+    control: join(sockets, 'control.sock'),
+  };
+}
+
+function version(): string {
+  return (JSON.parse(readFileSync(`${PACKAGE}package.json`, 'utf8')) as { version: string })
+    .version;
+}
+
+async function run(revisions: string[], flags: Flags): Promise<number> {
+  const fault = obstacle(flags.rootless);
+  if (fault) return fail(fault);
+  if (mustRunAnew(flags.rootless)) return runAnew();
+  const pvCtrl = resolve(flags.pvCtrl);
+  const daemon = [process.execPath, `${PACKAGE}bin/pv-xconnect`, '--pv-ctrl', pvCtrl];
+  daemon.push('--control', resolve(flags.control), '--log-level', flags.logLevel);
+  const engine = new AppEngine({
+    revisions: revisions.map((path) => resolve(path)),
+    storage: resolve(flags.storage),
+    pvCtrl,
+    daemon: flags.daemon ? daemon : null,
+    version: version(),
+    say: (line) => process.stdout.write(`${line}\n`),
+  });
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => engine.end());
+  process.stdout.on('error', () => engine.end()); // nobody listens to us any more
+  const failure = await engine.run();
+  return failure ? fail(failure) : 0;
+}
+
+function fail(sentence: string): number {
+  process.stderr.write(`pv-appengine: ${sentence}\n`);
+  return 1;
+}
+
+const places = defaults();
+const command = new Command('pv-appengine')
+  .description('Runs the containers of a revision, with pv-xconnect between them.')
+  .version(version())
+  .exitOverride()
+  .argument(
+    '<revision...>',
+    'folder, state file or .pvrexport.tgz; of several, a later one wins a key',
+  )
+  .option('--storage <folder>', 'logs are below it', places.storage)
+  .option('--pv-ctrl <path>', 'the control socket', places.pvCtrl)
+  .option('--control <path>', "the daemon's own control socket", places.control)
+  .addOption(
+    new Option('--rootless <when>', 'in a user namespace; auto: unless this is root')
+      .choices(ROOTLESS)
+      .default('auto'),
+  )
+  .addOption(
+    new Option('--log-level <level>', 'what the daemon logs').choices(LOG_LEVELS).default('info'),
+  )
+  .option('--no-daemon', 'do not launch pv-xconnect')
+  .action(async (revisions: string[], flags: Flags) => {
+    process.exitCode = await run(revisions, flags);
+  });
+
+try {
+  await command.parseAsync();
+} catch (thrown) {
+  if (thrown instanceof CommanderError) process.exitCode = thrown.exitCode === 0 ? 0 : 2;
+  else process.exitCode = fail(`${(thrown as Error).message}. This is a bug: report it.`);
+}

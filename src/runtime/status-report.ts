@@ -1,0 +1,69 @@
+/**
+ * What the daemon posts about its links, and how it joins the graph that it was made from.
+ *
+ * It comes over a socket, so it is checked: an entry that is wrong refuses the whole post.
+ */
+import { type Link, linkId } from '../graph/link.js';
+import { linkToWire, type WireLink } from '../graph/wire.js';
+import { isObject } from '../manifest/json.js';
+import { MAX_ENTRIES, MAX_STRING } from '../manifest/limits.js';
+import { pointerTo, show } from '../manifest/problem.js';
+
+export interface StatusEntry {
+  readonly consumer: string;
+  readonly name: string;
+  readonly target: string;
+  readonly established: boolean;
+  readonly last_error: Readonly<Record<string, unknown>> | string | null;
+}
+
+/** The entries as they were posted, or one sentence on what is wrong. */
+export function parseStatus(value: unknown): readonly StatusEntry[] | string {
+  if (!Array.isArray(value)) return `Found ${show(value)}, expected an array.`;
+  if (value.length > MAX_ENTRIES) {
+    return `Found ${value.length} entries, expected at most ${MAX_ENTRIES}.`;
+  }
+  for (const [index, entry] of value.entries()) {
+    const fault = faultOf(entry);
+    if (fault) return `${pointerTo('', index)}${fault}`;
+  }
+  return value as StatusEntry[];
+}
+
+function faultOf(entry: unknown): string | undefined {
+  if (!isObject(entry)) return `: found ${show(entry)}, expected an object.`;
+  for (const key of ['consumer', 'name', 'target']) {
+    const value = entry[key];
+    if (typeof value === 'string' && value !== '' && value.length <= MAX_STRING) continue;
+    return `/${key}: found ${show(value)}, expected text.`;
+  }
+  if (typeof entry.established !== 'boolean') {
+    return `/established: found ${show(entry.established)}, expected true or false.`;
+  }
+  const error = entry.last_error;
+  if (error === null || isObject(error) || typeof error === 'string') return undefined;
+  return `/last_error: found ${show(error)}, expected an error or null.`;
+}
+
+/** The wire form of the graph, each link with the state that the daemon last gave it. */
+export function joinStatus(links: readonly Link[], entries: readonly StatusEntry[]): WireLink[] {
+  const posted = new Map(entries.map((entry) => [linkId(entry), entry]));
+  return links.map((link) => {
+    const entry = posted.get(linkId(link));
+    const error = entry?.last_error ?? link.error ?? null;
+    const state = entry?.established ? 'established' : stateOf(error);
+    return { ...linkToWire(link), state, last_error: error };
+  });
+}
+
+/** Somebody who is not there yet is no failure. */
+const WAITING = new Set([
+  'consumer-not-running',
+  'provider-not-running',
+  'provider-socket-missing',
+]);
+
+function stateOf(error: unknown): string {
+  if (error === null) return 'waiting';
+  return isObject(error) && WAITING.has(String(error.code)) ? 'waiting' : 'failed';
+}
