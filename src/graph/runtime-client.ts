@@ -1,0 +1,142 @@
+/**
+ * HTTP to the runtime, one request a connection, over whatever socket it is given.
+ *
+ * Takes any legal answer (RFC 9112): split anywhere, chunked, with a length, or neither and read to the close;
+ * HTTP/1.0 too. Time and size are bounded, and every failure is a value: `runtime-away` where no answer came or
+ * the connection broke, `runtime-answer` where it makes no sense.
+ */
+import http from 'node:http';
+import type net from 'node:net';
+import { bootTicks } from '../kernel/boot-clock.js';
+import { type ErrorCode, XConnectError } from '../kernel/errors.js';
+import { printable } from '../manifest/text.js';
+import { ByteSink } from './byte-sink.js';
+
+export interface RuntimeClientOptions {
+  /** A connected stream socket, ours from then on; rejects where the runtime can't be reached. */
+  readonly connect: () => Promise<net.Socket>;
+  /** For connecting, asking and the whole answer together. */
+  readonly timeoutMs: number;
+  /** Of the body of an answer. */
+  readonly maxBytes: number;
+}
+
+export interface RuntimeRequest {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  /** JSON. */
+  readonly body?: string;
+}
+
+export interface RuntimeAnswer {
+  readonly status: number;
+  readonly body: Buffer;
+  /** Ticks since boot when the request was sent, see GraphSnapshot. */
+  readonly stamp: number;
+}
+
+export class RuntimeClient {
+  readonly #options: RuntimeClientOptions;
+  readonly #underWay = new Set<() => void>();
+
+  constructor(options: RuntimeClientOptions) {
+    this.#options = options;
+  }
+
+  /** Never rejects. Its socket and timer are gone when it resolves. */
+  ask(request: RuntimeRequest): Promise<RuntimeAnswer | XConnectError> {
+    const { connect, timeoutMs, maxBytes } = this.#options;
+    return new Promise((resolve) => {
+      let socket: net.Socket | undefined;
+      let settled = false;
+      const settle = (result: RuntimeAnswer | XConnectError) => {
+        if (settled) return;
+        settled = true;
+        clearTimeout(timer);
+        this.#underWay.delete(cancel);
+        socket?.destroy();
+        resolve(result);
+      };
+      const cancel = () => settle(away('it is no longer asked'));
+      const timer = setTimeout(() => {
+        settle(away(`it did not answer within ${timeoutMs / 1000} s`));
+      }, timeoutMs);
+      this.#underWay.add(cancel);
+      (async () => connect())().then(
+        (made) => {
+          socket = made;
+          if (settled) made.destroy();
+          else exchange(made, request, maxBytes, settle);
+        },
+        (thrown) => settle(notReached(thrown)),
+      );
+    });
+  }
+
+  /** Ends what is under way. */
+  stop(): void {
+    for (const cancel of [...this.#underWay]) cancel();
+  }
+}
+
+function exchange(
+  socket: net.Socket,
+  { method, path, body }: RuntimeRequest,
+  maxBytes: number,
+  settle: (result: RuntimeAnswer | XConnectError) => void,
+): void {
+  const stamp = bootTicks();
+  const request = http.request({
+    method,
+    path,
+    headers: {
+      Host: 'localhost',
+      Connection: 'close',
+      ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
+      ...(body === undefined ? {} : { 'Content-Length': Buffer.byteLength(body) }),
+    },
+    createConnection: () => socket,
+  });
+  request.on('error', (error) => settle(broken(error)));
+  request.on('upgrade', () => settle(senseless('a change of protocol')));
+  request.on('response', (response) => {
+    const sink = new ByteSink(maxBytes);
+    response.on('error', (error) => settle(broken(error)));
+    response.on('data', (chunk: Buffer) => {
+      if (!sink.add(chunk)) settle(senseless(`an answer of more than ${maxBytes} bytes`));
+    });
+    response.on('end', () =>
+      settle({ status: response.statusCode ?? 0, body: sink.bytes(), stamp }),
+    );
+  });
+  request.end(body);
+}
+
+function notReached(thrown: unknown): XConnectError {
+  return thrown instanceof XConnectError ? thrown : away(reason(thrown), thrown);
+}
+
+/** HPE_...: the parser's own codes. Anything else is the connection's. */
+function broken(error: Error): XConnectError {
+  const { code } = error as NodeJS.ErrnoException;
+  return code?.startsWith('HPE_')
+    ? senseless('bytes that are not HTTP')
+    : away(reason(error), error);
+}
+
+function reason(thrown: unknown): string {
+  const text = thrown instanceof Error ? thrown.message : String(thrown);
+  return printable(text);
+}
+
+function away(why: string, cause?: unknown): XConnectError {
+  return failure('runtime-away', `The runtime can not be asked: ${why}.`, cause);
+}
+
+function senseless(found: string): XConnectError {
+  return failure('runtime-answer', `The runtime sent ${found}, expected an HTTP answer in JSON.`);
+}
+
+function failure(code: ErrorCode, message: string, cause?: unknown): XConnectError {
+  return new XConnectError(code, message, cause === undefined ? {} : { cause });
+}
