@@ -1,92 +1,109 @@
 /**
- * `npm start`: the unix example on real containers, from nothing to a byte that crosses. `--once`: one round,
- * then out. Ctrl-C, or the end of the round, leaves no process, mount, socket or folder behind.
+ * `npm start`: sets up, then runs examples/unix under pv-appengine and shows what happens in a few plain lines.
+ * Ctrl-C ends it, and nothing is left behind. With `--once` it ends after one round: 0 if a greeting came across.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ROOT, setUp } from './setup.mjs';
 
-const ROUND_SECONDS = 30;
+const ROUND_MS = 20_000;
+const GREETING = 'the server says';
 const once = process.argv.includes('--once');
-const say = (text = '') => process.stdout.write(`${text}\n`);
 
-setUp();
-const storage = mkdtempSync(join(tmpdir(), 'pv-start-'));
-const control = join(storage, 'control.sock');
-say('Starting examples/unix: a provider and a consumer, each in namespaces of its own.');
-const engine = spawn(
-  join(ROOT, 'bin/pv-appengine'),
-  [join(ROOT, 'examples/unix'), '--storage', storage, '--control', control],
-  { stdio: ['ignore', 'inherit', 'inherit'] },
-);
-const ended = new Promise((resolve) => engine.once('close', resolve));
+const say = (line) => process.stdout.write(`${line}\n`);
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-async function stop(code) {
-  engine.kill('SIGTERM');
-  await ended;
-  rmSync(storage, { recursive: true, force: true });
-  process.exit(code);
+/** What a file that grows has gained since the last look; nothing while it is not there. */
+function tail(path) {
+  let position = 0;
+  return () => {
+    try {
+      const file = openSync(path, 'r');
+      const bytes = Buffer.alloc(Math.max(0, fstatSync(file).size - position));
+      position += readSync(file, bytes, 0, bytes.length, position);
+      closeSync(file);
+      return bytes.toString();
+    } catch {
+      return '';
+    }
+  };
 }
 
-/** The log of a container, wherever the revision's name put it; empty while there is none. */
-function logOf(container, file = 'console.log') {
-  const logs = join(storage, 'logs');
-  const revision = existsSync(logs) && readdirSync(logs)[0];
-  const path = revision && join(logs, revision, container, file);
-  return path && existsSync(path) ? readFileSync(path, 'utf8') : '';
+function showGraph(control) {
+  const argv = [join(ROOT, 'bin/pv-xconnect'), 'graph', '--control', control];
+  const { stdout, stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8' });
+  say(`\n${`${stdout}${stderr}`.trimEnd()}\n`);
 }
 
-async function answer() {
-  for (let waited = 0; waited < ROUND_SECONDS * 10; waited++) {
-    const line = logOf('client-app')
-      .split('\n')
-      .find((text) => text.startsWith('the server says'));
-    if (line) return line;
-    if (engine.exitCode !== null) return null;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  return null;
+function whereToLook(folder, control) {
+  say('Where to look next, while this runs:');
+  say(`  bin/pv-xconnect graph --watch --control ${control}`);
+  say(`  curl --unix-socket ${folder}/pv-ctrl http://localhost/xconnect-graph`);
+  say(`  ${folder}/logs/unix/*/*.log`);
+  say('  examples/unix/README.md\n');
 }
 
-let stopping = false;
-for (const signal of ['SIGINT', 'SIGTERM']) {
-  process.on(signal, () => {
-    if (stopping) return;
-    stopping = true;
-    say('\nStopping; nothing is left behind.');
-    void stop(0);
-  });
-}
-
-const line = await answer();
-if (!line && !stopping) {
-  const words = logOf('pv-xconnect', 'pv-xconnect.log').split('\n').slice(-12).join('\n');
-  process.stderr.write(
-    `No answer came within ${ROUND_SECONDS} s. The daemon's last words:\n${words}\n`,
+async function main() {
+  setUp();
+  const folder = mkdtempSync(join(tmpdir(), 'pvx-start-'));
+  const control = join(folder, 'control.sock');
+  const paths = ['--storage', folder, '--pv-ctrl', join(folder, 'pv-ctrl'), '--control', control];
+  const argv = [join(ROOT, 'bin/pv-appengine'), join(ROOT, 'examples/unix'), ...paths];
+  const command = ['--pdeathsig', 'TERM', process.execPath, ...argv]; // it ends if we are killed, too
+  say(
+    'Two containers start: server-app provides a socket, client-app requires it. Ctrl-C ends it.\n',
   );
-  await stop(1);
+  // A session of its own: Ctrl-C comes to this process, which passes it on once.
+  const engine = spawn('setpriv', command, {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    detached: true,
+  });
+  let ended = false;
+  const exited = new Promise((resolve) => {
+    engine.once('exit', resolve);
+    engine.once('error', () => {
+      say('setpriv was not found: install util-linux.');
+      resolve(1);
+    });
+  }).finally(() => {
+    ended = true;
+  });
+  let interrupted = false;
+  const interrupt = () => {
+    interrupted = true;
+    engine.kill('SIGTERM');
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, interrupt);
+  process.stdout.on('error', interrupt);
+
+  const words = tail(join(folder, 'logs/unix/client-app/console.log'));
+  const deadline = Date.now() + ROUND_MS;
+  let heard = '';
+  while (!ended && !interrupted && !heard.includes(GREETING) && Date.now() < deadline) {
+    await sleep(50);
+    heard += words();
+  }
+  const crossed = heard.includes(GREETING);
+  if (crossed) {
+    say(`\nclient-app wrote:\n  ${heard.trimEnd().replaceAll('\n', '\n  ')}`);
+    showGraph(control);
+    if (!once) whereToLook(folder, control);
+  } else if (!interrupted) {
+    const log = tail(join(folder, 'logs/unix/pv-xconnect/pv-xconnect.log'))();
+    const end = log.trimEnd().split('\n').slice(-5).join('\n');
+    say(`\nNo greeting came across. The end of pv-xconnect.log:\n${end}`);
+  }
+  while (crossed && !once && !ended && !interrupted) {
+    process.stdout.write(words());
+    await Promise.race([sleep(500), exited]);
+  }
+  engine.kill('SIGTERM');
+  const code = await exited;
+  rmSync(folder, { recursive: true, force: true });
+  const isDone = once ? crossed : crossed || interrupted;
+  return isDone && code === 0 ? 0 : 1;
 }
 
-if (!stopping) {
-  say(`The consumer asked through its injected socket, and ${line}.\n`);
-  const graph = spawnSync(join(ROOT, 'bin/pv-xconnect'), ['graph', '--control', control], {
-    encoding: 'utf8',
-  });
-  say(`${graph.stdout.trimEnd()}\n`);
-  if (graph.status !== 0) {
-    process.stderr.write(`The graph could not be shown: ${graph.stderr}`);
-    await stop(1);
-  }
-}
-if (once && !stopping) {
-  say('One round is done; stopping. Nothing is left behind.');
-  await stop(0);
-} else if (!stopping) {
-  say(`Watch it:      bin/pv-xconnect graph --watch --control ${control}`);
-  say(`As JSON:       curl --unix-socket ${control} http://localhost/xconnect-graph`);
-  say(`Logs:          ${join(storage, 'logs')}`);
-  say('The example:   examples/unix/README.md');
-  say('Ctrl-C stops it and leaves nothing behind.');
-}
+process.exitCode = await main();

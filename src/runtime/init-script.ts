@@ -79,7 +79,7 @@ MOUNTS
   child=$!
   trap 'kill -TERM $child 2>/dev/null || :' TERM
   echo "$pid" >&3
-  exec 3>&-
+  exec 3>&- 2>/dev/null # a shell's own word on how the program ended is no output of the container
   while :; do
     code=0
     wait $child || code=$?

@@ -1,18 +1,41 @@
 /**
- * What a test needs of the machine. Where an optional tool is missing its tests are skipped and the summary says
- * why; where nothing may be skipped (PVX_NO_SKIP=1), that is an error.
+ * What a test needs of the machine. Where it is missing its tests are skipped and the summary says why; where
+ * nothing may be skipped (PVX_NO_SKIP=1), that is an error.
  */
 import { spawnSync } from 'node:child_process';
-import { appendFileSync } from 'node:fs';
+import { accessSync, appendFileSync, constants } from 'node:fs';
+import { join } from 'node:path';
 
 /** For `test.runIf(has('socat'))`: whether the program is in PATH. */
 export function has(program: string): boolean {
-  return provided(!spawnSync('which', [program]).status, `${program} is not installed`);
+  return provided(isInstalled(program), `${program} is not installed`);
 }
 
 /** Whether this is root, with which containers can be made. */
 export function isRoot(): boolean {
   return provided(process.geteuid?.() === 0, 'real containers need root');
+}
+
+/** An ordinary user, as setpriv becomes one; no account is needed. */
+export const ORDINARY_USER = ['--reuid', '1000', '--regid', '1000', '--clear-groups'];
+
+/** Whether an ordinary user may be root of a user namespace, and can reach this checkout and Node.js. */
+export function userNamespaces(): boolean {
+  const argv = [...ORDINARY_USER, 'unshare', '--user', '--map-root-user', process.execPath];
+  const read = `require('node:fs').readdirSync(${JSON.stringify(import.meta.dirname)})`;
+  const { status } = spawnSync('setpriv', [...argv, '-e', read]);
+  return provided(status === 0, 'an ordinary user can make no user namespace, or not read this');
+}
+
+function isInstalled(program: string): boolean {
+  return (process.env.PATH ?? '').split(':').some((folder) => {
+    try {
+      accessSync(join(folder, program), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
 }
 
 function provided(present: boolean, reason: string): boolean {
