@@ -1,0 +1,89 @@
+/**
+ * `GET /events`: server-sent events (WHATWG HTML, 9.2), one for each change of a link, to everyone who listens.
+ *
+ * `event: state` has the link's identity, state, last_error and since; `event: gone` its last status. A listener
+ * sees every change from its connection on, or is dropped: one that reads too slowly must not keep memory, and
+ * one that missed a change must not believe that it knows the graph.
+ */
+import type { ServerResponse } from 'node:http';
+import { eventView } from './graph-view.js';
+import type { LinkStatus, StatusStore } from './store.js';
+
+export interface EventsOptions {
+  readonly maxClients?: number;
+  /** What may be unread by one listener; room for one change of 10,000 links at once. */
+  readonly maxBacklog?: number;
+  /** Keeps idle connections alive, and finds those that are gone. */
+  readonly heartbeatMs?: number;
+}
+
+export class Events {
+  readonly #clients = new Set<ServerResponse>();
+  readonly #maxClients: number;
+  readonly #maxBacklog: number;
+  readonly #heartbeatMs: number;
+  #heartbeat: NodeJS.Timeout | undefined;
+
+  constructor(store: StatusStore, options: EventsOptions = {}) {
+    this.#maxClients = options.maxClients ?? 16;
+    this.#maxBacklog = options.maxBacklog ?? 4 * 1024 * 1024;
+    this.#heartbeatMs = options.heartbeatMs ?? 15_000;
+    store.on('change', (status, gone) => this.#tell(status, gone));
+  }
+
+  get isFull(): boolean {
+    return this.#clients.size >= this.#maxClients;
+  }
+
+  /** Takes the response, whose head is not sent yet, until its client or `close` ends it. */
+  add(response: ServerResponse): void {
+    response.writeHead(200, {
+      'Content-Type': 'text/event-stream; charset=utf-8',
+      'Cache-Control': 'no-store',
+    });
+    response.write(': listening\n\n');
+    this.#clients.add(response);
+    this.#heartbeat ??= setInterval(() => this.#beat(), this.#heartbeatMs);
+    response.on('close', () => this.#remove(response));
+    // The end of input is a half-close or the end of the client: only writing tells which.
+    response.req.socket.on('end', () => {
+      if (this.#clients.has(response)) response.write(':\n\n');
+    });
+    response.req.socket.setTimeout(0);
+  }
+
+  close(): void {
+    for (const client of [...this.#clients]) {
+      this.#remove(client);
+      client.end();
+    }
+  }
+
+  #tell(status: LinkStatus, gone: boolean): void {
+    if (this.#clients.size === 0) return;
+    const data = JSON.stringify(eventView(status));
+    this.#send(Buffer.from(`event: ${gone ? 'gone' : 'state'}\ndata: ${data}\n\n`));
+  }
+
+  #beat(): void {
+    this.#send(Buffer.from(':\n\n'));
+  }
+
+  /** The bytes are shared by all of them. */
+  #send(bytes: Buffer): void {
+    for (const client of [...this.#clients]) {
+      if (client.writableLength + bytes.length <= this.#maxBacklog) client.write(bytes);
+      else {
+        this.#remove(client);
+        client.destroy();
+      }
+    }
+  }
+
+  #remove(client: ServerResponse): void {
+    this.#clients.delete(client);
+    if (this.#clients.size > 0) return;
+    clearInterval(this.#heartbeat);
+    this.#heartbeat = undefined;
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * `GET /metrics`: Prometheus text, taken from the store and the counters at the moment of the scrape.
+ *
+ * The library costs 12 MB, and its default metrics a timer: so this module is loaded, and its one instance made,
+ * at the first scrape. Nothing is lost by that, as nothing is counted here.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { LinkState } from '../graph/link.js';
+import type { StatsOf } from './graph-view.js';
+import type { SourceHealth } from './source-health.js';
+import type { StatusStore } from './store.js';
+
+const STATES: readonly LinkState[] = ['waiting', 'established', 'failed', 'draining'];
+const LINK = ['consumer', 'service', 'target'] as const;
+/** How often the delay of the event loop is sampled. The library's own 10 ms would keep a device awake. */
+const SAMPLE_MS = 1_000;
+
+export interface MetricsOptions {
+  readonly store: StatusStore;
+  readonly stats: StatsOf;
+  readonly health: SourceHealth;
+}
+
+export class Metrics {
+  readonly #options: MetricsOptions;
+  readonly #registry = new Registry();
+  readonly #links = this.#gauge('links', 'Links by state.', ['state']);
+  readonly #established = this.#gauge('link_established', '1 if the consumer can connect.', LINK);
+  readonly #active = this.#gauge('connections_active', 'Connections that are open.', LINK);
+  readonly #total = this.#counter('connections_total', 'Connections so far.', LINK);
+  readonly #bytes = this.#counter('bytes_total', 'Bytes carried, by direction.', [
+    ...LINK,
+    'direction',
+  ]);
+  readonly #closes = this.#counter('closes_total', 'Ended connections, by reason.', [
+    ...LINK,
+    'reason',
+  ]);
+  readonly #up = this.#gauge('source_up', '1 if the graph could be read last time.', []);
+  readonly #failures = this.#counter(
+    'source_failures_total',
+    'Times that the graph became unreadable, by code.',
+    ['code'],
+  );
+
+  constructor(options: MetricsOptions) {
+    this.#options = options;
+    collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: SAMPLE_MS });
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  render(): Promise<string> {
+    this.#takeLinks();
+    this.#takeSource();
+    return this.#registry.metrics();
+  }
+
+  #takeLinks(): void {
+    const perLink = [this.#established, this.#active, this.#total, this.#bytes, this.#closes];
+    for (const metric of perLink) metric.reset(); // links that left leave no trace
+    const counts = new Map<LinkState, number>(STATES.map((state) => [state, 0]));
+    for (const { id, link, state } of this.#options.store.all()) {
+      counts.set(state, (counts.get(state) ?? 0) + 1);
+      const labels = { consumer: link.consumer, service: link.name, target: link.target };
+      this.#established.set(labels, state === 'established' ? 1 : 0);
+      const stats = this.#options.stats(id);
+      if (!stats) continue;
+      this.#active.set(labels, stats.active);
+      this.#total.inc(labels, stats.total);
+      this.#bytes.inc({ ...labels, direction: 'to_provider' }, stats.toProvider);
+      this.#bytes.inc({ ...labels, direction: 'to_consumer' }, stats.toConsumer);
+      for (const [reason, count] of Object.entries(stats.closes)) {
+        this.#closes.inc({ ...labels, reason }, count);
+      }
+    }
+    for (const [state, count] of counts) this.#links.set({ state }, count);
+  }
+
+  #takeSource(): void {
+    const { failing, counts } = this.#options.health;
+    this.#up.set(failing ? 0 : 1);
+    this.#failures.reset();
+    for (const [code, count] of counts) this.#failures.inc({ code }, count);
+  }
+
+  #gauge<T extends string>(name: string, help: string, labelNames: readonly T[]): Gauge<T> {
+    return new Gauge({
+      name: `pv_xconnect_${name}`,
+      help,
+      labelNames,
+      registers: [this.#registry],
+    });
+  }
+
+  #counter<T extends string>(name: string, help: string, labelNames: readonly T[]): Counter<T> {
+    return new Counter({
+      name: `pv_xconnect_${name}`,
+      help,
+      labelNames,
+      registers: [this.#registry],
+    });
+  }
+}

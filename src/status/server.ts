@@ -1,0 +1,176 @@
+/**
+ * The daemon's control socket: what its links do, for people and scripts, read only. HTTP/1.0 and 1.1.
+ *
+ * One request a connection, so that `nc` sees the end of an answer. A client that closes its half after the request
+ * still gets all of it. Whoever asks nothing, sends too much or reads nothing is bounded in time, number and size.
+ */
+import http, { type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { EventEmitter } from 'eventemitter3';
+import type { GraphSourceEvents } from '../graph/source.js';
+import type { Logger } from '../kernel/log.js';
+import { Events, type EventsOptions } from './events.js';
+import { graphView, type StatsOf, statusView } from './graph-view.js';
+import type { Metrics } from './metrics.js';
+import { SourceHealth } from './source-health.js';
+import type { StatusStore } from './store.js';
+
+export interface ControlServerOptions {
+  readonly store: StatusStore;
+  readonly stats: StatsOf;
+  readonly source: EventEmitter<GraphSourceEvents>;
+  readonly log: Logger;
+  readonly events?: EventsOptions;
+}
+
+const MAX_CONNECTIONS = 64;
+/** No request here has a body; one of this size is read and dropped, a longer one cut off by the answer. */
+const MAX_BODY = 64 * 1024;
+/** For the head of a request, for all of it, and for a client that reads nothing, in milliseconds. */
+const LIMITS = {
+  headersTimeout: 10_000,
+  requestTimeout: 15_000,
+  connectionsCheckingInterval: 5_000,
+};
+const STALLED_MS = 30_000;
+const METHODS = 'GET, HEAD';
+
+type Route = (response: ServerResponse) => void | Promise<void>;
+
+export class ControlServer {
+  readonly #log: Logger;
+  readonly #server: http.Server;
+  readonly #events: Events;
+  readonly #routes: ReadonlyMap<string, Route>;
+  #metrics: Promise<Metrics> | undefined;
+
+  constructor({ store, stats, source, log, events }: ControlServerOptions) {
+    this.#log = log;
+    const health = new SourceHealth(source);
+    this.#events = new Events(store, events);
+    this.#routes = new Map<string, Route>([
+      ['/xconnect-graph', (response) => sendJson(response, 200, graphView(store, stats))],
+      ['/xconnect-status', (response) => sendJson(response, 200, statusView(store))],
+      ['/health', (response) => sendJson(response, 200, healthView(store, health))],
+      ['/events', (response) => this.#listen(response)],
+      ['/metrics', (response) => this.#sendMetrics(response, { store, stats, health })],
+    ]);
+    this.#server = http.createServer({ ...LIMITS, requireHostHeader: false }, (request, response) =>
+      this.#receive(request, response),
+    );
+    // Not in the documentation, but net.Server's `allowHalfOpen` for http: without it the end of a client's half
+    // aborts the answer.
+    Object.assign(this.#server, { httpAllowHalfOpen: true });
+    this.#server.maxConnections = MAX_CONNECTIONS;
+    this.#server.timeout = STALLED_MS;
+    this.#server.on('clientError', refuse);
+    this.#server.on('error', (error) => log.error({ err: error }, 'the control socket is broken'));
+  }
+
+  /** A listening unix stream socket; the server's from then on. */
+  listen(fd: number): void {
+    this.#server.listen({ fd });
+  }
+
+  /** Ends every connection, and resolves when the socket is closed. */
+  async close(): Promise<void> {
+    this.#events.close();
+    if (!this.#server.listening) return;
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  #receive(request: IncomingMessage, response: ServerResponse): void {
+    response.setHeader('Connection', 'close');
+    let size = 0;
+    let answered = false;
+    const answer = () => {
+      if (answered) return;
+      answered = true;
+      this.#answer(request, response);
+    };
+    request.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > MAX_BODY) answer();
+    });
+    request.on('end', answer);
+  }
+
+  #answer({ method, url = '' }: IncomingMessage, response: ServerResponse): void {
+    const path = url.replace(/\?.*$/s, '');
+    const route = this.#routes.get(path);
+    if (!route) {
+      const known = [...this.#routes.keys()].join(', ');
+      sendJson(response, 404, { Error: `There is no such path here, only ${known}.` });
+    } else if (method !== 'GET' && method !== 'HEAD') {
+      response.setHeader('Allow', METHODS);
+      sendJson(response, 405, { Error: `${path} can be read only: use GET.` });
+    } else void this.#take(route, path, response);
+  }
+
+  /** A bug in one answer ends that one alone. */
+  async #take(route: Route, path: string, response: ServerResponse): Promise<void> {
+    try {
+      await route(response);
+    } catch (thrown) {
+      this.#log.error({ err: thrown, path }, 'a request failed');
+      if (response.headersSent) response.destroy();
+      else sendJson(response, 500, { Error: 'This is a bug: report it with the log.' });
+    }
+  }
+
+  #listen(response: ServerResponse): void {
+    if (response.req.method === 'HEAD') {
+      response.writeHead(200, { 'Content-Type': 'text/event-stream; charset=utf-8' }).end();
+    } else if (this.#events.isFull) {
+      sendJson(response, 503, { Error: 'Too many are listening: close another one first.' });
+    } else this.#events.add(response);
+  }
+
+  async #sendMetrics(
+    response: ServerResponse,
+    options: ConstructorParameters<typeof Metrics>[0],
+  ): Promise<void> {
+    this.#metrics ??= import('./metrics.js').then(({ Metrics }) => new Metrics(options));
+    const metrics = await this.#metrics;
+    send(response, 200, metrics.contentType, await metrics.render());
+  }
+}
+
+function healthView(store: StatusStore, { failing, last }: SourceHealth): unknown {
+  return { status: 'ok', links: store.size, source: { failing, last_failure: last } };
+}
+
+function sendJson(response: ServerResponse, status: number, value: unknown): void {
+  send(response, status, 'application/json', `${JSON.stringify(value)}\n`);
+}
+
+function send(response: ServerResponse, status: number, type: string, text: string): void {
+  const body = Buffer.from(text);
+  response.writeHead(status, {
+    'Content-Type': type,
+    'Content-Length': body.length,
+    'Cache-Control': 'no-store',
+  });
+  response.end(body);
+}
+
+/** What never became a request. */
+function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable || socket.bytesWritten > 0) {
+    socket.destroy();
+    return;
+  }
+  const [status, sentence] =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? ['431 Request Header Fields Too Large', 'The head of the request is too large.']
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? ['408 Request Timeout', 'The request did not arrive in time.']
+        : ['400 Bad Request', 'This is not an HTTP request.'];
+  const body = `${JSON.stringify({ Error: sentence })}\n`;
+  socket.end(
+    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n` +
+      `Connection: close\r\n\r\n${body}`,
+  );
+}

@@ -1,0 +1,59 @@
+/**
+ * What is known about each link: the mesh writes it, everything that reports reads it.
+ */
+import { EventEmitter } from 'eventemitter3';
+import type { Link, LinkState } from '../graph/link.js';
+import type { LinkError } from '../kernel/errors.js';
+import type { MeshEvents } from '../mesh/mesh.js';
+
+export interface LinkStatus {
+  readonly id: string;
+  readonly link: Link;
+  readonly state: LinkState;
+  /** Why it is not established, where that is known. */
+  readonly error: LinkError | null;
+  /** When it came to this state; ISO 8601, UTC. A new reason for the same state is no new state. */
+  readonly since: string;
+}
+
+export interface StoreEvents {
+  /** A link's state, reason or fields are new (`gone` false), or it left and this was its last status. */
+  change: (status: LinkStatus, gone: boolean) => void;
+}
+
+/** The part of the mesh that is listened to. */
+export type StateEvents = EventEmitter<MeshEvents>;
+
+export class StatusStore extends EventEmitter<StoreEvents> {
+  readonly #statuses = new Map<string, LinkStatus>();
+
+  constructor(mesh: StateEvents) {
+    super();
+    mesh.on('state', (id, link, state, error) => this.#set(id, link, state, error));
+    mesh.on('gone', (id) => this.#remove(id));
+  }
+
+  get size(): number {
+    return this.#statuses.size;
+  }
+
+  /** In the order in which the links came. */
+  all(): IterableIterator<LinkStatus> {
+    return this.#statuses.values();
+  }
+
+  #set(id: string, link: Link, state: LinkState, error: LinkError | null): void {
+    const before = this.#statuses.get(id);
+    const since = before?.state === state ? before.since : new Date().toISOString();
+    const status = { id, link, state, error, since };
+    this.#statuses.set(id, status);
+    this.emit('change', status, false);
+  }
+
+  #remove(id: string): void {
+    const status = this.#statuses.get(id);
+    if (!status) return;
+    this.#statuses.delete(id);
+    this.emit('change', status, true);
+  }
+}
