@@ -1,0 +1,106 @@
+/**
+ * The client of a running daemon's control socket. What it can't get is a sentence that says what to do.
+ */
+import http, { type IncomingMessage } from 'node:http';
+
+export type Got<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly error: string };
+
+/** For an answer to begin and to go on, in milliseconds. */
+const PATIENCE_MS = 10_000;
+const MAX_ANSWER = 256 * 1024 * 1024;
+
+export class ControlClient {
+  readonly #socketPath: string;
+
+  /** `socketPath`: of the daemon's control socket. */
+  constructor(socketPath: string) {
+    this.#socketPath = socketPath;
+  }
+
+  /** The JSON at `path`. Never rejects. */
+  async get(path: string): Promise<Got<unknown>> {
+    const opened = await this.#open(path);
+    if (!opened.ok) return opened;
+    const chunks: Buffer[] = [];
+    let size = 0;
+    try {
+      for await (const chunk of opened.value) {
+        size += (chunk as Buffer).length;
+        if (size > MAX_ANSWER) return this.#odd(`more than ${MAX_ANSWER} bytes`);
+        chunks.push(chunk as Buffer);
+      }
+    } catch {
+      return this.#odd('half an answer');
+    }
+    try {
+      return { ok: true, value: JSON.parse(Buffer.concat(chunks).toString()) };
+    } catch {
+      return this.#odd('no JSON');
+    }
+  }
+
+  /**
+   * Listens to the changes of links. Resolves once it does, with a function that ends it. `onChange`: one or
+   * several changes; `onEnd`: the daemon ended it.
+   */
+  async follow(onChange: () => void, onEnd: () => void): Promise<Got<() => void>> {
+    const opened = await this.#open('/events');
+    if (!opened.ok) return opened;
+    const stream = opened.value;
+    stream.socket.setTimeout(0);
+    let line = '';
+    stream.setEncoding('utf8');
+    stream.on('data', (text: string) => {
+      const lines = (line + text).split('\n');
+      if (lines.some((one) => one.startsWith('event:'))) onChange();
+      line = (lines.pop() ?? '').slice(0, 'event:'.length - 1); // of a line, only its begin matters
+    });
+    stream.on('error', () => {}); // 'close' follows
+    stream.on('close', onEnd);
+    const end = () => {
+      stream.off('close', onEnd);
+      stream.destroy();
+    };
+    return { ok: true, value: end };
+  }
+
+  /** A response with status 200, its body still to be read. */
+  #open(path: string): Promise<Got<IncomingMessage>> {
+    return new Promise((resolve) => {
+      const request = http.get({
+        socketPath: this.#socketPath,
+        path,
+        agent: false,
+        headers: { Host: 'localhost' },
+        timeout: PATIENCE_MS,
+      });
+      request.on('timeout', () => request.destroy(new Error('it does not answer')));
+      request.on('error', (error) => resolve({ ok: false, error: this.#unreachable(error) }));
+      request.on('response', (response) => {
+        if (response.statusCode === 200) resolve({ ok: true, value: response });
+        else {
+          response.destroy();
+          resolve(this.#odd(`status ${response.statusCode} for ${path}`));
+        }
+      });
+    });
+  }
+
+  #unreachable(error: NodeJS.ErrnoException): string {
+    const path = this.#socketPath;
+    if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') {
+      return `No daemon listens at ${path}: start pv-xconnect, or say where its socket is with --control.`;
+    }
+    if (error.code === 'EACCES') {
+      return `${path} may not be used by this user: become root, or a user who may.`;
+    }
+    return `The daemon at ${path} can not be asked (${error.message}): look at its log.`;
+  }
+
+  #odd(found: string): { ok: false; error: string } {
+    const error = `Found ${found} at ${this.#socketPath}, expected an answer of pv-xconnect: check --control.`;
+    return { ok: false, error };
+  }
+}

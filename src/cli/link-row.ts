@@ -1,0 +1,44 @@
+/**
+ * What is shown of one link, from its wire form: text only, as it came. Whoever prints it escapes it.
+ */
+import { isObject } from '../manifest/json.js';
+
+export interface LinkRow {
+  readonly consumer: string;
+  readonly service: string;
+  readonly type: string;
+  readonly role: string;
+  readonly provider: string;
+  readonly target: string;
+  /** Empty where no daemon said one. */
+  readonly state: string;
+  /** `ACTIVE/TOTAL`. */
+  readonly connections: string;
+  readonly error: string;
+}
+
+/** Rows of the entries that are objects; anything may be missing in them. */
+export function linkRows(wire: readonly unknown[]): LinkRow[] {
+  return wire.filter(isObject).map((link) => {
+    const error = isObject(link.last_error) ? link.last_error : link.error;
+    return {
+      consumer: text(link.consumer),
+      service: text(link.name),
+      type: text(link.type),
+      role: text(link.role),
+      provider: text(link.provider),
+      target: text(link.target),
+      state: text(link.state) || (isObject(error) ? 'failed' : ''),
+      connections: connections(link.connections),
+      error: isObject(error) ? text(error.message) : '',
+    };
+  });
+}
+
+function connections(value: unknown): string {
+  return isObject(value) ? `${Number(value.active) || 0}/${Number(value.total) || 0}` : '';
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
