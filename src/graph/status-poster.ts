@@ -1,14 +1,16 @@
 /**
  * Tells the runtime how its links do: `POST /xconnect-status`, where the runtime has that.
  *
- * One at a time, the newest wins. What could not be posted is posted when the runtime answers again; a runtime
- * that has no such thing (404) is not asked again until it was away, as it may be another one then.
+ * One at a time, the newest wins. What could not be posted is posted when the runtime answers again, a few times;
+ * a runtime that has no such thing (404) is not asked again until it was away, as it may be another one then.
  */
 import { XConnectError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
 import type { RuntimeClient } from './runtime-client.js';
 
 const PATH = '/xconnect-status';
+/** Of one status: a runtime that breaks the connection each time won't have it. */
+const MAX_TRIES = 3;
 
 export class StatusPoster {
   readonly #client: RuntimeClient;
@@ -17,6 +19,7 @@ export class StatusPoster {
   #latest: string | null = null;
   /** The newest has not reached the runtime. */
   #owed = false;
+  #tries = 0;
   #posting = false;
   /** The runtime said 404. */
   #unwanted = false;
@@ -36,6 +39,7 @@ export class StatusPoster {
       return;
     }
     this.#owed = true;
+    this.#tries = 0;
     void this.#pump();
   }
 
@@ -43,6 +47,7 @@ export class StatusPoster {
   runtimeAnswered(restarted: boolean): void {
     if (restarted) {
       this.#unwanted = false;
+      this.#tries = 0;
       this.#owed = this.#latest !== null;
     }
     void this.#pump();
@@ -60,7 +65,8 @@ export class StatusPoster {
       this.#owed = false;
       const answer = await this.#client.ask({ method: 'POST', path: PATH, body: this.#latest });
       if (answer instanceof XConnectError) {
-        this.#owed = true; // until the runtime answers again
+        this.#tries++;
+        this.#owed ||= this.#tries < MAX_TRIES; // until the runtime answers again
         break;
       }
       this.#unwanted = answer.status === 404;

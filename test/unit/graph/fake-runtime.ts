@@ -19,6 +19,26 @@ export function ok(body: string): string {
   return `HTTP/1.1 200 OK\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
 }
 
+/** Sends the bytes in pieces of that many, each by itself. */
+export async function trickle(socket: net.Socket, bytes: Buffer, piece: number): Promise<void> {
+  for (let at = 0; at < bytes.length && !socket.destroyed; at += piece) {
+    socket.write(bytes.subarray(at, at + piece));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  socket.end();
+}
+
+/** In chunks of that many characters, with extensions and a trailer. */
+export function chunked(body: string, size: number): string {
+  const chunks: string[] = [];
+  for (let at = 0; at < body.length; at += size) {
+    const chunk = body.slice(at, at + size);
+    chunks.push(`${Buffer.byteLength(chunk).toString(16)};note="a;b"\r\n${chunk}\r\n`);
+  }
+  const end = '0\r\nX-Trailer: yes\r\n\r\n';
+  return `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${chunks.join('')}${end}`;
+}
+
 export class FakeRuntime {
   /** Requests so far, whole. */
   readonly requests: string[] = [];

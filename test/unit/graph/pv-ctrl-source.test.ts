@@ -7,7 +7,7 @@ import { bootTicks } from '../../../src/kernel/boot-clock.js';
 import { createLogger } from '../../../src/kernel/log.js';
 import { unixLink } from '../../support/link.js';
 import { eventually } from '../../support/wait.js';
-import { FakeRuntime, graphBody, ok, watch } from './fake-runtime.js';
+import { chunked, FakeRuntime, graphBody, ok, trickle, watch } from './fake-runtime.js';
 
 const LINK = unixLink({ consumerPid: 10, providerPid: 20 });
 const BODY = graphBody(LINK);
@@ -16,25 +16,6 @@ function manyLinks(count: number): Link[] {
   return Array.from({ length: count }, (_, index) =>
     unixLink({ name: `service-${index}`, target: `/run/pv/services/é${index}.sock` }),
   );
-}
-
-/** Sends the bytes in pieces of that many, each by itself. */
-async function trickle(socket: net.Socket, bytes: Buffer, piece: number): Promise<void> {
-  for (let at = 0; at < bytes.length && !socket.destroyed; at += piece) {
-    socket.write(bytes.subarray(at, at + piece));
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  socket.end();
-}
-
-function chunked(body: string, size: number): string {
-  const chunks: string[] = [];
-  for (let at = 0; at < body.length; at += size) {
-    const chunk = body.slice(at, at + size);
-    chunks.push(`${Buffer.byteLength(chunk).toString(16)};note="a;b"\r\n${chunk}\r\n`);
-  }
-  const end = '0\r\nX-Trailer: yes\r\n\r\n';
-  return `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${chunks.join('')}${end}`;
 }
 
 async function seenFrom(answer: (socket: net.Socket, request: string) => void, options = {}) {

@@ -79,6 +79,17 @@ describe('the status for the runtime', () => {
     await eventually(() => expect(bodies(runtime)).toEqual([[1], [1], [1]]));
   });
 
+  it('is given up when the runtime breaks every connection, and the next one is tried', async () => {
+    const { runtime, source } = await start((socket) => void socket.destroy());
+    source.postStatus([1]);
+    await eventually(() => expect(bodies(runtime)).toHaveLength(3));
+    const asked = runtime.count('GET');
+    await eventually(() => expect(runtime.count('GET')).toBeGreaterThan(asked + 3));
+    expect(bodies(runtime)).toHaveLength(3);
+    source.postStatus([2]);
+    await eventually(() => expect(bodies(runtime).at(-1)).toEqual([2]));
+  });
+
   it('never throws, whatever it is given', async () => {
     const { runtime, source } = await start((socket) => void socket.end(EMPTY));
     const cycle: unknown[] = [];
