@@ -18,27 +18,28 @@ exec 2>&1
 main() { # whole before it runs: its programs share standard input with the shell
   name=$1 app=$2 network=$3
   shift 3
+  # -n below: nothing is noted in the host's /run/mount.
   read -r pid _ </proc/self/stat # the host's /proc, so the host's number
 
   hostname -- "$name" 2>/dev/null || printf %s "$name" >/proc/sys/kernel/hostname
   [ -z "$network" ] || ip link set lo up
 
   root=/sys/root # /sys: a folder that every Linux has, and that nobody needs in here meanwhile
-  mount -t tmpfs tmpfs /sys
+  mount -n -t tmpfs tmpfs /sys
   mkdir $root
-  mount -t tmpfs -o mode=0755,nosuid tmpfs $root
+  mount -n -t tmpfs -o mode=0755,nosuid tmpfs $root
   for entry in /*; do
     case $entry in /proc | /sys | /dev | /run | /tmp | /lost+found) continue ;; esac
     if [ -L "$entry" ]; then
       ln -s "$(readlink "$entry")" "$root$entry"
     elif [ -d "$entry" ]; then
       mkdir "$root$entry"
-      mount --rbind "$entry" "$root$entry"
+      mount -n --rbind "$entry" "$root$entry"
     fi
   done
   if [ -n "$app" ]; then
     [ -d $root/app ] || mkdir $root/app
-    mount --rbind "$app" $root/app
+    mount -n --rbind "$app" $root/app
   fi
 
   # A remount must repeat the other flags: in a user namespace none of them may be taken away.
@@ -46,33 +47,33 @@ main() { # whole before it runs: its programs share standard input with the shel
     case $point in $root/*) ;; *) continue ;; esac
     case $options in ro | ro,*) continue ;; esac
     case $point in *\\*) point=$(printf %b "$(printf %s "$point" | sed 's/\\/\\0/g')") ;; esac
-    mount -o "remount,bind,ro$(printf %s "$options" | cut -c 3-)" "$point" 2>/dev/null ||
-      mount -t tmpfs -o ro tmpfs "$point"
+    mount -n -o "remount,bind,ro$(printf %s "$options" | cut -c 3-)" "$point" 2>/dev/null ||
+      mount -n -t tmpfs -o ro tmpfs "$point"
   done <<MOUNTS
 $(cat /proc/self/mountinfo)
 MOUNTS
 
   cd $root
   mkdir proc run tmp dev .host
-  mount -t tmpfs -o mode=0755,nosuid,nodev tmpfs run
-  mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs tmp
-  mount -t tmpfs -o mode=0755,nosuid tmpfs dev
+  mount -n -t tmpfs -o mode=0755,nosuid,nodev tmpfs run
+  mount -n -t tmpfs -o mode=1777,nosuid,nodev tmpfs tmp
+  mount -n -t tmpfs -o mode=0755,nosuid tmpfs dev
   mkdir -m 1777 dev/shm
   for node in null zero full random urandom tty; do
     [ -e /dev/$node ] || continue
     : >dev/$node
-    mount --bind /dev/$node dev/$node
+    mount -n --bind /dev/$node dev/$node
   done
   ln -s /proc/self/fd dev/fd
   ln -s /proc/self/fd/0 dev/stdin
   ln -s /proc/self/fd/1 dev/stdout
   ln -s /proc/self/fd/2 dev/stderr
-  mount -t proc -o nosuid,nodev,noexec proc proc
+  mount -n -t proc -o nosuid,nodev,noexec proc proc
   pivot_root . .host
   cd /
-  umount -l /.host
+  umount -n -l /.host
   rmdir /.host
-  mount -o remount,bind,ro,nosuid /
+  mount -n -o remount,bind,ro,nosuid /
 
   [ -z "$app" ] || cd /app
   "$@" 3>&- &

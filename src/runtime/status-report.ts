@@ -5,6 +5,7 @@
  */
 import { type Link, linkId } from '../graph/link.js';
 import { linkToWire, type WireLink } from '../graph/wire.js';
+import type { ErrorCode } from '../kernel/errors.js';
 import { isObject } from '../manifest/json.js';
 import { MAX_ENTRIES, MAX_STRING } from '../manifest/limits.js';
 import { pointerTo, show } from '../manifest/problem.js';
@@ -57,13 +58,14 @@ export function joinStatus(links: readonly Link[], entries: readonly StatusEntry
 }
 
 /** Somebody who is not there yet is no failure. */
-const WAITING = new Set([
+const WAITING: ReadonlySet<unknown> = new Set<ErrorCode>([
   'consumer-not-running',
   'provider-not-running',
   'provider-socket-missing',
+  'container-gone',
 ]);
 
 function stateOf(error: unknown): string {
   if (error === null) return 'waiting';
-  return isObject(error) && WAITING.has(String(error.code)) ? 'waiting' : 'failed';
+  return isObject(error) && WAITING.has(error.code) ? 'waiting' : 'failed';
 }

@@ -1,0 +1,145 @@
+/**
+ * pv-appengine as a process, on a revision that the test writes: what it says, what its socket answers, and what
+ * is left of it on the host.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import http from 'node:http';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { eventually } from '../../support/wait.js';
+
+const PROGRAM = fileURLToPath(new URL('../../../bin/pv-appengine', import.meta.url));
+
+export interface Answer {
+  readonly status: number;
+  // biome-ignore lint/suspicious/noExplicitAny: whatever JSON it is, the test says what it should be
+  readonly body: any;
+}
+
+export class AppEngineProcess {
+  readonly folder = mkdtempSync(join(tmpdir(), 'pvx-appengine-'));
+  readonly revision = join(this.folder, 'revision');
+  readonly pvCtrl = join(this.folder, 'pv-ctrl');
+  readonly control = join(this.folder, 'control.sock');
+  /** What it printed so far, both streams. */
+  said = '';
+  process!: ChildProcess;
+
+  constructor() {
+    chmodSync(this.folder, 0o777); // whoever it runs as
+  }
+
+  /** Files of the revision by path below it; objects become JSON. */
+  write(files: Record<string, object | string>): void {
+    for (const [name, content] of Object.entries(files)) {
+      const path = join(this.revision, name);
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content));
+    }
+  }
+
+  /** Starts it; resolves once pv-ctrl answers. `prefix`: a command that runs another. */
+  async start(args: readonly string[] = [], prefix: readonly string[] = []): Promise<void> {
+    this.launch([this.revision, ...args], prefix);
+    await eventually(() => this.get('/buildinfo'), { timeoutMs: 15_000 });
+  }
+
+  launch(args: readonly string[], prefix: readonly string[] = []): void {
+    const places = ['--storage', this.folder, '--pv-ctrl', this.pvCtrl, '--control', this.control];
+    const argv = [...prefix, process.execPath, PROGRAM, ...places, ...args];
+    this.process = spawn(argv[0] as string, argv.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const stream of [this.process.stdout, this.process.stderr]) {
+      stream?.on('data', (chunk: Buffer) => {
+        this.said += chunk.toString();
+      });
+    }
+  }
+
+  async get(path: string): Promise<Answer> {
+    return this.ask('GET', path);
+  }
+
+  ask(method: string, path: string, body?: unknown): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const request = http.request({ socketPath: this.pvCtrl, method, path, agent: false });
+      request.on('error', reject);
+      request.on('response', async (response) => {
+        let text = '';
+        for await (const chunk of response) text += String(chunk);
+        const isJson = response.headers['content-type']?.includes('json');
+        resolve({ status: response.statusCode ?? 0, body: isJson ? JSON.parse(text) : text });
+      });
+      request.end(body === undefined ? undefined : JSON.stringify(body));
+    });
+  }
+
+  console(container: string): string {
+    return this.#log(`${container}/console.log`);
+  }
+
+  daemonLog(): string {
+    return this.#log('pv-xconnect/pv-xconnect.log');
+  }
+
+  /** Init pid of a container as the graph names it, once it runs. */
+  async pidOf(container: string): Promise<number> {
+    return eventually(
+      async () => {
+        const { body } = await this.get('/xconnect-graph');
+        const link = body.find((one: { consumer: string; provider: string }) =>
+          [one.consumer, one.provider].includes(container),
+        );
+        const pid = link.consumer === container ? link.consumer_pid : link.provider_pid;
+        if (!(pid > 0)) throw new Error(`${container} does not run`);
+        return pid as number;
+      },
+      { timeoutMs: 10_000 },
+    );
+  }
+
+  /** Its exit code, or the name of the signal that ended it. */
+  async end(signal: NodeJS.Signals = 'SIGINT'): Promise<number | NodeJS.Signals> {
+    const { exitCode, signalCode } = this.process;
+    if (exitCode !== null || signalCode !== null) return (exitCode ?? signalCode) as number;
+    const exited = once(this.process, 'exit');
+    this.process.kill(signal);
+    const [code, name] = await exited;
+    return code ?? name;
+  }
+
+  /** Command lines of live processes that have to do with this one's folder. */
+  processes(): string[] {
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map((pid) => readIfThere(`/proc/${pid}/cmdline`).replaceAll('\0', ' '))
+      .filter((line) => line.includes(this.folder));
+  }
+
+  async remove(): Promise<void> {
+    await this.end('SIGTERM');
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  #log(name: string): string {
+    return readIfThere(join(this.folder, 'logs/revision', name));
+  }
+}
+
+export function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
