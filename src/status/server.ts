@@ -67,9 +67,9 @@ export class ControlServer {
     this.#server.on('error', (error) => log.error({ err: error }, 'the control socket is broken'));
   }
 
-  /** A listening unix stream socket; the server's from then on. */
-  listen(fd: number): void {
-    this.#server.listen({ fd });
+  /** A listening unix stream socket, the server's from then on; or the path of one that is to be made. */
+  listen(at: number | string): void {
+    this.#server.listen(typeof at === 'number' ? { fd: at } : { path: at });
   }
 
   /** Ends every connection, and resolves when the socket is closed. */

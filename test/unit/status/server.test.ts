@@ -1,0 +1,149 @@
+/** The control socket over raw bytes: as nc, curl and impolite clients talk to it. */
+import net from 'node:net';
+import { describe, expect, it } from 'vitest';
+import { XConnectError } from '../../../src/kernel/errors.js';
+import { eventually } from '../../support/wait.js';
+import { Control, FAILURE } from './control.js';
+
+describe('the control socket', () => {
+  it.each([
+    ['HTTP/1.0 and left open', 'HTTP/1.0', false],
+    ['HTTP/1.0 and a half-close', 'HTTP/1.0', true],
+    ['HTTP/1.1, without a Host, and left open', 'HTTP/1.1', false],
+    ['HTTP/1.1 and a half-close', 'HTTP/1.1', true],
+  ])('answers with %s, and closes', async (_name, version, half) => {
+    const control = await Control.start();
+    control.put();
+    const reply = await control.ask(`GET /xconnect-graph ${version}\r\n\r\n`, half);
+    expect(reply.status).toBe(200);
+    expect(reply.headers.get('content-type')).toBe('application/json');
+    expect(JSON.parse(reply.body)).toMatchObject([{ consumer: 'consumer', state: 'established' }]);
+    expect(Number(reply.headers.get('content-length'))).toBe(Buffer.byteLength(reply.body));
+  });
+
+  it.each([true, false])('loses nothing of a graph of 5 MB (half-close: %s)', async (half) => {
+    const control = await Control.start();
+    control.putMany(15_000);
+    const { body, headers } = await control.ask('GET /xconnect-graph HTTP/1.0\r\n\r\n', half);
+    expect(Number(headers.get('content-length'))).toBeGreaterThan(5 * 1024 * 1024);
+    expect(JSON.parse(body)).toHaveLength(15_000);
+  });
+
+  it('loses nothing for a client that closes its half first and reads late', async () => {
+    const control = await Control.start();
+    control.putMany(15_000);
+    const client = await control.connect();
+    client.socket.pause();
+    client.socket.end('GET /xconnect-graph HTTP/1.1\r\nHost: x\r\n\r\n');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    client.socket.resume();
+    expect(JSON.parse((await client.reply()).body)).toHaveLength(15_000);
+  });
+
+  it('reads a request that comes byte by byte', async () => {
+    const control = await Control.start();
+    const client = await control.connect();
+    for (const byte of 'GET /xconnect-status?x=1 HTTP/1.1\r\nHost: localhost\r\n\r\n') {
+      client.socket.write(byte);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const { status, body } = await client.reply();
+    expect([status, JSON.parse(body)]).toEqual([200, []]);
+  });
+
+  it('has the status of the links and of the source', async () => {
+    const control = await Control.start();
+    control.put({}, FAILURE);
+    expect(await control.json('/xconnect-status')).toMatchObject([
+      { consumer: 'consumer', established: false, last_error: FAILURE },
+    ]);
+    const good = { status: 'ok', links: 1, source: { failing: false, last_failure: null } };
+    expect(await control.json('/health')).toEqual(good);
+    control.source.emit('failure', new XConnectError('runtime-away', 'It is away.'));
+    const failure = { code: 'runtime-away', message: 'It is away.', at: expect.any(String) };
+    const failing = { failing: true, last_failure: failure };
+    expect(await control.json('/health')).toMatchObject({ status: 'ok', source: failing });
+    control.source.emit('recovered');
+    const over = { failing: false, last_failure: failure };
+    expect(await control.json('/health')).toMatchObject({ source: over });
+  });
+
+  it.each(['/', '/xconnect-graph/', '/XCONNECT-GRAPH', '//health', '*', '/%00', '/__proto__'])(
+    'does not know %s',
+    async (path) => {
+      const control = await Control.start();
+      const { status, body } = await control.ask(`GET ${path} HTTP/1.1\r\n\r\n`);
+      expect(status).toBe(404);
+      expect(JSON.parse(body).Error).toContain('/xconnect-graph');
+    },
+  );
+
+  it.each(['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'])('refuses %s', async (method) => {
+    const control = await Control.start();
+    const request = `${method} /xconnect-status HTTP/1.1\r\nContent-Length: 2\r\n\r\n[]`;
+    const { status, headers, body } = await control.ask(request);
+    expect([status, headers.get('allow')]).toEqual([405, 'GET, HEAD']);
+    expect(JSON.parse(body)).toEqual({ Error: expect.stringContaining('/xconnect-status') });
+  });
+
+  it.each(['/health', '/events', '/metrics'])('answers HEAD %s without a body', async (path) => {
+    const control = await Control.start();
+    const { status, body } = await control.ask(`HEAD ${path} HTTP/1.1\r\n\r\n`);
+    expect([status, body]).toEqual([200, '']);
+  });
+
+  it.each([
+    ['garbage', 'hello\r\n\r\n', 400],
+    ['a head that is too large', `GET / HTTP/1.1\r\nX: ${'x'.repeat(100_000)}\r\n\r\n`, 431],
+    ['half a head', 'GET /health HT', 400],
+  ])('answers %s with an error', async (_name, request, code) => {
+    const control = await Control.start();
+    const { status, body } = await control.ask(request, true);
+    expect(status).toBe(code);
+    expect(JSON.parse(body)).toEqual({ Error: expect.any(String) });
+  });
+
+  it('waits for the end of no body of more than 64 KiB', async () => {
+    const control = await Control.start();
+    const client = await control.connect();
+    client.socket.write('GET /health HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n');
+    client.socket.write('x'.repeat(64 * 1024));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(client.text).toBe('');
+    client.socket.write('x');
+    expect((await client.reply()).status).toBe(200);
+  });
+
+  it('answers one request a connection, though several were sent', async () => {
+    const control = await Control.start();
+    const { body } = await control.ask('GET /xconnect-status HTTP/1.1\r\n\r\n'.repeat(3));
+    expect(body).toBe('[]\n');
+  });
+
+  it('has room for 64 connections, and again when they are gone', async () => {
+    const control = await Control.start();
+    const clients = await Promise.all(Array.from({ length: 70 }, () => control.connect()));
+    await eventually(() => expect(clients.filter(({ closed }) => closed)).toHaveLength(6));
+    for (const { socket } of clients) socket.destroy();
+    await eventually(async () => expect(await control.json('/xconnect-status')).toEqual([]));
+  });
+
+  it('closes with clients of every kind, and listens no more', async () => {
+    const control = await Control.start();
+    control.putMany(15_000);
+    const idle = await control.connect();
+    const events = await control.connect();
+    events.socket.write('GET /events HTTP/1.1\r\n\r\n');
+    const slow = await control.connect();
+    slow.socket.pause();
+    slow.socket.write('GET /xconnect-graph HTTP/1.1\r\n\r\n');
+    await eventually(() => expect(events.text).toContain('listening'));
+    await control.server.close();
+    slow.socket.resume();
+    await eventually(() => {
+      expect([idle, events, slow].map(({ closed }) => closed)).toEqual([true, true, true]);
+    });
+    const refused = new Promise((resolve) => net.connect(control.path).once('error', resolve));
+    expect(await refused).toMatchObject({ code: 'ENOENT' });
+  });
+});
