@@ -29,6 +29,12 @@ describe('the control socket', () => {
     expect(JSON.parse(body)).toHaveLength(15_000);
   });
 
+  it('loses no answer that takes a moment to make (half-close)', async () => {
+    const control = await Control.start();
+    const { status, body } = await control.ask('GET /metrics HTTP/1.0\r\n\r\n', true);
+    expect([status, body.endsWith('\n')]).toEqual([200, true]);
+  });
+
   it('loses nothing for a client that closes its half first and reads late', async () => {
     const control = await Control.start();
     control.putMany(15_000);
