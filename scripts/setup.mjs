@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { buildNative } from './native.mjs';
 
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
@@ -24,11 +25,12 @@ function oldest(...paths) {
   return Math.min(...times);
 }
 
-function run(what, command, ...args) {
+function run(what, command, args, env = process.env) {
   process.stdout.write(`${what} ...\n`);
   const { status, stdout, stderr, error } = spawnSync(command, args, {
     cwd: ROOT,
     encoding: 'utf8',
+    env,
   });
   if (status === 0) return;
   process.stderr.write(`${stdout ?? ''}${stderr ?? ''}${error ? `${error.message}\n` : ''}`);
@@ -56,9 +58,8 @@ export function setUp() {
   const dist = oldest('dist/main.js') < newest('src');
   if (!packages && !addon && !dist) return;
   requireTools();
-  if (packages)
-    run('Installing packages', 'npm', 'ci', '--no-audit', '--no-fund', '--ignore-scripts');
-  // Through npm, which brings node-gyp along. Its configure step can't be skipped: the list of files may differ.
-  if (addon) run('Building addon and broker', 'npm', 'run', '--silent', 'install');
-  if (dist) run('Compiling TypeScript', 'npm', 'run', '--silent', 'prepare');
+  const ci = ['ci', '--no-audit', '--no-fund', '--ignore-scripts'];
+  if (packages) run('Installing packages', 'npm', ci);
+  if (addon) buildNative(ROOT, run);
+  if (dist) run('Compiling TypeScript', 'npm', ['run', '--silent', 'prepare']);
 }

@@ -1,0 +1,61 @@
+/**
+ * Builds addon and broker: with node-gyp, from binding.gyp. It wants Python, and the headers of Node.js, which it
+ * would download. Where Node.js brought its headers along, nothing is downloaded; where there is no Python either,
+ * the C compiler alone does the same from the same file.
+ */
+import { spawnSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+
+const PREFIX = dirname(dirname(realpathSync(process.execPath)));
+const HEADERS = join(PREFIX, 'include/node');
+
+const works = (program) => spawnSync(program, ['--version']).status === 0;
+
+/** `run(what, command, args, env)` ends the process where the command fails. */
+export function buildNative(root, run) {
+  const what = 'Building addon and broker';
+  const hasHeaders = existsSync(join(HEADERS, 'node_api.h'));
+  if (works('python3') || works('python') || !hasHeaders) {
+    const env = existsSync(join(HEADERS, 'common.gypi')) ? { npm_config_nodedir: PREFIX } : {};
+    run(what, 'npm', ['run', '--silent', 'install'], { ...env, ...process.env });
+    return;
+  }
+  const { target_defaults, targets } = JSON.parse(readFileSync(join(root, 'binding.gyp'), 'utf8'));
+  mkdirSync(join(root, 'build/Release'), { recursive: true });
+  for (const target of targets) {
+    const isProgram = target.type === 'executable';
+    const output = join(
+      root,
+      'build/Release',
+      isProgram ? target.target_name : `${target.target_name}.node`,
+    );
+    const args = [
+      ...target_defaults.cflags,
+      ...(target.defines ?? []).map((define) => `-D${define}`),
+      ...(isProgram ? [] : ['-fPIC', '-shared', `-I${HEADERS}`]),
+      `-DNODE_GYP_MODULE_NAME=${target.target_name}`,
+      ...sourcesOf(root, target),
+      ...['-o', `${output}.new`, '-pthread'],
+    ];
+    run(`${what}: ${target.target_name}`, 'cc', args, process.env);
+    renameSync(`${output}.new`, output);
+  }
+}
+
+/** binding.gyp names them as `<!@(ls FOLDER/*.c)`. */
+function sourcesOf(root, { sources }) {
+  return sources.flatMap((source) => {
+    const folder = /^<!@\(ls (\S+)\/\*\.c\)$/.exec(source)?.[1];
+    if (!folder) return [source];
+    const names = readdirSync(join(root, folder)).filter((name) => name.endsWith('.c'));
+    return names.map((name) => join(folder, name));
+  });
+}
