@@ -2,7 +2,7 @@
  * pv-appengine: runs the containers of a revision, serves pv-ctrl and keeps the daemon running, until it is told
  * to end; then nothing of it is left. It is a client of the daemon: what the mesh does, it only hears of.
  */
-import { lstatSync } from 'node:fs';
+import { lstatSync, mkdirSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { buildGraph } from '../graph/builder.js';
 import type { Problem } from '../manifest/problem.js';
@@ -59,6 +59,11 @@ export class AppEngine {
     if (settings.containers.length === 0) return 'The revision has no containers to run.';
 
     const logs = join(this.#options.storage, 'logs', revisionName(this.#options.revisions));
+    try {
+      mkdirSync(logs, { recursive: true });
+    } catch (error) {
+      return `${logs} can't be made (${(error as Error).message}): give another --storage.`;
+    }
     const engine = new NamespaceEngine((name) => this.#appFolder(name));
     const containers = new Map(
       settings.containers.map((one) => {

@@ -14,6 +14,8 @@ export type Rootless = (typeof ROOTLESS)[number];
 /** Set in the process that was run anew. */
 const MARK = 'PV_APPENGINE_ROOTLESS';
 const USER_NAMESPACE = ['--user', '--map-root-user'];
+/** What every container needs to be allowed in there. */
+const PROBE = ['--mount', '--pid', '--fork', '--mount-proc', 'true'];
 const TOOLS = ['setpriv', 'unshare', 'mount', 'pivot_root'];
 
 /** Whether this process is root of a user namespace of our making. */
@@ -34,7 +36,7 @@ export function obstacle(wanted: Rootless): string | null {
     if (process.geteuid?.() === 0) return null;
     return 'Only root can do this without a user namespace: leave --rootless never out.';
   }
-  const { status, stderr } = spawnSync('unshare', [...USER_NAMESPACE, 'true'], {
+  const { status, stderr } = spawnSync('unshare', [...USER_NAMESPACE, ...PROBE], {
     encoding: 'utf8',
   });
   if (status === 0) return null;

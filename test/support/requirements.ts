@@ -21,8 +21,8 @@ export const ORDINARY_USER = ['--reuid', '1000', '--regid', '1000', '--clear-gro
 
 /** Whether an ordinary user may be root of a user namespace. */
 export function userNamespaces(): boolean {
-  const argv = [...ORDINARY_USER, 'unshare', '--user', '--map-root-user', 'true'];
-  const { status } = spawnSync('setpriv', argv);
+  const flags = ['--user', '--map-root-user', '--mount', '--pid', '--fork', '--mount-proc'];
+  const { status } = spawnSync('setpriv', [...ORDINARY_USER, 'unshare', ...flags, 'true']);
   return provided(status === 0, 'an ordinary user may make no user namespace');
 }
 

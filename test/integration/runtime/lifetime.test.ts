@@ -95,6 +95,12 @@ describe.runIf(isRoot() && has('setpriv') && has('unshare'))('pv-appengine', () 
     expect(engine.said).not.toMatch(/\n\s+at /);
   });
 
+  test('says that its storage can not be used, exit 1', async () => {
+    engine.launch(['--storage', '/proc/nowhere', engine.revision]);
+    expect((await once(engine.process, 'close'))[0]).toBe(1);
+    expect(engine.said).toMatch(/^pv-appengine: \/proc\/nowhere\/logs\/revision can't be made/m);
+  });
+
   test.each([[[]], [['--rootless', 'perhaps', '.']], [['--nonsense', '.']]])(
     'exits with 2 for %j',
     async (args) => {
