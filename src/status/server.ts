@@ -21,18 +21,21 @@ export interface ControlServerOptions {
   readonly source: EventEmitter<GraphSourceEvents>;
   readonly log: Logger;
   readonly events?: EventsOptions;
+  /** How long an answer may wait for its client, roughly; milliseconds. */
+  readonly stalledMs?: number;
 }
 
 const MAX_CONNECTIONS = 64;
 /** No request here has a body; one of this size is read and dropped, a longer one cut off by the answer. */
 const MAX_BODY = 64 * 1024;
-/** For the head of a request, for all of it, and for a client that reads nothing, in milliseconds. */
+/** For the head of a request and for all of it, in milliseconds. */
 const LIMITS = {
   headersTimeout: 10_000,
   requestTimeout: 15_000,
   connectionsCheckingInterval: 5_000,
 };
-const STALLED_MS = 30_000;
+/** Node.js looks twice: a client is closed after one to two of these in which it read nothing. */
+const STALLED_MS = 15_000;
 const METHODS = 'GET, HEAD';
 
 type Route = (response: ServerResponse) => void | Promise<void>;
@@ -44,7 +47,8 @@ export class ControlServer {
   readonly #routes: ReadonlyMap<string, Route>;
   #metrics: Promise<Metrics> | undefined;
 
-  constructor({ store, stats, source, log, events }: ControlServerOptions) {
+  constructor(options: ControlServerOptions) {
+    const { store, stats, source, log, events } = options;
     this.#log = log;
     const health = new SourceHealth(source);
     this.#events = new Events(store, events);
@@ -62,7 +66,7 @@ export class ControlServer {
     // aborts the answer.
     Object.assign(this.#server, { httpAllowHalfOpen: true });
     this.#server.maxConnections = MAX_CONNECTIONS;
-    this.#server.timeout = STALLED_MS;
+    this.#server.timeout = options.stalledMs ?? STALLED_MS;
     this.#server.on('clientError', refuse);
     this.#server.on('error', (error) => log.error({ err: error }, 'the control socket is broken'));
   }

@@ -26,15 +26,22 @@ export class Control {
   readonly server: ControlServer;
   path = '';
 
-  constructor(events?: EventsOptions) {
+  constructor(events?: EventsOptions, stalledMs?: number) {
     const { store, source } = this;
     const stats = (id: string) => this.stats.get(id) ?? null;
     const log = createLogger('silent');
-    this.server = new ControlServer({ store, stats, source, log, ...(events && { events }) });
+    this.server = new ControlServer({
+      store,
+      stats,
+      source,
+      log,
+      ...(events && { events }),
+      ...(stalledMs && { stalledMs }),
+    });
   }
 
-  static async start(events?: EventsOptions): Promise<Control> {
-    const control = new Control(events);
+  static async start(events?: EventsOptions, stalledMs?: number): Promise<Control> {
+    const control = new Control(events, stalledMs);
     control.path = `${await scratchFolder()}/control.sock`;
     control.server.listen(control.path);
     onTestFinished(() => control.server.close());

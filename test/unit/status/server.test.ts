@@ -126,6 +126,22 @@ describe('the control socket', () => {
     expect(body).toBe('[]\n');
   });
 
+  it('closes a client that does not read its answer, and not one that listens', async () => {
+    const control = await Control.start(undefined, 50);
+    const events = await control.connect();
+    events.socket.write('GET /events HTTP/1.1\r\n\r\n');
+    control.putMany(15_000);
+    const slow = await control.connect();
+    slow.socket.pause();
+    slow.socket.write('GET /xconnect-graph HTTP/1.1\r\n\r\n');
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    slow.socket.resume();
+    await eventually(() => expect(slow.closed).toBe(true));
+    expect(slow.text).toContain('HTTP/1.1 200 OK');
+    expect(slow.text.length).toBeLessThan(1024 * 1024);
+    expect(events.closed).toBe(false);
+  });
+
   it('has room for 64 connections, and again when they are gone', async () => {
     const control = await Control.start();
     const clients = await Promise.all(Array.from({ length: 70 }, () => control.connect()));
