@@ -96,9 +96,9 @@ describe.runIf(isRoot() && has('setpriv') && has('unshare'))('pv-appengine', () 
   });
 
   test('says that its storage can not be used, exit 1', async () => {
-    engine.launch(['--storage', '/proc/nowhere', engine.revision]);
+    engine.launch(['--storage', join(engine.revision, 'server/run.json'), engine.revision]);
     expect((await once(engine.process, 'close'))[0]).toBe(1);
-    expect(engine.said).toMatch(/^pv-appengine: \/proc\/nowhere\/logs\/revision can't be made/m);
+    expect(engine.said).toMatch(/^pv-appengine: .*run\.json\/logs\/revision can't be made/m);
   });
 
   test.each([[[]], [['--rootless', 'perhaps', '.']], [['--nonsense', '.']]])(
