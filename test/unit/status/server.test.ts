@@ -128,9 +128,9 @@ describe('the control socket', () => {
 
   it('closes a client that does not read its answer, and not one that listens', async () => {
     const control = await Control.start(undefined, 50);
+    control.putMany(15_000);
     const events = await control.connect();
     events.socket.write('GET /events HTTP/1.1\r\n\r\n');
-    control.putMany(15_000);
     const slow = await control.connect();
     slow.socket.pause();
     slow.socket.write('GET /xconnect-graph HTTP/1.1\r\n\r\n');
