@@ -93,6 +93,13 @@ static napi_status keep_open(napi_env env, napi_value list)
 	return napi_ok;
 }
 
+/* Node.js may have marked them close-on-exec; a program that starts without would open something else there. */
+static void keep_standard_streams(void)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		fcntl(fd, F_SETFD, 0);
+}
+
 /* launch(brokerArgv, nodeArgv, env, uid, gid, keepFds): never returns but by an exception. env gains
  * PVX_BROKER_FDS=a,b: our ends of the two channels. */
 static napi_value launch(napi_env env, napi_callback_info info)
@@ -116,6 +123,7 @@ static napi_value launch(napi_env env, napi_callback_info info)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, data) < 0)
 		return pvx_throw_errno(env, "socketpair", errno);
+	keep_standard_streams();
 	pid = fork();
 	if (pid < 0)
 		return pvx_throw_errno(env, "fork", errno);

@@ -83,7 +83,7 @@ static void release(struct relay *relay)
 	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
-	free(relay->scratch);
+	scratch_free(relay->scratch);
 	relay->scratch = NULL;
 }
 
@@ -98,7 +98,7 @@ static napi_value start(napi_env env, napi_callback_info info)
 	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
 	NAPI_OK(env, napi_get_value_int32(env, argv[0], &broker));
 	relay = calloc(1, sizeof(*relay));
-	if (!relay || !(relay->scratch = malloc(RELAY_SCRATCH))) {
+	if (!relay || !(relay->scratch = scratch_new())) {
 		free(relay);
 		if (broker >= 0)
 			close(broker);

@@ -1,14 +1,35 @@
 /*
- * Small parts of the relay: control messages, what a side is owed, the pool of pipes.
+ * Small parts of the relay: the scratch buffer, control messages, what a side is owed, the pool of pipes.
  */
 #include "relay.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define PIPES_KEPT 4
+#define GUARD 65536u /* a page, of whatever size */
+
+/* RELAY_SCRATCH bytes, and behind them a page that nobody can write (relay-pump.c says why). NULL: no memory. */
+char *scratch_new(void)
+{
+	char *scratch = mmap(NULL, RELAY_SCRATCH + GUARD, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (scratch == MAP_FAILED)
+		return NULL;
+	if (mprotect(scratch, RELAY_SCRATCH, PROT_READ | PROT_WRITE) == 0)
+		return scratch;
+	munmap(scratch, RELAY_SCRATCH + GUARD);
+	return NULL;
+}
+
+void scratch_free(char *scratch)
+{
+	if (scratch)
+		munmap(scratch, RELAY_SCRATCH + GUARD);
+}
 
 /* Collects every descriptor of a control message before anybody looks at anything else. */
 uint32_t control_fds(struct msghdr *message, int *fds)

@@ -3,8 +3,9 @@
  *
  * The kernel keeps a message's descriptors with its first byte, but a read may return plain bytes that
  * came before and that byte in one piece. So descriptors are looked for first: MSG_PEEK without a control
- * buffer says MSG_CTRUNC when there are some among the bytes looked at. Bytes known to be plain go by
- * copy, or by splice when there are many; a byte with descriptors is always read as the first of its read.
+ * buffer says MSG_CTRUNC when there are some, among the bytes looked at or (the kernel walks on, copying
+ * nothing) behind them. Bytes known to be plain go by copy, or by splice when there are many; a byte with
+ * descriptors is always read as the first of its read.
  *
  * What a blocked receiver is owed waits in its backlog or its pipe, and nothing more is read for it:
  * that is the back-pressure, and the bound.
@@ -50,25 +51,26 @@ static ssize_t peek(int fd, char *buffer, size_t length, bool *has_fds)
 	return n;
 }
 
-/* How many of `length` peeked bytes precede the first that carries descriptors: by halving, as a peek of k
- * bytes tells whether one is among the first k. */
-static size_t plain_prefix(int fd, char *buffer, size_t length)
+/*
+ * How many bytes precede the first that carries descriptors; called when there is one in the queue. `n` were
+ * peeked without reaching the end of RELAY_PEEK, or as many.
+ *
+ * A peek ends with the message that carries descriptors, and a message that can't be copied whole counts as not
+ * copied at all (unix_stream_read_generic of the kernel). So the first peek tells where that message ends, and a
+ * second one, with room for a byte less before a page that can't be written, ends where it begins.
+ */
+static size_t plain_prefix(int fd, struct relay *relay, ssize_t n)
 {
-	size_t plain = 0, touched = length; /* first `plain` have none, first `touched` have some */
+	bool has_fds;
 
-	while (touched - plain > 1) {
-		size_t middle = plain + (touched - plain) / 2;
-		bool has_fds;
-		ssize_t n = peek(fd, buffer, middle, &has_fds);
-
-		if (n < 0 || (size_t)n < middle)
-			return plain;
-		if (has_fds)
-			touched = middle;
-		else
-			plain = middle;
-	}
-	return touched - 1;
+	if (n == (ssize_t)RELAY_PEEK)
+		n = peek(fd, relay->scratch, RELAY_SCRATCH, &has_fds);
+	if (n == (ssize_t)RELAY_SCRATCH)
+		return RELAY_PEEK; /* no message is that long: its end is near, its beginning far behind this */
+	if (n <= 0)
+		return 0;
+	n = peek(fd, relay->scratch + RELAY_SCRATCH - (n - 1), (size_t)n, &has_fds);
+	return n < 0 ? 0 : (size_t)n;
 }
 
 static enum move at_eof(struct side *from, struct side *to)
@@ -181,7 +183,7 @@ enum move pump_stream(struct side *from, struct side *to)
 	if (n == 0)
 		return at_eof(from, to);
 	if (has_fds) {
-		size_t plain = plain_prefix(from->source.fd, relay->scratch, (size_t)n);
+		size_t plain = plain_prefix(from->source.fd, relay, n);
 
 		return plain ? move_copied(from, to, plain) : move_with_fds(from, to);
 	}

@@ -11,7 +11,7 @@
  *   relay-provider.c how a connection gets its provider: parked, asked, connecting, joined
  *   relay-pump.c     bytes and descriptors of a stream, one direction
  *   relay-side.c     the receiving side: sent at once, or owed
- *   relay-parts.c    control messages, what a side is owed, pipes
+ *   relay-parts.c    the scratch buffer, control messages, what a side is owed, pipes
  *   relay-record.c   seqpacket records, one direction
  *   relay-dgram.c    datagrams: flows told apart by the client's address
  *   relay-reply.c    what the provider answers to datagrams
@@ -239,6 +239,8 @@ void fds_close(const int *fds, uint32_t nfds);
 struct pipe *pipe_get(struct relay *);
 void pipe_put(struct relay *, struct pipe *);
 void pipes_free(struct relay *);
+char *scratch_new(void);
+void scratch_free(char *);
 
 /* relay-dgram.c, relay-reply.c */
 #define FLOW_IDLE_MS 60000

@@ -7,6 +7,7 @@
 #include "broker.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -44,6 +45,20 @@ static int signals(void)
 	if (end_event < 0 || sigaction(SIGTERM, &handle, NULL) < 0 || sigaction(SIGINT, &ignore, NULL) < 0 ||
 	    sigaction(SIGHUP, &ignore, NULL) < 0 || sigaction(SIGPIPE, &ignore, NULL) < 0)
 		return errno;
+	return 0;
+}
+
+/* What we write to the standard error must never end up in a descriptor that happens to have its number. */
+static int standard_streams(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= 2);
+	if (fd < 0)
+		return errno;
+	close(fd);
 	return 0;
 }
 
@@ -92,6 +107,8 @@ int main(int argc, char **argv)
 		else if (strcmp(argv[i], "--runtime") == 0)
 			runtime = argv[i + 1];
 	}
+	if ((error = standard_streams()))
+		return error;
 	syscall(SYS_close_range, 5u, ~0u, 0u); /* the daemon's are close-on-exec; others may have left some */
 	umask(0);
 	raise_descriptor_limit();

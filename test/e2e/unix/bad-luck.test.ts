@@ -1,20 +1,33 @@
 /** Bad luck on purpose: full tables, killed processes, recycled pids. */
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { startContainer } from '../../support/container.js';
 import { eventually } from '../../support/wait.js';
 import { type Pair, startPair, TARGET } from './support.js';
 
+/** Ends of pipes that the relay keeps for its next splice; whether it needs them is a matter of timing. */
+const RELAY_PIPES = 10;
+
 const openFiles = (pid: number) => readdirSync(`/proc/${pid}/fd`).length;
 
+/** As the process's own user: root without CAP_SYS_RESOURCE may not limit others. */
 function limitOpenFiles(pid: number, limit: number): void {
-  execFileSync('prlimit', ['--pid', String(pid), `--nofile=${limit}:`]);
+  const user = String(statSync(`/proc/${pid}`).uid);
+  const become = ['--reuid', user, '--regid', user, '--clear-groups'];
+  execFileSync('setpriv', [...become, 'prlimit', '--pid', String(pid), `--nofile=${limit}:`]);
 }
 
-function softLimit(pid: number): number {
+/** Does something while the process can open only `free` more files. */
+async function withFullTable<T>(pid: number, free: number, what: () => Promise<T>): Promise<T> {
   const limits = readFileSync(`/proc/${pid}/limits`, 'utf8');
-  return Number(/Max open files\s+(\d+)/.exec(limits)?.[1]);
+  const limit = Number(/Max open files\s+(\d+)/.exec(limits)?.[1]);
+  limitOpenFiles(pid, openFiles(pid) + free);
+  try {
+    return await what();
+  } finally {
+    limitOpenFiles(pid, limit);
+  }
 }
 
 describe('bad luck', () => {
@@ -38,12 +51,12 @@ describe('bad luck', () => {
       await pair.establish();
       expect(await pair.ask('ask', TARGET, 'before')).toBe('before');
       const pid = who === 'daemon' ? pair.daemon.pid : pair.daemon.brokerPid;
-      const limit = softLimit(pid);
-      limitOpenFiles(pid, openFiles(pid));
-      const waiting = pair.ask('ask', TARGET, 'meanwhile').catch((error: Error) => error.message);
-      await new Promise((resolve) => setTimeout(resolve, 500));
-      limitOpenFiles(pid, limit);
-      expect(await waiting).toBe('meanwhile');
+      const { answer } = await withFullTable(pid, 0, async () => {
+        const waiting = pair.ask('ask', TARGET, 'meanwhile').catch(({ message }) => message);
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        return { answer: waiting };
+      });
+      expect(await answer).toBe('meanwhile');
       expect(await pair.ask('ask', TARGET, 'after')).toBe('after');
       expect(pair.daemon.process?.exitCode).toBeNull();
     },
@@ -51,13 +64,12 @@ describe('bad luck', () => {
 
   test('a link that comes while the broker has no descriptor left is made later', async () => {
     await pair.serve('serve-echo');
-    const { brokerPid } = pair.daemon;
-    const limit = softLimit(brokerPid);
-    limitOpenFiles(brokerPid, openFiles(brokerPid));
-    pair.daemon.set(pair.link());
-    const [shown] = await pair.daemon.until({ raw: 'failed' });
-    expect(shown?.last_error?.code).toBe('limit-reached');
-    limitOpenFiles(brokerPid, limit);
+    // One is left, for the connection to the runtime that gets the graph.
+    await withFullTable(pair.daemon.brokerPid, 1, async () => {
+      pair.daemon.set(pair.link());
+      const [shown] = await pair.daemon.until({ raw: 'failed' });
+      expect(shown?.last_error?.code).toBe('limit-reached');
+    });
     await pair.daemon.until({ raw: 'established' });
   });
 
@@ -77,7 +89,7 @@ describe('bad luck', () => {
     for (let i = 0; i < 3; i++) await round();
     await eventually(() => {
       const now = [openFiles(pair.daemon.pid), openFiles(pair.daemon.brokerPid)];
-      expect(now[0]).toBeLessThanOrEqual(before[0] as number);
+      expect(now[0]).toBeLessThanOrEqual((before[0] as number) + RELAY_PIPES);
       expect(now[1]).toBeLessThanOrEqual(before[1] as number);
     });
   });
@@ -101,21 +113,25 @@ describe('bad luck', () => {
 
   test('a pid that was given to another process after the graph was made reaches nobody', async () => {
     await pair.serve('serve-echo');
-    const late = await startContainer({ name: 'late' });
+    const late = { consumer: 'late', target: '/run/stolen.sock' };
+    const question = pair.daemon.hold();
+    await question.asked;
+    await new Promise((resolve) => setTimeout(resolve, 30)); // start times are known to 10 ms
+    const recycled = await startContainer({ name: 'recycled' });
     try {
-      const generation = pair.daemon.hold();
-      await generation.asked;
-      const recycled = await startContainer({ name: 'recycled' });
-      const target = '/run/stolen.sock';
-      // The answer names a pid whose process is younger than the question: not the one that was meant.
-      generation.answer(pair.link({ consumer: 'late', consumer_pid: recycled.pid, target }));
-      await pair.daemon.until({ raw: 'waiting' });
-      expect((await pair.daemon.shown())[0]?.last_error?.code).toBe('container-gone');
-      expect((await recycled.exec(['test', '-e', target])).code).not.toBe(0);
-      await recycled.kill();
-    } finally {
+      // The answer names a pid whose process is younger than the question: not the one that was meant. Asked
+      // again, the runtime knows better.
+      pair.daemon.graph = [pair.link({ ...late, consumer_pid: 0 })];
       pair.daemon.release();
-      await late.kill();
+      question.answer(pair.link({ ...late, consumer_pid: recycled.pid }));
+      await eventually(() => expect(pair.daemon.log).toContain('container-gone'));
+      await eventually(async () => {
+        const [shown] = await pair.daemon.until({ raw: 'waiting' });
+        expect(shown?.last_error?.code).toBe('consumer-not-running');
+      });
+      expect((await recycled.exec(['test', '-e', late.target])).code).not.toBe(0);
+    } finally {
+      await recycled.kill();
     }
   });
 
@@ -165,7 +181,7 @@ describe('bad luck', () => {
   test('the daemon has no privilege left, and no thread that ever had one', () => {
     for (const thread of readdirSync(`/proc/${pair.daemon.pid}/task`)) {
       const status = readFileSync(`/proc/${pair.daemon.pid}/task/${thread}/status`, 'utf8');
-      const field = (name: string) => new RegExp(`^${name}:\\s+(.*)$`, 'm').exec(status)?.[1];
+      const field = (name: string) => new RegExp(`^${name}:[ \\t]*(.*)$`, 'm').exec(status)?.[1];
       expect(field('Uid')).toBe('65534\t65534\t65534\t65534');
       expect(field('Groups')?.trim()).toBe('');
       for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb']) {

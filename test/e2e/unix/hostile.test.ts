@@ -83,7 +83,7 @@ describe('a hostile or unlucky container', () => {
     expect(readFileSync(host, 'utf8')).toBe('host');
   });
 
-  test.each(['/run/../run/x.sock', '/../../run/x.sock', '/run/x/..', 'run/x.sock', '', '/'])(
+  test.each(['/run/../run/x.sock', '/../../run/x.sock', '/run/x/..', 'run/x.sock', '/'])(
     'that names its target %j is refused',
     async (target) => {
       pair.daemon.set(pair.link({ target }));
@@ -91,6 +91,12 @@ describe('a hostile or unlucky container', () => {
       expect(shown?.last_error?.code).toMatch(/^target-/);
     },
   );
+
+  test('that names no target is left out of the graph, and the log says so', async () => {
+    pair.daemon.set(pair.link({ target: '' }), pair.link({ name: 'sound' }));
+    await pair.daemon.until({ sound: 'established' });
+    expect(pair.daemon.log).toContain('/0/target: found \\"\\", expected a string');
+  });
 
   test.each(['/proc/self/root/run/x.sock', '/proc/1/root/run/x.sock', '/proc/self/cwd/x.sock'])(
     'that names its target by the magic link %s gets nothing',
@@ -104,7 +110,7 @@ describe('a hostile or unlucky container', () => {
 
   test('whose provider path goes through a magic link reaches nothing', async () => {
     pair.daemon.set(pair.link({ socket: '/proc/1/root/run/example/raw.sock' }));
-    const [shown] = await pair.daemon.until({ raw: 'waiting' });
+    const [shown] = await pair.daemon.until({ raw: 'failed' });
     expect(shown?.last_error?.code).toBe('provider-socket-missing');
   });
 

@@ -1,0 +1,99 @@
+/** A relay with its far ends: pairs of sockets joined by it, and a program that plays both sides. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Channel } from '../../../src/relay/channel.js';
+import { native, SOCKET_TYPES } from '../../../src/relay/native.js';
+import type { Relay, RelayLink, RelayLinkOptions } from '../../../src/relay/relay.js';
+
+const PEER = fileURLToPath(new URL('peer.py', import.meta.url));
+
+/** Bytes and descriptors of one message. */
+export type Message = [bytes: number, fds: number];
+
+export interface Job {
+  readonly do: string;
+  readonly seed?: number;
+  readonly [argument: string]: unknown;
+}
+
+/** peer.py, which does its jobs side by side. */
+export class Peers {
+  readonly #process: ChildProcess;
+  readonly #channel: Channel;
+  readonly #waiting = new Map<
+    number,
+    { resolve(value: unknown): void; reject(error: Error): void }
+  >();
+  #next = 0;
+
+  constructor() {
+    const [near, far] = native.socketPair(SOCKET_TYPES.seqpacket);
+    this.#process = spawn('python3', [PEER], { stdio: ['ignore', 'inherit', 'inherit', far] });
+    closeSync(far);
+    this.#channel = new Channel(near, true);
+    this.#channel.onData = (data) => {
+      const { id, ok, error } = JSON.parse(data.toString());
+      const waiting = this.#waiting.get(id);
+      this.#waiting.delete(id);
+      if (error === undefined) waiting?.resolve(ok);
+      else waiting?.reject(new Error(error));
+    };
+  }
+
+  get pid(): number {
+    return this.#process.pid as number;
+  }
+
+  /** Takes the sockets. Rejects with what went wrong there. */
+  async do<T = null>(job: Job, ...sockets: number[]): Promise<T> {
+    const id = ++this.#next;
+    const answer = new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
+    this.#channel.write(Buffer.from(JSON.stringify({ seed: 0, ...job, id })), sockets);
+    return (await answer) as T;
+  }
+
+  async stop(): Promise<void> {
+    const exited = once(this.#process, 'exit');
+    this.#channel.close();
+    this.#process.kill('SIGKILL');
+    await exited;
+  }
+}
+
+export interface Joined {
+  readonly link: RelayLink;
+  /** The far ends, the test's own. */
+  readonly consumer: number;
+  readonly provider: number;
+}
+
+export function linkOptions(options: Partial<RelayLinkOptions> = {}): RelayLinkOptions {
+  return {
+    type: 'stream',
+    fds: true,
+    patienceMs: 2_000,
+    maxConnections: 100,
+    consumerHandle: 0,
+    ...options,
+  };
+}
+
+/** One connection, joined by a link of its own or by the one given. */
+export function join(
+  relay: Relay,
+  options: Partial<RelayLinkOptions> = {},
+  link: RelayLink = relay.link(linkOptions(options)),
+): Joined {
+  const type = SOCKET_TYPES[options.type ?? 'stream'];
+  const [consumer, near] = native.socketPair(type);
+  const [provider, far] = native.socketPair(type);
+  link.join(near, far);
+  return { link, consumer, provider };
+}
+
+/** How many descriptors this process has open. */
+export function openFds(): number {
+  return readdirSync('/proc/self/fd').length;
+}
