@@ -4,24 +4,15 @@
  * Links are immutable values. Two links with the same identity and equal fields are interchangeable.
  */
 import type { LinkError } from '../kernel/errors.js';
+import type { SocketMode } from '../manifest/vocabulary.js';
 
-export const SERVICE_TYPES = [
-  'unix',
-  'rest',
-  'dbus',
-  'drm',
-  'input',
-  'wayland',
-  'tcp',
-  'http',
-] as const;
-export type ServiceType = (typeof SERVICE_TYPES)[number];
-
-/** Names that mean the host itself; their pid is 0 and they always run. */
-export const EXTERNAL = 'EXTERNAL';
-export const RUNTIME_PROVIDER = '_pv_';
-
-export type SocketMode = 'stream' | 'seqpacket' | 'dgram';
+export {
+  EXTERNAL,
+  RUNTIME_PROVIDER,
+  SERVICE_TYPES,
+  type ServiceType,
+  type SocketMode,
+} from '../manifest/vocabulary.js';
 
 export interface Link {
   readonly consumer: string;

@@ -1,7 +1,7 @@
 /**
  * The merged state to a revision: typed containers and device, in a fixed order.
  */
-import { EXTERNAL, RUNTIME_PROVIDER } from '../graph/link.js';
+
 import { DEVICE_FILE, NO_DEVICE, readDevice } from './device.js';
 import type { Reading } from './folder.js';
 import { isObject, type JsonObject } from './json.js';
@@ -12,6 +12,7 @@ import type { ContainerManifest, Revision } from './revision.js';
 import { readServices } from './services.js';
 import { type ManifestFile, manifestKey } from './state.js';
 import { byName, isName } from './text.js';
+import { EXTERNAL, RUNTIME_PROVIDER } from './vocabulary.js';
 
 const RESERVED = new Set([EXTERNAL, RUNTIME_PROVIDER]);
 

@@ -2,7 +2,7 @@
  * What a container requires: `services` of `run.json`, or `PV_SERVICES_*` of `args.json` where that has
  * none. An entry is an object or a bare name; a comma-separated string stands for names.
  */
-import type { ServiceType } from '../graph/link.js';
+
 import { isObject, type JsonObject } from './json.js';
 import { type Place, pointerTo, show } from './problem.js';
 import type { ProblemList } from './problem-list.js';
@@ -12,6 +12,7 @@ import { meets } from './schema.js';
 import { nameSchema } from './service-schema.js';
 import { boundedEntries } from './services.js';
 import { targetIsSound } from './target.js';
+import type { ServiceType } from './vocabulary.js';
 
 /** An entry that meets its schema. */
 export interface Entry {

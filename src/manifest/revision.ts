@@ -2,8 +2,9 @@
  * A revision as the rest of the project sees it: typed, checked entry by entry, immutable. What could not
  * be read is not in here; a problem in `problems` says why.
  */
-import type { ServiceType, SocketMode } from '../graph/link.js';
+
 import type { Place, Problem } from './problem.js';
+import type { ServiceType, SocketMode } from './vocabulary.js';
 
 /** Per-role message rules of a dbus export, see chapter 3 of the spec. */
 export interface PolicyRules {

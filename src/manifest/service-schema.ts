@@ -2,10 +2,11 @@
  * What an entry of `services.json` must look like, field by field; what fields mean together is checked in
  * services.ts. Unknown fields are ignored: a later runtime may have more.
  */
-import { SERVICE_TYPES } from '../graph/link.js';
+
 import { MAX_PORT } from './address.js';
 import { MAX_ENTRIES } from './limits.js';
 import type { Schema } from './schema.js';
+import { SERVICE_TYPES } from './vocabulary.js';
 
 export const TYPE_SCHEMA: Schema = {
   enum: SERVICE_TYPES,

@@ -1,7 +1,7 @@
 /**
  * `<container>/services.json` to services. A bad entry takes out itself alone.
  */
-import type { ServiceType, SocketMode } from '../graph/link.js';
+
 import { isObject } from './json.js';
 import { MAX_ENTRIES } from './limits.js';
 import { type Place, pointerTo, show } from './problem.js';
@@ -9,6 +9,7 @@ import type { ProblemList } from './problem-list.js';
 import type { PolicyRules, Service } from './revision.js';
 import { meets } from './schema.js';
 import { SERVICE_SCHEMA } from './service-schema.js';
+import type { ServiceType, SocketMode } from './vocabulary.js';
 
 export const SERVICE_SPECS = ['service-manifest-xconnect@1', 'service-manifest-xconnect@2'];
 export const SYSTEM_BUS = 'system-bus';
