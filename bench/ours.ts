@@ -1,10 +1,10 @@
 /**
- * The daemon as a user runs it, on a revision of one provider and one consumer, each in a container: once
- * with descriptors enabled, once with `"fds": false`. Load client and far end reach into the containers
+ * The daemon as a device runs it, under a runtime that gives it a graph of one provider and one consumer, each in
+ * a container: once with descriptors enabled, once with `"fds": false`. Load client and far end reach into the containers
  * through the folders that they bind and connect in.
  */
-import { chmodSync, existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
-import { request } from 'node:http';
+import { chmodSync, existsSync } from 'node:fs';
+import { createServer, request } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -22,30 +22,33 @@ const NEEDED = [
 ];
 const PATIENCE_MS = 20_000;
 
-function writeJson(path: string, value: unknown): void {
-  writeFileSync(`${path}.new`, JSON.stringify(value));
-  renameSync(`${path}.new`, path);
-}
-
-/** `count` services, each required once. */
-function writeRevision(folder: string, count: number, fds: boolean): void {
-  const numbers = Array.from({ length: count }, (_, i) => i);
-  const services = numbers.map((i) => ({
+/** A graph as a runtime gives it: `count` links, between two containers by pid. */
+function graphOf(count: number, fds: boolean, consumer: number, provider: number): string {
+  const links = Array.from({ length: count }, (_, i) => ({
+    consumer: 'consumer',
+    consumer_pid: consumer,
+    provider: 'provider',
+    provider_pid: provider,
     name: `s${i}`,
     type: 'unix',
+    role: 'any',
+    interface: 'unix',
+    target: `/run/f${i}`,
     socket: `/run/b${i}`,
     ...(fds ? {} : { fds }),
   }));
-  const required = numbers.map((i) => ({ name: `s${i}`, target: `/run/f${i}` }));
+  return JSON.stringify(links);
+}
 
-  mkdirSync(join(folder, 'provider'), { recursive: true });
-  mkdirSync(join(folder, 'consumer'));
-  writeJson(join(folder, 'provider/services.json'), {
-    '#spec': 'service-manifest-xconnect@1',
-    services,
+/** The part of a runtime that the daemon asks: `GET /xconnect-graph`, and nothing else. */
+async function serveGraph(path: string) {
+  const runtime = { graph: '[]', stop: async () => void server.close() };
+  const server = createServer(({ method }, response) => {
+    response.statusCode = method === 'GET' ? 200 : 404;
+    response.end(method === 'GET' ? runtime.graph : '{}');
   });
-  writeJson(join(folder, 'consumer/run.json'), { services: { required } });
-  writeJson(join(folder, 'device.json'), {});
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  return runtime;
 }
 
 /** How many links the daemon knows; -1 while it does not answer. */
@@ -79,7 +82,7 @@ async function untilItKnows(control: string, count: number, daemon: Task): Promi
 
 /** Up, with its provider and without its consumer: `start` is the moment that the consumer's pid is known. */
 async function stand(folder: string, count: number, fds: boolean): Promise<Stand> {
-  const tasks: Task[] = [];
+  const tasks: { stop(): Promise<void> }[] = [];
   const stop = async () => {
     for (const task of tasks.reverse()) await task.stop();
   };
@@ -90,21 +93,26 @@ async function stand(folder: string, count: number, fds: boolean): Promise<Stand
     const consumer = await contain();
     tasks.push(consumer);
 
-    const [state, pids, control] = ['revision', 'pids', 'control'].map((name) =>
-      join(folder, name),
-    ) as [string, string, string];
+    const [pvCtrl, control] = ['pv-ctrl', 'control'].map((name) => join(folder, name)) as [
+      string,
+      string,
+    ];
+    const runtime = await serveGraph(pvCtrl);
+    tasks.push(runtime);
+    runtime.graph = graphOf(count, fds, 0, provider.pid);
     chmodSync(folder, 0o755); // the daemon is not root
-    writeRevision(state, count, fds);
-    writeJson(pids, { provider: provider.pid });
-    const argv = [DAEMON, '--state', state, '--pids', pids, '--control', control];
-    const daemon = new Task([...argv, '--log-level', 'warn'], { log: join(folder, 'log') });
+    const argv = [DAEMON, '--pv-ctrl', pvCtrl, '--control', control, '--log-level', 'warn'];
+    const daemon = new Task(argv, { log: join(folder, 'log') });
     tasks.push(daemon);
     await untilItKnows(control, count, daemon);
 
     return {
       front: { dir: `/proc/${consumer.pid}/root/run`, prefix: 'f' },
       back: { dir: `/proc/${provider.pid}/root/run`, prefix: 'b' },
-      start: () => writeJson(pids, { provider: provider.pid, consumer: consumer.pid }),
+      start: () => {
+        runtime.graph = graphOf(count, fds, consumer.pid, provider.pid);
+        process.kill(daemon.pid, 'SIGHUP');
+      },
       pids: () => [daemon.pid],
       stop,
     };

@@ -10,7 +10,6 @@ import { Broker } from './broker/client.js';
 import { openMessageChannel } from './broker/message-channel.js';
 import { PvCtrlSource } from './graph/pv-ctrl-source.js';
 import type { GraphSource } from './graph/source.js';
-import { StateSource } from './graph/state-source.js';
 import { HostAttacher } from './host/attacher.js';
 import { Containers } from './host/containers.js';
 import { XConnectError } from './kernel/errors.js';
@@ -65,7 +64,7 @@ export class Daemon {
       throw new XConnectError('broker-lost', `pvx-broker did not answer (${listener.errno}).`);
     }
 
-    const source = this.#source(broker);
+    const source = await this.#source(broker);
     process.on('SIGHUP', () => source.refresh('SIGHUP'));
 
     const plugins = new Registry();
@@ -102,9 +101,11 @@ export class Daemon {
     return code;
   }
 
-  #source(broker: Broker): GraphSource {
+  async #source(broker: Broker): Promise<GraphSource> {
     const { statePath, pidsPath } = this.#options;
     if (statePath !== undefined) {
+      // Not loaded under a runtime: reading manifests takes schemas and archives, a tenth of our memory.
+      const { StateSource } = await import('./graph/state-source.js');
       return new StateSource({
         statePath,
         ...(pidsPath === undefined ? {} : { pidsPath }),

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 static void fail_all(struct relay *relay)
@@ -44,9 +45,10 @@ uint32_t broker_ask(struct relay *relay, const struct pvx_request *request, cons
 	copy.id = i + 1;
 	control_put(&message, control, fds, nfds);
 	if (sendmsg(relay->broker.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-		if (errno == EAGAIN)
+		if (errno == EAGAIN) {
 			relay->broker_writable = false;
-		else if (errno == EPIPE || errno == ECONNRESET)
+			relay_rearm(relay, &relay->broker, EPOLLIN | EPOLLOUT);
+		} else if (errno == EPIPE || errno == ECONNRESET)
 			fail_all(relay);
 		return 0;
 	}
@@ -104,8 +106,10 @@ void broker_event(struct relay *relay, uint32_t events)
 {
 	struct list *node;
 
-	(void)events;
-	relay->broker_writable = true;
+	if (!relay->broker_writable && (events & EPOLLOUT)) {
+		relay->broker_writable = true;
+		relay_rearm(relay, &relay->broker, EPOLLIN); /* it would be an event for each request that it reads */
+	}
 	while (relay->broker.fd >= 0 && receive(relay))
 		;
 	/* Room again: those that found the channel full go first, in the order that they came. */

@@ -32,7 +32,7 @@ static bool side_watch(struct conn *conn, struct side *side)
 		setsockopt(side->source.fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
 	}
 	side->readable = side->writable = true;
-	return relay_watch(conn->link->relay, &side->source, EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP) == 0;
+	return relay_watch(conn->link->relay, &side->source, SIDE_EVENTS) == 0;
 }
 
 /* Without descriptors yet. NULL: no memory. */
@@ -106,6 +106,11 @@ void conn_free(struct conn *conn)
 	free(conn);
 }
 
+static bool owed(const struct side *side)
+{
+	return side->backlog || side->pipe;
+}
+
 void conn_event(struct side *side, uint32_t events)
 {
 	struct conn *conn = side->conn;
@@ -120,6 +125,11 @@ void conn_event(struct side *side, uint32_t events)
 		side->gone = true;
 	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
 		side->writable = true;
+	if ((events & EPOLLOUT) && !owed(side)) {
+		/* A receiver that reads in time would wake us each time that it does. */
+		side->watched = false;
+		relay_rearm(conn->link->relay, &side->source, SIDE_EVENTS);
+	}
 	conn_schedule(conn);
 }
 
@@ -135,11 +145,6 @@ static bool run_direction(struct conn *conn, struct side *from, struct side *to)
 			return false;
 	}
 	return true;
-}
-
-static bool owed(const struct side *side)
-{
-	return side->backlog || side->pipe;
 }
 
 /* Closes the connection when there is nobody left to whom anything could be passed on. */

@@ -117,8 +117,9 @@ static napi_value start(napi_env env, napi_callback_info info)
 	relay->wake = (struct source){ .kind = KIND_WAKE, .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
 	relay->broker = (struct source){ .kind = KIND_BROKER, .fd = broker };
 	relay->broker_writable = true;
+	relay->peek_walks = peek_walks();
 	if (relay->epoll < 0 || relay->wake.fd < 0 || relay_watch(relay, &relay->wake, EPOLLIN) < 0 ||
-	    (broker >= 0 && relay_watch(relay, &relay->broker, EPOLLIN | EPOLLOUT) < 0)) {
+	    (broker >= 0 && relay_watch(relay, &relay->broker, EPOLLIN) < 0)) {
 		error = errno;
 		release(relay);
 		free(relay);

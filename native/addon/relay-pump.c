@@ -15,31 +15,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-
-/* Descriptors queued for reading, as Linux 5.8 and later tell. -1: it does not tell. */
-static long queued_fds(int fd)
-{
-	char path[64], text[512], *line;
-	ssize_t n;
-	int info;
-
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	info = open(path, O_RDONLY | O_CLOEXEC);
-	if (info < 0)
-		return -1;
-	n = read(info, text, sizeof(text) - 1);
-	close(info);
-	if (n <= 0)
-		return -1;
-	text[n] = 0;
-	line = strstr(text, "scm_fds:");
-	return line ? strtol(line + 8, NULL, 10) : -1;
-}
 
 static ssize_t peek(int fd, char *buffer, size_t length, bool *has_fds)
 {
@@ -49,6 +28,24 @@ static ssize_t peek(int fd, char *buffer, size_t length, bool *has_fds)
 
 	*has_fds = n > 0 && (message.msg_flags & MSG_CTRUNC);
 	return n;
+}
+
+bool peek_walks(void)
+{
+	char byte = 0, control[CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX)];
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+	bool has_fds = false;
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return false;
+	control_put(&message, control, pair, 1);
+	if (send(pair[0], &byte, 1, 0) == 1 && sendmsg(pair[0], &message, 0) == 1)
+		peek(pair[1], &byte, 1, &has_fds);
+	close(pair[0]);
+	close(pair[1]);
+	return has_fds;
 }
 
 /*
@@ -78,7 +75,8 @@ static enum move at_eof(struct side *from, struct side *to)
 	from->eof = true;
 	from->readable = false;
 	if (!to->shut && !to->backlog && !to->pipe) {
-		shutdown(to->source.fd, SHUT_WR);
+		if (!from->gone) /* else both are closed at the end of this turn, which says the same */
+			shutdown(to->source.fd, SHUT_WR);
 		to->shut = true;
 	}
 	return MOVE_WAIT;
@@ -109,6 +107,7 @@ static enum move move_spliced(struct side *from, struct side *to, size_t length)
 		return read_failed(from, to, errno);
 	if (n == 0)
 		return at_eof(from, to);
+	from->plenty = (size_t)n >= RELAY_PEEK;
 	relay->pipe->length = (size_t)n;
 	to->pipe = relay->pipe;
 	relay->pipe = NULL;
@@ -123,8 +122,9 @@ static enum move move_copied(struct side *from, struct side *to, size_t length)
 		return read_failed(from, to, errno);
 	if (n == 0)
 		return at_eof(from, to);
+	from->plenty = (size_t)n == length;
 	/* A short read of a stream has emptied it: the next byte brings its own event. */
-	if ((size_t)n < length && !from->drain)
+	if (!from->plenty && !from->drain)
 		from->readable = false;
 	return side_send(from, to, (size_t)n, NULL, 0);
 }
@@ -170,12 +170,19 @@ enum move pump_stream(struct side *from, struct side *to)
 	if (!from->readable)
 		return MOVE_WAIT;
 	if (!from->conn->link->fds) {
+		/* What did not fit into one read is worth a splice. */
+		if (from->plenty && (move = move_spliced(from, to, RELAY_PIPE)) != MOVE_END)
+			return move;
+		return move_copied(from, to, RELAY_PEEK);
+	}
+	if (from->plenty && relay->peek_walks) {
 		int queued = 0;
 
-		ioctl(from->source.fd, SIOCINQ, &queued);
-		if (queued < (int)RELAY_PEEK || (move = move_spliced(from, to, RELAY_PIPE)) == MOVE_END)
-			return move_copied(from, to, RELAY_PEEK);
-		return move;
+		/* The length first: descriptors that come later come behind it. */
+		if (ioctl(from->source.fd, SIOCINQ, &queued) == 0 && queued > (int)RELAY_PEEK &&
+		    peek(from->source.fd, relay->scratch, 1, &has_fds) == 1 && !has_fds &&
+		    (move = move_spliced(from, to, (size_t)queued)) != MOVE_END)
+			return move;
 	}
 	n = peek(from->source.fd, relay->scratch, RELAY_PEEK, &has_fds);
 	if (n < 0)
@@ -187,17 +194,11 @@ enum move pump_stream(struct side *from, struct side *to)
 
 		return plain ? move_copied(from, to, plain) : move_with_fds(from, to);
 	}
-	if (n == (ssize_t)RELAY_PEEK) {
-		int queued = 0;
-
-		/* The length first: descriptors that come later come behind it. */
-		if (ioctl(from->source.fd, SIOCINQ, &queued) == 0 && queued > (int)RELAY_PEEK &&
-		    queued_fds(from->source.fd) == 0 && (move = move_spliced(from, to, (size_t)queued)) != MOVE_END)
-			return move;
+	if (n == (ssize_t)RELAY_PEEK)
 		return move_copied(from, to, RELAY_PEEK);
-	}
 	move = move_copied(from, to, (size_t)n);
 	/* Fewer than asked for, and no descriptors behind them: that was all there was. */
+	from->plenty = false;
 	if (!from->drain)
 		from->readable = false;
 	return move;

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -31,6 +32,10 @@ static enum move blocked(struct side *to, int error)
 	struct conn *conn = to->conn;
 
 	to->writable = false;
+	if (!to->watched) {
+		to->watched = true;
+		relay_rearm(conn->link->relay, &to->source, SIDE_EVENTS | EPOLLOUT);
+	}
 	if (error != EAGAIN && !conn->throttled) {
 		/* ETOOMANYREFS and the like: no event will tell the end of it, a tick tries again. */
 		conn->throttled = true;
@@ -74,17 +79,24 @@ enum move side_fds_room(struct side *to)
 	return MOVE_AGAIN;
 }
 
+static ssize_t send_with_fds(int fd, char *data, size_t length, const int *fds, uint32_t nfds)
+{
+	char control[CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX)];
+	struct iovec iov = { .iov_base = data, .iov_len = length };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (nfds == 0)
+		return send(fd, data, length, MSG_NOSIGNAL | MSG_DONTWAIT); /* less for the kernel to look at */
+	control_put(&message, control, fds, nfds);
+	return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 /* Sends the first `length` bytes of the scratch buffer; takes `fds`. What does not fit becomes backlog. */
 enum move side_send(struct side *from, struct side *to, size_t length, const int *fds, uint32_t nfds)
 {
-	char control[CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX)];
 	char *data = to->conn->link->relay->scratch;
-	struct iovec iov = { .iov_base = data, .iov_len = length };
-	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
-	ssize_t n;
+	ssize_t n = send_with_fds(to->source.fd, data, length, fds, nfds);
 
-	control_put(&message, control, fds, nfds);
-	n = sendmsg(to->source.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n < 0 && !transient(errno)) {
 		fds_close(fds, nfds);
 		return side_broken(from, to);
@@ -153,13 +165,9 @@ enum move side_flush(struct side *to)
 	if (!to->writable && (left || to->pipe))
 		return MOVE_WAIT;
 	if (left) {
-		char control[CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX)];
-		struct iovec iov = { .iov_base = left->data + left->offset, .iov_len = left->length - left->offset };
-		struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
-		ssize_t n;
+		ssize_t n = send_with_fds(to->source.fd, left->data + left->offset, left->length - left->offset,
+					  left->fds, left->nfds);
 
-		control_put(&message, control, left->fds, left->nfds);
-		n = sendmsg(to->source.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0)
 			return transient(errno) ? blocked(to, errno) : side_broken(from, to);
 		count(to, (size_t)n);

@@ -40,6 +40,7 @@
 #define RELAY_BATCH 64     /* accepted, or datagrams moved, before others have their turn */
 #define RELAY_HELD_MAX 1024u /* descriptors in our own table that wait for a receiver */
 #define RELAY_FLOWS_MAX 256u
+#define SIDE_EVENTS (EPOLLIN | EPOLLPRI | EPOLLRDHUP)
 
 enum relay_kind { KIND_WAKE, KIND_BROKER, KIND_LISTENER, KIND_SIDE, KIND_FLOW };
 
@@ -91,6 +92,8 @@ struct side {
 	struct pipe *pipe;
 	uint32_t fds_ahead; /* descriptors sent since its peer was last seen to have read everything */
 	bool readable, writable;
+	bool watched; /* an event will say when it is writable again */
+	bool plenty; /* the last read took all that it could */
 	bool drain;  /* a short read does not mean that nothing is left: read until it says so */
 	bool gone;   /* the peer closed it: it sends no more, and reads no more */
 	bool eof;    /* nothing more will be read from here */
@@ -163,6 +166,7 @@ struct relay {
 		bool busy;
 	} inflight[RELAY_INFLIGHT];
 	bool broker_writable, stopping;
+	bool peek_walks; /* a peek tells of descriptors anywhere in the queue, as every kernel so far does */
 	uint32_t draining; /* links that have a drain or an accept time to keep */
 	pthread_mutex_t lock;    /* guards the next three */
 	struct list commands;
@@ -227,6 +231,7 @@ void provider_resolve(struct relay *, struct command *);
  * MOVE_AGAIN: call again; MOVE_WAIT: an event will say when; MOVE_END: the connection is closed. */
 enum move { MOVE_AGAIN, MOVE_WAIT, MOVE_END };
 enum move pump_stream(struct side *from, struct side *to);
+bool peek_walks(void); /* tries it */
 enum move pump_record(struct side *from, struct side *to);
 enum move side_flush(struct side *to);
 enum move side_send(struct side *from, struct side *to, size_t length, const int *fds, uint32_t nfds);

@@ -8,26 +8,30 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
-static int open_socket_file(const struct container *c, const char *path, int *fd)
+#define DATAGRAM_MAX (256u * 1024u)
+
+static int open_file(const struct container *c, const char *path, int *fd)
 {
-	struct stat st;
 	int root, error = container_root(c, &root);
 
 	if (error)
 		return error;
 	error = path_open(root, path, fd);
 	CLOSE_FD(root);
-	if (error)
-		return error;
-	error = fstat(*fd, &st) < 0 ? errno : S_ISSOCK(st.st_mode) ? 0 : ENOTSOCK;
-	if (error)
-		CLOSE_FD(*fd);
 	return error;
+}
+
+static int check_socket(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) < 0 ? errno : S_ISSOCK(st.st_mode) ? 0 : ENOTSOCK;
 }
 
 static struct sockaddr_un address_of(int fd)
@@ -48,7 +52,7 @@ int connect_unix(struct container *c, int type, const char *path, uint32_t uid, 
 	if (!error)
 		error = idmap_outside(&c->gids, gid, &gid);
 	if (!error)
-		error = open_socket_file(c, path, &file);
+		error = open_file(c, path, &file);
 	if (error)
 		return error;
 	error = thread_socket(c, type, fd);
@@ -66,6 +70,8 @@ int connect_unix(struct container *c, int type, const char *path, uint32_t uid, 
 			error = errno;
 		thread_return();
 	}
+	if (error == ECONNREFUSED && check_socket(file)) /* connect(2) says the same of what is no socket */
+		error = ENOTSOCK;
 	CLOSE_FD(file);
 	if (error)
 		CLOSE_FD(*fd);
@@ -74,10 +80,12 @@ int connect_unix(struct container *c, int type, const char *path, uint32_t uid, 
 
 int connect_probe(struct container *c, const char *path)
 {
-	int file, error = open_socket_file(c, path, &file);
+	int file, error = open_file(c, path, &file);
 
-	if (!error)
-		CLOSE_FD(file);
+	if (error)
+		return error;
+	error = check_socket(file);
+	CLOSE_FD(file);
 	return error;
 }
 
@@ -85,20 +93,25 @@ int connect_probe(struct container *c, const char *path)
  * that are in it. */
 int connect_reply(struct container *c, const char *path, const int fds[2])
 {
-	static _Thread_local char data[256 * 1024];
 	char control[CMSG_SPACE(sizeof(int) * FDS_MAX)];
-	struct iovec iov = { .iov_base = data, .iov_len = sizeof(data) };
+	struct iovec iov = { .iov_base = malloc(DATAGRAM_MAX), .iov_len = DATAGRAM_MAX };
 	struct msghdr message = {
 		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
 	};
 	struct sockaddr_un address;
-	ssize_t n = recvmsg(fds[1], &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	int file, error;
+	ssize_t n;
 
-	if (n < 0)
-		return errno;
+	if (!iov.iov_base)
+		return ENOMEM;
+	n = recvmsg(fds[1], &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (n < 0) {
+		error = errno;
+		free(iov.iov_base);
+		return error;
+	}
 	iov.iov_len = (size_t)n;
-	error = message.msg_flags & (MSG_CTRUNC | MSG_TRUNC) ? EMSGSIZE : open_socket_file(c, path, &file);
+	error = message.msg_flags & (MSG_CTRUNC | MSG_TRUNC) ? EMSGSIZE : open_file(c, path, &file);
 	if (!error) {
 		address = address_of(file);
 		message.msg_name = &address;
@@ -117,5 +130,6 @@ int connect_reply(struct container *c, const char *path, const int fds[2])
 		for (size_t i = 0; i < count; i++)
 			CLOSE_FD(carried[i]);
 	}
+	free(iov.iov_base);
 	return error;
 }

@@ -5,6 +5,9 @@
  * is gone, whoever has its pid by then. Its root is opened anew for each operation, through that folder: a
  * container may be named before it has pivoted into its own root. A handle is an index and a generation, so that
  * one from before reaches nobody. An entry lives while it is held, used, or has something planted.
+ *
+ * Operations in one container at once are bounded, so that one whose file systems hang leaves threads for the
+ * others. More of them wait their turn, for as long as any of those under way comes to its end.
  */
 #include "broker.h"
 
@@ -16,6 +19,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define INDEX_BITS 12
@@ -24,6 +28,7 @@ _Static_assert(PVX_CONTAINERS_MAX <= 1u << INDEX_BITS, "index fits into a handle
 
 static struct container table[PVX_CONTAINERS_MAX];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t turn; /* an operation ended in a container that had as many as it may */
 static uint64_t our_mount_ns;
 
 void close_fd(int *fd)
@@ -38,12 +43,24 @@ void close_fd(int *fd)
 
 int containers_init(void)
 {
+	pthread_condattr_t clock;
 	struct stat st;
 
 	if (stat("/proc/self/ns/mnt", &st) < 0)
 		return errno;
 	our_mount_ns = st.st_ino;
-	return 0;
+	pthread_condattr_init(&clock);
+	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+	return pthread_cond_init(&turn, &clock);
+}
+
+/* Milliseconds, monotonic. */
+static uint64_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
 bool container_alive(const struct container *c)
@@ -197,26 +214,36 @@ int container_release(uint32_t handle)
 	return c ? 0 : EBADF;
 }
 
+/* With the lock held: waits until it has room. EBUSY: nothing in it has ended for HANGS_MS. */
+static int wait_for_turn(struct container *c)
+{
+	while (c->busy >= CONTAINER_BUSY_MAX) {
+		uint64_t until = c->moved + HANGS_MS;
+		struct timespec t = { .tv_sec = (time_t)(until / 1000), .tv_nsec = (long)(until % 1000) * 1000000 };
+
+		if (now() >= until)
+			return EBUSY;
+		pthread_cond_timedwait(&turn, &lock, &t);
+	}
+	return 0;
+}
+
 int container_use(uint32_t handle, struct container **used)
 {
 	struct container *c;
-	int error = 0;
+	int error = EBADF;
 
 	pthread_mutex_lock(&lock);
 	c = find(handle);
-	if (!c)
-		error = EBADF;
-	else if (c->busy >= CONTAINER_BUSY_MAX)
-		error = EBUSY;
-	if (!error) {
+	if (c) {
 		c->refs++;
-		c->busy++;
+		error = wait_for_turn(c);
+		if (error)
+			unref(c);
+		else if (c->busy++ == 0)
+			c->moved = now();
 	}
 	pthread_mutex_unlock(&lock);
-	if (!error && !container_alive(c)) {
-		container_done(c);
-		error = ESRCH;
-	}
 	*used = error ? NULL : c;
 	return error;
 }
@@ -224,11 +251,14 @@ int container_use(uint32_t handle, struct container **used)
 void container_done(struct container *c)
 {
 	pthread_mutex_lock(&lock);
-	c->busy--;
+	c->moved = now();
+	if (c->busy-- >= CONTAINER_BUSY_MAX)
+		pthread_cond_broadcast(&turn);
 	unref(c);
 	pthread_mutex_unlock(&lock);
 }
 
+/* ESRCH: its process is gone. */
 int container_root(const struct container *c, int *root)
 {
 	*root = openat(c->proc, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);

@@ -20,6 +20,7 @@
 
 static int our_network = -1;
 static ino_t our_network_inode;
+static _Thread_local bool is_another;
 
 /* Once, before there are threads. Groups are dropped for good; a user namespace may not allow it, and then
  * nobody in it could. */
@@ -40,6 +41,9 @@ int thread_become(uint32_t uid, uint32_t gid)
 {
 	int error;
 
+	is_another = uid || gid;
+	if (!is_another)
+		return 0;
 	if (syscall(SYS_setresgid, UNCHANGED, gid, UNCHANGED) == 0) {
 		if (syscall(SYS_setresuid, UNCHANGED, uid, UNCHANGED) == 0)
 			return 0;
@@ -53,6 +57,9 @@ int thread_become(uint32_t uid, uint32_t gid)
 
 void thread_return(void)
 {
+	if (!is_another)
+		return;
+	is_another = false;
 	if (syscall(SYS_setresuid, UNCHANGED, 0, UNCHANGED) < 0 || syscall(SYS_setresgid, UNCHANGED, 0, UNCHANGED) < 0)
 		abort();
 }

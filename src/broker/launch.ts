@@ -16,17 +16,26 @@ export interface LaunchOptions {
   readonly runtime: string;
   /** Name or number of the user to become. */
   readonly user: string;
+  /** What the daemon is told, as JSON has it. */
+  readonly daemon: unknown;
 }
 
 const FDS = 'PVX_BROKER_FDS';
+const OPTIONS = 'PVX_DAEMON_OPTIONS';
 /** One daemon has few megabytes of objects: small young generations cost nothing and save memory. */
 const NODE_OPTIONS = ['--max-semi-space-size=1', '--disable-warning=ExperimentalWarning'];
 
-/** The channels to the broker, once we are the unprivileged daemon: [daemon's, relay's]. They are the caller's. */
-export function inheritedChannels(): [number, number] | null {
+/**
+ * What `launch` left to this process, where it is the unprivileged daemon: its options, and its channels to the
+ * broker (the daemon's, the relay's), which are the caller's. Null for any other process.
+ */
+export function inherited<T>(): { options: T; channels: [number, number] } | null {
   const fds = /^(\d+),(\d+)$/.exec(process.env[FDS] ?? '');
+  const options = process.env[OPTIONS];
   delete process.env[FDS];
-  return fds && [Number(fds[1]), Number(fds[2])];
+  delete process.env[OPTIONS];
+  if (!fds || options === undefined) return null;
+  return { options: JSON.parse(options) as T, channels: [Number(fds[1]), Number(fds[2])] };
 }
 
 /** Never returns. Throws an XConnectError where this process can't be launched as it is. */
@@ -48,7 +57,8 @@ export function launch(options: LaunchOptions): never {
   const { program, main, flags, keep } = reachable(uid, gid);
   const brokerArgv = [broker, '--control', options.control, '--runtime', options.runtime];
   const nodeArgv = [program, ...NODE_OPTIONS, ...flags, main, ...process.argv.slice(2)];
-  const env = Object.entries(process.env).map(([name, value]) => `${name}=${value}`);
+  const environment = { ...process.env, [OPTIONS]: JSON.stringify(options.daemon) };
+  const env = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
   return native.launch(brokerArgv, nodeArgv, env, uid, gid, keep);
 }
 

@@ -82,3 +82,11 @@ export class XConnectError extends Error {
     });
   }
 }
+
+/** Says it on standard error, in one sentence with its remedy; with the stack where asked. Exit code 1. */
+export function report(thrown: unknown, withStack: boolean): 1 {
+  const error = XConnectError.from(thrown);
+  const detail = withStack && error.stack ? `\n${error.stack}` : '';
+  process.stderr.write(`pv-xconnect: ${error.message} ${error.remedy}${detail}\n`);
+  return 1;
+}

@@ -1,0 +1,138 @@
+/**
+ * The command line of pv-xconnect: argv to calls. The daemon itself never loads this (main.ts): its flags are
+ * parsed while it is still root, and handed on as values.
+ */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { launch } from './broker/launch.js';
+import type { DaemonOptions } from './daemon.js';
+import { report } from './kernel/errors.js';
+import { LOG_LEVELS } from './kernel/log.js';
+import { PACKAGE_ROOT } from './relay/native.js';
+
+interface DaemonFlags {
+  readonly state?: string;
+  readonly pids?: string;
+  readonly pvCtrl: string;
+  readonly control: string;
+  readonly user: string;
+  readonly plugin: string[];
+  readonly logLevel: string;
+  readonly drain: number;
+  readonly patience: number;
+}
+
+const CONTROL = '/run/pv-xconnect/control.sock';
+const PV_CTRL = '/run/pantavisor/pv/pv-ctrl';
+
+/** A flag that is an environment variable too: `--log-level` is `PV_XCONNECT_LOG_LEVEL`. */
+function flag(flags: string, description: string): Option {
+  const option = new Option(flags, description);
+  return option.env(`PV_XCONNECT_${option.name().toUpperCase().replaceAll('-', '_')}`);
+}
+
+function milliseconds(text: string): number {
+  const seconds = Number(text);
+  if (!/^\d+(\.\d+)?$/.test(text) || seconds > 86_400) {
+    throw new InvalidArgumentError('A number of seconds from 0 to 86400 was expected.');
+  }
+  return Math.round(seconds * 1000);
+}
+
+function controlFlag(): Option {
+  return flag('--control <path>', "the daemon's control socket").default(CONTROL);
+}
+
+function version(): string {
+  const text = readFileSync(`${PACKAGE_ROOT}/package.json`, 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+/** Becomes the daemon: never returns. */
+function startDaemon(flags: DaemonFlags): never {
+  const options: DaemonOptions = {
+    ...(flags.state === undefined ? {} : { statePath: flags.state }),
+    ...(flags.pids === undefined ? {} : { pidsPath: flags.pids }),
+    plugins: flags.plugin,
+    logLevel: flags.logLevel,
+    drainMs: flags.drain,
+    patienceMs: flags.patience,
+  };
+  launch({ control: flags.control, runtime: flags.pvCtrl, user: flags.user, daemon: options });
+}
+
+function program(exit: (code: number) => void): Command {
+  const command = new Command('pv-xconnect')
+    .description("Joins what containers provide to what they require: a device's service mesh.")
+    .version(version())
+    .exitOverride()
+    .addOption(flag('--state <path>', 'build the graph from this revision, not from a runtime'))
+    .addOption(flag('--pids <file>', 'with --state: JSON object, container name to init pid'))
+    .addOption(flag('--pv-ctrl <path>', "the runtime's control socket").default(PV_CTRL))
+    .addOption(controlFlag())
+    .addOption(flag('--user <name>', 'whom to become once started').default('nobody'))
+    .addOption(
+      flag('--plugin <module>', 'a module with a plugin; may be repeated')
+        .argParser((value, all: string[]) => [...all, ...value.split(',').filter(Boolean)])
+        .default([], 'none'),
+    )
+    .addOption(
+      flag('--drain <seconds>', 'for connections of a link that left')
+        .argParser(milliseconds)
+        .default(5_000, '5'),
+    )
+    .addOption(
+      flag('--patience <seconds>', 'how long a connection waits for its provider')
+        .argParser(milliseconds)
+        .default(5_000, '5'),
+    )
+    .addOption(flag('--log-level <level>', 'what is logged').choices(LOG_LEVELS).default('info'))
+    .action(startDaemon);
+
+  command
+    .command('check <path>')
+    .description('read a revision and print its problems; exit 1 on errors')
+    .option('--json', 'as JSON', false)
+    .exitOverride()
+    .action(async (path: string, options: { json: boolean }) => {
+      const { checkCommand } = await import('./cli/check.js');
+      exit(await checkCommand(path, options, process.stdout));
+    });
+
+  command
+    .command('graph')
+    .description('the live graph as a table')
+    .addOption(controlFlag())
+    .option('--json', 'as JSON', false)
+    .option('--dot', 'for Graphviz', false)
+    .option('--mermaid', 'for Mermaid', false)
+    .option('--watch', 'again at every change', false)
+    .option('--from <path>', 'of a revision, without any runtime')
+    .exitOverride()
+    .action(async (_options, subcommand: Command) => {
+      const { graphCommand } = await import('./cli/graph.js');
+      exit(await graphCommand(subcommand.optsWithGlobals(), process));
+    });
+  return command;
+}
+
+function fail(thrown: unknown, debug: boolean): number {
+  if (thrown instanceof CommanderError) {
+    return thrown.exitCode === 0 ? 0 : 2; // commander has said it already
+  }
+  return report(thrown, debug);
+}
+
+/** Runs what the command line asks for. Resolves with the exit code: 0 done, 1 failure, 2 wrong usage. */
+export async function runCommandLine(): Promise<number> {
+  let exitCode = 0;
+  const command = program((code) => {
+    exitCode = code;
+  });
+  try {
+    await command.parseAsync();
+    return exitCode;
+  } catch (thrown) {
+    return fail(thrown, command.opts<DaemonFlags>().logLevel === 'debug');
+  }
+}
