@@ -13,6 +13,7 @@ import type { Attachment } from '../plugins/plugin.js';
 import type { Registry } from '../plugins/registry.js';
 import type { Relay } from '../relay/relay.js';
 import type { Container, Containers } from './containers.js';
+import { DeviceWatch } from './device-watch.js';
 import { type LinkHostOptions, OneLinkHost } from './link-host.js';
 import { Provider } from './provider.js';
 
@@ -29,6 +30,7 @@ export interface HostParts {
 export class HostAttacher implements Attacher {
   readonly #parts: HostParts;
   readonly #options: LinkHostOptions;
+  readonly #deviceWatch = new DeviceWatch();
 
   constructor(parts: HostParts, options: LinkHostOptions) {
     this.#parts = parts;
@@ -73,7 +75,8 @@ export class HostAttacher implements Attacher {
       onChange: () => host.providerChanged(),
       onState: (state, error) => listener.onState(state, error),
     });
-    const parts = { broker, relay, consumer, provider, log };
+    const deviceWatch = this.#deviceWatch;
+    const parts = { broker, relay, consumer, provider, deviceWatch, log };
     const host = new OneLinkHost(parts, link, this.#options);
     return { host, provider };
   }
@@ -103,6 +106,7 @@ function attached(
     consumerGeneration: consumer.generation,
     retarget: (link, stamp) => provider.retarget(link, stamp),
     stats: () => host.stats(),
+    shown: () => host.shown,
     detach: (drainMs) => {
       if (leaving) return leaving;
       const removed = host.unplant();

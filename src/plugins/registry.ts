@@ -5,10 +5,13 @@
 import { isAbsolute, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { XConnectError } from '../kernel/errors.js';
+import { drm } from './drm/index.js';
+import { input } from './input/index.js';
 import type { Plugin } from './plugin.js';
 import { unix } from './unix/index.js';
+import { wayland } from './wayland/index.js';
 
-const BUILT_IN: readonly Plugin[] = [unix];
+const BUILT_IN: readonly Plugin[] = [unix, drm, input, wayland];
 
 export class Registry {
   readonly #byType = new Map<string, Plugin>();
