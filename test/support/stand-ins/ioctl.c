@@ -143,7 +143,7 @@ static int create_lease(int fd, struct drm_mode_create_lease *create)
 		free_one++;
 	memcpy(leases[free_one], objects, i * sizeof(*objects));
 	create->lessee_id = free_one + 1;
-	create->fd = (uint32_t)open("/dev/zero", O_RDWR | O_CLOEXEC);
+	create->fd = (uint32_t)open("/dev/zero", O_RDWR | (int)create->flags);
 	note(fd, text);
 	return 0;
 }
