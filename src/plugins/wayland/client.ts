@@ -8,11 +8,6 @@ import type { Channel } from '../plugin.js';
 import { ArgumentReader, type Message, MessageReader, request } from './messages.js';
 
 const DISPLAY = 1;
-const REGISTRY = 2;
-const MANAGER = 3;
-const CONTEXT = 4;
-/** Callbacks of `wl_display.sync` have the numbers from here on. */
-const FIRST_CALLBACK = 5;
 /** Requests and events, by their places in the protocol's description. */
 const SYNC = 0;
 const GET_REGISTRY = 1;
@@ -53,8 +48,12 @@ export class WaylandClient {
   onEnd: (() => void) | null = null;
   readonly #channel: Channel;
   readonly #reader = new MessageReader();
+  /** New objects are numbered one after the other: a compositor takes no others. */
+  #lastId = DISPLAY;
+  #registry = 0;
+  /** Name of the global. */
   #manager: number | null = null;
-  #callback = FIRST_CALLBACK;
+  #callback = 0;
   #heard = 0;
   #foreign = false;
   #settle: ((failure: Failure | null) => void) | null = null;
@@ -69,7 +68,8 @@ export class WaylandClient {
 
   /** Whether the compositor wants to be told who its clients are. */
   async knowsContexts(): Promise<boolean | Failure> {
-    this.#channel.write(request(DISPLAY, GET_REGISTRY, REGISTRY));
+    this.#registry = ++this.#lastId;
+    this.#channel.write(request(DISPLAY, GET_REGISTRY, this.#registry));
     const failure = await this.#sync();
     return failure ?? this.#manager !== null;
   }
@@ -77,13 +77,15 @@ export class WaylandClient {
   /** After `knowsContexts` said so. From then on whoever connects to the listener is who the introduction says. */
   async introduce(introduction: Introduction): Promise<Failure | null> {
     const { engine, appId, instanceId, listener, hangup } = introduction;
-    const manager = this.#manager ?? 0;
-    this.#channel.write(request(REGISTRY, BIND, manager, MANAGER_INTERFACE, 1, MANAGER));
-    this.#channel.write(request(MANAGER, CREATE_LISTENER, CONTEXT), [listener, hangup]);
-    this.#channel.write(request(CONTEXT, SET_SANDBOX_ENGINE, engine));
-    this.#channel.write(request(CONTEXT, SET_APP_ID, appId));
-    this.#channel.write(request(CONTEXT, SET_INSTANCE_ID, instanceId));
-    this.#channel.write(request(CONTEXT, COMMIT));
+    const name = this.#manager ?? 0;
+    const manager = ++this.#lastId;
+    const context = ++this.#lastId;
+    this.#channel.write(request(this.#registry, BIND, name, MANAGER_INTERFACE, 1, manager));
+    this.#channel.write(request(manager, CREATE_LISTENER, context), [listener, hangup]);
+    this.#channel.write(request(context, SET_SANDBOX_ENGINE, engine));
+    this.#channel.write(request(context, SET_APP_ID, appId));
+    this.#channel.write(request(context, SET_INSTANCE_ID, instanceId));
+    this.#channel.write(request(context, COMMIT));
     return this.#sync();
   }
 
@@ -99,7 +101,8 @@ export class WaylandClient {
     const timer = setTimeout(() => this.#end({ what: 'silent', why }), ANSWER_MS);
     return new Promise<Failure | null>((resolve) => {
       this.#settle = resolve;
-      this.#channel.write(request(DISPLAY, SYNC, ++this.#callback));
+      this.#callback = ++this.#lastId;
+      this.#channel.write(request(DISPLAY, SYNC, this.#callback));
     }).finally(() => clearTimeout(timer));
   }
 
@@ -121,7 +124,7 @@ export class WaylandClient {
       read.word(); // what is wrong, by that object's own list
       const text = JSON.stringify(read.text().slice(0, MAX_TEXT));
       if (!read.fault) this.#end({ what: 'refused', why: `it said: ${text}` });
-    } else if (object === REGISTRY && opcode === GLOBAL) {
+    } else if (object === this.#registry && opcode === GLOBAL) {
       const name = read.word();
       if (read.text() === MANAGER_INTERFACE) this.#manager = name;
     } else if (object === this.#callback && opcode === DONE) {
