@@ -32,12 +32,12 @@ static enum move blocked(struct side *to, int error)
 	struct conn *conn = to->conn;
 
 	to->writable = false;
-	if (!to->watched) {
+	if (error == EAGAIN && !to->watched) {
 		to->watched = true;
 		relay_rearm(conn->link->relay, &to->source, SIDE_EVENTS | EPOLLOUT);
-	}
-	if (error != EAGAIN && !conn->throttled) {
-		/* ETOOMANYREFS and the like: no event will tell the end of it, a tick tries again. */
+	} else if (error != EAGAIN && !conn->throttled) {
+		/* ETOOMANYREFS and the like: no event will tell the end of it, a tick tries again. It may well be
+		 * writable, and to be told so again and again would keep us busy. */
 		conn->throttled = true;
 		if (list_empty(&conn->parked))
 			list_add_tail(&conn->link->relay->parked, &conn->parked);
