@@ -24,6 +24,7 @@ static void flow_free(struct flow *flow)
 
 	if (flow->slot)
 		broker_forget(link->relay, flow->slot);
+	share_settle(link, &flow->fds_ahead);
 	relay_unwatch(link->relay, &flow->source);
 	if (flow->held) {
 		fds_close(flow->held->fds, flow->held->nfds);
@@ -58,6 +59,7 @@ void dgram_bury(struct relay *relay)
 
 void dgram_close(struct link *link)
 {
+	share_settle(link, &link->fds_replied);
 	while (!list_empty(&link->flows))
 		flow_free(list_entry(link->flows.next, struct flow, node));
 }
@@ -115,6 +117,8 @@ static bool flow_send(struct flow *flow)
 	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
 
+	if (held->nfds > 0 && !share_left(flow->link))
+		return false;
 	control_put(&message, control, held->fds, held->nfds);
 	n = sendmsg(flow->source.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n < 0 && errno != EMSGSIZE) {
@@ -125,10 +129,12 @@ static bool flow_send(struct flow *flow)
 		}
 		return false;
 	}
-	if (n >= 0)
+	if (n >= 0) {
 		atomic_fetch_add(&flow->link->bytes[0], (uint64_t)n);
-	else
+		share_sent(flow->link, &flow->fds_ahead, held->nfds);
+	} else {
 		atomic_fetch_add(&flow->link->closes[REASON_TRUNCATED], 1);
+	}
 	fds_close(held->fds, held->nfds);
 	free(held);
 	flow->held = NULL;

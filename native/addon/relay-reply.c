@@ -55,6 +55,8 @@ static int reply(struct flow *flow, size_t length, const int *fds, uint32_t nfds
 
 	if (flow->length <= sizeof(sa_family_t))
 		return EDESTADDRREQ;
+	if (nfds > 0 && !share_left(link))
+		return EAGAIN;
 	control_put(&message, control, fds, nfds);
 	if (flow->address.sun_path[0] != 0)
 		return reply_by_path(flow, &message);
@@ -89,6 +91,8 @@ void dgram_replies(struct flow *flow)
 		nfds = control_fds(&message, fds);
 		error = message.msg_flags & (MSG_CTRUNC | MSG_TRUNC) ? EMSGSIZE : reply(flow, (size_t)n, fds, nfds);
 		fds_close(fds, nfds);
+		if (!error)
+			share_sent(link, &link->fds_replied, nfds);
 		if (error == EAGAIN || error == ENOBUFS || error == ETOOMANYREFS)
 			return; /* it stays where it is; dgram_tick comes back to it */
 		recv(flow->source.fd, link->relay->scratch, 1, MSG_DONTWAIT);

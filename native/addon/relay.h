@@ -11,6 +11,7 @@
  *   relay-provider.c how a connection gets its provider: parked, asked, connecting, joined
  *   relay-pump.c     bytes and descriptors of a stream, one direction
  *   relay-side.c     the receiving side: sent at once, or owed
+ *   relay-share.c    descriptors that receivers have not read yet
  *   relay-parts.c    the scratch buffer, control messages, what a side is owed, pipes
  *   relay-record.c   seqpacket records, one direction
  *   relay-dgram.c    datagrams: flows told apart by the client's address
@@ -90,7 +91,7 @@ struct side {
 	struct conn *conn;
 	struct backlog *backlog;
 	struct pipe *pipe;
-	uint32_t fds_ahead; /* descriptors sent since its peer was last seen to have read everything */
+	uint32_t fds_ahead; /* descriptors sent to it, see relay-share.c */
 	bool readable, writable;
 	bool watched; /* an event will say when it is writable again */
 	bool plenty; /* the last read took all that it could */
@@ -132,6 +133,7 @@ struct link {
 	uint32_t consumer;  /* broker handle of the consumer, for datagram replies */
 	uint32_t patience_ms, max_conns, next_conn, nflows;
 	uint32_t trying; /* connections on their way to the provider */
+	uint32_t fds_ahead, fds_replied; /* relay-share.c: of all its receivers, of its clients' datagram sockets */
 	int type; /* SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM */
 	int last_errno; /* of the last attempt to reach the provider, to report changes only */
 	enum accept_mode mode;
@@ -160,6 +162,8 @@ struct relay {
 	struct pipe *pipe; /* the one at hand; empty between two pumps */
 	uint32_t npipes;
 	uint32_t held; /* descriptors in backlogs */
+	uint32_t fds_ahead, fds_limit; /* relay-share.c */
+	uint64_t recount_at;
 	struct inflight {
 		void *owner; /* NULL: whoever asked is gone; the descriptor is closed on arrival */
 		broker_answer *answer;
@@ -218,6 +222,7 @@ void conn_schedule(struct conn *);
 void conn_event(struct side *, uint32_t events);
 void conn_run(struct conn *);
 void conn_tick(struct conn *, uint64_t now);
+void conn_later(struct conn *); /* joined, and to be looked at again by the next tick */
 void conn_join(struct relay *, struct command *);
 
 /* relay-provider.c */
@@ -247,6 +252,13 @@ void pipes_free(struct relay *);
 char *scratch_new(void);
 void scratch_free(char *);
 
+/* relay-share.c: `ahead` is how many descriptors were sent to a receiver through `fd` */
+void share_init(struct relay *);
+void share_sent(struct link *, uint32_t *ahead, uint32_t nfds);
+void share_settle(struct link *, uint32_t *ahead);         /* forgets it */
+bool share_unread(struct link *, int fd, uint32_t *ahead); /* some are still to be read */
+bool share_left(struct link *);                            /* it may send more */
+
 /* relay-dgram.c, relay-reply.c */
 #define FLOW_IDLE_MS 60000
 
@@ -257,7 +269,7 @@ struct flow {
 	struct backlog *held; /* the datagram that waits; link.held points here then */
 	struct sockaddr_un address;
 	socklen_t length;
-	uint32_t slot;
+	uint32_t slot, fds_ahead;
 	uint64_t deadline, idle_at, retry_at;
 	bool readable;
 };
