@@ -88,7 +88,7 @@ void plant_remove_all(void);
 /* connect.c */
 int connect_unix(struct container *, int type, const char *path, uint32_t uid, uint32_t gid, int *fd);
 int connect_probe(struct container *, const char *path);
-int connect_reply(struct container *, const char *path, const int fds[2]);
+int connect_reply(struct container *, const char *path, uint32_t uid, uint32_t gid, const int fds[2]);
 
 /* file.c */
 int file_read(struct container *, const char *path, char *data, uint32_t *length);
