@@ -19,7 +19,7 @@ import type { Container } from './containers.js';
 import { listenError } from './errno.js';
 import type { Provider } from './provider.js';
 
-/** Between two attempts to reach a provider that is not there yet. */
+/** Between two attempts at what may work in a moment. */
 const AGAIN_MS = 50;
 
 export interface LinkHostOptions {
@@ -176,14 +176,22 @@ export class OneLinkHost implements LinkHost {
     if (!planted.ok) throw listenError(this.#link, planted.errno);
     let removed: Promise<void> | null = null;
     const remove = () => {
-      removed ??= this.#broker.remove(planted.value.plant).then((result) => {
-        if (result.ok || result.errno === 'ESRCH') return;
-        this.log.warn({ errno: result.errno }, `${this.#link.target} could not be removed`);
-      });
+      removed ??= this.#remove(planted.value.plant);
       return removed;
     };
     this.#plants.add(remove);
     return { fd: planted.value.fd, remove };
+  }
+
+  /** A container that is busy is asked again for as long as it lives: what is planted in it must not stay. */
+  async #remove(plant: number): Promise<void> {
+    let result = await this.#broker.remove(plant);
+    while (!result.ok && result.errno === 'EBUSY') {
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      result = await this.#broker.remove(plant);
+    }
+    if (result.ok || result.errno === 'ESRCH') return;
+    this.log.warn({ errno: result.errno }, `${this.#link.target} could not be removed`);
   }
 
   #relayLink(type: SocketType, fds: boolean, events: RelayLinkEvents): RelayLink {
