@@ -67,7 +67,7 @@ export class OneLinkHost implements LinkHost {
 
   async forward(options: ForwardOptions): Promise<Attachment> {
     const planted = await this.#plant(options.type);
-    const waiting = new Set<number>();
+    const waiting = new Waiting(this.#options.patienceMs);
     const answer = async (connection: number) => {
       const request = await this.#provider.request(options.type);
       if (Buffer.isBuffer(request)) relayLink.resolve(connection, request);
@@ -83,9 +83,7 @@ export class OneLinkHost implements LinkHost {
         relayLink.retarget(this.#provider.standingRequest(options.type));
         return;
       }
-      const again = [...waiting];
-      waiting.clear();
-      for (const connection of again) void answer(connection);
+      for (const connection of waiting.take()) void answer(connection);
     });
     if (this.#provider.hasFixedIdentity) {
       relayLink.listen(planted.fd, 'forward', this.#provider.standingRequest(options.type));
@@ -223,6 +221,37 @@ export class OneLinkHost implements LinkHost {
   #checkEmpty(): void {
     if (this.#channels.size > 0) return;
     for (const resolve of this.#emptied.splice(0)) resolve();
+  }
+}
+
+/** Connections that wait for their provider to run. One that has waited for too long is none any more. */
+class Waiting {
+  readonly #patienceMs: number;
+  readonly #until = new Map<number, number>();
+
+  constructor(patienceMs: number) {
+    this.#patienceMs = patienceMs;
+  }
+
+  add(connection: number): void {
+    this.#forget();
+    this.#until.set(connection, performance.now() + this.#patienceMs);
+  }
+
+  take(): number[] {
+    this.#forget();
+    const all = [...this.#until.keys()];
+    this.#until.clear();
+    return all;
+  }
+
+  /** They are in the order that they came in. */
+  #forget(): void {
+    const now = performance.now();
+    for (const [connection, until] of this.#until) {
+      if (until > now) return;
+      this.#until.delete(connection);
+    }
   }
 }
 
