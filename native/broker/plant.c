@@ -87,7 +87,7 @@ static int probe_stale(int folder, const char *name, struct identity *identity)
 /* Our socket, at `temporary`, takes the place of a stale one. */
 static int replace_stale(int folder, const char *temporary, const char *name)
 {
-	struct identity stale, swapped;
+	struct identity stale = { 0 }, swapped = { 0 };
 	int error = probe_stale(folder, name, &stale);
 
 	if (error)
@@ -156,7 +156,7 @@ static int remember(struct container *c, const char *path, const struct identity
 /* Removes the socket at the path if it is that one. */
 static int uproot(const struct container *c, const char *path, const struct identity *identity)
 {
-	struct identity found;
+	struct identity found = { 0 };
 	struct place place;
 	int root, error;
 
