@@ -17,14 +17,18 @@ export function takeOne(fds: number[]): number | undefined {
   return fds[0];
 }
 
+/** The operation succeeded, but its descriptor did not fit into our table: what it made has to be undone. */
+export function isLost(answer: Answer): answer is { reply: Reply; fds: number[] } {
+  return 'reply' in answer && answer.fds.length === 0;
+}
+
 export function withDescriptor<T>(
   answer: Answer,
   value: (fd: number, reply: Reply) => T,
 ): BrokerResult<T> {
   if ('errno' in answer) return { ok: false, errno: answer.errno };
   const fd = takeOne(answer.fds);
-  // The broker's descriptor did not fit into our table (it was lost on the way).
-  if (fd === undefined) return { ok: false, errno: 'EMFILE' };
+  if (fd === undefined) return { ok: false, errno: 'EMFILE' }; // see isLost
   return { ok: true, value: value(fd, answer.reply) };
 }
 

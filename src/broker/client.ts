@@ -11,6 +11,7 @@ import { SOCKET_TYPES } from '../relay/native.js';
 import {
   type Answer,
   type BrokerResult,
+  isLost,
   takeOne,
   withDescriptor,
   withoutDescriptor,
@@ -85,7 +86,9 @@ export class Broker {
 
   /** `stamp`: newest start time that is acceptable, in clock ticks since boot; 0: any. */
   async hold(pid: number, stamp: number): Promise<BrokerResult<Held>> {
-    return withDescriptor(await this.#ask('HOLD', { arg: pid, stamp }), (pidfd, reply) => ({
+    const answer = await this.#ask('HOLD', { arg: pid, stamp });
+    if (isLost(answer)) void this.release(answer.reply.value);
+    return withDescriptor(answer, (pidfd, reply) => ({
       handle: reply.value,
       pidfd,
       startTime: reply.stamp,
@@ -103,10 +106,9 @@ export class Broker {
     path: string,
   ): Promise<BrokerResult<Planted>> {
     const request = { container, type: SOCKET_TYPES[type], path };
-    return withDescriptor(await this.#ask('LISTEN_UNIX', request), (fd, reply) => ({
-      fd,
-      plant: reply.value,
-    }));
+    const answer = await this.#ask('LISTEN_UNIX', request);
+    if (isLost(answer)) void this.remove(answer.reply.value);
+    return withDescriptor(answer, (fd, reply) => ({ fd, plant: reply.value }));
   }
 
   /** uid and gid as the container counts them. */

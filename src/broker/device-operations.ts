@@ -2,7 +2,13 @@
  * The operations of pvx-broker on devices, a part of its client (client.ts). A node is an O_PATH descriptor; one
  * that is given to an operation is taken, and closed, whatever comes of it.
  */
-import { type Answer, type BrokerResult, withDescriptor, withoutDescriptor } from './answer.js';
+import {
+  type Answer,
+  type BrokerResult,
+  isLost,
+  withDescriptor,
+  withoutDescriptor,
+} from './answer.js';
 import {
   type Card,
   DEVICE_KINDS,
@@ -85,11 +91,8 @@ export class DeviceOperations {
   }
 
   /** A grant whose descriptor found no room in our table is nobody's. */
-  async #granted(answer: Answer): Promise<BrokerResult<Granted>> {
-    const result = withDescriptor(answer, (fd, { value }) => ({ fd, grant: value }));
-    if (!result.ok && 'reply' in answer && answer.reply.value !== 0) {
-      await this.revoke(answer.reply.value);
-    }
-    return result;
+  #granted(answer: Answer): BrokerResult<Granted> {
+    if (isLost(answer) && answer.reply.value !== 0) void this.revoke(answer.reply.value);
+    return withDescriptor(answer, (fd, { value }) => ({ fd, grant: value }));
   }
 }

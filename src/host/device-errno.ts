@@ -27,7 +27,9 @@ export function deviceError(link: Link, path: string, errno: string): LinkError 
   };
 }
 
+/** Of a look into the container, where EBUSY is about the container and not about the device. */
 export function deviceSeen(link: Link, path: string, errno: string): Seen {
+  if (errno === 'EBUSY') return { error: connectError(link, errno), waits: true };
   return { error: deviceError(link, path, errno), waits: isNotThereYet(errno) };
 }
 

@@ -25,6 +25,7 @@ import type { Attachment, Seen } from '../plugins/plugin.js';
 import type { Container } from './containers.js';
 import { deviceError, deviceSeen, plantError } from './device-errno.js';
 import { findEventDevices } from './input-devices.js';
+import { removePlant } from './plant.js';
 
 /** Between two attempts to find a device that a client waits for. */
 const AGAIN_MS = 50;
@@ -201,9 +202,7 @@ export class LinkDevice implements Device {
     const plant = this.#plant;
     this.#plant = null;
     if (!plant) return;
-    const removed = await this.#parts.broker.remove(plant);
-    if (removed.ok || removed.errno === 'ESRCH') return;
-    this.#parts.log.warn({ errno: removed.errno }, `${this.#link.target} could not be removed`);
+    await removePlant(this.#parts.broker, plant, this.#link.target, this.#parts.log);
   }
 
   async #lose(): Promise<void> {

@@ -27,10 +27,12 @@ import type { Container } from './containers.js';
 import { LinkDevice } from './device.js';
 import type { DeviceWatch } from './device-watch.js';
 import { listenError } from './errno.js';
+import { removePlant } from './plant.js';
 import type { Provider } from './provider.js';
 import { listenBeside } from './provider-listener.js';
+import { Waiting } from './waiting.js';
 
-/** Between two attempts to reach a provider that is not there yet. */
+/** Between two attempts at what may work in a moment. */
 const AGAIN_MS = 50;
 
 export interface LinkHostOptions {
@@ -90,7 +92,7 @@ export class OneLinkHost implements LinkHost {
   async forward(options: ForwardOptions): Promise<Attachment> {
     const planted = await this.#plant(options.type);
     const isStanding = () => !options.through && this.#provider.hasFixedIdentity;
-    const waiting = new Set<number>();
+    const waiting = new Waiting(this.#options.patienceMs);
     const answer = async (connection: number) => {
       const request = await this.#request(options);
       if (Buffer.isBuffer(request)) relayLink.resolve(connection, request);
@@ -106,9 +108,7 @@ export class OneLinkHost implements LinkHost {
         relayLink.retarget(this.#provider.standingRequest(options.type));
         return;
       }
-      const again = [...waiting];
-      waiting.clear();
-      for (const connection of again) void answer(connection);
+      for (const connection of waiting.take()) void answer(connection);
     });
     if (isStanding()) {
       relayLink.listen(planted.fd, 'forward', this.#provider.standingRequest(options.type));
@@ -166,7 +166,7 @@ export class OneLinkHost implements LinkHost {
   }
 
   listenAtProvider(): Promise<ProviderListener | LinkError> {
-    return listenBeside(this.#broker, this.#provider, this.#link, this.#ends);
+    return listenBeside(this.#broker, this.#provider, this.#link, this.#ends, this.log);
   }
 
   device(options: DeviceOptions): Device {
@@ -242,10 +242,7 @@ export class OneLinkHost implements LinkHost {
     if (!planted.ok) throw listenError(this.#link, planted.errno);
     let removed: Promise<void> | null = null;
     const remove = () => {
-      removed ??= this.#broker.remove(planted.value.plant).then((result) => {
-        if (result.ok || result.errno === 'ESRCH') return;
-        this.log.warn({ errno: result.errno }, `${this.#link.target} could not be removed`);
-      });
+      removed ??= removePlant(this.#broker, planted.value.plant, this.#link.target, this.log);
       return removed;
     };
     this.#plants.add(remove);

@@ -8,9 +8,11 @@ import { posix } from 'node:path';
 import type { Broker } from '../broker/client.js';
 import { type Link, linkId } from '../graph/link.js';
 import type { LinkError } from '../kernel/errors.js';
+import type { Logger } from '../kernel/log.js';
 import type { ProviderListener } from '../plugins/plugin.js';
 import { native, SOCKET_TYPES } from '../relay/native.js';
 import { listenError } from './errno.js';
+import { removePlant } from './plant.js';
 import type { Provider } from './provider.js';
 
 /** `ends`: what is called when the link ends. */
@@ -19,6 +21,7 @@ export async function listenBeside(
   provider: Provider,
   link: Link,
   ends: Set<() => void | Promise<void>>,
+  log: Logger,
 ): Promise<ProviderListener | LinkError> {
   const name = createHash('sha256').update(linkId(link)).digest('hex').slice(0, 16);
   const path = posix.join(posix.dirname(link.socket), `.pvx-${name}`);
@@ -31,7 +34,7 @@ export async function listenBeside(
   const remove = async () => {
     if (!ends.delete(remove)) return;
     closeSync(ours);
-    await broker.remove(made.value.plant);
+    await removePlant(broker, made.value.plant, path, log);
   };
   ends.add(remove);
   return { fd: made.value.fd, hangup, path, remove };

@@ -21,6 +21,9 @@ while True:
     if not data:
         print('closed')
         break
+    if data.startswith(b'HTTP'):
+        print('no Wayland')
+        break
     if fds:
         print(os.pread(fds[0], 100, 0).rstrip(b'\0').decode())
         break
