@@ -93,6 +93,7 @@ describe('a wayland link to a compositor that is told who comes', () => {
   test.runIf(has('wayland-info'))('serves a client of libwayland', async () => {
     await start('context');
     daemon.set(link());
+    await daemon.until({ display: 'established' });
     const script = `WAYLAND_DISPLAY=${TARGET} wayland-info`;
     const { code, stdout } = await consumer.exec(['sh', '-c', script]);
     expect(code).toBe(0);
@@ -186,6 +187,9 @@ describe('a wayland link to a compositor that is told who comes', () => {
   test('keeps clients out where the compositor does not answer', async () => {
     const peer = await start('silent');
     daemon.set(link());
+    await eventually(async () =>
+      expect((await consumer.exec(['test', '-S', TARGET])).code).toBe(0),
+    );
     expect(await client()).toMatch(/closed|reset/i);
     expect(await peer.line()).toBe('client direct');
     await eventually(
