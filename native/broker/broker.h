@@ -103,7 +103,8 @@ struct planted {
 	struct identity point; /* this one */
 };
 int plant_listen(struct container *, int type, const char *path, int *fd, uint32_t *plant);
-int plant_identify(int folder, const char *name, mode_t type, struct identity *); /* EEXIST: of another type */
+/* "": what the descriptor itself is of. EEXIST: it is of another type. */
+int plant_identify(int folder, const char *name, mode_t type, struct identity *);
 bool plant_same(const struct identity *, const struct identity *);
 int plant_temporary(char *name); /* PLANT_TEMPORARY bytes: a name that nobody has */
 int plant_remember(struct container *, const char *path, const struct planted *, uint32_t *plant); /* or removes it */
@@ -155,6 +156,7 @@ void thread_fs_own(uint32_t uid, uint32_t gid); /* the same, with our capabiliti
 void thread_fs_return(void);
 int thread_mounts_enter(const struct container *); /* its mount namespace: until the way back no absolute path */
 void thread_mounts_return(void);
+int thread_descriptors(void); /* the folder of ours: a name in it leads to what that descriptor is of */
 int thread_socket(const struct container *, int type, int *fd); /* made in the container's network namespace */
 
 /* host.c */

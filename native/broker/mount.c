@@ -12,15 +12,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mount.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define NODE "node"
-/* sys/mount.h, which has these, can't be had together with linux/mount.h */
-#define DETACH 2
-#define NOFOLLOW 8
+#define DETACH 2 /* MNT_DETACH: sys/mount.h can't be had together with linux/mount.h */
 
 /* A file system with nothing but the node in it, attached nowhere. */
 static int make_file_system(const struct container *c, const struct pvx_node *node, int *fd)
@@ -48,20 +47,34 @@ static int make_file_system(const struct container *c, const struct pvx_node *no
 	return error;
 }
 
-/* In the container's mount namespace: the file system at the folder `temporary`, the node out of it over `point`. */
-static int mount_over(const struct place *place, const char *temporary, int file_system, int point)
+/* In the container's mount namespace: the mount that this descriptor is of, whatever its name leads to by now. */
+static int unmount(int mounted)
 {
-	int error = 0, tree;
+	char name[16];
+
+	snprintf(name, sizeof(name), "%d", mounted);
+	return fchdir(thread_descriptors()) < 0 || syscall(SYS_umount2, name, DETACH) < 0 ? errno : 0;
+}
+
+/* In the container's mount namespace: the file system at the folder `temporary`, the node out of it over `point`. For
+ * that moment the container can reach into the file system: what is taken out of it is looked at. */
+static int mount_over(const struct place *place, const char *temporary, int file_system, int point,
+		      const struct identity *node)
+{
+	struct identity found = { 0 };
+	int error, last, tree;
 
 	if (syscall(SYS_move_mount, file_system, "", place->folder, temporary, MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return errno;
-	tree = (int)syscall(SYS_open_tree, file_system, NODE, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	if (tree < 0 || syscall(SYS_move_mount, tree, "", point, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+	tree = (int)syscall(SYS_open_tree, file_system, NODE, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
+	error = tree < 0 ? errno : plant_identify(tree, "", S_IFCHR, &found);
+	if (!error && !plant_same(&found, node))
+		error = EEXIST;
+	if (!error && syscall(SYS_move_mount, tree, "", point, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
 		error = errno;
 	CLOSE_FD(tree);
-	if (fchdir(place->folder) < 0 || syscall(SYS_umount2, temporary, DETACH | NOFOLLOW) < 0)
-		return error ? error : errno;
-	return error;
+	last = unmount(file_system);
+	return error ? error : last;
 }
 
 /* An empty file at the target, and an empty folder beside it; as the container's root. */
@@ -108,7 +121,7 @@ int mount_node(const struct container *c, const struct place *place, const struc
 	}
 	error = plant_identify(place->folder, place->name, S_IFREG, &what->point);
 	if (!error && !(error = thread_mounts_enter(c))) {
-		error = mount_over(place, temporary, file_system, point);
+		error = mount_over(place, temporary, file_system, point, &what->identity);
 		thread_mounts_return();
 	}
 	unlinkat(place->folder, temporary, AT_REMOVEDIR);
@@ -122,17 +135,17 @@ int mount_node(const struct container *c, const struct place *place, const struc
 /* Takes the mount away if it is that one, and the file below it likewise. */
 int mount_remove(const struct container *c, const struct place *place, const struct planted *what)
 {
-	struct identity found;
-	int error = 0;
+	struct identity found = { 0 };
+	int error = 0, node = openat(place->folder, place->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 
-	if (plant_identify(place->folder, place->name, S_IFCHR, &found) == 0 && plant_same(&found, &what->identity)) {
-		error = thread_mounts_enter(c);
-		if (error)
-			return error;
-		if (fchdir(place->folder) < 0 || syscall(SYS_umount2, place->name, DETACH | NOFOLLOW) < 0)
-			error = errno;
+	if (node >= 0 && plant_identify(node, "", S_IFCHR, &found) == 0 && plant_same(&found, &what->identity) &&
+	    !(error = thread_mounts_enter(c))) {
+		error = unmount(node);
 		thread_mounts_return();
 	}
+	CLOSE_FD(node);
+	if (error)
+		return error;
 	if (plant_identify(place->folder, place->name, S_IFREG, &found) == 0 && plant_same(&found, &what->point) &&
 	    unlinkat(place->folder, place->name, 0) < 0 && errno != ENOENT)
 		error = errno;

@@ -38,7 +38,7 @@ int plant_identify(int folder, const char *name, mode_t type, struct identity *i
 {
 	struct statx st;
 
-	if (statx(folder, name, AT_SYMLINK_NOFOLLOW, STATX_TYPE | STATX_INO | STATX_BTIME, &st) < 0)
+	if (statx(folder, name, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, STATX_TYPE | STATX_INO | STATX_BTIME, &st) < 0)
 		return errno;
 	*identity = (struct identity){ .inode = st.stx_ino, .major = st.stx_dev_major, .minor = st.stx_dev_minor };
 	if (st.stx_mask & STATX_BTIME) {

@@ -3,7 +3,8 @@
  *
  * The filter is written out here and loaded for all threads at once, after they were made: there is no call in it
  * that makes a process, executes a program, or talks to another machine; nodes are made of DRM and input devices
- * only, what is mounted is a new file system or a part of it (mount.c). What is not in it fails with EPERM rather than killing, so that a C library of another mind shows in an error and not in a crash.
+ * only, what is mounted is a new file system or a part of it (mount.c). What is not in it fails with EPERM rather
+ * than killing, so that a C library of another mind shows in an error and not in a crash.
  */
 #include "broker.h"
 
@@ -109,12 +110,12 @@ static struct sock_filter filter[] = {
 	/* a mount over a node's target: a new file system without options, a part of it, no other mount */
 	ALLOW(fsopen), ALLOW_WITH(fsconfig, 1, FSCONFIG_CMD_CREATE),
 	ALLOW_WITH(fsmount, 2, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC),
-	ALLOW_WITH(open_tree, 2, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC),
+	ALLOW_WITH(open_tree, 2, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW),
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_move_mount, 0, 6),
 	LOAD(args[4]),
 	IS(MOVE_MOUNT_F_EMPTY_PATH), IS(MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH),
 	RETURN(SECCOMP_RET_ERRNO | EPERM),
-	ALLOW_WITH(umount2, 1, 2 | 8), /* MNT_DETACH, UMOUNT_NOFOLLOW */
+	ALLOW_WITH(umount2, 1, 2), /* MNT_DETACH */
 	ALLOW(fchdir), ALLOW(chroot), ALLOW(capget), ALLOW(capset), ALLOW_WITH(unshare, 0, CLONE_FS),
 	/* files */
 	ALLOW(openat), ALLOW(openat2), ALLOW(close), ALLOW(read), ALLOW(write), ALLOW(newfstatat), ALLOW(fstat),

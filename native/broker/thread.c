@@ -19,7 +19,7 @@
 
 #define UNCHANGED ((uid_t)-1)
 
-static int our_network = -1, our_mounts = -1, our_root = -1;
+static int our_network = -1, our_mounts = -1, our_root = -1, our_descriptors = -1;
 static ino_t our_network_inode;
 static _Thread_local bool is_another;
 
@@ -37,7 +37,8 @@ int threads_init(void)
 	our_network_inode = st.st_ino;
 	our_mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
 	our_root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return our_mounts < 0 || our_root < 0 ? errno : 0;
+	our_descriptors = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return our_mounts < 0 || our_root < 0 || our_descriptors < 0 ? errno : 0;
 }
 
 /* Root and working folder are this thread's own from now on: setns(2) asks for it. */
@@ -126,6 +127,11 @@ void thread_mounts_return(void)
 {
 	if (setns(our_mounts, CLONE_NEWNS) < 0 || fchdir(our_root) < 0 || chroot(".") < 0)
 		abort();
+}
+
+int thread_descriptors(void)
+{
+	return our_descriptors;
 }
 
 int thread_socket(const struct container *c, int type, int *fd)

@@ -22,14 +22,14 @@ const GLOBAL = 0;
 const DONE = 0;
 const MANAGER_INTERFACE = 'wp_security_context_manager_v1';
 
-/** Bytes that a compositor may say until it has answered; a large one has a hundred globals of 50 bytes each. */
+/** Bytes that a compositor may say; a large one has a hundred globals of 50 bytes each, and then says little. */
 const MAX_ANSWER = 1024 * 1024;
 const ANSWER_MS = 5_000;
 /** Of a compositor's own words in a message to people. */
 const MAX_TEXT = 200;
 
 export interface Failure {
-  /** `foreign`: it does not speak Wayland, and is not listened to any more. */
+  /** `foreign`: it does not speak Wayland. */
   readonly what: 'ended' | 'silent' | 'foreign' | 'refused';
   readonly why: string;
 }
@@ -55,7 +55,6 @@ export class WaylandClient {
   #manager: number | null = null;
   #callback = 0;
   #heard = 0;
-  #foreign = false;
   #settle: ((failure: Failure | null) => void) | null = null;
 
   /** Takes the channel. */
@@ -108,12 +107,10 @@ export class WaylandClient {
 
   #received(data: Buffer, fds: readonly number[]): void {
     for (const fd of fds) closeSync(fd); // none of what we ask for is answered with one
-    if (this.#foreign) return;
-    this.#heard += this.#settle ? data.length : 0;
+    this.#heard += data.length;
     const messages = this.#heard <= MAX_ANSWER ? this.#reader.push(data) : null;
-    this.#foreign = !messages?.every((message) => this.#read(message));
-    // The connection stays: its end is still the end of whoever is there.
-    if (this.#foreign) this.#answer({ what: 'foreign', why: 'what it says is no Wayland' });
+    const makesSense = messages?.every((message) => this.#read(message)) ?? false;
+    if (!makesSense) this.#end({ what: 'foreign', why: 'what it says is no Wayland' });
   }
 
   /** False: it makes no sense. What is of no interest is passed over. */

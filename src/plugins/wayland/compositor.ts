@@ -2,7 +2,7 @@
  * The compositor of one link: whether it was told who comes, and on which of its sockets they are to come.
  *
  * One connection of our own to it stays open. Its end is the end of that compositor: another one, in the same
- * container or the next, is asked anew.
+ * container or the next, is asked anew. What is no compositor is not listened to, and asked again at every look.
  */
 import { createHash } from 'node:crypto';
 import { type Link, linkId } from '../../graph/link.js';
@@ -26,6 +26,8 @@ interface Session {
   readonly client: WaylandClient;
   /** Absent: the compositor does not want to be told, or is none. */
   readonly listener?: ProviderListener;
+  /** Nothing says when it ends. */
+  readonly foreign?: boolean;
 }
 
 export class Compositor {
@@ -42,6 +44,7 @@ export class Compositor {
 
   /** Asks it, if that was not done yet. */
   async look(): Promise<Seen> {
+    if (this.#session?.foreign) this.#session = null;
     const session = await this.#known(false);
     return 'code' in session ? { error: session, waits: WAITS.has(session.code) } : { error: null };
   }
@@ -88,7 +91,7 @@ export class Compositor {
   async #introduce(client: WaylandClient): Promise<Session | LinkError> {
     const knows = await client.knowsContexts();
     if (typeof knows === 'object' && knows.what !== 'foreign') return this.#failed(knows);
-    if (knows !== true) return { client };
+    if (knows !== true) return { client, foreign: knows !== false };
     const listener = await this.#host.listenAtProvider();
     if ('code' in listener) return listener;
     const failure = await client.introduce({

@@ -44,9 +44,12 @@ class Client:
     def read(self):
         """False: it left."""
         try:
-            data, fds, _, _ = socket.recv_fds(self.connection, 65536, 28)
-        except ConnectionResetError:
+            return self.receive()
+        except ConnectionError:
             return False
+
+    def receive(self):
+        data, fds, _, _ = socket.recv_fds(self.connection, 65536, 28)
         self.data += data
         self.fds += fds
         if data and MODE == 'garbage':
