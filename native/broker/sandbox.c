@@ -83,6 +83,7 @@ static struct sock_filter filter[] = {
 	RETURN(SECCOMP_RET_ALLOW),
 	RETURN(SECCOMP_RET_ERRNO | EPERM),
 	ALLOW(bind), ALLOW(listen), ALLOW(connect), ALLOW(recvmsg), ALLOW(sendmsg), ALLOW(setsockopt),
+	ALLOW(getsockname),
 	/* files */
 	ALLOW(openat), ALLOW(openat2), ALLOW(close), ALLOW(read), ALLOW(write), ALLOW(newfstatat), ALLOW(fstat),
 	ALLOW(statx), ALLOW(mkdirat), ALLOW(unlinkat), ALLOW(renameat2), ALLOW(fchmod), ALLOW(fcntl),

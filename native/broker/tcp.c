@@ -90,6 +90,20 @@ int tcp_listen(const struct container *c, const char *bytes, uint32_t length, ui
 	return error;
 }
 
+/* Without a listener at a port that the kernel may also pick for us, a socket can meet itself: both ends the same,
+ * and the port taken from whoever was to listen there. */
+static bool met_itself(int fd, const union address *address, socklen_t size)
+{
+	union address own = { 0 };
+	socklen_t length = sizeof(own);
+
+	return getsockname(fd, &own.any, &length) == 0 && length == size &&
+	       own.four.sin_port == address->four.sin_port &&
+	       (address->any.sa_family == AF_INET ?
+			own.four.sin_addr.s_addr == address->four.sin_addr.s_addr :
+			memcmp(&own.six.sin6_addr, &address->six.sin6_addr, sizeof(own.six.sin6_addr)) == 0);
+}
+
 int tcp_connect(const struct container *c, const char *bytes, uint32_t length, uint32_t port, int *fd)
 {
 	union address address;
@@ -103,6 +117,12 @@ int tcp_connect(const struct container *c, const char *bytes, uint32_t length, u
 		error = set(*fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	if (!error && connect(*fd, &address.any, size) < 0 && errno != EINPROGRESS)
 		error = errno;
+	if (!error && met_itself(*fd, &address, size)) {
+		struct linger at_once = { .l_onoff = 1 };
+
+		setsockopt(*fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)); /* leaves nothing at the port */
+		error = ECONNREFUSED;
+	}
 	if (error)
 		CLOSE_FD(*fd);
 	return error;

@@ -29,3 +29,18 @@ function groups(text: string): number[] {
     return [(a << 8) | b, (c << 8) | d];
   });
 }
+
+/** Every address whose first `bits` bits are those of `ip`. */
+export interface Cidr {
+  readonly ip: string;
+  readonly bits: number;
+}
+
+/** `IP/LENGTH`, or `IP` for that one address. */
+export function parseCidr(text: string): Cidr | null {
+  const match = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text);
+  const length = ipBytes(match?.[1] ?? '')?.length;
+  if (!match?.[1] || length === undefined) return null;
+  const bits = match[2] === undefined ? length * 8 : Number(match[2]);
+  return bits <= length * 8 ? { ip: match[1], bits } : null;
+}
