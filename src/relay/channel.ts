@@ -127,7 +127,10 @@ export class Channel {
    */
   takeUnsent(): Buffer | null {
     if (this.#unsent.some(({ fds }) => fds.length > 0)) return null;
-    return Buffer.concat(this.#unsent.splice(0).map(({ data }) => data));
+    const unsent = Buffer.concat(this.#unsent.splice(0).map(({ data }) => data));
+    this.#watch();
+    this.#settle();
+    return unsent;
   }
 
   #received(data: Buffer, fds: number[], errno: number): void {
