@@ -23,7 +23,7 @@ function end(): End {
   channel.pause();
   const socket = new net.Socket({ fd: far, readable: true, writable: true, allowHalfOpen: true });
   socket.on('error', () => undefined);
-  return { near: channel, far: socket.pause() };
+  return { near: channel, far: socket };
 }
 
 /** The next so many bytes; it is an error when more come. */
@@ -36,6 +36,7 @@ async function take(socket: net.Socket, length: number): Promise<Buffer> {
       missing -= chunk.length;
       if (missing <= 0) resolve();
     });
+    socket.resume();
   });
   socket.removeAllListeners('data').pause();
   expect(missing).toBe(0);
