@@ -4,8 +4,9 @@
  */
 import { type ErrorCode, type LinkError, REMEDIES } from '../kernel/errors.js';
 import { isObject, type JsonObject } from '../manifest/json.js';
-import { MAX_DEPTH, MAX_STRING } from '../manifest/limits.js';
+import { MAX_DEPTH, MAX_ENTRIES, MAX_STRING } from '../manifest/limits.js';
 import { pointerTo, show } from '../manifest/problem.js';
+import { isBusName } from '../manifest/text.js';
 
 const MAX_INT32 = 0x7fff_ffff;
 /** (uid_t)-1 means "no change" to chown(2) and its kin, and is nobody's. */
@@ -57,6 +58,16 @@ export class EntryReader {
       return { uid: Number(value) || 0 };
     }
     return this.#fail(field, `a uid from 0 to ${MAX_UID}`, {});
+  }
+
+  optionalNames(field: 'activates'): { activates?: readonly string[] } {
+    const value = this.#get(field);
+    if (value === undefined) return {};
+    const isName = (one: unknown) => typeof one === 'string' && isBusName(one);
+    if (Array.isArray(value) && value.length <= MAX_ENTRIES && value.every(isName)) {
+      return { [field]: value as string[] };
+    }
+    return this.#fail(field, 'an array of bus names', {});
   }
 
   optionalHost(): { host?: string } {
