@@ -1,0 +1,70 @@
+/**
+ * pvx-bus, before it runs: where its folders are, what it is started with, and whether it can run here at all.
+ */
+import { accessSync, constants, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { PACKAGE_ROOT } from '../relay/native.js';
+import type { UidRange } from './uid-book.js';
+
+export interface BusPlaces {
+  /** Of the bus's own socket and configuration; nobody else may look into it. */
+  readonly folder: string;
+  readonly socket: string;
+  /** Of the role uids. */
+  readonly store: string;
+}
+
+export const DEFAULT_UIDS: UidRange = { first: 200_000, last: 265_535 };
+const PROGRAM = `${PACKAGE_ROOT}/build/Release/pvx-bus`;
+const SEARCHED = ['/usr/bin', '/bin', '/usr/sbin', '/usr/local/bin'];
+
+/** `control`: the daemon's control socket, which it is beside. `storage`: what outlives a restart is below it. */
+export function busPlaces(control: string, storage: string): BusPlaces {
+  const folder = join(dirname(control), 'bus');
+  return { folder, socket: join(folder, 'system_bus_socket'), store: join(storage, 'bus') };
+}
+
+/** Program and arguments; or why it can't run here, as the end of a sentence. */
+export function busCommand({ folder, store }: BusPlaces, uids: UidRange): string[] | string {
+  const program = [...SEARCHED, ...(process.env.PATH ?? '').split(':')]
+    .map((place) => join(place || '/', 'dbus-daemon'))
+    .find(isExecutable);
+  if (program === undefined) return 'dbus-daemon is not installed';
+  if (!isExecutable(PROGRAM)) return `${PROGRAM} is missing, run npm ci`;
+  const user = uids.first - 1;
+  const map = readFileSync('/proc/self/uid_map', 'utf8');
+  if (!areMapped(map, { first: user, last: uids.last })) {
+    return `the user namespace here has no uids from ${user} to ${uids.last}, and each role needs its own`;
+  }
+  const places = ['--folder', folder, '--store', store];
+  return [PROGRAM, ...places, '--user', String(user), '--program', program];
+}
+
+/** Whether all of them are in one line of `map`, as of user_namespaces(7). */
+export function areMapped(map: string, { first, last }: UidRange): boolean {
+  return map.split('\n').some((line) => {
+    const [inside = Number.NaN, , length = 0] = line.trim().split(/\s+/).map(Number);
+    return first >= inside && last < inside + length;
+  });
+}
+
+/** `FIRST-LAST`; null for what is no range, or one that holds users of the system. */
+export function parseRange(text: string): UidRange | null {
+  const [, first, last] = (/^(\d{1,10})-(\d{1,10})$/.exec(text) ?? []).map(Number);
+  if (first === undefined || last === undefined) return null;
+  return first > LAST_OF_SYSTEM && first <= last && last < MAX_UID ? { first, last } : null;
+}
+
+/** 65534 is nobody; below it are the host's own users, and root. */
+const LAST_OF_SYSTEM = 65_535;
+/** pvx-bus and the addon count with 32 bits and a sign. */
+const MAX_UID = 0x7fff_ffff;
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
