@@ -5,16 +5,17 @@
  * second is closed here.
  */
 import type { Broker } from '../broker/client.js';
-import { EXTERNAL, type Link, linkId } from '../graph/link.js';
+import { EXTERNAL, type Link, linkId, RUNTIME_PROVIDER } from '../graph/link.js';
 import { XConnectError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
 import type { AttachedLink, AttachedListener, Attacher, Detached } from '../mesh/attacher.js';
 import type { Attachment } from '../plugins/plugin.js';
 import type { Registry } from '../plugins/registry.js';
 import type { Relay } from '../relay/relay.js';
+import { BusProvider } from './bus-provider.js';
 import type { Container, Containers } from './containers.js';
 import { type LinkHostOptions, OneLinkHost } from './link-host.js';
-import { Provider } from './provider.js';
+import { type LinkProvider, Provider, type ProviderEvents } from './provider.js';
 
 const OVERTIME_MS = 1_000;
 
@@ -24,7 +25,12 @@ export interface HostParts {
   readonly containers: Containers;
   readonly plugins: Registry;
   readonly log: Logger;
+  /** Sockets of hosted buses on the host, in the order in which the broker was given them. */
+  readonly buses?: readonly string[];
 }
+
+/** As what the runtime's own bus may be consumed. */
+const BUS_TYPES = ['dbus', 'unix'];
 
 export class HostAttacher implements Attacher {
   readonly #parts: HostParts;
@@ -67,9 +73,9 @@ export class HostAttacher implements Attacher {
   }
 
   #hostOf(link: Link, consumer: Container, listener: AttachedListener) {
-    const { broker, relay, containers } = this.#parts;
+    const { broker, relay } = this.#parts;
     const log = this.#parts.log.child({ link: linkId(link) });
-    const provider = new Provider(broker, containers, link, {
+    const provider = this.#providerOf(link, {
       onChange: () => host.providerChanged(),
       onState: (state, error) => listener.onState(state, error),
     });
@@ -77,12 +83,20 @@ export class HostAttacher implements Attacher {
     const host = new OneLinkHost(parts, link, this.#options);
     return { host, provider };
   }
+
+  #providerOf(link: Link, events: ProviderEvents): LinkProvider {
+    const { broker, containers, buses = [] } = this.#parts;
+    if (link.provider === RUNTIME_PROVIDER && BUS_TYPES.includes(link.type)) {
+      return new BusProvider(broker, buses, link, events);
+    }
+    return new Provider(broker, containers, link, events);
+  }
 }
 
 function attached(
   attachment: Attachment,
   host: OneLinkHost,
-  provider: Provider,
+  provider: LinkProvider,
   consumer: Container,
   end: () => void,
 ): AttachedLink {

@@ -17,7 +17,7 @@ import { Channel } from '../relay/channel.js';
 import type { Relay, RelayLink, RelayLinkEvents } from '../relay/relay.js';
 import type { Container } from './containers.js';
 import { listenError } from './errno.js';
-import type { Provider } from './provider.js';
+import type { LinkProvider } from './provider.js';
 
 /** Between two attempts to reach a provider that is not there yet. */
 const AGAIN_MS = 50;
@@ -40,7 +40,7 @@ export class OneLinkHost implements LinkHost {
   readonly #broker: Broker;
   readonly #relay: Relay;
   readonly #consumer: Container;
-  readonly #provider: Provider;
+  readonly #provider: LinkProvider;
   readonly #options: LinkHostOptions;
   readonly #plants = new Set<() => Promise<void>>();
   readonly #relayLinks = new Set<RelayLink>();
@@ -52,7 +52,13 @@ export class OneLinkHost implements LinkHost {
   #closed = false;
 
   constructor(
-    parts: { broker: Broker; relay: Relay; consumer: Container; provider: Provider; log: Logger },
+    parts: {
+      broker: Broker;
+      relay: Relay;
+      consumer: Container;
+      provider: LinkProvider;
+      log: Logger;
+    },
     link: Link,
     options: LinkHostOptions,
   ) {

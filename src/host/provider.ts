@@ -22,6 +22,9 @@ export interface ProviderEvents {
   onState(state: 'established' | 'waiting' | 'failed', error: LinkError | null): void;
 }
 
+/** What the link's host needs of a provider's end, of whatever kind that is. */
+export type LinkProvider = Pick<Provider, keyof Provider>;
+
 export class Provider {
   readonly #broker: Broker;
   readonly #containers: Containers;
