@@ -1,9 +1,10 @@
 /**
  * pvx-bus, before it runs: where its folders are, what it is started with, and whether it can run here at all.
  */
-import { accessSync, constants, readFileSync } from 'node:fs';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { accessSync, closeSync, constants, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { PACKAGE_ROOT } from '../relay/native.js';
+import { native, PACKAGE_ROOT, SOCKET_TYPES } from '../relay/native.js';
 import type { UidRange } from './uid-book.js';
 
 export interface BusPlaces {
@@ -16,6 +17,8 @@ export interface BusPlaces {
 
 export const DEFAULT_UIDS: UidRange = { first: 200_000, last: 265_535 };
 const PROGRAM = `${PACKAGE_ROOT}/build/Release/pvx-bus`;
+/** sun_path of unix(7), less its end. */
+const MAX_PATH = 107;
 const SEARCHED = ['/usr/bin', '/bin', '/usr/sbin', '/usr/local/bin'];
 
 /** `control`: the daemon's control socket, which it is beside. `storage`: what outlives a restart is below it. */
@@ -25,7 +28,13 @@ export function busPlaces(control: string, storage: string): BusPlaces {
 }
 
 /** Program and arguments; or why it can't run here, as the end of a sentence. */
-export function busCommand({ folder, store }: BusPlaces, uids: UidRange): string[] | string {
+export function busCommand(
+  { folder, socket, store }: BusPlaces,
+  uids: UidRange,
+): string[] | string {
+  if (Buffer.byteLength(socket) > MAX_PATH) {
+    return `${socket} is longer than the ${MAX_PATH} bytes of a socket's path, give a shorter --control`;
+  }
   const program = [...SEARCHED, ...(process.env.PATH ?? '').split(':')]
     .map((place) => join(place || '/', 'dbus-daemon'))
     .find(isExecutable);
@@ -38,6 +47,28 @@ export function busCommand({ folder, store }: BusPlaces, uids: UidRange): string
   }
   const places = ['--folder', folder, '--store', store];
   return [PROGRAM, ...places, '--user', String(user), '--program', program];
+}
+
+/**
+ * For whoever stays root, and so can start it again; the daemon's is started by `launch`. The descriptor is for a
+ * Keeper, and the caller's. Throws where no process can be made.
+ */
+export function spawnBus([program, ...args]: readonly string[]): {
+  child: ChildProcess;
+  fd: number;
+} {
+  const [fd, theirs] = native.socketPair(SOCKET_TYPES.seqpacket);
+  try {
+    const child = spawn(program as string, args, {
+      stdio: ['ignore', 'inherit', 'inherit', theirs],
+    });
+    return { child, fd };
+  } catch (thrown) {
+    closeSync(fd);
+    throw thrown;
+  } finally {
+    closeSync(theirs);
+  }
 }
 
 /** Whether all of them are in one line of `map`, as of user_namespaces(7). */

@@ -10,7 +10,7 @@ import { show } from '../manifest/problem.js';
 import { ProblemList } from '../manifest/problem-list.js';
 import type { Requirement, Revision } from '../manifest/revision.js';
 import { SYSTEM_BUS } from '../manifest/services.js';
-import { findActivationCycles } from './activation-cycle.js';
+import { type Dependencies, findActivationCycles } from './activation-cycle.js';
 import { busNames, noteUnknownBuses } from './bus-names.js';
 import { exportsOf } from './exports.js';
 import { EXTERNAL, type Link, RUNTIME_PROVIDER } from './link.js';
@@ -23,6 +23,8 @@ export interface Graph {
   readonly links: readonly Link[];
   /** Those of the graph only; the revision has its own. */
   readonly problems: readonly Problem[];
+  /** Which containers each container can't do without: those that provide what it requires. */
+  readonly dependencies: Dependencies;
 }
 
 export function buildGraph(
@@ -59,7 +61,7 @@ export function buildGraph(
   }
   noteUnknownBuses(names, problems);
   findActivationCycles(names, dependencies, problems);
-  return { links, problems: problems.list() };
+  return { links, problems: problems.list(), dependencies };
 }
 
 function consumersOf(revision: Revision): [string, readonly Requirement[]][] {

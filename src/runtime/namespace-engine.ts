@@ -35,10 +35,12 @@ type Pipes = readonly [Writable, Readable, Readable, Readable];
 
 export class NamespaceEngine implements Engine {
   readonly #appFolder: (container: string) => string | undefined;
+  readonly #hidden: string;
 
-  /** `appFolder`: what is to be /app of a container, an absolute path. */
-  constructor(appFolder: (container: string) => string | undefined) {
+  /** `appFolder`: what is to be /app of a container, an absolute path. `hidden`: a folder that none of them has. */
+  constructor(appFolder: (container: string) => string | undefined, hidden = '') {
     this.#appFolder = appFolder;
+    this.#hidden = hidden;
   }
 
   async start(
@@ -70,7 +72,8 @@ export class NamespaceEngine implements Engine {
 
   #spawn({ name, exec, ownNetwork }: ContainerSettings): ChildProcess {
     const namespaces = [...NAMESPACES, ...(ownNetwork ? ['--net'] : [])];
-    const init = [name, this.#appFolder(name) ?? '', ownNetwork ? 'own' : '', ...exec];
+    const network = ownNetwork ? 'own' : '';
+    const init = [name, this.#appFolder(name) ?? '', network, this.#hidden, ...exec];
     return spawn('setpriv', [...LIFELINE, 'unshare', ...namespaces, 'sh', '-s', '--', ...init], {
       stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
       env: ENVIRONMENT,

@@ -4,17 +4,16 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, closeSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { BusHost } from '../../../src/bus/bus-host.js';
 import { Keeper } from '../../../src/bus/keeper.js';
-import { type BusPlaces, busCommand, busPlaces } from '../../../src/bus/program.js';
+import { type BusPlaces, busCommand, busPlaces, spawnBus } from '../../../src/bus/program.js';
 import type { UidRange } from '../../../src/bus/uid-book.js';
 import type { HostedBus } from '../../../src/graph/link-maker.js';
-import { native, SOCKET_TYPES } from '../../../src/relay/native.js';
 import { type Files, revisionFrom } from '../../unit/manifest/scratch.js';
 import { eventually } from '../wait.js';
 
@@ -70,12 +69,9 @@ export class TestBus {
     const argv = busCommand(this.places, this.#uids);
     if (typeof argv === 'string') throw new Error(argv);
     if (other !== undefined) argv[argv.length - 1] = other;
-    const [ours, theirs] = native.socketPair(SOCKET_TYPES.seqpacket);
-    this.process = spawn(argv[0] as string, argv.slice(1), {
-      stdio: ['ignore', 'inherit', 'inherit', theirs],
-    });
-    closeSync(theirs);
-    return ours;
+    const { child, fd } = spawnBus(argv);
+    this.process = child;
+    return fd;
   }
 
   /** Hosts the bus of a revision; resolves when a client can get to it. */
