@@ -27,6 +27,7 @@ struct channel {
 	napi_async_context context;
 	int fd; /* owned; -1 once closed or released */
 	int events;
+	uint32_t limit; /* bytes that one read may take; 0: all that there is room for */
 	bool closed, collected; /* freed when both: the loop and the garbage collector may each come last */
 };
 
@@ -53,7 +54,8 @@ static void call(struct channel *c, const char *what, napi_value data, napi_valu
 static void readable(struct channel *c)
 {
 	char control[CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX) + CMSG_SPACE(64)];
-	struct iovec iov = { .iov_base = chunk, .iov_len = sizeof(chunk) };
+	size_t length = c->limit && c->limit < sizeof(chunk) ? c->limit : sizeof(chunk);
+	struct iovec iov = { .iov_base = chunk, .iov_len = length };
 	struct msghdr message = {
 		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
 	};
@@ -201,17 +203,18 @@ static napi_value send_channel(napi_env env, napi_callback_info info)
 	return pvx_number(env, n < 0 ? -errno : (double)n);
 }
 
-/* channelWatch(channel, readable, writable) */
+/* channelWatch(channel, readable, writable, limit): one read takes at most `limit` bytes, 0: as many as it can */
 static napi_value watch(napi_env env, napi_callback_info info)
 {
-	napi_value argv[3];
-	struct channel *c = get(env, info, argv, 3);
+	napi_value argv[4];
+	struct channel *c = get(env, info, argv, 4);
 	bool want_read, want_write;
 
 	if (!c)
 		return NULL;
 	NAPI_OK(env, napi_get_value_bool(env, argv[1], &want_read));
 	NAPI_OK(env, napi_get_value_bool(env, argv[2], &want_write));
+	NAPI_OK(env, napi_get_value_uint32(env, argv[3], &c->limit));
 	if (c->fd < 0)
 		return pvx_undefined(env);
 	c->events = (want_read ? UV_READABLE : 0) | (want_write ? UV_WRITABLE : 0);

@@ -6,7 +6,7 @@
  * container's own making) delays no other; how many are under way is bounded, the rest wait their turn.
  * Descriptors in an answer are the caller's.
  */
-import { closeAll } from '../relay/channel.js';
+import { closeAll } from '../kernel/descriptors.js';
 import { SOCKET_TYPES } from '../relay/native.js';
 import type { MessageChannel } from './message-channel.js';
 import {

@@ -12,7 +12,13 @@ import type { LinkError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
 import type { LinkStats } from '../mesh/attacher.js';
 import { NO_STATS, plus } from '../mesh/stats.js';
-import type { Attachment, ForwardOptions, LinkHost, SocketType } from '../plugins/plugin.js';
+import type {
+  Attachment,
+  Connection,
+  ForwardOptions,
+  LinkHost,
+  SocketType,
+} from '../plugins/plugin.js';
 import { Channel } from '../relay/channel.js';
 import type { Relay, RelayLink, RelayLinkEvents } from '../relay/relay.js';
 import type { Container } from './containers.js';
@@ -120,10 +126,15 @@ export class OneLinkHost implements LinkHost {
   }
 
   async connect(): Promise<Channel | LinkError> {
+    const made = await this.connectAs();
+    return 'code' in made ? made : made.channel;
+  }
+
+  async connectAs(): Promise<Connection | LinkError> {
     const deadline = Date.now() + this.#options.patienceMs;
     for (;;) {
       const made = await this.#provider.connect('stream');
-      if (typeof made === 'number') return this.#channel(made);
+      if ('fd' in made) return { channel: this.#channel(made.fd), identity: made.identity };
       if (!made.again || this.#closed || Date.now() >= deadline) return made.error;
       await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
     }

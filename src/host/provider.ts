@@ -8,10 +8,10 @@
 import type { Broker } from '../broker/client.js';
 import { type Link, RUNTIME_PROVIDER } from '../graph/link.js';
 import { type LinkError, XConnectError } from '../kernel/errors.js';
-import type { SocketType } from '../plugins/plugin.js';
+import type { Identity, SocketType } from '../plugins/plugin.js';
 import type { Container, Containers } from './containers.js';
 import { connectError, isNotThereYet } from './errno.js';
-import { fixedIdentity, type Identity, resolveIdentity } from './identity.js';
+import { fixedIdentity, resolveIdentity } from './identity.js';
 
 const PROBE_FIRST_MS = 50;
 const PROBE_MOST_MS = 2_000;
@@ -97,7 +97,9 @@ export class Provider {
   }
 
   /** One connection, tried once; the descriptor is the caller's. `again`: trying again may help. */
-  async connect(type: SocketType): Promise<number | { error: LinkError; again: boolean }> {
+  async connect(
+    type: SocketType,
+  ): Promise<{ fd: number; identity: Identity } | { error: LinkError; again: boolean }> {
     const address = await this.#address();
     if ('code' in address) {
       return { error: address, again: address.code === 'provider-not-running' };
@@ -107,7 +109,7 @@ export class Provider {
     const { socket } = this.#link;
     const made = await this.#broker.connectUnix(container.handle, type, socket, uid, gid);
     this.reached(made.ok ? null : made.errno);
-    if (made.ok) return made.value;
+    if (made.ok) return { fd: made.value, identity };
     return { error: connectError(this.#link, made.errno), again: isNotThereYet(made.errno) };
   }
 

@@ -27,6 +27,18 @@ export type { Channel } from '../relay/channel.js';
 
 import type { Channel } from '../relay/channel.js';
 
+/** Who the consumer is to its provider, as the provider's container counts. */
+export interface Identity {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export interface Connection {
+  readonly channel: Channel;
+  /** What the provider's kernel says of who connected: of the same moment as the connection. */
+  readonly identity: Identity;
+}
+
 export interface LinkHost {
   /** Child logger of this link. */
   readonly log: import('../kernel/log.js').Logger;
@@ -36,6 +48,8 @@ export interface LinkHost {
   listen(onConnection: (client: Channel) => void | Promise<void>): Promise<Attachment>;
   /** Connects to the provider's socket as the link's identity, waiting for it as configured. */
   connect(): Promise<Channel | LinkError>;
+  /** The same, and who that identity is. */
+  connectAs(): Promise<Connection | LinkError>;
   /** Hands two channels to the native relay, with what they still hold; the plugin is done with both. */
   join(client: Channel, provider: Channel, options: ForwardOptions): void;
 }

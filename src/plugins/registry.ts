@@ -5,10 +5,11 @@
 import { isAbsolute, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { XConnectError } from '../kernel/errors.js';
+import { dbus } from './dbus/index.js';
 import type { Plugin } from './plugin.js';
 import { unix } from './unix/index.js';
 
-const BUILT_IN: readonly Plugin[] = [unix];
+const BUILT_IN: readonly Plugin[] = [unix, dbus];
 
 export class Registry {
   readonly #byType = new Map<string, Plugin>();

@@ -7,6 +7,7 @@
  */
 import { closeSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
+import { closeAll } from '../kernel/descriptors.js';
 import { type NativeChannel, native } from './native.js';
 
 const EAGAIN = 11;
@@ -32,6 +33,9 @@ export class Channel {
   readonly #onClosed: (() => void) | undefined;
   readonly #unsent: Unsent[] = [];
   #reading = true;
+  #limit = 0;
+  /** What the loop was told last. */
+  #watched = 1;
   #ending = false;
   #open = true;
   #flushed: (() => void)[] = [];
@@ -78,8 +82,13 @@ export class Channel {
     this.#watch();
   }
 
-  resume(): void {
+  /**
+   * Of a stream, one read takes at most `limit` bytes until the next call (0: as many as there is room for). What
+   * is not read stays in the kernel, in step with its descriptors, for whoever has the descriptor next.
+   */
+  resume(limit = 0): void {
     this.#reading = true;
+    this.#limit = limit;
     this.#watch();
   }
 
@@ -148,12 +157,13 @@ export class Channel {
   }
 
   #watch(): void {
-    if (this.#open) native.channelWatch(this.#native, this.#reading, this.#unsent.length > 0);
+    if (!this.#open) return;
+    const [reading, writing, limit] = [this.#reading, this.#unsent.length > 0, this.#limit];
+    const [before, after] = [this.#watched, Number(reading) + 2 * Number(writing) + 4 * limit];
+    if (before === after) return; // each change is a system call or two
+    this.#watched = after;
+    native.channelWatch(this.#native, reading, writing, limit);
   }
-}
-
-export function closeAll(fds: readonly number[]): void {
-  for (const fd of fds) closeSync(fd);
 }
 
 /**

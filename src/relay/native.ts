@@ -58,7 +58,7 @@ export interface Native {
   relayStop(relay: NativeRelay): void;
   channelOpen(fd: number, callback: ChannelCallback): NativeChannel;
   channelSend(channel: NativeChannel, data: Buffer, fds: readonly number[]): number;
-  channelWatch(channel: NativeChannel, readable: boolean, writable: boolean): void;
+  channelWatch(channel: NativeChannel, readable: boolean, writable: boolean, limit: number): void;
   channelRelease(channel: NativeChannel): number;
   channelShutdown(channel: NativeChannel): void;
   socketPair(type: number): [number, number];
