@@ -9,8 +9,10 @@ import net from 'node:net';
 import { Broker } from './broker/client.js';
 import type { Channels } from './broker/launch.js';
 import { openMessageChannel } from './broker/message-channel.js';
+import { activateNothing, RuntimeActivator } from './bus/activator.js';
 import type { UidRange } from './bus/uid-book.js';
 import { PvCtrlSource } from './graph/pv-ctrl-source.js';
+import { RuntimeClient } from './graph/runtime-client.js';
 import type { GraphSource } from './graph/source.js';
 import type { StateSourceOptions } from './graph/state-source.js';
 import { HostAttacher } from './host/attacher.js';
@@ -18,6 +20,7 @@ import { Containers } from './host/containers.js';
 import { XConnectError } from './kernel/errors.js';
 import { createLogger, type Logger } from './kernel/log.js';
 import { Mesh } from './mesh/mesh.js';
+import type { Activate } from './plugins/on-demand.js';
 import { Registry } from './plugins/registry.js';
 import { Relay } from './relay/relay.js';
 import { statusView } from './status/graph-view.js';
@@ -45,6 +48,9 @@ export interface DaemonOptions {
 
 /** State changes that come together are posted to the runtime together. */
 const POST_AFTER_MS = 50;
+/** For a container to start, and to be told that it did, in milliseconds; and the bytes of that. */
+const ACTIVATION_MS = 20_000;
+const MAX_ANSWER = 64 * 1024;
 const MAX_CONNECTIONS = 4_096;
 
 export class Daemon {
@@ -84,7 +90,11 @@ export class Daemon {
 
     const containers = new Containers(broker);
     const attacher = new HostAttacher(
-      { broker, relay, containers, plugins, log: this.#log, buses: this.#options.buses },
+      {
+        ...{ broker, relay, containers, plugins, log: this.#log },
+        buses: this.#options.buses,
+        activate: this.#activate(broker),
+      },
       { patienceMs: this.#options.patienceMs, maxConnections: connectionsPerLink() },
     );
     const mesh = new Mesh(attacher, { drainMs: this.#options.drainMs });
@@ -125,12 +135,18 @@ export class Daemon {
         log: this.#log,
       });
     }
-    const connect = async () => {
-      const made = await broker.runtime();
-      if (made.ok) return new net.Socket({ fd: made.value, readable: true, writable: true });
-      throw new XConnectError('runtime-away', `The runtime's socket: ${made.errno}.`);
-    };
-    return new PvCtrlSource({ connect, log: this.#log });
+    return new PvCtrlSource({ connect: () => runtimeSocket(broker), log: this.#log });
+  }
+
+  /** Who starts the owner of a name on the hosted bus: the runtime, where there is one. */
+  #activate(broker: Broker): Activate {
+    if (this.#options.statePath !== undefined) return activateNothing;
+    const client = new RuntimeClient({
+      connect: () => runtimeSocket(broker),
+      timeoutMs: ACTIVATION_MS,
+      maxBytes: MAX_ANSWER,
+    });
+    return new RuntimeActivator((request) => client.ask(request)).activate;
   }
 
   /** The bus that we host, for the source of the graph. */
@@ -182,6 +198,12 @@ export class Daemon {
     this.#log.fatal({ code: 'broker-lost' }, `${program} is gone: ending, to be started anew`);
     this.#exit(1);
   }
+}
+
+async function runtimeSocket(broker: Broker): Promise<net.Socket> {
+  const made = await broker.runtime();
+  if (made.ok) return new net.Socket({ fd: made.value, readable: true, writable: true });
+  throw new XConnectError('runtime-away', `The runtime's socket: ${made.errno}.`);
 }
 
 /** No link may take all descriptors: a connection has two, and eight links should be able to be busy at once. */

@@ -43,6 +43,7 @@ static _Noreturn void become(const struct bus *bus, const char *config, int addr
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(126);
+	signal(SIGTERM, SIG_DFL);
 	signal(SIGPIPE, SIG_DFL); /* SIGINT stays ignored: a terminal's Ctrl-C is our parent's to answer */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);

@@ -145,16 +145,13 @@ static void complaints(struct bus *bus)
 		CLOSE_FD(bus->errors);
 }
 
-/* False: it is time to end. */
-static bool signalled(struct bus *bus, int signals)
+static void signalled(struct bus *bus, int signals)
 {
 	struct signalfd_siginfo info;
 
-	if (read(signals, &info, sizeof(info)) != sizeof(info))
-		return true;
-	if (info.ssi_signo == SIGCHLD)
-		reap(bus);
-	return info.ssi_signo != SIGTERM;
+	while (read(signals, &info, sizeof(info)) == sizeof(info))
+		;
+	reap(bus);
 }
 
 int loop(struct bus *bus, int signals)
@@ -176,8 +173,8 @@ int loop(struct bus *bus, int signals)
 		if (fds[2].revents)
 			listening(bus);
 		if (fds[1].revents)
-			going = signalled(bus, signals);
-		if (going && fds[0].revents)
+			signalled(bus, signals);
+		if (fds[0].revents)
 			going = receive(bus);
 		child_tick(bus, now_ms());
 	}

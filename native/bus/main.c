@@ -1,8 +1,8 @@
 /*
  * pvx-bus --folder PATH --store PATH --user UID --program PATH, with descriptor 3 the channel to its parent.
  *
- * Root until the folders and the view of /etc/passwd are made. SIGTERM and the end of the channel are its end; a
- * terminal's Ctrl-C and SIGHUP are its parent's to answer.
+ * Root until the folders and the view of /etc/passwd are made. The end of the channel is its end; signals that go to
+ * a whole group of processes (SIGTERM, SIGHUP, a terminal's Ctrl-C) are its parent's to answer.
  */
 #include "bus.h"
 
@@ -43,14 +43,14 @@ static int standard_streams(void)
 	return fcntl(CHANNEL, F_SETFD, FD_CLOEXEC) < 0 ? errno : 0;
 }
 
-/* A descriptor that SIGTERM and SIGCHLD are read from; -1 with errno. */
+/* A descriptor that SIGCHLD is read from; -1 with errno. */
 static int signals_init(void)
 {
 	sigset_t set;
 
 	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGCHLD);
+	signal(SIGTERM, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);

@@ -8,16 +8,7 @@ import type { RuntimeAnswer, RuntimeRequest } from '../graph/runtime-client.js';
 import { XConnectError } from '../kernel/errors.js';
 import { isObject } from '../manifest/json.js';
 import { printable } from '../manifest/text.js';
-
-export type Activation =
-  | { readonly outcome: 'started' }
-  /** The name is none that the runtime could start: the bus's own answer is the right one. */
-  | { readonly outcome: 'unknown' }
-  /** `why`: one sentence. */
-  | { readonly outcome: 'refused'; readonly why: string };
-
-/** `name` on the bus of that name. Never rejects. */
-export type Activate = (bus: string, name: string) => Promise<Activation>;
+import type { Activate, Activation } from '../plugins/on-demand.js';
 
 type Ask = (request: RuntimeRequest) => Promise<RuntimeAnswer | XConnectError>;
 

@@ -23,6 +23,9 @@ export interface BusHostOptions {
   readonly log: Pick<Logger, 'info' | 'warn' | 'error'>;
 }
 
+/** The program has ended meanwhile: that is said elsewhere, and the next one gets what this one did not. */
+const GONE = 'EPIPE';
+
 export class BusHost {
   readonly #options: BusHostOptions;
   readonly #log: BusHostOptions['log'];
@@ -87,7 +90,7 @@ export class BusHost {
 
   async #keepBook(book: UidBook, keeper: Keeper): Promise<void> {
     const errno = await keeper.keepUids(book.toString());
-    if (errno === null) return;
+    if (errno === null || errno === GONE) return;
     const message = `The uids of roles can't be kept (${errno}): after a restart they may be others.`;
     this.#log.error({ code: 'bus-uid' }, message);
   }
@@ -107,7 +110,8 @@ export class BusHost {
       errno = await keeper.configure(text);
     }
     if (errno === null) this.#configuration = text;
-    else this.#log.error({ code: 'bus-away' }, `The bus could not be configured: ${errno}.`);
+    else if (errno !== GONE)
+      this.#log.error({ code: 'bus-away' }, `The bus could not be configured: ${errno}.`);
   }
 
   #fail(why: string): void {

@@ -9,6 +9,7 @@ import { EXTERNAL, type Link, linkId, RUNTIME_PROVIDER } from '../graph/link.js'
 import { XConnectError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
 import type { AttachedLink, AttachedListener, Attacher, Detached } from '../mesh/attacher.js';
+import type { Activate, OnDemand } from '../plugins/on-demand.js';
 import type { Attachment } from '../plugins/plugin.js';
 import type { Registry } from '../plugins/registry.js';
 import type { Relay } from '../relay/relay.js';
@@ -27,6 +28,8 @@ export interface HostParts {
   readonly log: Logger;
   /** Sockets of hosted buses on the host, in the order in which the broker was given them. */
   readonly buses?: readonly string[];
+  /** Has the owner of a name on one of them started. Absent: nothing is started on demand. */
+  readonly activate?: Activate;
 }
 
 /** As what the runtime's own bus may be consumed. */
@@ -79,9 +82,18 @@ export class HostAttacher implements Attacher {
       onChange: () => host.providerChanged(),
       onState: (state, error) => listener.onState(state, error),
     });
-    const parts = { broker, relay, consumer, provider, log };
+    const onDemand = provider instanceof BusProvider ? this.#onDemand(provider, link) : null;
+    const parts = { broker, relay, consumer, provider, onDemand, log };
     const host = new OneLinkHost(parts, link, this.#options);
     return { host, provider };
+  }
+
+  #onDemand(provider: BusProvider, { name: bus }: Link): OnDemand {
+    const { activate } = this.#parts;
+    return {
+      names: () => (activate ? provider.names : []),
+      activate: async (name) => (activate ? activate(bus, name) : { outcome: 'unknown' }),
+    };
   }
 
   #providerOf(link: Link, events: ProviderEvents): LinkProvider {

@@ -7,8 +7,9 @@
  */
 import type { Broker } from '../broker/client.js';
 import type { Link } from '../graph/link.js';
+import { closeAll } from '../kernel/descriptors.js';
 import type { LinkError } from '../kernel/errors.js';
-import { closeAll } from '../relay/channel.js';
+import type { Identity } from '../plugins/plugin.js';
 import { busError, isNotThereYet } from './errno.js';
 import type { LinkProvider, ProviderEvents } from './provider.js';
 
@@ -34,6 +35,11 @@ export class BusProvider implements LinkProvider {
     this.#events = events;
   }
 
+  /** Names that a call of this link starts, as the graph has them now. */
+  get names(): readonly string[] | undefined {
+    return this.#link.activates;
+  }
+
   /** Never rejects. */
   async retarget(link: Link): Promise<void> {
     this.#link = link;
@@ -54,12 +60,15 @@ export class BusProvider implements LinkProvider {
     return request ?? busError(this.#link, 'EINVAL');
   }
 
-  async connect(): Promise<number | { error: LinkError; again: boolean }> {
+  async connect(): Promise<
+    { fd: number; identity: Identity } | { error: LinkError; again: boolean }
+  > {
     const address = this.#address();
     if ('code' in address) return { error: address, again: false };
     const made = await this.#broker.connectBus(address.bus, address.uid);
     this.reached(made.ok ? null : made.errno);
-    if (made.ok) return made.value;
+    const { uid } = address;
+    if (made.ok) return { fd: made.value, identity: { uid, gid: uid } };
     return { error: busError(this.#link, made.errno), again: isNotThereYet(made.errno) };
   }
 

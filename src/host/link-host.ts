@@ -12,6 +12,7 @@ import type { LinkError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
 import type { LinkStats } from '../mesh/attacher.js';
 import { NO_STATS, plus } from '../mesh/stats.js';
+import type { OnDemand } from '../plugins/on-demand.js';
 import type {
   Attachment,
   Connection,
@@ -42,6 +43,7 @@ interface Planted {
 
 export class OneLinkHost implements LinkHost {
   readonly log: Logger;
+  readonly onDemand: OnDemand | null;
   readonly #link: Link;
   readonly #broker: Broker;
   readonly #relay: Relay;
@@ -63,6 +65,7 @@ export class OneLinkHost implements LinkHost {
       relay: Relay;
       consumer: Container;
       provider: LinkProvider;
+      onDemand: OnDemand | null;
       log: Logger;
     },
     link: Link,
@@ -72,6 +75,7 @@ export class OneLinkHost implements LinkHost {
     this.#relay = parts.relay;
     this.#consumer = parts.consumer;
     this.#provider = parts.provider;
+    this.onDemand = parts.onDemand;
     this.log = parts.log;
     this.#link = link;
     this.#options = options;

@@ -42,6 +42,8 @@ export interface Connection {
 export interface LinkHost {
   /** Child logger of this link. */
   readonly log: import('../kernel/log.js').Logger;
+  /** Names on the hosted bus that are started when they are called; null: the link is to no such bus. */
+  readonly onDemand: import('./on-demand.js').OnDemand | null;
   /** Plants a socket at the link's target and joins each connection to the provider's, natively. */
   forward(options: ForwardOptions): Promise<Attachment>;
   /** Plants a socket at the link's target; each connection is the plugin's, to answer, join or close. */

@@ -26,7 +26,13 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   runtime: ['manifest', 'graph', 'bus'],
 };
 /** Files of types that describe the seam between two folders. */
-const CONTRACTS = ['graph/link', 'mesh/attacher', 'plugins/plugin', 'relay/channel'];
+const CONTRACTS = [
+  'graph/link',
+  'mesh/attacher',
+  'plugins/plugin',
+  'plugins/on-demand',
+  'relay/channel',
+];
 
 function filesOf(folder: string, extension: RegExp): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })

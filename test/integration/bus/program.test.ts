@@ -243,14 +243,14 @@ for _ in sys.stdin:
     await eventually(async () => expect((await bus.serve(owner, FOO)).line).toMatch(/^ready/));
   });
 
-  test('SIGTERM is its end, SIGHUP and SIGINT are nothing to it', async () => {
+  test('signals for a group of processes are nothing to it', async () => {
     await bus.start();
     await bus.hosts(revision(['friend']));
-    for (const signal of ['SIGHUP', 'SIGINT'] as const) bus.process.kill(signal);
+    for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) bus.process.kill(signal);
     expect(await bus.keeper?.addUsers(['x:x:300000:300000::/:/\n'])).toBeNull();
-    const exited = once(bus.process, 'exit');
-    bus.process.kill('SIGTERM');
-    expect(await exited).toEqual([0, null]);
+    process.kill(bus.daemonPid, 'SIGINT');
+    expect((await bus.call(await uid('friend'), 'org.freedesktop.DBus', 'a.b.C')).code).toBe(1);
+    expect(bus.log.join()).not.toContain('ended');
   });
 
   test('a request that it does not know, or that changes its mind, is refused and harms no file', async () => {
