@@ -44,7 +44,7 @@ enum record {
 #define UIDS_FILE "role-uids.json"
 #define UIDS_OLD_FILE UIDS_FILE ".old"
 #define CONFIG_FILE "bus.conf"
-#define SOCKET_FILE "system_bus_socket" /* the configuration names it: src/bus/places.ts */
+#define SOCKET_FILE "system_bus_socket" /* the configuration names it: src/bus/configuration.ts */
 
 struct bus {
 	const char *program; /* dbus-daemon */

@@ -1,14 +1,13 @@
 /*
  * dbus-daemon: started, told of another configuration, started again when it ends, ended.
  *
- * It dies with us by its parent-death signal. SIGHUP is how it is told to reload, and it comes up with that
+ * It works in our own folder, by the names in there. It dies with us by its parent-death signal. SIGHUP is how it is told to reload, and it comes up with that
  * ignored, so that one which is sent too early is lost and not deadly: it is sent once it is seen to be caught.
  */
 #include "bus.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,9 +33,10 @@ uint64_t now_ms(void)
 }
 
 /* After fork: only what is safe in a signal handler. */
-static _Noreturn void become(const struct bus *bus, const char *config, int address, int errors, pid_t parent)
+static _Noreturn void become(const struct bus *bus, int address, int errors, pid_t parent)
 {
-	char *argv[] = { "dbus-daemon", (char *)config, "--nofork", "--nopidfile", "--nosyslog", "--print-address=3", NULL };
+	char *argv[] = { "dbus-daemon", "--config-file=" CONFIG_FILE, "--nofork", "--nopidfile", "--nosyslog",
+			 "--print-address=3", NULL };
 	char *envp[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", NULL };
 	sigset_t none;
 
@@ -57,17 +57,15 @@ static _Noreturn void become(const struct bus *bus, const char *config, int addr
 
 void child_start(struct bus *bus)
 {
-	char config[PATH_MAX + 64];
 	int address[2] = { -1, -1 }, errors[2] = { -1, -1 };
 	pid_t self = getpid();
 
-	snprintf(config, sizeof(config), "--config-file=%s/" CONFIG_FILE, bus->path);
 	bus->since = now_ms();
 	bus->at = bus->since + MOST_MS; /* should there be no process or descriptor to be had */
 	if (pipe2(address, O_CLOEXEC) == 0 && pipe2(errors, O_CLOEXEC | O_NONBLOCK) == 0) {
 		bus->child = fork();
 		if (bus->child == 0)
-			become(bus, config, address[1], errors[1], self);
+			become(bus, address[1], errors[1], self);
 	}
 	if (bus->child <= 0) {
 		bus->child = 0;

@@ -110,6 +110,8 @@ int main(int argc, char **argv)
 		return fail(store, error);
 	if ((error = users_init(&bus, user)))
 		return fail("an /etc/passwd of its own for the bus", error);
+	if (chdir(bus.path) < 0) /* from here on it need not be allowed to find the way */
+		return fail(bus.path, errno);
 	if ((error = privileges_drop((int32_t)user, (int32_t)user)))
 		return fail("becoming the bus's own user", error);
 	unlinkat(bus.folder, SOCKET_FILE, 0); /* of one that was killed */

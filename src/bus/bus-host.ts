@@ -102,7 +102,7 @@ export class BusHost {
     const declarations = busDeclarations(revision);
     if (book.assign(declarations.roles).length > 0) await this.#keepBook(book, keeper);
     const users = [...book.uids.values()].filter((uid) => !this.#users.has(uid));
-    const text = busConfiguration(declarations, book.uids, this.#options.socket);
+    const text = busConfiguration(declarations, book.uids);
     let errno = users.length > 0 ? await keeper.addUsers(userLines(users)) : null;
     if (errno === null) {
       for (const uid of users) this.#users.add(uid);

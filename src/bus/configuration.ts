@@ -14,6 +14,9 @@
 import { type BusName, callersOf } from '../graph/bus-names.js';
 import type { BusDeclarations } from '../graph/hosted-bus.js';
 
+/** In the folder that the bus works in. */
+export const SOCKET_NAME = 'system_bus_socket';
+
 const DRIVER = 'org.freedesktop.DBus';
 const ADMINISTRATION: readonly [string, readonly string[]][] = [
   [DRIVER, ['ReloadConfig', 'UpdateActivationEnvironment']],
@@ -47,11 +50,10 @@ const EVERYONE = [
   ),
 ];
 
-/** `socket`: where the bus listens. A role without a uid is allowed nothing. */
+/** A role without a uid is allowed nothing. */
 export function busConfiguration(
   { names }: BusDeclarations,
   uids: ReadonlyMap<string, number>,
-  socket: string,
 ): string {
   const rules = new Map<number, string[]>();
   const allow = (role: string, rule: string) => {
@@ -66,7 +68,7 @@ export function busConfiguration(
   const users = [...rules].sort(([a], [b]) => a - b);
   return [
     HEAD,
-    `  <listen>unix:path=${escaped(socket)}</listen>`,
+    `  <listen>unix:path=${SOCKET_NAME}</listen>`,
     '  <auth>EXTERNAL</auth>',
     '  <apparmor mode="disabled"/>',
     '  <limit name="auth_timeout">30000</limit>',
@@ -88,16 +90,4 @@ function call({ name }: BusName): string {
 
 function policy(who: string, rules: readonly string[]): string[] {
   return [`  <policy ${who}>`, ...rules.map((rule) => `    ${rule}`), '  </policy>'];
-}
-
-/** As a D-Bus address has it (D-Bus specification, "Server Addresses"); nothing then is left that XML would mind. */
-function escaped(path: string): string {
-  const bytes = [...Buffer.from(path, 'utf8')];
-  return bytes
-    .map((byte) => {
-      const character = String.fromCharCode(byte);
-      const plain = /^[-0-9A-Za-z_/.\\*]$/.test(character);
-      return plain ? character : `%${byte.toString(16).padStart(2, '0')}`;
-    })
-    .join('');
 }

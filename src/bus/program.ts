@@ -5,6 +5,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, closeSync, constants, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { native, PACKAGE_ROOT, SOCKET_TYPES } from '../relay/native.js';
+import { SOCKET_NAME } from './configuration.js';
 import type { UidRange } from './uid-book.js';
 
 export interface BusPlaces {
@@ -17,24 +18,16 @@ export interface BusPlaces {
 
 export const DEFAULT_UIDS: UidRange = { first: 200_000, last: 265_535 };
 const PROGRAM = `${PACKAGE_ROOT}/build/Release/pvx-bus`;
-/** sun_path of unix(7), less its end. */
-const MAX_PATH = 107;
 const SEARCHED = ['/usr/bin', '/bin', '/usr/sbin', '/usr/local/bin'];
 
 /** `control`: the daemon's control socket, which it is beside. `storage`: what outlives a restart is below it. */
 export function busPlaces(control: string, storage: string): BusPlaces {
   const folder = join(dirname(control), 'bus');
-  return { folder, socket: join(folder, 'system_bus_socket'), store: join(storage, 'bus') };
+  return { folder, socket: join(folder, SOCKET_NAME), store: join(storage, 'bus') };
 }
 
 /** Program and arguments; or why it can't run here, as the end of a sentence. */
-export function busCommand(
-  { folder, socket, store }: BusPlaces,
-  uids: UidRange,
-): string[] | string {
-  if (Buffer.byteLength(socket) > MAX_PATH) {
-    return `${socket} is longer than the ${MAX_PATH} bytes of a socket's path, give a shorter --control`;
-  }
+export function busCommand({ folder, store }: BusPlaces, uids: UidRange): string[] | string {
   const program = [...SEARCHED, ...(process.env.PATH ?? '').split(':')]
     .map((place) => join(place || '/', 'dbus-daemon'))
     .find(isExecutable);
