@@ -9,7 +9,7 @@ import net from 'node:net';
 import { Broker } from './broker/client.js';
 import type { Channels } from './broker/launch.js';
 import { openMessageChannel } from './broker/message-channel.js';
-import { activateNothing, RuntimeActivator } from './bus/activator.js';
+import { NO_ACTIVATOR, RuntimeActivator } from './bus/activator.js';
 import type { UidRange } from './bus/uid-book.js';
 import { PvCtrlSource } from './graph/pv-ctrl-source.js';
 import { RuntimeClient } from './graph/runtime-client.js';
@@ -20,7 +20,7 @@ import { Containers } from './host/containers.js';
 import { XConnectError } from './kernel/errors.js';
 import { createLogger, type Logger } from './kernel/log.js';
 import { Mesh } from './mesh/mesh.js';
-import type { Activate } from './plugins/on-demand.js';
+import type { Activator } from './plugins/on-demand.js';
 import { Registry } from './plugins/registry.js';
 import { Relay } from './relay/relay.js';
 import { statusView } from './status/graph-view.js';
@@ -93,7 +93,7 @@ export class Daemon {
       {
         ...{ broker, relay, containers, plugins, log: this.#log },
         buses: this.#options.buses,
-        activate: this.#activate(broker),
+        activator: this.#activator(broker),
       },
       { patienceMs: this.#options.patienceMs, maxConnections: connectionsPerLink() },
     );
@@ -139,14 +139,14 @@ export class Daemon {
   }
 
   /** Who starts the owner of a name on the hosted bus: the runtime, where there is one. */
-  #activate(broker: Broker): Activate {
-    if (this.#options.statePath !== undefined) return activateNothing;
+  #activator(broker: Broker): Activator {
+    if (this.#options.statePath !== undefined) return NO_ACTIVATOR;
     const client = new RuntimeClient({
       connect: () => runtimeSocket(broker),
       timeoutMs: ACTIVATION_MS,
       maxBytes: MAX_ANSWER,
     });
-    return new RuntimeActivator((request) => client.ask(request)).activate;
+    return new RuntimeActivator((request) => client.ask(request));
   }
 
   /** The bus that we host, for the source of the graph. */

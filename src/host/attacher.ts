@@ -9,7 +9,7 @@ import { EXTERNAL, type Link, linkId, RUNTIME_PROVIDER } from '../graph/link.js'
 import { XConnectError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
 import type { AttachedLink, AttachedListener, Attacher, Detached } from '../mesh/attacher.js';
-import type { Activate, OnDemand } from '../plugins/on-demand.js';
+import type { Activator, OnDemand } from '../plugins/on-demand.js';
 import type { Attachment } from '../plugins/plugin.js';
 import type { Registry } from '../plugins/registry.js';
 import type { Relay } from '../relay/relay.js';
@@ -29,7 +29,7 @@ export interface HostParts {
   /** Sockets of hosted buses on the host, in the order in which the broker was given them. */
   readonly buses?: readonly string[];
   /** Has the owner of a name on one of them started. Absent: nothing is started on demand. */
-  readonly activate?: Activate;
+  readonly activator?: Activator;
 }
 
 /** As what the runtime's own bus may be consumed. */
@@ -89,10 +89,11 @@ export class HostAttacher implements Attacher {
   }
 
   #onDemand(provider: BusProvider, { name: bus }: Link): OnDemand {
-    const { activate } = this.#parts;
+    const { activator } = this.#parts;
     return {
-      names: () => (activate ? provider.names : []),
-      activate: async (name) => (activate ? activate(bus, name) : { outcome: 'unknown' }),
+      names: () => (activator ? provider.names : []),
+      activate: async (name) => (await activator?.activate(bus, name)) ?? { outcome: 'unknown' },
+      done: (name) => activator?.done(bus, name),
     };
   }
 

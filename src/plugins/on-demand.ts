@@ -11,11 +11,18 @@ export type Activation =
   /** `why`: one sentence. */
   | { readonly outcome: 'refused'; readonly why: string };
 
-/** `name` on the bus of that name. Never rejects. */
-export type Activate = (bus: string, name: string) => Promise<Activation>;
+/** Whoever asks the runtime, for all links; `name` on the bus of that name. */
+export interface Activator {
+  /** Once for all who ask before the name is `done`, or its time is over. Never rejects. */
+  activate(bus: string, name: string): Promise<Activation>;
+  /** The name has an owner, or is given up: who asks next asks the runtime anew. */
+  done(bus: string, name: string): void;
+}
 
+/** The same for one link to one bus. */
 export interface OnDemand {
   /** Whose owner a call of this link's role starts, as of now. Undefined: the runtime knows, and nobody else. */
   names(): readonly string[] | undefined;
   activate(name: string): Promise<Activation>;
+  done(name: string): void;
 }

@@ -1,6 +1,6 @@
 /** The question to the runtime: one for all, bounded, and every answer a value. */
 import { describe, expect, it } from 'vitest';
-import { activateNothing, RuntimeActivator } from '../../../src/bus/activator.js';
+import { NO_ACTIVATOR, RuntimeActivator } from '../../../src/bus/activator.js';
 import type { RuntimeAnswer, RuntimeRequest } from '../../../src/graph/runtime-client.js';
 import { XConnectError } from '../../../src/kernel/errors.js';
 
@@ -36,14 +36,32 @@ describe('asking the runtime to start an owner', () => {
     ]);
   });
 
-  it('is done once for all who ask meanwhile, and again for those who ask later', async () => {
-    const { activator, asked, answer } = runtime();
-    const all = Array.from({ length: 100 }, () =>
-      activator.activate('system-bus', 'org.example.A'),
-    );
+  it('is done once for all who ask before the name has its owner', async () => {
+    const { activator, asked, answer, clock } = runtime();
+    const ask = () => activator.activate('system-bus', 'org.example.A');
+    const all = Array.from({ length: 100 }, ask);
+    activator.done('system-bus', 'org.example.A'); // of an earlier time
+    void ask();
     expect(asked).toHaveLength(1);
     answer(200);
     await Promise.all(all);
+    expect(await ask()).toEqual({ outcome: 'started' });
+    expect(asked).toHaveLength(1);
+    activator.done('system-bus', 'org.example.A');
+    const again = ask();
+    expect(asked).toHaveLength(2);
+    answer(200);
+    await again;
+    clock.now = 20_001;
+    void ask();
+    expect(asked).toHaveLength(3);
+  });
+
+  it('is done again at once after a refusal', async () => {
+    const { activator, asked, answer } = runtime();
+    const refused = activator.activate('system-bus', 'org.example.A');
+    answer(500);
+    await refused;
     void activator.activate('system-bus', 'org.example.A');
     expect(asked).toHaveLength(2);
   });
@@ -85,10 +103,19 @@ describe('asking the runtime to start an owner', () => {
     expect(refused).toMatchObject({ outcome: 'refused', why: expect.stringContaining('later') });
     expect(asked).toHaveLength(64);
   });
+
+  it('forgets an answer rather than refuse a new question', async () => {
+    const { activator, asked, answer } = runtime();
+    for (let at = 0; at < 64; at++) void activator.activate('system-bus', `org.example.A${at}`);
+    answer(200);
+    await activator.activate('system-bus', 'org.example.A0');
+    void activator.activate('system-bus', 'org.example.B');
+    expect(asked).toHaveLength(65);
+  });
 });
 
 it('without a runtime the refusal says so', async () => {
-  expect(await activateNothing('system-bus', 'org.example.A')).toMatchObject({
+  expect(await NO_ACTIVATOR.activate('system-bus', 'org.example.A')).toMatchObject({
     outcome: 'refused',
     why: expect.stringMatching(/^org.example.A .* no runtime here/),
   });
