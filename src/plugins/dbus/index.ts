@@ -9,7 +9,7 @@ export const dbus: Plugin = {
   async attach(_link, host) {
     // Loaded with the first such link: a daemon without one has no use for it.
     const { Connections } = await import('./connections.js');
-    const connections = new Connections(host);
+    const connections = new Connections(host, { filters: () => [] });
     return host.listen((client) => connections.accept(client));
   },
 };
