@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -225,6 +226,18 @@ static napi_value watch(napi_env env, napi_callback_info info)
 	return pvx_undefined(env);
 }
 
+/* channelUnread(channel) -> what its peer has not read yet: 0 for nothing, else more than the bytes alone */
+static napi_value unread(napi_env env, napi_callback_info info)
+{
+	napi_value argv[1];
+	struct channel *c = get(env, info, argv, 1);
+	int waiting = 0;
+
+	if (c && c->fd >= 0)
+		ioctl(c->fd, SIOCOUTQ, &waiting);
+	return pvx_number(env, waiting);
+}
+
 static void closed(uv_handle_t *handle)
 {
 	struct channel *c = handle->data;
@@ -265,30 +278,12 @@ static napi_value shutdown_channel(napi_env env, napi_callback_info info)
 	return pvx_undefined(env);
 }
 
-/* socketPair(type) -> [fd, fd], both the caller's, close-on-exec */
-static napi_value pair(napi_env env, napi_callback_info info)
-{
-	napi_value argv[1], list;
-	size_t argc = 1;
-	int32_t type;
-	int fds[2];
-
-	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
-	NAPI_OK(env, napi_get_value_int32(env, argv[0], &type));
-	if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds) < 0)
-		return pvx_throw_errno(env, "socketpair", errno);
-	napi_create_array_with_length(env, 2, &list);
-	napi_set_element(env, list, 0, pvx_number(env, fds[0]));
-	napi_set_element(env, list, 1, pvx_number(env, fds[1]));
-	return list;
-}
-
 void channel_exports(napi_env env, napi_value exports)
 {
 	pvx_export(env, exports, "channelOpen", open_channel);
 	pvx_export(env, exports, "channelSend", send_channel);
 	pvx_export(env, exports, "channelWatch", watch);
+	pvx_export(env, exports, "channelUnread", unread);
 	pvx_export(env, exports, "channelRelease", release);
 	pvx_export(env, exports, "channelShutdown", shutdown_channel);
-	pvx_export(env, exports, "socketPair", pair);
 }

@@ -19,6 +19,7 @@ import type {
   ForwardOptions,
   LinkHost,
   SocketType,
+  Tally,
 } from '../plugins/plugin.js';
 import { Channel } from '../relay/channel.js';
 import type { Relay, RelayLink, RelayLinkEvents } from '../relay/relay.js';
@@ -44,6 +45,7 @@ interface Planted {
 export class OneLinkHost implements LinkHost {
   readonly log: Logger;
   readonly onDemand: OnDemand | null;
+  readonly tally: Tally = { toProvider: 0, toConsumer: 0, closes: {}, denied: {} };
   readonly #link: Link;
   readonly #broker: Broker;
   readonly #relay: Relay;
@@ -163,11 +165,11 @@ export class OneLinkHost implements LinkHost {
   /** A connection that was the plugin's and then joined is one connection. */
   stats(): LinkStats {
     const joiners = [...this.#joiners.values()];
-    const all = [...this.#relayLinks].map((relayLink) => {
+    const all = [...this.#relayLinks].map((relayLink): LinkStats => {
       const stats = relayLink.stats();
       return joiners.includes(relayLink) ? { ...stats, total: 0 } : stats;
     });
-    const { active, ...sum } = all.reduce(plus, NO_STATS);
+    const { active, ...sum } = all.reduce(plus, { ...NO_STATS, ...this.tally });
     return { ...sum, active: active + this.#clients.size };
   }
 

@@ -39,11 +39,23 @@ export interface Connection {
   readonly identity: Identity;
 }
 
+/** What a plugin counts of its link itself, where the relay does not: numbers that only ever grow. */
+export interface Tally {
+  /** Bytes. */
+  toProvider: number;
+  toConsumer: number;
+  /** Ended connections by reason. */
+  readonly closes: Record<string, number>;
+  /** Refused messages by what would allow them. Bounded by the plugin. */
+  readonly denied: Record<string, number>;
+}
+
 export interface LinkHost {
   /** Child logger of this link. */
   readonly log: import('../kernel/log.js').Logger;
   /** Names on the hosted bus that are started when they are called; null: the link is to no such bus. */
   readonly onDemand: import('./on-demand.js').OnDemand | null;
+  readonly tally: Tally;
   /** Plants a socket at the link's target and joins each connection to the provider's, natively. */
   forward(options: ForwardOptions): Promise<Attachment>;
   /** Plants a socket at the link's target; each connection is the plugin's, to answer, join or close. */

@@ -59,6 +59,7 @@ export interface Native {
   channelOpen(fd: number, callback: ChannelCallback): NativeChannel;
   channelSend(channel: NativeChannel, data: Buffer, fds: readonly number[]): number;
   channelWatch(channel: NativeChannel, readable: boolean, writable: boolean, limit: number): void;
+  channelUnread(channel: NativeChannel): number;
   channelRelease(channel: NativeChannel): number;
   channelShutdown(channel: NativeChannel): void;
   socketPair(type: number): [number, number];

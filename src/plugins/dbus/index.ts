@@ -8,8 +8,13 @@ export const dbus: Plugin = {
   types: ['dbus'],
   async attach(_link, host) {
     // Loaded with the first such link: a daemon without one has no use for it.
-    const { Connections } = await import('./connections.js');
-    const connections = new Connections(host);
+    const [{ Connections }, { activation, mayActivate }] = await Promise.all([
+      import('./connections.js'),
+      import('./activation.js'),
+    ]);
+    const { onDemand } = host;
+    const filters = () => (onDemand && mayActivate(onDemand.names()) ? [activation(onDemand)] : []);
+    const connections = new Connections(host, { filters });
     return host.listen((client) => connections.accept(client));
   },
 };
