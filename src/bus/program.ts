@@ -54,6 +54,7 @@ export function spawnBus([program, ...args]: readonly string[]): {
   try {
     const child = spawn(program as string, args, {
       stdio: ['ignore', 'inherit', 'inherit', theirs],
+      detached: true, // what a terminal says to all of its processes is not for the bus
     });
     return { child, fd };
   } catch (thrown) {

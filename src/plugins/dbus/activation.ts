@@ -9,7 +9,7 @@ import type { Activation, OnDemand } from '../on-demand.js';
 import type { FilterFactory, MessageFilter, Port, Verdict } from './filter.js';
 import { Flag, type Header, MessageType } from './header.js';
 import type { Message } from './message.js';
-import { BUS, errorReply } from './message-writer.js';
+import { BUS, errorReply, reply } from './message-writer.js';
 import { isBusName, isUnique } from './names.js';
 import { isFromBus } from './questions.js';
 
@@ -19,6 +19,11 @@ const PATIENCE_MS = 20_000;
 const MAX_NAMES = 128;
 const MAX_HELD = 64;
 const MAX_HELD_BYTES = 512 * 1024;
+
+const START = 'StartServiceByName';
+/** What it answers (D-Bus specification, "Message Bus Messages"). */
+const STARTED = 1;
+const RUNS_ALREADY = 2;
 
 const TIMED_OUT = 'org.freedesktop.DBus.Error.TimedOut';
 const NOT_STARTED = 'org.freedesktop.DBus.Error.Spawn.Failed';
@@ -63,6 +68,7 @@ class ActivationFilter implements MessageFilter {
     const called = nameCalledBy(message);
     if (called === undefined || !this.#mayStart(called)) return 'pass';
     const name = this.#names.get(called) ?? this.#watch(called);
+    if (name?.state === 'owned' && isStart(header)) return this.#startReply(header, RUNS_ALREADY);
     if (!name || name.state === 'owned') return 'pass';
     if (!message.isWhole) return name.state === 'asking' ? 'pass' : 'hold'; // the session refuses it
     if (this.#count >= MAX_HELD || this.#bytes + message.length > MAX_HELD_BYTES) {
@@ -128,9 +134,17 @@ class ActivationFilter implements MessageFilter {
   }
 
   #owned(name: Name): void {
+    const outcome = name.state === 'starting' ? STARTED : RUNS_ALREADY;
     if (name.state === 'starting') this.#onDemand.done(name.name);
     name.state = 'owned';
-    this.#release(name);
+    for (const message of this.#takeHeld(name)) {
+      const verdict = isStart(message.header) && this.#startReply(message.header, outcome);
+      if (typeof verdict === 'object' && 'answer' in verdict) {
+        this.#port.answer(message, verdict.answer);
+      } else {
+        this.#port.release(message);
+      }
+    }
   }
 
   #unowned(name: Name): void {
@@ -178,6 +192,14 @@ class ActivationFilter implements MessageFilter {
     for (const message of this.#takeHeld(name)) this.#port.release(message);
   }
 
+  /** The bus itself would say that it can't start what it has no file for, whether or not that runs. */
+  #startReply(call: Header, outcome: number): Verdict {
+    if (!isAnswered(call)) return 'drop';
+    return {
+      answer: reply(call, this.#port.nextSerial(), this.#port.uniqueName, [outcome]),
+    };
+  }
+
   #takeHeld(name: Name): Message[] {
     const { held } = name;
     clearTimeout(name.timer);
@@ -200,9 +222,13 @@ function nameCalledBy(message: Message): string | undefined {
     return undefined;
   }
   if (destination !== BUS) return flags & Flag.noAutoStart ? undefined : destination;
-  if (member !== 'StartServiceByName') return undefined;
+  if (member !== START) return undefined;
   const name = message.body?.string();
   return name !== undefined && isBusName(name) && !isUnique(name) ? name : undefined;
+}
+
+function isStart({ destination, member }: Header): boolean {
+  return destination === BUS && member === START;
 }
 
 function isAnswered({ flags }: Header): boolean {
