@@ -163,7 +163,7 @@ export class Daemon {
       const log = this.#log.child({ part: 'bus' });
       void host.attach(new Keeper(fd, log, () => this.#lost('pvx-bus')));
     }
-    return { hostBus: (revision) => host.host(revision) };
+    return { hostBus: (revision, onLate) => host.host(revision, onLate) };
   }
 
   #logChanges(source: GraphSource, mesh: Mesh): void {

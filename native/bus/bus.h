@@ -66,6 +66,8 @@ void users_end(const struct bus *); /* removes the files */
 #define CLOSE_FD(fd) close_fd(&(fd))
 void close_fd(int *fd); /* keeps errno; -1 afterwards */
 int folder_open(const char *path, uid_t owner, int *fd); /* makes it, for its owner alone */
+int folder_lock(int fd); /* for as long as we live. EBUSY: another one has it, and keeps it for seconds */
+bool folder_same(int a, int b);
 struct writer {
 	int fd;
 	int error; /* the first one */

@@ -9,8 +9,13 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+#define LOCK_TRIES 150
+#define LOCK_PAUSE_NS 20000000L
 
 void close_fd(int *fd)
 {
@@ -52,6 +57,25 @@ int folder_open(const char *path, uid_t owner, int *fd)
 		CLOSE_FD(*fd);
 	}
 	return error;
+}
+
+/* One that was here before us may be about to end. */
+int folder_lock(int fd)
+{
+	for (int i = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
+		if (errno != EWOULDBLOCK || i == LOCK_TRIES)
+			return errno == EWOULDBLOCK ? EBUSY : errno;
+		nanosleep(&(struct timespec){ .tv_nsec = LOCK_PAUSE_NS }, NULL);
+	}
+	return 0;
+}
+
+bool folder_same(int a, int b)
+{
+	struct stat first, second;
+
+	return fstat(a, &first) == 0 && fstat(b, &second) == 0 && first.st_dev == second.st_dev &&
+	       first.st_ino == second.st_ino;
 }
 
 int write_all(int fd, const char *data, size_t length)

@@ -108,6 +108,10 @@ int main(int argc, char **argv)
 		return fail(bus.path, error);
 	if ((error = folder_open(store, user, &bus.store)))
 		return fail(store, error);
+	/* Two that share a folder would take the bus, or the uids, from under each other. */
+	if ((error = folder_lock(bus.folder)) ||
+	    (!folder_same(bus.folder, bus.store) && (error = folder_lock(bus.store))))
+		return fail(error == EBUSY ? "another one has the folder of the bus or of its uids" : "lock", error);
 	if ((error = users_init(&bus, user)))
 		return fail("an /etc/passwd of its own for the bus", error);
 	if (chdir(bus.path) < 0) /* from here on it need not be allowed to find the way */

@@ -16,6 +16,9 @@ import { busConfiguration, userLines } from './configuration.js';
 import type { Keeper } from './keeper.js';
 import { UidBook, type UidRange } from './uid-book.js';
 
+/** What is needed of a Keeper. */
+export type Keeping = Pick<Keeper, 'kept' | 'keepUids' | 'addUsers' | 'configure'>;
+
 export interface BusHostOptions {
   /** Where the bus listens, on the host. */
   readonly socket: string;
@@ -23,16 +26,20 @@ export interface BusHostOptions {
   readonly log: Pick<Logger, 'info' | 'warn' | 'error'>;
 }
 
+/** No link of any kind waits longer for this one, in milliseconds. */
+const LATE_MS = 1_000;
 /** The program has ended meanwhile: that is said elsewhere, and the next one gets what this one did not. */
 const GONE = 'EPIPE';
 
 export class BusHost {
   readonly #options: BusHostOptions;
   readonly #log: BusHostOptions['log'];
-  #keeper: Keeper | null = null;
+  #keeper: Keeping | null = null;
   #book: UidBook | null = null;
   #error: LinkError | null = null;
   #revision: Revision | null = null;
+  /** What others may know: no uid before it is kept, and the bus knows its user. */
+  #known: ReadonlyMap<string, number> | null = null;
   /** What the program has of ours: users by uid, the configuration. */
   readonly #users = new Set<number>();
   #configuration = '';
@@ -44,7 +51,7 @@ export class BusHost {
   }
 
   /** A program that was started just now; it gets what an earlier one had. `error`: there can't be one, and why. */
-  attach(keeper: Keeper | string): Promise<void> {
+  attach(keeper: Keeping | string): Promise<void> {
     return this.#inTurn(async () => {
       this.#users.clear();
       this.#configuration = '';
@@ -64,8 +71,34 @@ export class BusHost {
     });
   }
 
-  /** What the graph of this revision needs to know; undefined: it has no use for the bus. Never rejects. */
-  host(revision: Revision): Promise<HostedBus | undefined> {
+  /**
+   * What the graph of this revision needs to know; undefined: it has no use for the bus. Never rejects, and waits for
+   * nobody: where the disk is slow, or the program, it is what was known before, and `onLate` gets what is then true.
+   */
+  async host(
+    revision: Revision,
+    onLate: (hosted: HostedBus | undefined) => void = () => undefined,
+  ): Promise<HostedBus | undefined> {
+    const hosting = this.#host(revision);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<'late'>((resolve) => {
+      timer = setTimeout(() => resolve('late'), LATE_MS);
+    });
+    const hosted = await Promise.race([hosting, late]);
+    clearTimeout(timer);
+    if (hosted !== 'late') return hosted;
+    void hosting.then((late) => setImmediate(onLate, late)); // after who asked has our answer
+    return wantsHostedBus(revision) ? this.#standIn() : undefined;
+  }
+
+  #standIn(): HostedBus {
+    const { socket } = this.#options;
+    if (this.#known) return { socket, uids: this.#known };
+    const message = 'The hosted system bus is not ready yet.';
+    return { socket, error: this.#error ?? { code: 'bus-away', message } };
+  }
+
+  #host(revision: Revision): Promise<HostedBus | undefined> {
     return this.#inTurn(async () => {
       const wanted = wantsHostedBus(revision);
       const { socket } = this.#options;
@@ -76,11 +109,11 @@ export class BusHost {
       }
       this.#revision = revision;
       await this.#apply(revision);
-      return wanted ? { socket, uids: this.#book?.uids ?? new Map() } : undefined;
+      return wanted ? this.#standIn() : undefined;
     });
   }
 
-  async #readBook(kept: readonly string[], keeper: Keeper): Promise<void> {
+  async #readBook(kept: readonly string[], keeper: Keeping): Promise<void> {
     const { uids } = this.#options;
     const book = new UidBook(uids, kept);
     for (const fault of book.faults) this.#log.warn({ code: 'bus-uid' }, fault);
@@ -88,7 +121,7 @@ export class BusHost {
     if (book.faults.length > 0) await this.#keepBook(book, keeper);
   }
 
-  async #keepBook(book: UidBook, keeper: Keeper): Promise<void> {
+  async #keepBook(book: UidBook, keeper: Keeping): Promise<void> {
     const errno = await keeper.keepUids(book.toString());
     if (errno === null || errno === GONE) return;
     const message = `The uids of roles can't be kept (${errno}): after a restart they may be others.`;
@@ -106,6 +139,7 @@ export class BusHost {
     let errno = users.length > 0 ? await keeper.addUsers(userLines(users)) : null;
     if (errno === null) {
       for (const uid of users) this.#users.add(uid);
+      this.#known = new Map(book.uids);
       if (text === this.#configuration) return;
       errno = await keeper.configure(text);
     }

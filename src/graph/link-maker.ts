@@ -170,6 +170,6 @@ export function isForRuntime({ name, provider }: Requirement): boolean {
 }
 
 function noUid(role: string): LinkError {
-  const message = `There is no uid left for the role ${show(role)} on the hosted bus.`;
+  const message = `The role ${show(role)} has no uid on the hosted bus: it could not be given one.`;
   return { code: 'bus-uid', message };
 }

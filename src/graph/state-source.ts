@@ -22,8 +22,11 @@ export interface StateSourceOptions {
   readonly statePath: string;
   /** Absent: no container runs. */
   readonly pidsPath?: string;
-  /** What the graph needs to know of the hosted bus, which is ready for this revision then. Never rejects. */
-  readonly hostBus?: (revision: Revision) => Promise<HostedBus | undefined>;
+  /** What the graph needs to know of the hosted bus, soon, and by `onLate` what is true later. Never rejects. */
+  readonly hostBus?: (
+    revision: Revision,
+    onLate: (hosted: HostedBus | undefined) => void,
+  ) => Promise<HostedBus | undefined>;
   readonly log: Logger;
 }
 
@@ -119,7 +122,11 @@ export class StateSource extends GraphSource {
       input.failure = new XConnectError('state-unreadable', message);
       return;
     }
-    const hostedBus = await this.#options.hostBus?.(revision);
+    const hostedBus = await this.#options.hostBus?.(revision, (late) => {
+      if (this.#stopped || input.value?.revision !== revision) return;
+      input.value = { revision, hostedBus: late };
+      this.#update();
+    });
     if (this.#stopped) return;
     this.#fingerprint = fingerprint;
     input.value = { revision, hostedBus };

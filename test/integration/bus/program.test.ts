@@ -1,15 +1,6 @@
 /** pvx-bus and the bus under it: begun, changed, killed, damaged, left alone by its parent. */
 import { once } from 'node:events';
-import {
-  chmodSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -28,11 +19,6 @@ function revision(allow: readonly string[], ...more: object[]) {
     'a/services.json': services({ type: 'dbus', owns: FOO, role: 'owner', allow }, ...more),
     'c/run.json': requires({ name: 'system-bus', role: 'stranger' }),
   };
-}
-
-function replace(file: string, make: () => void): void {
-  rmSync(file);
-  make();
 }
 
 const isAlive = (pid: number) => {
@@ -128,51 +114,6 @@ for _ in sys.stdin:
     await bus.hosts(revision(['friend', 'stranger']));
     expect(statSync(conf).ino).not.toBe(before[0]);
     expect(statSync(uidsFile()).ino).toBe(before[1]);
-  });
-
-  test('the same roles have the same uids after a restart, and new ones get new ones', async () => {
-    await bus.start();
-    const before = new Map((await bus.hosts(revision(['friend']))).uids);
-    await bus.stop();
-    const again = new TestBus(undefined, bus.folder);
-    bus = again;
-    await again.start();
-    const after = (await again.hosts(revision(['aaa', 'friend']))).uids;
-    expect(new Map([...(after ?? [])].slice(0, before.size))).toEqual(before);
-    expect(after?.get('aaa')).toBe(200_003);
-  });
-
-  test.each([
-    ['gone', (file: string) => rmSync(file)],
-    ['empty', (file: string) => writeFileSync(file, '')],
-    ['garbage', (file: string) => writeFileSync(file, Buffer.alloc(5_000, 0xa5))],
-    ['cut off', (file: string) => writeFileSync(file, readFileSync(file).subarray(0, 75))],
-    ['a folder', (file: string) => replace(file, () => mkdirSync(file))],
-    [
-      'a link to a file of root',
-      (file: string) => replace(file, () => symlinkSync('/etc/shadow', file)),
-    ],
-  ])('a file of uids that is %s costs nobody a uid', async (_, damage) => {
-    await bus.start();
-    await bus.hosts(revision(['friend']));
-    const before = new Map((await bus.hosts(revision(['friend', 'second']))).uids);
-    expect(before.size).toBe(4);
-    await bus.stop();
-    damage(uidsFile());
-    bus = new TestBus(undefined, bus.folder);
-    await bus.start();
-    const after = (await bus.hosts(revision(['third', 'second', 'friend']))).uids ?? new Map();
-    for (const role of ['friend', 'owner', 'stranger'])
-      expect(after.get(role)).toBe(before.get(role));
-    expect(new Set(after.values()).size).toBe(5);
-    expect(readFileSync('/etc/shadow', 'utf8')).not.toContain('pv-xconnect');
-  });
-
-  test('uids that can not be kept are given all the same, and that is said', async () => {
-    await bus.start();
-    mkdirSync(`${uidsFile()}.new`); // where the file would be written first
-    await bus.hosts(revision(['friend']));
-    expect(bus.log.join('\n')).toMatch(/can't be kept \(EISDIR\)/);
   });
 
   test('a bus that is killed comes back with its configuration', async () => {
@@ -273,6 +214,18 @@ for _ in sys.stdin:
     channel.write(Buffer.from('c')); // no record at all
     expect(await exited).toEqual([0, null]);
     channel.close();
+  });
+
+  test('a second one on the same folders leaves the first one alone', async () => {
+    await bus.start();
+    const owner = await uid('owner');
+    const second = new TestBus(undefined, bus.folder);
+    await second.start();
+    const hosted = await second.host.host(revisionFrom(revision([])));
+    expect(hosted?.error?.message).toContain('another one has the folder');
+    await bus.listens();
+    expect((await bus.serve(owner, FOO)).line).toMatch(/^ready/);
+    await second.stop();
   });
 
   test('a symbolic link in place of its folder is not followed', async () => {
