@@ -52,6 +52,8 @@ const POST_AFTER_MS = 50;
 const ACTIVATION_MS = 20_000;
 const MAX_ANSWER = 64 * 1024;
 const MAX_CONNECTIONS = 4_096;
+/** How long links may take to leave at the end, longer than their connections. */
+const LEAVE_MS = 3_000;
 
 export class Daemon {
   readonly #options: DaemonOptions;
@@ -102,6 +104,7 @@ export class Daemon {
     const server = new ControlServer({
       store,
       stats: (id) => mesh.stats(id),
+      shown: (id) => mesh.shown(id),
       source,
       log: this.#log,
     });
@@ -117,7 +120,7 @@ export class Daemon {
     const code = await ended;
     source.stop();
     await server.close();
-    if (code === 0) await mesh.close();
+    if (code === 0) await Promise.race([mesh.close(), this.#leavingTime()]);
     relay.stop();
     broker.close();
     return code;
@@ -190,6 +193,13 @@ export class Daemon {
         pending = false;
         source.postStatus(statusView(store));
       }, POST_AFTER_MS);
+    });
+  }
+
+  /** What has not left by then hangs in its container, and ends with the broker. */
+  #leavingTime(): Promise<void> {
+    return new Promise((resolve) => {
+      setTimeout(resolve, this.#options.drainMs + LEAVE_MS).unref();
     });
   }
 

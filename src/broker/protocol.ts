@@ -11,6 +11,8 @@ export { errnoName };
 export const PROTOCOL_VERSION = 1;
 export const PATH_MAX = 1024;
 export const DATA_MAX = 65_536;
+/** A container handle: the host itself, for the operations that say so. */
+export const HOST = 0xffff_ffff;
 
 export const OPS = {
   HELLO: 1,
@@ -24,6 +26,12 @@ export const OPS = {
   REMOVE: 9,
   REPLY_DGRAM: 10,
   CONNECT_BUS: 11,
+  FIND_NODE: 20,
+  PLANT_NODE: 21,
+  OPEN_NODE: 22,
+  REVOKE: 23,
+  READ_CARD: 24,
+  LEASE_CARD: 25,
 } as const;
 export type Op = keyof typeof OPS;
 
@@ -43,6 +51,8 @@ export interface Request {
   /** Clock ticks since boot. */
   readonly stamp?: number;
   readonly path?: string;
+  /** 32-bit words in place of `path`. */
+  readonly words?: readonly number[];
 }
 
 export interface Reply {
@@ -57,8 +67,8 @@ export interface Reply {
 
 /** Null where the path does not fit: more than PATH_MAX bytes, or a NUL in it. */
 export function encodeRequest(id: number, op: Op, request: Request): Buffer | null {
-  const path = Buffer.from(request.path ?? '', 'utf8');
-  if (path.length > PATH_MAX || path.includes(0)) return null;
+  const path = request.words ? wordBytes(request.words) : Buffer.from(request.path ?? '', 'utf8');
+  if (path.length > PATH_MAX || (!request.words && path.includes(0))) return null;
   const record = Buffer.alloc(REQUEST_SIZE);
   const view = new DataView(record.buffer, record.byteOffset, record.byteLength);
   const words = [
@@ -77,6 +87,15 @@ export function encodeRequest(id: number, op: Op, request: Request): Buffer | nu
   view.setBigUint64(32, BigInt(request.stamp ?? 0), LITTLE);
   path.copy(record, REQUEST_HEAD);
   return record;
+}
+
+function wordBytes(words: readonly number[]): Buffer {
+  const bytes = Buffer.alloc(words.length * 4);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  words.forEach((word, i) => {
+    view.setUint32(i * 4, word, LITTLE);
+  });
+  return bytes;
 }
 
 /** Null for a record that is no reply: the channel can't be trusted any more. */

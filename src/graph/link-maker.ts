@@ -97,6 +97,9 @@ export class LinkMaker {
       ...(service.mode && type === 'unix' ? { mode: service.mode } : {}),
       ...(service.fds !== undefined && type === 'unix' ? { fds: service.fds } : {}),
       ...(requirement.mode && isDevice ? { device: requirement.mode } : {}),
+      ...(service.access && isDevice ? { access: service.access } : {}),
+      ...(service.lease && isDevice ? { lease: service.lease } : {}),
+      ...(service.match && isDevice ? { match: service.match } : {}),
       ...(requirement.host !== undefined && type === 'http' ? { host: requirement.host } : {}),
       ...(allowed ? {} : { error: this.#refuse(consumer, requirement, container) }),
     };

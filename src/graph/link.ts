@@ -4,10 +4,12 @@
  * Links are immutable values. Two links with the same identity and equal fields are interchangeable.
  */
 import type { LinkError } from '../kernel/errors.js';
-import type { SocketMode } from '../manifest/vocabulary.js';
+import type { DeviceAccess, InputMatch, SocketMode } from '../manifest/vocabulary.js';
 
 export {
+  type DeviceAccess,
   EXTERNAL,
+  type InputMatch,
   RUNTIME_PROVIDER,
   SERVICE_TYPES,
   type ServiceType,
@@ -44,6 +46,12 @@ export interface Link {
   readonly fds?: boolean;
   /** drm and input only: plant a node, or serve opened descriptors on a socket. Absent: node. */
   readonly device?: 'node' | 'fd';
+  /** drm and input only: how a device is opened for a client. Absent: rw. */
+  readonly access?: DeviceAccess;
+  /** drm only: connectors that are leased, in place of the card. */
+  readonly lease?: readonly string[];
+  /** input only: which device it is; its node is beside `socket`. */
+  readonly match?: InputMatch;
   /** http only: the Host that it answers to, in lower case; absent: any. */
   readonly host?: string;
   /** Why the builder knows that this link can't be made; it is shown as `failed` and never attached. */

@@ -15,6 +15,7 @@ import type { Registry } from '../plugins/registry.js';
 import type { Relay } from '../relay/relay.js';
 import { BusProvider } from './bus-provider.js';
 import type { Container, Containers } from './containers.js';
+import { DeviceWatch } from './device-watch.js';
 import { type LinkHostOptions, OneLinkHost } from './link-host.js';
 import { type LinkProvider, Provider, type ProviderEvents } from './provider.js';
 
@@ -38,6 +39,7 @@ const BUS_TYPES = ['dbus', 'unix'];
 export class HostAttacher implements Attacher {
   readonly #parts: HostParts;
   readonly #options: LinkHostOptions;
+  readonly #deviceWatch = new DeviceWatch();
 
   constructor(parts: HostParts, options: LinkHostOptions) {
     this.#parts = parts;
@@ -56,7 +58,9 @@ export class HostAttacher implements Attacher {
     const consumer = await containers.retain(link.consumer, link.consumerPid, stamp);
     if (consumer instanceof XConnectError) throw consumer;
     const { host, provider } = this.#hostOf(link, consumer, listener);
+    let unsubscribe = () => {};
     const end = () => {
+      unsubscribe();
       provider.close();
       containers.release(consumer);
     };
@@ -65,7 +69,7 @@ export class HostAttacher implements Attacher {
       void provider.retarget(link, stamp);
       const attachment = await plugin.attach(link, host);
       if (!consumer.alive) throw ended(link);
-      consumer.onExit(() => listener.onLost(ended(link).toLinkError()));
+      unsubscribe = consumer.onExit(() => listener.onLost(ended(link).toLinkError()));
       setImmediate(() => provider.announce()); // once the mesh knows the attachment that it is about
       return attached(attachment, host, provider, consumer, end);
     } catch (thrown) {
@@ -83,7 +87,8 @@ export class HostAttacher implements Attacher {
       onState: (state, error) => listener.onState(state, error),
     });
     const onDemand = provider instanceof BusProvider ? this.#onDemand(provider, link) : null;
-    const parts = { broker, relay, consumer, provider, onDemand, log };
+    const deviceWatch = this.#deviceWatch;
+    const parts = { broker, relay, consumer, provider, onDemand, deviceWatch, log };
     const host = new OneLinkHost(parts, link, this.#options);
     return { host, provider };
   }
@@ -130,6 +135,7 @@ function attached(
     consumerGeneration: consumer.generation,
     retarget: (link, stamp) => provider.retarget(link, stamp),
     stats: () => host.stats(),
+    shown: () => host.shown,
     detach: (drainMs) => {
       if (leaving) return leaving;
       const removed = host.unplant();

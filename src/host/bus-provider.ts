@@ -83,6 +83,19 @@ export class BusProvider implements LinkProvider {
     if (!this.#timer) this.#lookLater(LOOK_FIRST_MS);
   }
 
+  /** There is no container whose file system could be looked into, or listened in: connecting is how it is seen. */
+  lookWith(): void {}
+
+  async listen(): Promise<null> {
+    return null;
+  }
+
+  soon(): void {
+    if (this.#closed) return;
+    this.#stopLooking();
+    void this.#look(LOOK_FIRST_MS);
+  }
+
   announce(): void {
     this.#announced = true;
     if (this.#state && !this.#closed) this.#events.onState(...this.#state);

@@ -8,26 +8,34 @@
 import type { Broker } from '../broker/client.js';
 import { errnoName } from '../broker/protocol.js';
 import type { Link } from '../graph/link.js';
-import type { LinkError } from '../kernel/errors.js';
+import { type LinkError, XConnectError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
 import type { LinkStats } from '../mesh/attacher.js';
 import { NO_STATS, plus } from '../mesh/stats.js';
+import type { Device, DeviceOptions } from '../plugins/device/device.js';
 import type { OnDemand } from '../plugins/on-demand.js';
 import type {
   Attachment,
   Connection,
   ForwardOptions,
   LinkHost,
+  ProviderListener,
+  Seen,
   SocketType,
   Tally,
 } from '../plugins/plugin.js';
 import { Channel } from '../relay/channel.js';
 import type { Relay, RelayLink, RelayLinkEvents } from '../relay/relay.js';
 import type { Container } from './containers.js';
+import { LinkDevice } from './device.js';
+import type { DeviceWatch } from './device-watch.js';
 import { listenError } from './errno.js';
+import { attachment, type Planted, removePlant } from './plant.js';
 import type { LinkProvider } from './provider.js';
+import { listenBeside } from './provider-listener.js';
+import { Waiting } from './waiting.js';
 
-/** Between two attempts to reach a provider that is not there yet. */
+/** Between two attempts at what may work in a moment. */
 const AGAIN_MS = 50;
 
 export interface LinkHostOptions {
@@ -37,9 +45,14 @@ export interface LinkHostOptions {
   readonly maxConnections: number;
 }
 
-interface Planted {
-  readonly fd: number;
-  readonly remove: () => Promise<void>;
+export interface LinkHostParts {
+  readonly broker: Broker;
+  readonly relay: Relay;
+  readonly consumer: Container;
+  readonly provider: LinkProvider;
+  readonly onDemand: OnDemand | null;
+  readonly deviceWatch: DeviceWatch;
+  readonly log: Logger;
 }
 
 export class OneLinkHost implements LinkHost {
@@ -58,26 +71,21 @@ export class OneLinkHost implements LinkHost {
   readonly #channels = new Set<Channel>();
   readonly #clients = new Set<Channel>();
   readonly #onProviderChange = new Set<() => void>();
+  readonly #deviceWatch: DeviceWatch;
+  /** What else ends with the link. */
+  readonly #ends = new Set<() => void | Promise<void>>();
+  /** Of the plugin's own, for who asks how the link does. */
+  shown: Readonly<Record<string, unknown>> = {};
   #emptied: (() => void)[] = [];
   #closed = false;
 
-  constructor(
-    parts: {
-      broker: Broker;
-      relay: Relay;
-      consumer: Container;
-      provider: LinkProvider;
-      onDemand: OnDemand | null;
-      log: Logger;
-    },
-    link: Link,
-    options: LinkHostOptions,
-  ) {
+  constructor(parts: LinkHostParts, link: Link, options: LinkHostOptions) {
     this.#broker = parts.broker;
     this.#relay = parts.relay;
     this.#consumer = parts.consumer;
     this.#provider = parts.provider;
     this.onDemand = parts.onDemand;
+    this.#deviceWatch = parts.deviceWatch;
     this.log = parts.log;
     this.#link = link;
     this.#options = options;
@@ -85,9 +93,10 @@ export class OneLinkHost implements LinkHost {
 
   async forward(options: ForwardOptions): Promise<Attachment> {
     const planted = await this.#plant(options.type);
-    const waiting = new Set<number>();
+    const isStanding = () => !options.through && this.#provider.hasFixedIdentity;
+    const waiting = new Waiting(this.#options.patienceMs);
     const answer = async (connection: number) => {
-      const request = await this.#provider.request(options.type);
+      const request = await this.#request(options);
       if (Buffer.isBuffer(request)) relayLink.resolve(connection, request);
       else if (request.code === 'provider-not-running') waiting.add(connection);
       else relayLink.resolve(connection, null);
@@ -97,15 +106,13 @@ export class OneLinkHost implements LinkHost {
       onUpstream: (errno) => this.#provider.reached(errno === 0 ? null : errnoName(errno)),
     });
     this.#onProviderChange.add(() => {
-      if (this.#provider.hasFixedIdentity) {
+      if (isStanding()) {
         relayLink.retarget(this.#provider.standingRequest(options.type));
         return;
       }
-      const again = [...waiting];
-      waiting.clear();
-      for (const connection of again) void answer(connection);
+      for (const connection of waiting.take()) void answer(connection);
     });
-    if (this.#provider.hasFixedIdentity) {
+    if (isStanding()) {
       relayLink.listen(planted.fd, 'forward', this.#provider.standingRequest(options.type));
     } else {
       relayLink.listen(planted.fd, 'ask', null);
@@ -131,13 +138,13 @@ export class OneLinkHost implements LinkHost {
     return attachment(planted, relayLink);
   }
 
-  async connect(): Promise<Channel | LinkError> {
-    const made = await this.connectAs();
+  async connect(options: { readonly wait?: boolean } = {}): Promise<Channel | LinkError> {
+    const made = await this.connectAs(options);
     return 'code' in made ? made : made.channel;
   }
 
-  async connectAs(): Promise<Connection | LinkError> {
-    const deadline = Date.now() + this.#options.patienceMs;
+  async connectAs({ wait = true } = {}): Promise<Connection | LinkError> {
+    const deadline = Date.now() + (wait ? this.#options.patienceMs : 0);
     for (;;) {
       const made = await this.#provider.connect('stream');
       if ('fd' in made) return { channel: this.#channel(made.fd), identity: made.identity };
@@ -155,6 +162,37 @@ export class OneLinkHost implements LinkHost {
       this.#joiner(options.fds ?? true).join(ends[0], ends[1]);
     };
     void hand();
+  }
+
+  watch(look: () => Promise<Seen>): void {
+    this.#provider.lookWith(look);
+  }
+
+  show(fields: Readonly<Record<string, unknown>>): void {
+    this.shown = { ...this.shown, ...fields };
+  }
+
+  listenAtProvider(): Promise<ProviderListener | LinkError> {
+    return listenBeside(this.#broker, this.#provider, this.#link, this.#ends, this.log);
+  }
+
+  device(options: DeviceOptions): Device {
+    const device = new LinkDevice(
+      {
+        broker: this.#broker,
+        consumer: this.#consumer,
+        log: this.log,
+        patienceMs: this.#options.patienceMs,
+        lookSoon: () => this.#provider.soon(),
+      },
+      this.#link,
+      options,
+    );
+    this.#provider.lookWith((container) => device.look(container), { mayBeHost: true });
+    this.#plants.add(() => device.unplant());
+    this.#ends.add(this.#deviceWatch.subscribe(() => this.#provider.soon()));
+    this.#ends.add(() => device.end());
+    return device;
   }
 
   /** The container that new connections go to is another one, or gone. */
@@ -192,6 +230,18 @@ export class OneLinkHost implements LinkHost {
     clearTimeout(timer);
     this.#closed = true;
     this.#onProviderChange.clear();
+    await Promise.all([...this.#ends].map((end) => end()));
+  }
+
+  async #request({ type, through }: ForwardOptions): Promise<Buffer | LinkError> {
+    try {
+      const socket = await through?.();
+      if (typeof socket === 'object') return socket;
+      return await this.#provider.request(type, socket);
+    } catch (thrown) {
+      this.log.error({ err: thrown }, 'a bug in the plugin refused one connection');
+      return XConnectError.from(thrown).toLinkError();
+    }
   }
 
   async #plant(type: SocketType): Promise<Planted> {
@@ -199,10 +249,7 @@ export class OneLinkHost implements LinkHost {
     if (!planted.ok) throw listenError(this.#link, planted.errno);
     let removed: Promise<void> | null = null;
     const remove = () => {
-      removed ??= this.#broker.remove(planted.value.plant).then((result) => {
-        if (result.ok || result.errno === 'ESRCH') return;
-        this.log.warn({ errno: result.errno }, `${this.#link.target} could not be removed`);
-      });
+      removed ??= removePlant(this.#broker, planted.value.plant, this.#link.target, this.log);
       return removed;
     };
     this.#plants.add(remove);
@@ -239,13 +286,4 @@ export class OneLinkHost implements LinkHost {
     if (this.#channels.size > 0) return;
     for (const resolve of this.#emptied.splice(0)) resolve();
   }
-}
-
-function attachment(planted: Planted, relayLink: RelayLink): Attachment {
-  return {
-    detach: async (drainMs) => {
-      await planted.remove();
-      await relayLink.close(drainMs);
-    },
-  };
 }

@@ -5,16 +5,18 @@
  * never notices. Whether the provider's socket exists is looked up until it does, then it is the relay
  * that tells when connecting begins to fail.
  */
-import type { Broker } from '../broker/client.js';
+import type { Broker, BrokerResult, Planted } from '../broker/client.js';
 import { type Link, RUNTIME_PROVIDER } from '../graph/link.js';
 import { type LinkError, XConnectError } from '../kernel/errors.js';
-import type { Identity, SocketType } from '../plugins/plugin.js';
-import type { Container, Containers } from './containers.js';
+import type { Identity, Seen, SocketType } from '../plugins/plugin.js';
+import { type Container, type Containers, THE_HOST } from './containers.js';
 import { connectError, isNotThereYet } from './errno.js';
 import { fixedIdentity, resolveIdentity } from './identity.js';
 
 const PROBE_FIRST_MS = 50;
 const PROBE_MOST_MS = 2_000;
+const BUSY_MOST_MS = 5_000;
+const PASSWD = '/etc/passwd';
 
 export interface ProviderEvents {
   /** Connections go elsewhere from now on, or (no container) have to wait. */
@@ -24,6 +26,8 @@ export interface ProviderEvents {
 
 /** What the link's host needs of a provider's end, of whatever kind that is. */
 export type LinkProvider = Pick<Provider, keyof Provider>;
+/** A look at what the link needs of its provider, in the container that this is now. */
+export type Look = (container: Container) => Promise<Seen>;
 
 export class Provider {
   readonly #broker: Broker;
@@ -33,8 +37,12 @@ export class Provider {
   #container: Container | null = null;
   #unsubscribe: (() => void) | null = null;
   #probe: NodeJS.Timeout | null = null;
+  #lookFor: Look | null = null;
+  #mayBeHost = false;
+  #stamp = 0;
   #closed = false;
   #identityFailed = false;
+  #busy: { container: Container; passwd: Promise<BrokerResult<Buffer>> } | null = null;
   #announced = false;
   #state: Parameters<ProviderEvents['onState']> | null = null;
   /** Counts targets, so that an answer about an earlier one is known as such. */
@@ -51,7 +59,14 @@ export class Provider {
   async retarget(link: Link, stamp: number): Promise<void> {
     const target = ++this.#target;
     this.#link = link;
+    this.#stamp = stamp;
     this.#leave();
+    if (this.#mayBeHost && link.provider === RUNTIME_PROVIDER) {
+      this.#container = THE_HOST;
+      this.#events.onChange();
+      await this.#look(target, PROBE_FIRST_MS);
+      return;
+    }
     if (link.providerPid <= 0) {
       this.#absent(
         link.provider === RUNTIME_PROVIDER
@@ -78,6 +93,23 @@ export class Provider {
     await this.#look(target, PROBE_FIRST_MS);
   }
 
+  /**
+   * Looks for this in place of the link's socket from now on, and goes on when it is there: it may leave.
+   * `mayBeHost`: a provider `_pv_` means the host itself.
+   */
+  lookWith(look: Look, { mayBeHost = false } = {}): void {
+    this.#lookFor = look;
+    this.#mayBeHost = mayBeHost;
+    void this.retarget(this.#link, this.#stamp);
+  }
+
+  /** There is reason to look now. */
+  soon(): void {
+    if (this.#closed || !this.#lookFor || !this.#container) return;
+    this.#stopLooking();
+    void this.#look(++this.#target, PROBE_FIRST_MS);
+  }
+
   get hasFixedIdentity(): boolean {
     return fixedIdentity(this.#link) !== null;
   }
@@ -89,11 +121,17 @@ export class Provider {
   }
 
   /** One connection's request, with the identity as passwd says now. */
-  async request(type: SocketType): Promise<Buffer | LinkError> {
+  async request(type: SocketType, socket = this.#link.socket): Promise<Buffer | LinkError> {
     const address = await this.#address();
     if ('code' in address) return address;
-    const request = this.#request(type, address.container, address.identity);
+    const request = this.#request(type, address.container, address.identity, socket);
     return request ?? connectError(this.#link, 'EINVAL');
+  }
+
+  /** A listening stream socket of ours in the provider; null: it is not running. */
+  async listen(path: string): Promise<BrokerResult<Planted> | null> {
+    const container = this.#container;
+    return container && (await this.#broker.listenUnix(container.handle, 'stream', path));
   }
 
   /** One connection, tried once; the descriptor is the caller's. `again`: trying again may help. */
@@ -108,7 +146,7 @@ export class Provider {
     const { uid, gid } = identity;
     const { socket } = this.#link;
     const made = await this.#broker.connectUnix(container.handle, type, socket, uid, gid);
-    this.reached(made.ok ? null : made.errno);
+    if (!this.#lookFor) this.reached(made.ok ? null : made.errno);
     if (made.ok) return { fd: made.value, identity };
     return { error: connectError(this.#link, made.errno), again: isNotThereYet(made.errno) };
   }
@@ -116,6 +154,10 @@ export class Provider {
   /** The relay's word on reaching the provider: 0, or an errno's name. */
   reached(errno: string | null): void {
     if (this.#closed || !this.#container) return;
+    if (this.#lookFor) {
+      if (errno !== null) this.soon();
+      return;
+    }
     if (errno === null) {
       this.#stopLooking();
       this.#say('established', null);
@@ -150,7 +192,7 @@ export class Provider {
     }
     const fixed = fixedIdentity(this.#link);
     if (fixed) return { container, identity: fixed };
-    const passwd = await this.#broker.read(container.handle, '/etc/passwd');
+    const passwd = await this.#passwd(container);
     if (!container.alive) {
       return { code: 'provider-not-running', message: `${provider} has ended.` };
     }
@@ -169,8 +211,33 @@ export class Provider {
     return { container, identity: resolveIdentity(role, type, text) };
   }
 
-  #request(type: SocketType, container: Container, { uid, gid }: Identity): Buffer | null {
-    return this.#broker.encodeConnect(container.handle, type, this.#link.socket, uid, gid);
+  /** While the container is busy a connection waits, as it would for the socket; one asks again for all. */
+  async #passwd(container: Container): Promise<BrokerResult<Buffer>> {
+    const read = await this.#broker.read(container.handle, PASSWD);
+    if (read.ok || read.errno !== 'EBUSY') return read;
+    if (this.#busy?.container !== container) {
+      this.#busy = { container, passwd: this.#whenLessBusy(container) };
+    }
+    return this.#busy.passwd;
+  }
+
+  async #whenLessBusy(container: Container): Promise<BrokerResult<Buffer>> {
+    for (let busyMs = 0; ; busyMs += PROBE_FIRST_MS) {
+      await new Promise((resolve) => setTimeout(resolve, PROBE_FIRST_MS));
+      const read = await this.#broker.read(container.handle, PASSWD);
+      if (!read.ok && read.errno === 'EBUSY' && busyMs < BUSY_MOST_MS) continue;
+      if (this.#busy?.container === container) this.#busy = null;
+      return read;
+    }
+  }
+
+  #request(
+    type: SocketType,
+    container: Container,
+    { uid, gid }: Identity,
+    socket = this.#link.socket,
+  ): Buffer | null {
+    return this.#broker.encodeConnect(container.handle, type, socket, uid, gid);
   }
 
   #leave(): void {
@@ -190,14 +257,17 @@ export class Provider {
   async #look(target: number, delayMs: number): Promise<void> {
     const container = this.#container;
     if (!container) return;
-    const found = await this.#broker.probeUnix(container.handle, this.#link.socket);
+    const seen = await (this.#lookFor?.(container) ?? this.#lookForSocket(container));
     if (target !== this.#target || this.#closed || this.#container !== container) return;
-    if (found.ok) {
-      this.#say('established', null);
-      return;
-    }
-    this.#unreachable(found.errno);
-    this.#lookLater(target, delayMs);
+    this.#say(!seen.error ? 'established' : seen.waits ? 'waiting' : 'failed', seen.error);
+    if (seen.error) this.#lookLater(target, delayMs);
+    else if (this.#lookFor) this.#lookLater(target, PROBE_MOST_MS);
+  }
+
+  async #lookForSocket(container: Container): Promise<Seen> {
+    const found = await this.#broker.probeUnix(container.handle, this.#link.socket);
+    if (found.ok) return { error: null };
+    return { error: connectError(this.#link, found.errno), waits: isNotThereYet(found.errno) };
   }
 
   #lookLater(target: number, delayMs: number): void {
