@@ -118,6 +118,15 @@ describe('rule 2: restarts', () => {
     expect(of.at.attacher.attempts.length).toBe(1);
   });
 
+  test('names that are started on demand need no new socket', async () => {
+    await of.at.graph(link({ activates: [] }));
+    const before = of.at.planted();
+    await of.at.graph(link({ activates: ['org.example.Foo'] }));
+    await of.at.graph(link({ activates: ['org.example.Foo'] }));
+    expect(of.at.planted()).toBe(before);
+    expect(before.retargeted.map(({ activates }) => activates)).toEqual([['org.example.Foo']]);
+  });
+
   test('a provider that came back with the same pid is looked up by the next graph', async () => {
     await of.at.graph(link());
     of.at
