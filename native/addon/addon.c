@@ -50,5 +50,6 @@ NAPI_MODULE_INIT()
 	relay_exports(env, exports);
 	channel_exports(env, exports);
 	launch_exports(env, exports);
+	poller_exports(env, exports);
 	return exports;
 }

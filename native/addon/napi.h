@@ -23,5 +23,6 @@ void pvx_export(napi_env, napi_value exports, const char *name, napi_callback);
 void relay_exports(napi_env, napi_value exports);
 void channel_exports(napi_env, napi_value exports);
 void launch_exports(napi_env, napi_value exports);
+void poller_exports(napi_env, napi_value exports);
 
 #endif

@@ -16,7 +16,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   manifest: [],
   graph: ['manifest'],
   mesh: ['graph'],
-  plugins: ['graph', 'mesh'],
+  http1: [],
+  plugins: ['graph', 'mesh', 'http1'],
   relay: [],
   broker: ['relay'],
   host: ['graph', 'mesh', 'plugins', 'broker', 'relay'],
@@ -25,7 +26,13 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   runtime: ['manifest', 'graph'],
 };
 /** Files of types that describe the seam between two folders. */
-const CONTRACTS = ['graph/link', 'mesh/attacher', 'plugins/plugin', 'relay/channel'];
+const CONTRACTS = [
+  'graph/link',
+  'mesh/attacher',
+  'plugins/plugin',
+  'relay/channel',
+  'relay/byte-stream',
+];
 
 function filesOf(folder: string, extension: RegExp): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })

@@ -1,0 +1,304 @@
+/**
+ * One connection of a client: its requests, one after the other, and their answers in that order.
+ *
+ * What is refused is answered and the connection closed, for what follows can't be trusted to be a request. A
+ * request that comes early waits; the connection is not read meanwhile, so at most one read of it is kept.
+ */
+import type { ByteStream, ByteStreamOwner } from '../relay/byte-stream.js';
+import { type Body, BodyReader, CHUNKED, COUNTED, NO_BODY, TO_THE_END } from './body-reader.js';
+import { deadlines, type Timed } from './deadlines.js';
+import { errorPage, pageMessage } from './error-page.js';
+import { type Client, Exchange } from './exchange.js';
+import { MORE } from './fields.js';
+import { writeAnswer, writeInformation, writeRequest, writeSwitch } from './forwarding.js';
+import { Lingering } from './lingering.js';
+import { Outlet } from './outlet.js';
+import { PartialHead } from './partial-head.js';
+import { type Refusal, SLOW_HEAD } from './refusal.js';
+import { RequestHead } from './request-head.js';
+import type { ResponseHead } from './response-head.js';
+import type { Route, Site } from './route.js';
+
+/** A body that came with its head and is no longer goes with it, and can be sent again. */
+const SMALL_BODY = 16 * 1024;
+
+const request = new RequestHead();
+
+export class ServerConnection<Description> implements ByteStreamOwner, Client, Timed {
+  deadline = Number.POSITIVE_INFINITY;
+  readonly #stream: ByteStream;
+  readonly #site: Site<Description>;
+  readonly #description: Description;
+  readonly #onClosed: (connection: ServerConnection<Description>) => void;
+  readonly #outlet: Outlet;
+  readonly #exchange = new Exchange(this);
+  readonly #body = new BodyReader();
+  readonly #partial = new PartialHead();
+  #route: Route | null = null;
+  /** A request is being dealt with. */
+  #busy = false;
+  #consuming = false;
+  #keepAlive = true;
+  /** Of HTTP/1. */
+  #minor = 1;
+  /** The client will send no more. */
+  #ended = false;
+  #leaving = false;
+  #open = true;
+
+  /** Takes the stream; `onClosed` is called once, when nothing more is answered on it. */
+  constructor(
+    stream: ByteStream,
+    site: Site<Description>,
+    description: Description,
+    onClosed: (connection: ServerConnection<Description>) => void,
+  ) {
+    this.#stream = stream;
+    this.#site = site;
+    this.#description = description;
+    this.#onClosed = onClosed;
+    this.#outlet = new Outlet(stream);
+    stream.owner = this;
+    this.deadline = Date.now() + site.limits.idleMs;
+    deadlines.add(this);
+    stream.resume();
+  }
+
+  /** Nothing was asked that is not answered. */
+  get idle(): boolean {
+    return !this.#busy && this.#partial.length === 0;
+  }
+
+  /** Closes it once the request under way is answered, or at once where there is none. */
+  leave(): void {
+    this.#leaving = true;
+    this.#keepAlive = false;
+    if (this.idle) this.#finishUp();
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#forget();
+    this.#exchange.cancel();
+    this.#stream.close();
+  }
+
+  received(buffer: Buffer, from: number, to: number): void {
+    if (this.#busy) {
+      const at = this.#body.done ? from : this.#readBody(buffer, from, to);
+      if (at < to) this.#hold(buffer, at, to);
+    } else if (this.#partial.length === 0) {
+      this.#consume(buffer, from, to);
+    } else if (this.#partial.add(buffer, from, to, this.#site.limits.head)) {
+      this.#consumeHeld();
+    }
+  }
+
+  drained(): void {
+    this.#outlet.drained();
+    this.#exchange.answerDrained();
+  }
+
+  ended(): void {
+    this.#ended = true;
+    if (this.#busy && this.#body.done) return; // it waits for its answer
+    this.close();
+  }
+
+  hungUp(): void {
+    this.close();
+  }
+
+  broken(): void {
+    this.close();
+  }
+
+  expired(): void {
+    if (this.#busy) return;
+    if (this.#partial.length === 0) this.#finishUp();
+    else this.#reject(SLOW_HEAD);
+  }
+
+  informed(answer: ResponseHead): void {
+    if (this.#minor === 1) writeInformation(this.#outlet.stage(), answer);
+  }
+
+  answered(answer: ResponseHead, body: Body): void {
+    // Whether the rest of the request would be taken is not known: it is the connection's last.
+    if (!this.#exchange.requestDone) this.#keepAlive = false;
+    const known = body === NO_BODY || body === COUNTED;
+    // HTTP/1.0 knows no chunks: where the length is not known, the body ends with the connection.
+    const passed: Body = known ? body : this.#minor === 1 ? CHUNKED : TO_THE_END;
+    if (passed === TO_THE_END) this.#keepAlive = false;
+    const edit = { body: passed, minor: this.#minor, keepAlive: this.#keepAlive };
+    writeAnswer(this.#outlet.stage(), answer, edit);
+    this.#outlet.chunked = passed === CHUNKED;
+  }
+
+  data(buffer: Buffer, from: number, to: number): void {
+    this.#outlet.data(buffer, from, to);
+  }
+
+  flush(): boolean {
+    return this.#outlet.flush();
+  }
+
+  finish(trailers: Buffer): void {
+    this.#outlet.finish(trailers);
+    this.#outlet.flush();
+    this.#next();
+  }
+
+  refuse(refusal: Refusal): void {
+    const { writer } = this.#exchange;
+    const again = request.read(writer.buffer, 0, writer.length, this.#site.limits);
+    this.#answer(refusal, again === null);
+    this.#next();
+  }
+
+  breakOff(): void {
+    this.close();
+  }
+
+  requestDrained(): void {
+    if (!this.#body.done) this.#stream.resume();
+  }
+
+  upgraded(answer: ResponseHead, provider: ByteStream, from: number, to: number): void {
+    writeSwitch(this.#outlet.stage(), answer);
+    this.#outlet.stage().copy(answer.buffer, from, to);
+    this.#outlet.flush();
+    const early = this.#partial.take();
+    if (early.length > 0) provider.write(early, 0, early.length);
+    this.#stream.owner = null;
+    this.#stream.pause();
+    this.#forget();
+    this.#route?.join(this.#stream, provider);
+  }
+
+  /** Requests, until one has to be waited for. */
+  #consume(buffer: Buffer, from: number, to: number): void {
+    let at = from;
+    this.#consuming = true;
+    while (at < to && !this.#busy && this.#open) {
+      const refusal = request.read(buffer, at, to, this.#site.limits);
+      if (refusal === MORE) {
+        this.#partial.keep(buffer, at, to, true);
+        if (this.#ended) this.close();
+        else deadlines.set(this, Date.now() + this.#site.limits.headMs);
+        break;
+      }
+      if (refusal === null) at = this.#begin(buffer, to);
+      else this.#reject(refusal);
+    }
+    this.#consuming = false;
+    if (at < to && this.#busy) this.#hold(buffer, at, to);
+  }
+
+  #consumeHeld(): void {
+    const bytes = this.#partial.take();
+    this.#consume(bytes, 0, bytes.length);
+  }
+
+  #hold(buffer: Buffer, from: number, to: number): void {
+    if (this.#partial.length === 0) this.#partial.keep(buffer, from, to, false);
+    else this.#partial.add(buffer, from, to, 0);
+    this.#stream.pause();
+  }
+
+  /** The request that was just read; returns behind what of its body was read, too. */
+  #begin(buffer: Buffer, to: number): number {
+    const route = this.#site.route(request, this.#description);
+    const { framing, minor } = request;
+    let at = request.to;
+    this.#minor = minor;
+    this.#keepAlive = request.keepsAlive && !this.#leaving;
+    this.#body.begin(
+      framing.chunked ? CHUNKED : request.hasBody ? COUNTED : NO_BODY,
+      framing.length,
+    );
+    if ('status' in route) {
+      this.#answer(route, true);
+      this.#next();
+      return at;
+    }
+    const { writer } = this.#exchange;
+    writer.reset();
+    writeRequest(writer, request, route);
+    if (request.hasBody && framing.length <= Math.min(SMALL_BODY, to - at) && !framing.chunked) {
+      writer.copy(buffer, at, at + framing.length);
+      this.#body.moved(framing.length);
+      at += framing.length;
+    }
+    this.#busy = true;
+    this.#route = route;
+    this.deadline = Number.POSITIVE_INFINITY;
+    this.#exchange.begin(route, {
+      method: request.method,
+      target: route.log ? request.target() : '',
+      host: route.log ? request.host() : '',
+      idempotent: request.isIdempotent,
+      mayUpgrade: request.upgrades,
+      body: this.#body.done ? 'none' : framing.chunked ? 'chunked' : 'plain',
+    });
+    return this.#body.done ? at : this.#readBody(buffer, at, to);
+  }
+
+  #readBody(buffer: Buffer, from: number, to: number): number {
+    const body = this.#body;
+    const at = body.read(buffer, from, to, this.#exchange.requestBody);
+    if (body.fault) {
+      this.#exchange.cancel(body.fault.status);
+      if (this.#exchange.hasAnswer) this.close();
+      else this.#reject(body.fault);
+      return to;
+    }
+    if (body.done) this.#exchange.requestEnd(body.trailers);
+    if (!this.#exchange.requestFlush() && !body.done) this.#stream.pause();
+    return at;
+  }
+
+  /** After an answer. */
+  #next(): void {
+    this.#busy = false;
+    if (!this.#open) return;
+    if (!this.#keepAlive || !this.#body.done) {
+      this.#finishUp();
+      return;
+    }
+    deadlines.set(this, Date.now() + this.#site.limits.idleMs);
+    if (this.#consuming) return;
+    if (this.#partial.length > 0) this.#consumeHeld();
+    if (!this.#open || this.#busy) return;
+    if (this.#ended) this.#finishUp();
+    else this.#stream.resume();
+  }
+
+  /** What came is no request: it is answered, and nothing after it is. */
+  #reject(refusal: Refusal): void {
+    this.#keepAlive = false;
+    this.#answer(refusal, false);
+    this.#finishUp();
+  }
+
+  /** `known`: the request can be read again, for what it accepts. */
+  #answer(refusal: Refusal, known: boolean): void {
+    if (!this.#body.done) this.#keepAlive = false;
+    const page = errorPage(refusal, known ? request.accept() : '');
+    const message = pageMessage(page, this.#keepAlive, !known || request.method !== 'HEAD');
+    this.#outlet.stage().bytes(message);
+    this.#outlet.flush();
+  }
+
+  #finishUp(): void {
+    if (!this.#open) return;
+    this.#forget();
+    new Lingering(this.#stream);
+  }
+
+  #forget(): void {
+    this.#open = false;
+    deadlines.remove(this);
+    this.#onClosed(this);
+  }
+}
