@@ -5,14 +5,13 @@
  * request that comes early waits; the connection is not read meanwhile, so at most one read of it is kept.
  */
 import type { ByteStream, ByteStreamOwner } from '../relay/byte-stream.js';
-import { type Body, BodyReader, CHUNKED, COUNTED, NO_BODY, TO_THE_END } from './body-reader.js';
+import { AnswerWriter } from './answer-writer.js';
+import { type Body, BodyReader, CHUNKED, COUNTED, NO_BODY } from './body-reader.js';
 import { deadlines, type Timed } from './deadlines.js';
-import { errorPage, pageMessage } from './error-page.js';
 import { type Client, Exchange } from './exchange.js';
 import { MORE } from './fields.js';
-import { writeAnswer, writeInformation, writeRequest, writeSwitch } from './forwarding.js';
+import { writeRequest } from './forwarding.js';
 import { Lingering } from './lingering.js';
-import { Outlet } from './outlet.js';
 import { PartialHead } from './partial-head.js';
 import { type Refusal, SLOW_HEAD } from './refusal.js';
 import { RequestHead } from './request-head.js';
@@ -30,7 +29,7 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
   readonly #site: Site<Description>;
   readonly #description: Description;
   readonly #onClosed: (connection: ServerConnection<Description>) => void;
-  readonly #outlet: Outlet;
+  readonly #answer: AnswerWriter;
   readonly #exchange = new Exchange(this);
   readonly #body = new BodyReader();
   readonly #partial = new PartialHead();
@@ -38,9 +37,6 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
   /** A request is being dealt with. */
   #busy = false;
   #consuming = false;
-  #keepAlive = true;
-  /** Of HTTP/1. */
-  #minor = 1;
   /** The client will send no more. */
   #ended = false;
   #leaving = false;
@@ -57,7 +53,7 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
     this.#site = site;
     this.#description = description;
     this.#onClosed = onClosed;
-    this.#outlet = new Outlet(stream);
+    this.#answer = new AnswerWriter(stream);
     stream.owner = this;
     this.deadline = Date.now() + site.limits.idleMs;
     deadlines.add(this);
@@ -72,7 +68,7 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
   /** Closes it once the request under way is answered, or at once where there is none. */
   leave(): void {
     this.#leaving = true;
-    this.#keepAlive = false;
+    this.#answer.keepAlive = false;
     if (this.idle) this.#finishUp();
   }
 
@@ -95,14 +91,15 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
   }
 
   drained(): void {
-    this.#outlet.drained();
+    this.#answer.outlet.drained();
     this.#exchange.answerDrained();
   }
 
   ended(): void {
     this.#ended = true;
     if (this.#busy && this.#body.done) return; // it waits for its answer
-    this.close();
+    if (!this.#busy && this.#partial.length > 0) this.#consumeHeld();
+    else this.close();
   }
 
   hungUp(): void {
@@ -120,43 +117,37 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
   }
 
   informed(answer: ResponseHead): void {
-    if (this.#minor === 1) writeInformation(this.#outlet.stage(), answer);
+    this.#answer.informed(answer);
   }
 
   answered(answer: ResponseHead, body: Body): void {
     // Whether the rest of the request would be taken is not known: it is the connection's last.
-    if (!this.#exchange.requestDone) this.#keepAlive = false;
-    const known = body === NO_BODY || body === COUNTED;
-    // HTTP/1.0 knows no chunks: where the length is not known, the body ends with the connection.
-    const passed: Body = known ? body : this.#minor === 1 ? CHUNKED : TO_THE_END;
-    if (passed === TO_THE_END) this.#keepAlive = false;
-    const edit = { body: passed, minor: this.#minor, keepAlive: this.#keepAlive };
-    writeAnswer(this.#outlet.stage(), answer, edit);
-    this.#outlet.chunked = passed === CHUNKED;
+    if (!this.#exchange.requestDone) this.#answer.keepAlive = false;
+    this.#answer.answered(answer, body);
   }
 
   data(buffer: Buffer, from: number, to: number): void {
-    this.#outlet.data(buffer, from, to);
+    this.#answer.outlet.data(buffer, from, to);
   }
 
   flush(): boolean {
-    return this.#outlet.flush();
+    return this.#answer.outlet.flush();
   }
 
   finish(trailers: Buffer): void {
-    this.#outlet.finish(trailers);
-    this.#outlet.flush();
+    this.#answer.finish(trailers);
     this.#next();
   }
 
   refuse(refusal: Refusal): void {
     const { writer } = this.#exchange;
     const again = request.read(writer.buffer, 0, writer.length, this.#site.limits);
-    this.#answer(refusal, again === null);
+    this.#refuse(refusal, again === null);
     this.#next();
   }
 
   breakOff(): void {
+    this.flush(); // what came of it is the client's
     this.close();
   }
 
@@ -165,9 +156,7 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
   }
 
   upgraded(answer: ResponseHead, provider: ByteStream, from: number, to: number): void {
-    writeSwitch(this.#outlet.stage(), answer);
-    this.#outlet.stage().copy(answer.buffer, from, to);
-    this.#outlet.flush();
+    this.#answer.switched(answer, from, to);
     const early = this.#partial.take();
     if (early.length > 0) provider.write(early, 0, early.length);
     this.#stream.owner = null;
@@ -211,14 +200,14 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
     const route = this.#site.route(request, this.#description);
     const { framing, minor } = request;
     let at = request.to;
-    this.#minor = minor;
-    this.#keepAlive = request.keepsAlive && !this.#leaving;
+    this.#answer.minor = minor;
+    this.#answer.keepAlive = request.keepsAlive && !this.#leaving;
     this.#body.begin(
       framing.chunked ? CHUNKED : request.hasBody ? COUNTED : NO_BODY,
       framing.length,
     );
     if ('status' in route) {
-      this.#answer(route, true);
+      this.#refuse(route, true);
       this.#next();
       return at;
     }
@@ -262,7 +251,7 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
   #next(): void {
     this.#busy = false;
     if (!this.#open) return;
-    if (!this.#keepAlive || !this.#body.done) {
+    if (!this.#answer.keepAlive || !this.#body.done) {
       this.#finishUp();
       return;
     }
@@ -276,18 +265,16 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
 
   /** What came is no request: it is answered, and nothing after it is. */
   #reject(refusal: Refusal): void {
-    this.#keepAlive = false;
-    this.#answer(refusal, false);
+    this.#answer.keepAlive = false;
+    this.#refuse(refusal, false);
     this.#finishUp();
   }
 
   /** `known`: the request can be read again, for what it accepts. */
-  #answer(refusal: Refusal, known: boolean): void {
-    if (!this.#body.done) this.#keepAlive = false;
-    const page = errorPage(refusal, known ? request.accept() : '');
-    const message = pageMessage(page, this.#keepAlive, !known || request.method !== 'HEAD');
-    this.#outlet.stage().bytes(message);
-    this.#outlet.flush();
+  #refuse(refusal: Refusal, known: boolean): void {
+    if (!this.#body.done) this.#answer.keepAlive = false;
+    const accept = known ? request.accept() : '';
+    this.#answer.page(refusal, accept, !known || request.method !== 'HEAD');
   }
 
   #finishUp(): void {

@@ -106,11 +106,21 @@ export async function readToEnd(socket: net.Socket): Promise<string> {
   return Buffer.concat(chunks).toString('latin1');
 }
 
-/** What comes back for `text`; the client's end of the stream follows it at once where `end` is set. */
-export async function exchange(stand: Stand, text: string, end = false): Promise<string> {
+/**
+ * What comes back for `text`; given in pieces, each is sent by itself. The client's end of the stream follows it at
+ * once where `end` is set.
+ */
+export async function exchange(
+  stand: Stand,
+  text: string | readonly string[],
+  end = false,
+): Promise<string> {
   const socket = stand.client();
   const answer = readToEnd(socket);
-  socket.write(text, 'latin1');
+  for (const piece of [text].flat()) {
+    socket.write(piece, 'latin1');
+    if (typeof text !== 'string') await new Promise((resolve) => setImmediate(resolve));
+  }
   if (end) socket.end();
   const all = await answer;
   socket.destroy();
