@@ -52,8 +52,8 @@ describe.runIf(has('nginx') && has('haproxy'))('of the others', () => {
       for (const { name, bytes, method, stays } of HOSTILE_ANSWERS) {
         scripted.script(bytes, stays ?? false);
         const answer = await before.answers.ask(other, twoRequests(method));
-        const found = reading(answer, method === 'HEAD');
-        if (!agrees(table.get(name)?.[other], found)) wrong.push(`${name}: ${found}`);
+        const found = firstOf(reading(answer, method === 'HEAD'));
+        if (!agrees(firstOf(table.get(name)?.[other]), found)) wrong.push(`${name}: ${found}`);
       }
       expect(wrong).toEqual([]);
     },
