@@ -18,6 +18,7 @@
 #define PVX_DATA_MAX 65536u       /* bytes of file in the answer to PVX_OP_READ */
 #define PVX_CONTAINERS_MAX 4096u  /* containers held at once */
 #define PVX_PLANTS_MAX 16384u     /* sockets planted at once */
+#define PVX_HOST 0xffffffffu      /* a container handle: the host itself, for the operations that say so */
 
 /* The closed list of what the daemon may ask for. */
 enum pvx_op {
@@ -49,6 +50,17 @@ enum pvx_op {
 	/* container, path, two descriptors with the request: [0] the planted dgram socket, [1] a dgram socket
 	 * holding one datagram. Sends that datagram from [0] to the socket at path. */
 	PVX_OP_REPLY_DGRAM = 10,
+	/* The TCP operations take a container or PVX_HOST, an address of 4 or 16 raw bytes in `path` and a port in
+	 * `arg` (EINVAL: neither), and work in that one's network namespace.
+	 * -> fd = a listening, non-blocking socket; an IPv6 one takes no IPv4.
+	 * EADDRINUSE: taken. EADDRNOTAVAIL: no interface has the address. EACCES: a port that we may not have. */
+	PVX_OP_LISTEN_TCP = 30,
+	/* -> fd = a non-blocking socket, connected or on its way: once it is writable, SO_ERROR says which way it
+	 * went. Nobody here waits for a handshake. */
+	PVX_OP_CONNECT_TCP = 31,
+	/* -> (nothing): somebody would take a connection to that address. Asks the kernel; its owner notices nothing.
+	 * ECONNREFUSED: nobody would. EOPNOTSUPP: this kernel can't tell. */
+	PVX_OP_PROBE_TCP = 32,
 };
 
 struct pvx_request {
@@ -61,7 +73,7 @@ struct pvx_request {
 	uint32_t arg;
 	uint32_t path_length;
 	uint64_t stamp;
-	char path[PVX_PATH_MAX];
+	char path[PVX_PATH_MAX]; /* or an address */
 };
 
 struct pvx_reply {

@@ -13,6 +13,7 @@
  *   path.c        paths within a container's root
  *   plant.c       sockets planted in containers, and their removal
  *   connect.c     sockets connected to containers, probes, datagram replies
+ *   tcp.c         TCP in the network namespace of a container, or in our own
  *   file.c        small files read
  *   thread.c      identity and network namespace of one thread, switched and back
  *   host.c        the two sockets on the host: our control socket, the runtime's
@@ -90,6 +91,11 @@ int connect_unix(struct container *, int type, const char *path, uint32_t uid, u
 int connect_probe(struct container *, const char *path);
 int connect_reply(struct container *, const char *path, const int fds[2]);
 
+/* tcp.c: `c` NULL means our own network; the address is 4 or 16 raw bytes, anything else EINVAL */
+int tcp_listen(const struct container *, const char *address, uint32_t length, uint32_t port, int *fd);
+int tcp_connect(const struct container *, const char *address, uint32_t length, uint32_t port, int *fd);
+int tcp_probe(const struct container *, const char *address, uint32_t length, uint32_t port);
+
 /* file.c */
 int file_read(struct container *, const char *path, char *data, uint32_t *length);
 
@@ -99,7 +105,8 @@ int thread_become(uint32_t uid, uint32_t gid); /* effective, as the host counts 
 void thread_return(void);
 void thread_fs_become(uint32_t uid, uint32_t gid); /* for the file system only */
 void thread_fs_return(void);
-int thread_socket(const struct container *, int type, int *fd); /* made in the container's network namespace */
+/* A non-blocking socket, made in the container's network namespace where that matters (NULL: in ours). */
+int thread_socket(const struct container *, int family, int type, int protocol, int *fd);
 
 /* host.c */
 int host_listen(const char *path); /* says what is wrong on stderr; 0 or an errno */

@@ -2,7 +2,7 @@
  * What is left of root: ten capabilities, and the system calls that the closed list of operations needs.
  *
  * The filter is written out here and loaded for all threads at once, after they were made: there is no call in it
- * that makes a process, executes a program, mounts, or talks to another machine. What is not in it fails with
+ * that makes a process, executes a program or mounts. What is not in it fails with
  * EPERM rather than killing, so that a C library of another mind shows in an error and not in a crash.
  */
 #include "broker.h"
@@ -11,6 +11,7 @@
 #include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <linux/netlink.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -67,13 +68,22 @@ static struct sock_filter filter[] = {
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0),
 	RETURN(SECCOMP_RET_ERRNO | EPERM),
 	LOAD(nr),
-	/* sockets: unix ones only */
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 4),
+	/* sockets: unix ones, TCP, and netlink for the question who listens */
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 12),
 	LOAD(args[0]),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 0, 1),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 8, 0),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 4, 0),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 3, 0),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_NETLINK, 0, 6),
+	LOAD(args[2]),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NETLINK_SOCK_DIAG, 3, 4),
+	LOAD(args[1]),
+	BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xf), /* less SOCK_CLOEXEC and SOCK_NONBLOCK */
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SOCK_STREAM, 0, 1),
 	RETURN(SECCOMP_RET_ALLOW),
 	RETURN(SECCOMP_RET_ERRNO | EPERM),
-	ALLOW(bind), ALLOW(listen), ALLOW(connect), ALLOW(recvmsg), ALLOW(sendmsg),
+	ALLOW(bind), ALLOW(listen), ALLOW(connect), ALLOW(recvmsg), ALLOW(sendmsg), ALLOW(setsockopt),
+	ALLOW(getsockname),
 	/* files */
 	ALLOW(openat), ALLOW(openat2), ALLOW(close), ALLOW(read), ALLOW(write), ALLOW(newfstatat), ALLOW(fstat),
 	ALLOW(statx), ALLOW(mkdirat), ALLOW(unlinkat), ALLOW(renameat2), ALLOW(fchmod), ALLOW(fcntl),

@@ -5,6 +5,7 @@
  * second is closed here.
  */
 import type { Broker } from '../broker/client.js';
+import { endpointOf } from '../graph/endpoint.js';
 import { EXTERNAL, type Link, linkId } from '../graph/link.js';
 import { XConnectError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
@@ -12,9 +13,10 @@ import type { AttachedLink, AttachedListener, Attacher, Detached } from '../mesh
 import type { Attachment } from '../plugins/plugin.js';
 import type { Registry } from '../plugins/registry.js';
 import type { Relay } from '../relay/relay.js';
-import type { Container, Containers } from './containers.js';
+import { type Container, type Containers, THE_HOST } from './containers.js';
 import { type LinkHostOptions, OneLinkHost } from './link-host.js';
 import { Provider } from './provider.js';
+import { SharedListeners } from './shared-listeners.js';
 
 const OVERTIME_MS = 1_000;
 
@@ -29,6 +31,7 @@ export interface HostParts {
 export class HostAttacher implements Attacher {
   readonly #parts: HostParts;
   readonly #options: LinkHostOptions;
+  readonly #shared = new SharedListeners();
 
   constructor(parts: HostParts, options: LinkHostOptions) {
     this.#parts = parts;
@@ -43,8 +46,7 @@ export class HostAttacher implements Attacher {
     const { containers, plugins } = this.#parts;
     const plugin = plugins.for(link.type);
     if (!plugin) throw unknownType(link, plugins.types);
-    if (link.consumer === EXTERNAL) throw unsupported(link);
-    const consumer = await containers.retain(link.consumer, link.consumerPid, stamp);
+    const consumer = await this.#consumerOf(link, stamp);
     if (consumer instanceof XConnectError) throw consumer;
     const { host, provider } = this.#hostOf(link, consumer, listener);
     const end = () => {
@@ -66,6 +68,14 @@ export class HostAttacher implements Attacher {
     }
   }
 
+  async #consumerOf(link: Link, stamp: number): Promise<Container | XConnectError> {
+    const { containers } = this.#parts;
+    if (link.consumer !== EXTERNAL) {
+      return containers.retain(link.consumer, link.consumerPid, stamp);
+    }
+    return 'address' in endpointOf(link.target) ? THE_HOST : unsupported(link);
+  }
+
   #hostOf(link: Link, consumer: Container, listener: AttachedListener) {
     const { broker, relay, containers } = this.#parts;
     const log = this.#parts.log.child({ link: linkId(link) });
@@ -73,7 +83,7 @@ export class HostAttacher implements Attacher {
       onChange: () => host.providerChanged(),
       onState: (state, error) => listener.onState(state, error),
     });
-    const parts = { broker, relay, consumer, provider, log };
+    const parts = { broker, relay, shared: this.#shared, consumer, provider, log };
     const host = new OneLinkHost(parts, link, this.#options);
     return { host, provider };
   }
@@ -124,6 +134,6 @@ function unknownType(link: Link, types: readonly string[]): XConnectError {
 function unsupported(link: Link): XConnectError {
   return new XConnectError(
     'type-unsupported',
-    `The host itself can't consume a service of type ${link.type}.`,
+    `The host itself can be given IP:PORT only, found ${link.target} for type ${link.type}.`,
   );
 }

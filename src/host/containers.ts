@@ -5,6 +5,8 @@
  * everybody who retains it is told, and the pid is unknown again.
  */
 import type { Broker } from '../broker/client.js';
+import { HOST } from '../broker/protocol.js';
+import { EXTERNAL } from '../graph/link.js';
 import { XConnectError } from '../kernel/errors.js';
 import { watchProcess } from '../relay/channel.js';
 import { holdError } from './errno.js';
@@ -40,6 +42,9 @@ interface Entry {
   users: number;
   unwatch: (() => void) | null;
 }
+
+/** The host as a consumer: nobody holds it, and it never ends. */
+export const THE_HOST = new Container(EXTERNAL, 0, HOST, 0);
 
 export class Containers {
   /** A container that somebody retained has ended. */

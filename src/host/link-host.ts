@@ -2,9 +2,10 @@
  * What a plugin sees of the machine: one link's two ends, and nothing else (the LinkHost of plugins/plugin.ts).
  *
  * Everything that was asked for is remembered here and ends with the link, whatever the plugin forgets:
- * `unplant` frees the target, `close` ends what is open. Sockets are planted and reached by the broker, bytes
+ * `unplant` frees the target, `close` ends what is open. Listeners and connections are made by the broker, bytes
  * are moved by the relay; nothing here sees a pid or a namespace.
  */
+import { closeSync } from 'node:fs';
 import type { Broker } from '../broker/client.js';
 import { errnoName } from '../broker/protocol.js';
 import type { Link } from '../graph/link.js';
@@ -12,12 +13,16 @@ import type { LinkError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
 import type { LinkStats } from '../mesh/attacher.js';
 import { NO_STATS, plus } from '../mesh/stats.js';
-import type { Attachment, ForwardOptions, LinkHost, SocketType } from '../plugins/plugin.js';
-import { Channel } from '../relay/channel.js';
+import type { Acceptor, Attachment, ForwardOptions, LinkHost } from '../plugins/plugin.js';
+import type { Channel } from '../relay/channel.js';
 import type { Relay, RelayLink, RelayLinkEvents } from '../relay/relay.js';
+import type { TransferOptions, TransferResult } from '../relay/transfer.js';
+import { accessOf, introduction } from './access.js';
+import { ChannelSet } from './channel-set.js';
 import type { Container } from './containers.js';
-import { listenError } from './errno.js';
 import type { Provider } from './provider.js';
+import type { Membership, SharedListeners } from './shared-listeners.js';
+import { type Listener, listenAt } from './target.js';
 
 /** Between two attempts to reach a provider that is not there yet. */
 const AGAIN_MS = 50;
@@ -29,44 +34,41 @@ export interface LinkHostOptions {
   readonly maxConnections: number;
 }
 
-interface Planted {
-  readonly fd: number;
-  readonly remove: () => Promise<void>;
+export interface LinkHostParts {
+  readonly broker: Broker;
+  readonly relay: Relay;
+  readonly shared: SharedListeners;
+  readonly consumer: Container;
+  readonly provider: Provider;
+  readonly log: Logger;
 }
 
 export class OneLinkHost implements LinkHost {
   readonly log: Logger;
-  readonly #link: Link;
-  readonly #broker: Broker;
-  readonly #relay: Relay;
-  readonly #consumer: Container;
+  readonly #parts: LinkHostParts;
   readonly #provider: Provider;
+  readonly #link: Link;
   readonly #options: LinkHostOptions;
-  readonly #plants = new Set<() => Promise<void>>();
+  /** How to free the target. */
+  readonly #removes = new Set<() => Promise<void>>();
+  readonly #memberships = new Set<Membership<Acceptor>>();
   readonly #relayLinks = new Set<RelayLink>();
   readonly #joiners = new Map<boolean, RelayLink>();
-  readonly #channels = new Set<Channel>();
-  readonly #clients = new Set<Channel>();
+  readonly #clients = new ChannelSet();
+  readonly #providers = new ChannelSet();
   readonly #onProviderChange = new Set<() => void>();
-  #emptied: (() => void)[] = [];
   #closed = false;
 
-  constructor(
-    parts: { broker: Broker; relay: Relay; consumer: Container; provider: Provider; log: Logger },
-    link: Link,
-    options: LinkHostOptions,
-  ) {
-    this.#broker = parts.broker;
-    this.#relay = parts.relay;
-    this.#consumer = parts.consumer;
-    this.#provider = parts.provider;
+  constructor(parts: LinkHostParts, link: Link, options: LinkHostOptions) {
     this.log = parts.log;
+    this.#parts = parts;
+    this.#provider = parts.provider;
     this.#link = link;
     this.#options = options;
   }
 
   async forward(options: ForwardOptions): Promise<Attachment> {
-    const planted = await this.#plant(options.type);
+    const listener = await this.#listenAt(options);
     const waiting = new Set<number>();
     const answer = async (connection: number) => {
       const request = await this.#provider.request(options.type);
@@ -74,7 +76,7 @@ export class OneLinkHost implements LinkHost {
       else if (request.code === 'provider-not-running') waiting.add(connection);
       else relayLink.resolve(connection, null);
     };
-    const relayLink = this.#relayLink(options.type, options.fds ?? true, {
+    const relayLink = this.#relayLink(options, {
       onPending: (connection) => void answer(connection),
       onUpstream: (errno) => this.#provider.reached(errno === 0 ? null : errnoName(errno)),
     });
@@ -88,36 +90,48 @@ export class OneLinkHost implements LinkHost {
       for (const connection of again) void answer(connection);
     });
     if (this.#provider.hasFixedIdentity) {
-      relayLink.listen(planted.fd, 'forward', this.#provider.standingRequest(options.type));
+      relayLink.listen(listener.fd, 'forward', this.#provider.standingRequest(options.type));
     } else {
-      relayLink.listen(planted.fd, 'ask', null);
+      relayLink.listen(listener.fd, 'ask', null);
     }
-    return attachment(planted, relayLink);
+    return this.#attachment(listener, relayLink);
   }
 
   async listen(onConnection: (client: Channel) => void | Promise<void>): Promise<Attachment> {
-    const planted = await this.#plant('stream');
-    const relayLink = this.#relayLink('stream', true, {
-      onHanded: async (fd) => {
-        const client = this.#channel(fd);
-        this.#clients.add(client);
-        try {
-          await onConnection(client);
-        } catch (thrown) {
-          this.log.error({ err: thrown }, 'a bug in the plugin ended one connection');
-          client.close();
-        }
+    const listener = await this.#listenAt({ type: 'stream' });
+    const relayLink = this.#relayLink(
+      { type: 'stream' },
+      acceptEach(this.#clients, onConnection, this.log),
+    );
+    relayLink.listen(listener.fd, 'hand', null);
+    return this.#attachment(listener, relayLink);
+  }
+
+  async share<T extends Acceptor>(make: () => T): Promise<T> {
+    const { consumer, shared, log } = this.#parts;
+    const membership = await shared.enter(
+      {
+        consumer,
+        link: this.#link,
+        listen: () => this.#listenAt({ type: 'stream' }),
+        relayLink: (channels, acceptor) =>
+          this.#newRelayLink(
+            { type: 'stream' },
+            acceptEach(channels, (client) => acceptor.onConnection(client), log),
+          ),
       },
-    });
-    relayLink.listen(planted.fd, 'hand', null);
-    return attachment(planted, relayLink);
+      make,
+    );
+    this.#memberships.add(membership);
+    this.#removes.add(() => membership.leave());
+    return membership.acceptor;
   }
 
   async connect(): Promise<Channel | LinkError> {
     const deadline = Date.now() + this.#options.patienceMs;
     for (;;) {
-      const made = await this.#provider.connect('stream');
-      if (typeof made === 'number') return this.#channel(made);
+      const made = await this.#provider.connect('stream', Math.max(1, deadline - Date.now()));
+      if (typeof made === 'number') return this.#introduced(made);
       if (!made.again || this.#closed || Date.now() >= deadline) return made.error;
       await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
     }
@@ -127,11 +141,22 @@ export class OneLinkHost implements LinkHost {
     client.pause();
     provider.pause();
     const hand = async () => {
-      await Promise.all([client.flushed(), provider.flushed()]);
-      const ends = [client.release(), provider.release()] as const;
-      this.#joiner(options.fds ?? true).join(ends[0], ends[1]);
+      const [toConsumer, toProvider] = [await unsentOf(client), await unsentOf(provider)];
+      const [consumerEnd, providerEnd] = [client.release(), provider.release()];
+      if (consumerEnd >= 0 && providerEnd >= 0) {
+        const joiner = this.#joiner(options.fds ?? true);
+        joiner.join(consumerEnd, providerEnd, { toConsumer, toProvider });
+      } else if (consumerEnd >= 0) {
+        closeSync(consumerEnd); // the other one was closed meanwhile
+      } else if (providerEnd >= 0) {
+        closeSync(providerEnd);
+      }
     };
     void hand();
+  }
+
+  transfer(source: Channel, sink: Channel, options: TransferOptions): Promise<TransferResult> {
+    return this.#joiner(false).transfer(source.fd, sink.fd, options);
   }
 
   /** The container that new connections go to is another one, or gone. */
@@ -150,79 +175,96 @@ export class OneLinkHost implements LinkHost {
     return { ...sum, active: active + this.#clients.size };
   }
 
-  /** Takes everything planted out of the consumer. Never rejects; more than one call does no harm. */
+  /** Frees the target. Never rejects; more than one call does no harm. */
   async unplant(): Promise<void> {
-    await Promise.all([...this.#plants].map((remove) => remove()));
+    await Promise.all([...this.#removes].map((remove) => remove()));
   }
 
   /** Ends what is still open after `drainMs`, and resolves then, or as soon as nothing is left. */
   async close(drainMs: number): Promise<void> {
     await this.unplant();
-    const timer = setTimeout(() => {
-      for (const channel of [...this.#channels]) channel.close();
-    }, drainMs);
-    const channels = new Promise<void>((resolve) => {
-      this.#emptied.push(resolve);
-      this.#checkEmpty();
-    });
-    await Promise.all([channels, ...[...this.#relayLinks].map((link) => link.close(drainMs))]);
-    clearTimeout(timer);
+    await Promise.all([
+      this.#clients.drain(drainMs),
+      this.#providers.drain(drainMs),
+      ...[...this.#memberships].map((membership) => membership.close(drainMs)),
+      ...[...this.#relayLinks].map((link) => link.close(drainMs)),
+    ]);
     this.#closed = true;
     this.#onProviderChange.clear();
   }
 
-  async #plant(type: SocketType): Promise<Planted> {
-    const planted = await this.#broker.listenUnix(this.#consumer.handle, type, this.#link.target);
-    if (!planted.ok) throw listenError(this.#link, planted.errno);
-    let removed: Promise<void> | null = null;
-    const remove = () => {
-      removed ??= this.#broker.remove(planted.value.plant).then((result) => {
-        if (result.ok || result.errno === 'ESRCH') return;
-        this.log.warn({ errno: result.errno }, `${this.#link.target} could not be removed`);
-      });
-      return removed;
-    };
-    this.#plants.add(remove);
-    return { fd: planted.value.fd, remove };
+  #listenAt({ type }: ForwardOptions): Promise<Listener> {
+    const { broker, consumer, log } = this.#parts;
+    return listenAt(broker, consumer, this.#link, type, log);
   }
 
-  #relayLink(type: SocketType, fds: boolean, events: RelayLinkEvents): RelayLink {
-    const { patienceMs, maxConnections } = this.#options;
-    const consumerHandle = this.#consumer.handle;
-    const options = { type, fds, patienceMs, maxConnections, consumerHandle };
-    const relayLink = this.#relay.link(options, events);
+  #attachment(listener: Listener, relayLink: RelayLink): Attachment {
+    const remove = () => listener.remove(relayLink);
+    this.#removes.add(remove);
+    return {
+      detach: async (drainMs) => {
+        await remove();
+        await relayLink.close(drainMs);
+      },
+    };
+  }
+
+  #relayLink(options: ForwardOptions, events: RelayLinkEvents): RelayLink {
+    const relayLink = this.#newRelayLink(options, events);
     this.#relayLinks.add(relayLink);
     return relayLink;
   }
 
+  /** Not ended with this link. */
+  #newRelayLink({ type, fds = true }: ForwardOptions, events: RelayLinkEvents): RelayLink {
+    const { patienceMs, maxConnections } = this.#options;
+    const most = Math.min(maxConnections, this.#link.maxConnections ?? maxConnections);
+    const consumerHandle = this.#parts.consumer.handle;
+    const access = accessOf(this.#link);
+    return this.#parts.relay.link(
+      { type, fds, patienceMs, maxConnections: most, consumerHandle, ...access },
+      events,
+    );
+  }
+
   #joiner(fds: boolean): RelayLink {
-    const joiner = this.#joiners.get(fds) ?? this.#relayLink('stream', fds, {});
+    const joiner = this.#joiners.get(fds) ?? this.#relayLink({ type: 'stream', fds }, {});
     this.#joiners.set(fds, joiner);
     return joiner;
   }
 
-  #channel(fd: number): Channel {
-    const channel = new Channel(fd, false, () => {
-      this.#channels.delete(channel);
-      this.#clients.delete(channel);
-      this.#checkEmpty();
-    });
-    channel.pause(); // nothing may be lost before the plugin listens
-    this.#channels.add(channel);
+  /** A connection of ours to the provider, which may have to be told that it is nobody else's. */
+  #introduced(fd: number): Channel {
+    const channel = this.#providers.open(fd);
+    const header = introduction(this.#link);
+    if (header) channel.write(header);
     return channel;
-  }
-
-  #checkEmpty(): void {
-    if (this.#channels.size > 0) return;
-    for (const resolve of this.#emptied.splice(0)) resolve();
   }
 }
 
-function attachment(planted: Planted, relayLink: RelayLink): Attachment {
+/** Every accepted client becomes a channel of that set; a bug about one of them ends that one. */
+function acceptEach(
+  channels: ChannelSet,
+  onConnection: (client: Channel) => void | Promise<void>,
+  log: Logger,
+): RelayLinkEvents {
   return {
-    detach: async (drainMs) => {
-      await planted.remove();
-      await relayLink.close(drainMs);
+    onHanded: async (fd) => {
+      const client = channels.open(fd);
+      try {
+        await onConnection(client);
+      } catch (thrown) {
+        log.error({ err: thrown }, 'a bug in the plugin ended one connection');
+        client.close();
+      }
     },
   };
+}
+
+/** What is still to be sent to it first; nothing where it had descriptors to wait for. */
+async function unsentOf(channel: Channel): Promise<Buffer> {
+  const unsent = channel.takeUnsent();
+  if (unsent) return unsent;
+  await channel.flushed();
+  return Buffer.alloc(0);
 }

@@ -11,10 +11,13 @@ import { type LinkError, XConnectError } from '../kernel/errors.js';
 import type { SocketType } from '../plugins/plugin.js';
 import type { Container, Containers } from './containers.js';
 import { connectError, isNotThereYet } from './errno.js';
-import { fixedIdentity, type Identity, resolveIdentity } from './identity.js';
+import { type Identity, resolveIdentity } from './identity.js';
+import { Reach } from './reach.js';
 
 const PROBE_FIRST_MS = 50;
 const PROBE_MOST_MS = 2_000;
+/** A kernel that does not know who listens: then it is assumed, and the first connection shows. */
+const CANNOT_TELL = 'EOPNOTSUPP';
 
 export interface ProviderEvents {
   /** Connections go elsewhere from now on, or (no container) have to wait. */
@@ -27,11 +30,14 @@ export class Provider {
   readonly #containers: Containers;
   readonly #events: ProviderEvents;
   #link: Link;
+  #reach: Reach;
   #container: Container | null = null;
   #unsubscribe: (() => void) | null = null;
   #probe: NodeJS.Timeout | null = null;
   #closed = false;
   #identityFailed = false;
+  /** The last attempt to connect found nobody. */
+  #refused = false;
   #announced = false;
   #state: Parameters<ProviderEvents['onState']> | null = null;
   /** Counts targets, so that an answer about an earlier one is known as such. */
@@ -41,6 +47,7 @@ export class Provider {
     this.#broker = broker;
     this.#containers = containers;
     this.#link = link;
+    this.#reach = new Reach(broker, link);
     this.#events = events;
   }
 
@@ -48,6 +55,8 @@ export class Provider {
   async retarget(link: Link, stamp: number): Promise<void> {
     const target = ++this.#target;
     this.#link = link;
+    this.#reach = new Reach(this.#broker, link);
+    this.#refused = false;
     this.#leave();
     if (link.providerPid <= 0) {
       this.#absent(
@@ -76,41 +85,45 @@ export class Provider {
   }
 
   get hasFixedIdentity(): boolean {
-    return fixedIdentity(this.#link) !== null;
+    return this.#reach.identity !== null;
   }
 
   /** A request that the relay repeats for every connection; null: who or where we are is not known now. */
   standingRequest(type: SocketType): Buffer | null {
-    const identity = fixedIdentity(this.#link);
-    return identity && this.#container && this.#request(type, this.#container, identity);
+    const { identity } = this.#reach;
+    return identity && this.#container && this.#reach.request(this.#container, type, identity);
   }
 
   /** One connection's request, with the identity as passwd says now. */
   async request(type: SocketType): Promise<Buffer | LinkError> {
     const address = await this.#address();
     if ('code' in address) return address;
-    const request = this.#request(type, address.container, address.identity);
+    const request = this.#reach.request(address.container, type, address.identity);
     return request ?? connectError(this.#link, 'EINVAL');
   }
 
-  /** One connection, tried once; the descriptor is the caller's. `again`: trying again may help. */
-  async connect(type: SocketType): Promise<number | { error: LinkError; again: boolean }> {
+  /**
+   * One connection, tried once and at most `timeoutMs`; the descriptor is the caller's. `again`: trying again may
+   * help.
+   */
+  async connect(
+    type: SocketType,
+    timeoutMs: number,
+  ): Promise<number | { error: LinkError; again: boolean }> {
     const address = await this.#address();
     if ('code' in address) {
       return { error: address, again: address.code === 'provider-not-running' };
     }
-    const { container, identity } = address;
-    const { uid, gid } = identity;
-    const { socket } = this.#link;
-    const made = await this.#broker.connectUnix(container.handle, type, socket, uid, gid);
-    this.reached(made.ok ? null : made.errno);
-    if (made.ok) return made.value;
+    const made = await this.#reach.connect(address.container, type, address.identity, timeoutMs);
+    this.reached('fd' in made ? null : made.errno);
+    if ('fd' in made) return made.fd;
     return { error: connectError(this.#link, made.errno), again: isNotThereYet(made.errno) };
   }
 
   /** The relay's word on reaching the provider: 0, or an errno's name. */
   reached(errno: string | null): void {
     if (this.#closed || !this.#container) return;
+    this.#refused = errno !== null;
     if (errno === null) {
       this.#stopLooking();
       this.#say('established', null);
@@ -143,7 +156,7 @@ export class Provider {
     if (!container) {
       return { code: 'provider-not-running', message: `${provider} is not running.` };
     }
-    const fixed = fixedIdentity(this.#link);
+    const fixed = this.#reach.identity;
     if (fixed) return { container, identity: fixed };
     const passwd = await this.#broker.read(container.handle, '/etc/passwd');
     if (!container.alive) {
@@ -164,10 +177,6 @@ export class Provider {
     return { container, identity: resolveIdentity(role, type, text) };
   }
 
-  #request(type: SocketType, container: Container, { uid, gid }: Identity): Buffer | null {
-    return this.#broker.encodeConnect(container.handle, type, this.#link.socket, uid, gid);
-  }
-
   #leave(): void {
     this.#stopLooking();
     this.#unsubscribe?.();
@@ -185,13 +194,14 @@ export class Provider {
   async #look(target: number, delayMs: number): Promise<void> {
     const container = this.#container;
     if (!container) return;
-    const found = await this.#broker.probeUnix(container.handle, this.#link.socket);
+    const errno = await this.#reach.probe(container);
     if (target !== this.#target || this.#closed || this.#container !== container) return;
-    if (found.ok) {
+    if (errno === CANNOT_TELL && this.#refused) return;
+    if (errno === null || errno === CANNOT_TELL) {
       this.#say('established', null);
       return;
     }
-    this.#unreachable(found.errno);
+    this.#unreachable(errno);
     this.#lookLater(target, delayMs);
   }
 

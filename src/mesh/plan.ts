@@ -91,7 +91,10 @@ function isSameService(a: Link, b: Link): boolean {
     a.transport === b.transport &&
     a.uid === b.uid &&
     a.mode === b.mode &&
-    a.fds === b.fds
+    a.fds === b.fds &&
+    a.proxyProtocol === b.proxyProtocol &&
+    a.maxConnections === b.maxConnections &&
+    JSON.stringify(a.allowFrom) === JSON.stringify(b.allowFrom)
   );
 }
 

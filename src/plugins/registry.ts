@@ -6,9 +6,10 @@ import { isAbsolute, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { XConnectError } from '../kernel/errors.js';
 import type { Plugin } from './plugin.js';
+import { tcp } from './tcp/index.js';
 import { unix } from './unix/index.js';
 
-const BUILT_IN: readonly Plugin[] = [unix];
+const BUILT_IN: readonly Plugin[] = [unix, tcp];
 
 export class Registry {
   readonly #byType = new Map<string, Plugin>();

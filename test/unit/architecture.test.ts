@@ -32,6 +32,7 @@ const CONTRACTS = [
   'plugins/plugin',
   'relay/channel',
   'relay/byte-stream',
+  'relay/transfer',
 ];
 
 function filesOf(folder: string, extension: RegExp): string[] {
