@@ -13,7 +13,8 @@ import type { LinkError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
 import type { LinkStats } from '../mesh/attacher.js';
 import { NO_STATS, plus } from '../mesh/stats.js';
-import type { Acceptor, Attachment, ForwardOptions, LinkHost } from '../plugins/plugin.js';
+import type { Acceptor, Attachment, End, ForwardOptions, LinkHost } from '../plugins/plugin.js';
+import type { ByteChannel } from '../relay/byte-channel.js';
 import type { Channel } from '../relay/channel.js';
 import type { Relay, RelayLink, RelayLinkEvents } from '../relay/relay.js';
 import type { TransferOptions, TransferResult } from '../relay/transfer.js';
@@ -57,6 +58,7 @@ export class OneLinkHost implements LinkHost {
   readonly #clients = new ChannelSet();
   readonly #providers = new ChannelSet();
   readonly #onProviderChange = new Set<() => void>();
+  readonly #requests = { active: 0, total: 0 };
   #closed = false;
 
   constructor(parts: LinkHostParts, link: Link, options: LinkHostOptions) {
@@ -137,7 +139,11 @@ export class OneLinkHost implements LinkHost {
     }
   }
 
-  join(client: Channel, provider: Channel, options: Pick<ForwardOptions, 'fds'>): void {
+  bytes(channel: Channel): ByteChannel {
+    return ChannelSet.bytes(channel);
+  }
+
+  join(client: End, provider: End, options: Pick<ForwardOptions, 'fds'>): void {
     client.pause();
     provider.pause();
     const hand = async () => {
@@ -155,8 +161,21 @@ export class OneLinkHost implements LinkHost {
     void hand();
   }
 
-  transfer(source: Channel, sink: Channel, options: TransferOptions): Promise<TransferResult> {
+  transfer(source: End, sink: End, options: TransferOptions): Promise<TransferResult> {
     return this.#joiner(false).transfer(source.fd, sink.fd, options);
+  }
+
+  onProviderChange(listener: () => void): void {
+    this.#onProviderChange.add(listener);
+  }
+
+  requestBegan(): void {
+    this.#requests.active++;
+    this.#requests.total++;
+  }
+
+  requestEnded(): void {
+    this.#requests.active--;
   }
 
   /** The container that new connections go to is another one, or gone. */
@@ -171,8 +190,11 @@ export class OneLinkHost implements LinkHost {
       const stats = relayLink.stats();
       return joiners.includes(relayLink) ? { ...stats, total: 0 } : stats;
     });
-    const { active, ...sum } = all.reduce(plus, NO_STATS);
-    return { ...sum, active: active + this.#clients.size };
+    const sum = all.reduce(plus, NO_STATS);
+    const { in: toConsumer, out: toProvider } = this.#providers.bytes;
+    const ours = { active: this.#clients.size, total: 0, toConsumer, toProvider, closes: {} };
+    const requests = { ...NO_STATS, ...this.#requests };
+    return [ours, requests].reduce(plus, sum);
   }
 
   /** Frees the target. Never rejects; more than one call does no harm. */
@@ -262,9 +284,9 @@ function acceptEach(
 }
 
 /** What is still to be sent to it first; nothing where it had descriptors to wait for. */
-async function unsentOf(channel: Channel): Promise<Buffer> {
-  const unsent = channel.takeUnsent();
+async function unsentOf(end: End): Promise<Buffer> {
+  const unsent = end.takeUnsent();
   if (unsent) return unsent;
-  await channel.flushed();
+  if ('flushed' in end) await end.flushed();
   return Buffer.alloc(0);
 }

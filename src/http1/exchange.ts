@@ -10,7 +10,11 @@ import type { ByteStream } from '../relay/byte-stream.js';
 import type { Body } from './body-reader.js';
 import { ByteWriter } from './byte-writer.js';
 import type { BodySink } from './chunk-reader.js';
+import type { Client, Start } from './client.js';
 import { deadlines, type Timed } from './deadlines.js';
+import { EarlyBody } from './early-body.js';
+import { Handover, LONG } from './handover.js';
+import { Journal } from './journal.js';
 import type { Waiter } from './pool.js';
 import type { Asker, ProviderConnection } from './provider-connection.js';
 import { type Refusal, SLOW_BODY } from './refusal.js';
@@ -20,33 +24,6 @@ import type { Route } from './route.js';
 const RETRY_AFTER_S = 1;
 /** As nginx logs it. */
 const CLIENT_GONE = 499;
-
-/** Who asked. One call at most of `finish`, `refuse`, `breakOff` and `upgraded` ends the exchange. */
-export interface Client {
-  informed(answer: ResponseHead): void;
-  answered(answer: ResponseHead, body: Body): void;
-  data(buffer: Buffer, from: number, to: number): void;
-  /** False: no more before `answerDrained`. */
-  flush(): boolean;
-  finish(trailers: Buffer): void;
-  /** Instead of an answer. */
-  refuse(refusal: Refusal): void;
-  /** The answer can't be completed. */
-  breakOff(): void;
-  /** More of the request can be sent. */
-  requestDrained(): void;
-  upgraded(answer: ResponseHead, provider: ByteStream, from: number, to: number): void;
-}
-
-export interface Start {
-  readonly method: string;
-  readonly target: string;
-  readonly host: string;
-  readonly idempotent: boolean;
-  readonly mayUpgrade: boolean;
-  /** The body follows, as chunks or as it stands; else all of it is in the writer. */
-  readonly body: 'none' | 'plain' | 'chunked';
-}
 
 export class Exchange implements Asker, Waiter, Timed {
   /** The head, and the body where that is known from the start. */
@@ -61,21 +38,19 @@ export class Exchange implements Asker, Waiter, Timed {
   readonly requestBody: BodySink = {
     data: (buffer, from, to) => {
       if (this.#provider) this.#provider.outlet.data(buffer, from, to);
-      else if (this.#waiting) this.#early.push(Buffer.from(buffer.subarray(from, to)));
+      else if (this.#waiting) this.#early.add(buffer, from, to);
     },
   };
   readonly #client: Client;
+  readonly #early = new EarlyBody();
+  readonly #requestRun = new Handover();
+  readonly #answerRun = new Handover();
   #start: Start | null = null;
   #route: Route | null = null;
   #provider: ProviderConnection | null = null;
   #retried = false;
   #waiting = false;
-  /** Of the body, what came before there was a connection. */
-  #early: Buffer[] = [];
-  #earlyEnd: Buffer | null = null;
-  #status = 0;
-  #bytes = 0;
-  #since = 0;
+  readonly #journal = new Journal();
 
   constructor(client: Client) {
     this.#client = client;
@@ -92,9 +67,7 @@ export class Exchange implements Asker, Waiter, Timed {
     this.mayUpgrade = start.mayUpgrade;
     this.requestDone = start.body === 'none';
     this.hasAnswer = this.#retried = false;
-    this.#status = this.#bytes = 0;
-    this.#since = Date.now();
-    route.onBegin?.();
+    this.#journal.begin(route, start);
     deadlines.add(this);
     const connection = route.pool.take(!start.idempotent);
     if (connection) this.connected(connection);
@@ -103,7 +76,7 @@ export class Exchange implements Asker, Waiter, Timed {
 
   requestEnd(trailers: Buffer): void {
     if (this.#waiting) {
-      this.#earlyEnd = trailers;
+      this.#early.finish(trailers);
       return;
     }
     this.requestDone = true;
@@ -118,15 +91,30 @@ export class Exchange implements Asker, Waiter, Timed {
     return this.#provider.outlet.flush();
   }
 
+  /** The rest of a body, so many bytes, goes natively if it can; `done` when it has. */
+  handRequest(source: ByteStream, bytes: number, done: () => void): void {
+    const provider = this.#provider;
+    const transfer = this.#route?.transfer;
+    if (!provider || !transfer || this.#start?.body !== 'plain') return;
+    const options = { bytes, to: 'provider', idleMs: this.#idleMs } as const;
+    this.#requestRun.begin(transfer, source, provider.stream, options, ({ outcome }) => {
+      if (outcome === 'all') done();
+      else if (outcome === 'idle') this.expired();
+      else if (outcome !== 'sink') this.#client.breakOff(); // the client itself broke off
+      this.#progress();
+    });
+    this.#progress();
+  }
+
   answerDrained(): void {
-    if (!this.#route) return;
+    if (!this.#route || this.#answerRun.active) return;
     this.#provider?.stream.resume();
     this.#progress();
   }
 
   /** The client is gone, or what it sends is wrong; the access log has the status then. */
   cancel(status = CLIENT_GONE): void {
-    if (!this.hasAnswer) this.#status = status;
+    if (!this.hasAnswer) this.#journal.status = status;
     this.#route?.pool.forget(this);
     this.#drop();
     this.#end();
@@ -136,25 +124,25 @@ export class Exchange implements Asker, Waiter, Timed {
     this.#waiting = false;
     this.#provider = connection;
     connection.begin(this);
-    const { writer, requestDone } = this;
     const { outlet, stream } = connection;
-    let flows = stream.write(writer.buffer, 0, writer.length);
-    if (!requestDone) {
+    stream.write(this.writer.buffer, 0, this.writer.length);
+    if (!this.requestDone) {
       outlet.chunked = this.#start?.body === 'chunked';
-      flows = this.#sendEarly(connection) && flows;
-      this.#client.requestDrained();
+      this.requestDone = this.#early.writeTo(outlet);
+      if (outlet.flush()) this.#client.requestDrained();
     }
     this.#allow(this.requestDone);
   }
 
   unreachable(error: LinkError): void {
+    if (!this.#waiting) return;
     this.#waiting = false;
     this.#refuse({ status: 503, message: error.message, retryAfter: RETRY_AFTER_S });
   }
 
   drained(): void {
     this.#progress();
-    if (!this.requestDone) this.#client.requestDrained();
+    if (!this.requestDone && !this.#requestRun.active) this.#client.requestDrained();
   }
 
   informed(answer: ResponseHead): void {
@@ -163,18 +151,19 @@ export class Exchange implements Asker, Waiter, Timed {
 
   answered(answer: ResponseHead, body: Body): void {
     this.hasAnswer = true;
-    this.#status = answer.status;
+    this.#journal.status = answer.status;
     this.#client.answered(answer, body);
   }
 
   data(buffer: Buffer, from: number, to: number): void {
-    this.#bytes += to - from;
+    this.#journal.bytes += to - from;
     this.#client.data(buffer, from, to);
   }
 
   turned(): void {
     if (!this.#provider) return;
     if (!this.#client.flush()) this.#provider.stream.pause();
+    if (this.hasAnswer && this.#provider.body.left >= LONG) this.#handAnswer(this.#provider);
     this.#progress();
   }
 
@@ -186,7 +175,7 @@ export class Exchange implements Asker, Waiter, Timed {
 
   upgraded(answer: ResponseHead, stream: ByteStream, from: number, to: number): void {
     this.#provider = null;
-    this.#status = answer.status;
+    this.#journal.status = answer.status;
     this.#end();
     this.#client.upgraded(answer, stream, from, to);
   }
@@ -216,6 +205,28 @@ export class Exchange implements Asker, Waiter, Timed {
     else this.#refuse({ status: 504, message: 'The provider did not answer in time.' });
   }
 
+  #handAnswer(provider: ProviderConnection): void {
+    const transfer = this.#route?.transfer;
+    const sink = this.#client.answerSink;
+    if (!transfer || !sink) return;
+    const options = { bytes: provider.body.left, to: 'consumer', idleMs: this.#idleMs } as const;
+    this.#answerRun.begin(transfer, provider.stream, sink, options, (result) => {
+      this.#journal.bytes += result.moved;
+      if (result.outcome === 'all') provider.moved(result.moved);
+      else this.#giveUp();
+    });
+  }
+
+  /** An answer stopped on its way. */
+  #giveUp(): void {
+    this.#drop();
+    this.#breakOff();
+  }
+
+  get #idleMs(): number {
+    return this.#route?.pool.limits.idleMs ?? 0;
+  }
+
   get #mayRepeat(): boolean {
     return !this.#retried && this.#start?.idempotent === true && this.#start.body === 'none';
   }
@@ -226,16 +237,6 @@ export class Exchange implements Asker, Waiter, Timed {
     this.#route?.pool.wait(this, fresh);
   }
 
-  #sendEarly({ outlet }: ProviderConnection): boolean {
-    for (const piece of this.#early.splice(0)) outlet.data(piece, 0, piece.length);
-    if (this.#earlyEnd) {
-      this.requestDone = true;
-      outlet.finish(this.#earlyEnd);
-      this.#earlyEnd = null;
-    }
-    return outlet.flush();
-  }
-
   /** A byte moved: time begins anew. */
   #progress(): void {
     this.#allow(this.requestDone && !this.hasAnswer);
@@ -243,11 +244,12 @@ export class Exchange implements Asker, Waiter, Timed {
 
   #allow(answer: boolean): void {
     const limits = this.#route?.pool.limits;
-    if (limits) deadlines.set(this, Date.now() + (answer ? limits.answerMs : limits.idleMs));
+    if (this.#requestRun.active || this.#answerRun.active) this.deadline = Number.POSITIVE_INFINITY;
+    else if (limits) deadlines.set(this, Date.now() + (answer ? limits.answerMs : limits.idleMs));
   }
 
   #refuse(refusal: Refusal): void {
-    this.#status = refusal.status;
+    this.#journal.status = refusal.status;
     this.#end();
     this.#client.refuse(refusal);
   }
@@ -264,18 +266,12 @@ export class Exchange implements Asker, Waiter, Timed {
   }
 
   #end(): void {
-    const route = this.#route;
-    const start = this.#start;
     this.#route = null;
     this.#waiting = false;
-    this.#early = [];
-    this.#earlyEnd = null;
+    this.#early.clear();
+    this.#requestRun.cancel();
+    this.#answerRun.cancel();
     deadlines.remove(this);
-    if (!route || !start) return;
-    route.onEnd?.();
-    if (!route.log) return;
-    const { method, target, host } = start;
-    const milliseconds = Date.now() - this.#since;
-    route.log({ method, target, host, status: this.#status, bytes: this.#bytes, milliseconds });
+    this.#journal.end();
   }
 }

@@ -37,7 +37,7 @@ export class Pool implements Keeper, Timed {
   #connecting = 0;
   /** Counts providers: a connection to an earlier one is not kept. */
   #generation = 0;
-  #closed = false;
+  #closed: LinkError | null = null;
 
   /** `connect` waits as long as the link's patience. */
   constructor(connect: () => Promise<ByteStream | LinkError>, limits: Limits) {
@@ -60,6 +60,11 @@ export class Pool implements Keeper, Timed {
 
   /** For a connection that is made, or (where it need not be `fresh`) becomes free. */
   wait(waiter: Waiter, fresh: boolean): void {
+    const error = this.#closed;
+    if (error) {
+      setImmediate(() => waiter.unreachable(error));
+      return;
+    }
     this.#waiting.set(waiter, fresh);
     this.#makeMore();
   }
@@ -102,7 +107,7 @@ export class Pool implements Keeper, Timed {
 
   /** Idle ones are closed now, the others when their answer is complete. Who waits is told. */
   close(error: LinkError): void {
-    this.#closed = true;
+    this.#closed = error;
     deadlines.remove(this);
     for (const connection of [...this.#idle]) connection.close();
     this.#refuse([...this.#waiting.keys()], error);

@@ -100,6 +100,13 @@ export class ProviderConnection implements ByteStreamOwner {
     this.#keeper.gone(this);
   }
 
+  /** So many bytes of the answer's body were moved natively; they were its last. */
+  moved(bytes: number): void {
+    this.body.moved(bytes);
+    this.stream.resume();
+    if (this.body.done) this.#finish(false);
+  }
+
   received(buffer: Buffer, from: number, to: number): void {
     this.heard = true;
     const partial = this.#partial;

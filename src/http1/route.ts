@@ -1,6 +1,7 @@
 /** Where a request goes and what is done to it on the way: what a plugin tells the forwarder. */
 import type { ByteStream } from '../relay/byte-stream.js';
 import type { RequestEdit } from './forwarding.js';
+import type { Transfer } from './handover.js';
 import type { Limits } from './limits.js';
 import type { Pool } from './pool.js';
 import type { Refusal } from './refusal.js';
@@ -24,6 +25,8 @@ export interface Route extends RequestEdit {
   /** Begins and ends with a request: how many are under way is the route's to count. */
   readonly onBegin: (() => void) | null;
   readonly onEnd: (() => void) | null;
+  /** Moves long bodies natively. */
+  readonly transfer: Transfer | null;
   /** Takes two streams and moves bytes between them until both have ended. */
   join(client: ByteStream, provider: ByteStream): void;
 }

@@ -7,10 +7,12 @@
 import type { ByteStream, ByteStreamOwner } from '../relay/byte-stream.js';
 import { AnswerWriter } from './answer-writer.js';
 import { type Body, BodyReader, CHUNKED, COUNTED, NO_BODY } from './body-reader.js';
+import { type Client, startOf } from './client.js';
 import { deadlines, type Timed } from './deadlines.js';
-import { type Client, Exchange } from './exchange.js';
+import { Exchange } from './exchange.js';
 import { MORE } from './fields.js';
 import { writeRequest } from './forwarding.js';
+import { LONG } from './handover.js';
 import { Lingering } from './lingering.js';
 import { PartialHead } from './partial-head.js';
 import { type Refusal, SLOW_HEAD } from './refusal.js';
@@ -111,7 +113,6 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
   }
 
   expired(): void {
-    if (this.#busy) return;
     if (this.#partial.length === 0) this.#finishUp();
     else this.#reject(SLOW_HEAD);
   }
@@ -132,6 +133,10 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
 
   flush(): boolean {
     return this.#answer.outlet.flush();
+  }
+
+  get answerSink(): ByteStream | null {
+    return this.#answer.outlet.chunked ? null : this.#stream;
   }
 
   finish(trailers: Buffer): void {
@@ -222,14 +227,7 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
     this.#busy = true;
     this.#route = route;
     this.deadline = Number.POSITIVE_INFINITY;
-    this.#exchange.begin(route, {
-      method: request.method,
-      target: route.log ? request.target() : '',
-      host: route.log ? request.host() : '',
-      idempotent: request.isIdempotent,
-      mayUpgrade: request.upgrades,
-      body: this.#body.done ? 'none' : framing.chunked ? 'chunked' : 'plain',
-    });
+    this.#exchange.begin(route, startOf(request, route, this.#body.done));
     return this.#body.done ? at : this.#readBody(buffer, at, to);
   }
 
@@ -243,8 +241,19 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
       return to;
     }
     if (body.done) this.#exchange.requestEnd(body.trailers);
-    if (!this.#exchange.requestFlush() && !body.done) this.#stream.pause();
+    const flows = this.#exchange.requestFlush();
+    if (body.done) return at;
+    const { left } = body;
+    if (!flows) this.#stream.pause();
+    else if (left >= LONG) this.#exchange.handRequest(this.#stream, left, () => this.#moved(left));
     return at;
+  }
+
+  /** The rest of the request's body went natively. */
+  #moved(bytes: number): void {
+    this.#body.moved(bytes);
+    this.#exchange.requestEnd(this.#body.trailers);
+    this.#stream.resume();
   }
 
   /** After an answer. */

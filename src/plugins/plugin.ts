@@ -5,6 +5,7 @@
  */
 import type { Link } from '../graph/link.js';
 import type { LinkError } from '../kernel/errors.js';
+import type { ByteChannel } from '../relay/byte-channel.js';
 import type { Channel } from '../relay/channel.js';
 import type { TransferOptions, TransferResult } from '../relay/transfer.js';
 
@@ -21,11 +22,15 @@ export interface ForwardOptions {
   readonly fds?: boolean;
 }
 
+/** The same as a stream of bytes, for protocols that are read here. See relay/byte-stream.ts for its methods. */
+export type { ByteChannel } from '../relay/byte-channel.js';
 /**
  * A byte stream with descriptors, in JavaScript's hands; paused until `resume`, so that nothing is lost before
  * somebody listens. See relay/channel.ts for its methods.
  */
 export type { Channel } from '../relay/channel.js';
+
+export type End = Channel | ByteChannel;
 
 /** What takes the connections of a shared listener, each the plugin's to answer, join or close. */
 export interface Acceptor {
@@ -46,10 +51,17 @@ export interface LinkHost {
   share<T extends Acceptor>(make: () => T): Promise<T>;
   /** Connects to the provider's socket as the link's identity, waiting for it as configured. */
   connect(): Promise<Channel | LinkError>;
+  /** The same connection as bytes; the channel is closed to the plugin. */
+  bytes(channel: Channel): ByteChannel;
+  /** Connections go to another container from now on. */
+  onProviderChange(listener: () => void): void;
+  /** Where connections belong to no link, its requests are counted as such: one began; one ended. */
+  requestBegan(): void;
+  requestEnded(): void;
   /** Hands two channels to the native relay, with what they still hold; the plugin is done with both. */
-  join(client: Channel, provider: Channel, options: ForwardOptions): void;
+  join(client: End, provider: End, options: Pick<ForwardOptions, 'fds'>): void;
   /** Moves bytes natively, once, between two paused channels that stay the plugin's (relay/transfer.ts). */
-  transfer(source: Channel, sink: Channel, options: TransferOptions): Promise<TransferResult>;
+  transfer(source: End, sink: End, options: TransferOptions): Promise<TransferResult>;
 }
 
 export interface Plugin {

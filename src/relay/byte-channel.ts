@@ -6,7 +6,8 @@
  * `write`'s answer is never owed more than one write. A descriptor that a peer sends along is dropped, and what
  * it sent behind it may wait until it sends more.
  */
-import type { ByteStream, ByteStreamOwner } from './byte-stream.js';
+import type { SocketAddress } from '../kernel/ip-address.js';
+import type { ByteStreamOwner, SocketStream } from './byte-stream.js';
 import { native } from './native.js';
 import {
   EPOLLERR,
@@ -26,7 +27,7 @@ const MAX_READS = 4;
 
 let shared: Buffer | null = null;
 
-export class ByteChannel implements ByteStream, Polled {
+export class ByteChannel implements SocketStream, Polled {
   owner: ByteStreamOwner | null = null;
   bytesIn = 0;
   bytesOut = 0;
@@ -41,6 +42,7 @@ export class ByteChannel implements ByteStream, Polled {
   /** Writing failed: the peer is gone, but what it sent before is still read. */
   #mute = false;
   #queued = false;
+  #open = true;
   #ending = false;
   #unsent: Buffer[] = [];
 
@@ -97,8 +99,28 @@ export class ByteChannel implements ByteStream, Polled {
     if (fd >= 0) native.socketClose(fd);
   }
 
-  release(): number | null {
-    if (this.#fd < 0 || this.#unsent.length > 0) return null;
+  /** Closes it as if it had broken. */
+  abort(): void {
+    this.#break();
+  }
+
+  get fd(): number {
+    return this.#fd;
+  }
+
+  get remote(): SocketAddress | undefined {
+    return this.#fd < 0 ? undefined : native.socketAddress(this.#fd, true);
+  }
+
+  get hasUnsent(): boolean {
+    return this.#unsent.length > 0;
+  }
+
+  takeUnsent(): Buffer {
+    return Buffer.concat(this.#unsent.splice(0));
+  }
+
+  release(): number {
     return this.#forget();
   }
 
@@ -171,15 +193,16 @@ export class ByteChannel implements ByteStream, Polled {
   }
 
   #break(): void {
-    if (this.#fd < 0) return;
+    if (!this.#open) return;
     const { owner } = this;
     this.close();
     owner?.broken();
   }
 
   #forget(): number {
+    if (!this.#open) return -1;
     const fd = this.#fd;
-    if (fd < 0) return fd;
+    this.#open = false;
     this.#fd = -1;
     this.#unsent = [];
     this.owner = null;

@@ -3,6 +3,8 @@
  *
  * One owner at a time is told what happens. A stream starts paused, so that nothing is lost before it has one.
  */
+import type { SocketAddress } from '../kernel/ip-address.js';
+
 export interface ByteStreamOwner {
   /** Bytes `from` to `to`; the buffer is the stream's again when this returns. */
   received(buffer: Buffer, from: number, to: number): void;
@@ -31,6 +33,22 @@ export interface ByteStream {
   end(): void;
   /** What is unsent is dropped. The owner hears nothing more. */
   close(): void;
-  /** The descriptor, the caller's from then on; null where there is none to give or something is unsent. */
-  release(): number | null;
+}
+
+/** A stream that is a socket, and can be the native relay's too. */
+export interface SocketStream extends ByteStream {
+  /** The stream's own, to be lent to a transfer while it is paused; -1: closed. */
+  readonly fd: number;
+  /** The other end, where it is a TCP connection. */
+  readonly remote: SocketAddress | undefined;
+  /** Whether there is something that was written and is not with the kernel. */
+  readonly hasUnsent: boolean;
+  /** That, the caller's to send from now on. */
+  takeUnsent(): Buffer;
+  /** Gives the descriptor back, the caller's from then on (-1: it is closed). */
+  release(): number;
+}
+
+export function isSocket(stream: ByteStream): stream is SocketStream {
+  return 'fd' in stream;
 }

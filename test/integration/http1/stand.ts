@@ -48,6 +48,7 @@ export class Stand {
       log: (served) => this.served.push(served),
       onBegin: null,
       onEnd: null,
+      transfer: null,
       join: (client, provider) => new Tunnel(client, provider),
     };
   }
