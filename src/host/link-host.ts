@@ -14,7 +14,7 @@ import type { Logger } from '../kernel/log.js';
 import type { LinkStats } from '../mesh/attacher.js';
 import { NO_STATS, plus } from '../mesh/stats.js';
 import type { Acceptor, Attachment, End, ForwardOptions, LinkHost } from '../plugins/plugin.js';
-import type { ByteChannel } from '../relay/byte-channel.js';
+import type { SocketStream } from '../relay/byte-stream.js';
 import type { Channel } from '../relay/channel.js';
 import type { Relay, RelayLink, RelayLinkEvents } from '../relay/relay.js';
 import type { TransferOptions, TransferResult } from '../relay/transfer.js';
@@ -139,7 +139,7 @@ export class OneLinkHost implements LinkHost {
     }
   }
 
-  bytes(channel: Channel): ByteChannel {
+  bytes(channel: Channel): SocketStream {
     return ChannelSet.bytes(channel);
   }
 

@@ -32,11 +32,12 @@
  *   (`Content_Length`); Content-Length of a 1xx or 204
  */
 
+export { isSocket } from '../relay/byte-stream.js';
 export { requestCut } from './forwarding.js';
 export { DEFAULT_LIMITS, type Limits } from './limits.js';
 export { Pool } from './pool.js';
 export type { Refusal } from './refusal.js';
 export type { RequestHead } from './request-head.js';
 export type { Route, Served, Site } from './route.js';
-export { ServerConnection } from './server-connection.js';
+export { Server } from './server.js';
 export { Tunnel } from './tunnel.js';

@@ -96,7 +96,9 @@ export class RequestHead {
     return this.minor === 1 ? !this.framing.close : this.framing.keepAlive && !this.framing.close;
   }
 
+  /** What is asked for: a path, perhaps with a query, or `*`. */
   target(): string {
+    if (this.targetFrom === this.targetTo) return this.method === 'OPTIONS' ? '*' : '/';
     return this.buffer.toString('latin1', this.targetFrom, this.targetTo);
   }
 

@@ -3,6 +3,7 @@
  * be read is not in here; a problem in `problems` says why.
  */
 
+import type { HttpOptions } from '../kernel/http-options.js';
 import type { Place, Problem } from './problem.js';
 import type { ServiceType, SocketMode } from './vocabulary.js';
 
@@ -35,6 +36,8 @@ export interface Service {
   readonly role?: string;
   readonly activation?: 'always' | 'on-demand';
   readonly policy?: ReadonlyMap<string, PolicyRules>;
+  /** By role, `*` for every: what may be asked over HTTP, as `METHOD /path/**`. Absent: everything. */
+  readonly rules?: ReadonlyMap<string, readonly string[]>;
   /** Where it was declared, for problems that are found later. */
   readonly place: Place;
 }
@@ -54,6 +57,8 @@ export interface Requirement {
   readonly mode?: 'node' | 'fd';
   /** http only: the Host it answers to; absent: any. */
   readonly host?: string;
+  /** rest and http only. */
+  readonly http?: HttpOptions;
   readonly optional: boolean;
   readonly place: Place;
 }

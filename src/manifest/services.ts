@@ -22,6 +22,7 @@ const FIELD_TYPES: Readonly<Record<string, readonly ServiceType[]>> = {
   bus: ['dbus'],
   owns: ['dbus'],
   policy: ['dbus'],
+  rules: ['rest', 'http', 'unix', 'tcp'],
 };
 
 /** An entry that meets the schema. */
@@ -38,6 +39,7 @@ interface Entry {
   readonly role?: string;
   readonly activation?: { readonly mode: 'always' | 'on-demand' };
   readonly policy?: Readonly<Record<string, PolicyRules>>;
+  readonly rules?: Readonly<Record<string, readonly string[]>>;
 }
 
 export function readServices(value: unknown, file: string, problems: ProblemList): Service[] {
@@ -136,12 +138,14 @@ function toService(entry: Entry, place: Place): Service {
   const copied: Pick<Entry, (typeof COPIED)[number]> = Object.fromEntries(
     meant.map((field) => [field, entry[field]]),
   );
+  const rules = FIELD_TYPES.rules?.includes(type) ? entry.rules : undefined;
   const { owns, role, bus = SYSTEM_BUS, activation, policy } = type === 'dbus' ? entry : {};
   return {
     ...copied,
     type,
     ...(owns !== undefined && role !== undefined ? { bus, owns, role } : {}),
     ...(activation ? { activation: activation.mode } : {}),
+    ...(rules ? { rules: new Map(Object.entries(rules)) } : {}),
     ...(policy ? { policy: new Map(Object.entries(policy)) } : {}),
     place,
   };

@@ -5,7 +5,7 @@
  */
 import type { Link } from '../graph/link.js';
 import type { LinkError } from '../kernel/errors.js';
-import type { ByteChannel } from '../relay/byte-channel.js';
+import type { SocketStream } from '../relay/byte-stream.js';
 import type { Channel } from '../relay/channel.js';
 import type { TransferOptions, TransferResult } from '../relay/transfer.js';
 
@@ -23,14 +23,14 @@ export interface ForwardOptions {
 }
 
 /** The same as a stream of bytes, for protocols that are read here. See relay/byte-stream.ts for its methods. */
-export type { ByteChannel } from '../relay/byte-channel.js';
+export type { SocketStream } from '../relay/byte-stream.js';
 /**
  * A byte stream with descriptors, in JavaScript's hands; paused until `resume`, so that nothing is lost before
  * somebody listens. See relay/channel.ts for its methods.
  */
 export type { Channel } from '../relay/channel.js';
 
-export type End = Channel | ByteChannel;
+export type End = Channel | SocketStream;
 
 /** What takes the connections of a shared listener, each the plugin's to answer, join or close. */
 export interface Acceptor {
@@ -52,7 +52,7 @@ export interface LinkHost {
   /** Connects to the provider's socket as the link's identity, waiting for it as configured. */
   connect(): Promise<Channel | LinkError>;
   /** The same connection as bytes; the channel is closed to the plugin. */
-  bytes(channel: Channel): ByteChannel;
+  bytes(channel: Channel): SocketStream;
   /** Connections go to another container from now on. */
   onProviderChange(listener: () => void): void;
   /** Where connections belong to no link, its requests are counted as such: one began; one ended. */

@@ -31,7 +31,6 @@ const CONTRACTS = [
   'mesh/attacher',
   'plugins/plugin',
   'relay/channel',
-  'relay/byte-channel',
   'relay/byte-stream',
   'relay/transfer',
 ];
