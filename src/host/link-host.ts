@@ -13,14 +13,17 @@ import type { LinkError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
 import type { LinkStats } from '../mesh/attacher.js';
 import { NO_STATS, plus } from '../mesh/stats.js';
-import type { Acceptor, Attachment, End, ForwardOptions, LinkHost } from '../plugins/plugin.js';
+import type { Acceptor, Attachment, ForwardOptions, LinkHost } from '../plugins/plugin.js';
+import type { End } from '../plugins/stream-host.js';
 import type { SocketStream } from '../relay/byte-stream.js';
 import type { Channel } from '../relay/channel.js';
 import type { Relay, RelayLink, RelayLinkEvents } from '../relay/relay.js';
 import type { TransferOptions, TransferResult } from '../relay/transfer.js';
+import { acceptEach } from './accepting.js';
 import { accessOf, introduction } from './access.js';
 import { ChannelSet } from './channel-set.js';
 import type { Container } from './containers.js';
+import { certificateError } from './errno.js';
 import type { Provider } from './provider.js';
 import type { Membership, SharedListeners } from './shared-listeners.js';
 import { type Listener, listenAt } from './target.js';
@@ -178,6 +181,15 @@ export class OneLinkHost implements LinkHost {
     this.#requests.active--;
   }
 
+  reportHealth(error: LinkError | null): void {
+    this.#provider.reportHealth(error);
+  }
+
+  async readCertificate(name: string): Promise<Buffer | LinkError> {
+    const read = await this.#parts.broker.readCertificate(`/${name}`);
+    return read.ok ? read.value : certificateError(name, read.errno);
+  }
+
   /** The container that new connections go to is another one, or gone. */
   providerChanged(): void {
     for (const listener of this.#onProviderChange) listener();
@@ -262,25 +274,6 @@ export class OneLinkHost implements LinkHost {
     if (header) channel.write(header);
     return channel;
   }
-}
-
-/** Every accepted client becomes a channel of that set; a bug about one of them ends that one. */
-function acceptEach(
-  channels: ChannelSet,
-  onConnection: (client: Channel) => void | Promise<void>,
-  log: Logger,
-): RelayLinkEvents {
-  return {
-    onHanded: async (fd) => {
-      const client = channels.open(fd);
-      try {
-        await onConnection(client);
-      } catch (thrown) {
-        log.error({ err: thrown }, 'a bug in the plugin ended one connection');
-        client.close();
-      }
-    },
-  };
 }
 
 /** What is still to be sent to it first; nothing where it had descriptors to wait for. */

@@ -136,6 +136,21 @@ export function writeSwitch(writer: ByteWriter, answer: ResponseHead): void {
   writer.bytes(CRLF);
 }
 
+/** The fields of an answer that are passed on, as Latin-1 text, for who does not speak HTTP/1. */
+export function passedFields(answer: ResponseHead): [name: string, value: string][] {
+  const { buffer, fields } = answer;
+  const cut = answer.forbidsLength ? NO_BODY_CUT : ANSWER_CUT;
+  const passed: [string, string][] = [];
+  for (let i = 0; i < fields.count; i++) {
+    if (cut[fields.ids[i] as number] === 1) continue;
+    passed.push([
+      buffer.toString('latin1', fields.nameFrom(i), fields.nameTo(i)),
+      buffer.toString('latin1', fields.valueFrom(i), fields.valueTo(i)),
+    ]);
+  }
+  return passed;
+}
+
 function writeStatus(writer: ByteWriter, answer: ResponseHead): void {
   writer.text(VERSION);
   writer.copy(answer.buffer, answer.statusFrom - 1, answer.lineTo);

@@ -33,11 +33,18 @@
  */
 
 export { isSocket } from '../relay/byte-stream.js';
-export { requestCut } from './forwarding.js';
+export { type Body, NO_BODY } from './body-reader.js';
+export type { ByteWriter } from './byte-writer.js';
+export { type Client, startOf } from './client.js';
+export { errorPage } from './error-page.js';
+export { Exchange } from './exchange.js';
+export { passedFields, requestCut, writeRequest } from './forwarding.js';
 export { DEFAULT_LIMITS, type Limits } from './limits.js';
 export { Pool } from './pool.js';
+export { type Probed, probe } from './probe.js';
 export type { Refusal } from './refusal.js';
-export type { RequestHead } from './request-head.js';
+export { RequestHead } from './request-head.js';
+export type { ResponseHead } from './response-head.js';
 export type { Route, Served, Site } from './route.js';
 export { Server } from './server.js';
 export { Tunnel } from './tunnel.js';

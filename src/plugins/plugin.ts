@@ -5,9 +5,9 @@
  */
 import type { Link } from '../graph/link.js';
 import type { LinkError } from '../kernel/errors.js';
-import type { SocketStream } from '../relay/byte-stream.js';
 import type { Channel } from '../relay/channel.js';
 import type { TransferOptions, TransferResult } from '../relay/transfer.js';
+import type { End, StreamHost } from './stream-host.js';
 
 export interface Attachment {
   /** The link leaves: stop accepting, let open connections go on for `drainMs`, then resolve. */
@@ -22,22 +22,12 @@ export interface ForwardOptions {
   readonly fds?: boolean;
 }
 
-/** The same as a stream of bytes, for protocols that are read here. See relay/byte-stream.ts for its methods. */
-export type { SocketStream } from '../relay/byte-stream.js';
-/**
- * A byte stream with descriptors, in JavaScript's hands; paused until `resume`, so that nothing is lost before
- * somebody listens. See relay/channel.ts for its methods.
- */
-export type { Channel } from '../relay/channel.js';
-
-export type End = Channel | SocketStream;
-
 /** What takes the connections of a shared listener, each the plugin's to answer, join or close. */
 export interface Acceptor {
   onConnection(client: Channel): void | Promise<void>;
 }
 
-export interface LinkHost {
+export interface LinkHost extends StreamHost {
   /** Child logger of this link. */
   readonly log: import('../kernel/log.js').Logger;
   /** Plants a socket at the link's target and joins each connection to the provider's, natively. */
@@ -51,13 +41,6 @@ export interface LinkHost {
   share<T extends Acceptor>(make: () => T): Promise<T>;
   /** Connects to the provider's socket as the link's identity, waiting for it as configured. */
   connect(): Promise<Channel | LinkError>;
-  /** The same connection as bytes; the channel is closed to the plugin. */
-  bytes(channel: Channel): SocketStream;
-  /** Connections go to another container from now on. */
-  onProviderChange(listener: () => void): void;
-  /** Where connections belong to no link, its requests are counted as such: one began; one ended. */
-  requestBegan(): void;
-  requestEnded(): void;
   /** Hands two channels to the native relay, with what they still hold; the plugin is done with both. */
   join(client: End, provider: End, options: Pick<ForwardOptions, 'fds'>): void;
   /** Moves bytes natively, once, between two paused channels that stay the plugin's (relay/transfer.ts). */
