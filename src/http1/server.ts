@@ -29,7 +29,7 @@ export class Server<Description> {
 
   /** Takes the stream. Where there are too many, an idle one has to go, or this one is refused. */
   accept(stream: ByteStream, description: Description): void {
-    if (this.#connections.size >= this.#site.limits.connections && !this.#dismissIdle()) {
+    if (this.#connections.size >= this.#site.limits.connections && !this.dismissIdle()) {
       const writer = new AnswerWriter(stream);
       writer.keepAlive = false;
       writer.page(FULL, '', true);
@@ -58,7 +58,8 @@ export class Server<Description> {
     for (const connection of [...this.#connections]) connection.close();
   }
 
-  #dismissIdle(): boolean {
+  /** Ends a connection on which nothing is asked. False: there is none. */
+  dismissIdle(): boolean {
     for (const connection of this.#connections) {
       if (!connection.idle) continue;
       connection.leave();

@@ -25,6 +25,8 @@ export interface ForwardOptions {
 /** What takes the connections of a shared listener, each the plugin's to answer, join or close. */
 export interface Acceptor {
   onConnection(client: Channel): void | Promise<void>;
+  /** The last link has gone: ends what is still open after `drainMs`, and resolves then. */
+  close?(drainMs: number): Promise<void>;
 }
 
 export interface LinkHost extends StreamHost {

@@ -11,7 +11,6 @@ import {
   type RequestHead,
   type Route,
   requestCut,
-  type Served,
   Tunnel,
 } from '../../http1/index.js';
 import { type HttpRule, isAllowed, parseRule } from '../../kernel/http-rule.js';
@@ -22,18 +21,20 @@ export interface RouteOptions {
   readonly forwarded: boolean;
   /** Host for a request without one. */
   readonly authority: string;
-  /** Of a log entry, beside the request. */
-  readonly client?: string;
 }
 
 export class LinkRoute {
   readonly pool: Pool;
   /** All but `addLines`, which differ by plugin. */
   readonly route: Omit<Route, 'addLines'>;
+  readonly #link: Link;
+  readonly #host: LinkHost;
   readonly #rules: readonly HttpRule[] | null;
   readonly #forbidden: Refusal;
 
   constructor(link: Link, host: LinkHost, limits: Limits, options: RouteOptions) {
+    this.#link = link;
+    this.#host = host;
     this.pool = new Pool(async () => {
       const made = await host.connect();
       return 'code' in made ? made : host.bytes(made);
@@ -49,7 +50,7 @@ export class LinkRoute {
       cut: requestCut({ forwarded: options.forwarded, override: this.#rules !== null }),
       strip: 0,
       host: options.authority,
-      log: link.http?.access_log ? (served) => log(host, served, options.client) : null,
+      log: this.logOf(),
       onBegin: null,
       onEnd: null,
       transfer: (source, sink, transfer) => host.transfer(source, sink, transfer),
@@ -58,6 +59,17 @@ export class LinkRoute {
         else new Tunnel(client, provider);
       },
     };
+  }
+
+  get hasRules(): boolean {
+    return this.#rules !== null;
+  }
+
+  /** What logs a request, where the link wants it; `client`: the address that it came from. */
+  logOf(client?: string): Route['log'] {
+    if (!this.#link.http?.access_log) return null;
+    const from = client === undefined ? {} : { client };
+    return (served) => this.#host.log.info({ ...from, ...served }, 'request');
   }
 
   /** Null where the rules of the link let it pass. `target`: as the provider gets it. */
@@ -69,8 +81,4 @@ export class LinkRoute {
   close(): void {
     this.pool.close({ code: 'provider-not-running', message: 'The link has gone.' });
   }
-}
-
-function log(host: LinkHost, served: Served, client: string | undefined): void {
-  host.log.info({ ...(client === undefined ? {} : { client }), ...served }, 'request');
 }

@@ -18,12 +18,12 @@ import {
 } from '../../http1/index.js';
 import { answerHeaders, requestText, trailerHeaders } from './http2-head.js';
 
-const NOTHING = Buffer.alloc(0);
+const NOTHING: Buffer = Buffer.alloc(0);
 const MALFORMED: Refusal = { status: 400, message: 'The request is not well-formed.' };
 
 const request = new RequestHead();
 
-export class Http2Exchange<Description> implements Client {
+export class Http2Exchange implements Client {
   readonly answerSink = null;
   readonly #stream: ServerHttp2Stream;
   readonly #headers: IncomingHttpHeaders;
@@ -33,7 +33,7 @@ export class Http2Exchange<Description> implements Client {
   #whole: boolean;
   /** Of its body, what is still to come; Infinity: that was not said. */
   #left = Number.POSITIVE_INFINITY;
-  #trailers = NOTHING;
+  #trailers: Buffer = NOTHING;
 
   /** `whole`: there is no body. */
   constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, whole: boolean) {
@@ -52,11 +52,20 @@ export class Http2Exchange<Description> implements Client {
     const text = requestText(this.#headers, rawHeaders, this.#whole);
     const bytes = Buffer.from(text ?? '', 'latin1');
     const refusal = text === null ? MALFORMED : request.read(bytes, 0, bytes.length, site.limits);
-    if (refusal !== null) return this.refuse(refusal === 0 ? MALFORMED : refusal);
+    if (refusal !== null) {
+      this.refuse(refusal === 0 ? MALFORMED : refusal);
+      return;
+    }
     // Nothing but a body may make it wait for a body.
-    if (this.#whole && request.hasBody) return this.refuse(MALFORMED);
+    if (this.#whole && request.hasBody) {
+      this.refuse(MALFORMED);
+      return;
+    }
     const route = site.route(request, description);
-    if ('status' in route) return this.refuse(route);
+    if ('status' in route) {
+      this.refuse(route);
+      return;
+    }
     const { writer } = this.#exchange;
     writer.reset();
     writeRequest(writer, request, route);
@@ -106,7 +115,7 @@ export class Http2Exchange<Description> implements Client {
       ':status': page.status,
       'content-type': page.type,
       'content-length': page.body.length,
-      ...(page.retryAfter === undefined ? {} : { 'retry-after': page.retryAfter }),
+      ...(page.retryAfter === undefined ? {} : { 'retry-after': String(page.retryAfter) }),
     });
     this.#end(this.#headers[':method'] === 'HEAD' ? NOTHING : page.body);
   }
@@ -126,14 +135,20 @@ export class Http2Exchange<Description> implements Client {
 
   #received(chunk: Buffer): void {
     this.#left -= chunk.length;
-    if (this.#left < 0) return this.#broken();
+    if (this.#left < 0) {
+      this.#broken();
+      return;
+    }
     this.#exchange.requestBody.data(chunk, 0, chunk.length);
     if (!this.#exchange.requestFlush()) this.#stream.pause();
   }
 
   #ended(): void {
     this.#whole = true;
-    if (this.#left > 0 && this.#left !== Number.POSITIVE_INFINITY) return this.#broken();
+    if (this.#left > 0 && this.#left !== Number.POSITIVE_INFINITY) {
+      this.#broken();
+      return;
+    }
     this.#exchange.requestEnd(NOTHING);
     this.#exchange.requestFlush();
   }

@@ -8,17 +8,15 @@ import type { Certificates } from './certificates.js';
 
 const HANDSHAKE_MS = 10_000;
 
+/** Takes the socket, after its handshake. */
+export type OnSecure = (socket: TLSSocket, protocol: 'h2' | 'http/1.1') => void;
+
 export class TlsFront {
   readonly #certificates: Certificates;
-  readonly #onSecure: (socket: TLSSocket, protocol: 'h2' | 'http/1.1') => void;
   readonly #shaking = new Set<Socket>();
 
-  constructor(
-    certificates: Certificates,
-    onSecure: (socket: TLSSocket, protocol: 'h2' | 'http/1.1') => void,
-  ) {
+  constructor(certificates: Certificates) {
     this.#certificates = certificates;
-    this.#onSecure = onSecure;
   }
 
   /** Handshakes under way. */
@@ -27,7 +25,7 @@ export class TlsFront {
   }
 
   /** Takes the descriptor. */
-  accept(fd: number): void {
+  accept(fd: number, onSecure: OnSecure): void {
     const raw = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
     const context = this.#certificates.find('');
     raw.on('error', () => raw.destroy());
@@ -48,7 +46,7 @@ export class TlsFront {
     socket.on('error', () => socket.destroy());
     socket.once('secure', () => {
       this.#done(raw, timer);
-      this.#onSecure(socket, socket.alpnProtocol === 'h2' ? 'h2' : 'http/1.1');
+      onSecure(socket, socket.alpnProtocol === 'h2' ? 'h2' : 'http/1.1');
     });
   }
 
