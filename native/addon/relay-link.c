@@ -4,6 +4,7 @@
  * It lives until its listener is closed and its last connection is gone; then JavaScript is told (`gone`)
  * and the memory goes with the last reference, which may be JavaScript's own for the counters.
  */
+#include "relay-flow.h"
 #include "relay-tcp.h"
 
 #include <errno.h>
@@ -148,7 +149,7 @@ void link_listen(struct relay *relay, struct command *command)
 	link->upstream = command->request;
 	command->request = NULL;
 	if (link->type == SOCK_DGRAM)
-		dgram_enlarge(link->listener.fd);
+		dgram_listen(link);
 	if (relay_watch(relay, &link->listener, EPOLLIN) < 0)
 		relay_emit(relay, EVENT_UPSTREAM, link, 0, -1, EBADF);
 }

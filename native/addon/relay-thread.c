@@ -5,7 +5,7 @@
  * as a flag until a system call says otherwise. So a blocked side costs nothing while it is blocked, and
  * a peer that hung up cannot make the loop spin.
  */
-#include "relay.h"
+#include "relay-flow.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -218,6 +218,7 @@ void *relay_main(void *argument)
 	struct epoll_event events[256];
 	uint64_t ticked = relay_now();
 
+	share_init(relay);
 	while (!relay->stopping) {
 		bool waiting = relay->draining > 0 || !list_empty(&relay->parked);
 		int timeout = !list_empty(&relay->ready) ? 0 : waiting ? RELAY_TICK_MS : -1;

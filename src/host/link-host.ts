@@ -27,8 +27,9 @@ import { certificateError } from './errno.js';
 import type { Provider } from './provider.js';
 import type { Membership, SharedListeners } from './shared-listeners.js';
 import { type Listener, listenAt } from './target.js';
+import { Waiting } from './waiting.js';
 
-/** Between two attempts to reach a provider that is not there yet. */
+/** Between two attempts at what may work in a moment. */
 const AGAIN_MS = 50;
 
 export interface LinkHostOptions {
@@ -74,7 +75,7 @@ export class OneLinkHost implements LinkHost {
 
   async forward(options: ForwardOptions): Promise<Attachment> {
     const listener = await this.#listenAt(options);
-    const waiting = new Set<number>();
+    const waiting = new Waiting(this.#options.patienceMs);
     const answer = async (connection: number) => {
       const request = await this.#provider.request(options.type);
       if (Buffer.isBuffer(request)) relayLink.resolve(connection, request);
@@ -90,9 +91,7 @@ export class OneLinkHost implements LinkHost {
         relayLink.retarget(this.#provider.standingRequest(options.type));
         return;
       }
-      const again = [...waiting];
-      waiting.clear();
-      for (const connection of again) void answer(connection);
+      for (const connection of waiting.take()) void answer(connection);
     });
     if (this.#provider.hasFixedIdentity) {
       relayLink.listen(listener.fd, 'forward', this.#provider.standingRequest(options.type));

@@ -5,7 +5,7 @@
  * never notices. Whether the provider's socket exists is looked up until it does, then it is the relay
  * that tells when connecting begins to fail.
  */
-import type { Broker } from '../broker/client.js';
+import type { Broker, BrokerResult } from '../broker/client.js';
 import { type Link, RUNTIME_PROVIDER } from '../graph/link.js';
 import { type LinkError, XConnectError } from '../kernel/errors.js';
 import type { SocketType } from '../plugins/plugin.js';
@@ -16,6 +16,8 @@ import { Reach } from './reach.js';
 
 const PROBE_FIRST_MS = 50;
 const PROBE_MOST_MS = 2_000;
+const BUSY_MOST_MS = 5_000;
+const PASSWD = '/etc/passwd';
 /** A kernel that does not know who listens: then it is assumed, and the first connection shows. */
 const CANNOT_TELL = 'EOPNOTSUPP';
 
@@ -37,6 +39,7 @@ export class Provider {
   #closed = false;
   #health: LinkError | null = null;
   #identityFailed = false;
+  #busy: { container: Container; passwd: Promise<BrokerResult<Buffer>> } | null = null;
   /** The last attempt to connect found nobody. */
   #refused = false;
   #announced = false;
@@ -171,7 +174,7 @@ export class Provider {
     }
     const fixed = this.#reach.identity;
     if (fixed) return { container, identity: fixed };
-    const passwd = await this.#broker.read(container.handle, '/etc/passwd');
+    const passwd = await this.#passwd(container);
     if (!container.alive) {
       return { code: 'provider-not-running', message: `${provider} has ended.` };
     }
@@ -188,6 +191,26 @@ export class Provider {
     this.#identityFailed = false;
     const text = passwd.ok ? passwd.value.toString('utf8') : '';
     return { container, identity: resolveIdentity(role, type, text) };
+  }
+
+  /** While the container is busy a connection waits, as it would for the socket; one asks again for all. */
+  async #passwd(container: Container): Promise<BrokerResult<Buffer>> {
+    const read = await this.#broker.read(container.handle, PASSWD);
+    if (read.ok || read.errno !== 'EBUSY') return read;
+    if (this.#busy?.container !== container) {
+      this.#busy = { container, passwd: this.#whenLessBusy(container) };
+    }
+    return this.#busy.passwd;
+  }
+
+  async #whenLessBusy(container: Container): Promise<BrokerResult<Buffer>> {
+    for (let busyMs = 0; ; busyMs += PROBE_FIRST_MS) {
+      await new Promise((resolve) => setTimeout(resolve, PROBE_FIRST_MS));
+      const read = await this.#broker.read(container.handle, PASSWD);
+      if (!read.ok && read.errno === 'EBUSY' && busyMs < BUSY_MOST_MS) continue;
+      if (this.#busy?.container === container) this.#busy = null;
+      return read;
+    }
   }
 
   #leave(): void {

@@ -11,6 +11,9 @@ import type { RelayLink } from '../relay/relay.js';
 import type { Container } from './containers.js';
 import { bindError, listenError } from './errno.js';
 
+/** Between two attempts at what may work in a moment. */
+const AGAIN_MS = 50;
+
 export interface Listener {
   /** Whoever listens takes it. */
   readonly fd: number;
@@ -39,11 +42,19 @@ export async function listenAt(
   if (!planted.ok) throw listenError(link, planted.errno);
   let removed: Promise<void> | null = null;
   const remove = () => {
-    removed ??= broker.remove(planted.value.plant).then((result) => {
-      if (result.ok || result.errno === 'ESRCH') return;
-      log.warn({ errno: result.errno }, `${link.target} could not be removed`);
-    });
+    removed ??= unplant(broker, planted.value.plant, link, log);
     return removed;
   };
   return { fd: planted.value.fd, remove };
+}
+
+/** A container that is busy is asked again for as long as it lives: what is planted in it must not stay. */
+async function unplant(broker: Broker, plant: number, link: Link, log: Logger): Promise<void> {
+  let result = await broker.remove(plant);
+  while (!result.ok && result.errno === 'EBUSY') {
+    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    result = await broker.remove(plant);
+  }
+  if (result.ok || result.errno === 'ESRCH') return;
+  log.warn({ errno: result.errno }, `${link.target} could not be removed`);
 }

@@ -28,6 +28,8 @@ export interface Service {
   readonly mode?: SocketMode;
   /** unix only; false: descriptors cannot occur. Absent: true. */
   readonly fds?: boolean;
+  /** It reads a header of the PROXY protocol of this version first. Not dbus, drm, input, wayland. */
+  readonly proxyProtocol?: 1 | 2;
   /** Roles, or `container:<name>`. Absent: everyone. Empty: no one. */
   readonly allow?: readonly string[];
   /** The three of a bus-name owner come together; `bus` is `system-bus` where it was not given. */
@@ -59,6 +61,12 @@ export interface Requirement {
   readonly host?: string;
   /** rest and http only. */
   readonly http?: HttpOptions;
+  /** As of a service; where that has its own, that counts. */
+  readonly proxyProtocol?: 1 | 2;
+  /** The next two where the target is an address: connections at once; absent: as the daemon allows. */
+  readonly maxConnections?: number;
+  /** Networks, `IP/LENGTH` or `IP`, that may connect. Absent: all. Empty: none. */
+  readonly allowFrom?: readonly string[];
   readonly optional: boolean;
   readonly place: Place;
 }

@@ -19,6 +19,7 @@ const FIELD_TYPES: Readonly<Record<string, readonly ServiceType[]>> = {
   port: ['tcp', 'http'],
   mode: ['unix'],
   fds: ['unix'],
+  proxy_protocol: ['unix', 'rest', 'tcp', 'http'],
   bus: ['dbus'],
   owns: ['dbus'],
   policy: ['dbus'],
@@ -33,6 +34,7 @@ interface Entry {
   readonly port?: number;
   readonly mode?: SocketMode;
   readonly fds?: boolean;
+  readonly proxy_protocol?: 1 | 2;
   readonly allow?: readonly string[];
   readonly bus?: string;
   readonly owns?: string;
@@ -139,10 +141,12 @@ function toService(entry: Entry, place: Place): Service {
     meant.map((field) => [field, entry[field]]),
   );
   const rules = FIELD_TYPES.rules?.includes(type) ? entry.rules : undefined;
+  const expectsHeader = FIELD_TYPES.proxy_protocol?.includes(type) && entry.proxy_protocol;
   const { owns, role, bus = SYSTEM_BUS, activation, policy } = type === 'dbus' ? entry : {};
   return {
     ...copied,
     type,
+    ...(expectsHeader ? { proxyProtocol: expectsHeader } : {}),
     ...(owns !== undefined && role !== undefined ? { bus, owns, role } : {}),
     ...(activation ? { activation: activation.mode } : {}),
     ...(rules ? { rules: new Map(Object.entries(rules)) } : {}),

@@ -49,6 +49,7 @@ export class RelayLink {
   readonly #native: NativeLink;
   readonly #transfers = new Map<number, (result: TransferResult) => void>();
   #lastTransfer = 0;
+  #isGone = false;
   #markGone!: () => void;
   #markStopped!: () => void;
   readonly #stopped: Promise<void>;
@@ -99,7 +100,7 @@ export class RelayLink {
    */
   transfer(source: number, sink: number, options: TransferOptions): Promise<TransferResult> {
     const { bytes, to, end = false, idleMs = 0, signal } = options;
-    if (signal?.aborted) return Promise.resolve({ moved: 0, outcome: 'cancelled' });
+    if (this.#isGone || signal?.aborted) return Promise.resolve({ moved: 0, outcome: 'cancelled' });
     if (bytes === 0) return Promise.resolve({ moved: 0, outcome: 'all' });
     const number = ++this.#lastTransfer;
     const cancel = () => native.relayCommand(this.#native, 'cancel', number, 0, null);
@@ -160,6 +161,7 @@ export class RelayLink {
 
   /** For Relay only. */
   ended(): void {
+    this.#isGone = true;
     this.#markStopped();
     for (const number of [...this.#transfers.keys()]) this.#moved(number, 0, -1);
     this.#markGone();

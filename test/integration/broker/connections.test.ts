@@ -1,6 +1,8 @@
 /** The closed list of pvx-broker, what reaches into a container: connecting, reading, and the two sockets of the host. */
-import { closeSync, statSync } from 'node:fs';
+import { closeSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 import { startHost } from '../../support/host.js';
@@ -111,7 +113,8 @@ describe('pvx-broker', () => {
   });
 
   test('makes the control socket with mode 0660, refuses a live one, replaces a stale one, removes its own', async () => {
-    const path = `/tmp/pvx-control-${process.pid}/folder/control.sock`;
+    const folder = mkdtempSync(join(tmpdir(), 'pvx-control-'));
+    const path = join(folder, 'made/control.sock');
     const first = await startHost({ args: ['--control', path] });
     const listener = await first.broker.hello();
     expect(listener.ok && listener.value).toBeGreaterThan(2);
@@ -127,5 +130,6 @@ describe('pvx-broker', () => {
     expect((await third.broker.hello()).ok).toBe(true);
     await third.stop();
     expect(() => statSync(path)).toThrow();
+    rmSync(folder, { recursive: true });
   });
 });
