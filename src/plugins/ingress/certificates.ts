@@ -17,10 +17,10 @@ export class Certificate {
   /** The link's host, as in RouteTable. */
   readonly hostName: string;
   context: SecureContext | null = null;
+  /** What it was made of. */
+  pem: { readonly cert: Buffer; readonly key: Buffer } | null = null;
   readonly #host: LinkHost;
   readonly #files: Files;
-  #cert: Buffer | null = null;
-  #key: Buffer | null = null;
   #timer: NodeJS.Timeout | null = null;
   #complaint = '';
   #over = false;
@@ -61,7 +61,7 @@ export class Certificate {
     ];
     if ('code' in cert) return cert;
     if ('code' in key) return key;
-    if (this.#cert?.equals(cert) && this.#key?.equals(key)) return null;
+    if (this.pem?.cert.equals(cert) && this.pem.key.equals(key)) return null;
     try {
       this.context = createSecureContext({ cert, key });
     } catch (thrown) {
@@ -70,10 +70,8 @@ export class Certificate {
       const message = `${name} and ${keyName} are no certificate and its key in PEM: ${why}.`;
       return { code: 'certificate-invalid', message };
     }
-    if (this.#cert)
-      this.#host.log.info({ certificate: this.#files.cert }, 'certificate read again');
-    this.#cert = cert;
-    this.#key = key;
+    if (this.pem) this.#host.log.info({ certificate: this.#files.cert }, 'certificate read again');
+    this.pem = { cert, key };
     return null;
   }
 }
@@ -96,7 +94,7 @@ export class Certificates {
   }
 
   /** For the name that a client asks for; empty: it asked for none. The first one where none is for that name. */
-  find(name: string): SecureContext | null {
+  find(name: string): Certificate | null {
     const wanted = name.toLowerCase();
     const below = `*${wanted.slice(wanted.indexOf('.'))}`;
     const all = [...this.#all];
@@ -105,6 +103,6 @@ export class Certificates {
       all.find(({ hostName }) => hostName === below) ??
       all.find(({ hostName }) => hostName === '') ??
       all[0];
-    return found?.context ?? null;
+    return found ?? null;
   }
 }

@@ -19,7 +19,7 @@ import type { Acceptor } from '../plugin.js';
 import type { IngressLink } from './ingress-link.js';
 import { normalPath, RouteTable } from './routes.js';
 import type { SecureFront } from './secure-front.js';
-import type { Visitor } from './visitor.js';
+import { type Visitor, visitorFrom } from './visitor.js';
 
 const NO_ROUTE: Refusal = {
   status: 404,
@@ -72,10 +72,9 @@ export class Entrance implements Acceptor, Site<Visitor> {
       client.close();
       return;
     }
-    const visitor = { address: remote.ip, secure: this.#front !== null, routes: new Map() };
-    if (!this.#front) this.server.accept(any.owner.bytes(client), visitor);
+    if (!this.#front) this.server.accept(any.owner.bytes(client), visitorFrom(remote.ip, false));
     else if (this.#front.isFull) client.close();
-    else this.#front.accept(client.release(), visitor);
+    else this.#front.accept(client.release());
   }
 
   /** The last link has gone. Resolves when no connection is left. */

@@ -4,7 +4,7 @@ import { DuplexStream } from './duplex-stream.js';
 import { Entrance } from './entrance.js';
 import { Http2Front } from './http2-front.js';
 import { TlsFront } from './tls-front.js';
-import type { Visitor } from './visitor.js';
+import { type Visitor, visitorFrom } from './visitor.js';
 
 /** Of an address with TLS. */
 export const openSecureEntrance = (): Entrance =>
@@ -13,12 +13,17 @@ export const openSecureEntrance = (): Entrance =>
 export class SecureFront {
   readonly certificates = new Certificates();
   readonly #entrance: Entrance;
-  readonly #tls = new TlsFront(this.certificates);
+  readonly #tls: TlsFront;
   readonly #http2: Http2Front<Visitor>;
 
   constructor(entrance: Entrance) {
     this.#entrance = entrance;
     this.#http2 = new Http2Front(entrance);
+    this.#tls = new TlsFront(this.certificates, (socket, protocol) => {
+      const visitor = visitorFrom(socket.remoteAddress ?? '', true);
+      if (protocol === 'h2') this.#http2.accept(socket, visitor);
+      else entrance.server.accept(new DuplexStream(socket), visitor);
+    });
   }
 
   /** There are as many connections as there may be, and none of them is idle. */
@@ -29,11 +34,8 @@ export class SecureFront {
   }
 
   /** Takes the descriptor. */
-  accept(fd: number, visitor: Visitor): void {
-    this.#tls.accept(fd, (socket, protocol) => {
-      if (protocol === 'h2') this.#http2.accept(socket, visitor);
-      else this.#entrance.server.accept(new DuplexStream(socket), visitor);
-    });
+  accept(fd: number): void {
+    this.#tls.accept(fd);
   }
 
   /** Resolves when no HTTP/2 connection is left. */

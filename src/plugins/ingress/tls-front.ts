@@ -3,8 +3,8 @@
  * then HTTP/2 or HTTP/1.1, as the client prefers (ALPN, RFC 7301).
  */
 import { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
-import type { Certificates } from './certificates.js';
+import { createServer, type Server, type TLSSocket } from 'node:tls';
+import type { Certificate, Certificates } from './certificates.js';
 
 const HANDSHAKE_MS = 10_000;
 
@@ -12,50 +12,52 @@ const HANDSHAKE_MS = 10_000;
 export type OnSecure = (socket: TLSSocket, protocol: 'h2' | 'http/1.1') => void;
 
 export class TlsFront {
-  readonly #certificates: Certificates;
-  readonly #shaking = new Set<Socket>();
-
-  constructor(certificates: Certificates) {
-    this.#certificates = certificates;
-  }
-
   /** Handshakes under way. */
-  get size(): number {
-    return this.#shaking.size;
+  size = 0;
+  readonly #certificates: Certificates;
+  readonly #server: Server;
+  /** Whose certificate clients get that name nobody. */
+  #standing: Certificate['pem'] = null;
+  #closed = false;
+
+  constructor(certificates: Certificates, onSecure: OnSecure) {
+    this.#certificates = certificates;
+    this.#server = createServer({
+      ALPNProtocols: ['h2', 'http/1.1'],
+      handshakeTimeout: HANDSHAKE_MS,
+      SNICallback: (name, done) => done(null, certificates.find(name)?.context ?? undefined),
+    });
+    this.#server.on('tlsClientError', (_error, socket) => {
+      this.size--;
+      socket.destroy();
+    });
+    this.#server.on('secureConnection', (socket) => {
+      this.size--;
+      if (this.#closed) socket.destroy();
+      else onSecure(socket, socket.alpnProtocol === 'h2' ? 'h2' : 'http/1.1');
+    });
   }
 
   /** Takes the descriptor. */
-  accept(fd: number, onSecure: OnSecure): void {
+  accept(fd: number): void {
     const raw = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
-    const context = this.#certificates.find('');
     raw.on('error', () => raw.destroy());
-    if (!context) {
+    const pem = this.#certificates.find('')?.pem;
+    if (!pem) {
       raw.destroy();
       return;
     }
-    this.#shaking.add(raw);
+    if (pem !== this.#standing) {
+      this.#server.setSecureContext(pem);
+      this.#standing = pem;
+    }
     raw.setNoDelay(true);
-    const socket = new TLSSocket(raw, {
-      isServer: true,
-      secureContext: context,
-      SNICallback: (name, done) => done(null, this.#certificates.find(name) ?? context),
-      ALPNProtocols: ['h2', 'http/1.1'],
-    });
-    const timer = setTimeout(() => raw.destroy(), HANDSHAKE_MS);
-    raw.once('close', () => this.#done(raw, timer));
-    socket.on('error', () => socket.destroy());
-    socket.once('secure', () => {
-      this.#done(raw, timer);
-      onSecure(socket, socket.alpnProtocol === 'h2' ? 'h2' : 'http/1.1');
-    });
+    this.size++;
+    this.#server.emit('connection', raw);
   }
 
+  /** Handshakes under way lead nowhere. */
   close(): void {
-    for (const raw of this.#shaking) raw.destroy();
-  }
-
-  #done(raw: Socket, timer: NodeJS.Timeout): void {
-    clearTimeout(timer);
-    this.#shaking.delete(raw);
+    this.#closed = true;
   }
 }

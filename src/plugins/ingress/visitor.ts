@@ -10,3 +10,10 @@ export interface Visitor {
   /** Made when first needed. */
   readonly routes: Map<IngressLink, Route>;
 }
+
+const MAPPED = /^::ffff:(?=\d+\.)/i;
+
+/** `ip`: of its end of the connection; IPv4 as such, whatever the listener speaks. */
+export function visitorFrom(ip: string, secure: boolean): Visitor {
+  return { address: ip.replace(MAPPED, ''), secure, routes: new Map() };
+}
