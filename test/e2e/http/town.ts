@@ -6,9 +6,11 @@ import { type ChildProcess, execFile, execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { expect } from 'vitest';
 import { startContainer, type TestContainer } from '../../support/container.js';
 import { startDaemon, type TestDaemon, type WireLink, wireLink } from '../../support/daemon.js';
 import { type Cable, inNetworkOf, plugIn } from '../../support/veth.js';
+import { eventually } from '../../support/wait.js';
 import { startNode, type Where } from './providers.js';
 
 export interface Output {
@@ -77,10 +79,14 @@ export class Town {
     });
   }
 
+  /** Makes these links the graph, and waits until they are established as they are given. */
   async establish(...links: WireLink[]): Promise<void> {
     this.daemon.set(...links);
-    const states = Object.fromEntries(links.map(({ name }) => [name, 'established']));
-    await this.daemon.until(states, 15_000);
+    const wanted = compared(links.map((link) => ({ ...link, state: 'established' })));
+    await eventually(
+      async () => expect(compared(await this.daemon.shown())).toMatchObject(wanted),
+      { timeoutMs: 15_000 },
+    );
   }
 
   url(path: string): string {
@@ -129,6 +135,13 @@ export class Town {
       { stdio: 'pipe' },
     );
   }
+}
+
+/** By name; with what may be missing and would then match anything. */
+function compared(links: readonly WireLink[]): Record<string, unknown>[] {
+  return links
+    .map(({ rules = null, http = null, host = null, ...link }) => ({ ...link, rules, http, host }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** `net`: the cable's, see veth.ts; one for each file of tests. */
