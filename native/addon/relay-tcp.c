@@ -3,8 +3,8 @@
  *
  * A client is told from others by its address, and a client that may not connect is closed before anything is
  * asked or allocated for it. The PROXY protocol (proxy-protocol.txt of HAProxy, versions 1 and 2) tells a
- * provider who its client is; a client without an IP address is UNKNOWN there. And where one end of a connection
- * was reset, so is the other: to close it would say that all was said.
+ * provider who its client is; a client without an IP address is UNKNOWN, or LOCAL, there. And where one end of a
+ * connection was reset, so is the other: to close it would say that all was said.
  */
 #include "relay-tcp.h"
 
@@ -125,8 +125,10 @@ static size_t header_2(char *header, const union address *client, const union ad
 
 	memcpy(header, start, n);
 	memset(header + n, 0, 3); /* family unspecified, nothing follows */
-	if (!client)
+	if (!client) {
+		header[n - 1] = 0x20; /* command LOCAL, as HAProxy has it: not every receiver takes PROXY of nobody */
 		return n + 3;
+	}
 	four = client->any.sa_family == AF_INET;
 	address = four ? 4 : 16;
 	header[n] = four ? 0x11 : 0x21; /* over TCP */
