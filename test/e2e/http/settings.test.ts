@@ -150,6 +150,7 @@ describe('the settings of an http link', () => {
     await ask('/sick/', /sick$/);
     await town.establish(web);
     await ask('/sick/', /web$/);
+    await town.establish(web, sick);
     await town.establish(sick);
     await ask('/', /404 Not Found/);
     await ask('/sick/', /sick$/);
