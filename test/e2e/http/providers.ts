@@ -1,6 +1,6 @@
 /** Programs that answer HTTP in a container: those that people run, and one that says what it was asked. */
 import type { ChildProcess } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContainer } from '../../support/container.js';
 
@@ -81,6 +81,7 @@ export function startNginx(container: TestContainer, where: Where, text: string)
   mkdirSync(join(folder, 'site/upload'), { recursive: true });
   mkdirSync(join(container.rootDir, 'run/web'), { recursive: true });
   writeFileSync(join(folder, 'site/index.html'), text);
+  if ('socket' in where) rmSync(join(container.rootDir, where.socket), { force: true }); // nginx would not
   const listen = 'socket' in where ? `unix:${where.socket}` : `127.0.0.1:${where.port}`;
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (name) => `${name}_temp_path /tmp/${name};`,
