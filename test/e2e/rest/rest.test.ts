@@ -187,6 +187,9 @@ describe('a rest link', () => {
   });
 
   test('waits for a provider that starts late, and says so where it does not', async () => {
+    serveNode();
+    await establish();
+    serve(null);
     await provider.exec(['rm', '-f', SOCKET]);
     const early = curl('http://localhost/');
     await new Promise((resolve) => setTimeout(resolve, 1_000));
