@@ -86,7 +86,7 @@ export function startNginx(container: TestContainer, where: Where, text: string)
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (name) => `${name}_temp_path /tmp/${name};`,
   );
-  const conf = `daemon off; user root; worker_processes 1; pid /tmp/nginx.pid; error_log stderr crit;
+  const conf = `daemon off; master_process off; user root; worker_processes 1; pid /tmp/nginx.pid; error_log stderr crit;
     events { worker_connections 4096; }
     http { access_log off; keepalive_requests 1000000; client_max_body_size 0; ${temporary.join(' ')}
       server { listen ${listen}; root /tmp/site;
