@@ -15,6 +15,7 @@ interface DaemonFlags {
   readonly pids?: string;
   readonly pvCtrl: string;
   readonly control: string;
+  readonly certificates: string;
   readonly user: string;
   readonly plugin: string[];
   readonly logLevel: string;
@@ -23,6 +24,7 @@ interface DaemonFlags {
 }
 
 const CONTROL = '/run/pv-xconnect/control.sock';
+const CERTIFICATES = '/etc/pv-xconnect/certificates';
 const PV_CTRL = '/run/pantavisor/pv/pv-ctrl';
 
 /** A flag that is an environment variable too: `--log-level` is `PV_XCONNECT_LOG_LEVEL`. */
@@ -58,7 +60,8 @@ function startDaemon(flags: DaemonFlags): never {
     drainMs: flags.drain,
     patienceMs: flags.patience,
   };
-  launch({ control: flags.control, runtime: flags.pvCtrl, user: flags.user, daemon: options });
+  const { control, pvCtrl: runtime, certificates, user } = flags;
+  launch({ control, runtime, certificates, user, daemon: options });
 }
 
 function program(exit: (code: number) => void): Command {
@@ -70,6 +73,11 @@ function program(exit: (code: number) => void): Command {
     .addOption(flag('--pids <file>', 'with --state: JSON object, container name to init pid'))
     .addOption(flag('--pv-ctrl <path>', "the runtime's control socket").default(PV_CTRL))
     .addOption(controlFlag())
+    .addOption(
+      flag('--certificates <folder>', 'certificates and keys that ingress may use').default(
+        CERTIFICATES,
+      ),
+    )
     .addOption(flag('--user <name>', 'whom to become once started').default('nobody'))
     .addOption(
       flag('--plugin <module>', 'a module with a plugin; may be repeated')

@@ -101,6 +101,8 @@ int tcp_probe(const struct container *, const char *address, uint32_t length, ui
 
 /* file.c */
 int file_read(struct container *, const char *path, char *data, uint32_t *length);
+/* Below `folder`, which is from our own command line; no link leads out of it. */
+int file_read_certificate(const char *folder, const char *path, char *data, uint32_t *length);
 
 /* thread.c: each has its counterpart, and aborts the process where the way back fails */
 int threads_init(void);
@@ -121,6 +123,7 @@ int host_runtime(const char *path, int *fd);
 struct channel {
 	int fd;
 	const char *runtime; /* path of the runtime's socket */
+	const char *certificates; /* folder of the host's certificates and keys */
 	void (*ended)(void); /* called once by one of its threads */
 };
 int channel_serve(struct channel *); /* starts the threads */

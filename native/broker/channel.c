@@ -140,6 +140,16 @@ static int hold(struct exchange *x)
 	return 0;
 }
 
+static int read_certificate(struct exchange *x, const char *folder)
+{
+	int error = with_path(x);
+
+	if (!error)
+		error = file_read_certificate(folder, x->path, x->data, &x->reply.data_length);
+	x->reply.value = x->reply.data_length;
+	return error;
+}
+
 static int perform(struct exchange *x, const struct channel *channel)
 {
 	struct container *c;
@@ -161,6 +171,8 @@ static int perform(struct exchange *x, const struct channel *channel)
 	}
 	if (is_tcp(x->request.op) && x->request.container == PVX_HOST)
 		return tcp(x, NULL);
+	if (x->request.op == PVX_OP_READ && x->request.container == PVX_HOST)
+		return read_certificate(x, channel->certificates);
 	error = container_use(x->request.container, &c);
 	if (error)
 		return error;

@@ -13,6 +13,7 @@ import type { MessageChannel } from './message-channel.js';
 import {
   decodeReply,
   encodeRequest,
+  HOST,
   type Op,
   PROTOCOL_VERSION,
   type Reply,
@@ -129,6 +130,11 @@ export class Broker {
 
   async read(container: number, path: string): Promise<BrokerResult<Buffer>> {
     return withoutDescriptor(await this.#ask('READ', { container, path }), (reply) => reply.data);
+  }
+
+  /** A file below the host's folder of certificates; `path` begins with a slash. */
+  async readCertificate(path: string): Promise<BrokerResult<Buffer>> {
+    return this.read(HOST, path);
   }
 
   async remove(plant: number): Promise<BrokerResult<void>> {

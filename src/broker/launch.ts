@@ -14,6 +14,8 @@ export interface LaunchOptions {
   readonly control: string;
   /** Path of the runtime's control socket, connected to by the broker. */
   readonly runtime: string;
+  /** Folder of the certificates that ingress may use; only the broker reads it. */
+  readonly certificates: string;
   /** Name or number of the user to become. */
   readonly user: string;
   /** What the daemon is told, as JSON has it. */
@@ -55,7 +57,12 @@ export function launch(options: LaunchOptions): never {
   }
   const [uid, gid] = onlyRootIsMapped() ? [-1, -1] : userIds(options.user);
   const { program, main, flags, keep } = reachable(uid, gid);
-  const brokerArgv = [broker, '--control', options.control, '--runtime', options.runtime];
+  const brokerArgv = [
+    broker,
+    ...['--control', options.control],
+    ...['--runtime', options.runtime],
+    ...['--certificates', options.certificates],
+  ];
   const nodeArgv = [program, ...NODE_OPTIONS, ...flags, main, ...process.argv.slice(2)];
   const environment = { ...process.env, [OPTIONS]: JSON.stringify(options.daemon) };
   const env = Object.entries(environment).map(([name, value]) => `${name}=${value}`);

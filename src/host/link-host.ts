@@ -14,12 +14,16 @@ import type { Logger } from '../kernel/log.js';
 import type { LinkStats } from '../mesh/attacher.js';
 import { NO_STATS, plus } from '../mesh/stats.js';
 import type { Acceptor, Attachment, ForwardOptions, LinkHost } from '../plugins/plugin.js';
+import type { End } from '../plugins/stream-host.js';
+import type { SocketStream } from '../relay/byte-stream.js';
 import type { Channel } from '../relay/channel.js';
 import type { Relay, RelayLink, RelayLinkEvents } from '../relay/relay.js';
 import type { TransferOptions, TransferResult } from '../relay/transfer.js';
+import { acceptEach } from './accepting.js';
 import { accessOf, introduction } from './access.js';
 import { ChannelSet } from './channel-set.js';
 import type { Container } from './containers.js';
+import { certificateError } from './errno.js';
 import type { Provider } from './provider.js';
 import type { Membership, SharedListeners } from './shared-listeners.js';
 import { type Listener, listenAt } from './target.js';
@@ -58,6 +62,7 @@ export class OneLinkHost implements LinkHost {
   readonly #clients = new ChannelSet();
   readonly #providers = new ChannelSet();
   readonly #onProviderChange = new Set<() => void>();
+  readonly #requests = { active: 0, total: 0 };
   #closed = false;
 
   constructor(parts: LinkHostParts, link: Link, options: LinkHostOptions) {
@@ -136,7 +141,11 @@ export class OneLinkHost implements LinkHost {
     }
   }
 
-  join(client: Channel, provider: Channel, options: Pick<ForwardOptions, 'fds'>): void {
+  bytes(channel: Channel): SocketStream {
+    return ChannelSet.bytes(channel);
+  }
+
+  join(client: End, provider: End, options: Pick<ForwardOptions, 'fds'>): void {
     client.pause();
     provider.pause();
     const hand = async () => {
@@ -154,8 +163,30 @@ export class OneLinkHost implements LinkHost {
     void hand();
   }
 
-  transfer(source: Channel, sink: Channel, options: TransferOptions): Promise<TransferResult> {
+  transfer(source: End, sink: End, options: TransferOptions): Promise<TransferResult> {
     return this.#joiner(false).transfer(source.fd, sink.fd, options);
+  }
+
+  onProviderChange(listener: () => void): void {
+    this.#onProviderChange.add(listener);
+  }
+
+  requestBegan(): void {
+    this.#requests.active++;
+    this.#requests.total++;
+  }
+
+  requestEnded(): void {
+    this.#requests.active--;
+  }
+
+  reportHealth(error: LinkError | null): void {
+    this.#provider.reportHealth(error);
+  }
+
+  async readCertificate(name: string): Promise<Buffer | LinkError> {
+    const read = await this.#parts.broker.readCertificate(`/${name}`);
+    return read.ok ? read.value : certificateError(name, read.errno);
   }
 
   /** The container that new connections go to is another one, or gone. */
@@ -170,8 +201,11 @@ export class OneLinkHost implements LinkHost {
       const stats = relayLink.stats();
       return joiners.includes(relayLink) ? { ...stats, total: 0 } : stats;
     });
-    const { active, ...sum } = all.reduce(plus, NO_STATS);
-    return { ...sum, active: active + this.#clients.size };
+    const sum = all.reduce(plus, NO_STATS);
+    const { in: toConsumer, out: toProvider } = this.#providers.bytes;
+    const ours = { active: this.#clients.size, total: 0, toConsumer, toProvider, closes: {} };
+    const requests = { ...NO_STATS, ...this.#requests };
+    return [ours, requests].reduce(plus, sum);
   }
 
   /** Frees the target. Never rejects; more than one call does no harm. */
@@ -241,29 +275,10 @@ export class OneLinkHost implements LinkHost {
   }
 }
 
-/** Every accepted client becomes a channel of that set; a bug about one of them ends that one. */
-function acceptEach(
-  channels: ChannelSet,
-  onConnection: (client: Channel) => void | Promise<void>,
-  log: Logger,
-): RelayLinkEvents {
-  return {
-    onHanded: async (fd) => {
-      const client = channels.open(fd);
-      try {
-        await onConnection(client);
-      } catch (thrown) {
-        log.error({ err: thrown }, 'a bug in the plugin ended one connection');
-        client.close();
-      }
-    },
-  };
-}
-
 /** What is still to be sent to it first; nothing where it had descriptors to wait for. */
-async function unsentOf(channel: Channel): Promise<Buffer> {
-  const unsent = channel.takeUnsent();
+async function unsentOf(end: End): Promise<Buffer> {
+  const unsent = end.takeUnsent();
   if (unsent) return unsent;
-  await channel.flushed();
+  if ('flushed' in end) await end.flushed();
   return Buffer.alloc(0);
 }

@@ -37,6 +37,7 @@ export class Provider {
   #unsubscribe: (() => void) | null = null;
   #probe: NodeJS.Timeout | null = null;
   #closed = false;
+  #health: LinkError | null = null;
   #identityFailed = false;
   #busy: { container: Container; passwd: Promise<BrokerResult<Buffer>> } | null = null;
   /** The last attempt to connect found nobody. */
@@ -136,10 +137,16 @@ export class Provider {
     if (!this.#probe) this.#lookLater(this.#target, PROBE_FIRST_MS);
   }
 
+  /** It is there, but (not null) does not do its work. */
+  reportHealth(error: LinkError | null): void {
+    this.#health = error;
+    if (this.#state) this.#tell(this.#state);
+  }
+
   /** From now on the state is reported, beginning with what it is. */
   announce(): void {
     this.#announced = true;
-    if (this.#state) this.#events.onState(...this.#state);
+    if (this.#state) this.#tell(this.#state);
   }
 
   close(): void {
@@ -149,7 +156,13 @@ export class Provider {
 
   #say(...state: Parameters<ProviderEvents['onState']>): void {
     this.#state = state;
-    if (this.#announced && !this.#closed) this.#events.onState(...state);
+    this.#tell(state);
+  }
+
+  #tell([state, error]: Parameters<ProviderEvents['onState']>): void {
+    if (!this.#announced || this.#closed) return;
+    const sick = state === 'established' ? this.#health : null;
+    this.#events.onState(sick ? 'failed' : state, sick ?? error);
   }
 
   /** Which container, and who we are there: both as of one moment. */

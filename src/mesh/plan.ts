@@ -55,7 +55,7 @@ export function plan(
   if (!isSameService(link, current.link)) {
     return {
       do: 'detach',
-      revoked: link.role !== current.link.role || link.uid !== current.link.uid,
+      revoked: mayNoLonger(link, current.link),
     };
   }
   if (link.providerPid !== current.link.providerPid) return { do: 'retarget' };
@@ -80,6 +80,15 @@ function isAnotherConsumer(
   return link.consumerPid > 0 && generation(link.consumerPid) !== current.consumerGeneration;
 }
 
+/** Somebody else than before, or allowed something else. */
+function mayNoLonger(link: Link, before: Link): boolean {
+  return link.role !== before.role || link.uid !== before.uid || !hasSameRules(link, before);
+}
+
+function hasSameRules(a: Link, b: Link): boolean {
+  return JSON.stringify(a.rules) === JSON.stringify(b.rules);
+}
+
 /** Everything but the pids and what is passed on unread. */
 function isSameService(a: Link, b: Link): boolean {
   return (
@@ -94,7 +103,10 @@ function isSameService(a: Link, b: Link): boolean {
     a.fds === b.fds &&
     a.proxyProtocol === b.proxyProtocol &&
     a.maxConnections === b.maxConnections &&
-    JSON.stringify(a.allowFrom) === JSON.stringify(b.allowFrom)
+    JSON.stringify(a.allowFrom) === JSON.stringify(b.allowFrom) &&
+    a.host === b.host &&
+    hasSameRules(a, b) &&
+    JSON.stringify(a.http) === JSON.stringify(b.http)
   );
 }
 

@@ -7,6 +7,7 @@ import type { Link } from '../graph/link.js';
 import type { LinkError } from '../kernel/errors.js';
 import type { Channel } from '../relay/channel.js';
 import type { TransferOptions, TransferResult } from '../relay/transfer.js';
+import type { End, StreamHost } from './stream-host.js';
 
 export interface Attachment {
   /** The link leaves: stop accepting, let open connections go on for `drainMs`, then resolve. */
@@ -21,18 +22,14 @@ export interface ForwardOptions {
   readonly fds?: boolean;
 }
 
-/**
- * A byte stream with descriptors, in JavaScript's hands; paused until `resume`, so that nothing is lost before
- * somebody listens. See relay/channel.ts for its methods.
- */
-export type { Channel } from '../relay/channel.js';
-
 /** What takes the connections of a shared listener, each the plugin's to answer, join or close. */
 export interface Acceptor {
   onConnection(client: Channel): void | Promise<void>;
+  /** The last link has gone: ends what is still open after `drainMs`, and resolves then. */
+  close?(drainMs: number): Promise<void>;
 }
 
-export interface LinkHost {
+export interface LinkHost extends StreamHost {
   /** Child logger of this link. */
   readonly log: import('../kernel/log.js').Logger;
   /** Plants a socket at the link's target and joins each connection to the provider's, natively. */
@@ -47,9 +44,9 @@ export interface LinkHost {
   /** Connects to the provider's socket as the link's identity, waiting for it as configured. */
   connect(): Promise<Channel | LinkError>;
   /** Hands two channels to the native relay, with what they still hold; the plugin is done with both. */
-  join(client: Channel, provider: Channel, options: ForwardOptions): void;
+  join(client: End, provider: End, options: Pick<ForwardOptions, 'fds'>): void;
   /** Moves bytes natively, once, between two paused channels that stay the plugin's (relay/transfer.ts). */
-  transfer(source: Channel, sink: Channel, options: TransferOptions): Promise<TransferResult>;
+  transfer(source: End, sink: End, options: TransferOptions): Promise<TransferResult>;
 }
 
 export interface Plugin {

@@ -5,11 +5,13 @@
 import { isAbsolute, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { XConnectError } from '../kernel/errors.js';
+import { ingress } from './ingress/index.js';
 import type { Plugin } from './plugin.js';
+import { rest } from './rest/index.js';
 import { tcp } from './tcp/index.js';
 import { unix } from './unix/index.js';
 
-const BUILT_IN: readonly Plugin[] = [unix, tcp];
+const BUILT_IN: readonly Plugin[] = [unix, tcp, rest, ingress];
 
 export class Registry {
   readonly #byType = new Map<string, Plugin>();

@@ -16,8 +16,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   manifest: [],
   graph: ['manifest'],
   mesh: ['graph'],
-  plugins: ['graph', 'mesh'],
   relay: [],
+  http1: ['relay'],
+  plugins: ['graph', 'mesh', 'http1'],
   broker: ['relay'],
   host: ['graph', 'mesh', 'plugins', 'broker', 'relay'],
   status: ['graph', 'mesh'],
@@ -30,6 +31,7 @@ const CONTRACTS = [
   'mesh/attacher',
   'plugins/plugin',
   'relay/channel',
+  'relay/byte-stream',
   'relay/transfer',
 ];
 
