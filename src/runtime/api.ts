@@ -16,6 +16,8 @@ export interface ApiParts {
   readonly revision: Revision;
   readonly groups: readonly Group[];
   readonly containers: ReadonlyMap<string, Container>;
+  /** Of the network pools, by container. */
+  readonly addresses: ReadonlyMap<string, string>;
   /** Null: none is managed. */
   readonly daemon: DaemonSupervisor | null;
   readonly version: string;
@@ -52,9 +54,9 @@ export class Api {
   }
 
   #graph() {
-    const { revision, containers } = this.#parts;
+    const { revision, containers, addresses } = this.#parts;
     const pids = new Map([...containers].map(([name, { pid }]) => [name, pid]));
-    return joinStatus(buildGraph(revision, pids).links, this.#posted);
+    return joinStatus(buildGraph(revision, pids, { addresses }).links, this.#posted);
   }
 
   #post(body: unknown): Answer {

@@ -9,6 +9,7 @@ import type { Problem } from '../manifest/problem.js';
 import { readRevisions } from '../manifest/reader.js';
 import type { Revision } from '../manifest/revision.js';
 import { isName, printable } from '../manifest/text.js';
+import { planAddresses } from './address-plan.js';
 import { Api } from './api.js';
 import { Container } from './container.js';
 import { type Group, runtimeSettings } from './container-settings.js';
@@ -16,6 +17,7 @@ import { ControlSocket } from './control-socket.js';
 import { DaemonSupervisor } from './daemon-supervisor.js';
 import { LogFile } from './log-file.js';
 import { NamespaceEngine } from './namespace-engine.js';
+import { Pools } from './pools.js';
 
 export interface AppEngineOptions {
   /** Revisions, merged in this order. */
@@ -26,6 +28,8 @@ export interface AppEngineOptions {
   /** Program and arguments of the daemon; null: none is managed. */
   readonly daemon: readonly string[] | null;
   readonly version: string;
+  /** Root of a user namespace alone. */
+  readonly rootless: boolean;
   /** Told what happens, one line each. */
   readonly say: (line: string) => void;
 }
@@ -54,7 +58,8 @@ export class AppEngine {
     const revision = await readRevisions(this.#options.revisions);
     const settings = runtimeSettings(revision);
     const problems = [...revision.problems, ...buildGraph(revision, new Map()).problems];
-    this.#sayProblems([...problems, ...settings.problems]);
+    const plan = planAddresses(revision.device.pools, settings.containers, this.#options.rootless);
+    this.#sayProblems([...problems, ...settings.problems, ...plan.problems]);
     if (revision.failed) return 'The revision could not be read.';
     if (settings.containers.length === 0) return 'The revision has no containers to run.';
 
@@ -64,15 +69,23 @@ export class AppEngine {
     } catch (error) {
       return `${logs} can't be made (${(error as Error).message}): give another --storage.`;
     }
-    const engine = new NamespaceEngine((name) => this.#appFolder(name));
+    const pools = new Pools(plan.leases);
+    const engine = new NamespaceEngine((name) => this.#appFolder(name), pools);
     const containers = new Map(
-      settings.containers.map((one) => {
+      settings.containers.map((wanted) => {
+        // Without its address it is not started: it would be reachable for others than it is meant for, or for none.
+        const isStranded = wanted.pool !== undefined && !plan.leases.has(wanted.name);
+        const one = isStranded ? { ...wanted, exec: [] } : wanted;
         const log = new LogFile(join(logs, one.name, 'console.log'));
         return [one.name, new Container(one, engine, log)];
       }),
     );
     const daemon = this.#daemon(logs);
-    return this.#serve({ revision, groups: settings.groups, containers, daemon });
+    const addresses = pools.addresses;
+    const parts = { revision, groups: settings.groups, containers, daemon, addresses };
+    const fault = await this.#serve(parts);
+    await pools.close();
+    return fault;
   }
 
   async #serve(parts: {
@@ -80,6 +93,7 @@ export class AppEngine {
     readonly groups: readonly Group[];
     readonly containers: ReadonlyMap<string, Container>;
     readonly daemon: DaemonSupervisor | null;
+    readonly addresses: ReadonlyMap<string, string>;
   }): Promise<string | null> {
     const { containers, daemon, groups } = parts;
     const api = new Api({ ...parts, version: this.#options.version });
