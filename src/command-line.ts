@@ -18,6 +18,7 @@ interface DaemonFlags {
   readonly pids?: string;
   readonly pvCtrl: string;
   readonly control: string;
+  readonly certificates: string;
   readonly user: string;
   readonly storage: string;
   readonly bus: string[];
@@ -29,6 +30,7 @@ interface DaemonFlags {
 }
 
 const CONTROL = '/run/pv-xconnect/control.sock';
+const CERTIFICATES = '/etc/pv-xconnect/certificates';
 const PV_CTRL = '/run/pantavisor/pv/pv-ctrl';
 
 const STORAGE = '/var/lib/pv-xconnect';
@@ -104,8 +106,9 @@ function startDaemon(flags: DaemonFlags): never {
     drainMs: flags.drain,
     patienceMs: flags.patience,
   };
-  const { control, pvCtrl: runtime, user } = flags;
-  launch({ control, runtime, user, buses, busUids, busHost, daemon: options });
+  const { control, pvCtrl: runtime, certificates, user } = flags;
+  const broker = { control, runtime, certificates, buses, busUids, busHost };
+  launch({ ...broker, user, daemon: options });
 }
 
 function program(exit: (code: number) => void): Command {
@@ -117,6 +120,11 @@ function program(exit: (code: number) => void): Command {
     .addOption(flag('--pids <file>', 'with --state: JSON object, container name to init pid'))
     .addOption(flag('--pv-ctrl <path>', "the runtime's control socket").default(PV_CTRL))
     .addOption(controlFlag())
+    .addOption(
+      flag('--certificates <folder>', 'certificates and keys that ingress may use').default(
+        CERTIFICATES,
+      ),
+    )
     .addOption(flag('--user <name>', 'whom to become once started').default('nobody'))
     .addOption(
       flag(

@@ -3,6 +3,7 @@
  * it is a placeholder that nobody uses.
  */
 import { type ErrorCode, type LinkError, REMEDIES } from '../kernel/errors.js';
+import { type HttpOptions, isOptionFault, readHttpOptions } from '../kernel/http-options.js';
 import { isObject, type JsonObject } from '../manifest/json.js';
 import { MAX_DEPTH, MAX_ENTRIES, MAX_LEASED, MAX_STRING } from '../manifest/limits.js';
 import { pointerTo, show } from '../manifest/problem.js';
@@ -100,6 +101,17 @@ export class EntryReader {
   optionalHost(): { host?: string } {
     const host = this.optionalText('host');
     return host === undefined ? {} : { host };
+  }
+
+  optionalHttp(): HttpOptions | undefined {
+    const value = this.#get('http');
+    if (value === undefined) return undefined;
+    if (!isObject(value)) return this.#fail('http', 'an object', undefined);
+    const read = readHttpOptions(value);
+    if (!isOptionFault(read)) return read;
+    const pointer = read.path.reduce(pointerTo, pointerTo('', 'http'));
+    this.fault ??= `${pointer}: found ${show(read.found)}, expected ${read.expected}.`;
+    return undefined;
   }
 
   optionalLease(): { lease?: string[] } {

@@ -4,6 +4,7 @@
  * Links are immutable values. Two links with the same identity and equal fields are interchangeable.
  */
 import type { LinkError } from '../kernel/errors.js';
+import type { HttpOptions } from '../kernel/http-options.js';
 import type { DeviceAccess, InputMatch, SocketMode } from '../manifest/vocabulary.js';
 
 export {
@@ -60,6 +61,10 @@ export interface Link {
   readonly maxConnections?: number;
   /** Where the target is an address: networks, as `IP/LENGTH` or `IP`, that may connect. Absent: all. */
   readonly allowFrom?: readonly string[];
+  /** What this link may ask over HTTP, as `METHOD /path/**`. Absent: everything. */
+  readonly rules?: readonly string[];
+  /** rest and http only. */
+  readonly http?: HttpOptions;
   /** Why the builder knows that this link can't be made; it is shown as `failed` and never attached. */
   readonly error?: LinkError;
   /** Fields of the wire form that are not ours: kept, passed on, never read. */

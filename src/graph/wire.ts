@@ -7,6 +7,7 @@
  * wanted, so it is dropped on input: a graph that is read back stays the same graph.
  */
 
+import { isRule, MAX_RULES } from '../kernel/http-options.js';
 import { isNetwork } from '../manifest/address.js';
 import { isObject, type JsonObject } from '../manifest/json.js';
 import { MAX_CONNECTIONS, MAX_ENTRIES, MAX_NETWORKS } from '../manifest/limits.js';
@@ -24,7 +25,7 @@ const KNOWN = new Set([
   ...['target', 'socket', 'transport', 'uid', 'activates', 'mode', 'fds', 'device', 'access'],
   ...['lease', 'match', 'host', 'error'],
   ...['target', 'socket', 'transport', 'uid', 'mode', 'fds', 'device', 'host', 'error'],
-  ...['proxy_protocol', 'max_connections', 'allow_from'],
+  ...['proxy_protocol', 'max_connections', 'allow_from', 'rules', 'http'],
   ...REPORTED,
 ]);
 
@@ -56,6 +57,8 @@ export function linkToWire(link: Link): WireLink {
     ...(link.proxyProtocol === undefined ? {} : { proxy_protocol: link.proxyProtocol }),
     ...(link.maxConnections === undefined ? {} : { max_connections: link.maxConnections }),
     ...(link.allowFrom === undefined ? {} : { allow_from: link.allowFrom }),
+    ...(link.rules === undefined ? {} : { rules: link.rules }),
+    ...(link.http === undefined ? {} : { http: link.http }),
     ...(link.error === undefined ? {} : { error: link.error }),
     ...link.extra,
   };
@@ -144,6 +147,7 @@ function parseLink(entry: unknown): Link | string {
     ...read.optionalMatch(),
     ...read.optionalHost(),
     ...readTcpFields(read),
+    ...readHttpFields(read),
     ...read.optionalError(),
     ...read.extra(KNOWN),
   };
@@ -158,6 +162,15 @@ function readTcpFields(read: EntryReader) {
     ...(proxyProtocol === undefined ? {} : { proxyProtocol }),
     ...(maxConnections === undefined ? {} : { maxConnections }),
     ...(allowFrom === undefined ? {} : { allowFrom }),
+  };
+}
+
+function readHttpFields(read: EntryReader) {
+  const rules = read.optionalList('rules', MAX_RULES, isRule, 'rules');
+  const http = read.optionalHttp();
+  return {
+    ...(rules === undefined ? {} : { rules }),
+    ...(http === undefined ? {} : { http }),
   };
 }
 

@@ -90,6 +90,9 @@ export class BusProvider implements LinkProvider {
     return null;
   }
 
+  /** Nobody asks a bus how it does. */
+  reportHealth(): void {}
+
   soon(): void {
     if (this.#closed) return;
     this.#stopLooking();

@@ -5,7 +5,6 @@
  * `unplant` frees the target, `close` ends what is open. Listeners and connections are made by the broker, bytes
  * are moved by the relay; nothing here sees a pid or a namespace.
  */
-import type { Broker } from '../broker/client.js';
 import { errnoName } from '../broker/protocol.js';
 import type { Link } from '../graph/link.js';
 import { type LinkError, XConnectError } from '../kernel/errors.js';
@@ -24,49 +23,31 @@ import type {
   Seen,
   Tally,
 } from '../plugins/plugin.js';
+import type { End } from '../plugins/stream-host.js';
+import type { SocketStream } from '../relay/byte-stream.js';
 import type { Channel } from '../relay/channel.js';
-import type { Relay, RelayLink, RelayLinkEvents } from '../relay/relay.js';
+import type { RelayLink, RelayLinkEvents } from '../relay/relay.js';
 import type { TransferOptions, TransferResult } from '../relay/transfer.js';
 import { acceptEach } from './accepting.js';
 import { accessOf, introduction } from './access.js';
 import { ChannelSet } from './channel-set.js';
-import type { Container } from './containers.js';
 import { LinkDevice } from './device.js';
-import type { DeviceWatch } from './device-watch.js';
+import { certificateError } from './errno.js';
 import { Joiners } from './joiners.js';
-import type { LinkProvider } from './provider.js';
+import type { LinkHostOptions, LinkHostParts } from './link-host-parts.js';
 import { listenBeside } from './provider-listener.js';
-import type { Membership, SharedListeners } from './shared-listeners.js';
+import type { Membership } from './shared-listeners.js';
 import { type Listener, listenAt } from './target.js';
 import { Waiting } from './waiting.js';
 
 /** Between two attempts at what may work in a moment. */
 const AGAIN_MS = 50;
 
-export interface LinkHostOptions {
-  /** How long a connection waits for its provider, in milliseconds. */
-  readonly patienceMs: number;
-  /** Of one listener; more wait in its backlog. */
-  readonly maxConnections: number;
-}
-
-export interface LinkHostParts {
-  readonly broker: Broker;
-  readonly relay: Relay;
-  readonly shared: SharedListeners;
-  readonly deviceWatch: DeviceWatch;
-  readonly consumer: Container;
-  readonly provider: LinkProvider;
-  readonly onDemand: OnDemand | null;
-  readonly log: Logger;
-}
-
 export class OneLinkHost implements LinkHost {
   readonly log: Logger;
   readonly onDemand: OnDemand | null;
   readonly tally: Tally = { toProvider: 0, toConsumer: 0, closes: {}, denied: {} };
   readonly #parts: LinkHostParts;
-  readonly #provider: LinkProvider;
   readonly #link: Link;
   readonly #options: LinkHostOptions;
   /** How to free the target. */
@@ -77,6 +58,7 @@ export class OneLinkHost implements LinkHost {
   readonly #clients = new ChannelSet();
   readonly #providers = new ChannelSet();
   readonly #onProviderChange = new Set<() => void>();
+  readonly #requests = { active: 0, total: 0 };
   /** What else ends with the link. */
   readonly #ends = new Set<() => void | Promise<void>>();
   /** Of the plugin's own, for who asks how the link does. */
@@ -87,14 +69,13 @@ export class OneLinkHost implements LinkHost {
     this.onDemand = parts.onDemand;
     this.log = parts.log;
     this.#parts = parts;
-    this.#provider = parts.provider;
     this.#link = link;
     this.#options = options;
   }
 
   async forward(options: ForwardOptions): Promise<Attachment> {
     const listener = await this.#listenAt(options);
-    const isStanding = () => !options.through && this.#provider.hasFixedIdentity;
+    const isStanding = () => !options.through && this.#parts.provider.hasFixedIdentity;
     const waiting = new Waiting(this.#options.patienceMs);
     const answer = async (connection: number) => {
       const request = await this.#request(options);
@@ -104,17 +85,17 @@ export class OneLinkHost implements LinkHost {
     };
     const relayLink = this.#relayLink(options, {
       onPending: (connection) => void answer(connection),
-      onUpstream: (errno) => this.#provider.reached(errno === 0 ? null : errnoName(errno)),
+      onUpstream: (errno) => this.#parts.provider.reached(errno === 0 ? null : errnoName(errno)),
     });
     this.#onProviderChange.add(() => {
       if (isStanding()) {
-        relayLink.retarget(this.#provider.standingRequest(options.type));
+        relayLink.retarget(this.#parts.provider.standingRequest(options.type));
         return;
       }
       for (const connection of waiting.take()) void answer(connection);
     });
     if (isStanding()) {
-      relayLink.listen(listener.fd, 'forward', this.#provider.standingRequest(options.type));
+      relayLink.listen(listener.fd, 'forward', this.#parts.provider.standingRequest(options.type));
     } else {
       relayLink.listen(listener.fd, 'ask', null);
     }
@@ -159,23 +140,27 @@ export class OneLinkHost implements LinkHost {
   async connectAs({ wait = true } = {}): Promise<Connection | LinkError> {
     const deadline = Date.now() + (wait ? this.#options.patienceMs : 0);
     for (;;) {
-      const made = await this.#provider.connect('stream', Math.max(1, deadline - Date.now()));
+      const made = await this.#parts.provider.connect('stream', Math.max(1, deadline - Date.now()));
       if ('fd' in made) return { channel: this.#introduced(made.fd), identity: made.identity };
       if (!made.again || this.#closed || Date.now() >= deadline) return made.error;
       await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
     }
   }
 
-  join(client: Channel, provider: Channel, options: Pick<ForwardOptions, 'fds'>): void {
+  bytes(channel: Channel): SocketStream {
+    return ChannelSet.bytes(channel);
+  }
+
+  join(client: End, provider: End, options: Pick<ForwardOptions, 'fds'>): void {
     this.#joiners.join(client, provider, options);
   }
 
-  transfer(source: Channel, sink: Channel, options: TransferOptions): Promise<TransferResult> {
+  transfer(source: End, sink: End, options: TransferOptions): Promise<TransferResult> {
     return this.#joiners.transfer(source, sink, options);
   }
 
   watch(look: () => Promise<Seen>): void {
-    this.#provider.lookWith(look);
+    this.#parts.provider.lookWith(look);
   }
 
   show(fields: Readonly<Record<string, unknown>>): void {
@@ -183,20 +168,42 @@ export class OneLinkHost implements LinkHost {
   }
 
   listenAtProvider(): Promise<ProviderListener | LinkError> {
-    return listenBeside(this.#parts.broker, this.#provider, this.#link, this.#ends, this.log);
+    return listenBeside(this.#parts.broker, this.#parts.provider, this.#link, this.#ends, this.log);
   }
 
   device(options: DeviceOptions): Device {
     const { broker, consumer, deviceWatch } = this.#parts;
     const { patienceMs } = this.#options;
-    const lookSoon = () => this.#provider.soon();
+    const lookSoon = () => this.#parts.provider.soon();
     const parts = { broker, consumer, log: this.log, patienceMs, lookSoon };
     const device = new LinkDevice(parts, this.#link, options);
-    this.#provider.lookWith((container) => device.look(container), { mayBeHost: true });
+    this.#parts.provider.lookWith((container) => device.look(container), { mayBeHost: true });
     this.#removes.add(() => device.unplant());
     this.#ends.add(deviceWatch.subscribe(lookSoon));
     this.#ends.add(() => device.end());
     return device;
+  }
+
+  onProviderChange(listener: () => void): void {
+    this.#onProviderChange.add(listener);
+  }
+
+  requestBegan(): void {
+    this.#requests.active++;
+    this.#requests.total++;
+  }
+
+  requestEnded(): void {
+    this.#requests.active--;
+  }
+
+  reportHealth(error: LinkError | null): void {
+    this.#parts.provider.reportHealth(error);
+  }
+
+  async readCertificate(name: string): Promise<Buffer | LinkError> {
+    const read = await this.#parts.broker.readCertificate(`/${name}`);
+    return read.ok ? read.value : certificateError(name, read.errno);
   }
 
   /** The container that new connections go to is another one, or gone. */
@@ -210,8 +217,11 @@ export class OneLinkHost implements LinkHost {
       const stats = relayLink.stats();
       return this.#joiners.has(relayLink) ? { ...stats, total: 0 } : stats;
     });
-    const { active, ...sum } = all.reduce(plus, { ...NO_STATS, ...this.tally });
-    return { ...sum, active: active + this.#clients.size };
+    const sum = all.reduce(plus, { ...NO_STATS, ...this.tally });
+    const { in: toConsumer, out: toProvider } = this.#providers.bytes;
+    const ours = { active: this.#clients.size, total: 0, toConsumer, toProvider, closes: {} };
+    const requests = { ...NO_STATS, ...this.#requests };
+    return [ours, requests].reduce(plus, sum);
   }
 
   /** Frees the target. Never rejects; more than one call does no harm. */
@@ -237,7 +247,7 @@ export class OneLinkHost implements LinkHost {
     try {
       const socket = await through?.();
       if (typeof socket === 'object') return socket;
-      return await this.#provider.request(type, socket);
+      return await this.#parts.provider.request(type, socket);
     } catch (thrown) {
       this.log.error({ err: thrown }, 'a bug in the plugin refused one connection');
       return XConnectError.from(thrown).toLinkError();

@@ -6,6 +6,7 @@
  */
 import { isIP } from 'node:net';
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
+import { isRule } from '../kernel/http-options.js';
 import { isCidr, isNetwork } from './address.js';
 import { isContainerPath } from './paths.js';
 import { type Place, type ProblemCode, pointerTo, show } from './problem.js';
@@ -51,6 +52,7 @@ function compile(schema: Schema): ValidateFunction {
       clean: isClean,
       'bus-name': isBusName,
       cidr: isCidr,
+      'http-rule': isRule,
       network: isNetwork,
       ip: (text: string) => isIP(text) !== 0,
     },

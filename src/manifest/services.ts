@@ -29,6 +29,7 @@ const FIELD_TYPES: Readonly<Record<string, readonly ServiceType[]>> = {
   bus: ['dbus'],
   owns: ['dbus'],
   policy: ['dbus'],
+  rules: ['rest', 'http', 'unix', 'tcp'],
 };
 
 /** An entry that meets the schema. */
@@ -49,6 +50,7 @@ interface Entry {
   readonly role?: string;
   readonly activation?: { readonly mode: 'always' | 'on-demand' };
   readonly policy?: Readonly<Record<string, PolicyRules>>;
+  readonly rules?: Readonly<Record<string, readonly string[]>>;
 }
 
 export function readServices(value: unknown, file: string, problems: ProblemList): Service[] {
@@ -160,6 +162,7 @@ function toService(entry: Entry, place: Place): Service {
   const copied: Pick<Entry, (typeof COPIED)[number]> = Object.fromEntries(
     meant.map((field) => [field, entry[field]]),
   );
+  const rules = FIELD_TYPES.rules?.includes(type) ? entry.rules : undefined;
   const match = type === 'input' ? entry.match : undefined;
   const expectsHeader = FIELD_TYPES.proxy_protocol?.includes(type) && entry.proxy_protocol;
   const { owns, role, bus = SYSTEM_BUS, activation, policy } = type === 'dbus' ? entry : {};
@@ -170,6 +173,7 @@ function toService(entry: Entry, place: Place): Service {
     ...(expectsHeader ? { proxyProtocol: expectsHeader } : {}),
     ...(owns !== undefined && role !== undefined ? { bus, owns, role } : {}),
     ...(activation ? { activation: activation.mode } : {}),
+    ...(rules ? { rules: new Map(Object.entries(rules)) } : {}),
     ...(policy ? { policy: new Map(Object.entries(policy)) } : {}),
     place,
   };

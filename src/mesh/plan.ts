@@ -55,7 +55,7 @@ export function plan(
   if (!isSameService(link, current.link)) {
     return {
       do: 'detach',
-      revoked: link.role !== current.link.role || link.uid !== current.link.uid,
+      revoked: mayNoLonger(link, current.link),
     };
   }
   if (link.providerPid !== current.link.providerPid) return { do: 'retarget' };
@@ -81,6 +81,15 @@ function isAnotherConsumer(
   return link.consumerPid > 0 && generation(link.consumerPid) !== current.consumerGeneration;
 }
 
+/** Somebody else than before, or allowed something else. */
+function mayNoLonger(link: Link, before: Link): boolean {
+  return link.role !== before.role || link.uid !== before.uid || !hasSameRules(link, before);
+}
+
+function hasSameRules(a: Link, b: Link): boolean {
+  return JSON.stringify(a.rules) === JSON.stringify(b.rules);
+}
+
 /** Everything but the pids and what is passed on unread. */
 function isSameService(a: Link, b: Link): boolean {
   return (
@@ -99,7 +108,10 @@ function isSameService(a: Link, b: Link): boolean {
     isSameValue(a.match, b.match) &&
     a.proxyProtocol === b.proxyProtocol &&
     a.maxConnections === b.maxConnections &&
-    isSameValue(a.allowFrom, b.allowFrom)
+    isSameValue(a.allowFrom, b.allowFrom) &&
+    a.host === b.host &&
+    hasSameRules(a, b) &&
+    isSameValue(a.http, b.http)
   );
 }
 

@@ -22,6 +22,8 @@ export interface ApiParts {
   readonly activation: Activation;
   /** Undefined: the revision has no use for it. */
   readonly hostedBus: HostedBus | undefined;
+  /** Of the network pools, by container. */
+  readonly addresses: ReadonlyMap<string, string>;
   /** Null: none is managed. */
   readonly daemon: DaemonSupervisor | null;
   readonly version: string;
@@ -59,9 +61,12 @@ export class Api {
   }
 
   #graph() {
-    const { revision, containers, hostedBus } = this.#parts;
+    const { revision, containers, hostedBus, addresses } = this.#parts;
     const pids = new Map([...containers].map(([name, { pid }]) => [name, pid]));
-    const { links } = buildGraph(revision, pids, hostedBus ? { hostedBus } : {});
+    const { links } = buildGraph(revision, pids, {
+      addresses,
+      ...(hostedBus ? { hostedBus } : {}),
+    });
     return joinStatus(links, this.#posted);
   }
 
