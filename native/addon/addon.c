@@ -48,6 +48,7 @@ void pvx_export(napi_env env, napi_value exports, const char *name, napi_callbac
 NAPI_MODULE_INIT()
 {
 	relay_exports(env, exports);
+	tcp_exports(env, exports);
 	channel_exports(env, exports);
 	launch_exports(env, exports);
 	return exports;

@@ -6,6 +6,7 @@
  * container's own making) delays no other; how many are under way is bounded, the rest wait their turn.
  * Descriptors in an answer are the caller's.
  */
+import type { SocketAddress } from '../kernel/ip-address.js';
 import { closeAll } from '../relay/channel.js';
 import { SOCKET_TYPES } from '../relay/native.js';
 import {
@@ -145,6 +146,27 @@ export class Broker {
   ): Buffer | null {
     const request = { container, type: SOCKET_TYPES[type], path, uid, gid };
     return encodeRequest(0, 'CONNECT_UNIX', request);
+  }
+
+  /** A listener in the network namespace of a container, or (HOST) in our own. */
+  async listenTcp(container: number, address: SocketAddress): Promise<BrokerResult<number>> {
+    return withDescriptor(await this.#ask('LISTEN_TCP', { container, address }), (fd) => fd);
+  }
+
+  /** Connected or on its way: `connected` of relay/channel.ts says which way it goes. */
+  async connectTcp(container: number, address: SocketAddress): Promise<BrokerResult<number>> {
+    return withDescriptor(await this.#ask('CONNECT_TCP', { container, address }), (fd) => fd);
+  }
+
+  /** Whether somebody listens there, who does not notice. `EOPNOTSUPP`: this kernel can't tell. */
+  async probeTcp(container: number, address: SocketAddress): Promise<BrokerResult<void>> {
+    const answer = await this.#ask('PROBE_TCP', { container, address });
+    return withoutDescriptor(answer, () => undefined);
+  }
+
+  /** The record that `connectTcp` would send, for the relay to send it. */
+  encodeConnectTcp(container: number, address: SocketAddress): Buffer | null {
+    return encodeRequest(0, 'CONNECT_TCP', { container, address });
   }
 
   close(): void {

@@ -63,6 +63,29 @@ export class EntryReader {
     return this.#fail(field, `a uid from 0 to ${MAX_UID}`, {});
   }
 
+  optionalNumber(field: string, least: number, most: number): number | undefined {
+    const value = this.#get(field);
+    if (value === undefined) return undefined;
+    if (Number.isInteger(value) && Number(value) >= least && Number(value) <= most) {
+      return Number(value);
+    }
+    return this.#fail(field, `a whole number from ${least} to ${most}`, undefined);
+  }
+
+  /** An array of texts that each pass; `what` they are, in the plural. */
+  optionalList(
+    field: string,
+    most: number,
+    passes: (text: string) => boolean,
+    what: string,
+  ): readonly string[] | undefined {
+    const value = this.#get(field);
+    if (value === undefined) return undefined;
+    const isSound = (item: unknown) => typeof item === 'string' && passes(item);
+    if (Array.isArray(value) && value.length <= most && value.every(isSound)) return value;
+    return this.#fail(field, `an array of at most ${most} ${what}`, undefined);
+  }
+
   optionalHost(): { host?: string } {
     const host = this.optionalText('host');
     return host === undefined ? {} : { host };

@@ -49,6 +49,12 @@ export interface Link {
   readonly match?: InputMatch;
   /** http only: the Host that it answers to, in lower case; absent: any. */
   readonly host?: string;
+  /** The provider reads a header of the PROXY protocol of this version first. */
+  readonly proxyProtocol?: 1 | 2;
+  /** Where the target is an address: connections at once, more of them wait. Absent: as the daemon allows. */
+  readonly maxConnections?: number;
+  /** Where the target is an address: networks, as `IP/LENGTH` or `IP`, that may connect. Absent: all. */
+  readonly allowFrom?: readonly string[];
   /** Why the builder knows that this link can't be made; it is shown as `failed` and never attached. */
   readonly error?: LinkError;
   /** Fields of the wire form that are not ours: kept, passed on, never read. */

@@ -6,7 +6,7 @@
  */
 import { isIP } from 'node:net';
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
-import { isCidr } from './address.js';
+import { isCidr, isNetwork } from './address.js';
 import { isContainerPath } from './paths.js';
 import { type Place, type ProblemCode, pointerTo, show } from './problem.js';
 import type { ProblemList } from './problem-list.js';
@@ -51,6 +51,7 @@ function compile(schema: Schema): ValidateFunction {
       clean: isClean,
       'bus-name': isBusName,
       cidr: isCidr,
+      network: isNetwork,
       ip: (text: string) => isIP(text) !== 0,
     },
   });

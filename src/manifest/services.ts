@@ -22,6 +22,7 @@ const FIELD_TYPES: Readonly<Record<string, readonly ServiceType[]>> = {
   access: ['drm', 'input'],
   lease: ['drm'],
   match: ['input'],
+  proxy_protocol: ['unix', 'rest', 'tcp', 'http'],
   bus: ['dbus'],
   owns: ['dbus'],
   policy: ['dbus'],
@@ -38,6 +39,7 @@ interface Entry {
   readonly access?: DeviceAccess;
   readonly lease?: readonly string[];
   readonly match?: InputMatch;
+  readonly proxy_protocol?: 1 | 2;
   readonly allow?: readonly string[];
   readonly bus?: string;
   readonly owns?: string;
@@ -148,11 +150,13 @@ function toService(entry: Entry, place: Place): Service {
     meant.map((field) => [field, entry[field]]),
   );
   const match = type === 'input' ? entry.match : undefined;
+  const expectsHeader = FIELD_TYPES.proxy_protocol?.includes(type) && entry.proxy_protocol;
   const { owns, role, bus = SYSTEM_BUS, activation, policy } = type === 'dbus' ? entry : {};
   return {
     ...copied,
     type,
     ...(match ? { match: matchOf(match), socket: entry.socket ?? `/dev/input/${entry.name}` } : {}),
+    ...(expectsHeader ? { proxyProtocol: expectsHeader } : {}),
     ...(owns !== undefined && role !== undefined ? { bus, owns, role } : {}),
     ...(activation ? { activation: activation.mode } : {}),
     ...(policy ? { policy: new Map(Object.entries(policy)) } : {}),
