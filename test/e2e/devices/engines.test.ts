@@ -3,20 +3,15 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TestDaemon, type WireLink, wireLink } from '../../support/daemon.js';
 import { onDeviceHost } from '../../support/device-host.js';
 import { DockerEngine } from '../../support/engines/docker.js';
+import { type EngineName, engines, startIn } from '../../support/engines/engines.js';
 import { type EngineContainer, Image } from '../../support/engines/image.js';
-import { startLxc } from '../../support/engines/lxc.js';
-import { has, isRoot } from '../../support/requirements.js';
 import { IoctlRecord, standInBroker } from '../../support/stand-ins.js';
 
 const CARD = '/dev/dri/card0';
 /** What stands in for a renderer. */
 const TUN = '/dev/dri/renderD200';
-/** Host uid of root in an LXC container with its own users. */
-const SHIFTED = 200_000;
 
-const possible = isRoot() && has('lxc-start') && has('dockerd') && has('docker');
-
-describe.runIf(possible)('a device of a container of a real engine', () => {
+describe.runIf(engines())('a device of a container of a real engine', () => {
   const record = new IoctlRecord();
   const containers: EngineContainer[] = [];
   let image: Image;
@@ -40,15 +35,8 @@ describe.runIf(possible)('a device of a container of a real engine', () => {
     record.remove();
   }, 60_000);
 
-  const start: Record<string, (name: string) => Promise<EngineContainer>> = {
-    LXC: (name) => startLxc({ name, args: ['wait'] }, image),
-    'LXC with users of its own': (name) => startLxc({ name, args: ['wait'], root: SHIFTED }, image),
-    Docker: (name) => docker.run(name, ['wait']),
-  };
-
-  async function run(engine: string, name: string): Promise<EngineContainer> {
-    const container = await start[engine]?.(name);
-    if (!container) throw new Error(`no engine ${engine}`);
+  async function run(engine: EngineName, name: string): Promise<EngineContainer> {
+    const container = await startIn(engine, name, ['wait'], { image, docker });
     containers.push(container);
     return container;
   }
@@ -57,7 +45,7 @@ describe.runIf(possible)('a device of a container of a real engine', () => {
     ['Docker', 'LXC'],
     ['LXC', 'Docker'],
     ['Docker', 'LXC with users of its own'],
-  ])(
+  ] as const)(
     'of %s appears in %s, as a node and opened, and goes again',
     async (from, to) => {
       const provider = await run(from, 'provider');

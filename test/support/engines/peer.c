@@ -21,6 +21,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "../../../examples/drm/kiosk-app/root/pv_device.h"
+
 static struct sockaddr_un address_of(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -110,25 +112,13 @@ static int look(const char *path)
 
 static int take(const char *path)
 {
-	struct sockaddr_un address = address_of(path);
-	union {
-		struct cmsghdr head;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control;
-	char byte;
-	struct iovec iov = { &byte, 1 };
-	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
-				  .msg_controllen = sizeof(control) };
-	int server = socket(AF_UNIX, SOCK_STREAM, 0), fd;
+	struct pv_device device;
 	struct stat st;
 
-	if (connect(server, (struct sockaddr *)&address, sizeof(address)) < 0 || recvmsg(server, &message, 0) != 1 ||
-	    !CMSG_FIRSTHDR(&message)) {
-		printf("nothing\n");
+	if (pv_device_open(&device, path) < 0 || fstat(device.fd, &st) < 0) {
+		printf("%s\n", strerror(errno));
 		return 1;
 	}
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
-	fstat(fd, &st);
 	printf("%u:%u\n", major(st.st_rdev), minor(st.st_rdev));
 	return 0;
 }
