@@ -13,13 +13,16 @@ import type { Logger } from '../kernel/log.js';
 import type { LinkStats } from '../mesh/attacher.js';
 import { NO_STATS, plus } from '../mesh/stats.js';
 import type { Device, DeviceOptions } from '../plugins/device/device.js';
+import type { OnDemand } from '../plugins/on-demand.js';
 import type {
   Acceptor,
   Attachment,
+  Connection,
   ForwardOptions,
   LinkHost,
   ProviderListener,
   Seen,
+  Tally,
 } from '../plugins/plugin.js';
 import type { Channel } from '../relay/channel.js';
 import type { Relay, RelayLink, RelayLinkEvents } from '../relay/relay.js';
@@ -31,7 +34,7 @@ import type { Container } from './containers.js';
 import { LinkDevice } from './device.js';
 import type { DeviceWatch } from './device-watch.js';
 import { Joiners } from './joiners.js';
-import type { Provider } from './provider.js';
+import type { LinkProvider } from './provider.js';
 import { listenBeside } from './provider-listener.js';
 import type { Membership, SharedListeners } from './shared-listeners.js';
 import { type Listener, listenAt } from './target.js';
@@ -53,14 +56,17 @@ export interface LinkHostParts {
   readonly shared: SharedListeners;
   readonly deviceWatch: DeviceWatch;
   readonly consumer: Container;
-  readonly provider: Provider;
+  readonly provider: LinkProvider;
+  readonly onDemand: OnDemand | null;
   readonly log: Logger;
 }
 
 export class OneLinkHost implements LinkHost {
   readonly log: Logger;
+  readonly onDemand: OnDemand | null;
+  readonly tally: Tally = { toProvider: 0, toConsumer: 0, closes: {}, denied: {} };
   readonly #parts: LinkHostParts;
-  readonly #provider: Provider;
+  readonly #provider: LinkProvider;
   readonly #link: Link;
   readonly #options: LinkHostOptions;
   /** How to free the target. */
@@ -78,6 +84,7 @@ export class OneLinkHost implements LinkHost {
   #closed = false;
 
   constructor(parts: LinkHostParts, link: Link, options: LinkHostOptions) {
+    this.onDemand = parts.onDemand;
     this.log = parts.log;
     this.#parts = parts;
     this.#provider = parts.provider;
@@ -144,11 +151,16 @@ export class OneLinkHost implements LinkHost {
     return membership.acceptor;
   }
 
-  async connect({ wait = true } = {}): Promise<Channel | LinkError> {
+  async connect(options: { readonly wait?: boolean } = {}): Promise<Channel | LinkError> {
+    const made = await this.connectAs(options);
+    return 'code' in made ? made : made.channel;
+  }
+
+  async connectAs({ wait = true } = {}): Promise<Connection | LinkError> {
     const deadline = Date.now() + (wait ? this.#options.patienceMs : 0);
     for (;;) {
       const made = await this.#provider.connect('stream', Math.max(1, deadline - Date.now()));
-      if (typeof made === 'number') return this.#introduced(made);
+      if ('fd' in made) return { channel: this.#introduced(made.fd), identity: made.identity };
       if (!made.again || this.#closed || Date.now() >= deadline) return made.error;
       await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
     }
@@ -194,11 +206,11 @@ export class OneLinkHost implements LinkHost {
 
   /** A connection that was the plugin's and then joined is one connection. */
   stats(): LinkStats {
-    const all = [...this.#relayLinks].map((relayLink) => {
+    const all = [...this.#relayLinks].map((relayLink): LinkStats => {
       const stats = relayLink.stats();
       return this.#joiners.has(relayLink) ? { ...stats, total: 0 } : stats;
     });
-    const { active, ...sum } = all.reduce(plus, NO_STATS);
+    const { active, ...sum } = all.reduce(plus, { ...NO_STATS, ...this.tally });
     return { ...sum, active: active + this.#clients.size };
   }
 
