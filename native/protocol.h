@@ -62,7 +62,8 @@ enum pvx_op {
 	 * ERANGE: no such bus, or a uid that is not one of a role. ENOENT, ECONNREFUSED: it is not there now. */
 	PVX_OP_CONNECT_BUS = 11,
 	/* container or PVX_HOST, type = PVX_DEVICE_*, path -> fd = the device's node, O_PATH, data = struct pvx_node.
-	 * Symlinks are followed inside the container. ENOTTY: no character device. EPROTOTYPE: one of another kind. */
+	 * Symlinks are followed inside the container. ENOTTY: no character device. EPROTOTYPE: one of another kind.
+	 * EACCES: it is in a file system in which devices can't be opened. */
 	PVX_OP_FIND_NODE = 20,
 	/* container, type, path, uid, gid (as the container counts them; one that it does not have becomes its
 	 * root), one descriptor: [0] a node -> value = plant handle, or 0 where the same device was there already.

@@ -162,6 +162,7 @@ int thread_become(uint32_t uid, uint32_t gid); /* effective, as the host counts 
 void thread_return(void);
 void thread_fs_become(uint32_t uid, uint32_t gid); /* for the file system only */
 void thread_fs_own(uint32_t uid, uint32_t gid); /* the same, with our capabilities: what is made is theirs */
+int thread_fs_stranger(uint32_t owner); /* the return is to be called on errors, too */
 void thread_fs_return(void);
 int thread_mounts_enter(const struct container *); /* its mount namespace: until the way back no absolute path */
 void thread_mounts_return(void);
