@@ -122,6 +122,7 @@ export class OneLinkHost implements LinkHost {
           this.#newRelayLink(
             { type: 'stream' },
             acceptEach(channels, (client) => acceptor.onConnection(client), log),
+            false,
           ),
       },
       make,
@@ -248,12 +249,17 @@ export class OneLinkHost implements LinkHost {
     return relayLink;
   }
 
-  /** Not ended with this link. */
-  #newRelayLink({ type, fds = true }: ForwardOptions, events: RelayLinkEvents): RelayLink {
+  /** Not ended with this link. `own`: its connections are this link's, so that what it says of clients holds. */
+  #newRelayLink(
+    { type, fds = true }: ForwardOptions,
+    events: RelayLinkEvents,
+    own = true,
+  ): RelayLink {
     const { patienceMs, maxConnections } = this.#options;
-    const most = Math.min(maxConnections, this.#link.maxConnections ?? maxConnections);
     const consumerHandle = this.#parts.consumer.handle;
-    const access = accessOf(this.#link);
+    const limit = own ? this.#link.maxConnections : undefined;
+    const most = Math.min(maxConnections, limit ?? maxConnections);
+    const access = own ? accessOf(this.#link) : {};
     return this.#parts.relay.link(
       { type, fds, patienceMs, maxConnections: most, consumerHandle, ...access },
       events,
