@@ -1,5 +1,6 @@
 /*
- * The load tool of the benchmark: servers and clients for unix stream sockets, one thread each.
+ * The load tool of the benchmark: servers and clients for unix stream sockets, or for TCP where a name (or a prefix
+ * with its number) is IPv4:PORT; one thread each.
  *
  *   load server   DIR PREFIX COUNT           listens on DIR/PREFIX0 .. , says "ready", until stdin ends
  *   load bulk     DIR NAME STREAMS MS        64 KiB writes one way, until the last byte was read
