@@ -82,6 +82,7 @@ export class Daemon {
     const server = new ControlServer({
       store,
       stats: (id) => mesh.stats(id),
+      shown: (id) => mesh.shown(id),
       source,
       log: this.#log,
     });

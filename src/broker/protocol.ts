@@ -23,6 +23,12 @@ export const OPS = {
   READ: 8,
   REMOVE: 9,
   REPLY_DGRAM: 10,
+  FIND_NODE: 20,
+  PLANT_NODE: 21,
+  OPEN_NODE: 22,
+  REVOKE: 23,
+  READ_CARD: 24,
+  LEASE_CARD: 25,
   LISTEN_TCP: 30,
   CONNECT_TCP: 31,
   PROBE_TCP: 32,
@@ -45,6 +51,8 @@ export interface Request {
   /** Clock ticks since boot. */
   readonly stamp?: number;
   readonly path?: string;
+  /** 32-bit words in place of `path`. */
+  readonly words?: readonly number[];
   /** In place of `path` and `arg`. */
   readonly address?: SocketAddress;
 }
@@ -83,10 +91,19 @@ export function encodeRequest(id: number, op: Op, request: Request): Buffer | nu
   return record;
 }
 
-function placeOf({ path = '', address }: Request): Buffer | null {
+function wordBytes(words: readonly number[]): Buffer {
+  const bytes = Buffer.alloc(words.length * 4);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  words.forEach((word, i) => {
+    view.setUint32(i * 4, word, LITTLE);
+  });
+  return bytes;
+}
+
+function placeOf({ path = '', address, words }: Request): Buffer | null {
   if (address) return ipBytes(address.ip);
-  const bytes = Buffer.from(path, 'utf8');
-  return bytes.length > PATH_MAX || bytes.includes(0) ? null : bytes;
+  const bytes = words ? wordBytes(words) : Buffer.from(path, 'utf8');
+  return bytes.length > PATH_MAX || (!words && bytes.includes(0)) ? null : bytes;
 }
 
 /** Null for a record that is no reply: the channel can't be trusted any more. */

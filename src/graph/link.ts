@@ -5,10 +5,12 @@
  */
 import type { LinkError } from '../kernel/errors.js';
 import type { HttpOptions } from '../kernel/http-options.js';
-import type { SocketMode } from '../manifest/vocabulary.js';
+import type { DeviceAccess, InputMatch, SocketMode } from '../manifest/vocabulary.js';
 
 export {
+  type DeviceAccess,
   EXTERNAL,
+  type InputMatch,
   RUNTIME_PROVIDER,
   SERVICE_TYPES,
   type ServiceType,
@@ -40,6 +42,12 @@ export interface Link {
   readonly fds?: boolean;
   /** drm and input only: plant a node, or serve opened descriptors on a socket. Absent: node. */
   readonly device?: 'node' | 'fd';
+  /** drm and input only: how a device is opened for a client. Absent: rw. */
+  readonly access?: DeviceAccess;
+  /** drm only: connectors that are leased, in place of the card. */
+  readonly lease?: readonly string[];
+  /** input only: which device it is; its node is beside `socket`. */
+  readonly match?: InputMatch;
   /** http only: the Host that it answers to, in lower case; absent: any. */
   readonly host?: string;
   /** The provider reads a header of the PROXY protocol of this version first. */

@@ -18,9 +18,11 @@ import { type Link, linkId } from './link.js';
 /** Errors of one graph that are said one by one. */
 const MAX_ERRORS = 100;
 /** Written by the daemon, see status/: no part of a link. */
-const REPORTED = ['state', 'last_error', 'since', 'connections', 'bytes'];
+const REPORTED = ['state', 'last_error', 'since', 'connections', 'bytes', 'security_context'];
 const KNOWN = new Set([
   ...['consumer', 'consumer_pid', 'provider', 'provider_pid', 'name', 'type', 'role', 'interface'],
+  ...['target', 'socket', 'transport', 'uid', 'mode', 'fds', 'device', 'access'],
+  ...['lease', 'match', 'host', 'error'],
   ...['target', 'socket', 'transport', 'uid', 'mode', 'fds', 'device', 'host', 'error'],
   ...['proxy_protocol', 'max_connections', 'allow_from', 'rules', 'http'],
   ...REPORTED,
@@ -46,6 +48,9 @@ export function linkToWire(link: Link): WireLink {
     ...(link.mode === undefined ? {} : { mode: link.mode }),
     ...(link.fds === undefined ? {} : { fds: link.fds }),
     ...(link.device === undefined ? {} : { device: link.device }),
+    ...(link.access === undefined ? {} : { access: link.access }),
+    ...(link.lease === undefined ? {} : { lease: link.lease }),
+    ...(link.match === undefined ? {} : { match: link.match }),
     ...(link.host === undefined ? {} : { host: link.host }),
     ...(link.proxyProtocol === undefined ? {} : { proxy_protocol: link.proxyProtocol }),
     ...(link.maxConnections === undefined ? {} : { max_connections: link.maxConnections }),
@@ -108,6 +113,9 @@ function parseLink(entry: unknown): Link | string {
     ...read.optional('mode', ['stream', 'seqpacket', 'dgram'] as const),
     ...read.optional('fds', [true, false] as const),
     ...read.optional('device', ['node', 'fd'] as const),
+    ...read.optional('access', ['ro', 'rw'] as const),
+    ...read.optionalLease(),
+    ...read.optionalMatch(),
     ...read.optionalHost(),
     ...readTcpFields(read),
     ...readHttpFields(read),

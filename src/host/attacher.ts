@@ -14,7 +14,9 @@ import type { Attachment } from '../plugins/plugin.js';
 import type { Registry } from '../plugins/registry.js';
 import type { Relay } from '../relay/relay.js';
 import { type Container, type Containers, THE_HOST } from './containers.js';
-import { type LinkHostOptions, OneLinkHost } from './link-host.js';
+import { DeviceWatch } from './device-watch.js';
+import { OneLinkHost } from './link-host.js';
+import type { LinkHostOptions } from './link-host-parts.js';
 import { Provider } from './provider.js';
 import { SharedListeners } from './shared-listeners.js';
 
@@ -31,6 +33,7 @@ export interface HostParts {
 export class HostAttacher implements Attacher {
   readonly #parts: HostParts;
   readonly #options: LinkHostOptions;
+  readonly #deviceWatch = new DeviceWatch();
   readonly #shared = new SharedListeners();
 
   constructor(parts: HostParts, options: LinkHostOptions) {
@@ -85,7 +88,8 @@ export class HostAttacher implements Attacher {
       onChange: () => host.providerChanged(),
       onState: (state, error) => listener.onState(state, error),
     });
-    const parts = { broker, relay, shared: this.#shared, consumer, provider, log };
+    const [shared, deviceWatch] = [this.#shared, this.#deviceWatch];
+    const parts = { broker, relay, shared, deviceWatch, consumer, provider, log };
     const host = new OneLinkHost(parts, link, this.#options);
     return { host, provider };
   }
@@ -115,6 +119,7 @@ function attached(
     consumerGeneration: consumer.generation,
     retarget: (link, stamp) => provider.retarget(link, stamp),
     stats: () => host.stats(),
+    shown: () => host.shown,
     detach: (drainMs) => {
       if (leaving) return leaving;
       const removed = host.unplant();

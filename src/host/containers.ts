@@ -6,7 +6,6 @@
  */
 import type { Broker } from '../broker/client.js';
 import { HOST } from '../broker/protocol.js';
-import { EXTERNAL } from '../graph/link.js';
 import { XConnectError } from '../kernel/errors.js';
 import { watchProcess } from '../relay/channel.js';
 import { holdError } from './errno.js';
@@ -36,15 +35,15 @@ export class Container {
   }
 }
 
+/** Where an operation of the broker may mean the host itself. Never retained, never gone. */
+export const THE_HOST = new Container('the host', 0, HOST, 0);
+
 interface Entry {
   readonly held: Promise<Container | XConnectError>;
   container: Container | null;
   users: number;
   unwatch: (() => void) | null;
 }
-
-/** The host as a consumer: nobody holds it, and it never ends. */
-export const THE_HOST = new Container(EXTERNAL, 0, HOST, 0);
 
 export class Containers {
   /** A container that somebody retained has ended. */

@@ -5,48 +5,41 @@
  * `unplant` frees the target, `close` ends what is open. Listeners and connections are made by the broker, bytes
  * are moved by the relay; nothing here sees a pid or a namespace.
  */
-import { closeSync } from 'node:fs';
-import type { Broker } from '../broker/client.js';
 import { errnoName } from '../broker/protocol.js';
 import type { Link } from '../graph/link.js';
-import type { LinkError } from '../kernel/errors.js';
+import { type LinkError, XConnectError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
 import type { LinkStats } from '../mesh/attacher.js';
 import { NO_STATS, plus } from '../mesh/stats.js';
-import type { Acceptor, Attachment, ForwardOptions, LinkHost } from '../plugins/plugin.js';
+import type { Device, DeviceOptions } from '../plugins/device/device.js';
+import type {
+  Acceptor,
+  Attachment,
+  ForwardOptions,
+  LinkHost,
+  ProviderListener,
+  Seen,
+} from '../plugins/plugin.js';
 import type { End } from '../plugins/stream-host.js';
 import type { SocketStream } from '../relay/byte-stream.js';
 import type { Channel } from '../relay/channel.js';
-import type { Relay, RelayLink, RelayLinkEvents } from '../relay/relay.js';
+import type { RelayLink, RelayLinkEvents } from '../relay/relay.js';
 import type { TransferOptions, TransferResult } from '../relay/transfer.js';
 import { acceptEach } from './accepting.js';
 import { accessOf, introduction } from './access.js';
 import { ChannelSet } from './channel-set.js';
-import type { Container } from './containers.js';
+import { LinkDevice } from './device.js';
 import { certificateError } from './errno.js';
+import { Joiners } from './joiners.js';
+import type { LinkHostOptions, LinkHostParts } from './link-host-parts.js';
 import type { Provider } from './provider.js';
-import type { Membership, SharedListeners } from './shared-listeners.js';
+import { listenBeside } from './provider-listener.js';
+import type { Membership } from './shared-listeners.js';
 import { type Listener, listenAt } from './target.js';
 import { Waiting } from './waiting.js';
 
 /** Between two attempts at what may work in a moment. */
 const AGAIN_MS = 50;
-
-export interface LinkHostOptions {
-  /** How long a connection waits for its provider, in milliseconds. */
-  readonly patienceMs: number;
-  /** Of one listener; more wait in its backlog. */
-  readonly maxConnections: number;
-}
-
-export interface LinkHostParts {
-  readonly broker: Broker;
-  readonly relay: Relay;
-  readonly shared: SharedListeners;
-  readonly consumer: Container;
-  readonly provider: Provider;
-  readonly log: Logger;
-}
 
 export class OneLinkHost implements LinkHost {
   readonly log: Logger;
@@ -58,11 +51,15 @@ export class OneLinkHost implements LinkHost {
   readonly #removes = new Set<() => Promise<void>>();
   readonly #memberships = new Set<Membership<Acceptor>>();
   readonly #relayLinks = new Set<RelayLink>();
-  readonly #joiners = new Map<boolean, RelayLink>();
+  readonly #joiners = new Joiners((fds) => this.#relayLink({ type: 'stream', fds }, {}));
   readonly #clients = new ChannelSet();
   readonly #providers = new ChannelSet();
   readonly #onProviderChange = new Set<() => void>();
   readonly #requests = { active: 0, total: 0 };
+  /** What else ends with the link. */
+  readonly #ends = new Set<() => void | Promise<void>>();
+  /** Of the plugin's own, for who asks how the link does. */
+  shown: Readonly<Record<string, unknown>> = {};
   #closed = false;
 
   constructor(parts: LinkHostParts, link: Link, options: LinkHostOptions) {
@@ -75,9 +72,10 @@ export class OneLinkHost implements LinkHost {
 
   async forward(options: ForwardOptions): Promise<Attachment> {
     const listener = await this.#listenAt(options);
+    const isStanding = () => !options.through && this.#provider.hasFixedIdentity;
     const waiting = new Waiting(this.#options.patienceMs);
     const answer = async (connection: number) => {
-      const request = await this.#provider.request(options.type);
+      const request = await this.#request(options);
       if (Buffer.isBuffer(request)) relayLink.resolve(connection, request);
       else if (request.code === 'provider-not-running') waiting.add(connection);
       else relayLink.resolve(connection, null);
@@ -87,13 +85,13 @@ export class OneLinkHost implements LinkHost {
       onUpstream: (errno) => this.#provider.reached(errno === 0 ? null : errnoName(errno)),
     });
     this.#onProviderChange.add(() => {
-      if (this.#provider.hasFixedIdentity) {
+      if (isStanding()) {
         relayLink.retarget(this.#provider.standingRequest(options.type));
         return;
       }
       for (const connection of waiting.take()) void answer(connection);
     });
-    if (this.#provider.hasFixedIdentity) {
+    if (isStanding()) {
       relayLink.listen(listener.fd, 'forward', this.#provider.standingRequest(options.type));
     } else {
       relayLink.listen(listener.fd, 'ask', null);
@@ -132,8 +130,8 @@ export class OneLinkHost implements LinkHost {
     return membership.acceptor;
   }
 
-  async connect(): Promise<Channel | LinkError> {
-    const deadline = Date.now() + this.#options.patienceMs;
+  async connect({ wait = true } = {}): Promise<Channel | LinkError> {
+    const deadline = Date.now() + (wait ? this.#options.patienceMs : 0);
     for (;;) {
       const made = await this.#provider.connect('stream', Math.max(1, deadline - Date.now()));
       if (typeof made === 'number') return this.#introduced(made);
@@ -147,25 +145,36 @@ export class OneLinkHost implements LinkHost {
   }
 
   join(client: End, provider: End, options: Pick<ForwardOptions, 'fds'>): void {
-    client.pause();
-    provider.pause();
-    const hand = async () => {
-      const [toConsumer, toProvider] = [await unsentOf(client), await unsentOf(provider)];
-      const [consumerEnd, providerEnd] = [client.release(), provider.release()];
-      if (consumerEnd >= 0 && providerEnd >= 0) {
-        const joiner = this.#joiner(options.fds ?? true);
-        joiner.join(consumerEnd, providerEnd, { toConsumer, toProvider });
-      } else if (consumerEnd >= 0) {
-        closeSync(consumerEnd); // the other one was closed meanwhile
-      } else if (providerEnd >= 0) {
-        closeSync(providerEnd);
-      }
-    };
-    void hand();
+    this.#joiners.join(client, provider, options);
   }
 
   transfer(source: End, sink: End, options: TransferOptions): Promise<TransferResult> {
-    return this.#joiner(false).transfer(source.fd, sink.fd, options);
+    return this.#joiners.transfer(source, sink, options);
+  }
+
+  watch(look: () => Promise<Seen>): void {
+    this.#provider.lookWith(look);
+  }
+
+  show(fields: Readonly<Record<string, unknown>>): void {
+    this.shown = { ...this.shown, ...fields };
+  }
+
+  listenAtProvider(): Promise<ProviderListener | LinkError> {
+    return listenBeside(this.#parts.broker, this.#provider, this.#link, this.#ends, this.log);
+  }
+
+  device(options: DeviceOptions): Device {
+    const { broker, consumer, deviceWatch } = this.#parts;
+    const { patienceMs } = this.#options;
+    const lookSoon = () => this.#provider.soon();
+    const parts = { broker, consumer, log: this.log, patienceMs, lookSoon };
+    const device = new LinkDevice(parts, this.#link, options);
+    this.#provider.lookWith((container) => device.look(container), { mayBeHost: true });
+    this.#removes.add(() => device.unplant());
+    this.#ends.add(deviceWatch.subscribe(lookSoon));
+    this.#ends.add(() => device.end());
+    return device;
   }
 
   onProviderChange(listener: () => void): void {
@@ -197,10 +206,9 @@ export class OneLinkHost implements LinkHost {
 
   /** A connection that was the plugin's and then joined is one connection. */
   stats(): LinkStats {
-    const joiners = [...this.#joiners.values()];
     const all = [...this.#relayLinks].map((relayLink) => {
       const stats = relayLink.stats();
-      return joiners.includes(relayLink) ? { ...stats, total: 0 } : stats;
+      return this.#joiners.has(relayLink) ? { ...stats, total: 0 } : stats;
     });
     const sum = all.reduce(plus, NO_STATS);
     const { in: toConsumer, out: toProvider } = this.#providers.bytes;
@@ -225,6 +233,18 @@ export class OneLinkHost implements LinkHost {
     ]);
     this.#closed = true;
     this.#onProviderChange.clear();
+    await Promise.all([...this.#ends].map((end) => end()));
+  }
+
+  async #request({ type, through }: ForwardOptions): Promise<Buffer | LinkError> {
+    try {
+      const socket = await through?.();
+      if (typeof socket === 'object') return socket;
+      return await this.#provider.request(type, socket);
+    } catch (thrown) {
+      this.log.error({ err: thrown }, 'a bug in the plugin refused one connection');
+      return XConnectError.from(thrown).toLinkError();
+    }
   }
 
   #listenAt({ type }: ForwardOptions): Promise<Listener> {
@@ -266,12 +286,6 @@ export class OneLinkHost implements LinkHost {
     );
   }
 
-  #joiner(fds: boolean): RelayLink {
-    const joiner = this.#joiners.get(fds) ?? this.#relayLink({ type: 'stream', fds }, {});
-    this.#joiners.set(fds, joiner);
-    return joiner;
-  }
-
   /** A connection of ours to the provider, which may have to be told that it is nobody else's. */
   #introduced(fd: number): Channel {
     const channel = this.#providers.open(fd);
@@ -279,12 +293,4 @@ export class OneLinkHost implements LinkHost {
     if (header) channel.write(header);
     return channel;
   }
-}
-
-/** What is still to be sent to it first; nothing where it had descriptors to wait for. */
-async function unsentOf(end: End): Promise<Buffer> {
-  const unsent = end.takeUnsent();
-  if (unsent) return unsent;
-  if ('flushed' in end) await end.flushed();
-  return Buffer.alloc(0);
 }

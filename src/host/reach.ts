@@ -37,10 +37,16 @@ export class Reach {
     return 'address' in this.#at ? NOBODY_ASKS : fixedIdentity(this.#link);
   }
 
-  /** For the relay to send; null where path or address is unusable. */
-  request({ handle }: Container, type: SocketType, { uid, gid }: Identity): Buffer | null {
-    if ('address' in this.#at) return this.#broker.encodeConnectTcp(handle, this.#at.address);
-    return this.#broker.encodeConnect(handle, type, this.#at.path, uid, gid);
+  /** For the relay to send; null where path or address is unusable. `path`: in place of the link's socket. */
+  request(
+    { handle }: Container,
+    type: SocketType,
+    { uid, gid }: Identity,
+    path?: string,
+  ): Buffer | null {
+    const at = path === undefined ? this.#at : { path };
+    if ('address' in at) return this.#broker.encodeConnectTcp(handle, at.address);
+    return this.#broker.encodeConnect(handle, type, at.path, uid, gid);
   }
 
   /** One attempt; the descriptor is the caller's. A handshake is given at most `timeoutMs`. */

@@ -10,9 +10,7 @@ import type { SocketType } from '../plugins/plugin.js';
 import type { RelayLink } from '../relay/relay.js';
 import type { Container } from './containers.js';
 import { bindError, listenError } from './errno.js';
-
-/** Between two attempts at what may work in a moment. */
-const AGAIN_MS = 50;
+import { removePlant } from './plant.js';
 
 export interface Listener {
   /** Whoever listens takes it. */
@@ -42,19 +40,8 @@ export async function listenAt(
   if (!planted.ok) throw listenError(link, planted.errno);
   let removed: Promise<void> | null = null;
   const remove = () => {
-    removed ??= unplant(broker, planted.value.plant, link, log);
+    removed ??= removePlant(broker, planted.value.plant, link.target, log);
     return removed;
   };
   return { fd: planted.value.fd, remove };
-}
-
-/** A container that is busy is asked again for as long as it lives: what is planted in it must not stay. */
-async function unplant(broker: Broker, plant: number, link: Link, log: Logger): Promise<void> {
-  let result = await broker.remove(plant);
-  while (!result.ok && result.errno === 'EBUSY') {
-    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
-    result = await broker.remove(plant);
-  }
-  if (result.ok || result.errno === 'ESRCH') return;
-  log.warn({ errno: result.errno }, `${link.target} could not be removed`);
 }

@@ -14,6 +14,15 @@ export const REMEDIES = {
     'Correct "socket" in the provider\'s services.json: it must be a unix socket.',
   'provider-refused':
     "Check that the provider listens on its socket and lets the role's uid connect.",
+  'device-missing':
+    'Plug the device in, or have the provider make its node at the path that its manifest names.',
+  'device-wrong':
+    'Correct "socket" or the role: docs/devices.md says which node is what, and who gets it.',
+  'device-ambiguous': 'Say more in "match": "phys" tells two devices of one kind apart.',
+  'device-busy': 'End whoever else is master of the card, or leases the same connector.',
+  'device-fd-only':
+    'Require it with "mode": "fd": with a node of its own the consumer could do more.',
+  'connector-missing': 'Correct "lease": the message says which connectors and CRTCs there are.',
   'container-gone':
     'Nothing to do: the container ended or its pid was recycled; a fresh graph is asked for.',
   'not-a-container':

@@ -5,7 +5,7 @@
 
 import type { HttpOptions } from '../kernel/http-options.js';
 import type { Place, Problem } from './problem.js';
-import type { ServiceType, SocketMode } from './vocabulary.js';
+import type { DeviceAccess, InputMatch, ServiceType, SocketMode } from './vocabulary.js';
 
 /** Per-role message rules of a dbus export, see chapter 3 of the spec. */
 export interface PolicyRules {
@@ -28,6 +28,12 @@ export interface Service {
   readonly mode?: SocketMode;
   /** unix only; false: descriptors cannot occur. Absent: true. */
   readonly fds?: boolean;
+  /** drm and input only: how a device is opened for a client; absent: rw. */
+  readonly access?: DeviceAccess;
+  /** drm only: connectors that are leased, in place of the card. */
+  readonly lease?: readonly string[];
+  /** input only: the device that it is, whichever node it has now beside `socket`. */
+  readonly match?: InputMatch;
   /** It reads a header of the PROXY protocol of this version first. Not dbus, drm, input, wayland. */
   readonly proxyProtocol?: 1 | 2;
   /** Roles, or `container:<name>`. Absent: everyone. Empty: no one. */

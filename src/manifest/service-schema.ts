@@ -5,7 +5,7 @@
 
 import { MAX_RULES } from '../kernel/http-options.js';
 import { MAX_PORT } from './address.js';
-import { MAX_ENTRIES } from './limits.js';
+import { MAX_ENTRIES, MAX_LEASED } from './limits.js';
 import type { Schema } from './schema.js';
 import { SERVICE_TYPES } from './vocabulary.js';
 
@@ -72,6 +72,35 @@ const POLICY: Schema = {
   },
 };
 
+/** drm_connector_enum_list of the kernel, and the number within the type. */
+const CONNECTOR: Schema = {
+  type: 'string',
+  pattern: '^[A-Za-z]{2,10}(-[A-Z])?-[1-9][0-9]{0,2}$',
+  description: 'a connector such as "HDMI-A-1"',
+};
+
+const INPUT_TEXT: Schema = {
+  type: 'string',
+  minLength: 1,
+  maxLength: 255,
+  format: 'clean',
+  description: 'a text, as /sys/class/input has it',
+};
+
+const USB_NUMBER: Schema = {
+  type: 'string',
+  pattern: '^[0-9A-Fa-f]{4}$',
+  description: 'four hexadecimal digits, as lsusb shows them',
+};
+
+const INPUT_MATCH: Schema = {
+  type: 'object',
+  minProperties: 1,
+  additionalProperties: false,
+  description: 'an object with "name", "phys", "vendor" or "product"',
+  properties: { name: INPUT_TEXT, phys: INPUT_TEXT, vendor: USB_NUMBER, product: USB_NUMBER },
+};
+
 export const SERVICE_SCHEMA: Schema = {
   type: 'object',
   description: 'an object, a service',
@@ -98,6 +127,16 @@ export const SERVICE_SCHEMA: Schema = {
     },
     proxy_protocol: PROXY_PROTOCOL,
     fds: { type: 'boolean', description: 'true or false' },
+    access: { enum: ['ro', 'rw'], description: '"ro" or "rw"' },
+    lease: {
+      type: 'array',
+      minItems: 1,
+      maxItems: MAX_LEASED,
+      uniqueItems: true,
+      items: CONNECTOR,
+      description: `an array of 1 to ${MAX_LEASED} connectors, each once`,
+    },
+    match: INPUT_MATCH,
     allow: {
       type: 'array',
       maxItems: MAX_ENTRIES,

@@ -101,13 +101,22 @@ function isSameService(a: Link, b: Link): boolean {
     a.uid === b.uid &&
     a.mode === b.mode &&
     a.fds === b.fds &&
+    a.device === b.device &&
+    a.access === b.access &&
+    isSameValue(a.lease, b.lease) &&
+    isSameValue(a.match, b.match) &&
     a.proxyProtocol === b.proxyProtocol &&
     a.maxConnections === b.maxConnections &&
-    JSON.stringify(a.allowFrom) === JSON.stringify(b.allowFrom) &&
+    isSameValue(a.allowFrom, b.allowFrom) &&
     a.host === b.host &&
     hasSameRules(a, b) &&
-    JSON.stringify(a.http) === JSON.stringify(b.http)
+    isSameValue(a.http, b.http)
   );
+}
+
+/** Of plain JSON, most often absent. */
+function isSameValue(a: object | undefined, b: object | undefined): boolean {
+  return a === b || JSON.stringify(a) === JSON.stringify(b);
 }
 
 /** Whether two desired links say the same, pids included. */

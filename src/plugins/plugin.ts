@@ -7,6 +7,7 @@ import type { Link } from '../graph/link.js';
 import type { LinkError } from '../kernel/errors.js';
 import type { Channel } from '../relay/channel.js';
 import type { TransferOptions, TransferResult } from '../relay/transfer.js';
+import type { Device, DeviceOptions } from './device/device.js';
 import type { End, StreamHost } from './stream-host.js';
 
 export interface Attachment {
@@ -20,7 +21,31 @@ export interface ForwardOptions {
   readonly type: SocketType;
   /** false: bytes only, spliced; a descriptor that is sent is dropped. Default true. */
   readonly fds?: boolean;
+  /** Another of the provider's sockets than the link's, said for each connection. */
+  readonly through?: () => Promise<string | LinkError>;
 }
+
+/** What a look at the provider found: nothing wrong, or what; `waits`: that may mend by itself. */
+export interface Seen {
+  readonly error: LinkError | null;
+  readonly waits?: boolean;
+}
+
+/** A listening stream socket beside the provider's own, for protocols that hand one over. */
+export interface ProviderListener {
+  /** The plugin's, both: the listener, and one that hangs up when it is removed. */
+  readonly fd: number;
+  readonly hangup: number;
+  /** Where it is, inside the provider. */
+  readonly path: string;
+  remove(): Promise<void>;
+}
+
+/**
+ * A byte stream with descriptors, in JavaScript's hands; paused until `resume`, so that nothing is lost before
+ * somebody listens. See relay/channel.ts for its methods.
+ */
+export type { Channel } from '../relay/channel.js';
 
 /** What takes the connections of a shared listener, each the plugin's to answer, join or close. */
 export interface Acceptor {
@@ -41,12 +66,20 @@ export interface LinkHost extends StreamHost {
    * until the last of them is gone. Resolves with what `make` gave for the first.
    */
   share<T extends Acceptor>(make: () => T): Promise<T>;
-  /** Connects to the provider's socket as the link's identity, waiting for it as configured. */
-  connect(): Promise<Channel | LinkError>;
+  /** Connects to the provider's socket as the link's identity, waiting for it as configured, or not at all. */
+  connect(options?: { readonly wait?: boolean }): Promise<Channel | LinkError>;
   /** Hands two channels to the native relay, with what they still hold; the plugin is done with both. */
   join(client: End, provider: End, options: Pick<ForwardOptions, 'fds'>): void;
   /** Moves bytes natively, once, between two paused channels that stay the plugin's (relay/transfer.ts). */
   transfer(source: End, sink: End, options: TransferOptions): Promise<TransferResult>;
+  /** From now on the link's state is what `look` says: asked when the provider changed, and every 2 s. */
+  watch(look: () => Promise<Seen>): void;
+  /** Further fields of the link in `GET /xconnect-graph`. */
+  show(fields: Readonly<Record<string, unknown>>): void;
+  /** Planted in the provider, gone with the link. */
+  listenAtProvider(): Promise<ProviderListener | LinkError>;
+  /** The provider's device, looked for from now on; the link's state follows it. */
+  device(options: DeviceOptions): Device;
 }
 
 export interface Plugin {

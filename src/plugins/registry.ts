@@ -5,13 +5,16 @@
 import { isAbsolute, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { XConnectError } from '../kernel/errors.js';
+import { drm } from './drm/index.js';
 import { ingress } from './ingress/index.js';
+import { input } from './input/index.js';
 import type { Plugin } from './plugin.js';
 import { rest } from './rest/index.js';
 import { tcp } from './tcp/index.js';
 import { unix } from './unix/index.js';
+import { wayland } from './wayland/index.js';
 
-const BUILT_IN: readonly Plugin[] = [unix, tcp, rest, ingress];
+const BUILT_IN: readonly Plugin[] = [unix, tcp, rest, ingress, drm, input, wayland];
 
 export class Registry {
   readonly #byType = new Map<string, Plugin>();

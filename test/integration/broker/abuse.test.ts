@@ -155,7 +155,7 @@ describe('pvx-broker under abuse', () => {
     await container.kill();
   });
 
-  test('keeps ten capabilities, no new privileges, and a filter on every thread', () => {
+  test('keeps eleven capabilities, no new privileges, and a filter on every thread', () => {
     for (const thread of readdirSync(`/proc/${broker.pid}/task`)) {
       const status = readFileSync(`/proc/${broker.pid}/task/${thread}/status`, 'utf8');
       const field = (name: string) => new RegExp(`^${name}:\\s+(\\S+)`, 'm').exec(status)?.[1];
@@ -163,7 +163,7 @@ describe('pvx-broker under abuse', () => {
         BigInt(`0x${field('CapEff')}`)
           .toString(2)
           .replaceAll('0', '').length,
-      ).toBe(10);
+      ).toBe(11);
       expect(field('CapBnd')).toBe(field('CapEff'));
       expect(field('CapInh')).toBe('0000000000000000');
       expect(field('NoNewPrivs')).toBe('1');
