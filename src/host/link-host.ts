@@ -12,13 +12,16 @@ import type { Logger } from '../kernel/log.js';
 import type { LinkStats } from '../mesh/attacher.js';
 import { NO_STATS, plus } from '../mesh/stats.js';
 import type { Device, DeviceOptions } from '../plugins/device/device.js';
+import type { OnDemand } from '../plugins/on-demand.js';
 import type {
   Acceptor,
   Attachment,
+  Connection,
   ForwardOptions,
   LinkHost,
   ProviderListener,
   Seen,
+  Tally,
 } from '../plugins/plugin.js';
 import type { End } from '../plugins/stream-host.js';
 import type { SocketStream } from '../relay/byte-stream.js';
@@ -32,7 +35,7 @@ import { LinkDevice } from './device.js';
 import { certificateError } from './errno.js';
 import { Joiners } from './joiners.js';
 import type { LinkHostOptions, LinkHostParts } from './link-host-parts.js';
-import type { Provider } from './provider.js';
+import type { LinkProvider } from './provider.js';
 import { listenBeside } from './provider-listener.js';
 import type { Membership } from './shared-listeners.js';
 import { type Listener, listenAt } from './target.js';
@@ -43,8 +46,11 @@ const AGAIN_MS = 50;
 
 export class OneLinkHost implements LinkHost {
   readonly log: Logger;
+  readonly onDemand: OnDemand | null;
+  readonly requests = { active: 0, total: 0 };
+  readonly tally: Tally = { toProvider: 0, toConsumer: 0, closes: {}, denied: {} };
   readonly #parts: LinkHostParts;
-  readonly #provider: Provider;
+  readonly #provider: LinkProvider;
   readonly #link: Link;
   readonly #options: LinkHostOptions;
   /** How to free the target. */
@@ -55,7 +61,6 @@ export class OneLinkHost implements LinkHost {
   readonly #clients = new ChannelSet();
   readonly #providers = new ChannelSet();
   readonly #onProviderChange = new Set<() => void>();
-  readonly #requests = { active: 0, total: 0 };
   /** What else ends with the link. */
   readonly #ends = new Set<() => void | Promise<void>>();
   /** Of the plugin's own, for who asks how the link does. */
@@ -63,6 +68,7 @@ export class OneLinkHost implements LinkHost {
   #closed = false;
 
   constructor(parts: LinkHostParts, link: Link, options: LinkHostOptions) {
+    this.onDemand = parts.onDemand;
     this.log = parts.log;
     this.#parts = parts;
     this.#provider = parts.provider;
@@ -130,11 +136,16 @@ export class OneLinkHost implements LinkHost {
     return membership.acceptor;
   }
 
-  async connect({ wait = true } = {}): Promise<Channel | LinkError> {
+  async connect(options: { readonly wait?: boolean } = {}): Promise<Channel | LinkError> {
+    const made = await this.connectAs(options);
+    return 'code' in made ? made : made.channel;
+  }
+
+  async connectAs({ wait = true } = {}): Promise<Connection | LinkError> {
     const deadline = Date.now() + (wait ? this.#options.patienceMs : 0);
     for (;;) {
       const made = await this.#provider.connect('stream', Math.max(1, deadline - Date.now()));
-      if (typeof made === 'number') return this.#introduced(made);
+      if ('fd' in made) return { channel: this.#introduced(made.fd), identity: made.identity };
       if (!made.again || this.#closed || Date.now() >= deadline) return made.error;
       await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
     }
@@ -181,15 +192,6 @@ export class OneLinkHost implements LinkHost {
     this.#onProviderChange.add(listener);
   }
 
-  requestBegan(): void {
-    this.#requests.active++;
-    this.#requests.total++;
-  }
-
-  requestEnded(): void {
-    this.#requests.active--;
-  }
-
   reportHealth(error: LinkError | null): void {
     this.#provider.reportHealth(error);
   }
@@ -206,15 +208,14 @@ export class OneLinkHost implements LinkHost {
 
   /** A connection that was the plugin's and then joined is one connection. */
   stats(): LinkStats {
-    const all = [...this.#relayLinks].map((relayLink) => {
+    const all = [...this.#relayLinks].map((relayLink): LinkStats => {
       const stats = relayLink.stats();
       return this.#joiners.has(relayLink) ? { ...stats, total: 0 } : stats;
     });
-    const sum = all.reduce(plus, NO_STATS);
+    const sum = all.reduce(plus, { ...NO_STATS, ...this.tally });
     const { in: toConsumer, out: toProvider } = this.#providers.bytes;
-    const ours = { active: this.#clients.size, total: 0, toConsumer, toProvider, closes: {} };
-    const requests = { ...NO_STATS, ...this.#requests };
-    return [ours, requests].reduce(plus, sum);
+    const ours = { ...NO_STATS, active: this.#clients.size, toConsumer, toProvider };
+    return [ours, { ...NO_STATS, ...this.requests }].reduce(plus, sum);
   }
 
   /** Frees the target. Never rejects; more than one call does no harm. */

@@ -20,7 +20,8 @@ export const PROBLEM_REMEDIES = {
   'address-invalid': 'Give IP:PORT, or for http IP:PORT/PREFIX; an IPv6 address goes in brackets.',
   'policy-invalid': 'Write the policy as docs/manifests.md shows.',
   'service-duplicate': 'Rename one of the two services.',
-  'service-reserved': 'Rename the service, or turn the hosted bus off.',
+  'service-reserved':
+    'Rename the service: the name is that of the hosted bus, on which somebody owns a name.',
   'service-missing': 'Add a container that exports the service, or make the requirement optional.',
   'provider-missing': 'Correct "provider": it must name a container that exports the service.',
   'provider-ambiguous': 'Say which one with "provider".',
@@ -32,6 +33,7 @@ export const PROBLEM_REMEDIES = {
   'pool-unknown': 'Correct the name of the pool, or declare it in device.json.',
   'pool-exhausted': 'Give the pool a larger subnet.',
   'pool-rootless': 'Run pv-appengine as root, or let the container do without a pool.',
+  'bus-unknown': 'Own the name on "system-bus", the only bus that is hosted.',
   'bus-name-duplicate': 'Let one container alone own the name.',
   'activation-without-owns': 'Add "owns", or remove "activation".',
   'activation-cycle': 'Make one service of the cycle "always", or remove one requirement.',

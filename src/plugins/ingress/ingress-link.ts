@@ -77,13 +77,18 @@ export class IngressLink implements Routed {
     const known = visitor.routes.get(this);
     if (known) return known;
     const lines = Buffer.from(this.#linesFor(visitor), 'latin1');
-    const { owner } = this;
+    const { requests } = this.owner;
     const route: Route = {
       ...this.#linkRoute.route,
       strip: this.#strips ? this.prefix.length : 0,
       log: this.#linkRoute.logOf(visitor.address),
-      onBegin: () => owner.requestBegan(),
-      onEnd: () => owner.requestEnded(),
+      onBegin: () => {
+        requests.active++;
+        requests.total++;
+      },
+      onEnd: () => {
+        requests.active--;
+      },
       addLines: (writer, request) => {
         writeHost(writer, request);
         writer.bytes(lines);
