@@ -107,8 +107,7 @@ function startDaemon(flags: DaemonFlags): never {
     patienceMs: flags.patience,
   };
   const { control, pvCtrl: runtime, certificates, user } = flags;
-  const broker = { control, runtime, certificates, buses, busUids, busHost };
-  launch({ ...broker, user, daemon: options });
+  launch({ control, runtime, certificates, user, buses, busUids, busHost, daemon: options });
 }
 
 function program(exit: (code: number) => void): Command {

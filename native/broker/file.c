@@ -1,6 +1,6 @@
 /*
- * Small files of a container, or of the folder of certificates on the host, read whole. What is no regular file is never opened: a device or a FIFO would do
- * something, or wait.
+ * Small files of a container, or of the host's folder of certificates, read whole. What is no regular file is never
+ * opened: a device or a FIFO would do something, or wait.
  */
 #include "broker.h"
 

@@ -14,14 +14,14 @@ export interface LaunchOptions {
   readonly control: string;
   /** Path of the runtime's control socket, connected to by the broker. */
   readonly runtime: string;
+  /** Folder of the certificates that ingress may use; only the broker reads it. */
+  readonly certificates: string;
   /** Sockets of hosted buses on the host: those that the broker connects to, and no others. */
   readonly buses: readonly string[];
   /** FIRST-LAST: the uids as which it does. */
   readonly busUids: string;
   /** pvx-bus and its arguments; empty: no bus is hosted. */
   readonly busHost: readonly string[];
-  /** Folder of the certificates that ingress may use; only the broker reads it. */
-  readonly certificates: string;
   /** Name or number of the user to become. */
   readonly user: string;
   /** What the daemon is told, as JSON has it. */

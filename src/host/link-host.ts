@@ -35,6 +35,7 @@ import { LinkDevice } from './device.js';
 import { certificateError } from './errno.js';
 import { Joiners } from './joiners.js';
 import type { LinkHostOptions, LinkHostParts } from './link-host-parts.js';
+import type { LinkProvider } from './provider.js';
 import { listenBeside } from './provider-listener.js';
 import type { Membership } from './shared-listeners.js';
 import { type Listener, listenAt } from './target.js';
@@ -46,8 +47,10 @@ const AGAIN_MS = 50;
 export class OneLinkHost implements LinkHost {
   readonly log: Logger;
   readonly onDemand: OnDemand | null;
+  readonly requests = { active: 0, total: 0 };
   readonly tally: Tally = { toProvider: 0, toConsumer: 0, closes: {}, denied: {} };
   readonly #parts: LinkHostParts;
+  readonly #provider: LinkProvider;
   readonly #link: Link;
   readonly #options: LinkHostOptions;
   /** How to free the target. */
@@ -58,7 +61,6 @@ export class OneLinkHost implements LinkHost {
   readonly #clients = new ChannelSet();
   readonly #providers = new ChannelSet();
   readonly #onProviderChange = new Set<() => void>();
-  readonly #requests = { active: 0, total: 0 };
   /** What else ends with the link. */
   readonly #ends = new Set<() => void | Promise<void>>();
   /** Of the plugin's own, for who asks how the link does. */
@@ -69,13 +71,14 @@ export class OneLinkHost implements LinkHost {
     this.onDemand = parts.onDemand;
     this.log = parts.log;
     this.#parts = parts;
+    this.#provider = parts.provider;
     this.#link = link;
     this.#options = options;
   }
 
   async forward(options: ForwardOptions): Promise<Attachment> {
     const listener = await this.#listenAt(options);
-    const isStanding = () => !options.through && this.#parts.provider.hasFixedIdentity;
+    const isStanding = () => !options.through && this.#provider.hasFixedIdentity;
     const waiting = new Waiting(this.#options.patienceMs);
     const answer = async (connection: number) => {
       const request = await this.#request(options);
@@ -85,17 +88,17 @@ export class OneLinkHost implements LinkHost {
     };
     const relayLink = this.#relayLink(options, {
       onPending: (connection) => void answer(connection),
-      onUpstream: (errno) => this.#parts.provider.reached(errno === 0 ? null : errnoName(errno)),
+      onUpstream: (errno) => this.#provider.reached(errno === 0 ? null : errnoName(errno)),
     });
     this.#onProviderChange.add(() => {
       if (isStanding()) {
-        relayLink.retarget(this.#parts.provider.standingRequest(options.type));
+        relayLink.retarget(this.#provider.standingRequest(options.type));
         return;
       }
       for (const connection of waiting.take()) void answer(connection);
     });
     if (isStanding()) {
-      relayLink.listen(listener.fd, 'forward', this.#parts.provider.standingRequest(options.type));
+      relayLink.listen(listener.fd, 'forward', this.#provider.standingRequest(options.type));
     } else {
       relayLink.listen(listener.fd, 'ask', null);
     }
@@ -123,6 +126,7 @@ export class OneLinkHost implements LinkHost {
           this.#newRelayLink(
             { type: 'stream' },
             acceptEach(channels, (client) => acceptor.onConnection(client), log),
+            false,
           ),
       },
       make,
@@ -140,7 +144,7 @@ export class OneLinkHost implements LinkHost {
   async connectAs({ wait = true } = {}): Promise<Connection | LinkError> {
     const deadline = Date.now() + (wait ? this.#options.patienceMs : 0);
     for (;;) {
-      const made = await this.#parts.provider.connect('stream', Math.max(1, deadline - Date.now()));
+      const made = await this.#provider.connect('stream', Math.max(1, deadline - Date.now()));
       if ('fd' in made) return { channel: this.#introduced(made.fd), identity: made.identity };
       if (!made.again || this.#closed || Date.now() >= deadline) return made.error;
       await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
@@ -160,7 +164,7 @@ export class OneLinkHost implements LinkHost {
   }
 
   watch(look: () => Promise<Seen>): void {
-    this.#parts.provider.lookWith(look);
+    this.#provider.lookWith(look);
   }
 
   show(fields: Readonly<Record<string, unknown>>): void {
@@ -168,16 +172,16 @@ export class OneLinkHost implements LinkHost {
   }
 
   listenAtProvider(): Promise<ProviderListener | LinkError> {
-    return listenBeside(this.#parts.broker, this.#parts.provider, this.#link, this.#ends, this.log);
+    return listenBeside(this.#parts.broker, this.#provider, this.#link, this.#ends, this.log);
   }
 
   device(options: DeviceOptions): Device {
     const { broker, consumer, deviceWatch } = this.#parts;
     const { patienceMs } = this.#options;
-    const lookSoon = () => this.#parts.provider.soon();
+    const lookSoon = () => this.#provider.soon();
     const parts = { broker, consumer, log: this.log, patienceMs, lookSoon };
     const device = new LinkDevice(parts, this.#link, options);
-    this.#parts.provider.lookWith((container) => device.look(container), { mayBeHost: true });
+    this.#provider.lookWith((container) => device.look(container), { mayBeHost: true });
     this.#removes.add(() => device.unplant());
     this.#ends.add(deviceWatch.subscribe(lookSoon));
     this.#ends.add(() => device.end());
@@ -188,17 +192,8 @@ export class OneLinkHost implements LinkHost {
     this.#onProviderChange.add(listener);
   }
 
-  requestBegan(): void {
-    this.#requests.active++;
-    this.#requests.total++;
-  }
-
-  requestEnded(): void {
-    this.#requests.active--;
-  }
-
   reportHealth(error: LinkError | null): void {
-    this.#parts.provider.reportHealth(error);
+    this.#provider.reportHealth(error);
   }
 
   async readCertificate(name: string): Promise<Buffer | LinkError> {
@@ -219,9 +214,8 @@ export class OneLinkHost implements LinkHost {
     });
     const sum = all.reduce(plus, { ...NO_STATS, ...this.tally });
     const { in: toConsumer, out: toProvider } = this.#providers.bytes;
-    const ours = { active: this.#clients.size, total: 0, toConsumer, toProvider, closes: {} };
-    const requests = { ...NO_STATS, ...this.#requests };
-    return [ours, requests].reduce(plus, sum);
+    const ours = { ...NO_STATS, active: this.#clients.size, toConsumer, toProvider };
+    return [ours, { ...NO_STATS, ...this.requests }].reduce(plus, sum);
   }
 
   /** Frees the target. Never rejects; more than one call does no harm. */
@@ -247,7 +241,7 @@ export class OneLinkHost implements LinkHost {
     try {
       const socket = await through?.();
       if (typeof socket === 'object') return socket;
-      return await this.#parts.provider.request(type, socket);
+      return await this.#provider.request(type, socket);
     } catch (thrown) {
       this.log.error({ err: thrown }, 'a bug in the plugin refused one connection');
       return XConnectError.from(thrown).toLinkError();
@@ -276,12 +270,17 @@ export class OneLinkHost implements LinkHost {
     return relayLink;
   }
 
-  /** Not ended with this link. */
-  #newRelayLink({ type, fds = true }: ForwardOptions, events: RelayLinkEvents): RelayLink {
+  /** Not ended with this link. `own`: its connections are this link's, so that what it says of clients holds. */
+  #newRelayLink(
+    { type, fds = true }: ForwardOptions,
+    events: RelayLinkEvents,
+    own = true,
+  ): RelayLink {
     const { patienceMs, maxConnections } = this.#options;
-    const most = Math.min(maxConnections, this.#link.maxConnections ?? maxConnections);
     const consumerHandle = this.#parts.consumer.handle;
-    const access = accessOf(this.#link);
+    const limit = own ? this.#link.maxConnections : undefined;
+    const most = Math.min(maxConnections, limit ?? maxConnections);
+    const access = own ? accessOf(this.#link) : {};
     return this.#parts.relay.link(
       { type, fds, patienceMs, maxConnections: most, consumerHandle, ...access },
       events,

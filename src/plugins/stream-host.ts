@@ -14,9 +14,8 @@ export interface StreamHost {
   bytes(channel: Channel): SocketStream;
   /** Connections go to another container from now on. */
   onProviderChange(listener: () => void): void;
-  /** Where connections belong to no link, its requests are counted as such: one began, one ended. */
-  requestBegan(): void;
-  requestEnded(): void;
+  /** Where connections belong to no link, its requests are counted as such by the plugin. */
+  readonly requests: { active: number; total: number };
   /** The provider is there and does not do its work, or (null) does: shown as the link's state. */
   reportHealth(error: LinkError | null): void;
   /** A file of the host's folder of certificates, at most 64 KiB. */

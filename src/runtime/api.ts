@@ -19,11 +19,11 @@ export interface ApiParts {
   readonly revision: Revision;
   readonly groups: readonly Group[];
   readonly containers: ReadonlyMap<string, Container>;
+  /** Of the network pools, by container. */
+  readonly addresses: ReadonlyMap<string, string>;
   readonly activation: Activation;
   /** Undefined: the revision has no use for it. */
   readonly hostedBus: HostedBus | undefined;
-  /** Of the network pools, by container. */
-  readonly addresses: ReadonlyMap<string, string>;
   /** Null: none is managed. */
   readonly daemon: DaemonSupervisor | null;
   readonly version: string;
@@ -61,7 +61,7 @@ export class Api {
   }
 
   #graph() {
-    const { revision, containers, hostedBus, addresses } = this.#parts;
+    const { revision, containers, addresses, hostedBus } = this.#parts;
     const pids = new Map([...containers].map(([name, { pid }]) => [name, pid]));
     const { links } = buildGraph(revision, pids, {
       addresses,

@@ -85,8 +85,8 @@ export class NamespaceEngine implements Engine {
   #spawn({ name, exec, ownNetwork, hostname }: ContainerSettings, lease?: Lease): ChildProcess {
     const namespaces = [...NAMESPACES, ...(ownNetwork ? ['--net'] : [])];
     const network = lease ? `own ${cableOf(lease)}` : ownNetwork ? 'own' : '';
-    const folder = this.#appFolder(name) ?? '';
-    const init = [hostname, folder, network, this.#hidden, MODULES, ...exec];
+    const app = this.#appFolder(name) ?? '';
+    const init = [hostname, app, network, this.#hidden, MODULES, ...exec];
     return spawn('setpriv', [...LIFELINE, 'unshare', ...namespaces, 'sh', '-s', '--', ...init], {
       stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
       env: ENVIRONMENT,

@@ -1,4 +1,5 @@
 /** One http link: which requests are for it, where they go, what the provider is told of their way, how it is. */
+
 import { prefixOf } from '../../graph/endpoint.js';
 import type { Link } from '../../graph/link.js';
 import type { ByteWriter, Limits, Refusal, RequestHead, Route } from '../../http1/index.js';
@@ -6,6 +7,7 @@ import { identityLines } from '../http/identity.js';
 import { LinkRoute } from '../http/link-route.js';
 import type { LinkHost } from '../plugin.js';
 import type { Certificate } from './certificates.js';
+import { Clients } from './clients.js';
 import { Health } from './health.js';
 import { prefixLength, type Routed } from './routes.js';
 import type { Visitor } from './visitor.js';
@@ -24,6 +26,8 @@ export class IngressLink implements Routed {
   readonly #strips: boolean;
   readonly #linkRoute: LinkRoute;
   readonly #health: Health | null;
+  readonly #clients: Clients | null;
+  readonly #stranger: Refusal;
 
   /** Takes the certificate. */
   constructor(link: Link, owner: LinkHost, limits: Limits, certificate: Certificate | null) {
@@ -37,11 +41,17 @@ export class IngressLink implements Routed {
     this.#strips = strips && this.prefix !== '';
     const authority = link.target.slice(0, link.target.length - this.prefix.length);
     this.#linkRoute = new LinkRoute(link, owner, limits, { forwarded: true, authority });
+    this.#clients = link.allowFrom ? new Clients(link.allowFrom) : null;
+    this.#stranger = {
+      status: 403,
+      message: `${link.name} is not for clients of your network.`,
+    };
     this.#health = health ? new Health(link, owner, limits, health) : null;
   }
 
   /** A request whose path, in normal form, begins with the prefix. */
   route(request: RequestHead, visitor: Visitor): Route | Refusal {
+    if (this.#clients?.has(visitor.address) === false) return this.#stranger;
     const complaint = this.#health?.complaint ?? null;
     if (complaint !== null) {
       const message = `${this.#link.provider} is not well: ${complaint}.`;
@@ -67,13 +77,18 @@ export class IngressLink implements Routed {
     const known = visitor.routes.get(this);
     if (known) return known;
     const lines = Buffer.from(this.#linesFor(visitor), 'latin1');
-    const { owner } = this;
+    const { requests } = this.owner;
     const route: Route = {
       ...this.#linkRoute.route,
       strip: this.#strips ? this.prefix.length : 0,
       log: this.#linkRoute.logOf(visitor.address),
-      onBegin: () => owner.requestBegan(),
-      onEnd: () => owner.requestEnded(),
+      onBegin: () => {
+        requests.active++;
+        requests.total++;
+      },
+      onEnd: () => {
+        requests.active--;
+      },
       addLines: (writer, request) => {
         writeHost(writer, request);
         writer.bytes(lines);

@@ -17,7 +17,7 @@ export async function serve(link: Link, host: LinkHost): Promise<Attachment> {
     certificate?.stop();
     throw thrown;
   });
-  const own = new IngressLink(link, host, limitsOf(link.http), certificate);
+  const own = new IngressLink(link, host, limitsOf(link), certificate);
   if (!entrance.add(own)) {
     own.close();
     const message = `${link.target} is another link's already, for the same host.`;

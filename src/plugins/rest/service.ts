@@ -7,7 +7,7 @@ import { LinkRoute } from '../http/link-route.js';
 import type { Attachment, LinkHost } from '../plugin.js';
 
 export async function serve(link: Link, host: LinkHost): Promise<Attachment> {
-  const limits = limitsOf(link.http);
+  const limits = limitsOf(link);
   const identity = Buffer.from(identityLines(link), 'latin1');
   const linkRoute = new LinkRoute(link, host, limits, {
     forwarded: false,

@@ -98,6 +98,15 @@ describe('the settings of an http link', () => {
     }
   });
 
+  test('networks are let in by the link, not by the address that links share', async () => {
+    await town.establish(
+      town.link('sick', UNIX, '/sick', { allow_from: ['192.0.2.0/24', '2001:db8::/32'] }),
+      town.link('web', HTTP, '', { allow_from: ['10.213.0.0/16'] }),
+    );
+    expect(await status('/')).toBe('200');
+    expect(await status('/sick/')).toBe('403');
+  });
+
   test('heads, headers and connections are limited as the link says', async () => {
     const limits = { head: 1024, headers: 10, connections: 2, idle_timeout: 1, head_timeout: 0.3 };
     await town.establish(town.link('web', HTTP, '', { http: { limits } }));
