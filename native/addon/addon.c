@@ -4,8 +4,10 @@
  */
 #include "napi.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 napi_value pvx_number(napi_env env, double number)
 {
@@ -45,8 +47,27 @@ void pvx_export(napi_env env, napi_value exports, const char *name, napi_callbac
 	pvx_set(env, exports, name, function);
 }
 
+/* socketPair(type) -> [fd, fd], both the caller's, close-on-exec */
+static napi_value pair(napi_env env, napi_callback_info info)
+{
+	napi_value argv[1], list;
+	size_t argc = 1;
+	int32_t type;
+	int fds[2];
+
+	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
+	NAPI_OK(env, napi_get_value_int32(env, argv[0], &type));
+	if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds) < 0)
+		return pvx_throw_errno(env, "socketpair", errno);
+	napi_create_array_with_length(env, 2, &list);
+	napi_set_element(env, list, 0, pvx_number(env, fds[0]));
+	napi_set_element(env, list, 1, pvx_number(env, fds[1]));
+	return list;
+}
+
 NAPI_MODULE_INIT()
 {
+	pvx_export(env, exports, "socketPair", pair);
 	relay_exports(env, exports);
 	tcp_exports(env, exports);
 	channel_exports(env, exports);

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -27,6 +28,7 @@ struct channel {
 	napi_async_context context;
 	int fd; /* owned; -1 once closed or released */
 	int events;
+	uint32_t limit; /* bytes that one read may take; 0: all that there is room for */
 	bool closed, collected; /* freed when both: the loop and the garbage collector may each come last */
 };
 
@@ -53,7 +55,8 @@ static void call(struct channel *c, const char *what, napi_value data, napi_valu
 static void readable(struct channel *c)
 {
 	char control[CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX) + CMSG_SPACE(64)];
-	struct iovec iov = { .iov_base = chunk, .iov_len = sizeof(chunk) };
+	size_t length = c->limit && c->limit < sizeof(chunk) ? c->limit : sizeof(chunk);
+	struct iovec iov = { .iov_base = chunk, .iov_len = length };
 	struct msghdr message = {
 		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
 	};
@@ -201,17 +204,18 @@ static napi_value send_channel(napi_env env, napi_callback_info info)
 	return pvx_number(env, n < 0 ? -errno : (double)n);
 }
 
-/* channelWatch(channel, readable, writable) */
+/* channelWatch(channel, readable, writable, limit): one read takes at most `limit` bytes, 0: as many as it can */
 static napi_value watch(napi_env env, napi_callback_info info)
 {
-	napi_value argv[3];
-	struct channel *c = get(env, info, argv, 3);
+	napi_value argv[4];
+	struct channel *c = get(env, info, argv, 4);
 	bool want_read, want_write;
 
 	if (!c)
 		return NULL;
 	NAPI_OK(env, napi_get_value_bool(env, argv[1], &want_read));
 	NAPI_OK(env, napi_get_value_bool(env, argv[2], &want_write));
+	NAPI_OK(env, napi_get_value_uint32(env, argv[3], &c->limit));
 	if (c->fd < 0)
 		return pvx_undefined(env);
 	c->events = (want_read ? UV_READABLE : 0) | (want_write ? UV_WRITABLE : 0);
@@ -220,6 +224,18 @@ static napi_value watch(napi_env env, napi_callback_info info)
 	else
 		uv_poll_stop(&c->poll);
 	return pvx_undefined(env);
+}
+
+/* channelUnread(channel) -> what its peer has not read yet: 0 for nothing, else more than the bytes alone */
+static napi_value unread(napi_env env, napi_callback_info info)
+{
+	napi_value argv[1];
+	struct channel *c = get(env, info, argv, 1);
+	int waiting = 0;
+
+	if (c && c->fd >= 0)
+		ioctl(c->fd, SIOCOUTQ, &waiting);
+	return pvx_number(env, waiting);
 }
 
 static void closed(uv_handle_t *handle)
@@ -262,30 +278,12 @@ static napi_value shutdown_channel(napi_env env, napi_callback_info info)
 	return pvx_undefined(env);
 }
 
-/* socketPair(type) -> [fd, fd], both the caller's, close-on-exec */
-static napi_value pair(napi_env env, napi_callback_info info)
-{
-	napi_value argv[1], list;
-	size_t argc = 1;
-	int32_t type;
-	int fds[2];
-
-	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
-	NAPI_OK(env, napi_get_value_int32(env, argv[0], &type));
-	if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds) < 0)
-		return pvx_throw_errno(env, "socketpair", errno);
-	napi_create_array_with_length(env, 2, &list);
-	napi_set_element(env, list, 0, pvx_number(env, fds[0]));
-	napi_set_element(env, list, 1, pvx_number(env, fds[1]));
-	return list;
-}
-
 void channel_exports(napi_env env, napi_value exports)
 {
 	pvx_export(env, exports, "channelOpen", open_channel);
 	pvx_export(env, exports, "channelSend", send_channel);
 	pvx_export(env, exports, "channelWatch", watch);
+	pvx_export(env, exports, "channelUnread", unread);
 	pvx_export(env, exports, "channelRelease", release);
 	pvx_export(env, exports, "channelShutdown", shutdown_channel);
-	pvx_export(env, exports, "socketPair", pair);
 }

@@ -2,7 +2,7 @@
  * What the broker answered, as a result: the value, or the name of an errno. Descriptors that nobody expects are
  * closed.
  */
-import { closeAll } from '../relay/channel.js';
+import { closeAll } from '../kernel/descriptors.js';
 import type { Reply } from './protocol.js';
 
 export type BrokerResult<T> =

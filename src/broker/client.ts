@@ -6,8 +6,8 @@
  * container's own making) delays no other; how many are under way is bounded, the rest wait their turn.
  * Descriptors in an answer are the caller's.
  */
+import { closeAll } from '../kernel/descriptors.js';
 import type { SocketAddress } from '../kernel/ip-address.js';
-import { closeAll } from '../relay/channel.js';
 import { SOCKET_TYPES } from '../relay/native.js';
 import {
   type Answer,
@@ -131,6 +131,11 @@ export class Broker {
     return withDescriptor(await this.#ask('CONNECT_UNIX', request), (fd) => fd);
   }
 
+  /** `bus`: its place among those that the broker was started with. `ERANGE`: the uid is none of a role. */
+  async connectBus(bus: number, uid: number): Promise<BrokerResult<number>> {
+    return withDescriptor(await this.#ask('CONNECT_BUS', { arg: bus, uid }), (fd) => fd);
+  }
+
   async probeUnix(container: number, path: string): Promise<BrokerResult<void>> {
     return withoutDescriptor(await this.#ask('PROBE_UNIX', { container, path }), () => undefined);
   }
@@ -179,6 +184,11 @@ export class Broker {
   /** The record that `connectTcp` would send, for the relay to send it. */
   encodeConnectTcp(container: number, address: SocketAddress): Buffer | null {
     return encodeRequest(0, 'CONNECT_TCP', { container, address });
+  }
+
+  /** The record that `connectBus` would send, for the relay to send it. */
+  encodeConnectBus(bus: number, uid: number): Buffer | null {
+    return encodeRequest(0, 'CONNECT_BUS', { arg: bus, uid });
   }
 
   close(): void {

@@ -36,6 +36,11 @@ export interface Link {
   readonly transport?: 'unix' | 'tcp';
   /** Identity already resolved by the runtime (hosted bus). */
   readonly uid?: number;
+  /**
+   * Hosted bus only: names on it whose owner is started when this link's role calls it. Absent: the runtime has not
+   * said, and is asked about any name that nobody owns.
+   */
+  readonly activates?: readonly string[];
   /** unix only; absent: stream. */
   readonly mode?: SocketMode;
   /** false: descriptors cannot occur on this link, so bytes may be spliced unseen. Absent: true. */

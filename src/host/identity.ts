@@ -3,12 +3,9 @@
  * Pure; the file is read elsewhere, inside the provider's root and bounded there.
  */
 import type { Link } from '../graph/link.js';
+import type { Identity } from '../plugins/plugin.js';
 
-/** As the provider's container counts them. */
-export interface Identity {
-  readonly uid: number;
-  readonly gid: number;
-}
+export type { Identity } from '../plugins/plugin.js';
 
 const ROOT: Identity = { uid: 0, gid: 0 };
 const NOBODY: Identity = { uid: 65534, gid: 65534 };

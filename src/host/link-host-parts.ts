@@ -1,10 +1,11 @@
 /** What a link's host is made of, and what the daemon's command line says about it. */
 import type { Broker } from '../broker/client.js';
 import type { Logger } from '../kernel/log.js';
+import type { OnDemand } from '../plugins/on-demand.js';
 import type { Relay } from '../relay/relay.js';
 import type { Container } from './containers.js';
 import type { DeviceWatch } from './device-watch.js';
-import type { Provider } from './provider.js';
+import type { LinkProvider } from './provider.js';
 import type { SharedListeners } from './shared-listeners.js';
 
 export interface LinkHostOptions {
@@ -20,6 +21,7 @@ export interface LinkHostParts {
   readonly shared: SharedListeners;
   readonly deviceWatch: DeviceWatch;
   readonly consumer: Container;
-  readonly provider: Provider;
+  readonly provider: LinkProvider;
+  readonly onDemand: OnDemand | null;
   readonly log: Logger;
 }

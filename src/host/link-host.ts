@@ -12,13 +12,16 @@ import type { Logger } from '../kernel/log.js';
 import type { LinkStats } from '../mesh/attacher.js';
 import { NO_STATS, plus } from '../mesh/stats.js';
 import type { Device, DeviceOptions } from '../plugins/device/device.js';
+import type { OnDemand } from '../plugins/on-demand.js';
 import type {
   Acceptor,
   Attachment,
+  Connection,
   ForwardOptions,
   LinkHost,
   ProviderListener,
   Seen,
+  Tally,
 } from '../plugins/plugin.js';
 import type { End } from '../plugins/stream-host.js';
 import type { SocketStream } from '../relay/byte-stream.js';
@@ -32,7 +35,6 @@ import { LinkDevice } from './device.js';
 import { certificateError } from './errno.js';
 import { Joiners } from './joiners.js';
 import type { LinkHostOptions, LinkHostParts } from './link-host-parts.js';
-import type { Provider } from './provider.js';
 import { listenBeside } from './provider-listener.js';
 import type { Membership } from './shared-listeners.js';
 import { type Listener, listenAt } from './target.js';
@@ -43,8 +45,9 @@ const AGAIN_MS = 50;
 
 export class OneLinkHost implements LinkHost {
   readonly log: Logger;
+  readonly onDemand: OnDemand | null;
+  readonly tally: Tally = { toProvider: 0, toConsumer: 0, closes: {}, denied: {} };
   readonly #parts: LinkHostParts;
-  readonly #provider: Provider;
   readonly #link: Link;
   readonly #options: LinkHostOptions;
   /** How to free the target. */
@@ -63,16 +66,16 @@ export class OneLinkHost implements LinkHost {
   #closed = false;
 
   constructor(parts: LinkHostParts, link: Link, options: LinkHostOptions) {
+    this.onDemand = parts.onDemand;
     this.log = parts.log;
     this.#parts = parts;
-    this.#provider = parts.provider;
     this.#link = link;
     this.#options = options;
   }
 
   async forward(options: ForwardOptions): Promise<Attachment> {
     const listener = await this.#listenAt(options);
-    const isStanding = () => !options.through && this.#provider.hasFixedIdentity;
+    const isStanding = () => !options.through && this.#parts.provider.hasFixedIdentity;
     const waiting = new Waiting(this.#options.patienceMs);
     const answer = async (connection: number) => {
       const request = await this.#request(options);
@@ -82,17 +85,17 @@ export class OneLinkHost implements LinkHost {
     };
     const relayLink = this.#relayLink(options, {
       onPending: (connection) => void answer(connection),
-      onUpstream: (errno) => this.#provider.reached(errno === 0 ? null : errnoName(errno)),
+      onUpstream: (errno) => this.#parts.provider.reached(errno === 0 ? null : errnoName(errno)),
     });
     this.#onProviderChange.add(() => {
       if (isStanding()) {
-        relayLink.retarget(this.#provider.standingRequest(options.type));
+        relayLink.retarget(this.#parts.provider.standingRequest(options.type));
         return;
       }
       for (const connection of waiting.take()) void answer(connection);
     });
     if (isStanding()) {
-      relayLink.listen(listener.fd, 'forward', this.#provider.standingRequest(options.type));
+      relayLink.listen(listener.fd, 'forward', this.#parts.provider.standingRequest(options.type));
     } else {
       relayLink.listen(listener.fd, 'ask', null);
     }
@@ -129,11 +132,16 @@ export class OneLinkHost implements LinkHost {
     return membership.acceptor;
   }
 
-  async connect({ wait = true } = {}): Promise<Channel | LinkError> {
+  async connect(options: { readonly wait?: boolean } = {}): Promise<Channel | LinkError> {
+    const made = await this.connectAs(options);
+    return 'code' in made ? made : made.channel;
+  }
+
+  async connectAs({ wait = true } = {}): Promise<Connection | LinkError> {
     const deadline = Date.now() + (wait ? this.#options.patienceMs : 0);
     for (;;) {
-      const made = await this.#provider.connect('stream', Math.max(1, deadline - Date.now()));
-      if (typeof made === 'number') return this.#introduced(made);
+      const made = await this.#parts.provider.connect('stream', Math.max(1, deadline - Date.now()));
+      if ('fd' in made) return { channel: this.#introduced(made.fd), identity: made.identity };
       if (!made.again || this.#closed || Date.now() >= deadline) return made.error;
       await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
     }
@@ -152,7 +160,7 @@ export class OneLinkHost implements LinkHost {
   }
 
   watch(look: () => Promise<Seen>): void {
-    this.#provider.lookWith(look);
+    this.#parts.provider.lookWith(look);
   }
 
   show(fields: Readonly<Record<string, unknown>>): void {
@@ -160,16 +168,16 @@ export class OneLinkHost implements LinkHost {
   }
 
   listenAtProvider(): Promise<ProviderListener | LinkError> {
-    return listenBeside(this.#parts.broker, this.#provider, this.#link, this.#ends, this.log);
+    return listenBeside(this.#parts.broker, this.#parts.provider, this.#link, this.#ends, this.log);
   }
 
   device(options: DeviceOptions): Device {
     const { broker, consumer, deviceWatch } = this.#parts;
     const { patienceMs } = this.#options;
-    const lookSoon = () => this.#provider.soon();
+    const lookSoon = () => this.#parts.provider.soon();
     const parts = { broker, consumer, log: this.log, patienceMs, lookSoon };
     const device = new LinkDevice(parts, this.#link, options);
-    this.#provider.lookWith((container) => device.look(container), { mayBeHost: true });
+    this.#parts.provider.lookWith((container) => device.look(container), { mayBeHost: true });
     this.#removes.add(() => device.unplant());
     this.#ends.add(deviceWatch.subscribe(lookSoon));
     this.#ends.add(() => device.end());
@@ -190,7 +198,7 @@ export class OneLinkHost implements LinkHost {
   }
 
   reportHealth(error: LinkError | null): void {
-    this.#provider.reportHealth(error);
+    this.#parts.provider.reportHealth(error);
   }
 
   async readCertificate(name: string): Promise<Buffer | LinkError> {
@@ -205,11 +213,11 @@ export class OneLinkHost implements LinkHost {
 
   /** A connection that was the plugin's and then joined is one connection. */
   stats(): LinkStats {
-    const all = [...this.#relayLinks].map((relayLink) => {
+    const all = [...this.#relayLinks].map((relayLink): LinkStats => {
       const stats = relayLink.stats();
       return this.#joiners.has(relayLink) ? { ...stats, total: 0 } : stats;
     });
-    const sum = all.reduce(plus, NO_STATS);
+    const sum = all.reduce(plus, { ...NO_STATS, ...this.tally });
     const { in: toConsumer, out: toProvider } = this.#providers.bytes;
     const ours = { active: this.#clients.size, total: 0, toConsumer, toProvider, closes: {} };
     const requests = { ...NO_STATS, ...this.#requests };
@@ -239,7 +247,7 @@ export class OneLinkHost implements LinkHost {
     try {
       const socket = await through?.();
       if (typeof socket === 'object') return socket;
-      return await this.#provider.request(type, socket);
+      return await this.#parts.provider.request(type, socket);
     } catch (thrown) {
       this.log.error({ err: thrown }, 'a bug in the plugin refused one connection');
       return XConnectError.from(thrown).toLinkError();

@@ -8,10 +8,10 @@
 import type { Broker, BrokerResult, Planted } from '../broker/client.js';
 import { type Link, RUNTIME_PROVIDER } from '../graph/link.js';
 import { type LinkError, XConnectError } from '../kernel/errors.js';
-import type { Seen, SocketType } from '../plugins/plugin.js';
+import type { Identity, Seen, SocketType } from '../plugins/plugin.js';
 import { type Container, type Containers, THE_HOST } from './containers.js';
 import { connectError, isNotThereYet } from './errno.js';
-import { type Identity, resolveIdentity } from './identity.js';
+import { resolveIdentity } from './identity.js';
 import { PasswdReader } from './passwd-reader.js';
 import { Reach } from './reach.js';
 
@@ -26,6 +26,8 @@ export interface ProviderEvents {
   onState(state: 'established' | 'waiting' | 'failed', error: LinkError | null): void;
 }
 
+/** What the link's host needs of a provider's end, of whatever kind that is. */
+export type LinkProvider = Pick<Provider, keyof Provider>;
 /** A look at what the link needs of its provider, in the container that this is now. */
 export type Look = (container: Container) => Promise<Seen>;
 
@@ -149,14 +151,15 @@ export class Provider {
   async connect(
     type: SocketType,
     timeoutMs: number,
-  ): Promise<number | { error: LinkError; again: boolean }> {
+  ): Promise<{ fd: number; identity: Identity } | { error: LinkError; again: boolean }> {
     const address = await this.#address();
     if ('code' in address) {
       return { error: address, again: address.code === 'provider-not-running' };
     }
-    const made = await this.#reach.connect(address.container, type, address.identity, timeoutMs);
+    const { container, identity } = address;
+    const made = await this.#reach.connect(container, type, identity, timeoutMs);
     if (!this.#lookFor) this.reached('fd' in made ? null : made.errno);
-    if ('fd' in made) return made.fd;
+    if ('fd' in made) return { fd: made.fd, identity };
     return { error: connectError(this.#link, made.errno), again: isNotThereYet(made.errno) };
   }
 

@@ -11,6 +11,7 @@ export const NO_STATS: LinkStats = {
   toProvider: 0,
   toConsumer: 0,
   closes: {},
+  denied: {},
 };
 
 export class StatsSum {
@@ -35,15 +36,20 @@ export class StatsSum {
 }
 
 export function plus(a: LinkStats, b: LinkStats): LinkStats {
-  const closes = { ...a.closes };
-  for (const [reason, count] of Object.entries(b.closes)) {
-    closes[reason] = (closes[reason] ?? 0) + count;
-  }
   return {
     active: a.active + b.active,
     total: a.total + b.total,
     toProvider: a.toProvider + b.toProvider,
     toConsumer: a.toConsumer + b.toConsumer,
-    closes,
+    closes: added(a.closes, b.closes),
+    denied: added(a.denied, b.denied),
   };
+}
+
+type Counts = Readonly<Record<string, number>>;
+
+function added(a: Counts | undefined, b: Counts | undefined): Counts {
+  const sum = { ...a };
+  for (const [key, count] of Object.entries(b ?? {})) sum[key] = (sum[key] ?? 0) + count;
+  return sum;
 }

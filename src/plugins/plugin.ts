@@ -54,9 +54,35 @@ export interface Acceptor {
   close?(drainMs: number): Promise<void>;
 }
 
+/** Who the consumer is to its provider, as the provider's container counts. */
+export interface Identity {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export interface Connection {
+  readonly channel: Channel;
+  /** What the provider's kernel says of who connected: of the same moment as the connection. */
+  readonly identity: Identity;
+}
+
+/** What a plugin counts of its link itself, where the relay does not: numbers that only ever grow. */
+export interface Tally {
+  /** Bytes. */
+  toProvider: number;
+  toConsumer: number;
+  /** Ended connections by reason. */
+  readonly closes: Record<string, number>;
+  /** Refused messages by what would allow them. Bounded by the plugin. */
+  readonly denied: Record<string, number>;
+}
+
 export interface LinkHost extends StreamHost {
   /** Child logger of this link. */
   readonly log: import('../kernel/log.js').Logger;
+  /** Names on the hosted bus that are started when they are called; null: the link is to no such bus. */
+  readonly onDemand: import('./on-demand.js').OnDemand | null;
+  readonly tally: Tally;
   /** Plants a socket at the link's target and joins each connection to the provider's, natively. */
   forward(options: ForwardOptions): Promise<Attachment>;
   /** Plants a socket at the link's target; each connection is the plugin's, to answer, join or close. */
@@ -68,6 +94,8 @@ export interface LinkHost extends StreamHost {
   share<T extends Acceptor>(make: () => T): Promise<T>;
   /** Connects to the provider's socket as the link's identity, waiting for it as configured, or not at all. */
   connect(options?: { readonly wait?: boolean }): Promise<Channel | LinkError>;
+  /** The same, and who that identity is. */
+  connectAs(options?: { readonly wait?: boolean }): Promise<Connection | LinkError>;
   /** Hands two channels to the native relay, with what they still hold; the plugin is done with both. */
   join(client: End, provider: End, options: Pick<ForwardOptions, 'fds'>): void;
   /** Moves bytes natively, once, between two paused channels that stay the plugin's (relay/transfer.ts). */

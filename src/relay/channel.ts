@@ -3,16 +3,24 @@
  *
  * A descriptor that arrives is the receiver's to close; one that is written is taken, and closed once it is
  * sent or the channel closes. What can't be sent yet is kept in order, and `write` says so by `false`:
- * wait for `flushed` before writing more. Nothing is called back after `close` or `release`.
+ * wait for `flushed` before writing more. Nothing but `onClosed` is called back after
+ * `close` or `release`.
  */
 import { closeSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
+import { closeAll } from '../kernel/descriptors.js';
 import type { SocketAddress } from '../kernel/ip-address.js';
 import { type NativeChannel, native } from './native.js';
 
 const EAGAIN = 11;
 const ETIMEDOUT = 110;
 const EINPROGRESS = 115;
+/** ENOMEM, ENOBUFS, ETOOMANYREFS: no event tells when they are over. */
+const TRANSIENT = [12, 105, 109];
+const TOO_MANY = -109;
+const RETRY_MS = 50;
+/** Descriptors that may be on their way, unread: they count against a limit that all connections share. */
+const FDS_AHEAD = 64;
 
 interface Unsent {
   data: Buffer;
@@ -30,24 +38,31 @@ export class Channel {
   /** The other side will send no more; with an error where it broke off. */
   onEnd: ((error?: Error) => void) | null = null;
 
+  /** It is closed or given back, by whomever; the last thing that is called. */
+  onClosed: (() => void) | null = null;
   readonly #native: NativeChannel;
   readonly #records: boolean;
-  readonly #onClosed: (() => void) | undefined;
+  readonly #onReleased: (() => void) | undefined;
   readonly #unsent: Unsent[] = [];
   #reading = true;
+  #limit = 0;
+  /** What the loop was told last. */
+  #watched = 1;
   #ending = false;
   #open = true;
   #flushed: (() => void)[] = [];
   readonly #fd: number;
+  #fdsAhead = 0;
+  #retry: NodeJS.Timeout | null = null;
 
   /**
    * Takes the descriptor. `records`: a seqpacket socket, whose writes are sent whole or not at all.
-   * `onClosed` is called once, when the descriptor is closed or given back.
+   * `onReleased` is called once, when the descriptor is closed or given back.
    */
-  constructor(fd: number, records = false, onClosed?: () => void) {
+  constructor(fd: number, records = false, onReleased?: () => void) {
     this.#fd = fd;
     this.#records = records;
-    this.#onClosed = onClosed;
+    this.#onReleased = onReleased;
     this.#native = native.channelOpen(fd, (what, data, fds, errno) => {
       if (what === 'data') this.#received(data as Buffer, fds as number[], errno);
       else if (what === 'end') this.#ended(errno);
@@ -93,13 +108,28 @@ export class Channel {
     return new Promise((resolve) => this.#flushed.push(resolve));
   }
 
+  /** Nothing waits for room in the socket. */
+  get idle(): boolean {
+    return this.#unsent.length === 0;
+  }
+
+  /** Descriptors that wait for room in the socket. */
+  get unsentFds(): number {
+    return this.#unsent.reduce((sum, { fds }) => sum + fds.length, 0);
+  }
+
   pause(): void {
     this.#reading = false;
     this.#watch();
   }
 
-  resume(): void {
+  /**
+   * Of a stream, one read takes at most `limit` bytes until the next call (0: as many as there is room for). What
+   * is not read stays in the kernel, in step with its descriptors, for whoever has the descriptor next.
+   */
+  resume(limit = 0): void {
     this.#reading = true;
+    this.#limit = limit;
     this.#watch();
   }
 
@@ -115,9 +145,12 @@ export class Channel {
     this.onData = null;
     this.onEnd = null;
     for (const { fds } of this.#unsent.splice(0)) closeAll(fds);
+    if (this.#retry) clearTimeout(this.#retry);
     this.#settle();
     const fd = native.channelRelease(this.#native);
-    this.#onClosed?.();
+    this.#onReleased?.();
+    this.onClosed?.();
+    this.onClosed = null;
     return fd;
   }
 
@@ -155,8 +188,15 @@ export class Channel {
   #flush(): void {
     let first = this.#unsent[0];
     while (first) {
-      const sent = native.channelSend(this.#native, first.data, first.fds);
+      const sent = this.#mayCarry(first.fds)
+        ? native.channelSend(this.#native, first.data, first.fds)
+        : TOO_MANY;
       if (sent === -EAGAIN) break;
+      if (TRANSIENT.includes(-sent)) {
+        this.#retryLater();
+        break;
+      }
+      this.#fdsAhead += first.fds.length;
       closeAll(first.fds);
       first.fds = [];
       if (sent < 0) {
@@ -175,12 +215,33 @@ export class Channel {
     this.#settle();
   }
 
+  /** The reader has few descriptors to fetch, or has fetched everything. */
+  #mayCarry(fds: readonly number[]): boolean {
+    if (fds.length === 0 || this.#fdsAhead < FDS_AHEAD) return true;
+    if (native.channelUnread(this.#native) > 0) return false;
+    this.#fdsAhead = 0;
+    return true;
+  }
+
+  #retryLater(): void {
+    this.#retry ??= setTimeout(() => {
+      this.#retry = null;
+      this.#flush();
+    }, RETRY_MS);
+  }
+
   #settle(): void {
     for (const resolve of this.#flushed.splice(0)) resolve();
   }
 
   #watch(): void {
-    if (this.#open) native.channelWatch(this.#native, this.#reading, this.#unsent.length > 0);
+    if (!this.#open) return;
+    const [reading, limit] = [this.#reading, this.#limit];
+    const writing = this.#unsent.length > 0 && this.#retry === null;
+    const [before, after] = [this.#watched, Number(reading) + 2 * Number(writing) + 4 * limit];
+    if (before === after) return; // each change is a system call or two
+    this.#watched = after;
+    native.channelWatch(this.#native, reading, writing, limit);
   }
 }
 
@@ -202,12 +263,8 @@ export async function connected(fd: number, timeoutMs: number): Promise<number> 
       resolve(errno);
     };
     const timer = setTimeout(() => settle(ETIMEDOUT), timeoutMs);
-    native.channelWatch(channel, false, true);
+    native.channelWatch(channel, false, true, 0);
   });
-}
-
-export function closeAll(fds: readonly number[]): void {
-  for (const fd of fds) closeSync(fd);
 }
 
 /**

@@ -82,7 +82,8 @@ export interface Native {
   relayStop(relay: NativeRelay): void;
   channelOpen(fd: number, callback: ChannelCallback): NativeChannel;
   channelSend(channel: NativeChannel, data: Buffer, fds: readonly number[]): number;
-  channelWatch(channel: NativeChannel, readable: boolean, writable: boolean): void;
+  channelWatch(channel: NativeChannel, readable: boolean, writable: boolean, limit: number): void;
+  channelUnread(channel: NativeChannel): number;
   channelRelease(channel: NativeChannel): number;
   channelShutdown(channel: NativeChannel): void;
   pollerOpen(events: Int32Array, callback: (count: number) => void): NativePoller;
@@ -102,6 +103,7 @@ export interface Native {
     uid: number,
     gid: number,
     keepFds: readonly number[],
+    busArgv: readonly string[],
   ): never;
 }
 

@@ -70,6 +70,8 @@ export class TestDaemon {
   /** Arrays that were posted to /xconnect-status, oldest first. */
   readonly posted: unknown[] = [];
   readonly control: string;
+  /** What a question for the owner of a bus name is answered with: a status. */
+  onActivate: (body: unknown) => Promise<number> = () => Promise.resolve(404);
   graph: readonly WireLink[] = [];
   process: ChildProcess | null = null;
   log = '';
@@ -94,7 +96,14 @@ export class TestDaemon {
       const chunks: Buffer[] = [];
       asked.on('data', (chunk: Buffer) => chunks.push(chunk));
       asked.on('end', () => {
-        this.posted.push(JSON.parse(Buffer.concat(chunks).toString()));
+        const body: unknown = JSON.parse(Buffer.concat(chunks).toString());
+        if (asked.url === '/xconnect/dbus/activate') {
+          void this.onActivate(body).then((status) => {
+            answer.writeHead(status).end(JSON.stringify({ Error: 'The test says no.' }));
+          });
+          return;
+        }
+        this.posted.push(body);
         answer.end('{}');
       });
     });
@@ -157,7 +166,7 @@ export class TestDaemon {
     return (await request(this.control, '/xconnect-graph')) as ShownLink[];
   }
 
-  /** Waits until each link of the graph, by its service's name, is in that state. */
+  /** Waits until each link of the graph, by its service's name, is in that state, with the role that it was set to. */
   async until(states: Record<string, string>, timeoutMs = 5_000): Promise<ShownLink[]> {
     return eventually(
       async () => {
@@ -168,6 +177,10 @@ export class TestDaemon {
           const errors = shown.map(({ last_error }) => last_error?.message ?? '');
           throw new Error(`states are ${JSON.stringify(now)} ${errors.join(' ')}`);
         }
+        const isLooked = shown.every(({ target, role }) =>
+          this.graph.every((link) => link.target !== target || link.role === role),
+        );
+        if (!isLooked) throw new Error('the daemon has not looked at the graph yet');
         return shown;
       },
       { timeoutMs },

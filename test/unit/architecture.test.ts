@@ -17,19 +17,21 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   graph: ['manifest'],
   mesh: ['graph'],
   relay: [],
+  bus: ['manifest', 'graph', 'relay'],
   http1: ['relay'],
   plugins: ['graph', 'mesh', 'http1'],
   broker: ['relay'],
   host: ['graph', 'mesh', 'plugins', 'broker', 'relay'],
   status: ['graph', 'mesh'],
   cli: ['manifest', 'graph', 'status'],
-  runtime: ['manifest', 'graph'],
+  runtime: ['manifest', 'graph', 'bus'],
 };
 /** Files of types that describe the seam between two folders. */
 const CONTRACTS = [
   'graph/link',
   'mesh/attacher',
   'plugins/plugin',
+  'plugins/on-demand',
   'relay/channel',
   'relay/byte-stream',
   'relay/transfer',

@@ -1,0 +1,139 @@
+/**
+ * The authentication of one connection: the consumer's conversation on one side, the bus's on the other, and no
+ * line of the one in the other.
+ *
+ * The bus is connected to when the consumer first authenticates, and asked everything once: whatever the consumer
+ * says after that (another AUTH, CANCEL, the same question again) is answered from what is known. Nothing behind
+ * the consumer's BEGIN is read, and the bus says nothing before ours: both channels can go on elsewhere as they are.
+ */
+import { closeAll } from '../../kernel/descriptors.js';
+import type { LinkError } from '../../kernel/errors.js';
+import type { Channel, Connection } from '../plugin.js';
+import { type ClientEvent, SaslClient } from './sasl-client.js';
+import { SaslServer } from './sasl-server.js';
+
+export type Outcome =
+  /** Both sides have begun; the channel is the caller's. `fds`: descriptors may be sent. */
+  | { readonly bus: Channel; readonly fds: boolean }
+  /** One sentence. Both channels are closed. */
+  | { readonly failed: string };
+
+type Connect = () => Promise<Connection | LinkError>;
+
+export class Authentication {
+  readonly #client: Channel;
+  readonly #connect: Connect;
+  readonly #server = new SaslServer();
+  readonly #machine = new SaslClient();
+  #bus: Channel | null = null;
+  /** What the bus answered to the identity. */
+  #identified: ClientEvent | null = null;
+  /** And whether it takes descriptors. */
+  #fds: boolean | null = null;
+  #aborted: string | null = null;
+  #stopWaiting: () => void = () => {};
+
+  /** `connect`: to the bus, as whoever the consumer is there. */
+  constructor(client: Channel, connect: Connect) {
+    this.#client = client;
+    this.#connect = connect;
+  }
+
+  /** Never rejects. */
+  async run(): Promise<Outcome> {
+    const failed = await this.#converse();
+    const reason = this.#aborted ?? failed;
+    if (reason === null && this.#bus) return { bus: this.#bus, fds: this.#fds ?? false };
+    this.#client.close();
+    this.#bus?.close();
+    return { failed: reason ?? 'There is no bus.' };
+  }
+
+  /** Ends it, whatever it waits for. */
+  abort(reason: string): void {
+    this.#aborted = reason;
+    this.#stopWaiting();
+  }
+
+  /** Null: both sides have begun. */
+  async #converse(): Promise<string | null> {
+    while (this.#aborted === null) {
+      const step = this.#server.next();
+      if (step.do === 'end') return step.reason;
+      if (step.do === 'begin') {
+        this.#bus?.write(this.#machine.begin());
+        return null;
+      }
+      if (step.do === 'send') this.#client.write(step.bytes);
+      if (step.do === 'read') {
+        const bytes = await this.#read(this.#client, step.atMost);
+        if (!bytes) return 'The consumer left.';
+        this.#server.feed(bytes);
+      }
+      if (step.do === 'authenticate') {
+        const failed = await this.#authenticate();
+        if (failed !== null) return failed;
+      }
+      if (step.do === 'negotiate') {
+        const failed = await this.#negotiate();
+        if (failed !== null) return failed;
+      }
+    }
+    return this.#aborted;
+  }
+
+  async #authenticate(): Promise<string | null> {
+    if (!this.#identified) {
+      const made = await this.#connect();
+      if ('code' in made) return made.message;
+      this.#bus = made.channel;
+      this.#identified = await this.#ask(this.#machine.authenticate(made.identity.uid));
+    }
+    const event = this.#identified;
+    if (event.is === 'failed') return event.reason;
+    const accepted = event.is === 'accepted';
+    this.#client.write(accepted ? this.#server.accept(event.guid) : this.#server.reject());
+    return null;
+  }
+
+  async #negotiate(): Promise<string | null> {
+    if (this.#fds === null) {
+      const event = await this.#ask(this.#machine.negotiate());
+      if (event.is === 'failed') return event.reason;
+      this.#fds = event.is === 'negotiated' && event.fds;
+    }
+    this.#client.write(this.#server.agree(this.#fds));
+    return null;
+  }
+
+  async #ask(question: Buffer): Promise<ClientEvent> {
+    const bus = this.#bus as Channel;
+    bus.write(question);
+    for (;;) {
+      const bytes = await this.#read(bus, 0);
+      if (!bytes) return { is: 'failed', reason: 'The bus left.' };
+      const event = this.#machine.feed(bytes);
+      if (event) return event;
+    }
+  }
+
+  /** The next bytes, at most `limit` (0: any number); null at the end. Descriptors mean nothing yet. */
+  #read(channel: Channel, limit: number): Promise<Buffer | null> {
+    if (this.#aborted !== null) return Promise.resolve(null);
+    return new Promise((resolve) => {
+      const settle = (bytes: Buffer | null) => {
+        channel.pause();
+        channel.onData = channel.onTruncated = channel.onEnd = null;
+        this.#stopWaiting = () => {};
+        resolve(bytes);
+      };
+      channel.onData = channel.onTruncated = (bytes, fds) => {
+        closeAll(fds);
+        settle(bytes);
+      };
+      channel.onEnd = () => settle(null);
+      this.#stopWaiting = () => settle(null);
+      channel.resume(limit);
+    });
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * The header of a message, read where it stands (D-Bus specification, "Message Protocol"), in either byte order.
+ * Pure. What can't be read is a sentence, and the connection that it came by ends: nothing after it can be trusted.
+ *
+ * Stricter than a bus has to be in one thing: no field may come twice, for two readers might each believe another.
+ */
+import { isBusName, isInterface, isMember, isPath } from './names.js';
+import { isSignature, MAX_ARRAY, Skipper } from './signature.js';
+
+export const MessageType = { call: 1, reply: 2, error: 3, signal: 4 } as const;
+export const Flag = { noReply: 1, noAutoStart: 2 } as const;
+
+/** Bytes of a header that always have the same place. */
+export const FIXED_LENGTH = 16;
+export const MAX_MESSAGE = 128 * 1024 * 1024;
+
+export interface Frame {
+  readonly little: boolean;
+  /** Bytes of the fields, and of all that comes before the body. */
+  readonly fields: number;
+  readonly header: number;
+  /** Of header and body. */
+  readonly total: number;
+}
+
+/** One of another type than these four is legal, and to be ignored. */
+export interface Header {
+  readonly type: number;
+  readonly flags: number;
+  readonly serial: number;
+  readonly little: boolean;
+  readonly path?: string;
+  readonly interface?: string;
+  readonly member?: string;
+  readonly errorName?: string;
+  readonly replySerial?: number;
+  readonly destination?: string;
+  readonly sender?: string;
+  readonly signature: string;
+  /** How many descriptors go with it. */
+  readonly fds: number;
+}
+
+interface Field {
+  readonly name: keyof Header;
+  readonly code: 's' | 'o' | 'g' | 'u';
+  readonly isValid: (value: string) => boolean;
+}
+
+const anything = () => true;
+/** By their code. */
+const FIELDS: readonly (Field | undefined)[] = [
+  undefined,
+  { name: 'path', code: 'o', isValid: isPath },
+  { name: 'interface', code: 's', isValid: isInterface },
+  { name: 'member', code: 's', isValid: isMember },
+  { name: 'errorName', code: 's', isValid: isInterface },
+  { name: 'replySerial', code: 'u', isValid: anything },
+  { name: 'destination', code: 's', isValid: isBusName },
+  { name: 'sender', code: 's', isValid: isBusName },
+  { name: 'signature', code: 'g', isValid: isSignature },
+  { name: 'fds', code: 'u', isValid: anything },
+];
+/** Fields that each type must have. */
+const REQUIRED: readonly (readonly (keyof Header)[])[] = [
+  [],
+  ['path', 'member'],
+  ['replySerial'],
+  ['errorName', 'replySerial'],
+  ['path', 'interface', 'member'],
+];
+
+/** How long the message is that begins at `at`, of which 16 bytes are there; or what is wrong. */
+export function readFrame(bytes: Buffer, at: number): Frame | string {
+  const order = bytes[at];
+  const little = order === 0x6c;
+  if (!little && order !== 0x42) return 'A message began with no byte order.';
+  if (bytes[at + 3] !== 1) return 'A message was not of protocol version 1.';
+  const body = little ? bytes.readUInt32LE(at + 4) : bytes.readUInt32BE(at + 4);
+  const fields = little ? bytes.readUInt32LE(at + 12) : bytes.readUInt32BE(at + 12);
+  if (fields > MAX_ARRAY) return 'A header had more than 64 MiB of fields.';
+  const header = (FIXED_LENGTH + fields + 7) & -8;
+  const total = header + body;
+  if (total > MAX_MESSAGE) return 'A message was longer than 128 MiB.';
+  return { little, fields, header, total };
+}
+
+/** The header that begins at `at`, all of which is there; or what is wrong. */
+export function readHeader(bytes: Buffer, at: number, frame: Frame): Header | string {
+  const { little } = frame;
+  const header: Record<string, unknown> = {
+    type: bytes[at + 1],
+    flags: bytes[at + 2],
+    serial: little ? bytes.readUInt32LE(at + 8) : bytes.readUInt32BE(at + 8),
+    little,
+    signature: '',
+    fds: 0,
+  };
+  const fault = readFields(bytes, at, frame, header);
+  if (fault !== null) return fault;
+  return findFault(header as unknown as Header, frame) ?? (header as unknown as Header);
+}
+
+const BROKEN = 'A header field was broken.';
+
+function readFields(
+  bytes: Buffer,
+  at: number,
+  { little, fields, header: headerLength }: Frame,
+  header: Record<string, unknown>,
+): string | null {
+  const start = at + FIXED_LENGTH;
+  const end = start + fields;
+  let seen = 0;
+  let position = start;
+  while (position < end) {
+    const padding = (start - position) & 7;
+    if (!isZero(bytes, position, position + padding)) return BROKEN;
+    position += padding;
+    if (position + 4 > end) return BROKEN;
+    const number = bytes[position] as number;
+    if (number === 0) return BROKEN;
+    const field = FIELDS[number];
+    if (!field) {
+      position = behindUnknown(bytes, at, position, end, little);
+      if (position < 0) return BROKEN;
+      continue;
+    }
+    if (seen & (1 << number)) return `The header field "${field.name}" came twice.`;
+    seen |= 1 << number;
+    const isTyped = bytes[position + 1] === 1 && bytes[position + 3] === 0;
+    if (!isTyped || bytes[position + 2] !== field.code.charCodeAt(0)) return BROKEN;
+    position += 4;
+    let length: number;
+    if (field.code === 'g') {
+      length = bytes[position++] as number;
+    } else {
+      if (position + 4 > end) return BROKEN;
+      length = little ? bytes.readUInt32LE(position) : bytes.readUInt32BE(position);
+      position += 4;
+      if (field.code === 'u') {
+        header[field.name] = length;
+        continue;
+      }
+    }
+    if (position + length >= end || bytes[position + length] !== 0) return BROKEN;
+    const text = bytes.toString('latin1', position, position + length);
+    if (!field.isValid(text)) return `The header field "${field.name}" was not valid.`;
+    header[field.name] = text;
+    position += length + 1;
+  }
+  return position === end && isZero(bytes, end, at + headerLength) ? null : BROKEN;
+}
+
+/** Relative to the message, whose beginning is what is aligned. */
+function behindUnknown(
+  bytes: Buffer,
+  at: number,
+  position: number,
+  end: number,
+  little: boolean,
+): number {
+  const behind = new Skipper(bytes.subarray(at), end - at, little).skip(position + 1 - at, 'v');
+  return behind < 0 ? behind : at + behind;
+}
+
+function findFault(header: Header, { header: length, total }: Frame): string | null {
+  const { type, serial, replySerial, signature } = header;
+  if (type === 0) return 'A message was of type 0.';
+  if (serial === 0 || replySerial === 0) return 'A message had a serial of 0.';
+  const missing = REQUIRED[type]?.find((name) => header[name] === undefined);
+  if (missing !== undefined) return `A message had no "${missing}".`;
+  if (signature === '' && total > length) return 'A message had a body and no signature.';
+  return null;
+}
+
+function isZero(bytes: Buffer, from: number, to: number): boolean {
+  for (let at = from; at < to; at++) if (bytes[at] !== 0) return false;
+  return true;
+}

@@ -1,0 +1,137 @@
+/**
+ * Bytes to messages, whatever pieces they come in. What is kept is bounded: a message of up to `longest` bytes is
+ * put together; a longer one is judged by its header, and its body streams through as it comes.
+ *
+ * Descriptors come with a message's first byte or before it, so they wait in order, and each message takes as many
+ * as its header says.
+ */
+import { closeAll } from '../../kernel/descriptors.js';
+import { FIXED_LENGTH, type Frame, readFrame, readHeader } from './header.js';
+import { Message } from './message.js';
+
+export interface Receiver {
+  /** For one that is not whole: whether the rest of it is wanted. Takes the message's descriptors. */
+  onMessage(message: Message): boolean;
+  /** The rest of a message that is wanted: from `start` to `end` of `chunk`. */
+  onMore(chunk: Buffer, start: number, end: number): void;
+}
+
+export interface ReaderOptions {
+  /** Bytes. */
+  readonly longest: number;
+  /** May descriptors come at all? */
+  readonly fds: boolean;
+}
+
+/** SCM_MAX_FD: no more can be sent with one byte. */
+const MAX_FDS = 253;
+const NO_FDS: readonly number[] = [];
+
+interface Kept {
+  readonly buffer: Buffer;
+  filled: number;
+  /** Null: not even its length is known. */
+  readonly frame: Frame | null;
+}
+
+export class MessageReader {
+  readonly #receiver: Receiver;
+  readonly #longest: number;
+  readonly #maxFds: number;
+  readonly #fds: number[] = [];
+  #kept: Kept | null = null;
+  /** Bytes still to come of a message that is not whole. */
+  #rest = 0;
+  #isRestWanted = false;
+  #closed = false;
+
+  constructor(receiver: Receiver, { longest, fds }: ReaderOptions) {
+    this.#receiver = receiver;
+    this.#longest = longest;
+    this.#maxFds = fds ? MAX_FDS : 0;
+  }
+
+  /** Descriptors that wait for their message. */
+  get waitingFds(): number {
+    return this.#fds.length;
+  }
+
+  /** Takes the descriptors. What is wrong with the bytes, in one sentence; null: nothing. */
+  feed(chunk: Buffer, fds: readonly number[]): string | null {
+    if (fds.length > 0) this.#fds.push(...fds);
+    let at = 0;
+    while (at < chunk.length && !this.#closed) {
+      const next = this.#step(chunk, at);
+      if (typeof next === 'string') return next;
+      at = next;
+    }
+    if (this.#fds.length > this.#maxFds) return 'Descriptors came that no message had.';
+    return null;
+  }
+
+  /** Delivers nothing more; closes the descriptors that wait. */
+  close(): void {
+    this.#closed = true;
+    this.#kept = null;
+    closeAll(this.#fds.splice(0));
+  }
+
+  /** What was made of the chunk up to where, or what is wrong. */
+  #step(chunk: Buffer, at: number): number | string {
+    if (this.#rest > 0) return this.#stream(chunk, at);
+    if (this.#kept) return this.#fill(this.#kept, chunk, at);
+    const available = chunk.length - at;
+    if (available < FIXED_LENGTH) return this.#keep(chunk, at, FIXED_LENGTH, null);
+    const frame = readFrame(chunk, at);
+    if (typeof frame === 'string') return frame;
+    const wanted = this.#wanted(frame);
+    if (typeof wanted === 'string') return wanted;
+    if (available < wanted) return this.#keep(chunk, at, wanted, frame);
+    return this.#deliver(chunk, at, at + wanted, frame) ?? at + wanted;
+  }
+
+  #stream(chunk: Buffer, at: number): number {
+    const end = Math.min(at + this.#rest, chunk.length);
+    this.#rest -= end - at;
+    if (this.#isRestWanted) this.#receiver.onMore(chunk, at, end);
+    return end;
+  }
+
+  #wanted({ header, total }: Frame): number | string {
+    if (total <= this.#longest) return total;
+    return header <= this.#longest ? header : `A header was longer than ${this.#longest} bytes.`;
+  }
+
+  #keep(chunk: Buffer, at: number, wanted: number, frame: Frame | null): number {
+    const buffer = Buffer.allocUnsafe(wanted);
+    this.#kept = { buffer, filled: chunk.copy(buffer, 0, at), frame };
+    return chunk.length;
+  }
+
+  #fill(kept: Kept, chunk: Buffer, at: number): number | string {
+    const copied = chunk.copy(kept.buffer, kept.filled, at);
+    kept.filled += copied;
+    if (kept.filled < kept.buffer.length) return chunk.length;
+    const { buffer } = kept;
+    this.#kept = null;
+    if (kept.frame) return this.#deliver(buffer, 0, buffer.length, kept.frame) ?? at + copied;
+    const frame = readFrame(buffer, 0);
+    if (typeof frame === 'string') return frame;
+    const wanted = this.#wanted(frame);
+    if (typeof wanted === 'string') return wanted;
+    this.#keep(buffer, 0, wanted, frame);
+    return at + copied;
+  }
+
+  /** Null: all is well. */
+  #deliver(chunk: Buffer, start: number, end: number, frame: Frame): string | null {
+    const header = readHeader(chunk, start, frame);
+    if (typeof header === 'string') return header;
+    if (header.fds > this.#fds.length) return 'A message came with fewer descriptors than it said.';
+    const fds = header.fds > 0 ? this.#fds.splice(0, header.fds) : NO_FDS;
+    this.#rest = frame.total - (end - start);
+    const message = new Message(header, frame, { chunk, start, end }, fds);
+    this.#isRestWanted = this.#receiver.onMessage(message);
+    return null;
+  }
+}

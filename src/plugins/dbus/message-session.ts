@@ -1,0 +1,245 @@
+/**
+ * A connection whose messages are looked at one by one, from the Hello on: two sides, a row of filters between
+ * them, and bounds.
+ *
+ * No side is read while what goes to the other one waits for room, so a slow reader costs one read of its peer. The
+ * consumer is not read either while its answers wait, or while too much of its own is held. Whoever breaks the
+ * protocol ends the connection.
+ */
+import { closeAll } from '../../kernel/descriptors.js';
+import type { Channel, Tally } from '../plugin.js';
+import type { FilterFactory, MessageFilter, Port, Verdict } from './filter.js';
+import { Flag, type Header, MessageType } from './header.js';
+import { Held } from './held.js';
+import type { Message } from './message.js';
+import { errorReply } from './message-writer.js';
+import { isFromBus, isHello, Questions } from './questions.js';
+import { Side } from './side.js';
+
+export interface SessionParts {
+  readonly consumer: Channel;
+  readonly bus: Channel;
+  /** Whether both sides agreed to send descriptors. */
+  readonly fds: boolean;
+  readonly filters: readonly FilterFactory[];
+  readonly tally: Tally;
+  /** Of the link: what all its connections keep. */
+  readonly budget: { fds: number };
+  /** Called once. `fault`: what was wrong, in one sentence. */
+  readonly onEnd: (reason: string, fault?: string) => void;
+}
+
+/** The longest message that is put together, in bytes: a body is read of what speaks to the bus itself alone. */
+const LONGEST = { consumer: 64 * 1024, bus: 1024 * 1024 };
+/** Held messages and their bytes, after which the consumer is not read. */
+const MAX_HELD = 1024;
+const MAX_HELD_BYTES = 1024 * 1024;
+/** Descriptors in our table that wait for something, of one link. */
+const MAX_FDS = 512;
+/** For the other side to finish once one of them has, in milliseconds. */
+const LINGER_MS = 5_000;
+const LIMIT = 'org.freedesktop.DBus.Error.LimitsExceeded';
+
+export class MessageSession {
+  readonly #parts: SessionParts;
+  readonly #consumer: Side;
+  readonly #bus: Side;
+  readonly #filters: readonly MessageFilter[];
+  readonly #questions = new Questions();
+  readonly #held = new Held();
+  #hello: number | null = null;
+  #uniqueName: string | undefined;
+  #budgeted = 0;
+  #linger: NodeJS.Timeout | null = null;
+  #ended = false;
+
+  /** Takes both channels, authenticated and paused. */
+  constructor(parts: SessionParts) {
+    const { consumer, bus, fds } = parts;
+    this.#parts = parts;
+    this.#consumer = new Side(consumer, { longest: LONGEST.consumer, fds }, this, {
+      onMessage: (message) => this.#fromConsumer(message),
+      onMore: (chunk, start, end) => this.#bus.outlet.pass(chunk, start, end, []),
+    });
+    this.#bus = new Side(bus, { longest: LONGEST.bus, fds }, this, {
+      onMessage: (message) => this.#fromBus(message),
+      onMore: (chunk, start, end) => this.#consumer.outlet.pass(chunk, start, end, []),
+    });
+    this.#filters = parts.filters.map((make, place) => make(this.#port(place)));
+    this.#settle();
+  }
+
+  /** For Side: it has read so many bytes. */
+  onRead(side: Side, bytes: number, fault: string | null): void {
+    if (this.#ended) return;
+    const { tally } = this.#parts;
+    if (side === this.#consumer) tally.toProvider += bytes;
+    else tally.toConsumer += bytes;
+    if (fault !== null) this.#end('malformed', fault);
+    else this.#settle();
+  }
+
+  /** For Side: it will send no more. */
+  onEnd(side: Side, broken: boolean): void {
+    if (broken) {
+      this.#end('reset');
+      return;
+    }
+    const other = side === this.#bus ? this.#consumer : this.#bus;
+    if (other.isOver) {
+      this.#end('eof');
+      return;
+    }
+    other.channel.end();
+    this.#linger = setTimeout(() => this.#end('eof'), LINGER_MS);
+  }
+
+  /** For Side: it was closed under us. */
+  onClosed(): void {
+    this.#end('detached');
+  }
+
+  #port(place: number): Port {
+    const session = this;
+    return {
+      get uniqueName() {
+        return session.#uniqueName;
+      },
+      nextSerial: () => this.#questions.nextSerial(),
+      ask: (member, values, onAnswer) => {
+        if (!this.#ended) this.#bus.outlet.send(this.#questions.ask(member, values, onAnswer));
+      },
+      release: (message) => {
+        if (this.#held.take(message) === undefined) return;
+        this.#judge(message, place + 1);
+        this.#settle();
+      },
+      answer: (message, answer) => {
+        if (this.#held.take(message) === undefined) return;
+        closeAll(message.fds);
+        this.#consumer.outlet.send(answer);
+        this.#settle();
+      },
+      end: (reason) => this.#end('error', reason),
+    };
+  }
+
+  #fromConsumer(message: Message): boolean {
+    const { header } = message;
+    if (this.#hello === null) return this.#start(message);
+    if (this.#questions.isOurs(header.serial)) {
+      return this.#refuse(message, 'A serial was of the range that is not for consumers.');
+    }
+    return this.#judge(message, 0);
+  }
+
+  #start(message: Message): boolean {
+    if (!isHello(message.header)) return this.#refuse(message, 'The first message was no Hello.');
+    this.#hello = message.header.serial;
+    this.#bus.outlet.pass(message.chunk, message.start, message.end, message.fds);
+    for (const filter of this.#filters) filter.started?.();
+    return true;
+  }
+
+  #refuse(message: Message, fault: string): false {
+    closeAll(message.fds);
+    this.#end('malformed', fault);
+    return false;
+  }
+
+  #judge(message: Message, first: number): boolean {
+    for (let place = first; place < this.#filters.length; place++) {
+      const verdict = (this.#filters[place] as MessageFilter).fromConsumer(message);
+      if (verdict === 'hold' && this.#mayHold(message)) {
+        this.#held.add(message, place);
+        return false;
+      }
+      if (verdict === 'hold') return this.#apply(this.#tooLong(message.header), message, this.#bus);
+      if (verdict !== 'pass') return this.#apply(verdict, message, this.#bus);
+    }
+    return this.#apply('pass', message, this.#bus);
+  }
+
+  #fromBus(message: Message): boolean {
+    if (this.#questions.take(message)) {
+      closeAll(message.fds);
+      return false;
+    }
+    this.#noteName(message);
+    for (let place = this.#filters.length - 1; place >= 0; place--) {
+      const verdict = (this.#filters[place] as MessageFilter).fromBus(message);
+      if (verdict !== 'pass') return this.#apply(verdict, message, this.#consumer);
+    }
+    return this.#apply('pass', message, this.#consumer);
+  }
+
+  /** Whether the rest of the message, if there is more to come, is wanted. */
+  #apply(verdict: Verdict, message: Message, towards: Side): boolean {
+    if (this.#ended) {
+      closeAll(message.fds);
+      return false;
+    }
+    if (verdict === 'pass') {
+      towards.outlet.pass(message.chunk, message.start, message.end, message.fds);
+      return true;
+    }
+    closeAll(message.fds);
+    if (typeof verdict === 'string') return false;
+    const back = towards === this.#bus ? this.#consumer : this.#bus;
+    if ('answer' in verdict) back.outlet.send(verdict.answer);
+    else towards.outlet.send(verdict.replace);
+    return false;
+  }
+
+  #mayHold(message: Message): boolean {
+    return message.isWhole && !this.#ended;
+  }
+
+  #tooLong(header: Header): Verdict {
+    if (header.flags & Flag.noReply || header.type !== MessageType.call) return 'drop';
+    const serial = this.#questions.nextSerial();
+    const text = 'The message is too long to wait for its receiver.';
+    return { answer: errorReply(header, serial, this.#uniqueName, LIMIT, text) };
+  }
+
+  /** From the answer to Hello. */
+  #noteName({ header, body }: Message): void {
+    if (this.#uniqueName !== undefined || header.replySerial !== this.#hello) return;
+    if (header.type === MessageType.reply && isFromBus(header)) this.#uniqueName = body?.string();
+  }
+
+  /** Sends what waits together, and decides who is read. */
+  #settle(): void {
+    if (this.#ended) return;
+    this.#consumer.outlet.flush();
+    this.#bus.outlet.flush();
+    const [consumer, bus] = [this.#consumer.channel.idle, this.#bus.channel.idle];
+    const isFull = this.#held.count > MAX_HELD || this.#held.bytes > MAX_HELD_BYTES;
+    this.#consumer.read(consumer && bus && !isFull);
+    this.#bus.read(consumer);
+    if (!consumer) this.#consumer.onRoom(() => this.#settle());
+    if (!bus) this.#bus.onRoom(() => this.#settle());
+    this.#count();
+  }
+
+  #count(): void {
+    const { budget } = this.#parts;
+    const held = this.#ended ? 0 : this.#held.fds + this.#consumer.fds + this.#bus.fds;
+    budget.fds += held - this.#budgeted;
+    this.#budgeted = held;
+    if (held > 0 && budget.fds > MAX_FDS) this.#end('error', 'Too many descriptors wait.');
+  }
+
+  #end(reason: string, fault?: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    if (this.#linger) clearTimeout(this.#linger);
+    this.#held.clear();
+    this.#questions.clear();
+    this.#consumer.close();
+    this.#bus.close();
+    this.#count();
+    for (const filter of this.#filters) filter.ended?.();
+    this.#parts.onEnd(reason, fault);
+  }
+}
