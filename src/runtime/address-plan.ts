@@ -54,9 +54,9 @@ export function planAddresses(
   const usable = usablePools(pools, complain);
   const leases = new Map<string, Lease>();
   const given = new Map<Pool, number>();
-  for (const { name, pool: wanted } of containers) {
-    if (wanted === undefined) continue;
-    const place = { file: `${name}/run.json`, pointer: '/network/pool' };
+  for (const { name, pool: wish } of containers) {
+    if (wish === undefined) continue;
+    const { name: wanted, place } = wish;
     const pool = usable.get(wanted);
     const count = pool ? (given.get(pool) ?? 0) : 0;
     if (rootless) {

@@ -112,6 +112,13 @@ export class Api {
         `${name} has the restart policy "system": it goes with the whole system.`,
       );
     }
+    const { pool } = container.settings;
+    if (pool !== undefined && !this.#parts.addresses.has(name)) {
+      throw new Refusal(
+        409,
+        `${name} has no address of the pool ${show(pool.name)}: correct that first.`,
+      );
+    }
     if (container.settings.exec.length === 0) {
       throw new Refusal(409, `${name} has nothing to run: give it "exec" in its run.json.`);
     }

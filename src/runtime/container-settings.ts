@@ -3,7 +3,7 @@
  * whatever stands in there.
  */
 import { isObject } from '../manifest/json.js';
-import { type Problem, pointerTo, problem, show } from '../manifest/problem.js';
+import { type Place, type Problem, pointerTo, problem, show } from '../manifest/problem.js';
 import type { ContainerManifest, DeviceGroup, Revision } from '../manifest/revision.js';
 import { isName } from '../manifest/text.js';
 
@@ -28,8 +28,8 @@ export interface ContainerSettings {
   readonly exec: readonly string[];
   /** A network namespace of its own: with loopback alone, or with an address of the pool too. */
   readonly ownNetwork: boolean;
-  /** The network pool that it wants an address of. */
-  readonly pool?: string;
+  /** The network pool that it wants an address of, and where it says so. */
+  readonly pool?: { readonly name: string; readonly place: Place };
   readonly hostname: string;
 }
 
@@ -126,13 +126,17 @@ function networkOf(
   const own = isObject(network) ? network : {};
   const pool = own.pool ?? (own.mode === undefined ? args.PV_NETWORK_POOL : undefined);
   const hostname = own.hostname ?? args.PV_NETWORK_HOSTNAME;
+  const place =
+    own.pool === undefined
+      ? { file: `${name}/args.json`, pointer: '/PV_NETWORK_POOL' }
+      : { file: `${name}/run.json`, pointer: '/network/pool' };
   const isPool = typeof pool === 'string' && isName(pool);
   if (pool !== undefined && !isPool) complain('network', pool, 'the name of a pool');
   const isHostname = typeof hostname === 'string' && HOSTNAME.test(hostname);
   if (hostname !== undefined && !isHostname) complain('network', hostname, 'a host name');
   return {
     ownNetwork: isPool || own.mode === 'none',
-    ...(isPool ? { pool } : {}),
+    ...(isPool ? { pool: { name: pool, place } } : {}),
     hostname: isHostname ? hostname : name,
   };
 }

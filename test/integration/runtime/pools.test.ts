@@ -153,6 +153,11 @@ describe.runIf(isRoot() && has4)('network pools of pv-appengine', () => {
         ['server', 'INSTALLED'],
       ]);
     });
+    const { status, body } = await engine.ask('PUT', '/containers/server', { action: 'start' });
+    expect([status, body.Error]).toEqual([
+      409,
+      'server has no address of the pool "internal": correct that first.',
+    ]);
   });
 
   test.runIf(userNamespaces())('a user who is not root is told that it needs one', async () => {

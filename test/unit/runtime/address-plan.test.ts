@@ -122,16 +122,28 @@ describe('what a container says of its network', () => {
     const files = { 'a/run.json': { exec: ['true'], ...run }, 'a/args.json': args };
     const { containers, problems } = runtimeSettings(revisionFrom(files));
     const { pool, hostname, ownNetwork } = containers[0] as (typeof containers)[0];
-    return { pool, hostname, ownNetwork, problems: problems.length };
+    return {
+      pool: pool?.name,
+      from: pool?.place.file,
+      hostname,
+      ownNetwork,
+      problems: problems.length,
+    };
   };
 
   test('is in args.json, or in run.json, which wins', () => {
     const args = { PV_NETWORK_POOL: 'internal', PV_NETWORK_HOSTNAME: 'net-server' };
     const own = { ownNetwork: true, problems: 0 };
-    expect(settings({}, args)).toEqual({ ...own, pool: 'internal', hostname: 'net-server' });
+    expect(settings({}, args)).toEqual({
+      ...own,
+      pool: 'internal',
+      from: 'a/args.json',
+      hostname: 'net-server',
+    });
     expect(settings({ network: { pool: 'dmz', hostname: 'x' } }, args)).toEqual({
       ...own,
       pool: 'dmz',
+      from: 'a/run.json',
       hostname: 'x',
     });
     expect(settings({ network: { mode: 'none' } }, args)).toMatchObject({ pool: undefined });
