@@ -6,6 +6,8 @@ import { type ErrorCode, type LinkError, REMEDIES } from '../kernel/errors.js';
 import { isObject, type JsonObject } from '../manifest/json.js';
 import { MAX_DEPTH, MAX_STRING } from '../manifest/limits.js';
 import { pointerTo, show } from '../manifest/problem.js';
+import type { PolicyRules } from '../manifest/revision.js';
+import { readPolicy } from './policy-reader.js';
 
 const MAX_INT32 = 0x7fff_ffff;
 /** (uid_t)-1 means "no change" to chown(2) and its kin, and is nobody's. */
@@ -57,6 +59,18 @@ export class EntryReader {
       return { uid: Number(value) || 0 };
     }
     return this.#fail(field, `a uid from 0 to ${MAX_UID}`, {});
+  }
+
+  optionalPolicy(): { policy?: PolicyRules } {
+    const value = this.#get('policy');
+    if (value === undefined) return {};
+    const policy = readPolicy(value);
+    return policy ? { policy } : this.#fail('policy', 'a policy, as docs/dbus.md has it', {});
+  }
+
+  optionalMode(): { policyMode?: 'audit' } {
+    const { policy_mode: mode } = this.optional('policy_mode', ['enforce', 'audit'] as const);
+    return mode === 'audit' ? { policyMode: mode } : {};
   }
 
   optionalHost(): { host?: string } {

@@ -18,7 +18,19 @@ const MAX_ERRORS = 100;
 const REPORTED = ['state', 'last_error', 'since', 'connections', 'bytes'];
 const KNOWN = new Set([
   ...['consumer', 'consumer_pid', 'provider', 'provider_pid', 'name', 'type', 'role', 'interface'],
-  ...['target', 'socket', 'transport', 'uid', 'mode', 'fds', 'device', 'host', 'error'],
+  ...[
+    'target',
+    'socket',
+    'transport',
+    'uid',
+    'policy',
+    'policy_mode',
+    'mode',
+    'fds',
+    'device',
+    'host',
+    'error',
+  ],
   ...REPORTED,
 ]);
 
@@ -39,6 +51,8 @@ export function linkToWire(link: Link): WireLink {
     socket: link.socket,
     ...(link.transport === undefined ? {} : { transport: link.transport }),
     ...(link.uid === undefined ? {} : { uid: link.uid }),
+    ...(link.policy === undefined ? {} : { policy: link.policy }),
+    ...(link.policyMode === undefined ? {} : { policy_mode: link.policyMode }),
     ...(link.mode === undefined ? {} : { mode: link.mode }),
     ...(link.fds === undefined ? {} : { fds: link.fds }),
     ...(link.device === undefined ? {} : { device: link.device }),
@@ -96,6 +110,8 @@ function parseLink(entry: unknown): Link | string {
     socket: read.text('socket'),
     ...read.optional('transport', ['unix', 'tcp'] as const),
     ...read.optionalId('uid'),
+    ...read.optionalPolicy(),
+    ...read.optionalMode(),
     ...read.optional('mode', ['stream', 'seqpacket', 'dgram'] as const),
     ...read.optional('fds', [true, false] as const),
     ...read.optional('device', ['node', 'fd'] as const),

@@ -43,7 +43,7 @@ interface Planted {
 
 export class OneLinkHost implements LinkHost {
   readonly log: Logger;
-  readonly tally: Tally = { toProvider: 0, toConsumer: 0, closes: {}, denied: {} };
+  readonly tally: Tally = { toProvider: 0, toConsumer: 0, closes: {}, denied: {}, audited: {} };
   readonly #link: Link;
   readonly #broker: Broker;
   readonly #relay: Relay;

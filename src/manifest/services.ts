@@ -22,6 +22,7 @@ const FIELD_TYPES: Readonly<Record<string, readonly ServiceType[]>> = {
   bus: ['dbus'],
   owns: ['dbus'],
   policy: ['dbus'],
+  policy_mode: ['dbus'],
 };
 
 /** An entry that meets the schema. */
@@ -38,6 +39,7 @@ interface Entry {
   readonly role?: string;
   readonly activation?: { readonly mode: 'always' | 'on-demand' };
   readonly policy?: Readonly<Record<string, PolicyRules>>;
+  readonly policy_mode?: 'enforce' | 'audit';
 }
 
 export function readServices(value: unknown, file: string, problems: ProblemList): Service[] {
@@ -115,6 +117,10 @@ function isWhole(entry: Entry, place: Place, problems: ProblemList): boolean {
   }
   if (problems.count > before) return false;
   noteMisplaced(entry, at, problems);
+  if (entry.type === 'dbus' && entry.policy_mode !== undefined && !entry.policy) {
+    const found = '"policy_mode" without "policy"';
+    problems.add('policy-invalid', at('policy_mode'), found, 'a policy to apply', 'notice');
+  }
   return true;
 }
 
@@ -136,13 +142,21 @@ function toService(entry: Entry, place: Place): Service {
   const copied: Pick<Entry, (typeof COPIED)[number]> = Object.fromEntries(
     meant.map((field) => [field, entry[field]]),
   );
-  const { owns, role, bus = SYSTEM_BUS, activation, policy } = type === 'dbus' ? entry : {};
+  const {
+    owns,
+    role,
+    bus = SYSTEM_BUS,
+    activation,
+    policy,
+    policy_mode,
+  } = type === 'dbus' ? entry : {};
   return {
     ...copied,
     type,
     ...(owns !== undefined && role !== undefined ? { bus, owns, role } : {}),
     ...(activation ? { activation: activation.mode } : {}),
     ...(policy ? { policy: new Map(Object.entries(policy)) } : {}),
+    ...(policy && policy_mode === 'audit' ? { policyMode: 'audit' as const } : {}),
     place,
   };
 }

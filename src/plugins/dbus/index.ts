@@ -1,15 +1,21 @@
 /**
  * dbus: a bus in the provider. A consumer authenticates to us, whoever it says it is; to the bus it is the role's
- * uid, by the kernel's credential and by `AUTH EXTERNAL` alike.
+ * uid, by the kernel's credential and by `AUTH EXTERNAL` alike. Where the export has a policy, the consumer's
+ * messages are held to it; elsewhere they pass at relay speed.
  */
 import type { Plugin } from '../plugin.js';
+import { observation } from './observation.js';
 
 export const dbus: Plugin = {
   types: ['dbus'],
-  async attach(_link, host) {
+  async attach(link, host) {
     // Loaded with the first such link: a daemon without one has no use for it.
-    const { Connections } = await import('./connections.js');
-    const connections = new Connections(host, { filters: () => [] });
-    return host.listen((client) => connections.accept(client));
+    const [{ Connections }, { PolicyFilters }] = await Promise.all([
+      import('./connections.js'),
+      import('./policy-filters.js'),
+    ]);
+    const policy = new PolicyFilters(link, host, observation);
+    const connections = new Connections(host, { filters: () => policy.forConnection() });
+    return host.listen((consumer) => connections.accept(consumer));
   },
 };
