@@ -44,10 +44,12 @@ enum pvx_op {
 	PVX_OP_PROBE_UNIX = 7,
 	/* container, path -> value = length, data. EFBIG: over PVX_DATA_MAX. EINVAL: not a regular file. */
 	PVX_OP_READ = 8,
-	/* arg = plant handle -> (nothing). Removes the socket if it is still the one that was planted. */
+	/* arg = plant handle -> (nothing). Removes the socket if it is still the one that was planted.
+	 * EBUSY: as many operations as there may be are under way in its container; ask again. */
 	PVX_OP_REMOVE = 9,
-	/* container, path, two descriptors with the request: [0] the planted dgram socket, [1] a dgram socket
-	 * holding one datagram. Sends that datagram from [0] to the socket at path. */
+	/* container, path, uid, gid (as the broker counts them), two descriptors with the request: [0] the planted
+	 * dgram socket, [1] a dgram socket holding one datagram. Sends that datagram from [0] to the socket at path,
+	 * as that user. EAGAIN: there is no room for it. */
 	PVX_OP_REPLY_DGRAM = 10,
 };
 

@@ -34,6 +34,8 @@ export interface DaemonOptions {
 /** State changes that come together are posted to the runtime together. */
 const POST_AFTER_MS = 50;
 const MAX_CONNECTIONS = 4_096;
+/** How long links may take to leave at the end, longer than their connections. */
+const LEAVE_MS = 3_000;
 
 export class Daemon {
   readonly #options: DaemonOptions;
@@ -95,7 +97,7 @@ export class Daemon {
     const code = await ended;
     source.stop();
     await server.close();
-    if (code === 0) await mesh.close();
+    if (code === 0) await Promise.race([mesh.close(), this.#leavingTime()]);
     relay.stop();
     broker.close();
     return code;
@@ -144,6 +146,13 @@ export class Daemon {
         pending = false;
         source.postStatus(statusView(store));
       }, POST_AFTER_MS);
+    });
+  }
+
+  /** What has not left by then hangs in its container, and ends with the broker. */
+  #leavingTime(): Promise<void> {
+    return new Promise((resolve) => {
+      setTimeout(resolve, this.#options.drainMs + LEAVE_MS).unref();
     });
   }
 

@@ -85,6 +85,7 @@ void conn_close(struct conn *conn, enum reason reason)
 	conn->state = CONN_DEAD;
 	for (int i = 0; i < 2; i++) {
 		side_drop(&conn->side[i]);
+		share_settle(link, &conn->side[i].fds_ahead);
 		relay_unwatch(link->relay, &conn->side[i].source);
 	}
 	list_del(&conn->node);
@@ -147,19 +148,45 @@ static bool run_direction(struct conn *conn, struct side *from, struct side *to)
 	return true;
 }
 
-/* Closes the connection when there is nobody left to whom anything could be passed on. */
+void conn_later(struct conn *conn)
+{
+	if (conn->throttled)
+		return;
+	conn->throttled = true;
+	if (list_empty(&conn->parked))
+		list_add_tail(&conn->link->relay->parked, &conn->parked);
+}
+
+/* All was passed on. Descriptors that are still to be read count against us for as long, so the connection is
+ * kept until then: else each of many that come and go could leave some behind. Its ends see it closed. */
+static void end(struct conn *conn, enum reason reason)
+{
+	bool unread = false;
+
+	for (int i = 0; i < 2; i++)
+		unread |= share_unread(conn->link, conn->side[i].source.fd, &conn->side[i].fds_ahead);
+	if (!unread) {
+		conn_close(conn, reason);
+		return;
+	}
+	for (int i = 0; i < 2; i++)
+		shutdown(conn->side[i].source.fd, SHUT_RDWR);
+	conn_later(conn);
+}
+
+/* Ends the connection when there is nobody left to whom anything could be passed on. */
 static bool finished(struct conn *conn)
 {
 	struct side *side = conn->side;
 
 	if (side[0].shut && side[1].shut && !owed(&side[0]) && !owed(&side[1])) {
-		conn_close(conn, conn->reset ? REASON_RESET : REASON_EOF);
+		end(conn, conn->reset ? REASON_RESET : REASON_EOF);
 		return true;
 	}
 	for (int i = 0; i < 2; i++) {
 		/* All that it said has been passed on, and what the other says would reach nobody. */
 		if (side[i].gone && side[i].eof && side[!i].shut && !owed(&side[!i])) {
-			conn_close(conn, conn->reset || owed(&side[i]) ? REASON_RESET : REASON_EOF);
+			end(conn, conn->reset || owed(&side[i]) ? REASON_RESET : REASON_EOF);
 			return true;
 		}
 	}
@@ -186,7 +213,7 @@ void conn_run(struct conn *conn)
 void conn_tick(struct conn *conn, uint64_t now)
 {
 	if (conn->state == CONN_JOINED) {
-		/* Held up by a limit of the kernel that no event announces the end of (relay-side.c). */
+		/* Held up by something that no event announces the end of (relay-side.c, end). */
 		conn->throttled = false;
 		list_del(&conn->parked);
 		conn->side[0].writable = conn->side[1].writable = true;

@@ -18,82 +18,22 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-static void flow_free(struct flow *flow)
-{
-	struct link *link = flow->link;
-
-	if (flow->slot)
-		broker_forget(link->relay, flow->slot);
-	relay_unwatch(link->relay, &flow->source);
-	if (flow->held) {
-		fds_close(flow->held->fds, flow->held->nfds);
-		free(flow->held);
-		link->held = NULL;
-	}
-	list_del(&flow->node);
-	list_add_tail(&link->relay->dead_flows, &flow->node);
-	if (--link->nflows == 0)
-		link->relay->draining--;
-	atomic_fetch_sub(&link->active, 1);
-}
+#define NOBODY 65534u
 
 /* What the client or provider could send can be passed on, within the kernel's own limit: else EMSGSIZE. */
-void dgram_enlarge(int fd)
+static void enlarge(int fd)
 {
 	int large = RELAY_SCRATCH;
 
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &large, sizeof(large));
 }
 
-/* Memory goes only when no event of the round can point at it any more. */
-void dgram_bury(struct relay *relay)
+void dgram_listen(struct link *link)
 {
-	while (!list_empty(&relay->dead_flows)) {
-		struct flow *flow = list_entry(relay->dead_flows.next, struct flow, node);
+	int on = 1;
 
-		list_del(&flow->node);
-		free(flow);
-	}
-}
-
-void dgram_close(struct link *link)
-{
-	while (!list_empty(&link->flows))
-		flow_free(list_entry(link->flows.next, struct flow, node));
-}
-
-static struct flow *flow_find(struct link *link, const struct sockaddr_un *address, socklen_t length)
-{
-	struct list *node;
-
-	for (node = link->flows.prev; node != &link->flows; node = node->prev) {
-		struct flow *flow = list_entry(node, struct flow, node);
-
-		if (flow->length == length && memcmp(&flow->address, address, length) == 0)
-			return flow;
-	}
-	return NULL;
-}
-
-static struct flow *flow_new(struct link *link, const struct sockaddr_un *address, socklen_t length)
-{
-	struct flow *flow;
-
-	if (link->nflows == RELAY_FLOWS_MAX)
-		flow_free(list_entry(link->flows.next, struct flow, node));
-	flow = calloc(1, sizeof(*flow));
-	if (!flow)
-		return NULL;
-	flow->source = (struct source){ .kind = KIND_FLOW, .fd = -1 };
-	flow->link = link;
-	flow->length = length;
-	memcpy(&flow->address, address, length);
-	list_add_tail(&link->flows, &flow->node);
-	if (link->nflows++ == 0)
-		link->relay->draining++;
-	atomic_fetch_add(&link->active, 1);
-	atomic_fetch_add(&link->total, 1);
-	return flow;
+	enlarge(link->listener.fd);
+	setsockopt(link->listener.fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
 }
 
 static void flow_connect(struct flow *flow)
@@ -115,20 +55,24 @@ static bool flow_send(struct flow *flow)
 	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
 
+	if (held->nfds > 0 && !share_left(flow->link))
+		return false;
 	control_put(&message, control, held->fds, held->nfds);
 	n = sendmsg(flow->source.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n < 0 && errno != EMSGSIZE) {
 		if (errno != EAGAIN && errno != ENOBUFS && errno != ETOOMANYREFS && errno != EINTR) {
 			/* The provider went: a new socket to the next one, for the same client. */
-			relay_unwatch(flow->link->relay, &flow->source);
+			flow_disconnect(flow);
 			flow_connect(flow);
 		}
 		return false;
 	}
-	if (n >= 0)
+	if (n >= 0) {
 		atomic_fetch_add(&flow->link->bytes[0], (uint64_t)n);
-	else
+		share_sent(flow->link, &flow->fds_ahead, held->nfds);
+	} else {
 		atomic_fetch_add(&flow->link->closes[REASON_TRUNCATED], 1);
+	}
 	fds_close(held->fds, held->nfds);
 	free(held);
 	flow->held = NULL;
@@ -157,6 +101,16 @@ static bool hold(struct flow *flow, const char *data, size_t length, const int *
 	return true;
 }
 
+static struct ucred sender(struct msghdr *message)
+{
+	struct ucred who = { .uid = NOBODY, .gid = NOBODY };
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c))
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS)
+			memcpy(&who, CMSG_DATA(c), sizeof(who));
+	return who;
+}
+
 void dgram_readable(struct link *link)
 {
 	struct relay *relay = link->relay;
@@ -169,6 +123,7 @@ void dgram_readable(struct link *link)
 					  .msg_control = control, .msg_controllen = sizeof(control) };
 		int fds[RELAY_FDS_MAX];
 		struct flow *flow;
+		struct ucred who;
 		uint32_t nfds;
 		ssize_t n;
 
@@ -184,14 +139,13 @@ void dgram_readable(struct link *link)
 		if (message.msg_namelen > sizeof(address))
 			message.msg_namelen = sizeof(address); /* unix(7): a path of 108 bytes counts one more */
 		nfds = control_fds(&message, fds);
+		who = sender(&message);
 		if (message.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) {
 			fds_close(fds, nfds);
 			atomic_fetch_add(&link->closes[REASON_TRUNCATED], 1);
 			continue;
 		}
-		flow = flow_find(link, &address, message.msg_namelen);
-		if (!flow)
-			flow = flow_new(link, &address, message.msg_namelen);
+		flow = flow_of(link, &address, message.msg_namelen, &who);
 		if (!flow || !hold(flow, relay->scratch, (size_t)n, fds, nfds)) {
 			atomic_fetch_add(&link->closes[REASON_ERROR], 1);
 			continue;
@@ -221,10 +175,7 @@ void dgram_retarget(struct link *link)
 	}
 	if (!waiting)
 		return;
-	if (waiting->slot)
-		broker_forget(link->relay, waiting->slot);
-	waiting->slot = 0;
-	relay_unwatch(link->relay, &waiting->source);
+	flow_disconnect(waiting);
 	flow_connect(waiting);
 }
 
@@ -237,7 +188,7 @@ void dgram_connected(struct flow *flow, int fd, int error)
 	if (fd < 0)
 		return; /* dgram_tick tries again until the deadline */
 	flow->source.fd = fd;
-	dgram_enlarge(fd);
+	enlarge(fd);
 	if (relay_watch(link->relay, &flow->source, EPOLLIN | EPOLLOUT) < 0) {
 		close(fd);
 		flow->source.fd = -1;

@@ -145,7 +145,7 @@ void link_listen(struct relay *relay, struct command *command)
 	link->upstream = command->request;
 	command->request = NULL;
 	if (link->type == SOCK_DGRAM)
-		dgram_enlarge(link->listener.fd);
+		dgram_listen(link);
 	if (relay_watch(relay, &link->listener, EPOLLIN) < 0)
 		relay_emit(relay, EVENT_UPSTREAM, link, 0, -1, EBADF);
 }

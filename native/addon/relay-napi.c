@@ -7,6 +7,7 @@
 #include "relay-napi.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -87,7 +88,7 @@ static void release(struct relay *relay)
 	relay->scratch = NULL;
 }
 
-/* relayStart(brokerFd, callback) -> relay. Takes the descriptor (-1: none). */
+/* relayStart(brokerFd, callback) -> relay. Takes the descriptor (-1: none), and makes it close-on-exec. */
 static napi_value start(napi_env env, napi_callback_info info)
 {
 	napi_value argv[2], name, external;
@@ -104,6 +105,8 @@ static napi_value start(napi_env env, napi_callback_info info)
 			close(broker);
 		return pvx_throw_errno(env, "relay", ENOMEM);
 	}
+	if (broker >= 0)
+		fcntl(broker, F_SETFD, FD_CLOEXEC);
 	list_init(&relay->links);
 	list_init(&relay->ready);
 	list_init(&relay->parked);

@@ -1,5 +1,9 @@
 /*
  * Replies to datagrams: from the flow's socket to the client that it stands for, see relay-dgram.c.
+ *
+ * To a client that is bound to a path the broker sends them, one at a time: so they stay in order, and one that
+ * the client has no room for yet stays where it is. The path is the client's own word, so the broker sends as the
+ * client's user: the reply reaches nothing that the client itself could not write to.
  */
 #include "relay.h"
 
@@ -8,21 +12,50 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-static void reply_sent(void *link, int fd, int error)
+/* Whether the reply at the head of the queue is done with; else dgram_tick comes back to it. */
+static bool settled(struct flow *flow, int error)
 {
+	struct link *link = flow->link;
+
+	switch (error) {
+	case EAGAIN: /* the client reads slowly */
+	case EBUSY:
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case ENOBUFS:
+	case ETOOMANYREFS:
+		return false;
+	case 0:
+		atomic_fetch_add(&link->bytes[1], flow->reply_length);
+		share_sent(link, &link->fds_replied, flow->reply_nfds);
+		break;
+	default:
+		atomic_fetch_add(&link->closes[REASON_ERROR], 1);
+	}
+	recv(flow->source.fd, link->relay->scratch, 1, MSG_DONTWAIT);
+	flow->idle_at = relay_now() + FLOW_IDLE_MS;
+	return true;
+}
+
+static void reply_sent(void *owner, int fd, int error)
+{
+	struct flow *flow = owner;
+
 	if (fd >= 0)
 		close(fd);
-	if (error)
-		atomic_fetch_add(&((struct link *)link)->closes[REASON_ERROR], 1);
-	link_unref(link);
+	flow->reply_slot = 0;
+	if (settled(flow, error))
+		dgram_replies(flow);
 }
 
 /* Through the broker, which may write to a socket in the consumer's file system and finds it there.
- * 0, or the errno. */
+ * EINPROGRESS: reply_sent will say. */
 static int reply_by_path(struct flow *flow, struct msghdr *datagram)
 {
 	struct link *link = flow->link;
-	struct pvx_request request = { .op = PVX_OP_REPLY_DGRAM, .container = link->consumer, .type = SOCK_DGRAM };
+	struct pvx_request request = { .op = PVX_OP_REPLY_DGRAM, .container = link->consumer, .type = SOCK_DGRAM,
+				       .uid = flow->who.uid, .gid = flow->who.gid };
 	size_t length = strnlen(flow->address.sun_path, flow->length - sizeof(sa_family_t));
 	int pair[2], fds[2], error = 0;
 
@@ -35,11 +68,8 @@ static int reply_by_path(struct flow *flow, struct msghdr *datagram)
 	if (sendmsg(pair[0], datagram, MSG_NOSIGNAL) < 0) {
 		error = errno;
 	} else {
-		atomic_fetch_add(&link->refs, 1);
-		if (!broker_ask(link->relay, &request, fds, 2, link, reply_sent)) {
-			error = EAGAIN;
-			link_unref(link);
-		}
+		flow->reply_slot = broker_ask(link->relay, &request, fds, 2, flow, reply_sent);
+		error = flow->reply_slot ? EINPROGRESS : EAGAIN;
 	}
 	close(pair[0]);
 	close(pair[1]);
@@ -55,6 +85,8 @@ static int reply(struct flow *flow, size_t length, const int *fds, uint32_t nfds
 
 	if (flow->length <= sizeof(sa_family_t))
 		return EDESTADDRREQ;
+	if (nfds > 0 && !share_left(link))
+		return EAGAIN;
 	control_put(&message, control, fds, nfds);
 	if (flow->address.sun_path[0] != 0)
 		return reply_by_path(flow, &message);
@@ -67,14 +99,13 @@ void dgram_replies(struct flow *flow)
 {
 	struct link *link = flow->link;
 
-	for (int turn = 0; flow->source.fd >= 0; turn++) {
+	for (int turn = 0; flow->source.fd >= 0 && !flow->reply_slot; turn++) {
 		char control[CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX) + CMSG_SPACE(64)];
 		struct iovec iov = { .iov_base = link->relay->scratch, .iov_len = RELAY_SCRATCH };
 		struct msghdr message = {
 			.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
 		};
 		int fds[RELAY_FDS_MAX], error;
-		uint32_t nfds;
 		ssize_t n;
 
 		if (turn == RELAY_BATCH) {
@@ -86,16 +117,12 @@ void dgram_replies(struct flow *flow)
 			flow->readable = errno == EINTR;
 			return;
 		}
-		nfds = control_fds(&message, fds);
-		error = message.msg_flags & (MSG_CTRUNC | MSG_TRUNC) ? EMSGSIZE : reply(flow, (size_t)n, fds, nfds);
-		fds_close(fds, nfds);
-		if (error == EAGAIN || error == ENOBUFS || error == ETOOMANYREFS)
-			return; /* it stays where it is; dgram_tick comes back to it */
-		recv(flow->source.fd, link->relay->scratch, 1, MSG_DONTWAIT);
-		if (error)
-			atomic_fetch_add(&link->closes[REASON_ERROR], 1);
-		else
-			atomic_fetch_add(&link->bytes[1], (uint64_t)n);
-		flow->idle_at = relay_now() + FLOW_IDLE_MS;
+		flow->reply_length = (size_t)n;
+		flow->reply_nfds = control_fds(&message, fds);
+		error = message.msg_flags & (MSG_CTRUNC | MSG_TRUNC) ? EMSGSIZE :
+								     reply(flow, (size_t)n, fds, flow->reply_nfds);
+		fds_close(fds, flow->reply_nfds);
+		if (error == EINPROGRESS || !settled(flow, error))
+			return;
 	}
 }

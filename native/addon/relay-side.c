@@ -5,12 +5,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sockios.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define FDS_AHEAD 512u /* sent to one receiver that has not read them */
@@ -32,15 +30,13 @@ static enum move blocked(struct side *to, int error)
 	struct conn *conn = to->conn;
 
 	to->writable = false;
-	if (!to->watched) {
+	if (error == EAGAIN && !to->watched) {
 		to->watched = true;
 		relay_rearm(conn->link->relay, &to->source, SIDE_EVENTS | EPOLLOUT);
-	}
-	if (error != EAGAIN && !conn->throttled) {
-		/* ETOOMANYREFS and the like: no event will tell the end of it, a tick tries again. */
-		conn->throttled = true;
-		if (list_empty(&conn->parked))
-			list_add_tail(&conn->link->relay->parked, &conn->parked);
+	} else if (error != EAGAIN) {
+		/* ETOOMANYREFS and the like: no event will tell the end of it, a tick tries again. It may well be
+		 * writable, and to be told so again and again would keep us busy. */
+		conn_later(conn);
 	}
 	return MOVE_WAIT;
 }
@@ -65,18 +61,15 @@ static void count(struct side *to, size_t n)
 enum move side_fds_room(struct side *to)
 {
 	struct pollfd room = { .fd = to->source.fd, .events = POLLOUT };
-	int unread = 0;
+	struct link *link = to->conn->link;
 
 	if (poll(&room, 1, 0) == 0)
 		return blocked(to, EAGAIN);
-	if (to->conn->link->relay->held > RELAY_HELD_MAX)
+	if (link->relay->held > RELAY_HELD_MAX)
 		return blocked(to, ETOOMANYREFS);
-	if (to->fds_ahead >= FDS_AHEAD) {
-		if (ioctl(to->source.fd, SIOCOUTQ, &unread) == 0 && unread > 0)
-			return blocked(to, ETOOMANYREFS);
-		to->fds_ahead = 0;
-	}
-	return MOVE_AGAIN;
+	if (to->fds_ahead >= FDS_AHEAD && share_unread(link, to->source.fd, &to->fds_ahead))
+		return blocked(to, ETOOMANYREFS);
+	return share_left(link) ? MOVE_AGAIN : blocked(to, ETOOMANYREFS);
 }
 
 static ssize_t send_with_fds(int fd, char *data, size_t length, const int *fds, uint32_t nfds)
@@ -104,7 +97,7 @@ enum move side_send(struct side *from, struct side *to, size_t length, const int
 	if (n >= 0) {
 		count(to, (size_t)n);
 		fds_close(fds, nfds);
-		to->fds_ahead += nfds;
+		share_sent(to->conn->link, &to->fds_ahead, nfds);
 		nfds = 0;
 	}
 	if (n < (ssize_t)length) {
@@ -172,7 +165,7 @@ enum move side_flush(struct side *to)
 			return transient(errno) ? blocked(to, errno) : side_broken(from, to);
 		count(to, (size_t)n);
 		fds_close(left->fds, left->nfds);
-		to->fds_ahead += left->nfds;
+		share_sent(conn->link, &to->fds_ahead, left->nfds);
 		conn->link->relay->held -= left->nfds;
 		left->nfds = 0;
 		left->offset += (size_t)n;

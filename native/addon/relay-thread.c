@@ -204,6 +204,7 @@ void *relay_main(void *argument)
 	struct epoll_event events[256];
 	uint64_t ticked = relay_now();
 
+	share_init(relay);
 	while (!relay->stopping) {
 		bool waiting = relay->draining > 0 || !list_empty(&relay->parked);
 		int timeout = !list_empty(&relay->ready) ? 0 : waiting ? RELAY_TICK_MS : -1;

@@ -11,9 +11,11 @@
  *   relay-provider.c how a connection gets its provider: parked, asked, connecting, joined
  *   relay-pump.c     bytes and descriptors of a stream, one direction
  *   relay-side.c     the receiving side: sent at once, or owed
+ *   relay-share.c    descriptors that receivers have not read yet
  *   relay-parts.c    the scratch buffer, control messages, what a side is owed, pipes
  *   relay-record.c   seqpacket records, one direction
  *   relay-dgram.c    datagrams: flows told apart by the client's address
+ *   relay-flow.c     such a flow, found, made and gone
  *   relay-reply.c    what the provider answers to datagrams
  *   relay-broker.c   connection requests to pvx-broker
  *   relay-napi.c     the JavaScript face
@@ -90,7 +92,7 @@ struct side {
 	struct conn *conn;
 	struct backlog *backlog;
 	struct pipe *pipe;
-	uint32_t fds_ahead; /* descriptors sent since its peer was last seen to have read everything */
+	uint32_t fds_ahead; /* descriptors sent to it, see relay-share.c */
 	bool readable, writable;
 	bool watched; /* an event will say when it is writable again */
 	bool plenty; /* the last read took all that it could */
@@ -132,6 +134,7 @@ struct link {
 	uint32_t consumer;  /* broker handle of the consumer, for datagram replies */
 	uint32_t patience_ms, max_conns, next_conn, nflows;
 	uint32_t trying; /* connections on their way to the provider */
+	uint32_t fds_ahead, fds_replied; /* relay-share.c: to its receivers; to clients, by datagram */
 	int type; /* SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM */
 	int last_errno; /* of the last attempt to reach the provider, to report changes only */
 	enum accept_mode mode;
@@ -159,7 +162,8 @@ struct relay {
 	struct list dead, dead_flows, dead_links; /* freed at the end of the round */
 	struct pipe *pipe; /* the one at hand; empty between two pumps */
 	uint32_t npipes;
-	uint32_t held; /* descriptors in backlogs */
+	uint32_t held, fds_ahead, fds_limit; /* descriptors in backlogs, and see relay-share.c */
+	uint64_t recount_at;
 	struct inflight {
 		void *owner; /* NULL: whoever asked is gone; the descriptor is closed on arrival */
 		broker_answer *answer;
@@ -218,6 +222,7 @@ void conn_schedule(struct conn *);
 void conn_event(struct side *, uint32_t events);
 void conn_run(struct conn *);
 void conn_tick(struct conn *, uint64_t now);
+void conn_later(struct conn *); /* joined, and to be looked at again by the next tick */
 void conn_join(struct relay *, struct command *);
 
 /* relay-provider.c */
@@ -247,7 +252,14 @@ void pipes_free(struct relay *);
 char *scratch_new(void);
 void scratch_free(char *);
 
-/* relay-dgram.c, relay-reply.c */
+/* relay-share.c: `ahead` is how many descriptors were sent to a receiver through `fd` */
+void share_init(struct relay *);
+void share_sent(struct link *, uint32_t *ahead, uint32_t nfds);
+void share_settle(struct link *, uint32_t *ahead);         /* forgets it */
+bool share_unread(struct link *, int fd, uint32_t *ahead); /* some are still to be read */
+bool share_left(struct link *);                            /* it may send more */
+
+/* relay-dgram.c, relay-flow.c, relay-reply.c */
 #define FLOW_IDLE_MS 60000
 
 struct flow {
@@ -257,14 +269,20 @@ struct flow {
 	struct backlog *held; /* the datagram that waits; link.held points here then */
 	struct sockaddr_un address;
 	socklen_t length;
-	uint32_t slot;
+	struct ucred who; /* sent to us from there, as the kernel says */
+	uint32_t slot, reply_slot; /* of requests under way: for a provider, to send a reply */
+	uint32_t fds_ahead, reply_nfds; /* relay-share.c; of the reply that is being sent, */
+	size_t reply_length;            /* and its bytes */
 	uint64_t deadline, idle_at, retry_at;
 	bool readable;
 };
 
+struct flow *flow_of(struct link *, const struct sockaddr_un *, socklen_t length, const struct ucred *);
+void flow_free(struct flow *);
+void flow_disconnect(struct flow *);
 void dgram_replies(struct flow *);
 void dgram_readable(struct link *);
-void dgram_enlarge(int fd);
+void dgram_listen(struct link *);
 void dgram_connected(struct flow *, int fd, int error);
 void dgram_flow_event(struct source *, uint32_t events);
 void dgram_tick(struct link *, uint64_t now);
@@ -273,8 +291,7 @@ void dgram_close(struct link *);
 void dgram_bury(struct relay *);
 
 /* relay-broker.c */
-/* Returns a slot (not 0) that broker_forget takes, or 0 where the channel is full: ask again later.
- * `fds` (at most two) go along and stay the caller's. */
+/* A slot (not 0) that broker_forget takes, or 0: full, ask again later. `fds` (two at most) stay the caller's. */
 uint32_t broker_ask(struct relay *, const struct pvx_request *, const int *fds, uint32_t nfds, void *owner,
 		    broker_answer *);
 void broker_forget(struct relay *, uint32_t slot);

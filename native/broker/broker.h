@@ -31,8 +31,9 @@
 #include "../protocol.h"
 
 #define THREADS_PER_CHANNEL 8
-#define CONTAINER_BUSY_MAX 6 /* operations in one container at once: one that hangs takes no more threads */
-#define HANGS_MS 100         /* without the end of any of them: the next is told EBUSY */
+#define CONTAINER_BUSY_MAX 3 /* operations in one container at once: one that hangs takes no more threads */
+#define HANGS_MS 100         /* the longest wait for one of them to end; then EBUSY */
+#define SLOW_MS 1000         /* and for as long nobody waits there */
 #define IDMAP_MAX 8
 #define FDS_MAX 253 /* SCM_MAX_FD: all that a record can carry */
 
@@ -54,6 +55,7 @@ struct container {
 	struct idmap uids, gids;
 	uint32_t generation, refs, busy;
 	uint64_t moved; /* when an operation ended last, or the first of those under way began: milliseconds */
+	uint64_t slow_until;
 	bool released;
 };
 struct held {
@@ -65,6 +67,7 @@ int containers_init(void);
 int container_hold(uint32_t pid, uint64_t newest, struct held *);
 int container_release(uint32_t handle);
 int container_use(uint32_t handle, struct container **); /* counted; EBADF, EBUSY */
+int container_enter(struct container *);                 /* the same, of one that is referenced */
 void container_done(struct container *);
 void container_ref(struct container *);
 void container_unref(struct container *);
@@ -88,7 +91,7 @@ void plant_remove_all(void);
 /* connect.c */
 int connect_unix(struct container *, int type, const char *path, uint32_t uid, uint32_t gid, int *fd);
 int connect_probe(struct container *, const char *path);
-int connect_reply(struct container *, const char *path, const int fds[2]);
+int connect_reply(struct container *, const char *path, uint32_t uid, uint32_t gid, const int fds[2]);
 
 /* file.c */
 int file_read(struct container *, const char *path, char *data, uint32_t *length);

@@ -100,7 +100,7 @@ static int in_container(struct exchange *x, struct container *c)
 		x->reply.value = x->reply.data_length;
 		return error;
 	case PVX_OP_REPLY_DGRAM:
-		return x->nfds == 2 ? connect_reply(c, x->path, x->fds) : EBADMSG;
+		return x->nfds == 2 ? connect_reply(c, x->path, request->uid, request->gid, x->fds) : EBADMSG;
 	default:
 		return EOPNOTSUPP;
 	}

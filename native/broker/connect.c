@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #define DATAGRAM_MAX (256u * 1024u)
 
@@ -89,11 +90,27 @@ int connect_probe(struct container *c, const char *path)
 	return error;
 }
 
-/* One datagram from fds[1]'s queue goes out of fds[0], which is bound in the container, with the descriptors
- * that are in it. */
-int connect_reply(struct container *c, const char *path, const int fds[2])
+/* What a receiver that asks is told of the sender: not our real uid, which is root. */
+static void put_credentials(struct msghdr *message, size_t room, uint32_t uid, uint32_t gid)
 {
-	char control[CMSG_SPACE(sizeof(int) * FDS_MAX)];
+	struct ucred who = { .pid = getpid(), .uid = uid, .gid = gid };
+	struct cmsghdr header = { .cmsg_len = CMSG_LEN(sizeof(who)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_CREDENTIALS };
+	char *end = (char *)message->msg_control + message->msg_controllen;
+
+	if (message->msg_controllen + CMSG_SPACE(sizeof(who)) > room)
+		return;
+	memset(end, 0, CMSG_SPACE(sizeof(who)));
+	memcpy(end, &header, sizeof(header));
+	memcpy(end + CMSG_LEN(0), &who, sizeof(who));
+	message->msg_controllen += CMSG_SPACE(sizeof(who));
+}
+
+/* One datagram from fds[1]'s queue goes out of fds[0], which is bound in the container, with the descriptors
+ * that are in it. The path is what a client said of itself: as its user, and with its name on it, the datagram
+ * reaches nobody whom the client could not have written to. */
+int connect_reply(struct container *c, const char *path, uint32_t uid, uint32_t gid, const int fds[2])
+{
+	char control[CMSG_SPACE(sizeof(int) * FDS_MAX) + CMSG_SPACE(sizeof(struct ucred))];
 	struct iovec iov = { .iov_base = malloc(DATAGRAM_MAX), .iov_len = DATAGRAM_MAX };
 	struct msghdr message = {
 		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
@@ -116,8 +133,13 @@ int connect_reply(struct container *c, const char *path, const int fds[2])
 		address = address_of(file);
 		message.msg_name = &address;
 		message.msg_namelen = sizeof(address);
-		if (sendmsg(fds[0], &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-			error = errno;
+		put_credentials(&message, sizeof(control), uid, gid);
+		error = thread_become(uid, gid);
+		if (!error) {
+			if (sendmsg(fds[0], &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+				error = errno;
+			thread_return();
+		}
 		CLOSE_FD(file);
 	}
 	for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(&message); cmsg; cmsg = CMSG_NXTHDR(&message, cmsg)) {

@@ -7,7 +7,8 @@
  * one from before reaches nobody. An entry lives while it is held, used, or has something planted.
  *
  * Operations in one container at once are bounded, so that one whose file systems hang leaves threads for the
- * others. More of them wait their turn, for as long as any of those under way comes to its end.
+ * others. More of them wait their turn, where that is soon: who waited in vain speaks for all that come within the
+ * next second, for a thread that waits serves nobody.
  */
 #include "broker.h"
 
@@ -214,18 +215,38 @@ int container_release(uint32_t handle)
 	return c ? 0 : EBADF;
 }
 
-/* With the lock held: waits until it has room. EBUSY: nothing in it has ended for HANGS_MS. */
+/* With the lock held: waits until it has room. */
 static int wait_for_turn(struct container *c)
 {
+	uint64_t patience = now() + HANGS_MS;
+
 	while (c->busy >= CONTAINER_BUSY_MAX) {
-		uint64_t until = c->moved + HANGS_MS;
+		uint64_t until = c->moved + HANGS_MS < patience ? c->moved + HANGS_MS : patience;
 		struct timespec t = { .tv_sec = (time_t)(until / 1000), .tv_nsec = (long)(until % 1000) * 1000000 };
 
-		if (now() >= until)
+		if (now() < c->slow_until)
 			return EBUSY;
+		if (now() >= until) {
+			c->slow_until = now() + SLOW_MS;
+			return EBUSY;
+		}
 		pthread_cond_timedwait(&turn, &lock, &t);
 	}
 	return 0;
+}
+
+/* With the lock held. */
+static int enter(struct container *c)
+{
+	int error;
+
+	c->refs++;
+	error = wait_for_turn(c);
+	if (error)
+		unref(c);
+	else if (c->busy++ == 0)
+		c->moved = now();
+	return error;
 }
 
 int container_use(uint32_t handle, struct container **used)
@@ -235,16 +256,20 @@ int container_use(uint32_t handle, struct container **used)
 
 	pthread_mutex_lock(&lock);
 	c = find(handle);
-	if (c) {
-		c->refs++;
-		error = wait_for_turn(c);
-		if (error)
-			unref(c);
-		else if (c->busy++ == 0)
-			c->moved = now();
-	}
+	if (c)
+		error = enter(c);
 	pthread_mutex_unlock(&lock);
 	*used = error ? NULL : c;
+	return error;
+}
+
+int container_enter(struct container *c)
+{
+	int error;
+
+	pthread_mutex_lock(&lock);
+	error = enter(c);
+	pthread_mutex_unlock(&lock);
 	return error;
 }
 

@@ -2,13 +2,16 @@
  * Paths within a container's root.
  *
  * The kernel resolves them (openat2, RESOLVE_IN_ROOT): an absolute symlink or a `..` of the container's making
- * ends inside it. Magic links of /proc are never followed. A path that *we* are given has no `..` at all.
+ * ends inside it. Magic links of /proc are never followed. A path that *we* are given has no `..` at all. A path
+ * that the kernel tells us is only ever compared with.
  */
 #include "broker.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -42,28 +45,65 @@ int path_open(int root, const char *path, int *fd)
 	return *fd < 0 ? errno : 0;
 }
 
+static int name_of(int fd, char name[PATH_MAX])
+{
+	char link[32];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlinkat(AT_FDCWD, link, name, PATH_MAX);
+	if (n < 0 || n >= PATH_MAX)
+		return n < 0 ? errno : ENAMETOOLONG;
+	name[n] = 0;
+	return 0;
+}
+
+/* The path of a folder from the root, without symlinks. EXDEV: there is none. */
+static int path_of(int root, int folder, char path[PATH_MAX])
+{
+	char above[PATH_MAX];
+	size_t n;
+	int error = name_of(root, above);
+
+	if (!error)
+		error = name_of(folder, path);
+	if (error)
+		return error;
+	n = strcmp(above, "/") == 0 ? 0 : strlen(above);
+	if (strncmp(path, above, n) != 0 || (path[n] && path[n] != '/'))
+		return EXDEV;
+	memmove(path, path + n, strlen(path + n) + 1);
+	return 0;
+}
+
 /* A container that has not pivoted yet, or never will, has the host's own root: nothing is planted there. But a
- * folder that is mounted over the host's, for it alone, is its own. */
-static int refuse_host(int root, int folder, const char *path)
+ * folder that is mounted over the host's, for it alone, is its own. What counts is where the folder is: a symlink
+ * on the way may have led out of what is its own. */
+static int refuse_host(int root, int folder)
 {
 	struct stat host, ours, theirs;
+	char path[PATH_MAX];
 	int fd, error;
 
 	if (stat("/", &host) < 0 || fstat(root, &theirs) < 0)
 		return errno;
 	if (host.st_dev != theirs.st_dev || host.st_ino != theirs.st_ino)
 		return 0;
-	fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
+	error = path_of(root, folder, path);
+	if (error)
+		return error;
+	root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
 		return errno;
-	error = path_open(fd, path, &root);
-	CLOSE_FD(fd);
-	if (error == ENOENT || error == ENOTDIR)
+	fd = open_at(root, *path ? path : "/", O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+	error = fd < 0 ? errno : 0;
+	CLOSE_FD(root);
+	if (error == ENOENT || error == ENOTDIR || error == ELOOP)
 		return 0; /* it is there and not on the host */
 	if (error)
 		return error;
-	error = fstat(root, &ours) < 0 || fstat(folder, &theirs) < 0 ? errno : 0;
-	CLOSE_FD(root);
+	error = fstat(fd, &ours) < 0 || fstat(folder, &theirs) < 0 ? errno : 0;
+	CLOSE_FD(fd);
 	if (error)
 		return error;
 	return ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino ? EXDEV : 0;
@@ -138,15 +178,7 @@ int path_place(const struct container *c, int root, const char *path, bool make,
 	error = open_deepest(root, folder, &length, &place->folder);
 	if (error)
 		return error;
-	if (folder[length] && !make) {
-		error = ENOENT;
-	} else {
-		char kept = folder[length];
-
-		folder[length] = 0;
-		error = refuse_host(root, place->folder, length ? folder : "/");
-		folder[length] = kept;
-	}
+	error = folder[length] && !make ? ENOENT : refuse_host(root, place->folder);
 	if (!error && folder[length] && !(error = idmap_outside(&c->uids, 0, &uid)) &&
 	    !(error = idmap_outside(&c->gids, 0, &gid))) {
 		thread_fs_become(uid, gid);

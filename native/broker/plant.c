@@ -87,7 +87,7 @@ static int probe_stale(int folder, const char *name, struct identity *identity)
 /* Our socket, at `temporary`, takes the place of a stale one. */
 static int replace_stale(int folder, const char *temporary, const char *name)
 {
-	struct identity stale, swapped;
+	struct identity stale = { 0 }, swapped = { 0 };
 	int error = probe_stale(folder, name, &stale);
 
 	if (error)
@@ -156,7 +156,7 @@ static int remember(struct container *c, const char *path, const struct identity
 /* Removes the socket at the path if it is that one. */
 static int uproot(const struct container *c, const char *path, const struct identity *identity)
 {
-	struct identity found;
+	struct identity found = { 0 };
 	struct place place;
 	int root, error;
 
@@ -233,11 +233,28 @@ static int remove_at(uint32_t index, uint32_t generation)
 	return error;
 }
 
+/* EBUSY: the container is; what was planted stays planted. */
 int plant_remove(uint32_t handle)
 {
-	uint32_t index = handle & ((1u << INDEX_BITS) - 1);
+	uint32_t index = handle & ((1u << INDEX_BITS) - 1), generation = handle >> INDEX_BITS;
+	struct container *c = NULL;
+	int error;
 
-	return index < PVX_PLANTS_MAX && handle >> INDEX_BITS ? remove_at(index, handle >> INDEX_BITS) : EBADF;
+	pthread_mutex_lock(&lock);
+	if (index < PVX_PLANTS_MAX && generation && table[index].generation == generation)
+		c = table[index].container;
+	if (c)
+		container_ref(c);
+	pthread_mutex_unlock(&lock);
+	if (!c)
+		return EBADF;
+	error = container_enter(c);
+	if (!error) {
+		error = remove_at(index, generation);
+		container_done(c);
+	}
+	container_unref(c);
+	return error;
 }
 
 void plant_remove_all(void)

@@ -77,6 +77,7 @@ static struct sock_filter filter[] = {
 	/* files */
 	ALLOW(openat), ALLOW(openat2), ALLOW(close), ALLOW(read), ALLOW(write), ALLOW(newfstatat), ALLOW(fstat),
 	ALLOW(statx), ALLOW(mkdirat), ALLOW(unlinkat), ALLOW(renameat2), ALLOW(fchmod), ALLOW(fcntl),
+	ALLOW(readlinkat),
 	/* processes that are held */
 	ALLOW(pidfd_open), ALLOW(ppoll), ALLOW(setns),
 	/* who a thread is for one operation */

@@ -85,7 +85,9 @@ export class Broker {
 
   /** `stamp`: newest start time that is acceptable, in clock ticks since boot; 0: any. */
   async hold(pid: number, stamp: number): Promise<BrokerResult<Held>> {
-    return withDescriptor(await this.#ask('HOLD', { arg: pid, stamp }), (pidfd, reply) => ({
+    const answer = await this.#ask('HOLD', { arg: pid, stamp });
+    if (isLost(answer)) void this.release(answer.reply.value);
+    return withDescriptor(answer, (pidfd, reply) => ({
       handle: reply.value,
       pidfd,
       startTime: reply.stamp,
@@ -103,10 +105,9 @@ export class Broker {
     path: string,
   ): Promise<BrokerResult<Planted>> {
     const request = { container, type: SOCKET_TYPES[type], path };
-    return withDescriptor(await this.#ask('LISTEN_UNIX', request), (fd, reply) => ({
-      fd,
-      plant: reply.value,
-    }));
+    const answer = await this.#ask('LISTEN_UNIX', request);
+    if (isLost(answer)) void this.remove(answer.reply.value);
+    return withDescriptor(answer, (fd, reply) => ({ fd, plant: reply.value }));
   }
 
   /** uid and gid as the container counts them. */
@@ -219,14 +220,18 @@ function takeOne(fds: number[]): number | undefined {
   return fds[0];
 }
 
+/** The operation succeeded, but its descriptor did not fit into our table: what it made has to be undone. */
+function isLost(answer: Answer): answer is { reply: Reply; fds: number[] } {
+  return 'reply' in answer && answer.fds.length === 0;
+}
+
 function withDescriptor<T>(
   answer: Answer,
   value: (fd: number, reply: Reply) => T,
 ): BrokerResult<T> {
   if ('errno' in answer) return { ok: false, errno: answer.errno };
   const fd = takeOne(answer.fds);
-  // The broker's descriptor did not fit into our table (it was lost on the way).
-  if (fd === undefined) return { ok: false, errno: 'EMFILE' };
+  if (fd === undefined) return { ok: false, errno: 'EMFILE' }; // see isLost
   return { ok: true, value: value(fd, answer.reply) };
 }
 

@@ -47,7 +47,9 @@ export class HostAttacher implements Attacher {
     const consumer = await containers.retain(link.consumer, link.consumerPid, stamp);
     if (consumer instanceof XConnectError) throw consumer;
     const { host, provider } = this.#hostOf(link, consumer, listener);
+    let unsubscribe = () => {};
     const end = () => {
+      unsubscribe();
       provider.close();
       containers.release(consumer);
     };
@@ -56,7 +58,7 @@ export class HostAttacher implements Attacher {
       void provider.retarget(link, stamp);
       const attachment = await plugin.attach(link, host);
       if (!consumer.alive) throw ended(link);
-      consumer.onExit(() => listener.onLost(ended(link).toLinkError()));
+      unsubscribe = consumer.onExit(() => listener.onLost(ended(link).toLinkError()));
       setImmediate(() => provider.announce()); // once the mesh knows the attachment that it is about
       return attached(attachment, host, provider, consumer, end);
     } catch (thrown) {

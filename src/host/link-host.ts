@@ -26,7 +26,7 @@ import type { Container } from './containers.js';
 import { listenError } from './errno.js';
 import type { Provider } from './provider.js';
 
-/** Between two attempts to reach a provider that is not there yet. */
+/** Between two attempts at what may work in a moment. */
 const AGAIN_MS = 50;
 
 export interface LinkHostOptions {
@@ -75,7 +75,7 @@ export class OneLinkHost implements LinkHost {
 
   async forward(options: ForwardOptions): Promise<Attachment> {
     const planted = await this.#plant(options.type);
-    const waiting = new Set<number>();
+    const waiting = new Waiting(this.#options.patienceMs);
     const answer = async (connection: number) => {
       const request = await this.#provider.request(options.type);
       if (Buffer.isBuffer(request)) relayLink.resolve(connection, request);
@@ -91,9 +91,7 @@ export class OneLinkHost implements LinkHost {
         relayLink.retarget(this.#provider.standingRequest(options.type));
         return;
       }
-      const again = [...waiting];
-      waiting.clear();
-      for (const connection of again) void answer(connection);
+      for (const connection of waiting.take()) void answer(connection);
     });
     if (this.#provider.hasFixedIdentity) {
       relayLink.listen(planted.fd, 'forward', this.#provider.standingRequest(options.type));
@@ -189,14 +187,22 @@ export class OneLinkHost implements LinkHost {
     if (!planted.ok) throw listenError(this.#link, planted.errno);
     let removed: Promise<void> | null = null;
     const remove = () => {
-      removed ??= this.#broker.remove(planted.value.plant).then((result) => {
-        if (result.ok || result.errno === 'ESRCH') return;
-        this.log.warn({ errno: result.errno }, `${this.#link.target} could not be removed`);
-      });
+      removed ??= this.#remove(planted.value.plant);
       return removed;
     };
     this.#plants.add(remove);
     return { fd: planted.value.fd, remove };
+  }
+
+  /** A container that is busy is asked again for as long as it lives: what is planted in it must not stay. */
+  async #remove(plant: number): Promise<void> {
+    let result = await this.#broker.remove(plant);
+    while (!result.ok && result.errno === 'EBUSY') {
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      result = await this.#broker.remove(plant);
+    }
+    if (result.ok || result.errno === 'ESRCH') return;
+    this.log.warn({ errno: result.errno }, `${this.#link.target} could not be removed`);
   }
 
   #relayLink(type: SocketType, fds: boolean, events: RelayLinkEvents): RelayLink {
@@ -228,6 +234,37 @@ export class OneLinkHost implements LinkHost {
   #checkEmpty(): void {
     if (this.#channels.size > 0) return;
     for (const resolve of this.#emptied.splice(0)) resolve();
+  }
+}
+
+/** Connections that wait for their provider to run. One that has waited for too long is none any more. */
+class Waiting {
+  readonly #patienceMs: number;
+  readonly #until = new Map<number, number>();
+
+  constructor(patienceMs: number) {
+    this.#patienceMs = patienceMs;
+  }
+
+  add(connection: number): void {
+    this.#forget();
+    this.#until.set(connection, performance.now() + this.#patienceMs);
+  }
+
+  take(): number[] {
+    this.#forget();
+    const all = [...this.#until.keys()];
+    this.#until.clear();
+    return all;
+  }
+
+  /** They are in the order that they came in. */
+  #forget(): void {
+    const now = performance.now();
+    for (const [connection, until] of this.#until) {
+      if (until > now) return;
+      this.#until.delete(connection);
+    }
   }
 }
 

@@ -5,7 +5,7 @@
  * never notices. Whether the provider's socket exists is looked up until it does, then it is the relay
  * that tells when connecting begins to fail.
  */
-import type { Broker } from '../broker/client.js';
+import type { Broker, BrokerResult } from '../broker/client.js';
 import { type Link, RUNTIME_PROVIDER } from '../graph/link.js';
 import { type LinkError, XConnectError } from '../kernel/errors.js';
 import type { Identity, SocketType } from '../plugins/plugin.js';
@@ -15,6 +15,8 @@ import { fixedIdentity, resolveIdentity } from './identity.js';
 
 const PROBE_FIRST_MS = 50;
 const PROBE_MOST_MS = 2_000;
+const BUSY_MOST_MS = 5_000;
+const PASSWD = '/etc/passwd';
 
 export interface ProviderEvents {
   /** Connections go elsewhere from now on, or (no container) have to wait. */
@@ -32,6 +34,7 @@ export class Provider {
   #probe: NodeJS.Timeout | null = null;
   #closed = false;
   #identityFailed = false;
+  #busy: { container: Container; passwd: Promise<BrokerResult<Buffer>> } | null = null;
   #announced = false;
   #state: Parameters<ProviderEvents['onState']> | null = null;
   /** Counts targets, so that an answer about an earlier one is known as such. */
@@ -147,7 +150,7 @@ export class Provider {
     }
     const fixed = fixedIdentity(this.#link);
     if (fixed) return { container, identity: fixed };
-    const passwd = await this.#broker.read(container.handle, '/etc/passwd');
+    const passwd = await this.#passwd(container);
     if (!container.alive) {
       return { code: 'provider-not-running', message: `${provider} has ended.` };
     }
@@ -164,6 +167,26 @@ export class Provider {
     this.#identityFailed = false;
     const text = passwd.ok ? passwd.value.toString('utf8') : '';
     return { container, identity: resolveIdentity(role, type, text) };
+  }
+
+  /** While the container is busy a connection waits, as it would for the socket; one asks again for all. */
+  async #passwd(container: Container): Promise<BrokerResult<Buffer>> {
+    const read = await this.#broker.read(container.handle, PASSWD);
+    if (read.ok || read.errno !== 'EBUSY') return read;
+    if (this.#busy?.container !== container) {
+      this.#busy = { container, passwd: this.#whenLessBusy(container) };
+    }
+    return this.#busy.passwd;
+  }
+
+  async #whenLessBusy(container: Container): Promise<BrokerResult<Buffer>> {
+    for (let busyMs = 0; ; busyMs += PROBE_FIRST_MS) {
+      await new Promise((resolve) => setTimeout(resolve, PROBE_FIRST_MS));
+      const read = await this.#broker.read(container.handle, PASSWD);
+      if (!read.ok && read.errno === 'EBUSY' && busyMs < BUSY_MOST_MS) continue;
+      if (this.#busy?.container === container) this.#busy = null;
+      return read;
+    }
   }
 
   #request(type: SocketType, container: Container, { uid, gid }: Identity): Buffer | null {

@@ -3,7 +3,7 @@
  * nothing may be skipped (PVX_NO_SKIP=1), that is an error.
  */
 import { spawnSync } from 'node:child_process';
-import { accessSync, appendFileSync, constants } from 'node:fs';
+import { accessSync, appendFileSync, constants, existsSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** For `test.runIf(has('socat'))`: whether the program is in PATH. */
@@ -24,6 +24,11 @@ export function userNamespaces(): boolean {
   const flags = ['--user', '--map-root-user', '--mount', '--pid', '--fork', '--mount-proc'];
   const { status } = spawnSync('setpriv', [...ORDINARY_USER, 'unshare', ...flags, 'true']);
   return provided(status === 0, 'an ordinary user may make no user namespace');
+}
+
+/** Whether a container can have a file system of its own making. */
+export function fuse(): boolean {
+  return provided(existsSync('/dev/fuse'), 'there is no /dev/fuse');
 }
 
 function isInstalled(program: string): boolean {

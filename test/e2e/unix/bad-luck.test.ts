@@ -1,6 +1,6 @@
 /** Bad luck on purpose: full tables, killed processes, recycled pids. */
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { startContainer } from '../../support/container.js';
 import { eventually } from '../../support/wait.js';
@@ -189,6 +189,16 @@ describe('bad luck', () => {
       }
       expect(field('NoNewPrivs')).toBe('1');
     }
+  });
+
+  test('a program that the daemon starts inherits no way to the broker', () => {
+    const inherited = readdirSync(`/proc/${pair.daemon.pid}/fd`).filter((fd) => {
+      const info = readFileSync(`/proc/${pair.daemon.pid}/fdinfo/${fd}`, 'utf8');
+      const flags = Number.parseInt(/^flags:\s+(\d+)$/m.exec(info)?.[1] as string, 8);
+      const target = readlinkSync(`/proc/${pair.daemon.pid}/fd/${fd}`);
+      return Number(fd) > 2 && target.startsWith('socket:') && (flags & 0o2000000) === 0;
+    });
+    expect(inherited).toEqual([]);
   });
 
   test('the broker runs under a seccomp filter', () => {

@@ -122,12 +122,16 @@ describe('pvx-broker', () => {
       const { spawn } = await import('node:child_process');
       const shell = spawn(
         'unshare',
-        ['-m', 'sh', '-c', 'mount -t tmpfs none /mnt; echo ready; read _'],
+        ['-m', 'sh', '-c', 'mount -t tmpfs none /mnt; ln -s /run /mnt/out; echo ready; read _'],
         { stdio: ['pipe', 'pipe', 'inherit'] },
       );
       await new Promise((resolve) => shell.stdout.once('data', resolve));
       const held = await at.hold(shell.pid as number);
       expect(await at.host.broker.listenUnix(held, 'stream', '/run/pvx-never/x.sock')).toEqual(
+        failure('EXDEV'),
+      );
+      // Not by way of a symlink either: where it leads to is what counts.
+      expect(await at.host.broker.listenUnix(held, 'stream', '/mnt/out/pvx-never/x.sock')).toEqual(
         failure('EXDEV'),
       );
       expect(() => statSync('/run/pvx-never')).toThrow();

@@ -223,6 +223,16 @@ describe.each(SUBJECTS)('the plugin contract, $name:', ({ module, link: fields, 
     });
   });
 
+  test('a link that left hears no more of its consumer', async () => {
+    const other = await startContainer({ name: 'consumer' });
+    await handleOf(other); // held by somebody else too
+    const attached = await attach(link({ consumerPid: other.pid }));
+    await attached.detach(0).done;
+    await other.kill();
+    await eventually(() => expect(host.containers.generation(other.pid)).toBe(0));
+    expect(recorder.lost).toEqual([]);
+  });
+
   test('a consumer that ends says that its link is lost', async () => {
     const other = await startContainer({ name: 'consumer' });
     await attach(link({ consumerPid: other.pid }));

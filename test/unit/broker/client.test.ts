@@ -8,10 +8,16 @@ import { OPS, REPLY_SIZE } from '../../../src/broker/protocol.js';
 class Peer implements MessageChannel {
   onMessage: MessageChannel['onMessage'] = null;
   onEnd: MessageChannel['onEnd'] = null;
-  readonly requests: { id: number; op: number }[] = [];
+  readonly requests: { id: number; op: number; container: number; arg: number }[] = [];
 
   send(record: Buffer): void {
-    this.requests.push({ id: record.readUInt32LE(0), op: record.readUInt32LE(4) });
+    const [id, op, container, arg] = [0, 4, 8, 24].map((at) => record.readUInt32LE(at)) as [
+      number,
+      number,
+      number,
+      number,
+    ];
+    this.requests.push({ id, op, container, arg });
   }
 
   close(): void {}
@@ -88,6 +94,19 @@ describe('the client of the broker', () => {
     const result = broker.listenUnix(1, 'stream', '/s');
     peer.reply(1, { value: 5 });
     expect(await result).toEqual({ ok: false, errno: 'EMFILE' });
+  });
+
+  test('undoes what was made where its descriptor was lost on the way', async () => {
+    const { peer, broker } = connect();
+    const [held, planted] = [broker.hold(4711, 0), broker.listenUnix(1, 'stream', '/s')];
+    peer.reply(1, { value: 6 });
+    peer.reply(2, { value: 5 });
+    expect(await held).toEqual({ ok: false, errno: 'EMFILE' });
+    expect(await planted).toEqual({ ok: false, errno: 'EMFILE' });
+    expect(peer.requests.slice(2)).toMatchObject([
+      { op: OPS.RELEASE, container: 6 },
+      { op: OPS.REMOVE, arg: 5 },
+    ]);
   });
 
   test('keeps one descriptor of an answer and closes any other', async () => {

@@ -1,0 +1,79 @@
+/** Containers whose file systems hang, or are slow on purpose: they hold up themselves, and nobody else. */
+import { readFileSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { startContainer, type TestContainer } from '../../support/container.js';
+import { fuse } from '../../support/requirements.js';
+import { failure, useBroker } from './support.js';
+
+const SLOW_FS = readFileSync(new URL('../../support/slow-fs.py', import.meta.url), 'utf8');
+const FOR_EVER = 100_000;
+
+describe.runIf(fuse())('a container whose file system', () => {
+  const at = useBroker();
+  let slow: TestContainer[];
+  let handles: number[];
+  beforeEach(async () => {
+    slow = await Promise.all(['one', 'two'].map((name) => startContainer({ name })));
+    handles = await Promise.all(slow.map(({ pid }) => at.hold(pid)));
+  });
+  afterEach(async () => {
+    await Promise.all(slow.map((container) => container.kill()));
+  });
+
+  async function mount(on: TestContainer | undefined, where: string, seconds: number) {
+    const server = on?.run(['python3', '-c', SLOW_FS, where, String(seconds)]);
+    await new Promise((resolve) => server?.stdout?.once('data', resolve));
+  }
+
+  /** What another container answers meanwhile: it is there, and there is no socket. */
+  async function elsewhere(): Promise<unknown> {
+    const late = new Promise((resolve) => setTimeout(resolve, 5_000, 'nothing for 5 s'));
+    return Promise.race([at.host.broker.probeUnix(at.handle, '/run/nothing'), late]);
+  }
+
+  test('hangs leaves others alone, and so does a second one', async () => {
+    for (const [i, container] of slow.entries()) {
+      await mount(container, '/run/slow', FOR_EVER);
+      for (let n = 0; n < 20; n++) {
+        void at.host.broker.probeUnix(handles[i] as number, `/run/slow/${n}`);
+      }
+    }
+    expect(await elsewhere()).toEqual(failure('ENOENT'));
+  });
+
+  test('hangs when what was planted there is to be removed leaves others alone', async () => {
+    const [handle] = handles as [number];
+    const plants: number[] = [];
+    for (let i = 0; i < 10; i++) plants.push((await at.plant(`/run/pv/${i}`, handle)).plant);
+    await mount(slow[0], '/run/pv', FOR_EVER);
+    const removed = plants.map((plant) => at.host.broker.remove(plant));
+    expect(await elsewhere()).toEqual(failure('ENOENT'));
+    expect(await removed[9]).toEqual(failure('EBUSY')); // and can be asked for again
+    await slow[0]?.kill();
+    expect((await at.host.broker.remove(plants[9] as number)).ok).toBe(true);
+  });
+
+  test('is slow has no more than its turns, however much is asked of it', async () => {
+    await mount(slow[0], '/run/slow', 0.08);
+    let asked = 0;
+    let served = 0;
+    let stop = false;
+    const keepAsking = async () => {
+      while (!stop) {
+        const answer = await at.host.broker.probeUnix(handles[0] as number, `/run/slow/${asked++}`);
+        if (!answer.ok && answer.errno === 'ENOENT') served++;
+      }
+    };
+    const askers = Array.from({ length: 60 }, keepAsking);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const before = served;
+    const answers = [];
+    for (let i = 0; i < 20; i++) answers.push(await elsewhere());
+    const turns = served - before;
+    stop = true;
+    await Promise.all(askers);
+    expect(answers).toEqual(answers.map(() => failure('ENOENT')));
+    // Each question from elsewhere stood behind 60 of these; had it waited for their turns, that were 1,200.
+    expect(turns).toBeLessThan(200);
+  });
+});
