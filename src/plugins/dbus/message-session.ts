@@ -143,15 +143,15 @@ export class MessageSession {
   #start(message: Message): boolean {
     if (!isHello(message.header)) return this.#refuse(message, 'The first message was no Hello.');
     this.#hello = message.header.serial;
-    this.#bus.outlet.pass(message.chunk, message.start, message.end, message.fds);
+    const isWanted = this.#judge(message, 0);
     const starting = this.#filters.flatMap((filter) => filter.started?.() ?? []);
-    if (starting.length === 0) return true;
+    if (starting.length === 0) return isWanted;
     this.#consumer.stop();
     Promise.all(starting).then(
       () => this.#consumer.go(),
       (thrown: unknown) => this.onBug(thrown),
     );
-    return true;
+    return isWanted;
   }
 
   #refuse(message: Message, fault: string): false {

@@ -5,7 +5,7 @@
  * of questions to the bus, on the consumer's own connection, where all later news of them arrive in step with its
  * messages.
  */
-import { busMethod, LIMITS_EXCEEDED } from './bus-methods.js';
+import { busMethod, INVALID_ARGS, LIMITS_EXCEEDED } from './bus-methods.js';
 import type { MessageFilter, Port, Verdict } from './filter.js';
 import { Flag, type Header, MessageType } from './header.js';
 import {
@@ -41,6 +41,13 @@ export interface PolicyFilterOptions {
   readonly enforce: boolean;
   readonly witness: Witness;
 }
+
+const invalid = (message: string): Refusal => ({
+  use: null,
+  answer: { error: INVALID_ARGS, message },
+});
+const TO_NOBODY = invalid('A call has to say whom it is for.');
+const SAME_SERIAL = invalid('Another call with this serial still waits for its answer.');
 
 const CHANGES = `type='signal',sender='${BUS}',interface='${BUS}',member='NameOwnerChanged'`;
 
@@ -103,12 +110,21 @@ export class PolicyFilter implements MessageFilter {
 
   #call(message: Message): Verdict {
     const { header } = message;
-    if (header.destination === undefined) return this.#orDrop(false);
+    if (header.destination === undefined) return this.#refuse(header, TO_NOBODY);
+    // Else what answers the one might pass as what answers the other.
+    if (this.#replies.isAwaited(header.serial)) return this.#refuse(header, SAME_SERIAL);
     if (header.destination !== BUS) {
       const verdict = this.#send(header);
       return verdict === 'pass' ? this.#awaiting(header, false) : verdict;
     }
+    return this.#callBus(message);
+  }
+
+  #callBus(message: Message): Verdict {
+    const { header } = message;
     const method = busMethod(header);
+    // A bus may answer it all the same, and nobody would take out what may not be seen.
+    if (method?.is === 'list' && header.flags & Flag.noReply) return this.#orDrop(false);
     const arg = header.signature.startsWith('s') ? message.body?.string() : undefined;
     const refusal = judgeBusCall(header, method, arg, this.#names);
     if (refusal) {
@@ -167,7 +183,7 @@ export class PolicyFilter implements MessageFilter {
 
   #refuse(header: Header, { use, answer }: Refusal): Verdict {
     if (use) this.#witness.refused(use);
-    if (use && !this.#enforce) return 'pass';
+    if (!this.#enforce) return 'pass';
     if (header.type !== MessageType.call || header.flags & Flag.noReply) return 'drop';
     const to = this.#port.answerTo(header);
     if ('values' in answer) return { answer: reply(to, answer.values) };

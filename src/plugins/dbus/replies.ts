@@ -28,6 +28,10 @@ export class Replies {
     return this.#asked.size >= MAX_ASKED;
   }
 
+  isAwaited(serial: number): boolean {
+    return this.#asked.has(serial);
+  }
+
   /** The consumer calls somebody. */
   asks({ serial, destination }: Header, isList = false): void {
     const ofBus = destination === BUS;
