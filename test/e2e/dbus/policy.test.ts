@@ -3,26 +3,18 @@ import dbus, { type MessageBus } from 'dbus-next';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { has, isRoot } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
+import {
+  ADMIN,
+  DENIED,
+  LOCK,
+  NO_OWNER,
+  OBJECT,
+  POLICY,
+  THERMOSTAT,
+  UNKNOWN,
+  VAULT,
+} from './example-policy.js';
 import { askBus, type BusPair, call, nameOf, startBusPair } from './support.js';
-
-const THERMOSTAT = 'org.example.Thermostat';
-const ADMIN = 'org.example.Admin';
-const LOCK = 'org.example.Lock';
-const VAULT = 'com.hidden.Vault';
-
-/** That of chapter 3, for an operator. */
-const POLICY = {
-  see: ['org.example.*'],
-  talk: [THERMOSTAT],
-  own: ['org.example.Operator'],
-  call: { [ADMIN]: [`${ADMIN}.Status@/org/example/*`] },
-  broadcast: { [ADMIN]: [`${ADMIN}.Changed`] },
-};
-
-const ERROR = 'org.freedesktop.DBus.Error';
-const DENIED = `${ERROR}.AccessDenied`;
-const UNKNOWN = `${ERROR}.ServiceUnknown`;
-const NO_OWNER = `${ERROR}.NameHasNoOwner`;
 
 describe.runIf(isRoot() && has('dbus-daemon'))('a policy', () => {
   let pair: BusPair;
@@ -44,7 +36,7 @@ describe.runIf(isRoot() && has('dbus-daemon'))('a policy', () => {
 
   test('lets calls pass that it names, by well-known and by unique name', async () => {
     expect(await call(consumer, THERMOSTAT, 'Anything')).toBe('ok');
-    const path = '/org/example/admin';
+    const path = OBJECT;
     expect(await call(consumer, ADMIN, 'Status', { path })).toBe('ok');
     expect(await call(consumer, uniqueOf(THERMOSTAT), 'Any', { interface: 'a.b' })).toBe('ok');
     const byUnique = { path, interface: ADMIN };
@@ -52,7 +44,7 @@ describe.runIf(isRoot() && has('dbus-daemon'))('a policy', () => {
   });
 
   test('refuses the others, and says of names that may not be seen that they are not there', async () => {
-    const path = '/org/example/admin';
+    const path = OBJECT;
     expect(await call(consumer, ADMIN, 'Reset', { path })).toBe(DENIED);
     expect(await call(consumer, ADMIN, 'Status', { path: '/org/other' })).toBe(DENIED);
     expect(await call(consumer, uniqueOf(ADMIN), 'Reset', { path, interface: ADMIN })).toBe(DENIED);
