@@ -15,6 +15,7 @@ import { Containers } from './host/containers.js';
 import { XConnectError } from './kernel/errors.js';
 import { createLogger, type Logger } from './kernel/log.js';
 import { Mesh } from './mesh/mesh.js';
+import { observation } from './plugins/dbus/observation.js';
 import { Registry } from './plugins/registry.js';
 import { Relay } from './relay/relay.js';
 import { statusView } from './status/graph-view.js';
@@ -84,6 +85,7 @@ export class Daemon {
       stats: (id) => mesh.stats(id),
       source,
       log: this.#log,
+      observe: (link, onUse) => observation.observe(link, onUse),
     });
     if (listener.value >= 0) server.listen(listener.value);
 

@@ -3,9 +3,9 @@
  * make up is bounded: when there are too many rules, the rest is one.
  */
 import type { Link } from '../../graph/link.js';
+import { allowing, type Use } from '../../graph/use.js';
 import type { Logger } from '../../kernel/log.js';
 import type { Tally } from '../plugin.js';
-import { allowing, type Use } from './use.js';
 
 const QUIET_MS = 60_000;
 const MAX_RULES = 100;
@@ -54,10 +54,16 @@ export class Denials {
     const audit = policyMode === 'audit';
     const verdict = audit ? 'would-deny' : 'denied';
     const who = `${consumer} with the role ${JSON.stringify(role)}`;
-    const remedy = rule === null ? 'No rule can allow it' : `${rule} would allow it`;
+    const remedy = rule === null ? beyond(use) : `${rule} would allow it`;
     const sentence = `${who} ${audit ? 'would not be allowed to' : 'may not'} ${use.what}. ${remedy}.`;
     const fields = { verdict, consumer, role, name: use.name, rule, since: unsaid };
     if (audit) this.#log.info(fields, sentence);
     else this.#log.warn(fields, sentence);
   }
+}
+
+function beyond({ name }: Use): string {
+  return name.startsWith(':')
+    ? 'A rule for a well-known name of whom it is about would allow it'
+    : 'No rule can allow it';
 }

@@ -1,6 +1,7 @@
 /**
  * Whether a consumer may do what a message does, by its policy and by who owns which name now. Pure.
  */
+import type { Use } from '../../graph/use.js';
 import {
   ACCESS_DENIED,
   type AsIfAbsent,
@@ -9,13 +10,12 @@ import {
   nameHasNoOwner,
   serviceUnknown,
 } from './bus-methods.js';
-import { Flag, type Header, MessageType } from './header.js';
+import { Flag, type Header } from './header.js';
 import { isEavesdropping } from './match-rule.js';
 import { BUS } from './message-writer.js';
 import type { NameTracker } from './name-tracker.js';
-import { isUnique } from './names.js';
 import { type Grant, Level, mayHear, maySend } from './policy.js';
-import { methodOf, type Right, ruleFor, type Use } from './use.js';
+import { beyondRules, methodOf, useOfBroadcast, useOfName, useOfSend } from './use.js';
 
 export interface Refusal {
   /** Null: no right is missing, the message is just wrong. */
@@ -72,34 +72,6 @@ function judgeMatch(header: Header, rule: string | undefined): Refusal | null {
   return isOverheard
     ? denied({ ...beyondRules(header), what: 'overhear messages to others' })
     : null;
-}
-
-export function useOfSend(header: Header, names: NameTracker): Use {
-  const name = header.destination as string;
-  const isCall = header.type === MessageType.call;
-  const what = `${isCall ? 'call' : 'send the signal'} ${methodOf(header)} ${isCall ? 'of' : 'to'} ${name}`;
-  return { right: 'call', name, names: wellKnown(name, names), rule: ruleFor(header), what };
-}
-
-export function useOfBroadcast(header: Header, names: NameTracker): Use {
-  const name = header.sender as string;
-  const what = `hear ${methodOf(header)} of ${name}`;
-  return { right: 'broadcast', name, names: wellKnown(name, names), rule: ruleFor(header), what };
-}
-
-export function useOfName(header: Header, name: string, needs: Level, names: NameTracker): Use {
-  const rights: readonly Right[] = ['see', 'see', 'talk', 'own'];
-  const what = `ask the bus for ${header.member} of ${name}`;
-  return { right: rights[needs] as Right, name, names: wellKnown(name, names), what };
-}
-
-/** No rule gives it. */
-function beyondRules(header: Header): Use {
-  return { right: 'call', name: BUS, names: [], what: `call ${methodOf(header)} of the bus` };
-}
-
-function wellKnown(name: string, names: NameTracker): readonly string[] {
-  return isUnique(name) ? [...names.namesOf(name)] : [name];
 }
 
 function denied(use: Use): Refusal {

@@ -2,7 +2,8 @@
  * Who owns which name on a bus, as one connection to it is told: `NameOwnerChanged` comes in step with everything
  * else, so what is known is what was true when the last message was sent.
  *
- * Only names that the policy lets the consumer see are followed. Bounded: who is beyond the bounds is not seen.
+ * Only names that the policy lets the consumer see are followed, unless it is to be told what rights are missing.
+ * Bounded: who is beyond the bounds is not seen.
  */
 import { isUnique } from './names.js';
 import { type Grant, Level, NOTHING, type Policy, SEE, TALK, together } from './policy.js';
@@ -13,6 +14,7 @@ const NO_NAMES: ReadonlySet<string> = new Set();
 
 export class NameTracker {
   readonly #policy: Policy;
+  readonly #followsAll: boolean;
   readonly #owners = new Map<string, string>();
   /** Names by their unique owner. */
   readonly #names = new Map<string, Set<string>>();
@@ -23,8 +25,14 @@ export class NameTracker {
   /** The consumer's own. */
   #self: string | undefined;
 
-  constructor(policy: Policy) {
+  constructor(policy: Policy, followsAll = false) {
     this.#policy = policy;
+    this.#followsAll = followsAll;
+  }
+
+  /** Whether it matters who owns this well-known name. */
+  isFollowed(name: string): boolean {
+    return this.#followsAll || this.#isVisible(name);
   }
 
   isSelf(name: string): boolean {
@@ -41,7 +49,7 @@ export class NameTracker {
       if (owner === '') this.#forget(name);
       return;
     }
-    if (this.#policy.towards(name).level < Level.see) return;
+    if (!this.isFollowed(name)) return;
     const before = this.#owners.get(name);
     if (before === owner) return;
     if (before !== undefined) this.#take(name, before);
@@ -81,8 +89,12 @@ export class NameTracker {
     this.#owners.set(name, owner);
     const names = this.#names.get(owner) ?? new Set();
     this.#names.set(owner, names.add(name));
-    if (this.#known.size < MAX_KNOWN) this.#known.add(owner);
+    if (this.#isVisible(name) && this.#known.size < MAX_KNOWN) this.#known.add(owner);
     this.#grants.delete(owner);
+  }
+
+  #isVisible(name: string): boolean {
+    return this.#policy.towards(name).level >= Level.see;
   }
 
   #take(name: string, owner: string): void {

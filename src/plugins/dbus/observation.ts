@@ -2,7 +2,7 @@
  * Who wants to know what a link's consumer does on its bus: `pv-xconnect learn`, as long as it runs. A link that
  * nobody observes pays nothing.
  */
-import type { Use } from './use.js';
+import type { Use } from '../../graph/use.js';
 
 export type Observer = (use: Use) => void;
 

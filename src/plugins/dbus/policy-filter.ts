@@ -5,18 +5,11 @@
  * of questions to the bus, on the consumer's own connection, where all later news of them arrive in step with its
  * messages.
  */
+import type { Use } from '../../graph/use.js';
 import { busMethod, INVALID_ARGS, LIMITS_EXCEEDED } from './bus-methods.js';
 import type { MessageFilter, Port, Verdict } from './filter.js';
 import { Flag, type Header, MessageType } from './header.js';
-import {
-  judgeBroadcast,
-  judgeBusCall,
-  judgeSend,
-  type Refusal,
-  useOfBroadcast,
-  useOfName,
-  useOfSend,
-} from './judge.js';
+import { judgeBroadcast, judgeBusCall, judgeSend, type Refusal } from './judge.js';
 import type { Message } from './message.js';
 import { BUS, errorReply, reply } from './message-writer.js';
 import { NameTracker } from './name-tracker.js';
@@ -24,7 +17,7 @@ import { isUnique } from './names.js';
 import { Level, type Policy } from './policy.js';
 import { isFromBus } from './questions.js';
 import { isReply, Replies } from './replies.js';
-import type { Use } from './use.js';
+import { useOfBroadcast, useOfName, useOfSend } from './use.js';
 import { Wishes } from './wishes.js';
 
 /** Who hears of what was done. */
@@ -61,7 +54,7 @@ export class PolicyFilter implements MessageFilter {
 
   constructor({ policy, enforce, witness }: PolicyFilterOptions, port: Port) {
     this.#port = port;
-    this.#names = new NameTracker(policy);
+    this.#names = new NameTracker(policy, !enforce);
     this.#enforce = enforce;
     this.#witness = witness;
   }
@@ -74,10 +67,8 @@ export class PolicyFilter implements MessageFilter {
       return;
     }
     const names = (await listed).body?.strings() ?? [];
-    const visible = names.filter(
-      (name) => !isUnique(name) && this.#names.towards(name).level >= Level.see,
-    );
-    await Promise.all(visible.map((name) => this.#askForOwner(name)));
+    const followed = names.filter((name) => !isUnique(name) && this.#names.isFollowed(name));
+    await Promise.all(followed.map((name) => this.#askForOwner(name)));
     if (this.#port.uniqueName !== undefined) this.#names.setSelf(this.#port.uniqueName);
   }
 
@@ -130,8 +121,8 @@ export class PolicyFilter implements MessageFilter {
     if (refusal) {
       const verdict = this.#refuse(header, refusal);
       if (verdict !== 'pass') return verdict;
-    } else if (method?.is === 'about-name' && arg !== undefined && this.#witness.isWatching) {
-      if (arg !== BUS) this.#witness.used(useOfName(header, arg, method.needs, this.#names));
+    } else if (method?.is === 'about-name' && arg !== undefined && this.#isOfUse(arg)) {
+      this.#witness.used(useOfName(header, arg, method.needs, this.#names));
     }
     if (method?.is === 'match' && arg !== undefined) {
       if (header.member === 'AddMatch') this.#wishes.added(arg);
@@ -143,8 +134,16 @@ export class PolicyFilter implements MessageFilter {
   #send(header: Header): Verdict {
     const refusal = judgeSend(header, this.#names);
     if (refusal) return this.#refuse(header, refusal);
-    if (this.#witness.isWatching) this.#witness.used(useOfSend(header, this.#names));
+    if (this.#witness.isWatching && !this.#names.isSelf(header.destination as string)) {
+      this.#witness.used(useOfSend(header, this.#names));
+    }
     return 'pass';
+  }
+
+  /** Whether somebody wants to know of a question about this name, which took a right. */
+  #isOfUse(name: string): boolean {
+    if (!this.#witness.isWatching || name === BUS) return false;
+    return !isUnique(name) || this.#names.namesOf(name).size > 0;
   }
 
   #broadcast(header: Header): Verdict {

@@ -3,13 +3,13 @@
  * observes the link, who has to see its messages for that.
  */
 import { type Link, linkId } from '../../graph/link.js';
+import type { Use } from '../../graph/use.js';
 import type { LinkHost } from '../plugin.js';
 import { Denials } from './denials.js';
 import type { FilterFactory } from './filter.js';
 import type { Observation } from './observation.js';
 import { Policy } from './policy.js';
 import { PolicyFilter, type Witness } from './policy-filter.js';
-import type { Use } from './use.js';
 
 const EVERYTHING = { own: ['*'] };
 

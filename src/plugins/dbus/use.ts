@@ -1,34 +1,45 @@
-/**
- * What a consumer did that needs a right, or tried to: said for people, and as the rule that gives the right and no
- * more.
- */
-import type { Header } from './header.js';
+/** What a message does, in the words of a policy. */
+import { RIGHTS, type Use } from '../../graph/use.js';
+import { type Header, MessageType } from './header.js';
+import { BUS } from './message-writer.js';
+import type { NameTracker } from './name-tracker.js';
+import { isUnique } from './names.js';
+import type { Level } from './policy.js';
 
-export type Right = 'see' | 'talk' | 'own' | 'call' | 'broadcast';
-
-export interface Use {
-  readonly right: Right;
-  /** Whom it was about, as the message has it. */
-  readonly name: string;
-  /** Well-known names that a rule could speak of: `name` itself, or those of this unique name. */
-  readonly names: readonly string[];
-  /** For `call` and `broadcast`. */
-  readonly rule?: string;
-  /** What was done: `call org.example.Admin.Reset`. */
-  readonly what: string;
+export function useOfSend(header: Header, names: NameTracker): Use {
+  const name = header.destination as string;
+  const isCall = header.type === MessageType.call;
+  const what = `${isCall ? 'call' : 'send the signal'} ${methodOf(header)} ${isCall ? 'of' : 'to'} ${name}`;
+  return { right: 'call', name, names: wellKnown(name, names), rule: ruleFor(header), what };
 }
 
-/** `[METHOD][@PATH]` for this one message. */
-export function ruleFor({ interface: of, member, path }: Header): string {
-  return `${of === undefined ? '*' : `${of}.${member}`}@${path}`;
+export function useOfBroadcast(header: Header, names: NameTracker): Use {
+  const name = header.sender as string;
+  const what = `hear ${methodOf(header)} of ${name}`;
+  return { right: 'broadcast', name, names: wellKnown(name, names), rule: ruleFor(header), what };
 }
 
-/** As it stands in a policy; without a well-known name there is none. */
-export function allowing({ right, names: [name], rule }: Use): string | null {
-  if (name === undefined) return null;
-  return rule === undefined ? `"${right}": ["${name}"]` : `"${right}": {"${name}": ["${rule}"]}`;
+/** A method of the bus itself that is about a name. */
+export function useOfName(header: Header, name: string, needs: Level, names: NameTracker): Use {
+  const right = RIGHTS[Math.max(0, needs - 1)] ?? 'see';
+  const what = `ask the bus for ${header.member} of ${name}`;
+  return { right, name, names: wellKnown(name, names), what };
+}
+
+/** No rule gives it. */
+export function beyondRules(header: Header): Use {
+  return { right: 'call', name: BUS, names: [], what: `call ${methodOf(header)} of the bus` };
 }
 
 export function methodOf({ interface: of, member }: Header): string {
   return of === undefined ? String(member) : `${of}.${member}`;
+}
+
+/** `[METHOD][@PATH]` for this one message. */
+function ruleFor({ interface: of, member, path }: Header): string {
+  return `${of === undefined ? '*' : `${of}.${member}`}@${path}`;
+}
+
+function wellKnown(name: string, names: NameTracker): readonly string[] {
+  return isUnique(name) ? [...names.namesOf(name)] : [name];
 }
