@@ -95,7 +95,7 @@ describe.runIf(isRoot() && has('dbus-daemon'))('a link with a policy', () => {
   test('is attached anew when its policy changes, and the others stay as they are', async () => {
     const stays = pair.link({ target: OTHER, role: 'app', policy: { talk: [LOCK] } });
     const changes = pair.link({ role: 'operator', policy: { talk: [THERMOSTAT] } });
-    pair.daemon.set(changes, stays);
+    await pair.establishAll(changes, stays);
     await pair.serve(THERMOSTAT);
     await pair.serve(LOCK);
     const [one, two] = [await pair.through(), await pair.through(OTHER)];
@@ -104,9 +104,9 @@ describe.runIf(isRoot() && has('dbus-daemon'))('a link with a policy', () => {
     const over = new Promise((resolve) => {
       (one as unknown as { _connection: NodeJS.EventEmitter })._connection.once('end', resolve);
     });
-    pair.daemon.set({ ...changes, policy: { talk: [LOCK] } }, stays);
+    await pair.establishAll({ ...changes, policy: { talk: [LOCK] } }, stays);
     await over;
-    const next = await eventually(() => pair.through());
+    const next = await pair.through();
     expect(await call(next, LOCK, 'Get')).toBe('ok');
     expect(await call(next, THERMOSTAT, 'Get')).toBe(UNKNOWN);
     expect(await call(two, LOCK, 'Get')).toBe('ok');

@@ -66,15 +66,21 @@ export class BusPair {
   }
 
   /** Makes this link the graph, and waits until it is established. */
-  async establish(fields: Partial<WireLink> = {}): Promise<void> {
-    const link = this.link(fields);
-    this.daemon.set(link);
+  establish(fields: Partial<WireLink> = {}): Promise<void> {
+    return this.establishAll(this.link(fields));
+  }
+
+  async establishAll(...links: WireLink[]): Promise<void> {
+    this.daemon.set(...links);
+    const wanted = (link: WireLink) =>
+      JSON.stringify([link.target, link.role, link.policy, link.policy_mode, 'established']);
     await eventually(async () => {
-      const [shown] = await this.daemon.shown();
-      if (!shown || shown.role !== link.role || shown.target !== link.target) {
-        throw new Error('it is another link');
+      const shown = (await this.daemon.shown()).map((link) =>
+        JSON.stringify([link.target, link.role, link.policy, link.policy_mode, link.state]),
+      );
+      if (shown.sort().join() !== links.map(wanted).sort().join()) {
+        throw new Error(`the links are ${shown}`);
       }
-      if (shown.state !== 'established') throw new Error(`it is ${shown.state}`);
     });
   }
 
