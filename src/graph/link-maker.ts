@@ -4,6 +4,7 @@
 import { isIP } from 'node:net';
 import type { LinkError } from '../kernel/errors.js';
 import { formatAddress } from '../manifest/address.js';
+import { rulesOf } from '../manifest/policy.js';
 import { show } from '../manifest/problem.js';
 import type { ProblemList } from '../manifest/problem-list.js';
 import type { Requirement, Service } from '../manifest/revision.js';
@@ -94,6 +95,8 @@ export class LinkMaker {
       target,
       socket: this.#socketOf(container, service),
       ...(transport ? { transport } : {}),
+      ...(service.policy ? { policy: rulesOf(requirement.role, service.policy) } : {}),
+      ...(service.policyMode ? { policyMode: service.policyMode } : {}),
       ...(service.mode && type === 'unix' ? { mode: service.mode } : {}),
       ...(service.fds !== undefined && type === 'unix' ? { fds: service.fds } : {}),
       ...(requirement.mode && isDevice ? { device: requirement.mode } : {}),

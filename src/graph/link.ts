@@ -4,8 +4,10 @@
  * Links are immutable values. Two links with the same identity and equal fields are interchangeable.
  */
 import type { LinkError } from '../kernel/errors.js';
+import type { PolicyRules } from '../manifest/revision.js';
 import type { DeviceAccess, InputMatch, SocketMode } from '../manifest/vocabulary.js';
 
+export type { PolicyRules } from '../manifest/revision.js';
 export {
   type DeviceAccess,
   EXTERNAL,
@@ -40,6 +42,10 @@ export interface Link {
    * said, and is asked about any name that nobody owns.
    */
   readonly activates?: readonly string[];
+  /** dbus only: what this link's role may do on the bus. Absent: whatever the bus itself allows. */
+  readonly policy?: PolicyRules;
+  /** Only logged and counted is what the policy refuses. Absent: enforced. */
+  readonly policyMode?: 'audit';
   /** unix only; absent: stream. */
   readonly mode?: SocketMode;
   /** false: descriptors cannot occur on this link, so bytes may be spliced unseen. Absent: true. */

@@ -58,7 +58,7 @@ export interface LinkHostParts {
 export class OneLinkHost implements LinkHost {
   readonly log: Logger;
   readonly onDemand: OnDemand | null;
-  readonly tally: Tally = { toProvider: 0, toConsumer: 0, closes: {}, denied: {} };
+  readonly tally: Tally = { toProvider: 0, toConsumer: 0, closes: {}, denied: {}, audited: {} };
   readonly #link: Link;
   readonly #broker: Broker;
   readonly #relay: Relay;

@@ -41,6 +41,8 @@ export interface Service {
   readonly role?: string;
   readonly activation?: 'always' | 'on-demand';
   readonly policy?: ReadonlyMap<string, PolicyRules>;
+  /** Absent: enforce. */
+  readonly policyMode?: 'audit';
   /** Where it was declared, for problems that are found later. */
   readonly place: Place;
 }

@@ -8,6 +8,7 @@ import { isIP } from 'node:net';
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import { isCidr } from './address.js';
 import { isContainerPath } from './paths.js';
+import { isMemberRule, isNamePattern } from './policy.js';
 import { type Place, type ProblemCode, pointerTo, show } from './problem.js';
 import type { ProblemList } from './problem-list.js';
 import { isBusName, isClean, isName } from './text.js';
@@ -49,6 +50,8 @@ function compile(schema: Schema): ValidateFunction {
       name: isName,
       path: isContainerPath,
       clean: isClean,
+      'name-pattern': isNamePattern,
+      'member-rule': isMemberRule,
       'bus-name': isBusName,
       cidr: isCidr,
       ip: (text: string) => isIP(text) !== 0,

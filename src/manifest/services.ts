@@ -28,6 +28,7 @@ const FIELD_TYPES: Readonly<Record<string, readonly ServiceType[]>> = {
   bus: ['dbus'],
   owns: ['dbus'],
   policy: ['dbus'],
+  policy_mode: ['dbus'],
 };
 
 /** An entry that meets the schema. */
@@ -47,6 +48,7 @@ interface Entry {
   readonly role?: string;
   readonly activation?: { readonly mode: 'always' | 'on-demand' };
   readonly policy?: Readonly<Record<string, PolicyRules>>;
+  readonly policy_mode?: 'enforce' | 'audit';
 }
 
 export function readServices(value: unknown, file: string, problems: ProblemList): Service[] {
@@ -132,6 +134,10 @@ function isWhole(entry: Entry, place: Place, problems: ProblemList): boolean {
   }
   if (problems.count > before) return false;
   noteMisplaced(entry, at, problems);
+  if (entry.type === 'dbus' && entry.policy_mode !== undefined && !entry.policy) {
+    const found = '"policy_mode" without "policy"';
+    problems.add('policy-invalid', at('policy_mode'), found, 'a policy to apply', 'notice');
+  }
   return true;
 }
 
@@ -159,7 +165,14 @@ function toService(entry: Entry, place: Place): Service {
     meant.map((field) => [field, entry[field]]),
   );
   const match = type === 'input' ? entry.match : undefined;
-  const { owns, role, bus = SYSTEM_BUS, activation, policy } = type === 'dbus' ? entry : {};
+  const {
+    owns,
+    role,
+    bus = SYSTEM_BUS,
+    activation,
+    policy,
+    policy_mode,
+  } = type === 'dbus' ? entry : {};
   return {
     ...copied,
     type,
@@ -167,6 +180,7 @@ function toService(entry: Entry, place: Place): Service {
     ...(owns !== undefined && role !== undefined ? { bus, owns, role } : {}),
     ...(activation ? { activation: activation.mode } : {}),
     ...(policy ? { policy: new Map(Object.entries(policy)) } : {}),
+    ...(policy && policy_mode === 'audit' ? { policyMode: 'audit' as const } : {}),
     place,
   };
 }
