@@ -176,6 +176,7 @@ export function isForRuntime({ name, provider }: Requirement): boolean {
 }
 
 function noUid(role: string): LinkError {
-  const message = `The role ${show(role)} has no uid on the hosted bus: it could not be given one.`;
+  const why = 'none is left of --bus-uids, or it could not be kept, and then the log says why';
+  const message = `The role ${show(role)} has no uid on the hosted bus: ${why}.`;
   return { code: 'bus-uid', message };
 }

@@ -20,8 +20,10 @@ export interface ApiParts {
   readonly groups: readonly Group[];
   readonly containers: ReadonlyMap<string, Container>;
   readonly activation: Activation;
-  /** Undefined: the revision has no use for it. */
-  readonly hostedBus: HostedBus | undefined;
+  readonly bus: {
+    /** As it is now. Undefined: the revision has no use for it. */
+    readonly hosted: HostedBus | undefined;
+  };
   /** Null: none is managed. */
   readonly daemon: DaemonSupervisor | null;
   readonly version: string;
@@ -59,7 +61,8 @@ export class Api {
   }
 
   #graph() {
-    const { revision, containers, hostedBus } = this.#parts;
+    const { revision, containers, bus } = this.#parts;
+    const { hosted: hostedBus } = bus;
     const pids = new Map([...containers].map(([name, { pid }]) => [name, pid]));
     const { links } = buildGraph(revision, pids, hostedBus ? { hostedBus } : {});
     return joinStatus(links, this.#posted);
