@@ -5,8 +5,10 @@
  */
 import type { LinkError } from '../kernel/errors.js';
 import type { HttpOptions } from '../kernel/http-options.js';
+import type { PolicyRules } from '../manifest/revision.js';
 import type { DeviceAccess, InputMatch, SocketMode } from '../manifest/vocabulary.js';
 
+export type { PolicyRules } from '../manifest/revision.js';
 export {
   type DeviceAccess,
   EXTERNAL,
@@ -41,6 +43,10 @@ export interface Link {
    * said, and is asked about any name that nobody owns.
    */
   readonly activates?: readonly string[];
+  /** dbus only: what this link's role may do on the bus. Absent: whatever the bus itself allows. */
+  readonly policy?: PolicyRules;
+  /** Only logged and counted is what the policy refuses. Absent: enforced. */
+  readonly policyMode?: 'audit';
   /** unix only; absent: stream. */
   readonly mode?: SocketMode;
   /** false: descriptors cannot occur on this link, so bytes may be spliced unseen. Absent: true. */

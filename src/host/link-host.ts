@@ -48,7 +48,7 @@ export class OneLinkHost implements LinkHost {
   readonly log: Logger;
   readonly onDemand: OnDemand | null;
   readonly requests = { active: 0, total: 0 };
-  readonly tally: Tally = { toProvider: 0, toConsumer: 0, closes: {}, denied: {} };
+  readonly tally: Tally = { toProvider: 0, toConsumer: 0, closes: {}, denied: {}, audited: {} };
   readonly #parts: LinkHostParts;
   readonly #provider: LinkProvider;
   readonly #link: Link;
