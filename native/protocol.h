@@ -18,6 +18,10 @@
 #define PVX_DATA_MAX 65536u       /* bytes of file in the answer to PVX_OP_READ */
 #define PVX_CONTAINERS_MAX 4096u  /* containers held at once */
 #define PVX_PLANTS_MAX 16384u     /* sockets planted at once */
+#define PVX_HOST 0xffffffffu      /* a container handle: the host itself, for the operations that say so */
+#define PVX_GRANTS_MAX 4096u      /* opened devices that can be taken back, at once */
+#define PVX_CRTCS_MAX 32u         /* of one card: possible_crtcs is a mask of 32 bits */
+#define PVX_CONNECTORS_MAX 64u
 
 /* The closed list of what the daemon may ask for. */
 enum pvx_op {
@@ -51,6 +55,61 @@ enum pvx_op {
 	 * dgram socket, [1] a dgram socket holding one datagram. Sends that datagram from [0] to the socket at path,
 	 * as that user. EAGAIN: there is no room for it. */
 	PVX_OP_REPLY_DGRAM = 10,
+	/* container or PVX_HOST, type = PVX_DEVICE_*, path -> fd = the device's node, O_PATH, data = struct pvx_node.
+	 * Symlinks are followed inside the container. ENOTTY: no character device. EPROTOTYPE: one of another kind. */
+	PVX_OP_FIND_NODE = 20,
+	/* container, type, path, uid, gid (as the container counts them; one that it does not have becomes its
+	 * root), one descriptor: [0] a node -> value = plant handle, or 0 where the same device was there already.
+	 * EEXIST: something else is. EXDEV, EROFS, ...: as LISTEN_UNIX. */
+	PVX_OP_PLANT_NODE = 21,
+	/* type, arg = PVX_OPEN_*, one descriptor: [0] a node -> fd = the device, opened, non-blocking;
+	 * value = grant handle, 0 where it can't be taken back. It is DRM master only with PVX_OPEN_MASTER.
+	 * EBUSY: somebody else is master. ENXIO, ENODEV: the device is gone. */
+	PVX_OP_OPEN_NODE = 22,
+	/* arg = grant handle -> (nothing). Ends it: an input device is revoked, a DRM master dropped, a lease
+	 * revoked, whoever has the descriptor. */
+	PVX_OP_REVOKE = 23,
+	/* one descriptor: [0] the node of a DRM card -> data = struct pvx_card, as the kernel knows it now */
+	PVX_OP_READ_CARD = 24,
+	/* path = ids of connectors, CRTCs (and planes) as 32-bit words, one descriptor: [0] the node of a DRM card
+	 * -> fd = a lease of them, value = grant handle. EBUSY: somebody else is master, or leases one of them. */
+	PVX_OP_LEASE_CARD = 25,
+	/* The TCP operations take a container or PVX_HOST, an address of 4 or 16 raw bytes in `path` and a port in
+	 * `arg` (EINVAL: neither), and work in that one's network namespace.
+	 * -> fd = a listening, non-blocking socket; an IPv6 one takes no IPv4.
+	 * EADDRINUSE: taken. EADDRNOTAVAIL: no interface has the address. EACCES: a port that we may not have. */
+	PVX_OP_LISTEN_TCP = 30,
+	/* -> fd = a non-blocking socket, connected or on its way: once it is writable, SO_ERROR says which way it
+	 * went. Nobody here waits for a handshake. */
+	PVX_OP_CONNECT_TCP = 31,
+	/* -> (nothing): somebody would take a connection to that address. Asks the kernel; its owner notices nothing.
+	 * ECONNREFUSED: nobody would. EOPNOTSUPP: this kernel can't tell. */
+	PVX_OP_PROBE_TCP = 32,
+};
+
+/* Kinds of devices: their major numbers and nothing else. */
+#define PVX_DEVICE_DRM 1u   /* 226 */
+#define PVX_DEVICE_INPUT 2u /* 13 */
+
+#define PVX_OPEN_READ_ONLY 1u
+#define PVX_OPEN_MASTER 2u
+
+struct pvx_node {
+	uint32_t major, minor;
+	uint32_t mode;     /* permission bits */
+	uint32_t uid, gid; /* as the container counts them; as the host does where the container can't */
+};
+
+/* What of a DRM card can be leased; drm-kms(7). */
+struct pvx_card {
+	uint32_t ncrtcs, nconnectors;
+	uint32_t crtcs[PVX_CRTCS_MAX];
+	struct pvx_connector {
+		uint32_t id;
+		uint32_t type, number; /* DRM_MODE_CONNECTOR_*, and the 1 of HDMI-A-1 */
+		uint32_t possible;     /* bit i: crtcs[i] can drive it */
+		uint32_t crtc;         /* id of the one that does; 0: none */
+	} connectors[PVX_CONNECTORS_MAX];
 };
 
 struct pvx_request {
@@ -63,7 +122,7 @@ struct pvx_request {
 	uint32_t arg;
 	uint32_t path_length;
 	uint64_t stamp;
-	char path[PVX_PATH_MAX];
+	char path[PVX_PATH_MAX]; /* or an address */
 };
 
 struct pvx_reply {
@@ -78,5 +137,7 @@ struct pvx_reply {
 
 _Static_assert(sizeof(struct pvx_request) == 40 + PVX_PATH_MAX, "request layout");
 _Static_assert(sizeof(struct pvx_reply) == 32, "reply layout");
+_Static_assert(sizeof(struct pvx_node) == 20, "node layout");
+_Static_assert(sizeof(struct pvx_card) == 8 + 4 * PVX_CRTCS_MAX + 20 * PVX_CONNECTORS_MAX, "card layout");
 
 #endif

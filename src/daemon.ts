@@ -83,6 +83,7 @@ export class Daemon {
     const server = new ControlServer({
       store,
       stats: (id) => mesh.stats(id),
+      shown: (id) => mesh.shown(id),
       source,
       log: this.#log,
       observe: (link, onUse) => observation.observe(link, onUse),

@@ -11,8 +11,13 @@
  *   container.c   the table of held containers
  *   idmap.c       what a uid of a container is on the host
  *   path.c        paths within a container's root
- *   plant.c       sockets planted in containers, and their removal
+ *   plant.c       sockets planted in containers, and the removal of all that is planted
+ *   device.c      device nodes: found, planted
+ *   mount.c       device nodes mounted where a file system allows none
+ *   grant.c       devices opened for a client, and taken back
+ *   ioctl.c       what DRM and input devices are asked
  *   connect.c     sockets connected to containers, probes, datagram replies
+ *   tcp.c         TCP in the network namespace of a container, or in our own
  *   file.c        small files read
  *   thread.c      identity and network namespace of one thread, switched and back
  *   host.c        the two sockets on the host: our control socket, the runtime's
@@ -46,6 +51,7 @@ struct idmap {
 };
 int idmap_read(int proc, const char *name, struct idmap *);
 int idmap_outside(const struct idmap *, uint32_t inside, uint32_t *outside); /* EPERM: not mapped */
+uint32_t idmap_inside(const struct idmap *, uint32_t outside); /* the same number where it is not mapped */
 
 /* container.c */
 struct container {
@@ -84,7 +90,25 @@ int path_open(int root, const char *path, int *fd); /* O_PATH, symlinks followed
 int path_place(const struct container *, int root, const char *path, bool make, struct place *);
 
 /* plant.c */
+#define PLANT_TEMPORARY 32
+struct identity {
+	uint64_t inode;
+	uint32_t major, minor;
+	int64_t born_s;
+	uint32_t born_ns;
+};
+struct planted {
+	struct identity identity;
+	mode_t type;           /* S_IFSOCK, S_IFCHR */
+	bool mounted;          /* over a file of ours, which is */
+	struct identity point; /* this one */
+};
 int plant_listen(struct container *, int type, const char *path, int *fd, uint32_t *plant);
+/* "": what the descriptor itself is of. EEXIST: it is of another type. */
+int plant_identify(int folder, const char *name, mode_t type, struct identity *);
+bool plant_same(const struct identity *, const struct identity *);
+int plant_temporary(char *name); /* PLANT_TEMPORARY bytes: a name that nobody has */
+int plant_remember(struct container *, const char *path, const struct planted *, uint32_t *plant); /* or removes it */
 int plant_remove(uint32_t plant);
 void plant_remove_all(void);
 
@@ -93,16 +117,54 @@ int connect_unix(struct container *, int type, const char *path, uint32_t uid, u
 int connect_probe(struct container *, const char *path);
 int connect_reply(struct container *, const char *path, uint32_t uid, uint32_t gid, const int fds[2]);
 
+/* tcp.c: `c` NULL means our own network; the address is 4 or 16 raw bytes, anything else EINVAL */
+int tcp_listen(const struct container *, const char *address, uint32_t length, uint32_t port, int *fd);
+int tcp_connect(const struct container *, const char *address, uint32_t length, uint32_t port, int *fd);
+int tcp_probe(const struct container *, const char *address, uint32_t length, uint32_t port);
+
 /* file.c */
 int file_read(struct container *, const char *path, char *data, uint32_t *length);
 
+/* device.c: `c` NULL is the host; `node` and `fds` stay the caller's */
+int device_check(uint32_t kind, int node, dev_t *device); /* ENOTTY, EPROTOTYPE: it is none of that kind */
+int device_owner(const struct container *, const struct pvx_node *, uint32_t *uid, uint32_t *gid);
+int device_find(const struct container *c, uint32_t kind, const char *path, int *fd, struct pvx_node *);
+int device_plant(struct container *, const struct pvx_request *, const char *path, int node, uint32_t *plant);
+int device_reopen(uint32_t kind, int node, int flags, int *fd, dev_t *device);
+
+/* mount.c */
+int mount_node(const struct container *, const struct place *, const struct pvx_node *, struct planted *);
+int mount_remove(const struct container *, const struct place *, const struct planted *);
+
+/* grant.c */
+int grant_open(uint32_t kind, uint32_t flags, int node, int *fd, uint32_t *grant);
+int grant_read_card(int node, struct pvx_card *);
+int grant_lease(int node, const char *objects, uint32_t length, int *fd, uint32_t *grant);
+int grant_revoke(uint32_t grant);
+void grant_revoke_all(void);
+
+/* ioctl.c: ENOTTY where the device is not of the type that the question is for */
+int ioctl_is_event(int fd);
+int ioctl_revoke(int fd);
+int ioctl_take_master(int fd);
+int ioctl_drop_master(int fd); /* 0 too where it was none */
+int ioctl_read_card(int fd, struct pvx_card *);
+int ioctl_lease(int fd, const uint32_t *objects, uint32_t count, int *lease, uint32_t *lessee);
+int ioctl_revoke_lease(int fd, uint32_t lessee);
+
 /* thread.c: each has its counterpart, and aborts the process where the way back fails */
 int threads_init(void);
+int thread_init(void); /* first of all in every thread */
 int thread_become(uint32_t uid, uint32_t gid); /* effective, as the host counts */
 void thread_return(void);
 void thread_fs_become(uint32_t uid, uint32_t gid); /* for the file system only */
+void thread_fs_own(uint32_t uid, uint32_t gid); /* the same, with our capabilities: what is made is theirs */
 void thread_fs_return(void);
-int thread_socket(const struct container *, int type, int *fd); /* made in the container's network namespace */
+int thread_mounts_enter(const struct container *); /* its mount namespace: until the way back no absolute path */
+void thread_mounts_return(void);
+int thread_descriptors(void); /* the folder of ours: a name in it leads to what that descriptor is of */
+/* A non-blocking socket, made in the container's network namespace where that matters (NULL: in ours). */
+int thread_socket(const struct container *, int family, int type, int protocol, int *fd);
 
 /* host.c */
 int host_listen(const char *path); /* says what is wrong on stderr; 0 or an errno */

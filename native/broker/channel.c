@@ -77,6 +77,21 @@ static int with_path(struct exchange *x)
 	return path_check(x->path, length);
 }
 
+/* `c` NULL: the host. */
+static int find_node(struct exchange *x, const struct container *c)
+{
+	struct pvx_node node;
+	int error = with_path(x);
+
+	if (!error)
+		error = device_find(c, x->request.type, x->path, &x->fd, &node);
+	if (error)
+		return error;
+	memcpy(x->data, &node, sizeof(node));
+	x->reply.data_length = sizeof(node);
+	return 0;
+}
+
 static int in_container(struct exchange *x, struct container *c)
 {
 	const struct pvx_request *request = &x->request;
@@ -101,9 +116,56 @@ static int in_container(struct exchange *x, struct container *c)
 		return error;
 	case PVX_OP_REPLY_DGRAM:
 		return x->nfds == 2 ? connect_reply(c, x->path, request->uid, request->gid, x->fds) : EBADMSG;
+	case PVX_OP_FIND_NODE:
+		return find_node(x, c);
+	case PVX_OP_PLANT_NODE:
+		return x->nfds == 1 ? device_plant(c, request, x->path, x->fds[0], &x->reply.value) : EBADMSG;
 	default:
 		return EOPNOTSUPP;
 	}
+}
+
+/* With one descriptor, a node. */
+static int with_node(struct exchange *x)
+{
+	const struct pvx_request *request = &x->request;
+	struct pvx_card card;
+	int error;
+
+	if (x->nfds != 1)
+		return EBADMSG;
+	if (request->op == PVX_OP_OPEN_NODE)
+		return grant_open(request->type, request->arg, x->fds[0], &x->fd, &x->reply.value);
+	if (request->path_length > PVX_PATH_MAX)
+		return EINVAL;
+	if (request->op == PVX_OP_LEASE_CARD)
+		return grant_lease(x->fds[0], request->path, request->path_length, &x->fd, &x->reply.value);
+	error = grant_read_card(x->fds[0], &card);
+	if (error)
+		return error;
+	memcpy(x->data, &card, sizeof(card));
+	x->reply.data_length = sizeof(card);
+	return 0;
+}
+
+/* `c` NULL: the host. */
+static int tcp(struct exchange *x, const struct container *c)
+{
+	const struct pvx_request *request = &x->request;
+
+	switch (request->op) {
+	case PVX_OP_LISTEN_TCP:
+		return tcp_listen(c, request->path, request->path_length, request->arg, &x->fd);
+	case PVX_OP_CONNECT_TCP:
+		return tcp_connect(c, request->path, request->path_length, request->arg, &x->fd);
+	default:
+		return tcp_probe(c, request->path, request->path_length, request->arg);
+	}
+}
+
+static bool is_tcp(uint32_t op)
+{
+	return op == PVX_OP_LISTEN_TCP || op == PVX_OP_CONNECT_TCP || op == PVX_OP_PROBE_TCP;
 }
 
 static int hold(struct exchange *x)
@@ -138,11 +200,22 @@ static int perform(struct exchange *x, const struct channel *channel)
 		return container_release(x->request.container);
 	case PVX_OP_REMOVE:
 		return plant_remove(x->request.arg);
+	case PVX_OP_OPEN_NODE:
+	case PVX_OP_READ_CARD:
+	case PVX_OP_LEASE_CARD:
+		return with_node(x);
+	case PVX_OP_REVOKE:
+		return grant_revoke(x->request.arg);
+	case PVX_OP_FIND_NODE:
+		if (x->request.container == PVX_HOST)
+			return find_node(x, NULL);
 	}
+	if (is_tcp(x->request.op) && x->request.container == PVX_HOST)
+		return tcp(x, NULL);
 	error = container_use(x->request.container, &c);
 	if (error)
 		return error;
-	error = in_container(x, c);
+	error = is_tcp(x->request.op) ? tcp(x, c) : in_container(x, c);
 	container_done(c);
 	return error;
 }
@@ -179,7 +252,7 @@ static void *serve(void *argument)
 	struct exchange *x = calloc(1, sizeof(*x));
 	int error;
 
-	if (!x)
+	if (!x || thread_init())
 		abort();
 	pthread_mutex_lock(&gate);
 	pthread_mutex_unlock(&gate);

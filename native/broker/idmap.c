@@ -70,3 +70,11 @@ int idmap_outside(const struct idmap *map, uint32_t inside, uint32_t *outside)
 	}
 	return EPERM;
 }
+
+uint32_t idmap_inside(const struct idmap *map, uint32_t outside)
+{
+	for (uint32_t i = 0; i < map->n; i++)
+		if (outside >= map->range[i].outside && outside - map->range[i].outside < map->range[i].length)
+			return map->range[i].inside + (outside - map->range[i].outside);
+	return outside;
+}

@@ -112,7 +112,8 @@ int main(int argc, char **argv)
 	syscall(SYS_close_range, 5u, ~0u, 0u); /* the daemon's are close-on-exec; others may have left some */
 	umask(0);
 	raise_descriptor_limit();
-	if ((error = signals()) || (error = threads_init()) || (error = containers_init()))
+	if ((error = signals()) || (error = threads_init()) || (error = thread_init()) ||
+	    (error = containers_init()))
 		return fail("start", error);
 	if (host_listen(control))
 		return 1;
@@ -130,6 +131,7 @@ int main(int argc, char **argv)
 	while (read(end_event, &ended, sizeof(ended)) < 0 && errno == EINTR)
 		;
 	setitimer(ITIMER_REAL, &(struct itimerval){ .it_value.tv_sec = LAST_SECONDS }, NULL);
+	grant_revoke_all();
 	plant_remove_all();
 	host_remove();
 	_exit(0);

@@ -1,5 +1,5 @@
 /*
- * Sockets planted in containers.
+ * Sockets planted in containers, and the table of all that is planted (device.c plants nodes).
  *
  * A socket is bound under a name of its own beside the target and then renamed: at no moment is there something
  * half-made at the target, and what was there is never lost. A stale socket is exchanged, not overwritten, so
@@ -25,46 +25,49 @@
 #define GENERATION_MAX ((1u << (32 - INDEX_BITS)) - 1)
 _Static_assert(PVX_PLANTS_MAX <= 1u << INDEX_BITS, "index fits into a handle");
 
-struct identity {
-	uint64_t inode;
-	uint32_t major, minor;
-	int64_t born_s;
-	uint32_t born_ns;
-};
-
 static struct plant {
 	struct container *container; /* counted; NULL: this place is free */
-	struct identity identity;
+	struct planted what;
 	uint32_t generation;
 	char path[PVX_PATH_MAX + 1];
 } table[PVX_PLANTS_MAX];
 static uint32_t next_free; /* where to look first */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-static int identify(int folder, const char *name, struct identity *identity)
+int plant_identify(int folder, const char *name, mode_t type, struct identity *identity)
 {
 	struct statx st;
 
-	if (statx(folder, name, AT_SYMLINK_NOFOLLOW, STATX_TYPE | STATX_INO | STATX_BTIME, &st) < 0)
+	if (statx(folder, name, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, STATX_TYPE | STATX_INO | STATX_BTIME, &st) < 0)
 		return errno;
 	*identity = (struct identity){ .inode = st.stx_ino, .major = st.stx_dev_major, .minor = st.stx_dev_minor };
 	if (st.stx_mask & STATX_BTIME) {
 		identity->born_s = st.stx_btime.tv_sec;
 		identity->born_ns = st.stx_btime.tv_nsec;
 	}
-	return S_ISSOCK(st.stx_mode) ? 0 : EEXIST;
+	return (st.stx_mode & S_IFMT) == type ? 0 : EEXIST;
 }
 
-static bool same(const struct identity *a, const struct identity *b)
+bool plant_same(const struct identity *a, const struct identity *b)
 {
 	return a->inode == b->inode && a->major == b->major && a->minor == b->minor && a->born_s == b->born_s &&
 	       a->born_ns == b->born_ns;
 }
 
+int plant_temporary(char *name)
+{
+	uint64_t number;
+
+	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
+		return EAGAIN;
+	snprintf(name, PLANT_TEMPORARY, ".pvx-%016llx", (unsigned long long)number);
+	return 0;
+}
+
 /* 0: the socket there is stale, and `*identity` is whose. EADDRINUSE: somebody has it. EEXIST: it is no socket. */
 static int probe_stale(int folder, const char *name, struct identity *identity)
 {
-	int error = identify(folder, name, identity), fd, probe;
+	int error = plant_identify(folder, name, S_IFSOCK, identity), fd, probe;
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
 	if (error)
@@ -94,8 +97,8 @@ static int replace_stale(int folder, const char *temporary, const char *name)
 		return error;
 	if (renameat2(folder, temporary, folder, name, RENAME_EXCHANGE) < 0)
 		return errno;
-	error = identify(folder, temporary, &swapped);
-	if (!error && same(&stale, &swapped))
+	error = plant_identify(folder, temporary, S_IFSOCK, &swapped);
+	if (!error && plant_same(&stale, &swapped))
 		return unlinkat(folder, temporary, 0) < 0 ? errno : 0;
 	renameat2(folder, temporary, folder, name, RENAME_EXCHANGE);
 	return EEXIST;
@@ -105,20 +108,18 @@ static int replace_stale(int folder, const char *temporary, const char *name)
 static int bind_at(const struct place *place, int socket_fd, int type, struct identity *identity)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	char temporary[32];
-	uint64_t number;
-	int error = 0;
+	char temporary[PLANT_TEMPORARY];
+	int error = plant_temporary(temporary);
 
-	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
-		return EAGAIN;
-	snprintf(temporary, sizeof(temporary), ".pvx-%016llx", (unsigned long long)number);
+	if (error)
+		return error;
 	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s", place->folder, temporary);
 	if (bind(socket_fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return errno == EADDRINUSE ? EAGAIN : errno;
 	if (type != SOCK_DGRAM && listen(socket_fd, BACKLOG) < 0)
 		error = errno;
 	if (!error)
-		error = identify(place->folder, temporary, identity);
+		error = plant_identify(place->folder, temporary, S_IFSOCK, identity);
 	if (!error && renameat2(place->folder, temporary, place->folder, place->name, RENAME_NOREPLACE) < 0)
 		error = errno == EEXIST ? replace_stale(place->folder, temporary, place->name) : errno;
 	if (error)
@@ -126,35 +127,8 @@ static int bind_at(const struct place *place, int socket_fd, int type, struct id
 	return error;
 }
 
-static int remember(struct container *c, const char *path, const struct identity *identity, uint32_t *handle)
-{
-	struct plant *plant = NULL;
-
-	container_ref(c);
-	pthread_mutex_lock(&lock);
-	for (uint32_t i = 0; i < PVX_PLANTS_MAX && !plant; i++) {
-		uint32_t index = (next_free + i) % PVX_PLANTS_MAX;
-
-		if (!table[index].container)
-			plant = &table[index];
-	}
-	if (plant) {
-		plant->container = c;
-		plant->identity = *identity;
-		plant->generation = plant->generation >= GENERATION_MAX ? 1 : plant->generation + 1;
-		strcpy(plant->path, path);
-		*handle = plant->generation << INDEX_BITS | (uint32_t)(plant - table);
-		next_free = (uint32_t)(plant - table) + 1;
-	}
-	pthread_mutex_unlock(&lock);
-	if (plant)
-		return 0;
-	container_unref(c);
-	return ENFILE;
-}
-
-/* Removes the socket at the path if it is that one. */
-static int uproot(const struct container *c, const char *path, const struct identity *identity)
+/* Removes what is at the path if it is that one. */
+static int uproot(const struct container *c, const char *path, const struct planted *what)
 {
 	struct identity found = { 0 };
 	struct place place;
@@ -169,16 +143,46 @@ static int uproot(const struct container *c, const char *path, const struct iden
 	CLOSE_FD(root);
 	if (error)
 		return error == ENOENT || error == ENOTDIR || error == ELOOP ? 0 : error;
-	if (identify(place.folder, place.name, &found) == 0 && same(&found, identity) &&
-	    unlinkat(place.folder, place.name, 0) < 0 && errno != ENOENT)
+	if (what->mounted)
+		error = mount_remove(c, &place, what);
+	else if (plant_identify(place.folder, place.name, what->type, &found) == 0 &&
+		 plant_same(&found, &what->identity) && unlinkat(place.folder, place.name, 0) < 0 && errno != ENOENT)
 		error = errno;
 	CLOSE_FD(place.folder);
 	return error;
 }
 
+int plant_remember(struct container *c, const char *path, const struct planted *what, uint32_t *handle)
+{
+	struct plant *plant = NULL;
+
+	container_ref(c);
+	pthread_mutex_lock(&lock);
+	for (uint32_t i = 0; i < PVX_PLANTS_MAX && !plant; i++) {
+		uint32_t index = (next_free + i) % PVX_PLANTS_MAX;
+
+		if (!table[index].container)
+			plant = &table[index];
+	}
+	if (plant) {
+		plant->container = c;
+		plant->what = *what;
+		plant->generation = plant->generation >= GENERATION_MAX ? 1 : plant->generation + 1;
+		strcpy(plant->path, path);
+		*handle = plant->generation << INDEX_BITS | (uint32_t)(plant - table);
+		next_free = (uint32_t)(plant - table) + 1;
+	}
+	pthread_mutex_unlock(&lock);
+	if (plant)
+		return 0;
+	uproot(c, path, what);
+	container_unref(c);
+	return ENFILE;
+}
+
 int plant_listen(struct container *c, int type, const char *path, int *fd, uint32_t *handle)
 {
-	struct identity identity = { 0 };
+	struct planted what = { .type = S_IFSOCK };
 	uint32_t uid, gid;
 	struct place place;
 	int root, error;
@@ -195,20 +199,17 @@ int plant_listen(struct container *c, int type, const char *path, int *fd, uint3
 	if (!error)
 		error = idmap_outside(&c->gids, 0, &gid);
 	if (!error)
-		error = thread_socket(c, type, fd);
+		error = thread_socket(c, AF_UNIX, type, 0, fd);
 	if (!error && fchmod(*fd, 0666) < 0) /* what bind gives the name, less our umask of 0 */
 		error = errno;
 	if (!error) {
 		thread_fs_become(uid, gid);
-		error = bind_at(&place, *fd, type, &identity);
+		error = bind_at(&place, *fd, type, &what.identity);
 		thread_fs_return();
 	}
 	CLOSE_FD(place.folder);
-	if (!error) {
-		error = remember(c, path, &identity, handle);
-		if (error)
-			uproot(c, path, &identity);
-	}
+	if (!error)
+		error = plant_remember(c, path, &what, handle);
 	if (error)
 		CLOSE_FD(*fd);
 	return error;
@@ -228,7 +229,7 @@ static int remove_at(uint32_t index, uint32_t generation)
 	pthread_mutex_unlock(&lock);
 	if (!plant.container)
 		return EBADF;
-	error = uproot(plant.container, plant.path, &plant.identity);
+	error = uproot(plant.container, plant.path, &plant.what);
 	container_unref(plant.container);
 	return error;
 }

@@ -1,21 +1,30 @@
 /*
- * What is left of root: ten capabilities, and the system calls that the closed list of operations needs.
+ * What is left of root: eleven capabilities, and the system calls that the closed list of operations needs.
  *
  * The filter is written out here and loaded for all threads at once, after they were made: there is no call in it
- * that makes a process, executes a program, mounts, or talks to another machine. What is not in it fails with
- * EPERM rather than killing, so that a C library of another mind shows in an error and not in a crash.
+ * that makes a process or executes a program; nodes are made of DRM and input devices
+ * only, what is mounted is a new file system or a part of it (mount.c). What is not in it fails with EPERM rather
+ * than killing, so that a C library of another mind shows in an error and not in a crash.
  */
 #include "broker.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <linux/input.h>
+#include <linux/mount.h>
+#include <linux/netlink.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "drm.h"
 
 static const int kept[] = {
 	CAP_DAC_OVERRIDE,     /* plant in folders that root of the container could write */
@@ -24,7 +33,8 @@ static const int kept[] = {
 	CAP_FOWNER,           /* remove what we planted from a sticky folder */
 	CAP_SETUID,           /* connect as the role's uid */
 	CAP_SETGID,           /* and gid */
-	CAP_SYS_ADMIN,        /* enter network namespaces */
+	CAP_SYS_ADMIN,        /* enter network and mount namespaces, mount, drop a DRM master */
+	CAP_SYS_CHROOT,       /* enter mount namespaces, and be back */
 	CAP_SYS_PTRACE,       /* open the root of a container's process */
 	CAP_MKNOD,            /* plant devices */
 	CAP_NET_BIND_SERVICE, /* listen below port 1024 */
@@ -62,18 +72,61 @@ int sandbox_capabilities(void)
 #define RETURN(value) BPF_STMT(BPF_RET | BPF_K, value)
 #define ALLOW(call) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##call, 0, 1), RETURN(SECCOMP_RET_ALLOW)
 
+/* The word is loaded already. */
+#define IS(value) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(value), 0, 1), RETURN(SECCOMP_RET_ALLOW)
+#define ALLOW_WITH(call, argument, value) \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##call, 0, 4), LOAD(args[argument]), IS(value), \
+	RETURN(SECCOMP_RET_ERRNO | EPERM)
+
 static struct sock_filter filter[] = {
 	LOAD(arch),
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0),
 	RETURN(SECCOMP_RET_ERRNO | EPERM),
 	LOAD(nr),
-	/* sockets: unix ones only */
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 4),
+	/* sockets: unix ones, TCP, and netlink for the question who listens */
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 12),
 	LOAD(args[0]),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 0, 1),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 8, 0),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 4, 0),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 3, 0),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_NETLINK, 0, 6),
+	LOAD(args[2]),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NETLINK_SOCK_DIAG, 3, 4),
+	LOAD(args[1]),
+	BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xf), /* less SOCK_CLOEXEC and SOCK_NONBLOCK */
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SOCK_STREAM, 0, 1),
 	RETURN(SECCOMP_RET_ALLOW),
 	RETURN(SECCOMP_RET_ERRNO | EPERM),
-	ALLOW(bind), ALLOW(listen), ALLOW(connect), ALLOW(recvmsg), ALLOW(sendmsg),
+	ALLOW(bind), ALLOW(listen), ALLOW(connect), ALLOW(recvmsg), ALLOW(sendmsg), ALLOW(setsockopt),
+	ALLOW(getsockname),
+	/* devices: nodes of DRM, of input and the null device (device.c tries file systems with it), ioctls one by one */
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mknodat, 0, 10),
+	LOAD(args[2]),
+	BPF_STMT(BPF_ALU | BPF_AND | BPF_K, S_IFMT),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, S_IFCHR, 0, 5),
+	LOAD(args[3]),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 1u << 8 | 3, 4, 0),
+	BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xfff00), /* the major number, as linux/kdev_t.h has it */
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 226u << 8, 2, 0),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 13u << 8, 1, 0),
+	RETURN(SECCOMP_RET_ERRNO | EPERM),
+	RETURN(SECCOMP_RET_ALLOW),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, 20),
+	LOAD(args[1]),
+	IS(DRM_IOCTL_SET_MASTER), IS(DRM_IOCTL_DROP_MASTER), IS(DRM_IOCTL_MODE_GETRESOURCES),
+	IS(DRM_IOCTL_MODE_GETENCODER), IS(DRM_IOCTL_MODE_GETCONNECTOR), IS(DRM_IOCTL_MODE_CREATE_LEASE),
+	IS(DRM_IOCTL_MODE_REVOKE_LEASE), IS(EVIOCGVERSION), IS(EVIOCREVOKE),
+	RETURN(SECCOMP_RET_ERRNO | EPERM),
+	/* a mount over a node's target: a new file system without options, a part of it, no other mount */
+	ALLOW(fsopen), ALLOW_WITH(fsconfig, 1, FSCONFIG_CMD_CREATE),
+	ALLOW_WITH(fsmount, 2, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC),
+	ALLOW_WITH(open_tree, 2, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_move_mount, 0, 6),
+	LOAD(args[4]),
+	IS(MOVE_MOUNT_F_EMPTY_PATH), IS(MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH),
+	RETURN(SECCOMP_RET_ERRNO | EPERM),
+	ALLOW_WITH(umount2, 1, 2), /* MNT_DETACH */
+	ALLOW(fchdir), ALLOW(chroot), ALLOW(capget), ALLOW(capset), ALLOW_WITH(unshare, 0, CLONE_FS),
 	/* files */
 	ALLOW(openat), ALLOW(openat2), ALLOW(close), ALLOW(read), ALLOW(write), ALLOW(newfstatat), ALLOW(fstat),
 	ALLOW(statx), ALLOW(mkdirat), ALLOW(unlinkat), ALLOW(renameat2), ALLOW(fchmod), ALLOW(fcntl),

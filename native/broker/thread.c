@@ -1,5 +1,5 @@
 /*
- * Identity and network namespace of one thread, switched for one operation and switched back.
+ * Identity, network and mount namespace of one thread, switched for one operation and switched back.
  *
  * These are the kernel's calls, not the C library's: those change every thread of the process. Real and saved
  * uid stay 0, so that the way back is open; where it fails nonetheless, going on would mean to work under
@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -18,7 +19,7 @@
 
 #define UNCHANGED ((uid_t)-1)
 
-static int our_network = -1;
+static int our_network = -1, our_mounts = -1, our_root = -1, our_descriptors = -1;
 static ino_t our_network_inode;
 static _Thread_local bool is_another;
 
@@ -34,7 +35,16 @@ int threads_init(void)
 	if (our_network < 0 || fstat(our_network, &st) < 0)
 		return errno;
 	our_network_inode = st.st_ino;
-	return 0;
+	our_mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	our_root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	our_descriptors = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return our_mounts < 0 || our_root < 0 || our_descriptors < 0 ? errno : 0;
+}
+
+/* Root and working folder are this thread's own from now on: setns(2) asks for it. */
+int thread_init(void)
+{
+	return unshare(CLONE_FS) < 0 ? errno : 0;
 }
 
 int thread_become(uint32_t uid, uint32_t gid)
@@ -79,32 +89,83 @@ void thread_fs_become(uint32_t uid, uint32_t gid)
 		fs_identity(uid, gid);
 }
 
+/* Another fsuid than root's takes the capabilities of the file system away; they are raised again. */
+void thread_fs_own(uint32_t uid, uint32_t gid)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+
+	if (!uid && !gid)
+		return;
+	fs_identity(uid, gid);
+	if (syscall(SYS_capget, &header, data) < 0)
+		return; /* what needs them says so */
+	for (int i = 0; i < 2; i++)
+		data[i].effective = data[i].permitted;
+	syscall(SYS_capset, &header, data);
+}
+
 void thread_fs_return(void)
 {
 	fs_identity(0, 0);
 }
 
-int thread_socket(const struct container *c, int type, int *fd)
+int thread_mounts_enter(const struct container *c)
+{
+	int mounts = openat(c->proc, "ns/mnt", O_RDONLY | O_CLOEXEC), error = 0;
+
+	if (mounts < 0)
+		return errno == ENOENT ? ESRCH : errno;
+	if (setns(mounts, CLONE_NEWNS) < 0)
+		error = errno;
+	CLOSE_FD(mounts);
+	return error;
+}
+
+/* The way back ends at the root of our namespace, which need not be ours. */
+void thread_mounts_return(void)
+{
+	if (setns(our_mounts, CLONE_NEWNS) < 0 || fchdir(our_root) < 0 || chroot(".") < 0)
+		abort();
+}
+
+int thread_descriptors(void)
+{
+	return our_descriptors;
+}
+
+/* Into the container's network namespace; `*entered`: there is a way back to go. */
+static int enter_network(const struct container *c, bool *entered)
 {
 	struct stat st;
-	int network = -1;
+	int network;
+
+	*entered = false;
+	if (fstatat(c->proc, "ns/net", &st, 0) == 0 && st.st_ino == our_network_inode)
+		return 0;
+	network = openat(c->proc, "ns/net", O_RDONLY | O_CLOEXEC);
+	if (network < 0)
+		return errno == ENOENT ? ESRCH : errno;
+	*entered = setns(network, CLONE_NEWNET) == 0;
+	CLOSE_FD(network);
+	return *entered ? 0 : errno;
+}
+
+int thread_socket(const struct container *c, int family, int type, int protocol, int *fd)
+{
+	bool entered = false;
+	int error = 0;
 
 	*fd = -1;
-	/* Names that the kernel picks for datagram sockets are known within a network namespace only. */
-	if (type == SOCK_DGRAM && fstatat(c->proc, "ns/net", &st, 0) == 0 && st.st_ino != our_network_inode) {
-		network = openat(c->proc, "ns/net", O_RDONLY | O_CLOEXEC);
-		if (network < 0)
-			return errno == ENOENT ? ESRCH : errno;
-		if (setns(network, CLONE_NEWNET) < 0) {
-			CLOSE_FD(network);
-			return errno;
-		}
-	}
-	*fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (network >= 0) {
-		CLOSE_FD(network);
-		if (setns(our_network, CLONE_NEWNET) < 0)
-			abort();
-	}
-	return *fd < 0 ? errno : 0;
+	/* Of unix sockets, only the names that the kernel picks for datagram ones belong to a network namespace. */
+	if (c && (family != AF_UNIX || type == SOCK_DGRAM))
+		error = enter_network(c, &entered);
+	if (error)
+		return error;
+	*fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+	if (*fd < 0)
+		error = errno;
+	if (entered && setns(our_network, CLONE_NEWNET) < 0)
+		abort();
+	return error;
 }

@@ -7,20 +7,21 @@
  * Descriptors in an answer are the caller's.
  */
 import { closeAll } from '../kernel/descriptors.js';
+import type { SocketAddress } from '../kernel/ip-address.js';
 import { SOCKET_TYPES } from '../relay/native.js';
-import type { MessageChannel } from './message-channel.js';
 import {
-  decodeReply,
-  encodeRequest,
-  type Op,
-  PROTOCOL_VERSION,
-  type Reply,
-  type Request,
-} from './protocol.js';
+  type Answer,
+  type BrokerResult,
+  isLost,
+  takeOne,
+  withDescriptor,
+  withoutDescriptor,
+} from './answer.js';
+import { DeviceOperations } from './device-operations.js';
+import type { MessageChannel } from './message-channel.js';
+import { decodeReply, encodeRequest, type Op, PROTOCOL_VERSION, type Request } from './protocol.js';
 
-export type BrokerResult<T> =
-  | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly errno: string };
+export type { BrokerResult } from './answer.js';
 
 export interface Held {
   /** What the broker knows the container by. */
@@ -44,17 +45,18 @@ export type BrokerSocketType = keyof typeof SOCKET_TYPES;
 /** Answers that may be outstanding: half as many as the relay has, and enough for 8 threads. */
 const IN_FLIGHT = 64;
 
-type Answer = { readonly reply: Reply; readonly fds: number[] } | { readonly errno: string };
-
 interface Waiting {
   readonly op: Op;
   readonly request: Request;
+  /** That go along. */
+  readonly fds: readonly number[];
   readonly settle: (answer: Answer) => void;
 }
 
 export class Broker {
   /** The channel ended: the broker is gone, and the daemon can do nothing more. */
   onLost: (() => void) | null = null;
+  readonly devices = new DeviceOperations((op, request, fds) => this.#ask(op, request, fds));
   readonly #channel: MessageChannel;
   readonly #underWay = new Map<number, Waiting>();
   readonly #queue: Waiting[] = [];
@@ -146,15 +148,36 @@ export class Broker {
     return encodeRequest(0, 'CONNECT_UNIX', request);
   }
 
+  /** A listener in the network namespace of a container, or (HOST) in our own. */
+  async listenTcp(container: number, address: SocketAddress): Promise<BrokerResult<number>> {
+    return withDescriptor(await this.#ask('LISTEN_TCP', { container, address }), (fd) => fd);
+  }
+
+  /** Connected or on its way: `connected` of relay/channel.ts says which way it goes. */
+  async connectTcp(container: number, address: SocketAddress): Promise<BrokerResult<number>> {
+    return withDescriptor(await this.#ask('CONNECT_TCP', { container, address }), (fd) => fd);
+  }
+
+  /** Whether somebody listens there, who does not notice. `EOPNOTSUPP`: this kernel can't tell. */
+  async probeTcp(container: number, address: SocketAddress): Promise<BrokerResult<void>> {
+    const answer = await this.#ask('PROBE_TCP', { container, address });
+    return withoutDescriptor(answer, () => undefined);
+  }
+
+  /** The record that `connectTcp` would send, for the relay to send it. */
+  encodeConnectTcp(container: number, address: SocketAddress): Buffer | null {
+    return encodeRequest(0, 'CONNECT_TCP', { container, address });
+  }
+
   close(): void {
     this.#lost = true;
     this.#fail();
     this.#channel.close();
   }
 
-  #ask(op: Op, request: Request): Promise<Answer> {
+  #ask(op: Op, request: Request, fds: readonly number[] = []): Promise<Answer> {
     return new Promise((settle) => {
-      this.#queue.push({ op, request, settle });
+      this.#queue.push({ op, request, fds, settle });
       this.#next();
     });
   }
@@ -165,11 +188,12 @@ export class Broker {
       const id = this.#nextId();
       const record = this.#lost ? null : encodeRequest(id, waiting.op, waiting.request);
       if (!record) {
+        closeAll(waiting.fds);
         waiting.settle({ errno: this.#lost ? 'EPIPE' : 'EINVAL' });
         continue;
       }
       this.#underWay.set(id, waiting);
-      this.#channel.send(record);
+      this.#channel.send(record, waiting.fds);
     }
   }
 
@@ -212,31 +236,4 @@ export class Broker {
     for (const waiting of failed) waiting.settle({ errno: 'EPIPE' });
     this.#next();
   }
-}
-
-/** The first descriptor; more than one is not in the protocol, and closed. */
-function takeOne(fds: number[]): number | undefined {
-  closeAll(fds.slice(1));
-  return fds[0];
-}
-
-/** The operation succeeded, but its descriptor did not fit into our table: what it made has to be undone. */
-function isLost(answer: Answer): answer is { reply: Reply; fds: number[] } {
-  return 'reply' in answer && answer.fds.length === 0;
-}
-
-function withDescriptor<T>(
-  answer: Answer,
-  value: (fd: number, reply: Reply) => T,
-): BrokerResult<T> {
-  if ('errno' in answer) return { ok: false, errno: answer.errno };
-  const fd = takeOne(answer.fds);
-  if (fd === undefined) return { ok: false, errno: 'EMFILE' }; // see isLost
-  return { ok: true, value: value(fd, answer.reply) };
-}
-
-function withoutDescriptor<T>(answer: Answer, value: (reply: Reply) => T): BrokerResult<T> {
-  if ('errno' in answer) return { ok: false, errno: answer.errno };
-  closeAll(answer.fds);
-  return { ok: true, value: value(answer.reply) };
 }

@@ -6,7 +6,8 @@ export interface MessageChannel {
   onMessage: ((record: Buffer, fds: number[]) => void) | null;
   /** No more will come. */
   onEnd: (() => void) | null;
-  send(record: Buffer): void;
+  /** Takes the descriptors. */
+  send(record: Buffer, fds: readonly number[]): void;
   close(): void;
 }
 
@@ -16,7 +17,7 @@ export function openMessageChannel(fd: number): MessageChannel {
   const messages: MessageChannel = {
     onMessage: null,
     onEnd: null,
-    send: (record) => void channel.write(record),
+    send: (record, fds) => void channel.write(record, fds),
     close: () => channel.close(),
   };
   channel.onData = (record, fds) => messages.onMessage?.(record, fds);

@@ -4,10 +4,13 @@
  * All numbers are in the machine's byte order; both ends are always on the same machine.
  */
 import { constants, endianness } from 'node:os';
+import { ipBytes, type SocketAddress } from '../kernel/ip-address.js';
 
 export const PROTOCOL_VERSION = 1;
 export const PATH_MAX = 1024;
 export const DATA_MAX = 65_536;
+/** A container handle: the host itself, for the operations that say so. */
+export const HOST = 0xffff_ffff;
 
 export const OPS = {
   HELLO: 1,
@@ -20,6 +23,15 @@ export const OPS = {
   READ: 8,
   REMOVE: 9,
   REPLY_DGRAM: 10,
+  FIND_NODE: 20,
+  PLANT_NODE: 21,
+  OPEN_NODE: 22,
+  REVOKE: 23,
+  READ_CARD: 24,
+  LEASE_CARD: 25,
+  LISTEN_TCP: 30,
+  CONNECT_TCP: 31,
+  PROBE_TCP: 32,
 } as const;
 export type Op = keyof typeof OPS;
 
@@ -39,6 +51,10 @@ export interface Request {
   /** Clock ticks since boot. */
   readonly stamp?: number;
   readonly path?: string;
+  /** 32-bit words in place of `path`. */
+  readonly words?: readonly number[];
+  /** In place of `path` and `arg`. */
+  readonly address?: SocketAddress;
 }
 
 export interface Reply {
@@ -51,10 +67,10 @@ export interface Reply {
   readonly data: Buffer;
 }
 
-/** Null where the path does not fit: more than PATH_MAX bytes, or a NUL in it. */
+/** Null where the path does not fit: more than PATH_MAX bytes, or a NUL in it; or where the address is none. */
 export function encodeRequest(id: number, op: Op, request: Request): Buffer | null {
-  const path = Buffer.from(request.path ?? '', 'utf8');
-  if (path.length > PATH_MAX || path.includes(0)) return null;
+  const place = placeOf(request);
+  if (!place) return null;
   const record = Buffer.alloc(REQUEST_SIZE);
   const view = new DataView(record.buffer, record.byteOffset, record.byteLength);
   const words = [
@@ -64,15 +80,30 @@ export function encodeRequest(id: number, op: Op, request: Request): Buffer | nu
     request.type ?? 0,
     request.uid ?? 0,
     request.gid ?? 0,
-    request.arg ?? 0,
-    path.length,
+    request.address?.port ?? request.arg ?? 0,
+    place.length,
   ];
   words.forEach((word, i) => {
     view.setUint32(i * 4, word, LITTLE);
   });
   view.setBigUint64(32, BigInt(request.stamp ?? 0), LITTLE);
-  path.copy(record, REQUEST_HEAD);
+  place.copy(record, REQUEST_HEAD);
   return record;
+}
+
+function wordBytes(words: readonly number[]): Buffer {
+  const bytes = Buffer.alloc(words.length * 4);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  words.forEach((word, i) => {
+    view.setUint32(i * 4, word, LITTLE);
+  });
+  return bytes;
+}
+
+function placeOf({ path = '', address, words }: Request): Buffer | null {
+  if (address) return ipBytes(address.ip);
+  const bytes = words ? wordBytes(words) : Buffer.from(path, 'utf8');
+  return bytes.length > PATH_MAX || (!words && bytes.includes(0)) ? null : bytes;
 }
 
 /** Null for a record that is no reply: the channel can't be trusted any more. */

@@ -4,11 +4,15 @@
  */
 import { type ErrorCode, type LinkError, REMEDIES } from '../kernel/errors.js';
 import { isObject, type JsonObject } from '../manifest/json.js';
-import { MAX_DEPTH, MAX_STRING } from '../manifest/limits.js';
+import { MAX_DEPTH, MAX_LEASED, MAX_STRING } from '../manifest/limits.js';
 import { pointerTo, show } from '../manifest/problem.js';
 import type { PolicyRules } from '../manifest/revision.js';
+import type { InputMatch } from '../manifest/vocabulary.js';
 import { readPolicy } from './policy-reader.js';
 
+/** Characters of what sysfs says of a device, and of a connector's name. */
+const MAX_SHORT = 255;
+const MATCHED = new Set(['name', 'phys', 'vendor', 'product']);
 const MAX_INT32 = 0x7fff_ffff;
 /** (uid_t)-1 means "no change" to chown(2) and its kin, and is nobody's. */
 const MAX_UID = 0xffff_fffe;
@@ -73,9 +77,46 @@ export class EntryReader {
     return mode === 'audit' ? { policyMode: mode } : {};
   }
 
+  optionalNumber(field: string, least: number, most: number): number | undefined {
+    const value = this.#get(field);
+    if (value === undefined) return undefined;
+    if (Number.isInteger(value) && Number(value) >= least && Number(value) <= most) {
+      return Number(value);
+    }
+    return this.#fail(field, `a whole number from ${least} to ${most}`, undefined);
+  }
+
+  /** An array of texts that each pass; `what` they are, in the plural. */
+  optionalList(
+    field: string,
+    most: number,
+    passes: (text: string) => boolean,
+    what: string,
+  ): readonly string[] | undefined {
+    const value = this.#get(field);
+    if (value === undefined) return undefined;
+    const isSound = (item: unknown) => typeof item === 'string' && passes(item);
+    if (Array.isArray(value) && value.length <= most && value.every(isSound)) return value;
+    return this.#fail(field, `an array of at most ${most} ${what}`, undefined);
+  }
+
   optionalHost(): { host?: string } {
     const host = this.optionalText('host');
     return host === undefined ? {} : { host };
+  }
+
+  optionalLease(): { lease?: string[] } {
+    const value = this.#get('lease');
+    if (value === undefined) return {};
+    if (isLease(value)) return { lease: value };
+    return this.#fail('lease', `an array of 1 to ${MAX_LEASED} names of connectors`, {});
+  }
+
+  optionalMatch(): { match?: InputMatch } {
+    const value = this.#get('match');
+    if (value === undefined) return {};
+    if (isMatch(value)) return { match: value };
+    return this.#fail('match', 'texts in "name", "phys", "vendor" and "product"', {});
   }
 
   optionalError(): { error?: LinkError } {
@@ -110,6 +151,20 @@ export class EntryReader {
     this.fault ??= `${pointerTo('', field)}: found ${found}, expected ${expected}.`;
     return placeholder;
   }
+}
+
+function isLease(value: unknown): value is string[] {
+  if (!Array.isArray(value) || value.length === 0 || value.length > MAX_LEASED) return false;
+  return value.every((name) => isShort(name) && name !== '');
+}
+
+function isMatch(value: unknown): value is InputMatch {
+  if (!isObject(value) || Object.keys(value).length === 0) return false;
+  return Object.entries(value).every(([key, text]) => MATCHED.has(key) && isShort(text));
+}
+
+function isShort(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= MAX_SHORT && !IMPOSSIBLE.test(value);
 }
 
 function isErrorCode(value: unknown): value is ErrorCode {

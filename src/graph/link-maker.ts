@@ -8,6 +8,7 @@ import { show } from '../manifest/problem.js';
 import type { ProblemList } from '../manifest/problem-list.js';
 import type { Requirement, Service } from '../manifest/revision.js';
 import { SYSTEM_BUS } from '../manifest/services.js';
+import { isNetworked } from '../manifest/target.js';
 import { SERVES, transportOf } from './compatibility.js';
 import type { Export, Exports } from './exports.js';
 import { EXTERNAL, type Link, RUNTIME_PROVIDER, type ServiceType } from './link.js';
@@ -92,7 +93,11 @@ export class LinkMaker {
       ...(service.mode && type === 'unix' ? { mode: service.mode } : {}),
       ...(service.fds !== undefined && type === 'unix' ? { fds: service.fds } : {}),
       ...(requirement.mode && isDevice ? { device: requirement.mode } : {}),
+      ...(service.access && isDevice ? { access: service.access } : {}),
+      ...(service.lease && isDevice ? { lease: service.lease } : {}),
+      ...(service.match && isDevice ? { match: service.match } : {}),
       ...(requirement.host !== undefined && type === 'http' ? { host: requirement.host } : {}),
+      ...clientsOf(requirement, service, type),
       ...(allowed ? {} : { error: this.#refuse(consumer, requirement, container) }),
     };
   }
@@ -151,6 +156,24 @@ export class LinkMaker {
     const pid = this.#pids.get(container) ?? 0;
     return Number.isSafeInteger(pid) && pid > 0 ? pid : 0;
   }
+}
+
+/** Types whose provider may expect a header first. */
+const ANNOUNCED: readonly ServiceType[] = ['unix', 'rest', 'tcp', 'http'];
+
+/** What of a link is about those who connect. A provider that believes a header is never left without. */
+function clientsOf(requirement: Requirement, service: Service, type: ServiceType) {
+  const { maxConnections, allowFrom } = requirement;
+  const isStream = service.mode === undefined || service.mode === 'stream';
+  const proxyProtocol =
+    isStream && ANNOUNCED.includes(type)
+      ? (service.proxyProtocol ?? requirement.proxyProtocol)
+      : undefined;
+  return {
+    ...(proxyProtocol === undefined ? {} : { proxyProtocol }),
+    ...(maxConnections !== undefined && isNetworked(type) ? { maxConnections } : {}),
+    ...(allowFrom !== undefined && isNetworked(type) ? { allowFrom } : {}),
+  };
 }
 
 function providedByUs({ provider }: Requirement): boolean {

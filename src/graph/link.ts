@@ -5,11 +5,13 @@
  */
 import type { LinkError } from '../kernel/errors.js';
 import type { PolicyRules } from '../manifest/revision.js';
-import type { SocketMode } from '../manifest/vocabulary.js';
+import type { DeviceAccess, InputMatch, SocketMode } from '../manifest/vocabulary.js';
 
 export type { PolicyRules } from '../manifest/revision.js';
 export {
+  type DeviceAccess,
   EXTERNAL,
+  type InputMatch,
   RUNTIME_PROVIDER,
   SERVICE_TYPES,
   type ServiceType,
@@ -45,8 +47,20 @@ export interface Link {
   readonly fds?: boolean;
   /** drm and input only: plant a node, or serve opened descriptors on a socket. Absent: node. */
   readonly device?: 'node' | 'fd';
+  /** drm and input only: how a device is opened for a client. Absent: rw. */
+  readonly access?: DeviceAccess;
+  /** drm only: connectors that are leased, in place of the card. */
+  readonly lease?: readonly string[];
+  /** input only: which device it is; its node is beside `socket`. */
+  readonly match?: InputMatch;
   /** http only: the Host that it answers to, in lower case; absent: any. */
   readonly host?: string;
+  /** The provider reads a header of the PROXY protocol of this version first. */
+  readonly proxyProtocol?: 1 | 2;
+  /** Where the target is an address: connections at once, more of them wait. Absent: as the daemon allows. */
+  readonly maxConnections?: number;
+  /** Where the target is an address: networks, as `IP/LENGTH` or `IP`, that may connect. Absent: all. */
+  readonly allowFrom?: readonly string[];
   /** Why the builder knows that this link can't be made; it is shown as `failed` and never attached. */
   readonly error?: LinkError;
   /** Fields of the wire form that are not ours: kept, passed on, never read. */

@@ -11,6 +11,8 @@ import type { Export, Exports } from './exports.js';
 import { EXTERNAL, type ServiceType } from './link.js';
 
 const NAMED_AT_MOST = 5;
+/** What `XDG_RUNTIME_DIR=/run` and no WAYLAND_DISPLAY make a client look for. */
+const WAYLAND_TARGET = '/run/wayland-0';
 
 /** The exporter, or undefined after adding a problem. */
 export function exporterOf(
@@ -75,7 +77,12 @@ export function targetOf(
 ): string | undefined {
   const { place, name } = requirement;
   const isDevice = type === 'drm' || type === 'input';
-  const byDefault = isDevice && service?.socket ? service.socket : `/run/pv/services/${name}.sock`;
+  const byDefault =
+    isDevice && service?.socket
+      ? service.socket
+      : type === 'wayland'
+        ? WAYLAND_TARGET
+        : `/run/pv/services/${name}.sock`;
   const networked = isNetworked(type);
   const target = requirement.target ?? (networked ? undefined : byDefault);
   if (target !== undefined && target.startsWith('/') !== networked) return target;

@@ -5,6 +5,7 @@
  * second is closed here.
  */
 import type { Broker } from '../broker/client.js';
+import { endpointOf } from '../graph/endpoint.js';
 import { EXTERNAL, type Link, linkId } from '../graph/link.js';
 import { XConnectError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
@@ -12,9 +13,11 @@ import type { AttachedLink, AttachedListener, Attacher, Detached } from '../mesh
 import type { Attachment } from '../plugins/plugin.js';
 import type { Registry } from '../plugins/registry.js';
 import type { Relay } from '../relay/relay.js';
-import type { Container, Containers } from './containers.js';
+import { type Container, type Containers, THE_HOST } from './containers.js';
+import { DeviceWatch } from './device-watch.js';
 import { type LinkHostOptions, OneLinkHost } from './link-host.js';
 import { Provider } from './provider.js';
+import { SharedListeners } from './shared-listeners.js';
 
 const OVERTIME_MS = 1_000;
 
@@ -29,6 +32,8 @@ export interface HostParts {
 export class HostAttacher implements Attacher {
   readonly #parts: HostParts;
   readonly #options: LinkHostOptions;
+  readonly #deviceWatch = new DeviceWatch();
+  readonly #shared = new SharedListeners();
 
   constructor(parts: HostParts, options: LinkHostOptions) {
     this.#parts = parts;
@@ -43,8 +48,7 @@ export class HostAttacher implements Attacher {
     const { containers, plugins } = this.#parts;
     const plugin = plugins.for(link.type);
     if (!plugin) throw unknownType(link, plugins.types);
-    if (link.consumer === EXTERNAL) throw unsupported(link);
-    const consumer = await containers.retain(link.consumer, link.consumerPid, stamp);
+    const consumer = await this.#consumerOf(link, stamp);
     if (consumer instanceof XConnectError) throw consumer;
     const { host, provider } = this.#hostOf(link, consumer, listener);
     let unsubscribe = () => {};
@@ -68,6 +72,14 @@ export class HostAttacher implements Attacher {
     }
   }
 
+  async #consumerOf(link: Link, stamp: number): Promise<Container | XConnectError> {
+    const { containers } = this.#parts;
+    if (link.consumer !== EXTERNAL) {
+      return containers.retain(link.consumer, link.consumerPid, stamp);
+    }
+    return 'address' in endpointOf(link.target) ? THE_HOST : unsupported(link);
+  }
+
   #hostOf(link: Link, consumer: Container, listener: AttachedListener) {
     const { broker, relay, containers } = this.#parts;
     const log = this.#parts.log.child({ link: linkId(link) });
@@ -75,7 +87,8 @@ export class HostAttacher implements Attacher {
       onChange: () => host.providerChanged(),
       onState: (state, error) => listener.onState(state, error),
     });
-    const parts = { broker, relay, consumer, provider, log };
+    const [shared, deviceWatch] = [this.#shared, this.#deviceWatch];
+    const parts = { broker, relay, shared, deviceWatch, consumer, provider, log };
     const host = new OneLinkHost(parts, link, this.#options);
     return { host, provider };
   }
@@ -105,6 +118,7 @@ function attached(
     consumerGeneration: consumer.generation,
     retarget: (link, stamp) => provider.retarget(link, stamp),
     stats: () => host.stats(),
+    shown: () => host.shown,
     detach: (drainMs) => {
       if (leaving) return leaving;
       const removed = host.unplant();
@@ -126,6 +140,6 @@ function unknownType(link: Link, types: readonly string[]): XConnectError {
 function unsupported(link: Link): XConnectError {
   return new XConnectError(
     'type-unsupported',
-    `The host itself can't consume a service of type ${link.type}.`,
+    `The host itself can be given IP:PORT only, found ${link.target} for type ${link.type}.`,
   );
 }

@@ -5,6 +5,7 @@
  * everybody who retains it is told, and the pid is unknown again.
  */
 import type { Broker } from '../broker/client.js';
+import { HOST } from '../broker/protocol.js';
 import { XConnectError } from '../kernel/errors.js';
 import { watchProcess } from '../relay/channel.js';
 import { holdError } from './errno.js';
@@ -33,6 +34,9 @@ export class Container {
     for (const listener of [...this.#onExit]) listener();
   }
 }
+
+/** Where an operation of the broker may mean the host itself. Never retained, never gone. */
+export const THE_HOST = new Container('the host', 0, HOST, 0);
 
 interface Entry {
   readonly held: Promise<Container | XConnectError>;

@@ -5,18 +5,20 @@
  * never notices. Whether the provider's socket exists is looked up until it does, then it is the relay
  * that tells when connecting begins to fail.
  */
-import type { Broker, BrokerResult } from '../broker/client.js';
+import type { Broker, BrokerResult, Planted } from '../broker/client.js';
 import { type Link, RUNTIME_PROVIDER } from '../graph/link.js';
 import { type LinkError, XConnectError } from '../kernel/errors.js';
-import type { Identity, SocketType } from '../plugins/plugin.js';
-import type { Container, Containers } from './containers.js';
+import type { Identity, Seen, SocketType } from '../plugins/plugin.js';
+import { type Container, type Containers, THE_HOST } from './containers.js';
 import { connectError, isNotThereYet } from './errno.js';
-import { fixedIdentity, resolveIdentity } from './identity.js';
+import { resolveIdentity } from './identity.js';
+import { PasswdReader } from './passwd-reader.js';
+import { Reach } from './reach.js';
 
 const PROBE_FIRST_MS = 50;
 const PROBE_MOST_MS = 2_000;
-const BUSY_MOST_MS = 5_000;
-const PASSWD = '/etc/passwd';
+/** A kernel that does not know who listens: then it is assumed, and the first connection shows. */
+const CANNOT_TELL = 'EOPNOTSUPP';
 
 export interface ProviderEvents {
   /** Connections go elsewhere from now on, or (no container) have to wait. */
@@ -24,17 +26,26 @@ export interface ProviderEvents {
   onState(state: 'established' | 'waiting' | 'failed', error: LinkError | null): void;
 }
 
+/** A look at what the link needs of its provider, in the container that this is now. */
+export type Look = (container: Container) => Promise<Seen>;
+
 export class Provider {
   readonly #broker: Broker;
   readonly #containers: Containers;
   readonly #events: ProviderEvents;
+  readonly #passwd: PasswdReader;
   #link: Link;
+  #reach: Reach;
   #container: Container | null = null;
   #unsubscribe: (() => void) | null = null;
   #probe: NodeJS.Timeout | null = null;
+  #lookFor: Look | null = null;
+  #mayBeHost = false;
+  #stamp = 0;
   #closed = false;
   #identityFailed = false;
-  #busy: { container: Container; passwd: Promise<BrokerResult<Buffer>> } | null = null;
+  /** The last attempt to connect found nobody. */
+  #refused = false;
   #announced = false;
   #state: Parameters<ProviderEvents['onState']> | null = null;
   /** Counts targets, so that an answer about an earlier one is known as such. */
@@ -44,14 +55,25 @@ export class Provider {
     this.#broker = broker;
     this.#containers = containers;
     this.#link = link;
+    this.#reach = new Reach(broker, link);
     this.#events = events;
+    this.#passwd = new PasswdReader(broker);
   }
 
   /** The link's provider is now the container behind `link.providerPid`. Never rejects. */
   async retarget(link: Link, stamp: number): Promise<void> {
     const target = ++this.#target;
     this.#link = link;
+    this.#stamp = stamp;
+    this.#reach = new Reach(this.#broker, link);
+    this.#refused = false;
     this.#leave();
+    if (this.#mayBeHost && link.provider === RUNTIME_PROVIDER) {
+      this.#container = THE_HOST;
+      this.#events.onChange();
+      await this.#look(target, PROBE_FIRST_MS);
+      return;
+    }
     if (link.providerPid <= 0) {
       this.#absent(
         link.provider === RUNTIME_PROVIDER
@@ -78,44 +100,73 @@ export class Provider {
     await this.#look(target, PROBE_FIRST_MS);
   }
 
+  /**
+   * Looks for this in place of the link's socket from now on, and goes on when it is there: it may leave.
+   * `mayBeHost`: a provider `_pv_` means the host itself.
+   */
+  lookWith(look: Look, { mayBeHost = false } = {}): void {
+    this.#lookFor = look;
+    this.#mayBeHost = mayBeHost;
+    void this.retarget(this.#link, this.#stamp);
+  }
+
+  /** There is reason to look now. */
+  soon(): void {
+    if (this.#closed || !this.#lookFor || !this.#container) return;
+    this.#stopLooking();
+    void this.#look(++this.#target, PROBE_FIRST_MS);
+  }
+
   get hasFixedIdentity(): boolean {
-    return fixedIdentity(this.#link) !== null;
+    return this.#reach.identity !== null;
   }
 
   /** A request that the relay repeats for every connection; null: who or where we are is not known now. */
   standingRequest(type: SocketType): Buffer | null {
-    const identity = fixedIdentity(this.#link);
-    return identity && this.#container && this.#request(type, this.#container, identity);
+    const { identity } = this.#reach;
+    return identity && this.#container && this.#reach.request(this.#container, type, identity);
   }
 
   /** One connection's request, with the identity as passwd says now. */
-  async request(type: SocketType): Promise<Buffer | LinkError> {
+  async request(type: SocketType, path?: string): Promise<Buffer | LinkError> {
     const address = await this.#address();
     if ('code' in address) return address;
-    const request = this.#request(type, address.container, address.identity);
+    const request = this.#reach.request(address.container, type, address.identity, path);
     return request ?? connectError(this.#link, 'EINVAL');
   }
 
-  /** One connection, tried once; the descriptor is the caller's. `again`: trying again may help. */
+  /** A listening stream socket of ours in the provider; null: it is not running. */
+  async listen(path: string): Promise<BrokerResult<Planted> | null> {
+    const container = this.#container;
+    return container && (await this.#broker.listenUnix(container.handle, 'stream', path));
+  }
+
+  /**
+   * One connection, tried once and at most `timeoutMs`; the descriptor is the caller's. `again`: trying again may
+   * help.
+   */
   async connect(
     type: SocketType,
+    timeoutMs: number,
   ): Promise<{ fd: number; identity: Identity } | { error: LinkError; again: boolean }> {
     const address = await this.#address();
     if ('code' in address) {
       return { error: address, again: address.code === 'provider-not-running' };
     }
-    const { container, identity } = address;
-    const { uid, gid } = identity;
-    const { socket } = this.#link;
-    const made = await this.#broker.connectUnix(container.handle, type, socket, uid, gid);
-    this.reached(made.ok ? null : made.errno);
-    if (made.ok) return { fd: made.value, identity };
+    const made = await this.#reach.connect(address.container, type, address.identity, timeoutMs);
+    if (!this.#lookFor) this.reached('fd' in made ? null : made.errno);
+    if ('fd' in made) return { fd: made.fd, identity: address.identity };
     return { error: connectError(this.#link, made.errno), again: isNotThereYet(made.errno) };
   }
 
   /** The relay's word on reaching the provider: 0, or an errno's name. */
   reached(errno: string | null): void {
     if (this.#closed || !this.#container) return;
+    if (this.#lookFor) {
+      if (errno !== null) this.soon();
+      return;
+    }
+    this.#refused = errno !== null;
     if (errno === null) {
       this.#stopLooking();
       this.#say('established', null);
@@ -148,9 +199,9 @@ export class Provider {
     if (!container) {
       return { code: 'provider-not-running', message: `${provider} is not running.` };
     }
-    const fixed = fixedIdentity(this.#link);
+    const fixed = this.#reach.identity;
     if (fixed) return { container, identity: fixed };
-    const passwd = await this.#passwd(container);
+    const passwd = await this.#passwd.read(container);
     if (!container.alive) {
       return { code: 'provider-not-running', message: `${provider} has ended.` };
     }
@@ -167,30 +218,6 @@ export class Provider {
     this.#identityFailed = false;
     const text = passwd.ok ? passwd.value.toString('utf8') : '';
     return { container, identity: resolveIdentity(role, type, text) };
-  }
-
-  /** While the container is busy a connection waits, as it would for the socket; one asks again for all. */
-  async #passwd(container: Container): Promise<BrokerResult<Buffer>> {
-    const read = await this.#broker.read(container.handle, PASSWD);
-    if (read.ok || read.errno !== 'EBUSY') return read;
-    if (this.#busy?.container !== container) {
-      this.#busy = { container, passwd: this.#whenLessBusy(container) };
-    }
-    return this.#busy.passwd;
-  }
-
-  async #whenLessBusy(container: Container): Promise<BrokerResult<Buffer>> {
-    for (let busyMs = 0; ; busyMs += PROBE_FIRST_MS) {
-      await new Promise((resolve) => setTimeout(resolve, PROBE_FIRST_MS));
-      const read = await this.#broker.read(container.handle, PASSWD);
-      if (!read.ok && read.errno === 'EBUSY' && busyMs < BUSY_MOST_MS) continue;
-      if (this.#busy?.container === container) this.#busy = null;
-      return read;
-    }
-  }
-
-  #request(type: SocketType, container: Container, { uid, gid }: Identity): Buffer | null {
-    return this.#broker.encodeConnect(container.handle, type, this.#link.socket, uid, gid);
   }
 
   #leave(): void {
@@ -210,14 +237,19 @@ export class Provider {
   async #look(target: number, delayMs: number): Promise<void> {
     const container = this.#container;
     if (!container) return;
-    const found = await this.#broker.probeUnix(container.handle, this.#link.socket);
-    if (target !== this.#target || this.#closed || this.#container !== container) return;
-    if (found.ok) {
-      this.#say('established', null);
-      return;
-    }
-    this.#unreachable(found.errno);
-    this.#lookLater(target, delayMs);
+    const seen = await (this.#lookFor?.(container) ?? this.#lookForSocket(container));
+    if (!seen || target !== this.#target || this.#closed || this.#container !== container) return;
+    this.#say(!seen.error ? 'established' : seen.waits ? 'waiting' : 'failed', seen.error);
+    if (seen.error) this.#lookLater(target, delayMs);
+    else if (this.#lookFor) this.#lookLater(target, PROBE_MOST_MS);
+  }
+
+  /** Null: nothing can be said that is not known already. */
+  async #lookForSocket(container: Container): Promise<Seen | null> {
+    const errno = await this.#reach.probe(container);
+    if (errno === CANNOT_TELL && this.#refused) return null;
+    if (errno === null || errno === CANNOT_TELL) return { error: null };
+    return { error: connectError(this.#link, errno), waits: isNotThereYet(errno) };
   }
 
   #lookLater(target: number, delayMs: number): void {

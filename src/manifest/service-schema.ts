@@ -4,7 +4,7 @@
  */
 
 import { MAX_PORT } from './address.js';
-import { MAX_ENTRIES } from './limits.js';
+import { MAX_ENTRIES, MAX_LEASED } from './limits.js';
 import type { Schema } from './schema.js';
 import { SERVICE_TYPES } from './vocabulary.js';
 
@@ -18,6 +18,8 @@ export function nameSchema(what: string): Schema {
   const description = `${what}, 1 to 255 characters without slashes or control characters`;
   return { type: 'string', format: 'name', problem: 'name-invalid', description };
 }
+
+export const PROXY_PROTOCOL: Schema = { enum: [1, 2], description: '1 or 2' };
 
 const BUS_NAME: Schema = {
   type: 'string',
@@ -74,6 +76,35 @@ const POLICY: Schema = {
   },
 };
 
+/** drm_connector_enum_list of the kernel, and the number within the type. */
+const CONNECTOR: Schema = {
+  type: 'string',
+  pattern: '^[A-Za-z]{2,10}(-[A-Z])?-[1-9][0-9]{0,2}$',
+  description: 'a connector such as "HDMI-A-1"',
+};
+
+const INPUT_TEXT: Schema = {
+  type: 'string',
+  minLength: 1,
+  maxLength: 255,
+  format: 'clean',
+  description: 'a text, as /sys/class/input has it',
+};
+
+const USB_NUMBER: Schema = {
+  type: 'string',
+  pattern: '^[0-9A-Fa-f]{4}$',
+  description: 'four hexadecimal digits, as lsusb shows them',
+};
+
+const INPUT_MATCH: Schema = {
+  type: 'object',
+  minProperties: 1,
+  additionalProperties: false,
+  description: 'an object with "name", "phys", "vendor" or "product"',
+  properties: { name: INPUT_TEXT, phys: INPUT_TEXT, vendor: USB_NUMBER, product: USB_NUMBER },
+};
+
 export const SERVICE_SCHEMA: Schema = {
   type: 'object',
   description: 'an object, a service',
@@ -98,7 +129,18 @@ export const SERVICE_SCHEMA: Schema = {
       enum: ['stream', 'seqpacket', 'dgram'],
       description: 'one of stream, seqpacket, dgram',
     },
+    proxy_protocol: PROXY_PROTOCOL,
     fds: { type: 'boolean', description: 'true or false' },
+    access: { enum: ['ro', 'rw'], description: '"ro" or "rw"' },
+    lease: {
+      type: 'array',
+      minItems: 1,
+      maxItems: MAX_LEASED,
+      uniqueItems: true,
+      items: CONNECTOR,
+      description: `an array of 1 to ${MAX_LEASED} connectors, each once`,
+    },
+    match: INPUT_MATCH,
     allow: {
       type: 'array',
       maxItems: MAX_ENTRIES,

@@ -9,7 +9,7 @@ import type { ProblemList } from './problem-list.js';
 import type { PolicyRules, Service } from './revision.js';
 import { meets } from './schema.js';
 import { SERVICE_SCHEMA } from './service-schema.js';
-import type { ServiceType, SocketMode } from './vocabulary.js';
+import type { DeviceAccess, InputMatch, ServiceType, SocketMode } from './vocabulary.js';
 
 export const SERVICE_SPECS = ['service-manifest-xconnect@1', 'service-manifest-xconnect@2'];
 export const SYSTEM_BUS = 'system-bus';
@@ -19,6 +19,10 @@ const FIELD_TYPES: Readonly<Record<string, readonly ServiceType[]>> = {
   port: ['tcp', 'http'],
   mode: ['unix'],
   fds: ['unix'],
+  access: ['drm', 'input'],
+  lease: ['drm'],
+  match: ['input'],
+  proxy_protocol: ['unix', 'rest', 'tcp', 'http'],
   bus: ['dbus'],
   owns: ['dbus'],
   policy: ['dbus'],
@@ -33,6 +37,10 @@ interface Entry {
   readonly port?: number;
   readonly mode?: SocketMode;
   readonly fds?: boolean;
+  readonly access?: DeviceAccess;
+  readonly lease?: readonly string[];
+  readonly match?: InputMatch;
+  readonly proxy_protocol?: 1 | 2;
   readonly allow?: readonly string[];
   readonly bus?: string;
   readonly owns?: string;
@@ -105,7 +113,9 @@ function isWhole(entry: Entry, place: Place, problems: ProblemList): boolean {
   if (networked && entry.socket !== undefined && entry.port !== undefined) {
     problems.add('shape-wrong', place, 'both "socket" and "port"', 'one of them');
   }
-  if (entry.socket === undefined && !(networked && entry.port !== undefined) && !owner) {
+  const matched = entry.type === 'input' && entry.match !== undefined;
+  const elsewhere = owner || matched || (networked && entry.port !== undefined);
+  if (entry.socket === undefined && !elsewhere) {
     const expected = networked ? '"port", or "socket"' : '"socket", an absolute path';
     problems.add('shape-wrong', place, networked ? 'neither of the two' : 'no "socket"', expected);
   }
@@ -114,6 +124,9 @@ function isWhole(entry: Entry, place: Place, problems: ProblemList): boolean {
   }
   if (owner && entry.role === undefined) {
     problems.add('shape-wrong', place, '"owns" without "role"', 'the role that may own the name');
+  }
+  if (entry.type === 'drm' && entry.lease && entry.access === 'ro') {
+    problems.add('shape-wrong', at('access'), '"ro" beside "lease"', 'a lease, which is "rw"');
   }
   if (problems.count > before) return false;
   noteMisplaced(entry, at, problems);
@@ -132,7 +145,7 @@ function noteMisplaced(entry: Entry, at: (field: string) => Place, problems: Pro
   }
 }
 
-const COPIED = ['name', 'socket', 'port', 'mode', 'fds', 'allow'] as const;
+const COPIED = ['name', 'socket', 'port', 'mode', 'fds', 'access', 'lease', 'allow'] as const;
 
 function toService(entry: Entry, place: Place): Service {
   const { type } = entry;
@@ -142,6 +155,8 @@ function toService(entry: Entry, place: Place): Service {
   const copied: Pick<Entry, (typeof COPIED)[number]> = Object.fromEntries(
     meant.map((field) => [field, entry[field]]),
   );
+  const match = type === 'input' ? entry.match : undefined;
+  const expectsHeader = FIELD_TYPES.proxy_protocol?.includes(type) && entry.proxy_protocol;
   const {
     owns,
     role,
@@ -153,10 +168,21 @@ function toService(entry: Entry, place: Place): Service {
   return {
     ...copied,
     type,
+    ...(match ? { match: matchOf(match), socket: entry.socket ?? `/dev/input/${entry.name}` } : {}),
+    ...(expectsHeader ? { proxyProtocol: expectsHeader } : {}),
     ...(owns !== undefined && role !== undefined ? { bus, owns, role } : {}),
     ...(activation ? { activation: activation.mode } : {}),
     ...(policy ? { policy: new Map(Object.entries(policy)) } : {}),
     ...(policy && policy_mode === 'audit' ? { policyMode: 'audit' as const } : {}),
     place,
+  };
+}
+
+/** With its numbers as sysfs writes them. */
+function matchOf({ vendor, product, ...texts }: InputMatch): InputMatch {
+  return {
+    ...texts,
+    ...(vendor === undefined ? {} : { vendor: vendor.toLowerCase() }),
+    ...(product === undefined ? {} : { product: product.toLowerCase() }),
   };
 }

@@ -45,6 +45,8 @@ export interface AttachedLink {
   retarget(link: Link, stamp: number): Promise<void>;
   /** Read at the moment of asking; no system call. */
   stats(): LinkStats;
+  /** What else there is to say of it, by field of the wire form; read at the moment of asking. */
+  shown(): Readonly<Record<string, unknown>>;
   /** Socket removed now, open connections closed after `drainMs`. */
   detach(drainMs: number): Detached;
 }

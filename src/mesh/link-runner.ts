@@ -66,6 +66,11 @@ export class LinkRunner {
     return this.#stats.sum();
   }
 
+  /** Of the attachment that it has now. */
+  shown(): Readonly<Record<string, unknown>> {
+    return this.#current?.handle.shown() ?? {};
+  }
+
   async #run(): Promise<void> {
     if (this.#running) return;
     this.#running = true;

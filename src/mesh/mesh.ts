@@ -64,6 +64,11 @@ export class Mesh extends EventEmitter<MeshEvents> {
     return this.#entries.get(id)?.runner.stats() ?? null;
   }
 
+  /** What its plugin shows of a link beside its state. */
+  shown(id: string): Readonly<Record<string, unknown>> {
+    return this.#entries.get(id)?.runner.shown() ?? {};
+  }
+
   /** Takes every link out, and resolves when nothing is left. */
   async close(): Promise<void> {
     this.reconcile({ links: [], stamp: 0 });

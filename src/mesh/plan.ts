@@ -99,8 +99,20 @@ function isSameService(a: Link, b: Link): boolean {
     a.uid === b.uid &&
     isSamePolicy(a, b) &&
     a.mode === b.mode &&
-    a.fds === b.fds
+    a.fds === b.fds &&
+    a.device === b.device &&
+    a.access === b.access &&
+    isSameValue(a.lease, b.lease) &&
+    isSameValue(a.match, b.match) &&
+    a.proxyProtocol === b.proxyProtocol &&
+    a.maxConnections === b.maxConnections &&
+    isSameValue(a.allowFrom, b.allowFrom)
   );
+}
+
+/** Of plain JSON, most often absent. */
+function isSameValue(a: object | undefined, b: object | undefined): boolean {
+  return a === b || JSON.stringify(a) === JSON.stringify(b);
 }
 
 /** Whether two desired links say the same, pids included. */

@@ -6,10 +6,14 @@ import { isAbsolute, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { XConnectError } from '../kernel/errors.js';
 import { dbus } from './dbus/index.js';
+import { drm } from './drm/index.js';
+import { input } from './input/index.js';
 import type { Plugin } from './plugin.js';
+import { tcp } from './tcp/index.js';
 import { unix } from './unix/index.js';
+import { wayland } from './wayland/index.js';
 
-const BUILT_IN: readonly Plugin[] = [unix, dbus];
+const BUILT_IN: readonly Plugin[] = [unix, tcp, dbus, drm, input, wayland];
 
 export class Registry {
   readonly #byType = new Map<string, Plugin>();

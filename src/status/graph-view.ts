@@ -10,8 +10,15 @@ import type { LinkStatus, StatusStore } from './store.js';
 /** Counters of a link; null where the mesh no longer has it. */
 export type StatsOf = (id: string) => LinkStats | null;
 
+/** What a link's plugin shows beside that, by field. */
+export type ShownOf = (id: string) => Readonly<Record<string, unknown>>;
+
 /** `GET /xconnect-graph`. Counters are of this daemon's lifetime and never go back; bytes. */
-export function graphView(store: StatusStore, stats: StatsOf): WireLink[] {
+export function graphView(
+  store: StatusStore,
+  stats: StatsOf,
+  shown: ShownOf = () => ({}),
+): WireLink[] {
   return [...store.all()].map((status) => {
     const { active, total, toProvider, toConsumer } = stats(status.id) ?? NO_STATS;
     return {
@@ -19,6 +26,7 @@ export function graphView(store: StatusStore, stats: StatsOf): WireLink[] {
       ...stateView(status),
       connections: { active, total },
       bytes: { to_provider: toProvider, to_consumer: toConsumer },
+      ...shown(status.id),
     };
   });
 }

@@ -10,7 +10,7 @@ import type { EventEmitter } from 'eventemitter3';
 import type { GraphSourceEvents } from '../graph/source.js';
 import type { Logger } from '../kernel/log.js';
 import { Events, type EventsOptions } from './events.js';
-import { graphView, type StatsOf, statusView } from './graph-view.js';
+import { graphView, type ShownOf, type StatsOf, statusView } from './graph-view.js';
 import type { Metrics } from './metrics.js';
 import { type Observe, Observers } from './observers.js';
 import { SourceHealth } from './source-health.js';
@@ -19,6 +19,7 @@ import type { StatusStore } from './store.js';
 export interface ControlServerOptions {
   readonly store: StatusStore;
   readonly stats: StatsOf;
+  readonly shown?: ShownOf;
   readonly source: EventEmitter<GraphSourceEvents>;
   readonly log: Logger;
   /** Absent: nobody can tell what consumers do. */
@@ -52,13 +53,13 @@ export class ControlServer {
   #metrics: Promise<Metrics> | undefined;
 
   constructor(options: ControlServerOptions) {
-    const { store, stats, source, log, events } = options;
+    const { store, stats, shown, source, log, events } = options;
     this.#log = log;
     const health = new SourceHealth(source);
     this.#events = new Events(store, events);
     this.#observers = new Observers(store, options.observe ?? (() => () => undefined));
     this.#routes = new Map<string, Route>([
-      ['/xconnect-graph', (response) => sendJson(response, 200, graphView(store, stats))],
+      ['/xconnect-graph', (response) => sendJson(response, 200, graphView(store, stats, shown))],
       ['/xconnect-status', (response) => sendJson(response, 200, statusView(store))],
       ['/health', (response) => sendJson(response, 200, healthView(store, health))],
       ['/events', (response) => this.#listen(response)],

@@ -6,11 +6,12 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmdirSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { compile } from './compile.js';
 
 export interface ContainerOptions {
   readonly name: string;
@@ -37,7 +38,7 @@ export interface ExecOptions {
 const SOURCES = ['container.h', 'container.c', 'enter.c'].map((name) =>
   fileURLToPath(new URL(`container/${name}`, import.meta.url)),
 );
-const PROGRAM = fileURLToPath(new URL('../../build/test/container', import.meta.url));
+let program = '';
 
 let python: string | undefined;
 
@@ -46,16 +47,6 @@ function pythonPrefix(): string {
   const code = 'import sys; print(sys.base_prefix)';
   python ??= execFileSync('python3', ['-c', code], { encoding: 'utf8' }).trim();
   return python;
-}
-
-function build(): void {
-  const changed = Math.max(...SOURCES.map((path) => statSync(path).mtimeMs));
-  if (existsSync(PROGRAM) && statSync(PROGRAM).mtimeMs > changed) return;
-  mkdirSync(dirname(PROGRAM), { recursive: true });
-  const made = `${PROGRAM}.${process.pid}`;
-  const flags = ['-std=gnu2x', '-Wall', '-Wextra', '-O1', '-D_GNU_SOURCE'];
-  execFileSync('cc', [...flags, ...SOURCES.slice(1), '-o', made], { stdio: 'inherit' });
-  renameSync(made, PROGRAM);
 }
 
 function hostPaths(): string[] {
@@ -85,10 +76,10 @@ export class TestContainer {
 
   /** Starts it, in its own root when this resolves. */
   async start(): Promise<void> {
-    build();
+    program = compile('container', SOURCES);
     this.rootDir = mkdtempSync(join(tmpdir(), `container-${this.name}-`));
     const argv = ['create', this.rootDir, this.name, this.#flags, ...hostPaths()];
-    const guard = spawn(PROGRAM, argv, { stdio: ['pipe', 'pipe', 'inherit'] });
+    const guard = spawn(program, argv, { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#guard = guard;
     this.pid = await new Promise<number>((resolve, reject) => {
       guard.once('exit', () => reject(new Error(`container ${this.name} did not start`)));
@@ -101,7 +92,7 @@ export class TestContainer {
     const PATH = [join(pythonPrefix(), 'bin'), nodeFolder(), '/usr/sbin:/usr/bin:/sbin:/bin'].join(
       ':',
     );
-    return spawn(PROGRAM, ['enter', String(this.pid), ...argv], {
+    return spawn(program, ['enter', String(this.pid), ...argv], {
       env: { PATH, HOME: '/root', LANG: 'C.UTF-8' },
       stdio: 'pipe',
     });

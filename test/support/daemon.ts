@@ -60,6 +60,12 @@ export function request(socketPath: string, path: string, method = 'GET'): Promi
   });
 }
 
+export interface TestDaemonOptions {
+  /** A program that executes the daemon in its own place. */
+  readonly prefix?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 export class TestDaemon {
   /** Arrays that were posted to /xconnect-status, oldest first. */
   readonly posted: unknown[] = [];
@@ -70,10 +76,12 @@ export class TestDaemon {
   readonly #folder = mkdtempSync(join(tmpdir(), 'pvx-daemon-'));
   readonly #server: http.Server;
   readonly #args: readonly string[];
+  readonly #options: TestDaemonOptions;
   #held: { asked: () => void; answer: Promise<readonly WireLink[]> } | null = null;
 
-  constructor(args: readonly string[]) {
+  constructor(args: readonly string[], options: TestDaemonOptions = {}) {
     this.#args = args;
+    this.#options = options;
     this.control = join(this.#folder, 'control.sock');
     this.#server = http.createServer((asked, answer) => {
       if (asked.method === 'GET') {
@@ -109,8 +117,11 @@ export class TestDaemon {
       await new Promise<void>((resolve) => this.#server.listen(pvCtrl, resolve));
     }
     const args = ['--pv-ctrl', pvCtrl, '--control', this.control, ...this.#args];
-    const child = spawn(`${PACKAGE_ROOT}/bin/pv-xconnect`, args, {
+    const { prefix = [], env } = this.#options;
+    const [program = '', ...rest] = [...prefix, `${PACKAGE_ROOT}/bin/pv-xconnect`, ...args];
+    const child = spawn(program, rest, {
       stdio: ['ignore', 'inherit', 'pipe'],
+      env: { ...process.env, ...env },
     });
     this.process = child;
     child.stderr.on('data', (chunk: Buffer) => {

@@ -27,14 +27,19 @@ export interface TestHostOptions {
   readonly patienceMs?: number;
   readonly maxConnections?: number;
   readonly args?: readonly string[];
+  /** Another program than the one that was built. */
+  readonly broker?: string;
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export async function startHost(options: TestHostOptions = {}): Promise<TestHost> {
   const [control, theirControl] = native.socketPair(SOCKET_TYPES.seqpacket);
   const [data, theirData] = native.socketPair(SOCKET_TYPES.seqpacket);
   const args = options.args ?? ['--control', '', '--runtime', '/nonexistent'];
-  const brokerProcess = spawn(`${PACKAGE_ROOT}/build/Release/pvx-broker`, args, {
+  const program = options.broker ?? `${PACKAGE_ROOT}/build/Release/pvx-broker`;
+  const brokerProcess = spawn(program, args, {
     stdio: ['ignore', 'inherit', 'inherit', theirControl, theirData],
+    env: { ...process.env, ...options.env },
   });
   closeSync(theirControl);
   closeSync(theirData);

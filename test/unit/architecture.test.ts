@@ -25,7 +25,13 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   runtime: ['manifest', 'graph'],
 };
 /** Files of types that describe the seam between two folders. */
-const CONTRACTS = ['graph/link', 'mesh/attacher', 'plugins/plugin', 'relay/channel'];
+const CONTRACTS = [
+  'graph/link',
+  'mesh/attacher',
+  'plugins/plugin',
+  'relay/channel',
+  'relay/transfer',
+];
 
 function filesOf(folder: string, extension: RegExp): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })

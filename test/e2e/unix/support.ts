@@ -1,10 +1,9 @@
 /** What the unix e2e tests share: two containers, the daemon between them, and programs in both. */
 import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { startContainer, type TestContainer } from '../../support/container.js';
 import { startDaemon, type TestDaemon, type WireLink, wireLink } from '../../support/daemon.js';
+import { Peer } from '../../support/peer-process.js';
 
 const PEER = readFileSync(new URL('./peer.py', import.meta.url), 'utf8');
 export const TARGET = '/run/pv/services/raw.sock';
@@ -69,47 +68,6 @@ export class Pair {
     await this.daemon.stop();
     await this.consumer.kill();
     await this.provider.kill();
-  }
-}
-
-export class Peer {
-  readonly #child: ChildProcess;
-  readonly #lines: string[] = [];
-  readonly #waiting: ((line: string) => void)[] = [];
-
-  constructor(child: ChildProcess) {
-    this.#child = child;
-    if (!child.stdout) throw new Error('a peer needs its standard output');
-    createInterface(child.stdout).on('line', (line) => {
-      const next = this.#waiting.shift();
-      if (next) next(line);
-      else this.#lines.push(line);
-    });
-    child.once('exit', () => {
-      for (const next of this.#waiting.splice(0)) next('');
-    });
-  }
-
-  /** The next line that it prints; empty once it has ended. */
-  line(): Promise<string> {
-    const line = this.#lines.shift();
-    if (line !== undefined) return Promise.resolve(line);
-    if (this.#child.exitCode !== null) return Promise.resolve('');
-    return new Promise((resolve) => this.#waiting.push(resolve));
-  }
-
-  say(text: string): void {
-    this.#child.stdin?.write(text);
-  }
-
-  async end(): Promise<void> {
-    const exited = this.#child.exitCode === null ? once(this.#child, 'exit') : null;
-    this.#child.stdin?.end();
-    await exited;
-  }
-
-  kill(): void {
-    this.#child.kill('SIGKILL');
   }
 }
 

@@ -2,12 +2,13 @@ import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import * as devices from '../../../src/broker/devices.js';
 import * as protocol from '../../../src/broker/protocol.js';
 
 const header = readFileSync(new URL('../../../native/protocol.h', import.meta.url), 'utf8');
 
 function defined(name: string): number {
-  return Number(new RegExp(`#define ${name} (\\d+)u`).exec(header)?.[1]);
+  return Number(new RegExp(`#define ${name} (\\w+)u`).exec(header)?.[1]);
 }
 
 describe('the protocol of the broker', () => {
@@ -15,6 +16,7 @@ describe('the protocol of the broker', () => {
     expect(protocol.PROTOCOL_VERSION).toBe(defined('PVX_PROTOCOL_VERSION'));
     expect(protocol.PATH_MAX).toBe(defined('PVX_PATH_MAX'));
     expect(protocol.DATA_MAX).toBe(defined('PVX_DATA_MAX'));
+    expect(protocol.HOST).toBe(defined('PVX_HOST'));
   });
 
   test('has the same operations with the same numbers on both sides', () => {
@@ -28,6 +30,50 @@ describe('the protocol of the broker', () => {
     const reply = /sizeof\(struct pvx_reply\) == (\d+)/.exec(header)?.[1];
     expect(protocol.REQUEST_SIZE).toBe(Number(request) + protocol.PATH_MAX);
     expect(protocol.REPLY_SIZE).toBe(Number(reply));
+  });
+
+  test('has the same kinds of devices and ways to open them on both sides', () => {
+    expect(devices.DEVICE_KINDS).toEqual({
+      drm: defined('PVX_DEVICE_DRM'),
+      input: defined('PVX_DEVICE_INPUT'),
+    });
+    expect(devices.OPEN_READ_ONLY).toBe(defined('PVX_OPEN_READ_ONLY'));
+    expect(devices.OPEN_MASTER).toBe(defined('PVX_OPEN_MASTER'));
+    expect(devices.CRTCS_MAX).toBe(defined('PVX_CRTCS_MAX'));
+    expect(devices.CONNECTORS_MAX).toBe(defined('PVX_CONNECTORS_MAX'));
+    const host = Number(/#define PVX_HOST (0x[0-9a-f]+)u/.exec(header)?.[1]);
+    expect(protocol.HOST).toBe(host);
+  });
+
+  test('has device records of the same size on both sides', () => {
+    const node = /sizeof\(struct pvx_node\) == (\d+)/.exec(header)?.[1];
+    expect(devices.NODE_SIZE).toBe(Number(node));
+    const [, head, crtc, connector] =
+      /sizeof\(struct pvx_card\) == (\d+) \+ (\d+) \* PVX_CRTCS_MAX \+ (\d+) \*/.exec(header) ?? [];
+    expect(devices.CARD_SIZE).toBe(
+      Number(head) + Number(crtc) * devices.CRTCS_MAX + Number(connector) * devices.CONNECTORS_MAX,
+    );
+  });
+
+  test('decodes a card of any numbers, within its bounds', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(0xffff_ffff), { minLength: 354, maxLength: 354 }), (words) => {
+        const card = devices.decodeCard(Buffer.from(Uint32Array.from(words).buffer));
+        expect(card.crtcs.length).toBe(Math.min(words[0] as number, devices.CRTCS_MAX));
+        expect(card.connectors.length).toBe(Math.min(words[1] as number, devices.CONNECTORS_MAX));
+        for (const { crtcs } of card.connectors) {
+          expect(crtcs.every((id) => card.crtcs.includes(id))).toBe(true);
+        }
+      }),
+    );
+  });
+
+  test('puts words in the place of the path, with any bytes in them', () => {
+    const record = protocol.encodeRequest(1, 'LEASE_CARD', { words: [0, 0x01020304] }) as Buffer;
+    expect(record.readUInt32LE(28)).toBe(8);
+    expect(record.readUInt32LE(40)).toBe(0);
+    expect(record.readUInt32LE(44)).toBe(0x01020304);
+    expect(protocol.encodeRequest(1, 'LEASE_CARD', { words: Array(257).fill(1) })).toBeNull();
   });
 
   test('lays a request out in the order of the header', () => {
@@ -56,6 +102,16 @@ describe('the protocol of the broker', () => {
     expect(record.readBigUInt64LE(32)).toBe(7n);
     expect(record.subarray(40, 43).toString()).toBe('/é');
     expect(record.subarray(43).every((byte) => byte === 0)).toBe(true);
+  });
+
+  test('lays an address out as raw bytes and its port', () => {
+    const address = { ip: '2001:db8::1', port: 8080 };
+    const record = protocol.encodeRequest(1, 'LISTEN_TCP', { container: 2, address }) as Buffer;
+    expect(record.readUInt32LE(24)).toBe(8080);
+    expect(record.readUInt32LE(28)).toBe(16);
+    expect(record.subarray(40, 56).toString('hex')).toBe('20010db8000000000000000000000001');
+    const nowhere = { ip: 'localhost', port: 1 };
+    expect(protocol.encodeRequest(1, 'LISTEN_TCP', { address: nowhere })).toBeNull();
   });
 
   test('refuses a path that does not fit, or has a NUL in it', () => {

@@ -69,6 +69,7 @@ export class ModelAttacher implements Attacher {
         this.calls++;
         attached.retargeted.push(to);
       },
+      shown: () => ({}),
       stats: () => ({ active: 0, total: 1, toProvider: 10, toConsumer: 20, closes: { eof: 1 } }),
       detach: (drainMs) => {
         this.calls++;

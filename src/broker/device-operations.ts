@@ -1,0 +1,98 @@
+/**
+ * The operations of pvx-broker on devices, a part of its client (client.ts). A node is an O_PATH descriptor; one
+ * that is given to an operation is taken, and closed, whatever comes of it.
+ */
+import {
+  type Answer,
+  type BrokerResult,
+  isLost,
+  withDescriptor,
+  withoutDescriptor,
+} from './answer.js';
+import {
+  type Card,
+  DEVICE_KINDS,
+  type DeviceKind,
+  decodeCard,
+  decodeNode,
+  type Node,
+  OPEN_MASTER,
+  OPEN_READ_ONLY,
+} from './devices.js';
+import type { Op, Request } from './protocol.js';
+
+export interface FoundNode {
+  /** The caller's. */
+  readonly fd: number;
+  readonly node: Node;
+}
+
+export interface Granted {
+  readonly fd: number;
+  /** What `revoke` takes; 0: it can't be taken back. */
+  readonly grant: number;
+}
+
+type Ask = (op: Op, request: Request, fds: readonly number[]) => Promise<Answer>;
+
+export class DeviceOperations {
+  readonly #ask: Ask;
+
+  constructor(ask: Ask) {
+    this.#ask = ask;
+  }
+
+  /** A device's node in a container, or (HOST) on the host; of that kind and no other. */
+  async find(container: number, kind: DeviceKind, path: string): Promise<BrokerResult<FoundNode>> {
+    const request = { container, type: DEVICE_KINDS[kind], path };
+    return withDescriptor(await this.#ask('FIND_NODE', request, []), (fd, { data }) => ({
+      fd,
+      node: decodeNode(data),
+    }));
+  }
+
+  /** Takes the node. uid and gid as the container counts them. The plant; 0: the same device was there before. */
+  async plant(
+    container: number,
+    kind: DeviceKind,
+    path: string,
+    uid: number,
+    gid: number,
+    node: number,
+  ): Promise<BrokerResult<number>> {
+    const request = { container, type: DEVICE_KINDS[kind], path, uid, gid };
+    return withoutDescriptor(await this.#ask('PLANT_NODE', request, [node]), ({ value }) => value);
+  }
+
+  /** Takes the node. */
+  async open(
+    kind: DeviceKind,
+    { readOnly = false, master = false }: { readOnly?: boolean; master?: boolean },
+    node: number,
+  ): Promise<BrokerResult<Granted>> {
+    const arg = (readOnly ? OPEN_READ_ONLY : 0) | (master ? OPEN_MASTER : 0);
+    return this.#granted(await this.#ask('OPEN_NODE', { type: DEVICE_KINDS[kind], arg }, [node]));
+  }
+
+  async revoke(grant: number): Promise<BrokerResult<void>> {
+    return withoutDescriptor(await this.#ask('REVOKE', { arg: grant }, []), () => undefined);
+  }
+
+  /** Takes the node. */
+  async readCard(node: number): Promise<BrokerResult<Card>> {
+    return withoutDescriptor(await this.#ask('READ_CARD', {}, [node]), ({ data }) =>
+      decodeCard(data),
+    );
+  }
+
+  /** Takes the node. `objects`: ids of connectors, CRTCs and planes. */
+  async lease(objects: readonly number[], node: number): Promise<BrokerResult<Granted>> {
+    return this.#granted(await this.#ask('LEASE_CARD', { words: objects }, [node]));
+  }
+
+  /** A grant whose descriptor found no room in our table is nobody's. */
+  #granted(answer: Answer): BrokerResult<Granted> {
+    if (isLost(answer) && answer.reply.value !== 0) void this.revoke(answer.reply.value);
+    return withDescriptor(answer, (fd, { value }) => ({ fd, grant: value }));
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * The device records of native/protocol.h, decoded: a node, and what of a DRM card can be leased. A unit test
+ * compares the two files.
+ */
+import { endianness } from 'node:os';
+
+/** `PVX_DEVICE_*`. */
+export const DEVICE_KINDS = { drm: 1, input: 2 } as const;
+export type DeviceKind = keyof typeof DEVICE_KINDS;
+
+export const OPEN_READ_ONLY = 1;
+export const OPEN_MASTER = 2;
+export const CRTCS_MAX = 32;
+export const CONNECTORS_MAX = 64;
+
+const CONNECTOR_WORDS = 5;
+export const NODE_SIZE = 20;
+export const CARD_SIZE = 4 * (2 + CRTCS_MAX + CONNECTORS_MAX * CONNECTOR_WORDS);
+
+export interface Node {
+  readonly major: number;
+  readonly minor: number;
+  /** Permission bits. */
+  readonly mode: number;
+  /** As its container counts them. */
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export interface Connector {
+  readonly id: number;
+  /** `DRM_MODE_CONNECTOR_*` of drm_mode.h. */
+  readonly type: number;
+  /** The 1 of HDMI-A-1. */
+  readonly number: number;
+  /** Ids of the CRTCs that can drive it. */
+  readonly crtcs: readonly number[];
+  /** Id of the one that does; 0: none. */
+  readonly crtc: number;
+}
+
+export interface Card {
+  readonly crtcs: readonly number[];
+  readonly connectors: readonly Connector[];
+}
+
+/** Throws a RangeError for a record that is too short: the broker is not ours. */
+export function decodeNode(data: Buffer): Node {
+  const word = wordsOf(data);
+  return { major: word(0), minor: word(1), mode: word(2), uid: word(3), gid: word(4) };
+}
+
+/** Throws like decodeNode. */
+export function decodeCard(data: Buffer): Card {
+  const word = wordsOf(data);
+  const crtcs = Array.from({ length: Math.min(word(0), CRTCS_MAX) }, (_, i) => word(2 + i));
+  const count = Math.min(word(1), CONNECTORS_MAX);
+  const connectors = Array.from({ length: count }, (_, i) => {
+    const first = 2 + CRTCS_MAX + i * CONNECTOR_WORDS;
+    const possible = word(first + 3);
+    return {
+      id: word(first),
+      type: word(first + 1),
+      number: word(first + 2),
+      crtcs: crtcs.filter((_id, bit) => (possible >>> bit) & 1),
+      crtc: word(first + 4),
+    };
+  });
+  return { crtcs, connectors };
+}
+
+function wordsOf(data: Buffer): (index: number) => number {
+  return (index) =>
+    endianness() === 'LE' ? data.readUInt32LE(index * 4) : data.readUInt32BE(index * 4);
+}

@@ -1,0 +1,264 @@
+/**
+ * The device of one link (the Device of plugins/device/device.ts): looked for in the provider, planted in the
+ * consumer or opened for it, and taken back with the link.
+ *
+ * What is found is held by a descriptor of its node while it is checked, planted or opened, so it is always one
+ * device that all of this is about. A planted node follows the provider's: it goes when that goes, and is made
+ * anew where that became another one. A provider that only ended leaves it: nothing about the device changed.
+ */
+import { closeSync } from 'node:fs';
+import { posix } from 'node:path';
+import type { Broker } from '../broker/client.js';
+import type { FoundNode, Granted } from '../broker/device-operations.js';
+import type { Node } from '../broker/devices.js';
+import type { Link } from '../graph/link.js';
+import type { LinkError } from '../kernel/errors.js';
+import type { Logger } from '../kernel/log.js';
+import type {
+  Card,
+  Device,
+  DeviceOptions,
+  OpenedDevice,
+  OpenOptions,
+} from '../plugins/device/device.js';
+import type { Attachment, Seen } from '../plugins/plugin.js';
+import type { Container } from './containers.js';
+import { deviceError, deviceSeen, plantError } from './device-errno.js';
+import { findEventDevices } from './input-devices.js';
+import { removePlant } from './plant.js';
+
+/** Between two attempts to find a device that a client waits for. */
+const AGAIN_MS = 50;
+
+export interface LinkDeviceParts {
+  readonly broker: Broker;
+  readonly consumer: Container;
+  readonly log: Logger;
+  /** How long a client waits for the device, in milliseconds. */
+  readonly patienceMs: number;
+  /** There is reason to look now. */
+  readonly lookSoon: () => void;
+}
+
+type Found = FoundNode & { readonly path: string };
+type Missing = Seen & { readonly error: LinkError };
+
+export class LinkDevice implements Device {
+  onGone: (() => void) | null = null;
+  readonly #parts: LinkDeviceParts;
+  readonly #link: Link;
+  readonly #options: DeviceOptions;
+  readonly #granted = new Set<OpenedDevice>();
+  #container: Container | null = null;
+  #node: Node | null = null;
+  #planting = false;
+  /** Of the broker; 0: what is there is not ours; null: nothing is there. */
+  #plant: number | null = null;
+  #ended = false;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: LinkDeviceParts, link: Link, options: DeviceOptions) {
+    this.#parts = parts;
+    this.#link = link;
+    this.#options = options;
+  }
+
+  plant(): Attachment {
+    this.#planting = true;
+    this.#parts.lookSoon();
+    return { detach: () => this.unplant() };
+  }
+
+  /** Is it there, and planted if it is to be? What is not so yet is brought about. Never rejects. */
+  look(container: Container): Promise<Seen> {
+    return this.#inTurn(async () => {
+      this.#container = container;
+      const found = await this.#find();
+      if ('error' in found) {
+        if (isAbout(found.error)) await this.#lose();
+        return found;
+      }
+      if (this.#node && !isSameDevice(this.#node, found.node)) await this.#lose();
+      else if (this.#node && !isSameNode(this.#node, found.node)) await this.#uproot();
+      this.#node = found.node;
+      if (this.#planting && !this.#ended && this.#plant === null) return this.#plantNode(found);
+      closeSync(found.fd);
+      return { error: null };
+    });
+  }
+
+  async find(): Promise<Node | LinkError> {
+    const found = await this.#wait();
+    if ('error' in found) return found.error;
+    closeSync(found.fd);
+    return found.node;
+  }
+
+  async open({ readOnly = false, master = false }: OpenOptions): Promise<OpenedDevice | LinkError> {
+    const found = await this.#wait();
+    if ('error' in found) return found.error;
+    const { kind } = this.#options;
+    const opened = await this.#parts.broker.devices.open(kind, { readOnly, master }, found.fd);
+    if (opened.ok) return this.#grant(opened.value);
+    return deviceError(this.#link, found.path, opened.errno);
+  }
+
+  async lease(
+    choose: (card: Card) => readonly number[] | LinkError,
+  ): Promise<OpenedDevice | LinkError> {
+    const { devices } = this.#parts.broker;
+    const found = await this.#wait();
+    if ('error' in found) return found.error;
+    const card = await devices.readCard(found.fd);
+    if (!card.ok) return deviceError(this.#link, found.path, card.errno);
+    const objects = choose(card.value);
+    if ('code' in objects) return objects;
+    const again = await this.#find();
+    if ('error' in again) return again.error;
+    if (!isSameDevice(again.node, found.node)) {
+      closeSync(again.fd);
+      return deviceError(this.#link, found.path, 'ENODEV');
+    }
+    const leased = await devices.lease(objects, again.fd);
+    if (leased.ok) return this.#grant(leased.value);
+    return deviceError(this.#link, found.path, leased.errno);
+  }
+
+  /** Takes the node out of the consumer for good. Never rejects. */
+  unplant(): Promise<void> {
+    this.#ended = true;
+    return this.#inTurn(() => this.#uproot());
+  }
+
+  /** Takes back all that a client was given. Never rejects. */
+  async end(): Promise<void> {
+    this.#ended = true;
+    await Promise.all([...this.#granted].map((opened) => opened.revoke()));
+  }
+
+  /** The node by its descriptor, the caller's; or why there is none. */
+  async #find(): Promise<Found | Missing> {
+    const container = this.#container;
+    const { provider } = this.#link;
+    if (!container) {
+      const message = `${provider} is not running.`;
+      return { error: { code: 'provider-not-running', message }, waits: true };
+    }
+    const place = await this.#place();
+    if ('error' in place) return place;
+    const { kind, check } = this.#options;
+    const found = await this.#parts.broker.devices.find(container.handle, kind, place.path);
+    if (!found.ok) return deviceSeen(this.#link, place.path, found.errno) as Missing;
+    const { fd, node } = found.value;
+    const error = place.isIt(node) ? check?.(place.path, node) : notIt(this.#link, place.path);
+    if (!error) return { fd, node, path: place.path };
+    closeSync(fd);
+    return { error };
+  }
+
+  /** Where the node is in the provider, and which numbers it must have. */
+  async #place(): Promise<{ path: string; isIt: (node: Node) => boolean } | Missing> {
+    const { socket, match, provider } = this.#link;
+    if (!match) return { path: socket, isIt: () => true };
+    const devices = await findEventDevices(match);
+    const [device] = devices;
+    const wanted = JSON.stringify(match);
+    if (!device) {
+      const message = `No input device is there that matches ${wanted} of ${provider}.`;
+      return { error: { code: 'device-missing', message }, waits: true };
+    }
+    if (devices.length > 1) {
+      const names = devices.map(({ name }) => name).join(', ');
+      const message = `${names} match ${wanted} of ${provider}, one device was expected.`;
+      return { error: { code: 'device-ambiguous', message } };
+    }
+    const path = posix.join(posix.dirname(socket), device.name);
+    return { path, isIt: (node) => isSameDevice(node, device) };
+  }
+
+  /** As `find`, for as long as a client waits. */
+  async #wait(): Promise<Found | Missing> {
+    const deadline = Date.now() + this.#parts.patienceMs;
+    for (;;) {
+      const found = await this.#find();
+      if (!('error' in found) || !found.waits || this.#ended || Date.now() >= deadline)
+        return found;
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    }
+  }
+
+  async #plantNode({ fd, node }: Found): Promise<Seen> {
+    const { broker, consumer } = this.#parts;
+    const { handle } = consumer;
+    const { kind } = this.#options;
+    const { target } = this.#link;
+    const planted = await broker.devices.plant(handle, kind, target, node.uid, node.gid, fd);
+    if (!planted.ok) return { error: plantError(this.#link, planted.errno) };
+    this.#plant = planted.value;
+    return { error: null };
+  }
+
+  async #uproot(): Promise<void> {
+    const plant = this.#plant;
+    this.#plant = null;
+    if (!plant) return;
+    await removePlant(this.#parts.broker, plant, this.#link.target, this.#parts.log);
+  }
+
+  async #lose(): Promise<void> {
+    const was = this.#node;
+    this.#node = null;
+    await this.#uproot();
+    if (was) this.onGone?.();
+  }
+
+  #grant({ fd, grant }: Granted): OpenedDevice | LinkError {
+    let revoked: Promise<void> | null = null;
+    const opened: OpenedDevice = {
+      fd,
+      revoke: () => {
+        revoked ??= this.#revoke(grant).finally(() => this.#granted.delete(opened));
+        return revoked;
+      },
+    };
+    this.#granted.add(opened);
+    if (!this.#ended) return opened;
+    closeSync(fd);
+    void opened.revoke();
+    return { code: 'container-gone', message: `The link of ${this.#link.consumer} has ended.` };
+  }
+
+  async #revoke(grant: number): Promise<void> {
+    if (grant === 0) return;
+    const revoked = await this.#parts.broker.devices.revoke(grant);
+    if (revoked.ok) return;
+    const { errno } = revoked;
+    this.#parts.log.warn({ errno }, `${this.#link.socket} could not be taken back from a client`);
+  }
+
+  #inTurn<T>(what: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(what);
+    this.#turn = done.catch(() => undefined);
+    return done;
+  }
+}
+
+/** Does it say something of the device, and not only of how it can be reached now? */
+function isAbout({ code }: LinkError): boolean {
+  return code.startsWith('device-');
+}
+
+type Numbers = Pick<Node, 'major' | 'minor'>;
+
+function isSameDevice(a: Numbers, b: Numbers): boolean {
+  return a.major === b.major && a.minor === b.minor;
+}
+
+function isSameNode(a: Node, b: Node): boolean {
+  return isSameDevice(a, b) && a.mode === b.mode && a.uid === b.uid && a.gid === b.gid;
+}
+
+function notIt({ provider }: Link, path: string): LinkError {
+  const message = `${path} in ${provider} is not the device of that name on the host.`;
+  return { code: 'device-wrong', message };
+}

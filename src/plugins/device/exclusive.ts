@@ -1,0 +1,27 @@
+/**
+ * What one client can have at a time: the newest has it, and whoever had it before is ended first. Those who come
+ * together take their turns.
+ */
+import type { LinkError } from '../../kernel/errors.js';
+import type { OpenForClient } from './descriptor-server.js';
+import type { OpenedDevice } from './device.js';
+
+export class Exclusive {
+  #end: (() => Promise<void>) | null = null;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  take(
+    end: Parameters<OpenForClient>[0],
+    open: () => Promise<OpenedDevice | LinkError>,
+  ): Promise<OpenedDevice | LinkError> {
+    const taken = this.#turn.then(async () => {
+      await this.#end?.();
+      this.#end = null;
+      const opened = await open();
+      if ('fd' in opened) this.#end = end;
+      return opened;
+    });
+    this.#turn = taken.catch(() => undefined);
+    return taken;
+  }
+}

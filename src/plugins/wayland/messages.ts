@@ -1,0 +1,96 @@
+/**
+ * The Wayland wire format ("Wire Format" of the protocol's documentation), as much as a client needs that only
+ * introduces others: 32-bit words in the machine's byte order, strings, no descriptors in what is read. Pure.
+ */
+import { endianness } from 'node:os';
+
+const LITTLE = endianness() === 'LE';
+const HEAD = 8;
+
+export interface Message {
+  readonly object: number;
+  readonly opcode: number;
+  readonly body: Buffer;
+}
+
+/** A request: its arguments are words and strings. */
+export function request(
+  object: number,
+  opcode: number,
+  ...args: readonly (number | string)[]
+): Buffer {
+  const body = Buffer.concat(args.map((arg) => (typeof arg === 'string' ? text(arg) : word(arg))));
+  return Buffer.concat([word(object), word((((HEAD + body.length) << 16) | opcode) >>> 0), body]);
+}
+
+function word(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  if (LITTLE) bytes.writeUInt32LE(value);
+  else bytes.writeUInt32BE(value);
+  return bytes;
+}
+
+/** Its length with the NUL at its end, then padded to whole words. */
+function text(value: string): Buffer {
+  const bytes = Buffer.from(`${value}\0`, 'utf8');
+  const padding = Buffer.alloc((4 - (bytes.length % 4)) % 4);
+  return Buffer.concat([word(bytes.length), bytes, padding]);
+}
+
+/** Cuts a stream into messages. What it holds is at most one of them, which is under 64 KiB. */
+export class MessageReader {
+  #held = Buffer.alloc(0);
+
+  /** The messages that are whole by now; null: what came is no Wayland. */
+  push(chunk: Buffer): Message[] | null {
+    let rest = Buffer.concat([this.#held, chunk]);
+    const messages: Message[] = [];
+    while (rest.length >= HEAD) {
+      const second = wordAt(rest, 4);
+      const size = second >>> 16;
+      if (size < HEAD || size % 4 !== 0) return null;
+      if (rest.length < size) break;
+      const body = rest.subarray(HEAD, size);
+      messages.push({ object: wordAt(rest, 0), opcode: second & 0xffff, body });
+      rest = rest.subarray(size);
+    }
+    this.#held = Buffer.from(rest);
+    return messages;
+  }
+}
+
+/** Reads arguments in their order; `fault` once one is not there. */
+export class ArgumentReader {
+  fault = false;
+  readonly #body: Buffer;
+  #position = 0;
+
+  constructor(body: Buffer) {
+    this.#body = body;
+  }
+
+  word(): number {
+    if (this.#position + 4 > this.#body.length) {
+      this.fault = true;
+      return 0;
+    }
+    this.#position += 4;
+    return wordAt(this.#body, this.#position - 4);
+  }
+
+  text(): string {
+    const length = this.word();
+    const start = this.#position;
+    const end = start + length;
+    if (length === 0 || end > this.#body.length || this.#body[end - 1] !== 0) {
+      this.fault = true;
+      return '';
+    }
+    this.#position = start + Math.ceil(length / 4) * 4;
+    return this.#body.toString('utf8', start, end - 1);
+  }
+}
+
+function wordAt(bytes: Buffer, offset: number): number {
+  return LITTLE ? bytes.readUInt32LE(offset) : bytes.readUInt32BE(offset);
+}

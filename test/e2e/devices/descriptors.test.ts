@@ -1,0 +1,145 @@
+/** Clients in a container are handed opened devices by the real daemon, and lose them again. */
+import { readdirSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { startContainer } from '../../support/container.js';
+import { eventually } from '../../support/wait.js';
+import { CARD, KEYS, useDescriptors } from './descriptors.js';
+
+describe('a link that hands out descriptors', () => {
+  const use = useDescriptors();
+
+  test.each([
+    ['rw', undefined],
+    ['rw', 'rw'],
+    ['ro', 'ro'],
+  ] as const)('gives each client its own, %s where the export says %s', async (access, said) => {
+    await use.established(use.keys({ ...(said ? { access: said } : {}) }));
+    for (let i = 0; i < 3; i++) {
+      const [, first] = await use.at.client(KEYS);
+      expect(first).toBe(`1:5 ${access} nonblock 1`);
+    }
+    const [shown] = await use.at.daemon.shown();
+    expect(shown?.connections).toEqual({ active: 3, total: 3 });
+  });
+
+  test('works in a container with users of its own', async () => {
+    const own = await startContainer({ name: 'consumer', userns: true });
+    try {
+      await use.established(use.keys({ consumer_pid: own.pid }));
+      const [, first] = await use.at.client(KEYS, own);
+      expect(first).toBe('1:5 rw nonblock 1');
+    } finally {
+      use.at.daemon.set();
+      await use.at.daemon.until({});
+      await own.kill();
+    }
+  });
+
+  test('revokes input devices when the link goes, at once, and says so by ending the connection', async () => {
+    await use.established(use.keys());
+    const [one] = await use.at.client(KEYS);
+    const [two] = await use.at.client(KEYS);
+    expect(await use.mark(one)).toBe('-');
+    use.at.daemon.set();
+    await use.at.daemon.until({});
+    expect([await one.line(), await two.line()]).toEqual(['ended', 'ended']);
+    expect([await use.mark(one), await use.mark(two)]).toEqual(['marked', 'marked']);
+    expect(use.record.lines()).toEqual(['1:5 EVIOCREVOKE', '1:5 EVIOCREVOKE']);
+  });
+
+  test('revokes an input device when its client hangs up or dies, and no other', async () => {
+    await use.established(use.keys());
+    const [one] = await use.at.client(KEYS);
+    const [two] = await use.at.client(KEYS);
+    const [three] = await use.at.client(KEYS);
+    one.say('hang up\n');
+    await one.line();
+    await eventually(async () => expect(await use.mark(one)).toBe('marked'));
+    two.kill();
+    await eventually(() => expect(use.record.lines().length).toBe(2));
+    expect(await use.mark(three)).toBe('-');
+  });
+
+  test.each([
+    ['role', { role: 'other' }],
+    ['access', { access: 'ro' }],
+  ])('takes it back when the %s of the link changes', async (_what, fields) => {
+    await use.established(use.keys());
+    const [client] = await use.at.client(KEYS);
+    await use.at.until('established', use.keys(fields));
+    expect(await client.line()).toBe('ended');
+    expect(await use.mark(client)).toBe('marked');
+  });
+
+  test('takes everything back when the daemon is killed', async () => {
+    await use.established(use.keys(), use.card({ role: 'master' }));
+    const [client] = await use.at.client(KEYS);
+    const [master] = await use.at.client(CARD);
+    expect(await use.mark(master)).toBe('marked');
+    const exited = use.at.daemon.exited();
+    use.at.daemon.process?.kill('SIGKILL');
+    await exited;
+    await eventually(async () => expect(await client.line()).toBe('ended'));
+    await eventually(async () => expect(await use.mark(client)).toBe('marked'));
+    expect(await master.line()).toBe('ended');
+    expect(await use.mark(master)).toBe('-');
+    await use.at.daemon.launch();
+  });
+
+  test('waits with a client for a device that is not there yet', async () => {
+    use.at.daemon.set(use.keys());
+    await use.at.withError('device-missing');
+    const client = use.at.client(KEYS);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await use.makeDevices();
+    expect((await client)[1]).toBe('1:5 rw nonblock 1');
+  });
+
+  test('ends a client whose device does not come', async () => {
+    use.at.daemon.set(use.keys());
+    await use.at.withError('device-missing');
+    expect((await use.at.client(KEYS))[1]).toBe('nothing');
+  });
+
+  test('ends its clients when the device is unplugged, and serves the next ones when it is back', async () => {
+    await use.established(use.keys());
+    const [client] = await use.at.client(KEYS);
+    await use.at.inProvider('rm /run/dev/keys');
+    expect(await client.line()).toBe('ended');
+    await use.at.daemon.until({ keys: 'waiting' });
+    await use.makeDevices();
+    await use.at.daemon.until({ keys: 'established' });
+    expect((await use.at.client(KEYS))[1]).toBe('1:5 rw nonblock 1');
+  });
+
+  test('serves 64 clients at a time, and the next ones when some have left', async () => {
+    await use.established(use.keys());
+    const script = `import socket,sys,time
+all=[]
+for i in range(70):
+    s=socket.socket(1); s.connect('${KEYS}'); all.append((s, socket.recv_fds(s,1,1)[1]))
+print(len([1 for s,f in all if f]))
+for s,f in all[:10]: s.close()
+time.sleep(.5)
+s=socket.socket(1); s.connect('${KEYS}'); print(len(socket.recv_fds(s,1,1)[1]))`;
+    const { stdout } = await use.at.consumer.exec(['python3', '-c', script]);
+    expect(stdout.trim()).toBe('64\n1');
+  });
+
+  test('leaves nothing open in the daemon or its broker', async () => {
+    const open = (pid: number) => readdirSync(`/proc/${pid}/fd`).length;
+    const count = () => [open(use.at.daemon.pid), open(use.at.daemon.brokerPid)];
+    await use.established(use.keys(), use.card({ lease: ['DP-1'] }));
+    const [daemon = 0, broker = 0] = count();
+    for (let i = 0; i < 5; i++) {
+      for (const path of [KEYS, CARD]) {
+        const [client] = await use.at.client(path);
+        client.kill();
+      }
+    }
+    await eventually(() => {
+      expect(count()[0]).toBeLessThanOrEqual(daemon);
+      expect(count()[1]).toBeLessThanOrEqual(broker);
+    });
+  });
+});

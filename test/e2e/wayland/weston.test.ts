@@ -1,0 +1,186 @@
+/**
+ * A real compositor, Debian's weston without a screen, in one container and its own clients in another: what they
+ * draw arrives through the link as it does without one. weston 10 knows no security-context-v1, so this is the
+ * plain relay; security-context.test.ts is the other.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startContainer, type TestContainer } from '../../support/container.js';
+import { startDaemon, type TestDaemon, wireLink } from '../../support/daemon.js';
+import { has } from '../../support/requirements.js';
+import { eventually } from '../../support/wait.js';
+
+/** Neither clock nor animation. Where a window comes to lie is the same after every start of it. */
+const INI = `[core]
+idle-time=0
+[shell]
+panel-position=none
+background-color=0xff204060
+startup-animation=none
+locking=false
+`;
+const WESTON = `export XDG_RUNTIME_DIR=/run
+exec weston --backend=headless-backend.so --use-pixman --width=640 --height=480 \
+  --socket=wayland-0 --debug --config=/tmp/weston.ini`;
+/** What the terminal runs: says something, and stays until it is told to go. */
+const WORDS =
+  '#!/bin/sh\nprintf "\\033[?25lthe same words"\nwhile [ ! -e /tmp/go ]; do sleep 0.05; done\n';
+
+const tools = ['weston', 'weston-simple-shm', 'weston-terminal', 'weston-screenshooter'];
+
+describe.runIf([...tools, 'wayland-info'].every(has))('a wayland link to weston', () => {
+  let consumer: TestContainer;
+  let provider: TestContainer;
+  let daemon: TestDaemon;
+  let weston: ChildProcess;
+
+  beforeAll(async () => {
+    [consumer, provider, daemon] = await Promise.all([
+      startContainer({ name: 'consumer' }),
+      startContainer({ name: 'provider' }),
+      startDaemon('--patience', '2'),
+    ]);
+    for (const container of [consumer, provider]) {
+      // What an image of a container with a terminal in it has.
+      cpSync('/etc/fonts', join(container.rootDir, 'etc/fonts'), { recursive: true });
+      writeFileSync(join(container.rootDir, 'tmp/weston.ini'), INI);
+      writeFileSync(join(container.rootDir, 'tmp/words'), WORDS, { mode: 0o755 });
+      await sh(
+        container,
+        'mkdir /dev/pts; mount -t devpts -o newinstance,ptmxmode=0666 devpts /dev/pts; ln -s pts/ptmx /dev/ptmx',
+      );
+    }
+    await startWeston();
+    const { pid } = provider;
+    daemon.set(
+      wireLink({
+        consumer_pid: consumer.pid,
+        provider_pid: pid,
+        name: 'display',
+        type: 'wayland',
+        interface: 'wayland',
+        socket: '/run/wayland-0',
+        target: '/run/wayland-0',
+      }),
+    );
+    await daemon.until({ display: 'established' });
+  });
+  afterAll(async () => {
+    await daemon?.stop();
+    await consumer?.kill();
+    await provider?.kill();
+  });
+
+  async function sh(container: TestContainer, script: string) {
+    const argv = ['sh', '-c', `export XDG_RUNTIME_DIR=/run; ${script}`];
+    const { code, stdout, stderr } = await container.exec(argv, { timeout: 20_000 });
+    return { code, output: `${stdout}${stderr}` };
+  }
+
+  async function startWeston(): Promise<void> {
+    weston = provider.run(['sh', '-c', WESTON]);
+    weston.stdout?.resume();
+    weston.stderr?.resume();
+    await eventually(async () => {
+      expect((await sh(provider, 'wayland-info | grep weston_screenshooter')).code).toBe(0);
+      const [one, two] = [await screenshot(), await screenshot()];
+      expect(one.equals(two)).toBe(true); // its background is there
+    });
+  }
+
+  async function stopWeston(): Promise<void> {
+    const exited = once(weston, 'exit');
+    weston.kill('SIGTERM');
+    await exited;
+    await sh(provider, 'rm -f /run/wayland-0*');
+  }
+
+  async function restartWeston(): Promise<void> {
+    await stopWeston();
+    await startWeston();
+    await daemon.until({ display: 'established' });
+  }
+
+  /** What is on the compositor's output now, as PNG. */
+  async function screenshot(): Promise<Buffer> {
+    const folder = join(provider.rootDir, 'tmp/shot');
+    rmSync(folder, { recursive: true, force: true });
+    const { code, output } = await sh(
+      provider,
+      'mkdir /tmp/shot; cd /tmp/shot; weston-screenshooter; ls',
+    );
+    expect(code).toBe(0);
+    return readFileSync(join(folder, output.trim()));
+  }
+
+  /** Words of a terminal in that container, photographed, and how the terminal ended. */
+  async function words(container: TestContainer) {
+    const before = await screenshot();
+    await sh(container, 'rm -f /tmp/go');
+    const terminal = sh(container, 'weston-terminal --shell=/tmp/words');
+    const shown = await eventually(async () => {
+      const first = await screenshot();
+      const second = await screenshot();
+      expect(first.equals(second)).toBe(true); // it is done with drawing
+      expect(first.equals(before)).toBe(false);
+      expect(first.length).toBeGreaterThan(before.length + 500); // words, not an empty window
+      return first;
+    });
+    await sh(container, 'touch /tmp/go');
+    return { shown, code: (await terminal).code };
+  }
+
+  test('is the plain relay, and the graph says so', async () => {
+    const [shown] = await daemon.shown();
+    expect(shown).toMatchObject({ state: 'established', security_context: false });
+    expect((await sh(provider, 'ls -A /run | grep -c pvx')).output.trim()).toBe('0');
+  });
+
+  test('shows a client everything that the compositor has', async () => {
+    const through = await sh(consumer, 'wayland-info');
+    const direct = await sh(provider, 'wayland-info');
+    expect(through).toEqual(direct);
+    expect(through.output).toContain('wl_shm');
+  });
+
+  test('lets a client draw in shared memory and leave', async () => {
+    const before = await screenshot();
+    const client = sh(
+      consumer,
+      'timeout --foreground --preserve-status -s INT 2 weston-simple-shm',
+    );
+    await eventually(async () => expect((await screenshot()).equals(before)).toBe(false));
+    expect(await client).toEqual({ code: 0, output: 'simple-shm exiting\n' });
+    await eventually(async () => expect((await screenshot()).equals(before)).toBe(true));
+  });
+
+  test('brings a terminal onto the screen, pixel by pixel as without a link', async () => {
+    await restartWeston();
+    const through = await words(consumer);
+    await restartWeston();
+    const direct = await words(provider);
+    expect([through.code, direct.code]).toEqual([0, 0]);
+    expect(through.shown.equals(direct.shown)).toBe(true);
+  });
+
+  test('lets several clients work at once', async () => {
+    const all = await Promise.all(
+      Array.from({ length: 8 }, () =>
+        sh(consumer, 'timeout --foreground --preserve-status -s INT 1 weston-simple-shm'),
+      ),
+    );
+    expect(all.map(({ code }) => code)).toEqual(Array(8).fill(0));
+  });
+
+  test('goes to the next compositor when that one ended, and a client waits for it', async () => {
+    await stopWeston();
+    await daemon.until({ display: 'waiting' });
+    const client = sh(consumer, 'wayland-info | grep -c wl_shm');
+    await startWeston();
+    expect((await client).output.trim()).toBe('1');
+    await daemon.until({ display: 'established' });
+  });
+});

@@ -1,0 +1,20 @@
+/** C programs that tests need, built when their sources changed. Two test processes may do so at once. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const FLAGS = ['-std=gnu2x', '-Wall', '-Wextra', '-O1', '-D_GNU_SOURCE'];
+
+/** Path of the program. Headers are only looked at, for their age. */
+export function compile(name: string, sources: readonly string[], flags: readonly string[] = []) {
+  const program = fileURLToPath(new URL(`../../build/test/${name}`, import.meta.url));
+  const changed = Math.max(...sources.map((path) => statSync(path).mtimeMs));
+  if (existsSync(program) && statSync(program).mtimeMs > changed) return program;
+  mkdirSync(dirname(program), { recursive: true });
+  const made = `${program}.${process.pid}`;
+  const compiled = sources.filter((path) => path.endsWith('.c'));
+  execFileSync('cc', [...FLAGS, ...flags, ...compiled, '-o', made], { stdio: 'inherit' });
+  renameSync(made, program);
+  return program;
+}
