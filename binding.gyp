@@ -14,6 +14,11 @@
       "type": "executable",
       "sources": ["<!@(ls native/broker/*.c)"],
       "ldflags": ["-pthread"]
+    },
+    {
+      "target_name": "pvx-bus",
+      "type": "executable",
+      "sources": ["<!@(ls native/bus/*.c)"]
     }
   ]
 }

@@ -17,6 +17,7 @@
 #define PVX_PATH_MAX 1024u        /* bytes of path in a request, not NUL-terminated */
 #define PVX_DATA_MAX 65536u       /* bytes of file in the answer to PVX_OP_READ */
 #define PVX_CONTAINERS_MAX 4096u  /* containers held at once */
+#define PVX_BUSES_MAX 8u          /* on the command line */
 #define PVX_PLANTS_MAX 16384u     /* sockets planted at once */
 #define PVX_HOST 0xffffffffu      /* a container handle: the host itself, for the operations that say so */
 #define PVX_GRANTS_MAX 4096u      /* opened devices that can be taken back, at once */
@@ -55,6 +56,10 @@ enum pvx_op {
 	 * dgram socket, [1] a dgram socket holding one datagram. Sends that datagram from [0] to the socket at path,
 	 * as that user. EAGAIN: there is no room for it. */
 	PVX_OP_REPLY_DGRAM = 10,
+	/* arg = which of the buses on the broker's own command line, from 0; uid (as the host counts)
+	 * -> fd = a non-blocking stream connected to that bus as that uid, with the gid of the same number.
+	 * ERANGE: no such bus, or a uid that is not one of a role. ENOENT, ECONNREFUSED: it is not there now. */
+	PVX_OP_CONNECT_BUS = 11,
 	/* container or PVX_HOST, type = PVX_DEVICE_*, path -> fd = the device's node, O_PATH, data = struct pvx_node.
 	 * Symlinks are followed inside the container. ENOTTY: no character device. EPROTOTYPE: one of another kind. */
 	PVX_OP_FIND_NODE = 20,

@@ -52,7 +52,7 @@ function requireTools() {
 
 /** Brings everything up to date. */
 export function setUp() {
-  const native = ['build/Release/pvx.node', 'build/Release/pvx-broker'];
+  const native = ['build/Release/pvx.node', 'build/Release/pvx-broker', 'build/Release/pvx-bus'];
   const packages = oldest('node_modules/.package-lock.json') < oldest('package-lock.json');
   const addon = oldest(...native) < Math.max(newest('native'), oldest('binding.gyp'));
   const dist = oldest('dist/main.js') < newest('src');

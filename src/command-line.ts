@@ -3,8 +3,11 @@
  * parsed while it is still root, and handed on as values.
  */
 import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { launch } from './broker/launch.js';
+import { busCommand, busPlaces, DEFAULT_UIDS, parseRange } from './bus/program.js';
+import type { UidRange } from './bus/uid-book.js';
 import type { DaemonOptions } from './daemon.js';
 import { report } from './kernel/errors.js';
 import { LOG_LEVELS } from './kernel/log.js';
@@ -16,6 +19,9 @@ interface DaemonFlags {
   readonly pvCtrl: string;
   readonly control: string;
   readonly user: string;
+  readonly storage: string;
+  readonly bus: string[];
+  readonly busUids?: UidRange;
   readonly plugin: string[];
   readonly logLevel: string;
   readonly drain: number;
@@ -24,6 +30,12 @@ interface DaemonFlags {
 
 const CONTROL = '/run/pv-xconnect/control.sock';
 const PV_CTRL = '/run/pantavisor/pv/pv-ctrl';
+
+const STORAGE = '/var/lib/pv-xconnect';
+/** Of the runtimes that there are: pv-appengine's, run as root without another word, and Pantavisor's. */
+const BUSES = [busPlaces(CONTROL, STORAGE).socket, '/run/pv/dbus/system_bus_socket'];
+/** Pantavisor gives its roles uids from 90000 on, we do from 200000. */
+const RUNTIME_UIDS: UidRange = { first: 90_000, last: DEFAULT_UIDS.last };
 
 /** A flag that is an environment variable too: `--log-level` is `PV_XCONNECT_LOG_LEVEL`. */
 function flag(flags: string, description: string): Option {
@@ -48,6 +60,18 @@ function duration(text: string): number {
   throw new InvalidArgumentError('A time such as 60s, 5m or 1h was expected, of a day at most.');
 }
 
+function uidRange(text: string): UidRange {
+  const range = parseRange(text);
+  if (range) return range;
+  throw new InvalidArgumentError(
+    'Two uids above 65535, the lower one first, were expected, such as 200000-265535.',
+  );
+}
+
+function list(value: string, all: string[]): string[] {
+  return [...all, ...value.split(',').filter(Boolean)];
+}
+
 function controlFlag(): Option {
   return flag('--control <path>', "the daemon's control socket").default(CONTROL);
 }
@@ -57,17 +81,40 @@ function version(): string {
   return (JSON.parse(text) as { version: string }).version;
 }
 
+/** With --state the daemon hosts the bus itself; under a runtime, the runtime does. */
+function busOptions(flags: DaemonFlags) {
+  if (flags.state === undefined) {
+    const { first, last } = flags.busUids ?? RUNTIME_UIDS;
+    const buses = flags.bus.length > 0 ? flags.bus : BUSES;
+    return { buses: buses.map((path) => resolve(path)), busUids: `${first}-${last}`, busHost: [] };
+  }
+  const uids = flags.busUids ?? DEFAULT_UIDS;
+  const places = busPlaces(resolve(flags.control), resolve(flags.storage));
+  const command = busCommand(places, uids);
+  const obstacle = typeof command === 'string' ? { obstacle: command } : {};
+  return {
+    buses: [places.socket],
+    busUids: `${uids.first}-${uids.last}`,
+    busHost: typeof command === 'string' ? [] : command,
+    hostedBus: { socket: places.socket, uids, ...obstacle },
+  };
+}
+
 /** Becomes the daemon: never returns. */
 function startDaemon(flags: DaemonFlags): never {
+  const { buses, busUids, busHost, hostedBus } = busOptions(flags);
   const options: DaemonOptions = {
     ...(flags.state === undefined ? {} : { statePath: flags.state }),
     ...(flags.pids === undefined ? {} : { pidsPath: flags.pids }),
+    ...(hostedBus ? { hostedBus } : {}),
+    buses,
     plugins: flags.plugin,
     logLevel: flags.logLevel,
     drainMs: flags.drain,
     patienceMs: flags.patience,
   };
-  launch({ control: flags.control, runtime: flags.pvCtrl, user: flags.user, daemon: options });
+  const { control, pvCtrl: runtime, user } = flags;
+  launch({ control, runtime, user, buses, busUids, busHost, daemon: options });
 }
 
 function program(exit: (code: number) => void): Command {
@@ -81,8 +128,22 @@ function program(exit: (code: number) => void): Command {
     .addOption(controlFlag())
     .addOption(flag('--user <name>', 'whom to become once started').default('nobody'))
     .addOption(
+      flag(
+        '--storage <folder>',
+        'with --state: the uids of roles on the hosted bus are kept below it',
+      ).default(STORAGE),
+    )
+    .addOption(
+      flag('--bus <path>', "socket of the runtime's own bus, on the host; may be repeated")
+        .argParser(list)
+        .default([], 'those that runtimes have'),
+    )
+    .addOption(
+      flag('--bus-uids <first-last>', 'uids of roles on the hosted bus').argParser(uidRange),
+    )
+    .addOption(
       flag('--plugin <module>', 'a module with a plugin; may be repeated')
-        .argParser((value, all: string[]) => [...all, ...value.split(',').filter(Boolean)])
+        .argParser(list)
         .default([], 'none'),
     )
     .addOption(

@@ -7,15 +7,21 @@
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { Broker } from './broker/client.js';
+import type { Channels } from './broker/launch.js';
 import { openMessageChannel } from './broker/message-channel.js';
+import { NO_ACTIVATOR, RuntimeActivator } from './bus/activator.js';
+import type { UidRange } from './bus/uid-book.js';
 import { PvCtrlSource } from './graph/pv-ctrl-source.js';
+import { RuntimeClient } from './graph/runtime-client.js';
 import type { GraphSource } from './graph/source.js';
+import type { StateSourceOptions } from './graph/state-source.js';
 import { HostAttacher } from './host/attacher.js';
 import { Containers } from './host/containers.js';
 import { XConnectError } from './kernel/errors.js';
 import { createLogger, type Logger } from './kernel/log.js';
 import { Mesh } from './mesh/mesh.js';
 import { observation } from './plugins/dbus/observation.js';
+import type { Activator } from './plugins/on-demand.js';
 import { Registry } from './plugins/registry.js';
 import { Relay } from './relay/relay.js';
 import { statusView } from './status/graph-view.js';
@@ -26,6 +32,15 @@ export interface DaemonOptions {
   /** Absent: the graph comes from the runtime's socket. */
   readonly statePath?: string;
   readonly pidsPath?: string;
+  /** Absent: we host no bus. */
+  readonly hostedBus?: {
+    readonly socket: string;
+    readonly uids: UidRange;
+    /** Why it can't be hosted here. */
+    readonly obstacle?: string;
+  };
+  /** Sockets of hosted buses on the host, as the broker knows them. */
+  readonly buses: readonly string[];
   readonly plugins: readonly string[];
   readonly logLevel: string;
   readonly drainMs: number;
@@ -34,6 +49,9 @@ export interface DaemonOptions {
 
 /** State changes that come together are posted to the runtime together. */
 const POST_AFTER_MS = 50;
+/** For a container to start, and to be told that it did, in milliseconds; and the bytes of that. */
+const ACTIVATION_MS = 20_000;
+const MAX_ANSWER = 64 * 1024;
 const MAX_CONNECTIONS = 4_096;
 /** How long links may take to leave at the end, longer than their connections. */
 const LEAVE_MS = 3_000;
@@ -49,25 +67,25 @@ export class Daemon {
   }
 
   /**
-   * Runs until SIGTERM, SIGINT (exit code 0) or until the broker is gone (1). Takes both channels to the broker.
-   * Rejects with an XConnectError where it can't start.
+   * Runs until SIGTERM, SIGINT (exit code 0) or until a program that was started with it is gone (1). Takes the
+   * channels. Rejects with an XConnectError where it can't start.
    */
-  async run(controlFd: number, relayFd: number): Promise<number> {
+  async run(channels: Channels): Promise<number> {
     const ended = new Promise<number>((resolve) => {
       this.#exit = resolve;
     });
     process.on('SIGTERM', () => this.#exit(0));
     process.on('SIGINT', () => this.#exit(0));
 
-    const broker = new Broker(openMessageChannel(controlFd));
-    const relay = new Relay(relayFd);
-    broker.onLost = relay.onBrokerLost = () => this.#brokerLost();
+    const broker = new Broker(openMessageChannel(channels.control));
+    const relay = new Relay(channels.relay);
+    broker.onLost = relay.onBrokerLost = () => this.#lost('pvx-broker');
     const listener = await broker.hello();
     if (!listener.ok) {
       throw new XConnectError('broker-lost', `pvx-broker did not answer (${listener.errno}).`);
     }
 
-    const source = await this.#source(broker);
+    const source = await this.#source(broker, channels.bus);
     process.on('SIGHUP', () => source.refresh('SIGHUP'));
 
     const plugins = new Registry();
@@ -75,7 +93,11 @@ export class Daemon {
 
     const containers = new Containers(broker);
     const attacher = new HostAttacher(
-      { broker, relay, containers, plugins, log: this.#log },
+      {
+        ...{ broker, relay, containers, plugins, log: this.#log },
+        buses: this.#options.buses,
+        activator: this.#activator(broker),
+      },
       { patienceMs: this.#options.patienceMs, maxConnections: connectionsPerLink() },
     );
     const mesh = new Mesh(attacher, { drainMs: this.#options.drainMs });
@@ -106,7 +128,7 @@ export class Daemon {
     return code;
   }
 
-  async #source(broker: Broker): Promise<GraphSource> {
+  async #source(broker: Broker, busFd: number): Promise<GraphSource> {
     const { statePath, pidsPath } = this.#options;
     if (statePath !== undefined) {
       // Not loaded under a runtime: reading manifests takes schemas and archives, a tenth of our memory.
@@ -114,15 +136,39 @@ export class Daemon {
       return new StateSource({
         statePath,
         ...(pidsPath === undefined ? {} : { pidsPath }),
+        ...(await this.#busHost(busFd)),
         log: this.#log,
       });
     }
-    const connect = async () => {
-      const made = await broker.runtime();
-      if (made.ok) return new net.Socket({ fd: made.value, readable: true, writable: true });
-      throw new XConnectError('runtime-away', `The runtime's socket: ${made.errno}.`);
-    };
-    return new PvCtrlSource({ connect, log: this.#log });
+    return new PvCtrlSource({ connect: () => runtimeSocket(broker), log: this.#log });
+  }
+
+  /** Who starts the owner of a name on the hosted bus: the runtime, where there is one. */
+  #activator(broker: Broker): Activator {
+    if (this.#options.statePath !== undefined) return NO_ACTIVATOR;
+    const client = new RuntimeClient({
+      connect: () => runtimeSocket(broker),
+      timeoutMs: ACTIVATION_MS,
+      maxBytes: MAX_ANSWER,
+    });
+    return new RuntimeActivator((request) => client.ask(request));
+  }
+
+  /** The bus that we host, for the source of the graph. */
+  async #busHost(fd: number): Promise<Pick<StateSourceOptions, 'hostBus'>> {
+    const { hostedBus } = this.#options;
+    if (!hostedBus) return {};
+    const [{ BusHost }, { Keeper }] = await Promise.all([
+      import('./bus/bus-host.js'),
+      import('./bus/keeper.js'),
+    ]);
+    const host = new BusHost({ ...hostedBus, log: this.#log });
+    if (fd < 0) void host.attach(hostedBus.obstacle ?? 'pvx-bus was not started');
+    else {
+      const log = this.#log.child({ part: 'bus' });
+      void host.attach(new Keeper(fd, log, () => this.#lost('pvx-bus')));
+    }
+    return { hostBus: (revision, onLate) => host.host(revision, onLate) };
   }
 
   #logChanges(source: GraphSource, mesh: Mesh): void {
@@ -159,10 +205,17 @@ export class Daemon {
     });
   }
 
-  #brokerLost(): void {
-    this.#log.fatal({ code: 'broker-lost' }, 'pvx-broker is gone: ending, to be started anew');
+  /** What was started while we were root can only be started anew together with us. */
+  #lost(program: string): void {
+    this.#log.fatal({ code: 'broker-lost' }, `${program} is gone: ending, to be started anew`);
     this.#exit(1);
   }
+}
+
+async function runtimeSocket(broker: Broker): Promise<net.Socket> {
+  const made = await broker.runtime();
+  if (made.ok) return new net.Socket({ fd: made.value, readable: true, writable: true });
+  throw new XConnectError('runtime-away', `The runtime's socket: ${made.errno}.`);
 }
 
 /** No link may take all descriptors: a connection has two, and eight links should be able to be busy at once. */

@@ -1,14 +1,14 @@
 /**
  * Entry of pv-xconnect: the command line, or, executed anew by `launch`, the daemon. Exit codes and nothing else.
  */
-import { inherited } from './broker/launch.js';
+import { type Channels, inherited } from './broker/launch.js';
 import type { DaemonOptions } from './daemon.js';
 import { report } from './kernel/errors.js';
 
-async function runDaemon(options: DaemonOptions, channels: [number, number]): Promise<number> {
+async function runDaemon(options: DaemonOptions, channels: Channels): Promise<number> {
   try {
     const { Daemon } = await import('./daemon.js');
-    return await new Daemon(options).run(...channels);
+    return await new Daemon(options).run(channels);
   } catch (thrown) {
     return report(thrown, options.logLevel === 'debug');
   }

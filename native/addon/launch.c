@@ -1,5 +1,6 @@
 /*
- * launch: starts pvx-broker while we are still root, gives up everything, and executes ourselves anew.
+ * launch: starts pvx-broker, and pvx-bus where a bus is to be hosted, while we are still root; then gives up
+ * everything, and executes ourselves anew.
  *
  * It is an exec and not a plain setuid because capabilities, no_new_privs and the bounding set belong to
  * threads, and Node.js has several before the first line of JavaScript runs: after the exec there is no
@@ -7,8 +8,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../privileges.h"
 #include "napi.h"
 
 /* Array of strings -> NULL-terminated vector, on the heap until the exec. */
@@ -40,39 +40,45 @@ static char **get_strings(napi_env env, napi_value list)
 	return strings;
 }
 
-/* After fork: only what is safe in a signal handler. */
-static _Noreturn void run_broker(char **argv, char **envp, const int *theirs)
+/* After fork: only what is safe in a signal handler. `theirs` become the descriptors 3 and on. */
+static _Noreturn void run_child(char **argv, char **envp, const int *theirs, int n)
 {
 	int high[2];
 
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < n; i++) {
 		high[i] = fcntl(theirs[i], F_DUPFD_CLOEXEC, 10);
 		if (high[i] < 0)
 			_exit(126);
 	}
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < n; i++)
 		if (dup2(high[i], 3 + i) < 0) /* dup2 clears close-on-exec */
 			_exit(126);
 	execve(argv[0], argv, envp);
 	_exit(127);
 }
 
-/* 0 or an errno. uid -1: keep the user (no other one is mapped here), lose the capabilities all the same. */
-static int drop_privileges(int32_t uid, int32_t gid)
+/* Starts a program that has the other ends of `n` channels, at most two; ours are the caller's. 0 or an errno. */
+static int start_child(char **argv, char **envp, int *ours, int n)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct none[2] = { 0 };
+	int theirs[2] = { -1, -1 }, error = 0;
+	pid_t pid = -1;
 
-	for (int cap = 0; cap <= 63; cap++)
-		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
-			break; /* past the last one, or nothing to drop from */
-	if (uid >= 0 && (setgroups(0, NULL) < 0 || setresgid((gid_t)gid, (gid_t)gid, (gid_t)gid) < 0 ||
-			 setresuid((uid_t)uid, (uid_t)uid, (uid_t)uid) < 0))
-		return errno;
-	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	if (syscall(SYS_capset, &header, none) < 0)
-		return errno;
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? errno : 0;
+	for (int i = 0; i < n && !error; i++) {
+		int pair[2];
+
+		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+			error = errno;
+		else
+			ours[i] = pair[0], theirs[i] = pair[1];
+	}
+	if (!error && (pid = fork()) < 0)
+		error = errno;
+	if (pid == 0)
+		run_child(argv, envp, theirs, n);
+	for (int i = 0; i < n; i++)
+		if (theirs[i] >= 0)
+			close(theirs[i]);
+	return error;
 }
 
 /* Array of numbers: descriptors that the new program keeps. */
@@ -100,49 +106,46 @@ static void keep_standard_streams(void)
 		fcntl(fd, F_SETFD, 0);
 }
 
-/* launch(brokerArgv, nodeArgv, env, uid, gid, keepFds): never returns but by an exception. env gains
- * PVX_BROKER_FDS=a,b: our ends of the two channels. */
+/* launch(brokerArgv, nodeArgv, env, uid, gid, keepFds, busArgv): never returns but by an exception. env gains
+ * PVX_BROKER_FDS=a,b: our ends of the two channels to the broker, and c: of the one to pvx-bus, which is started
+ * where busArgv is not empty. */
 static napi_value launch(napi_env env, napi_callback_info info)
 {
-	char **broker, **node, **envp;
-	int control[2], data[2], error;
-	napi_value argv[6];
-	size_t argc = 6, n = 0;
+	char **broker, **node, **envp, **bus;
+	int channels[3] = { -1, -1, -1 }, error;
+	napi_value argv[7];
+	size_t argc = 7, n = 0;
 	char text[64];
 	int32_t uid, gid;
-	pid_t pid;
 
 	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
 	broker = get_strings(env, argv[0]);
 	node = get_strings(env, argv[1]);
 	envp = get_strings(env, argv[2]);
+	bus = get_strings(env, argv[6]);
 	NAPI_OK(env, napi_get_value_int32(env, argv[3], &uid));
 	NAPI_OK(env, napi_get_value_int32(env, argv[4], &gid));
-	if (!broker || !node || !envp)
+	if (!broker || !node || !envp || !bus)
 		return pvx_throw_errno(env, "launch", ENOMEM);
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0 ||
-	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, data) < 0)
-		return pvx_throw_errno(env, "socketpair", errno);
 	keep_standard_streams();
-	pid = fork();
-	if (pid < 0)
-		return pvx_throw_errno(env, "fork", errno);
-	if (pid == 0)
-		run_broker(broker, envp, (int[]){ control[1], data[1] });
-	close(control[1]);
-	close(data[1]);
-	error = drop_privileges(uid, gid);
+	error = start_child(broker, envp, channels, 2);
+	if (!error && bus[0])
+		error = start_child(bus, envp, channels + 2, 1);
+	if (error)
+		return pvx_throw_errno(env, "start of a child", error);
+	error = privileges_drop(uid, gid);
 	if (error)
 		return pvx_throw_errno(env, "giving up root", error);
 	NAPI_OK(env, keep_open(env, argv[5]));
-	fcntl(control[0], F_SETFD, 0);
-	fcntl(data[0], F_SETFD, 0);
+	for (int i = 0; i < 3; i++)
+		if (channels[i] >= 0)
+			fcntl(channels[i], F_SETFD, 0);
 	while (envp[n])
 		n++;
 	envp = realloc(envp, (n + 2) * sizeof(*envp));
 	if (!envp)
 		return pvx_throw_errno(env, "launch", ENOMEM);
-	snprintf(text, sizeof(text), "PVX_BROKER_FDS=%d,%d", control[0], data[0]);
+	snprintf(text, sizeof(text), "PVX_BROKER_FDS=%d,%d,%d", channels[0], channels[1], channels[2]);
 	envp[n] = text;
 	envp[n + 1] = NULL;
 	execve(node[0], node, envp);

@@ -20,6 +20,7 @@
  *   tcp.c         TCP in the network namespace of a container, or in our own
  *   file.c        small files read
  *   thread.c      identity and network namespace of one thread, switched and back
+ *   bus.c         sockets connected to the hosted bus
  *   host.c        the two sockets on the host: our control socket, the runtime's
  *   sandbox.c     capabilities and the seccomp filter
  *
@@ -171,6 +172,11 @@ int host_listen(const char *path); /* says what is wrong on stderr; 0 or an errn
 int host_listener(void);           /* a duplicate, or -1 */
 void host_remove(void);
 int host_runtime(const char *path, int *fd);
+
+/* bus.c: for the command line, before there are threads; paths stay the caller's */
+int bus_add(const char *path);
+int bus_uids(const char *range); /* FIRST-LAST, both included */
+int bus_connect(uint32_t which, uint32_t uid, int *fd);
 
 /* channel.c */
 struct channel {

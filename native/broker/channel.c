@@ -200,6 +200,8 @@ static int perform(struct exchange *x, const struct channel *channel)
 		return container_release(x->request.container);
 	case PVX_OP_REMOVE:
 		return plant_remove(x->request.arg);
+	case PVX_OP_CONNECT_BUS:
+		return bus_connect(x->request.arg, x->request.uid, &x->fd);
 	case PVX_OP_OPEN_NODE:
 	case PVX_OP_READ_CARD:
 	case PVX_OP_LEASE_CARD:

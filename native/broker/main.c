@@ -1,5 +1,5 @@
 /*
- * pvx-broker --control PATH --runtime PATH, with descriptor 3 the daemon's channel and 4 its relay's.
+ * pvx-broker --control PATH --runtime PATH [--bus PATH]... --bus-uids FIRST-LAST, with descriptor 3 the daemon's channel and 4 its relay's.
  *
  * It lives as long as the daemon: the end of channel 3 is its own, and whatever it planted goes with it. SIGTERM
  * is the same end. A terminal's Ctrl-C is the daemon's to answer, not ours.
@@ -102,10 +102,17 @@ int main(int argc, char **argv)
 	int error;
 
 	for (int i = 1; i + 1 < argc; i += 2) {
+		error = 0;
 		if (strcmp(argv[i], "--control") == 0)
 			control = argv[i + 1];
 		else if (strcmp(argv[i], "--runtime") == 0)
 			runtime = argv[i + 1];
+		else if (strcmp(argv[i], "--bus") == 0)
+			error = bus_add(argv[i + 1]);
+		else if (strcmp(argv[i], "--bus-uids") == 0)
+			error = bus_uids(argv[i + 1]);
+		if (error)
+			return fail(argv[i], error);
 	}
 	if ((error = standard_streams()))
 		return error;

@@ -124,6 +124,11 @@ export class Broker {
     return withDescriptor(await this.#ask('CONNECT_UNIX', request), (fd) => fd);
   }
 
+  /** `bus`: its place among those that the broker was started with. `ERANGE`: the uid is none of a role. */
+  async connectBus(bus: number, uid: number): Promise<BrokerResult<number>> {
+    return withDescriptor(await this.#ask('CONNECT_BUS', { arg: bus, uid }), (fd) => fd);
+  }
+
   async probeUnix(container: number, path: string): Promise<BrokerResult<void>> {
     return withoutDescriptor(await this.#ask('PROBE_UNIX', { container, path }), () => undefined);
   }
@@ -167,6 +172,11 @@ export class Broker {
   /** The record that `connectTcp` would send, for the relay to send it. */
   encodeConnectTcp(container: number, address: SocketAddress): Buffer | null {
     return encodeRequest(0, 'CONNECT_TCP', { container, address });
+  }
+
+  /** The record that `connectBus` would send, for the relay to send it. */
+  encodeConnectBus(bus: number, uid: number): Buffer | null {
+    return encodeRequest(0, 'CONNECT_BUS', { arg: bus, uid });
   }
 
   close(): void {

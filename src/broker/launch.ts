@@ -14,6 +14,12 @@ export interface LaunchOptions {
   readonly control: string;
   /** Path of the runtime's control socket, connected to by the broker. */
   readonly runtime: string;
+  /** Sockets of hosted buses on the host: those that the broker connects to, and no others. */
+  readonly buses: readonly string[];
+  /** FIRST-LAST: the uids as which it does. */
+  readonly busUids: string;
+  /** pvx-bus and its arguments; empty: no bus is hosted. */
+  readonly busHost: readonly string[];
   /** Name or number of the user to become. */
   readonly user: string;
   /** What the daemon is told, as JSON has it. */
@@ -25,17 +31,27 @@ const OPTIONS = 'PVX_DAEMON_OPTIONS';
 /** One daemon has few megabytes of objects: small young generations cost nothing and save memory. */
 const NODE_OPTIONS = ['--max-semi-space-size=1', '--disable-warning=ExperimentalWarning'];
 
+/** Descriptors. */
+export interface Channels {
+  /** To the broker: the daemon's own, and the relay's. */
+  readonly control: number;
+  readonly relay: number;
+  /** To pvx-bus; -1: there is none. */
+  readonly bus: number;
+}
+
 /**
- * What `launch` left to this process, where it is the unprivileged daemon: its options, and its channels to the
- * broker (the daemon's, the relay's), which are the caller's. Null for any other process.
+ * What `launch` left to this process, where it is the unprivileged daemon: its options, and its channels, which are
+ * the caller's. Null for any other process.
  */
-export function inherited<T>(): { options: T; channels: [number, number] } | null {
-  const fds = /^(\d+),(\d+)$/.exec(process.env[FDS] ?? '');
+export function inherited<T>(): { options: T; channels: Channels } | null {
+  const fds = /^(\d+),(\d+),(-?\d+)$/.exec(process.env[FDS] ?? '');
   const options = process.env[OPTIONS];
   delete process.env[FDS];
   delete process.env[OPTIONS];
   if (!fds || options === undefined) return null;
-  return { options: JSON.parse(options) as T, channels: [Number(fds[1]), Number(fds[2])] };
+  const [control, relay, bus] = fds.slice(1).map(Number) as [number, number, number];
+  return { options: JSON.parse(options) as T, channels: { control, relay, bus } };
 }
 
 /** Never returns. Throws an XConnectError where this process can't be launched as it is. */
@@ -56,10 +72,12 @@ export function launch(options: LaunchOptions): never {
   const [uid, gid] = onlyRootIsMapped() ? [-1, -1] : userIds(options.user);
   const { program, main, flags, keep } = reachable(uid, gid);
   const brokerArgv = [broker, '--control', options.control, '--runtime', options.runtime];
+  brokerArgv.push(...options.buses.flatMap((path) => ['--bus', path]));
+  brokerArgv.push('--bus-uids', options.busUids);
   const nodeArgv = [program, ...NODE_OPTIONS, ...flags, main, ...process.argv.slice(2)];
   const environment = { ...process.env, [OPTIONS]: JSON.stringify(options.daemon) };
   const env = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
-  return native.launch(brokerArgv, nodeArgv, env, uid, gid, keep);
+  return native.launch(brokerArgv, nodeArgv, env, uid, gid, keep, options.busHost);
 }
 
 /**

@@ -3,8 +3,11 @@
  *
  * All numbers are in the machine's byte order; both ends are always on the same machine.
  */
-import { constants, endianness } from 'node:os';
+import { endianness } from 'node:os';
+import { errnoName } from '../kernel/errno.js';
 import { ipBytes, type SocketAddress } from '../kernel/ip-address.js';
+
+export { errnoName };
 
 export const PROTOCOL_VERSION = 1;
 export const PATH_MAX = 1024;
@@ -23,6 +26,7 @@ export const OPS = {
   READ: 8,
   REMOVE: 9,
   REPLY_DGRAM: 10,
+  CONNECT_BUS: 11,
   FIND_NODE: 20,
   PLANT_NODE: 21,
   OPEN_NODE: 22,
@@ -120,12 +124,4 @@ export function decodeReply(record: Buffer): Reply | null {
     aux: view.getBigUint64(24, LITTLE),
     data: record.subarray(REPLY_SIZE),
   };
-}
-
-const NAMES = new Map(Object.entries(constants.errno).map(([name, value]) => [value, name]));
-NAMES.set(constants.errno.EAGAIN, 'EAGAIN'); // not its alias EWOULDBLOCK
-
-/** `ENOENT` for 2. A number that the system has no name for stays a number, `E4711`. */
-export function errnoName(errno: number): string {
-  return NAMES.get(errno) ?? `E${errno}`;
 }

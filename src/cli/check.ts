@@ -2,6 +2,7 @@
  * `pv-xconnect check PATH`: reads a revision and says what is wrong with it and with its graph.
  */
 import { buildGraph } from '../graph/builder.js';
+import { unhosted } from '../graph/hosted-bus.js';
 import type { Problem } from '../manifest/problem.js';
 import { readRevision } from '../manifest/reader.js';
 import { printable, printableJson } from '../manifest/text.js';
@@ -17,7 +18,7 @@ export async function checkCommand(
   out: { write(text: string): unknown },
 ): Promise<number> {
   const revision = await readRevision(path);
-  const graph = buildGraph(revision, new Map());
+  const graph = buildGraph(revision, new Map(), unhosted(revision));
   const all = [...revision.problems, ...graph.problems];
   const errors = all.filter(({ severity }) => severity === 'error');
   const notices = all.filter(({ severity }) => severity === 'notice');

@@ -2,6 +2,7 @@
  * `pv-xconnect graph`: the graph of the running daemon, or of a revision, for people and for tools.
  */
 import { buildGraph } from '../graph/builder.js';
+import { unhosted } from '../graph/hosted-bus.js';
 import { linkToWire } from '../graph/wire.js';
 import { readRevision } from '../manifest/reader.js';
 import { printable, printableJson } from '../manifest/text.js';
@@ -75,7 +76,7 @@ async function drawn(
     const [problem] = revision.problems;
     return { ok: false, error: `${path}: ${problem?.message ?? 'it can not be read.'}` };
   }
-  const { links, problems } = buildGraph(revision, new Map());
+  const { links, problems } = buildGraph(revision, new Map(), unhosted(revision));
   const errors = [...revision.problems, ...problems].filter(({ severity }) => severity === 'error');
   if (errors.length > 0) {
     say(`Some links may be missing (problems: ${errors.length}): see pv-xconnect check ${path}.`);

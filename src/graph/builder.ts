@@ -10,8 +10,8 @@ import { show } from '../manifest/problem.js';
 import { ProblemList } from '../manifest/problem-list.js';
 import type { Requirement, Revision } from '../manifest/revision.js';
 import { SYSTEM_BUS } from '../manifest/services.js';
-import { findActivationCycles } from './activation-cycle.js';
-import { busNames } from './bus-names.js';
+import { type Dependencies, findActivationCycles } from './activation-cycle.js';
+import { busNames, noteUnknownBuses } from './bus-names.js';
 import { exportsOf } from './exports.js';
 import { EXTERNAL, type Link, RUNTIME_PROVIDER } from './link.js';
 import { type GraphOptions, LinkMaker } from './link-maker.js';
@@ -23,6 +23,8 @@ export interface Graph {
   readonly links: readonly Link[];
   /** Those of the graph only; the revision has its own. */
   readonly problems: readonly Problem[];
+  /** Which containers each container can't do without: those that provide what it requires. */
+  readonly dependencies: Dependencies;
 }
 
 export function buildGraph(
@@ -33,7 +35,7 @@ export function buildGraph(
   const problems = new ProblemList();
   const exports = exportsOf(revision, options.hostedBus !== undefined, problems);
   const names = busNames(revision, problems);
-  const maker = new LinkMaker(exports, pids, options, problems);
+  const maker = new LinkMaker(exports, names, pids, options, problems);
   const ownerOf = new Map(names.map(({ bus, name, container }) => [`${bus}/${name}`, container]));
   const dependencies = new Map<string, Set<string>>();
   const links: Link[] = [];
@@ -57,8 +59,9 @@ export function buildGraph(
     }
     dependencies.set(consumer, providers);
   }
+  noteUnknownBuses(names, problems);
   findActivationCycles(names, dependencies, problems);
-  return { links, problems: problems.list() };
+  return { links, problems: problems.list(), dependencies };
 }
 
 function consumersOf(revision: Revision): [string, readonly Requirement[]][] {

@@ -5,6 +5,7 @@
 import { pointerTo, show } from '../manifest/problem.js';
 import type { ProblemList } from '../manifest/problem-list.js';
 import type { Revision, Service } from '../manifest/revision.js';
+import { CONTAINER_PREFIX, SYSTEM_BUS } from '../manifest/services.js';
 
 export interface BusName {
   readonly container: string;
@@ -38,6 +39,27 @@ export function busNames(revision: Revision, problems: ProblemList): BusName[] {
     }
   }
   return [...owned.values()];
+}
+
+/** A name on a bus that nobody hosts is owned by nobody. */
+export function noteUnknownBuses(names: readonly BusName[], problems: ProblemList): void {
+  for (const { bus, service } of names) {
+    if (bus === SYSTEM_BUS) continue;
+    const { file, pointer } = service.place;
+    const at = { file, pointer: pointerTo(pointer, 'bus') };
+    problems.add('bus-unknown', at, show(bus), show(SYSTEM_BUS), 'notice');
+  }
+}
+
+/** The roles that may call it; null: all. A container has no uid of its own on a bus, so that it can't be one. */
+export function callersOf({ service }: BusName): string[] | null {
+  return service.allow?.filter((caller) => !caller.startsWith(CONTAINER_PREFIX)) ?? null;
+}
+
+/** Its owner may: whoever may own a name can answer for it anyway. */
+export function mayCall(name: BusName, role: string): boolean {
+  const callers = callersOf(name);
+  return callers === null || role === name.role || callers.includes(role);
 }
 
 /** Containers that are started when somebody calls a name of theirs, each with that name's declaration. */

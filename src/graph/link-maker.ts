@@ -2,13 +2,15 @@
  * One requirement to one link: resolves it, applies the defaults, and checks who may consume.
  */
 import { isIP } from 'node:net';
+import type { LinkError } from '../kernel/errors.js';
 import { formatAddress } from '../manifest/address.js';
 import { rulesOf } from '../manifest/policy.js';
 import { show } from '../manifest/problem.js';
 import type { ProblemList } from '../manifest/problem-list.js';
 import type { Requirement, Service } from '../manifest/revision.js';
-import { SYSTEM_BUS } from '../manifest/services.js';
+import { CONTAINER_PREFIX, SYSTEM_BUS } from '../manifest/services.js';
 import { isNetworked } from '../manifest/target.js';
+import { type BusName, mayCall } from './bus-names.js';
 import { SERVES, transportOf } from './compatibility.js';
 import type { Export, Exports } from './exports.js';
 import { EXTERNAL, type Link, RUNTIME_PROVIDER, type ServiceType } from './link.js';
@@ -20,6 +22,8 @@ export interface HostedBus {
   readonly socket: string;
   /** The uid of each role on it, where they are given already. */
   readonly uids?: ReadonlyMap<string, number>;
+  /** Why it can't be had here: its links are shown as failed. */
+  readonly error?: LinkError;
 }
 
 export interface GraphOptions {
@@ -30,22 +34,26 @@ export interface GraphOptions {
 }
 
 const LOOPBACK = '127.0.0.1';
-const CONTAINER_PREFIX = 'container:';
 
 export class LinkMaker {
   readonly #exports: Exports;
   readonly #pids: ReadonlyMap<string, number>;
   readonly #options: GraphOptions;
   readonly #problems: ProblemList;
+  readonly #onDemand: readonly BusName[];
   readonly #allowed = new Map<Service, ReadonlySet<string>>();
 
   constructor(
     exports: Exports,
+    names: readonly BusName[],
     pids: ReadonlyMap<string, number>,
     options: GraphOptions,
     problems: ProblemList,
   ) {
     this.#exports = exports;
+    this.#onDemand = names.filter(
+      ({ bus, service }) => bus === SYSTEM_BUS && service.activation === 'on-demand',
+    );
     this.#pids = pids;
     this.#options = options;
     this.#problems = problems;
@@ -54,7 +62,7 @@ export class LinkMaker {
   /** Undefined after adding a problem. A link that is not allowed is one, with its `error`. */
   make(consumer: string, requirement: Requirement): Link | undefined {
     const bus = this.#options.hostedBus;
-    if (bus && requirement.name === SYSTEM_BUS && providedByUs(requirement)) {
+    if (bus && isForRuntime(requirement)) {
       return this.#toHostedBus(consumer, requirement, bus);
     }
     const exporter = exporterOf(requirement, this.#exports, this.#problems);
@@ -112,6 +120,10 @@ export class LinkMaker {
     const target = targetOf(requirement, type, undefined, this.#problems);
     if (target === undefined) return undefined;
     const uid = bus.uids?.get(role);
+    const error = bus.error ?? (bus.uids && uid === undefined ? noUid(role) : undefined);
+    const activates = this.#onDemand
+      .filter((owned) => mayCall(owned, role))
+      .map((owned) => owned.name);
     return {
       consumer,
       consumerPid: this.#pidOf(consumer),
@@ -124,6 +136,8 @@ export class LinkMaker {
       target,
       socket: bus.socket,
       ...(uid === undefined ? {} : { uid }),
+      activates,
+      ...(error ? { error } : {}),
     };
   }
 
@@ -176,6 +190,12 @@ function clientsOf(requirement: Requirement, service: Service, type: ServiceType
   };
 }
 
-function providedByUs({ provider }: Requirement): boolean {
-  return provider === undefined || provider === RUNTIME_PROVIDER;
+/** Whether it means the bus that the runtime provides, where that is on. */
+export function isForRuntime({ name, provider }: Requirement): boolean {
+  return name === SYSTEM_BUS && (provider === undefined || provider === RUNTIME_PROVIDER);
+}
+
+function noUid(role: string): LinkError {
+  const message = `The role ${show(role)} has no uid on the hosted bus: it could not be given one.`;
+  return { code: 'bus-uid', message };
 }

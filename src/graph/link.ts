@@ -41,6 +41,11 @@ export interface Link {
   readonly policy?: PolicyRules;
   /** Only logged and counted is what the policy refuses. Absent: enforced. */
   readonly policyMode?: 'audit';
+  /**
+   * Hosted bus only: names on it whose owner is started when this link's role calls it. Absent: the runtime has not
+   * said, and is asked about any name that nobody owns.
+   */
+  readonly activates?: readonly string[];
   /** unix only; absent: stream. */
   readonly mode?: SocketMode;
   /** false: descriptors cannot occur on this link, so bytes may be spliced unseen. Absent: true. */

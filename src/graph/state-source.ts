@@ -22,8 +22,17 @@ export interface StateSourceOptions {
   readonly statePath: string;
   /** Absent: no container runs. */
   readonly pidsPath?: string;
-  readonly hostedBus?: HostedBus;
+  /** What the graph needs to know of the hosted bus, soon, and by `onLate` what is true later. Never rejects. */
+  readonly hostBus?: (
+    revision: Revision,
+    onLate: (hosted: HostedBus | undefined) => void,
+  ) => Promise<HostedBus | undefined>;
   readonly log: Logger;
+}
+
+interface Wanted {
+  readonly revision: Revision;
+  readonly hostedBus: HostedBus | undefined;
 }
 
 const NO_PIDS: Pids = { pids: new Map(), addresses: new Map(), stamp: 0, warnings: [] };
@@ -39,14 +48,14 @@ interface Input<T> {
 export class StateSource extends GraphSource {
   readonly #options: StateSourceOptions;
   readonly #log: Logger;
-  readonly #revision: Input<Revision>;
+  readonly #revision: Input<Wanted>;
   readonly #pids: Input<Pids>;
   #fingerprint = '';
   #warnings = '[]';
   /** Somebody doubts the processes: a graph with a newer stamp is news, even with the same links. */
   #doubted = false;
   /** What the last graph was built from. */
-  #built: { readonly revision: Revision; readonly pids: Pids } | null = null;
+  #built: { readonly wanted: Wanted; readonly pids: Pids } | null = null;
   #emitted: { readonly links: string; readonly stamp: number } | null = null;
   #problems = '[]';
   #failing = '';
@@ -98,7 +107,7 @@ export class StateSource extends GraphSource {
     return input;
   }
 
-  async #lookAtRevision(input: Input<Revision>): Promise<void> {
+  async #lookAtRevision(input: Input<Wanted>): Promise<void> {
     const { statePath } = this.#options;
     const { fingerprint, folders } = await lookAtRevision(statePath);
     if (this.#stopped) return;
@@ -113,8 +122,14 @@ export class StateSource extends GraphSource {
       input.failure = new XConnectError('state-unreadable', message);
       return;
     }
+    const hostedBus = await this.#options.hostBus?.(revision, (late) => {
+      if (this.#stopped || input.value?.revision !== revision) return;
+      input.value = { revision, hostedBus: late };
+      this.#update();
+    });
+    if (this.#stopped) return;
     this.#fingerprint = fingerprint;
-    input.value = revision;
+    input.value = { revision, hostedBus };
     input.failure = null;
   }
 
@@ -139,13 +154,13 @@ export class StateSource extends GraphSource {
   /** After each look: what is new of it. */
   #update(): void {
     this.#report(this.#revision.failure ?? this.#pids.failure);
-    const revision = this.#revision.value;
+    const wanted = this.#revision.value;
     const pids = this.#pids.value;
-    if (!revision || !pids || this.#stopped) return;
+    if (!wanted || !pids || this.#stopped) return;
     const newer = this.#doubted && pids.stamp > (this.#emitted?.stamp ?? 0);
-    if (this.#built?.revision === revision && this.#built.pids === pids && !newer) return;
-    this.#built = { revision, pids };
-    this.#build(revision, pids, newer);
+    if (this.#built?.wanted === wanted && this.#built.pids === pids && !newer) return;
+    this.#built = { wanted, pids };
+    this.#build(wanted, pids, newer);
   }
 
   #report(failure: XConnectError | null): void {
@@ -156,8 +171,7 @@ export class StateSource extends GraphSource {
     else this.emit('recovered');
   }
 
-  #build(revision: Revision, { pids, addresses, stamp }: Pids, newer: boolean): void {
-    const { hostedBus } = this.#options;
+  #build({ revision, hostedBus }: Wanted, { pids, addresses, stamp }: Pids, newer: boolean): void {
     const graph = buildGraph(revision, pids, { addresses, ...(hostedBus ? { hostedBus } : {}) });
     const problems = [...revision.problems, ...graph.problems];
     const problemsText = JSON.stringify(problems);

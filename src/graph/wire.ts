@@ -8,11 +8,12 @@
  */
 
 import { isNetwork } from '../manifest/address.js';
-import { isObject } from '../manifest/json.js';
+import { isObject, type JsonObject } from '../manifest/json.js';
 import { MAX_CONNECTIONS, MAX_ENTRIES, MAX_NETWORKS } from '../manifest/limits.js';
 import { pointerTo, show } from '../manifest/problem.js';
+import { isBusName } from '../manifest/text.js';
 import { EntryReader } from './entry-reader.js';
-import { type Link, linkId } from './link.js';
+import { type Link, linkId, RUNTIME_PROVIDER } from './link.js';
 
 /** Errors of one graph that are said one by one. */
 const MAX_ERRORS = 100;
@@ -20,7 +21,7 @@ const MAX_ERRORS = 100;
 const REPORTED = ['state', 'last_error', 'since', 'connections', 'bytes', 'security_context'];
 const KNOWN = new Set([
   ...['consumer', 'consumer_pid', 'provider', 'provider_pid', 'name', 'type', 'role', 'interface'],
-  ...['target', 'socket', 'transport', 'uid', 'mode', 'fds', 'device', 'access'],
+  ...['target', 'socket', 'transport', 'uid', 'activates', 'mode', 'fds', 'device', 'access'],
   ...['lease', 'match', 'host', 'error', 'policy', 'policy_mode'],
   ...['proxy_protocol', 'max_connections', 'allow_from'],
   ...REPORTED,
@@ -45,6 +46,7 @@ export function linkToWire(link: Link): WireLink {
     ...(link.uid === undefined ? {} : { uid: link.uid }),
     ...(link.policy === undefined ? {} : { policy: link.policy }),
     ...(link.policyMode === undefined ? {} : { policy_mode: link.policyMode }),
+    ...(link.activates === undefined ? {} : { activates: link.activates }),
     ...(link.mode === undefined ? {} : { mode: link.mode }),
     ...(link.fds === undefined ? {} : { fds: link.fds }),
     ...(link.device === undefined ? {} : { device: link.device }),
@@ -73,7 +75,12 @@ export function parseGraph(json: unknown): ParsedGraph {
   }
   const links = new Map<string, Link>();
   const errors: string[] = [];
+  const activatable = new Map<string, string[]>();
   for (const [index, entry] of json.slice(0, MAX_ENTRIES).entries()) {
+    if (isAboutName(entry)) {
+      noteActivatable(entry, activatable);
+      continue;
+    }
     const link = parseLink(entry);
     const id = typeof link === 'string' ? undefined : linkId(link);
     if (typeof link === 'string') errors.push(`${pointerTo('', index)}${link}`);
@@ -87,7 +94,28 @@ export function parseGraph(json: unknown): ParsedGraph {
       `Found ${json.length} links, expected at most ${MAX_ENTRIES}: the rest is left out.`,
     );
   }
-  return { links: [...links.values()], errors: bounded(errors) };
+  const all = [...links.values()].map((link) => withActivatable(link, activatable));
+  return { links: all, errors: bounded(errors) };
+}
+
+/** Pantavisor says between its links what it knows about names of its bus: `activatable` and `consumes`. */
+function isAboutName(entry: unknown): entry is JsonObject {
+  return (
+    isObject(entry) && !('provider' in entry) && ('activatable' in entry || 'consumes' in entry)
+  );
+}
+
+/** By the socket of the bus. */
+function noteActivatable({ activatable, socket }: JsonObject, names: Map<string, string[]>): void {
+  if (typeof activatable !== 'string' || !isBusName(activatable)) return;
+  if (typeof socket !== 'string') return;
+  names.set(socket, [...(names.get(socket) ?? []), activatable]);
+}
+
+function withActivatable(link: Link, names: ReadonlyMap<string, string[]>): Link {
+  const activates = names.get(link.socket);
+  if (!activates || link.activates || link.provider !== RUNTIME_PROVIDER) return link;
+  return { ...link, activates };
 }
 
 /** The link, or what is wrong: `/field: found ..., expected ....` */
@@ -110,6 +138,7 @@ function parseLink(entry: unknown): Link | string {
     ...read.optionalId('uid'),
     ...read.optionalPolicy(),
     ...read.optionalMode(),
+    ...read.optionalNames('activates'),
     ...read.optional('mode', ['stream', 'seqpacket', 'dgram'] as const),
     ...read.optional('fds', [true, false] as const),
     ...read.optional('device', ['node', 'fd'] as const),

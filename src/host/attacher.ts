@@ -6,17 +6,19 @@
  */
 import type { Broker } from '../broker/client.js';
 import { endpointOf } from '../graph/endpoint.js';
-import { EXTERNAL, type Link, linkId } from '../graph/link.js';
+import { EXTERNAL, type Link, linkId, RUNTIME_PROVIDER } from '../graph/link.js';
 import { XConnectError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
 import type { AttachedLink, AttachedListener, Attacher, Detached } from '../mesh/attacher.js';
+import type { Activator, OnDemand } from '../plugins/on-demand.js';
 import type { Attachment } from '../plugins/plugin.js';
 import type { Registry } from '../plugins/registry.js';
 import type { Relay } from '../relay/relay.js';
+import { BusProvider } from './bus-provider.js';
 import { type Container, type Containers, THE_HOST } from './containers.js';
 import { DeviceWatch } from './device-watch.js';
 import { type LinkHostOptions, OneLinkHost } from './link-host.js';
-import { Provider } from './provider.js';
+import { type LinkProvider, Provider, type ProviderEvents } from './provider.js';
 import { SharedListeners } from './shared-listeners.js';
 
 const OVERTIME_MS = 1_000;
@@ -27,7 +29,14 @@ export interface HostParts {
   readonly containers: Containers;
   readonly plugins: Registry;
   readonly log: Logger;
+  /** Sockets of hosted buses on the host, in the order in which the broker was given them. */
+  readonly buses?: readonly string[];
+  /** Has the owner of a name on one of them started. Absent: nothing is started on demand. */
+  readonly activator?: Activator;
 }
+
+/** As what the runtime's own bus may be consumed. */
+const BUS_TYPES = ['dbus', 'unix'];
 
 export class HostAttacher implements Attacher {
   readonly #parts: HostParts;
@@ -81,23 +90,41 @@ export class HostAttacher implements Attacher {
   }
 
   #hostOf(link: Link, consumer: Container, listener: AttachedListener) {
-    const { broker, relay, containers } = this.#parts;
+    const { broker, relay } = this.#parts;
     const log = this.#parts.log.child({ link: linkId(link) });
-    const provider = new Provider(broker, containers, link, {
+    const provider = this.#providerOf(link, {
       onChange: () => host.providerChanged(),
       onState: (state, error) => listener.onState(state, error),
     });
+    const onDemand = provider instanceof BusProvider ? this.#onDemand(provider, link) : null;
     const [shared, deviceWatch] = [this.#shared, this.#deviceWatch];
-    const parts = { broker, relay, shared, deviceWatch, consumer, provider, log };
+    const parts = { broker, relay, shared, deviceWatch, consumer, provider, onDemand, log };
     const host = new OneLinkHost(parts, link, this.#options);
     return { host, provider };
+  }
+
+  #onDemand(provider: BusProvider, { name: bus }: Link): OnDemand {
+    const { activator } = this.#parts;
+    return {
+      names: () => (activator ? provider.names : []),
+      activate: async (name) => (await activator?.activate(bus, name)) ?? { outcome: 'unknown' },
+      done: (name) => activator?.done(bus, name),
+    };
+  }
+
+  #providerOf(link: Link, events: ProviderEvents): LinkProvider {
+    const { broker, containers, buses = [] } = this.#parts;
+    if (link.provider === RUNTIME_PROVIDER && BUS_TYPES.includes(link.type)) {
+      return new BusProvider(broker, buses, link, events);
+    }
+    return new Provider(broker, containers, link, events);
   }
 }
 
 function attached(
   attachment: Attachment,
   host: OneLinkHost,
-  provider: Provider,
+  provider: LinkProvider,
   consumer: Container,
   end: () => void,
 ): AttachedLink {

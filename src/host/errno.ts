@@ -69,6 +69,16 @@ const BIND: Readonly<Record<string, ErrorCode>> = {
   EACCES: 'permission-denied',
 };
 
+const BUS: Readonly<Record<string, ErrorCode>> = {
+  ...COMMON,
+  ENOENT: 'bus-away',
+  ECONNREFUSED: 'bus-away',
+  EAGAIN: 'bus-away',
+  ENOTSOCK: 'bus-away',
+  ERANGE: 'bus-uid',
+  EACCES: 'permission-denied',
+};
+
 /** The provider may mend these by itself by starting to listen; the others need a person. */
 const NOT_THERE_YET = new Set([
   ...['ENOENT', 'ECONNREFUSED', 'EAGAIN', 'ESRCH', 'ESTALE', 'EBADF'],
@@ -162,4 +172,15 @@ function tcpError(link: Link, errno: string): LinkError {
   const code = gone ? 'provider-not-running' : (COMMON[errno] ?? 'broker-failed');
   const what = gone ? 'the container is not running' : errno;
   return { code, message: `${link.socket} in ${link.provider}: ${what}.` };
+}
+
+/** The runtime's own bus, of the host. */
+export function busError({ socket, uid, role }: Link, errno: string): LinkError {
+  const code = BUS[errno] ?? 'broker-failed';
+  const found: Partial<Record<ErrorCode, string>> = {
+    'bus-away': errno === 'ENOENT' ? 'it is not there yet' : 'nobody accepts connections on it now',
+    'bus-uid': `the uid ${uid} of role ${role} is outside the range that roles have here`,
+    'permission-denied': `no connection can be made as the uid ${uid} of role ${role}`,
+  };
+  return { code, message: `The hosted bus at ${socket}: ${found[code] ?? errno}.` };
 }

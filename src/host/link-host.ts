@@ -13,6 +13,7 @@ import type { Logger } from '../kernel/log.js';
 import type { LinkStats } from '../mesh/attacher.js';
 import { NO_STATS, plus } from '../mesh/stats.js';
 import type { Device, DeviceOptions } from '../plugins/device/device.js';
+import type { OnDemand } from '../plugins/on-demand.js';
 import type {
   Acceptor,
   Attachment,
@@ -33,7 +34,7 @@ import type { Container } from './containers.js';
 import { LinkDevice } from './device.js';
 import type { DeviceWatch } from './device-watch.js';
 import { Joiners } from './joiners.js';
-import type { Provider } from './provider.js';
+import type { LinkProvider } from './provider.js';
 import { listenBeside } from './provider-listener.js';
 import type { Membership, SharedListeners } from './shared-listeners.js';
 import { type Listener, listenAt } from './target.js';
@@ -55,15 +56,17 @@ export interface LinkHostParts {
   readonly shared: SharedListeners;
   readonly deviceWatch: DeviceWatch;
   readonly consumer: Container;
-  readonly provider: Provider;
+  readonly provider: LinkProvider;
+  readonly onDemand: OnDemand | null;
   readonly log: Logger;
 }
 
 export class OneLinkHost implements LinkHost {
   readonly log: Logger;
+  readonly onDemand: OnDemand | null;
   readonly tally: Tally = { toProvider: 0, toConsumer: 0, closes: {}, denied: {}, audited: {} };
   readonly #parts: LinkHostParts;
-  readonly #provider: Provider;
+  readonly #provider: LinkProvider;
   readonly #link: Link;
   readonly #options: LinkHostOptions;
   /** How to free the target. */
@@ -81,6 +84,7 @@ export class OneLinkHost implements LinkHost {
   #closed = false;
 
   constructor(parts: LinkHostParts, link: Link, options: LinkHostOptions) {
+    this.onDemand = parts.onDemand;
     this.log = parts.log;
     this.#parts = parts;
     this.#provider = parts.provider;

@@ -13,12 +13,12 @@ import type { ProviderListener } from '../plugins/plugin.js';
 import { native, SOCKET_TYPES } from '../relay/native.js';
 import { listenError } from './errno.js';
 import { removePlant } from './plant.js';
-import type { Provider } from './provider.js';
+import type { LinkProvider } from './provider.js';
 
 /** `ends`: what is called when the link ends. */
 export async function listenBeside(
   broker: Broker,
-  provider: Provider,
+  provider: LinkProvider,
   link: Link,
   ends: Set<() => void | Promise<void>>,
   log: Logger,

@@ -26,6 +26,8 @@ export interface ProviderEvents {
   onState(state: 'established' | 'waiting' | 'failed', error: LinkError | null): void;
 }
 
+/** What the link's host needs of a provider's end, of whatever kind that is. */
+export type LinkProvider = Pick<Provider, keyof Provider>;
 /** A look at what the link needs of its provider, in the container that this is now. */
 export type Look = (container: Container) => Promise<Seen>;
 
@@ -153,9 +155,10 @@ export class Provider {
     if ('code' in address) {
       return { error: address, again: address.code === 'provider-not-running' };
     }
-    const made = await this.#reach.connect(address.container, type, address.identity, timeoutMs);
+    const { container, identity } = address;
+    const made = await this.#reach.connect(container, type, identity, timeoutMs);
     if (!this.#lookFor) this.reached('fd' in made ? null : made.errno);
-    if ('fd' in made) return { fd: made.fd, identity: address.identity };
+    if ('fd' in made) return { fd: made.fd, identity };
     return { error: connectError(this.#link, made.errno), again: isNotThereYet(made.errno) };
   }
 

@@ -41,6 +41,11 @@ export const REMEDIES = {
   'type-unknown': 'Use a type that this daemon has a plugin for, or load one with --plugin.',
   'type-unsupported': "Ask for a type that the provider's type can serve.",
   'identity-unknown': 'Make /etc/passwd of the provider a readable regular file under 64 KiB.',
+  'bus-off': 'Do what the message says, then restart; docs/hosted-bus.md has what the bus needs.',
+  'bus-away': 'Nothing to do: connections wait for the bus; the log says why it is not there.',
+  'bus-unlisted': "Start pv-xconnect with --bus and the path of the runtime's bus.",
+  'bus-uid':
+    'Have the runtime give the link a uid within --bus-uids, or make that range larger; docs/hosted-bus.md says how.',
   'limit-reached':
     'Raise the limit of open files of pv-xconnect, or have fewer links; it is being retried.',
   'permission-denied':

@@ -13,6 +13,9 @@ import type { DeviceAccess, InputMatch, ServiceType, SocketMode } from './vocabu
 
 export const SERVICE_SPECS = ['service-manifest-xconnect@1', 'service-manifest-xconnect@2'];
 export const SYSTEM_BUS = 'system-bus';
+/** Of an entry of `allow` that means a container, not a role. */
+export const CONTAINER_PREFIX = 'container:';
+const BUS_DRIVER = 'org.freedesktop.DBus';
 
 /** Fields that mean something for some types only; elsewhere they are ignored, and a notice says so. */
 const FIELD_TYPES: Readonly<Record<string, readonly ServiceType[]>> = {
@@ -125,6 +128,9 @@ function isWhole(entry: Entry, place: Place, problems: ProblemList): boolean {
   if (owner && entry.role === undefined) {
     problems.add('shape-wrong', place, '"owns" without "role"', 'the role that may own the name');
   }
+  if (owner && entry.owns === BUS_DRIVER) {
+    problems.add('name-invalid', at('owns'), "the bus's own name", 'another one');
+  }
   if (entry.type === 'drm' && entry.lease && entry.access === 'ro') {
     problems.add('shape-wrong', at('access'), '"ro" beside "lease"', 'a lease, which is "rw"');
   }
@@ -142,6 +148,11 @@ function noteMisplaced(entry: Entry, at: (field: string) => Place, problems: Pro
     if (types.includes(entry.type) || !Object.hasOwn(entry, field)) continue;
     const found = `"${field}" on type ${entry.type}, where it is ignored`;
     problems.add('shape-wrong', at(field), found, `it on ${types.join(' or ')} only`, 'notice');
+  }
+  const container = entry.allow?.find((caller) => caller.startsWith(CONTAINER_PREFIX));
+  if (entry.owns !== undefined && entry.name === undefined && container !== undefined) {
+    const found = `${show(container)}, who has no uid on a bus and so can't be allowed anything there`;
+    problems.add('shape-wrong', at('allow'), found, 'roles', 'notice');
   }
 }
 

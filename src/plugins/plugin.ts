@@ -79,6 +79,8 @@ export interface Tally {
 export interface LinkHost {
   /** Child logger of this link. */
   readonly log: import('../kernel/log.js').Logger;
+  /** Names on the hosted bus that are started when they are called; null: the link is to no such bus. */
+  readonly onDemand: import('./on-demand.js').OnDemand | null;
   readonly tally: Tally;
   /** Plants a socket at the link's target and joins each connection to the provider's, natively. */
   forward(options: ForwardOptions): Promise<Attachment>;

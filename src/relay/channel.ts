@@ -51,9 +51,9 @@ export class Channel {
   #ending = false;
   #open = true;
   #flushed: (() => void)[] = [];
+  readonly #fd: number;
   #fdsAhead = 0;
   #retry: NodeJS.Timeout | null = null;
-  readonly #fd: number;
 
   /**
    * Takes the descriptor. `records`: a seqpacket socket, whose writes are sent whole or not at all.

@@ -92,6 +92,7 @@ export interface Native {
     uid: number,
     gid: number,
     keepFds: readonly number[],
+    busArgv: readonly string[],
   ): never;
 }
 

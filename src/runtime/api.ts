@@ -2,9 +2,12 @@
  * The requests of pv-ctrl, as chapter 4 of the spec has them; docs/appengine.md lists those that are here.
  */
 import { buildGraph } from '../graph/builder.js';
+import type { HostedBus } from '../graph/link-maker.js';
 import { isObject } from '../manifest/json.js';
 import { show } from '../manifest/problem.js';
 import type { Revision } from '../manifest/revision.js';
+import { SYSTEM_BUS } from '../manifest/services.js';
+import type { Activation } from './activation.js';
 import { type Answer, ok, Refusal, type Request } from './answer.js';
 import type { Container } from './container.js';
 import type { Group } from './container-settings.js';
@@ -16,6 +19,9 @@ export interface ApiParts {
   readonly revision: Revision;
   readonly groups: readonly Group[];
   readonly containers: ReadonlyMap<string, Container>;
+  readonly activation: Activation;
+  /** Undefined: the revision has no use for it. */
+  readonly hostedBus: HostedBus | undefined;
   /** Null: none is managed. */
   readonly daemon: DaemonSupervisor | null;
   readonly version: string;
@@ -37,6 +43,7 @@ export class Api {
         GET: () => ok(this.#posted),
         POST: async (request) => this.#post(await request.json()),
       },
+      '/xconnect/dbus/activate': { POST: (request) => this.#activate(request) },
       '/daemons': { GET: () => ok(this.#daemons()) },
       '/daemons/:name': { PUT: (request, name) => this.#controlDaemon(request, name) },
       '/containers': { GET: () => ok([...parts.containers.values()].map(shown)) },
@@ -52,9 +59,10 @@ export class Api {
   }
 
   #graph() {
-    const { revision, containers } = this.#parts;
+    const { revision, containers, hostedBus } = this.#parts;
     const pids = new Map([...containers].map(([name, { pid }]) => [name, pid]));
-    return joinStatus(buildGraph(revision, pids).links, this.#posted);
+    const { links } = buildGraph(revision, pids, hostedBus ? { hostedBus } : {});
+    return joinStatus(links, this.#posted);
   }
 
   #post(body: unknown): Answer {
@@ -62,6 +70,19 @@ export class Api {
     if (typeof entries === 'string') throw new Refusal(400, entries);
     this.#posted = entries;
     return ok({});
+  }
+
+  async #activate(request: Request): Promise<Answer> {
+    const body = await request.json();
+    const { bus = SYSTEM_BUS, name } = isObject(body) ? body : {};
+    if (typeof name !== 'string' || typeof bus !== 'string') {
+      throw new Refusal(
+        400,
+        `Found ${show(body)}, expected {"bus": "${SYSTEM_BUS}", "name": ...}.`,
+      );
+    }
+    const container = await this.#parts.activation.activate(bus, name);
+    return ok({ bus, name, container: container.settings.name, status: container.status });
   }
 
   #daemons() {
@@ -96,6 +117,12 @@ export class Api {
     return ok(shown(container));
   }
 
+  /** Who waits to be called is as it should be. */
+  #isAsWanted({ settings, status }: Container): boolean {
+    const waits = this.#parts.activation.onDemand.has(settings.name);
+    return status === 'STARTED' || (waits && status === 'INSTALLED');
+  }
+
   #groups() {
     return this.#parts.groups.map(({ name, statusGoal, restartPolicy }) => {
       const members = [...this.#parts.containers.values()].filter(
@@ -105,7 +132,7 @@ export class Api {
         name,
         status_goal: statusGoal,
         restart_policy: restartPolicy,
-        status: members.find(({ status }) => status !== 'STARTED')?.status ?? 'STARTED',
+        status: members.find((member) => !this.#isAsWanted(member))?.status ?? 'STARTED',
         containers: members.map(({ settings }) => settings.name),
       };
     });

@@ -4,12 +4,16 @@
  */
 import { lstatSync, mkdirSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
+import type { BusPlaces } from '../bus/program.js';
+import type { UidRange } from '../bus/uid-book.js';
 import { buildGraph } from '../graph/builder.js';
+import { unhosted } from '../graph/hosted-bus.js';
 import type { Problem } from '../manifest/problem.js';
 import { readRevisions } from '../manifest/reader.js';
-import type { Revision } from '../manifest/revision.js';
 import { isName, printable } from '../manifest/text.js';
-import { Api } from './api.js';
+import { Activation } from './activation.js';
+import { Api, type ApiParts } from './api.js';
+import { BusSupervisor } from './bus-supervisor.js';
 import { Container } from './container.js';
 import { type Group, runtimeSettings } from './container-settings.js';
 import { ControlSocket } from './control-socket.js';
@@ -23,6 +27,8 @@ export interface AppEngineOptions {
   /** Folder; logs are below it. */
   readonly storage: string;
   readonly pvCtrl: string;
+  /** Of the system bus that is hosted here, where the revision has a use for it. */
+  readonly bus: { readonly places: BusPlaces; readonly uids: UidRange };
   /** Program and arguments of the daemon; null: none is managed. */
   readonly daemon: readonly string[] | null;
   readonly version: string;
@@ -53,8 +59,8 @@ export class AppEngine {
   async run(): Promise<string | null> {
     const revision = await readRevisions(this.#options.revisions);
     const settings = runtimeSettings(revision);
-    const problems = [...revision.problems, ...buildGraph(revision, new Map()).problems];
-    this.#sayProblems([...problems, ...settings.problems]);
+    const graph = buildGraph(revision, new Map(), unhosted(revision));
+    this.#sayProblems([...revision.problems, ...graph.problems, ...settings.problems]);
     if (revision.failed) return 'The revision could not be read.';
     if (settings.containers.length === 0) return 'The revision has no containers to run.';
 
@@ -64,25 +70,31 @@ export class AppEngine {
     } catch (error) {
       return `${logs} can't be made (${(error as Error).message}): give another --storage.`;
     }
-    const engine = new NamespaceEngine((name) => this.#appFolder(name));
+    const { places, uids } = this.#options.bus;
+    const engine = new NamespaceEngine((name) => this.#appFolder(name), places.folder);
     const containers = new Map(
       settings.containers.map((one) => {
         const log = new LogFile(join(logs, one.name, 'console.log'));
         return [one.name, new Container(one, engine, log)];
       }),
     );
-    const daemon = this.#daemon(logs);
-    return this.#serve({ revision, groups: settings.groups, containers, daemon });
+    const bus = new BusSupervisor(places, uids, this.#options.say);
+    const fault = await this.#serve({
+      revision,
+      groups: settings.groups,
+      containers,
+      activation: new Activation(revision, graph.dependencies, containers),
+      hostedBus: await bus.host(revision),
+      daemon: this.#daemon(logs),
+      version: this.#options.version,
+    });
+    await bus.close();
+    return fault;
   }
 
-  async #serve(parts: {
-    readonly revision: Revision;
-    readonly groups: readonly Group[];
-    readonly containers: ReadonlyMap<string, Container>;
-    readonly daemon: DaemonSupervisor | null;
-  }): Promise<string | null> {
-    const { containers, daemon, groups } = parts;
-    const api = new Api({ ...parts, version: this.#options.version });
+  async #serve(parts: ApiParts): Promise<string | null> {
+    const { containers, daemon, groups, activation } = parts;
+    const api = new Api(parts);
     const socket = new ControlSocket(this.#options.pvCtrl, api.router);
     const fault = await socket.listen();
     if (fault) return fault;
@@ -93,7 +105,10 @@ export class AppEngine {
     daemon?.on('gone', () => api.forgetStatus());
     daemon?.on('news', (text) => this.#options.say(`pv-xconnect ${text}`));
     daemon?.start();
-    await this.#startGroups(groups, [...containers.values()]);
+    const atOnce = [...containers.values()].filter(
+      ({ settings }) => !activation.onDemand.has(settings.name),
+    );
+    await this.#startGroups(groups, atOnce);
     await this.#ended;
     // Containers first: the daemon's links then have no connections left to wait for.
     await Promise.all([...containers.values()].map((container) => container.close()));

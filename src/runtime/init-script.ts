@@ -5,8 +5,8 @@
  * with /run, /tmp, /dev and /proc of its own. What can't be made read-only is covered. It needs util-linux and
  * a POSIX shell, no image and no compiler.
  *
- * `sh -s NAME APP NETWORK PROGRAM ARG...` reads it, with `APP` the folder for /app or empty, `NETWORK` "own" or
- * empty. On descriptor 3 it writes its pid as the host counts, and it does so only once it is in its own root
+ * `sh -s NAME APP NETWORK HIDDEN MODULES PROGRAM ARG...` reads it, with `APP` and `MODULES` the folders for /app and
+ * /node_modules or empty, `NETWORK` "own" or empty, `HIDDEN` a folder that is covered or empty. On descriptor 3 it writes its pid as the host counts, and it does so only once it is in its own root
  * with its program started: whoever enters it then can't end up in the host's files.
  *
  * SIGTERM goes on to the program. When that ends, this does, with the same code, and the kernel ends the rest.
@@ -16,8 +16,8 @@ set -eu
 exec 2>&1
 
 main() { # whole before it runs: its programs share standard input with the shell
-  name=$1 app=$2 network=$3
-  shift 3
+  name=$1 app=$2 network=$3 hidden=$4 modules=$5
+  shift 5
   # -n below: nothing is noted in the host's /run/mount.
   read -r pid _ </proc/self/stat # the host's /proc, so the host's number
 
@@ -41,6 +41,12 @@ main() { # whole before it runs: its programs share standard input with the shel
     [ -d $root/app ] || mkdir $root/app
     mount -n --rbind "$app" $root/app
   fi
+  if [ -n "$modules" ] && [ ! -e $root/node_modules ]; then
+    mkdir $root/node_modules
+    mount -n --rbind "$modules" $root/node_modules
+  fi
+
+  [ -z "$hidden" ] || [ ! -d "$root$hidden" ] || mount -n -t tmpfs -o ro,mode=0 tmpfs "$root$hidden"
 
   # A remount must repeat the other flags: in a user namespace none of them may be taken away.
   while read -r _ _ _ _ point options _; do

@@ -7,6 +7,7 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError, Option } from 'commander';
+import { busPlaces, DEFAULT_UIDS } from '../bus/program.js';
 import { LOG_LEVELS } from '../kernel/log.js';
 import { AppEngine } from './appengine.js';
 import { isRootless, mustRunAnew, obstacle, ROOTLESS, type Rootless, runAnew } from './rootless.js';
@@ -55,10 +56,16 @@ async function run(revisions: string[], flags: Flags): Promise<number> {
   const pvCtrl = resolve(flags.pvCtrl);
   const daemon = [process.execPath, `${PACKAGE}bin/pv-xconnect`, '--pv-ctrl', pvCtrl];
   daemon.push('--control', resolve(flags.control), '--log-level', flags.logLevel);
+  const bus = {
+    places: busPlaces(resolve(flags.control), resolve(flags.storage)),
+    uids: DEFAULT_UIDS,
+  };
+  daemon.push('--bus', bus.places.socket, '--bus-uids', `${bus.uids.first}-${bus.uids.last}`);
   const engine = new AppEngine({
     revisions: revisions.map((path) => resolve(path)),
     storage: resolve(flags.storage),
     pvCtrl,
+    bus,
     daemon: flags.daemon ? daemon : null,
     version: version(),
     say: (line) => process.stdout.write(`${line}\n`),

@@ -9,8 +9,10 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
 import type { ContainerSettings } from './container-settings.js';
 import { describe, type Engine, type Exit, type Running } from './engine.js';
 import { INIT_SCRIPT } from './init-script.js';
@@ -29,16 +31,21 @@ const ENVIRONMENT = {
   container: 'pv-appengine',
 };
 const START_MS = 30_000;
+/** Ours, at /node_modules of each container, so that a demo can import what we came with; empty: we have none. */
+const MODULES =
+  [fileURLToPath(new URL('../../node_modules', import.meta.url))].find(existsSync) ?? '';
 
 /** The script, what the container writes, what `unshare` complains of, the pid. */
 type Pipes = readonly [Writable, Readable, Readable, Readable];
 
 export class NamespaceEngine implements Engine {
   readonly #appFolder: (container: string) => string | undefined;
+  readonly #hidden: string;
 
-  /** `appFolder`: what is to be /app of a container, an absolute path. */
-  constructor(appFolder: (container: string) => string | undefined) {
+  /** `appFolder`: what is to be /app of a container, an absolute path. `hidden`: a folder that none of them has. */
+  constructor(appFolder: (container: string) => string | undefined, hidden = '') {
     this.#appFolder = appFolder;
+    this.#hidden = hidden;
   }
 
   async start(
@@ -70,7 +77,8 @@ export class NamespaceEngine implements Engine {
 
   #spawn({ name, exec, ownNetwork }: ContainerSettings): ChildProcess {
     const namespaces = [...NAMESPACES, ...(ownNetwork ? ['--net'] : [])];
-    const init = [name, this.#appFolder(name) ?? '', ownNetwork ? 'own' : '', ...exec];
+    const network = ownNetwork ? 'own' : '';
+    const init = [name, this.#appFolder(name) ?? '', network, this.#hidden, MODULES, ...exec];
     return spawn('setpriv', [...LIFELINE, 'unshare', ...namespaces, 'sh', '-s', '--', ...init], {
       stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
       env: ENVIRONMENT,

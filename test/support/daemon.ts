@@ -70,6 +70,8 @@ export class TestDaemon {
   /** Arrays that were posted to /xconnect-status, oldest first. */
   readonly posted: unknown[] = [];
   readonly control: string;
+  /** What a question for the owner of a bus name is answered with: a status. */
+  onActivate: (body: unknown) => Promise<number> = () => Promise.resolve(404);
   graph: readonly WireLink[] = [];
   process: ChildProcess | null = null;
   log = '';
@@ -94,7 +96,14 @@ export class TestDaemon {
       const chunks: Buffer[] = [];
       asked.on('data', (chunk: Buffer) => chunks.push(chunk));
       asked.on('end', () => {
-        this.posted.push(JSON.parse(Buffer.concat(chunks).toString()));
+        const body: unknown = JSON.parse(Buffer.concat(chunks).toString());
+        if (asked.url === '/xconnect/dbus/activate') {
+          void this.onActivate(body).then((status) => {
+            answer.writeHead(status).end(JSON.stringify({ Error: 'The test says no.' }));
+          });
+          return;
+        }
+        this.posted.push(body);
         answer.end('{}');
       });
     });

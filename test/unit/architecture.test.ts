@@ -18,17 +18,19 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   mesh: ['graph'],
   plugins: ['graph', 'mesh'],
   relay: [],
+  bus: ['manifest', 'graph', 'relay'],
   broker: ['relay'],
   host: ['graph', 'mesh', 'plugins', 'broker', 'relay'],
   status: ['graph', 'mesh'],
   cli: ['manifest', 'graph', 'status'],
-  runtime: ['manifest', 'graph'],
+  runtime: ['manifest', 'graph', 'bus'],
 };
 /** Files of types that describe the seam between two folders. */
 const CONTRACTS = [
   'graph/link',
   'mesh/attacher',
   'plugins/plugin',
+  'plugins/on-demand',
   'relay/channel',
   'relay/transfer',
 ];

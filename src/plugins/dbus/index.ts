@@ -10,12 +10,20 @@ export const dbus: Plugin = {
   types: ['dbus'],
   async attach(link, host) {
     // Loaded with the first such link: a daemon without one has no use for it.
-    const [{ Connections }, { PolicyFilters }] = await Promise.all([
+    const [{ Connections }, { PolicyFilters }, { activation, mayActivate }] = await Promise.all([
       import('./connections.js'),
       import('./policy-filters.js'),
+      import('./activation.js'),
     ]);
+    const { onDemand } = host;
     const policy = new PolicyFilters(link, host, observation);
-    const connections = new Connections(host, { filters: () => policy.forConnection() });
-    return host.listen((consumer) => connections.accept(consumer));
+    // A call that is refused must start nobody: the policy comes first.
+    const filters = () => {
+      const judges = policy.forConnection();
+      if (!onDemand || !mayActivate(onDemand.names())) return judges;
+      return [...judges, activation(onDemand, { isAlone: judges.length === 0 })];
+    };
+    const connections = new Connections(host, { filters });
+    return host.listen((client) => connections.accept(client));
   },
 };

@@ -117,6 +117,7 @@ export class MessageSession {
       },
       answer: (message, answer) => {
         if (this.#held.take(message) === undefined) return;
+        this.#tellAnswered(message, place);
         closeAll(message.fds);
         this.#consumer.outlet.send(answer);
         this.#settle();
@@ -167,10 +168,16 @@ export class MessageSession {
         this.#held.add(message, place);
         return false;
       }
-      if (verdict === 'hold') return this.#apply(this.#tooLong(message.header), message, this.#bus);
-      if (verdict !== 'pass') return this.#apply(verdict, message, this.#bus);
+      if (verdict === 'pass') continue;
+      const last = verdict === 'hold' ? this.#tooLong(message.header) : verdict;
+      if (typeof last === 'object' && 'answer' in last) this.#tellAnswered(message, place);
+      return this.#apply(last, message, this.#bus);
     }
     return this.#apply('pass', message, this.#bus);
+  }
+
+  #tellAnswered(call: Message, place: number): void {
+    for (const filter of this.#filters.slice(0, place)) filter.answered?.(call);
   }
 
   #fromBus(message: Message): boolean {

@@ -99,6 +99,10 @@ export class PolicyFilter implements MessageFilter {
     return this.#broadcast(header);
   }
 
+  answered({ header }: Message): void {
+    this.#replies.forget(header.serial);
+  }
+
   #call(message: Message): Verdict {
     const { header } = message;
     if (header.destination === undefined) return this.#refuse(header, TO_NOBODY);

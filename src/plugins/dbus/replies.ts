@@ -46,6 +46,11 @@ export class Replies {
     return asked;
   }
 
+  /** Nobody will answer it. */
+  forget(serial: number): void {
+    this.#asked.delete(serial);
+  }
+
   /** Somebody calls the consumer. */
   owes({ serial, sender }: Header): void {
     if (this.#owed.size >= MAX_OWED) {

@@ -72,7 +72,7 @@ describe('pvx-broker under abuse', () => {
   });
 
   test('an operation that is not in the list is refused', async () => {
-    for (const [i, op] of [0, 11, 4711, 0xffff_ffff].entries()) {
+    for (const [i, op] of [0, 99, 4711, 0xffff_ffff].entries()) {
       const record = encodeRequest(500 + i, 'HELLO', {}) as Buffer;
       record.writeUInt32LE(op, 4);
       channel.write(record);

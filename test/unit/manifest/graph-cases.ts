@@ -101,6 +101,26 @@ export const GRAPH_CASES: readonly ProblemCase[] = [
     problems: ['error bus-name-duplicate b/services.json:/services/0/owns'],
   },
   {
+    title: 'a name on a bus that nobody hosts, and the name of the bus itself',
+    files: {
+      'a/services.json': services(
+        owner('org.example.Foo', { bus: 'session' }),
+        owner('org.freedesktop.DBus'),
+      ),
+    },
+    problems: [
+      'error name-invalid a/services.json:/services/1/owns',
+      'notice bus-unknown a/services.json:/services/0/bus',
+    ],
+  },
+  {
+    title: 'a container among those that may call a name',
+    files: {
+      'a/services.json': services(owner('org.example.Foo', { allow: ['operator', 'container:b'] })),
+    },
+    problems: ['notice shape-wrong a/services.json:/services/0/allow'],
+  },
+  {
     title: 'activation without owns',
     files: {
       'a/services.json': services({ name: 'bus', type: 'dbus', socket: '/run/b', ...ON_DEMAND }),

@@ -118,6 +118,15 @@ describe('rule 2: restarts', () => {
     expect(of.at.attacher.attempts.length).toBe(1);
   });
 
+  test('names that are started on demand need no new socket', async () => {
+    await of.at.graph(link({ activates: [] }));
+    const before = of.at.planted();
+    await of.at.graph(link({ activates: ['org.example.Foo'] }));
+    await of.at.graph(link({ activates: ['org.example.Foo'] }));
+    expect(of.at.planted()).toBe(before);
+    expect(before.retargeted.map(({ activates }) => activates)).toEqual([['org.example.Foo']]);
+  });
+
   test('a provider that came back with the same pid is looked up by the next graph', async () => {
     await of.at.graph(link());
     of.at
@@ -157,6 +166,19 @@ describe('rule 3: any other changed field', () => {
     await of.at.graph(link());
     await of.at.graph(link({ socket: '/other' }));
     expect(of.at.planted().link.socket).toBe('/other');
+  });
+
+  test('the link is never shown as established with a field that it does not have yet', async () => {
+    await of.at.graph(link());
+    of.at.planted().listener.onState('established', null);
+    const told: [string, string][] = [];
+    of.at.mesh.on('state', (_id, { role }, state) => told.push([role, state]));
+    await of.at.graph(link({ role: 'x' }));
+    of.at.planted().listener.onState('established', null);
+    expect(told).toEqual([
+      ['x', 'waiting'],
+      ['x', 'established'],
+    ]);
   });
 
   test('a field that nobody reads changes nothing', async () => {

@@ -1,0 +1,62 @@
+/*
+ * Sockets connected to the hosted bus, as the uid of a role. Which buses there are, and which uids are roles', comes
+ * from our own command line: a message names a bus by its place there, and can name no other uid.
+ *
+ * The socket's file is opened as root, as the folder around it lets nobody else in, and connected to as the role.
+ */
+#include "broker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static const char *buses[PVX_BUSES_MAX];
+static uint32_t nbuses;
+static uint32_t first = 1, last; /* none */
+
+int bus_add(const char *path)
+{
+	if (*path != '/')
+		return EINVAL;
+	if (nbuses == PVX_BUSES_MAX)
+		return E2BIG;
+	buses[nbuses++] = path;
+	return 0;
+}
+
+/* Root is nobody's role, whatever is asked for. */
+int bus_uids(const char *range)
+{
+	char rest;
+
+	return sscanf(range, "%u-%u%c", &first, &last, &rest) == 2 && first > 0 && last < UINT32_MAX ? 0 : EINVAL;
+}
+
+int bus_connect(uint32_t which, uint32_t uid, int *fd)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int file, error;
+
+	*fd = -1;
+	if (which >= nbuses || uid < first || uid > last)
+		return ERANGE;
+	file = open(buses[which], O_PATH | O_CLOEXEC);
+	if (file < 0)
+		return errno;
+	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d", file);
+	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	error = *fd < 0 ? errno : thread_become(uid, uid);
+	if (!error) {
+		if (connect(*fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+			error = errno;
+		thread_return();
+	}
+	CLOSE_FD(file);
+	if (error)
+		CLOSE_FD(*fd);
+	return error;
+}

@@ -1,0 +1,126 @@
+/*
+ * pvx-bus --folder PATH --store PATH --user UID --program PATH, with descriptor 3 the channel to its parent.
+ *
+ * Root until the folders and the view of /etc/passwd are made. The end of the channel is its end; signals that go to
+ * a whole group of processes (SIGTERM, SIGHUP, a terminal's Ctrl-C) are its parent's to answer.
+ */
+#include "bus.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../privileges.h"
+
+static int fail(const char *what, int error)
+{
+	char text[512];
+	int n = snprintf(text, sizeof(text), "%s: %s", what, strerror(error));
+
+	say(RECORD_FAILED, false, text, n < (int)sizeof(text) ? (size_t)n : sizeof(text) - 1);
+	return 1;
+}
+
+/* What is written to the standard error must never end up in a descriptor that happens to have its number. */
+static int standard_streams(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd <= 2);
+	if (fd < 0)
+		return errno;
+	close(fd);
+	return fcntl(CHANNEL, F_SETFD, FD_CLOEXEC) < 0 ? errno : 0;
+}
+
+/* A descriptor that SIGCHLD is read from; -1 with errno. */
+static int signals_init(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	if (sigprocmask(SIG_SETMASK, &set, NULL) < 0)
+		return -1;
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* The bus has a descriptor for each connection. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+/* Its folder stays, empty: the one around it is root's. */
+static void clean_up(const struct bus *bus)
+{
+	unlinkat(bus->folder, SOCKET_FILE, 0);
+	unlinkat(bus->folder, CONFIG_FILE, 0);
+	users_end(bus);
+}
+
+int main(int argc, char **argv)
+{
+	struct bus bus = { .path = "", .program = "", .address = -1, .errors = -1 };
+	const char *store = "";
+	uid_t user = 0;
+	int error, signals;
+
+	for (int i = 1; i + 1 < argc; i += 2) {
+		if (strcmp(argv[i], "--folder") == 0)
+			bus.path = argv[i + 1];
+		else if (strcmp(argv[i], "--store") == 0)
+			store = argv[i + 1];
+		else if (strcmp(argv[i], "--user") == 0)
+			user = (uid_t)strtoul(argv[i + 1], NULL, 10);
+		else if (strcmp(argv[i], "--program") == 0)
+			bus.program = argv[i + 1];
+	}
+	if ((error = standard_streams()))
+		return error;
+	syscall(SYS_close_range, CHANNEL + 1u, ~0u, 0u);
+	if (*bus.path != '/' || *store != '/' || user == 0)
+		return fail("the folders and a user that is not root have to be given", EINVAL);
+	umask(0077);
+	raise_descriptor_limit();
+	if ((signals = signals_init()) < 0)
+		return fail("signals", errno);
+	if ((error = folder_open(bus.path, user, &bus.folder)))
+		return fail(bus.path, error);
+	if ((error = folder_open(store, user, &bus.store)))
+		return fail(store, error);
+	/* Two that share a folder would take the bus, or the uids, from under each other. */
+	if ((error = folder_lock(bus.folder)) ||
+	    (!folder_same(bus.folder, bus.store) && (error = folder_lock(bus.store))))
+		return fail(error == EBUSY ? "another one has the folder of the bus or of its uids" : "lock", error);
+	if ((error = users_init(&bus, user)))
+		return fail("an /etc/passwd of its own for the bus", error);
+	if (chdir(bus.path) < 0) /* from here on it need not be allowed to find the way */
+		return fail(bus.path, errno);
+	if ((error = privileges_drop((int32_t)user, (int32_t)user)))
+		return fail("becoming the bus's own user", error);
+	unlinkat(bus.folder, SOCKET_FILE, 0); /* of one that was killed */
+	error = loop(&bus, signals);
+	child_end(&bus);
+	clean_up(&bus);
+	return error;
+}

@@ -1,0 +1,104 @@
+/**
+ * Asks the runtime to start the owner of a bus name: `POST /xconnect/dbus/activate {"bus", "name"}`.
+ *
+ * One question for all who wait for a name, until it has its owner. How many are under way is bounded, as anybody may
+ * call any name.
+ * What the runtime answers is a value: it agreed, it knows no such name, or it refuses, with its own words.
+ */
+import type { RuntimeAnswer, RuntimeRequest } from '../graph/runtime-client.js';
+import { XConnectError } from '../kernel/errors.js';
+import { isObject } from '../manifest/json.js';
+import { printable } from '../manifest/text.js';
+import type { Activation, Activator } from '../plugins/on-demand.js';
+
+type Ask = (request: RuntimeRequest) => Promise<RuntimeAnswer | XConnectError>;
+
+const PATH = '/xconnect/dbus/activate';
+const MAX_ASKED = 64;
+const MAX_WORDS = 500;
+/** How long an answer is good for others, in milliseconds: the time that a call waits, for one. */
+const VALID_MS: Readonly<Record<Activation['outcome'], number>> = {
+  started: 20_000,
+  unknown: 2_000,
+  refused: 0,
+};
+
+/** Without a runtime there is nobody who could start anything. */
+export const NO_ACTIVATOR: Activator = {
+  activate: (_bus, name) =>
+    Promise.resolve({
+      outcome: 'refused',
+      why: `${name} is started on demand, and there is no runtime here that could: start its container.`,
+    }),
+  done: () => undefined,
+};
+
+export class RuntimeActivator implements Activator {
+  readonly #ask: Ask;
+  readonly #now: () => number;
+  /** What was asked, and is not done. */
+  readonly #asked = new Map<string, { readonly activation: Promise<Activation>; until: number }>();
+
+  /** `ask`: of a RuntimeClient. `now`: milliseconds. */
+  constructor(ask: Ask, now = () => performance.now()) {
+    this.#ask = ask;
+    this.#now = now;
+  }
+
+  activate(bus: string, name: string): Promise<Activation> {
+    const key = keyOf(bus, name);
+    const known = this.#asked.get(key);
+    if (known && known.until > this.#now()) return known.activation;
+    this.#asked.delete(key);
+    if (this.#asked.size >= MAX_ASKED && !this.#forgetOne()) {
+      const why = `${MAX_ASKED} other names are being started: call again later.`;
+      return Promise.resolve({ outcome: 'refused', why });
+    }
+    const entry = { activation: this.#post(bus, name), until: Number.POSITIVE_INFINITY };
+    this.#asked.set(key, entry);
+    void entry.activation.then(({ outcome }) => {
+      entry.until = this.#now() + VALID_MS[outcome];
+    });
+    return entry.activation;
+  }
+
+  done(bus: string, name: string): void {
+    const key = keyOf(bus, name);
+    const known = this.#asked.get(key);
+    if (known && known.until < Number.POSITIVE_INFINITY) this.#asked.delete(key);
+  }
+
+  /** The oldest whose answer is there. */
+  #forgetOne(): boolean {
+    for (const [key, { until }] of this.#asked) {
+      if (until < Number.POSITIVE_INFINITY) return this.#asked.delete(key);
+    }
+    return false;
+  }
+
+  async #post(bus: string, name: string): Promise<Activation> {
+    const body = JSON.stringify({ bus, name });
+    const answer = await this.#ask({ method: 'POST', path: PATH, body });
+    if (answer instanceof XConnectError) return { outcome: 'refused', why: answer.message };
+    if (answer.status < 300) return { outcome: 'started' };
+    if (answer.status === 404) return { outcome: 'unknown' };
+    return { outcome: 'refused', why: wordsOf(answer) };
+  }
+}
+
+/** Neither may hold a slash. */
+function keyOf(bus: string, name: string): string {
+  return `${bus}/${name}`;
+}
+
+/** `{"Error": "one sentence"}`, as runtimes have it, or the status alone. */
+function wordsOf({ status, body }: RuntimeAnswer): string {
+  try {
+    const value: unknown = JSON.parse(body.toString());
+    const words = isObject(value) ? value.Error : undefined;
+    if (typeof words === 'string' && words !== '') return printable(words.slice(0, MAX_WORDS));
+  } catch {
+    // Not JSON: its status says what there is to say.
+  }
+  return `The runtime refused with status ${status}.`;
+}

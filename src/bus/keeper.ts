@@ -1,0 +1,158 @@
+/**
+ * The typed client of pvx-bus (native/bus/bus.h has the records): what it keeps for us, and how the bus does.
+ *
+ * Failures are values. Requests are answered in order; one that is not answered in time counts as failed, and so do
+ * all once the program is gone.
+ */
+import { endianness } from 'node:os';
+import { errnoName } from '../kernel/errno.js';
+import type { Logger } from '../kernel/log.js';
+import { Channel } from '../relay/channel.js';
+import { LogLines } from './log-lines.js';
+
+/** What was kept before: the newest, then the one before it; empty where there is none. */
+export type KeptUids = readonly [string, string];
+
+const RECORD = {
+  uids: 'u',
+  old: 'o',
+  users: 'p',
+  configuration: 'c',
+  up: 'U',
+  down: 'D',
+  log: 'l',
+  failed: 'X',
+} as const;
+const HEAD = 2;
+/** Of data in one record, RECORD_MAX less its head. */
+const DATA_MAX = 32_768 - HEAD;
+const KEPT_MAX = 16 * 1024 * 1024;
+const TIMEOUT_MS = 10_000;
+const GONE = 'EPIPE';
+
+type Settle = (errno: string | null) => void;
+
+export class Keeper {
+  /** What was kept; a sentence where the program could not begin. Never rejects. */
+  readonly kept: Promise<KeptUids | string>;
+  readonly #channel: Channel;
+  readonly #log: Pick<Logger, 'info' | 'warn'>;
+  readonly #onEnd: () => void;
+  readonly #lines: LogLines;
+  readonly #waiting: Settle[] = [];
+  readonly #texts = new Map<string, Buffer[]>();
+  #uids: string | null = null;
+  #begin!: (kept: KeptUids | string) => void;
+  #begun = false;
+  #gone = false;
+
+  /**
+   * Takes the descriptor of a SOCK_SEQPACKET pair. `log`: what the bus does, and what it says. `onEnd`: the program
+   * had begun, and is gone.
+   */
+  constructor(fd: number, log: Pick<Logger, 'info' | 'warn'>, onEnd: () => void) {
+    this.#log = log;
+    this.#onEnd = onEnd;
+    this.#lines = new LogLines((line) => log.info(line));
+    this.kept = new Promise((resolve) => {
+      this.#begin = resolve;
+    });
+    this.#channel = new Channel(fd, true);
+    this.#channel.onData = (record) => this.#received(record);
+    this.#channel.onEnd = () => this.#ended();
+  }
+
+  /** On the disk when this resolves, with the earlier ones beside them. Null, or the name of an errno. */
+  keepUids(text: string): Promise<string | null> {
+    return this.#ask(RECORD.uids, chunks(Buffer.from(text)));
+  }
+
+  /** Lines for the bus's own /etc/passwd. */
+  async addUsers(lines: readonly string[]): Promise<string | null> {
+    let errno: string | null = null;
+    for (let at = 0; at < lines.length && errno === null; at += 256) {
+      errno = await this.#ask(RECORD.users, [Buffer.from(lines.slice(at, at + 256).join(''))]);
+    }
+    return errno;
+  }
+
+  /** The bus is started with it, or reloads it. */
+  configure(text: string): Promise<string | null> {
+    return this.#ask(RECORD.configuration, chunks(Buffer.from(text)));
+  }
+
+  /** The program ends, and the bus with it. */
+  close(): void {
+    this.#channel.close();
+    this.#fail();
+  }
+
+  #ask(type: string, data: readonly Buffer[]): Promise<string | null> {
+    if (this.#gone) return Promise.resolve(GONE);
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve('ETIMEDOUT'), TIMEOUT_MS);
+      this.#waiting.push((errno) => {
+        clearTimeout(timer);
+        resolve(errno);
+      });
+      for (const [at, chunk] of data.entries()) {
+        const more = at + 1 < data.length ? 1 : 0;
+        this.#channel.write(Buffer.concat([Buffer.from([type.charCodeAt(0), more]), chunk]));
+      }
+    });
+  }
+
+  #received(record: Buffer): void {
+    const type = String.fromCharCode(record[0] ?? 0);
+    const data = record.subarray(HEAD);
+    if (type === RECORD.up) this.#log.info('the hosted system bus listens');
+    else if (type === RECORD.down) this.#log.warn(`the hosted system bus ended: ${data}`);
+    else if (type === RECORD.log) this.#lines.add(data);
+    else if (type === RECORD.failed) this.#begin(data.toString());
+    else if (this.#uids === null || type === RECORD.old) this.#keptBefore(type, record);
+    else this.#waiting.shift()?.(errnoOf(data));
+  }
+
+  /** The texts that it begins with. */
+  #keptBefore(type: string, record: Buffer): void {
+    const parts = this.#texts.get(type) ?? [];
+    parts.push(Buffer.from(record.subarray(HEAD)));
+    this.#texts.set(type, parts);
+    const size = parts.reduce((sum, part) => sum + part.length, 0);
+    if (record[1] === 1 && size <= KEPT_MAX) return;
+    const text = Buffer.concat(parts).toString();
+    if (type === RECORD.uids) this.#uids = text;
+    else {
+      this.#begun = true;
+      this.#begin([this.#uids ?? '', text]);
+    }
+  }
+
+  #ended(): void {
+    if (this.#gone) return;
+    this.#channel.close();
+    this.#fail();
+    if (this.#begun) this.#onEnd();
+  }
+
+  #fail(): void {
+    this.#gone = true;
+    this.#begin('pvx-bus ended before it had begun');
+    for (const settle of this.#waiting.splice(0)) settle(GONE);
+  }
+}
+
+/** At least one, so that an empty text is one too. */
+function chunks(data: Buffer): Buffer[] {
+  const parts: Buffer[] = [];
+  for (let at = 0; at === 0 || at < data.length; at += DATA_MAX) {
+    parts.push(data.subarray(at, at + DATA_MAX));
+  }
+  return parts;
+}
+
+function errnoOf(data: Buffer): string | null {
+  if (data.length < 4) return 'EBADMSG';
+  const errno = endianness() === 'LE' ? data.readUInt32LE() : data.readUInt32BE();
+  return errno === 0 ? null : errnoName(errno);
+}

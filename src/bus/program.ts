@@ -1,0 +1,95 @@
+/**
+ * pvx-bus, before it runs: where its folders are, what it is started with, and whether it can run here at all.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { accessSync, closeSync, constants, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { native, PACKAGE_ROOT, SOCKET_TYPES } from '../relay/native.js';
+import { SOCKET_NAME } from './configuration.js';
+import type { UidRange } from './uid-book.js';
+
+export interface BusPlaces {
+  /** Of the bus's own socket and configuration; nobody else may look into it. */
+  readonly folder: string;
+  readonly socket: string;
+  /** Of the role uids. */
+  readonly store: string;
+}
+
+export const DEFAULT_UIDS: UidRange = { first: 200_000, last: 265_535 };
+const PROGRAM = `${PACKAGE_ROOT}/build/Release/pvx-bus`;
+const SEARCHED = ['/usr/bin', '/bin', '/usr/sbin', '/usr/local/bin'];
+
+/** `control`: the daemon's control socket, which it is beside. `storage`: what outlives a restart is below it. */
+export function busPlaces(control: string, storage: string): BusPlaces {
+  const folder = join(dirname(control), 'bus');
+  return { folder, socket: join(folder, SOCKET_NAME), store: join(storage, 'bus') };
+}
+
+/** Program and arguments; or why it can't run here, as the end of a sentence. */
+export function busCommand({ folder, store }: BusPlaces, uids: UidRange): string[] | string {
+  const program = [...SEARCHED, ...(process.env.PATH ?? '').split(':')]
+    .map((place) => join(place || '/', 'dbus-daemon'))
+    .find(isExecutable);
+  if (program === undefined) return 'dbus-daemon is not installed';
+  if (!isExecutable(PROGRAM)) return `${PROGRAM} is missing, run npm ci`;
+  const user = uids.first - 1;
+  const map = readFileSync('/proc/self/uid_map', 'utf8');
+  if (!areMapped(map, { first: user, last: uids.last })) {
+    return `the user namespace here has no uids from ${user} to ${uids.last}, and each role needs its own`;
+  }
+  const places = ['--folder', folder, '--store', store];
+  return [PROGRAM, ...places, '--user', String(user), '--program', program];
+}
+
+/**
+ * For whoever stays root, and so can start it again; the daemon's is started by `launch`. The descriptor is for a
+ * Keeper, and the caller's. Throws where no process can be made.
+ */
+export function spawnBus([program, ...args]: readonly string[]): {
+  child: ChildProcess;
+  fd: number;
+} {
+  const [fd, theirs] = native.socketPair(SOCKET_TYPES.seqpacket);
+  try {
+    const child = spawn(program as string, args, {
+      stdio: ['ignore', 'inherit', 'inherit', theirs],
+      detached: true, // what a terminal says to all of its processes is not for the bus
+    });
+    return { child, fd };
+  } catch (thrown) {
+    closeSync(fd);
+    throw thrown;
+  } finally {
+    closeSync(theirs);
+  }
+}
+
+/** Whether all of them are in one line of `map`, as of user_namespaces(7). */
+export function areMapped(map: string, { first, last }: UidRange): boolean {
+  return map.split('\n').some((line) => {
+    const [inside = Number.NaN, , length = 0] = line.trim().split(/\s+/).map(Number);
+    return first >= inside && last < inside + length;
+  });
+}
+
+/** `FIRST-LAST`; null for what is no range, or one that holds users of the system. */
+export function parseRange(text: string): UidRange | null {
+  const [, first, last] = (/^(\d{1,10})-(\d{1,10})$/.exec(text) ?? []).map(Number);
+  if (first === undefined || last === undefined) return null;
+  return first > LAST_OF_SYSTEM && first <= last && last < MAX_UID ? { first, last } : null;
+}
+
+/** 65534 is nobody; below it are the host's own users, and root. */
+const LAST_OF_SYSTEM = 65_535;
+/** pvx-bus and the addon count with 32 bits and a sign. */
+const MAX_UID = 0x7fff_ffff;
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

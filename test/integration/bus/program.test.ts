@@ -1,0 +1,253 @@
+/** pvx-bus and the bus under it: begun, changed, killed, damaged, left alone by its parent. */
+import { once } from 'node:events';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync } from 'node:fs';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { errnoName } from '../../../src/kernel/errno.js';
+import { Channel } from '../../../src/relay/channel.js';
+import { PYTHON, SERVICE, TestBus } from '../../support/bus/bus.js';
+import { has, isRoot } from '../../support/requirements.js';
+import { eventually } from '../../support/wait.js';
+import { requires, revisionFrom, services } from '../../unit/manifest/scratch.js';
+
+const FOO = 'org.example.Foo';
+const ECHO = 'org.example.Test.Echo';
+
+function revision(allow: readonly string[], ...more: object[]) {
+  return {
+    'a/services.json': services({ type: 'dbus', owns: FOO, role: 'owner', allow }, ...more),
+    'c/run.json': requires({ name: 'system-bus', role: 'stranger' }),
+  };
+}
+
+const isAlive = (pid: number) => {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+};
+
+describe.runIf(isRoot() && has('dbus-daemon') && has('dbus-send'))('pvx-bus', () => {
+  let bus: TestBus;
+  beforeEach(() => {
+    bus = new TestBus();
+  });
+  afterEach(() => bus.remove());
+
+  const uidsFile = () => join(bus.places.store, 'role-uids.json');
+  const uid = async (role: string, files = revision(['friend'])) =>
+    (await bus.hosts(files)).uids?.get(role) as number;
+
+  test('is neither root nor nobody, and has no capability; so is the bus', async () => {
+    await bus.start();
+    await bus.hosts(revision(['friend']));
+    for (const pid of [bus.process.pid, bus.daemonPid]) {
+      const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+      expect(/^Uid:\s+(.*)$/m.exec(status)?.[1]).toBe(Array(4).fill('199999').join('\t'));
+      expect(/^Groups:[ \t]*(.*)$/m.exec(status)?.[1]).toBe('');
+      expect(/^CapPrm:\s+(.*)$/m.exec(status)?.[1]).toBe('0'.repeat(16));
+      expect(/^CapBnd:\s+(.*)$/m.exec(status)?.[1]).toBe('0'.repeat(16));
+      expect(/^NoNewPrivs:\s+(.*)$/m.exec(status)?.[1]).toBe('1');
+    }
+  });
+
+  test('lets nobody look into its folders', async () => {
+    await bus.start();
+    for (const folder of [bus.places.folder, bus.places.store]) {
+      expect(statSync(folder).mode & 0o777).toBe(0o700);
+      expect(statSync(folder).uid).toBe(199_999);
+    }
+  });
+
+  test("leaves the host's own /etc/passwd and mounts as they are", async () => {
+    const before = readFileSync('/etc/passwd', 'utf8');
+    const mounts = readFileSync('/proc/self/mounts', 'utf8');
+    await bus.start();
+    await bus.hosts(revision(['friend']));
+    expect(readFileSync('/etc/passwd', 'utf8')).toBe(before);
+    expect(readFileSync('/proc/self/mounts', 'utf8')).toBe(mounts);
+  });
+
+  test('starts no bus before there is a use for one', async () => {
+    await bus.start();
+    expect(await bus.host.host(revisionFrom({}))).toBeUndefined();
+    expect(bus.daemonPid).toBe(0);
+  });
+
+  test('has another revision reloaded: who is connected stays so, and has its new rights', async () => {
+    await bus.start();
+    const owner = await uid('owner');
+    const stranger = await uid('stranger');
+    const pid = bus.daemonPid;
+    const { child } = await bus.serve(owner, FOO);
+    expect((await bus.call(stranger, FOO, ECHO, 'string:a')).code).toBe(1);
+    const asks = `
+import dbus, dbus.bus, sys
+bus = dbus.bus.BusConnection(sys.argv[1])
+for _ in sys.stdin:
+    try:
+        print(bus.call_blocking("${FOO}", "/", "org.example.Test", "Echo", "s", ["still here"]), flush=True)
+    except dbus.DBusException as e:
+        print(e.get_dbus_name(), flush=True)
+`;
+    const asker = bus.talk(stranger, [PYTHON, '-c', asks, bus.address]);
+    expect(await asker.ask()).toBe('org.freedesktop.DBus.Error.AccessDenied');
+    await bus.hosts(revision(['friend', 'stranger']));
+    expect(await asker.ask()).toBe('still here');
+    await bus.hosts(revision([]));
+    expect(await asker.ask()).toBe('org.freedesktop.DBus.Error.AccessDenied');
+    expect(bus.daemonPid).toBe(pid);
+    expect(child.exitCode).toBeNull();
+    asker.end();
+  });
+
+  test('writes nothing that is as it was', async () => {
+    await bus.start();
+    await bus.hosts(revision(['friend']));
+    const conf = join(bus.places.folder, 'bus.conf');
+    const before = [statSync(conf).ino, statSync(uidsFile()).ino];
+    await bus.hosts({ ...revision(['friend']), 'd/run.json': requires('other') });
+    expect([statSync(conf).ino, statSync(uidsFile()).ino]).toEqual(before);
+    expect(bus.log.join('\n')).not.toContain('Reloaded');
+    await bus.hosts(revision(['friend', 'stranger']));
+    expect(statSync(conf).ino).not.toBe(before[0]);
+    expect(statSync(uidsFile()).ino).toBe(before[1]);
+  });
+
+  test('a bus that is killed comes back with its configuration', async () => {
+    await bus.start();
+    const owner = await uid('owner');
+    const friend = await uid('friend');
+    for (let times = 0; times < 3; times++) {
+      const pid = bus.daemonPid;
+      process.kill(pid, 'SIGKILL');
+      await eventually(() => {
+        expect(bus.daemonPid).toBeGreaterThan(0);
+        expect(bus.daemonPid).not.toBe(pid);
+      });
+      await bus.listens();
+      await eventually(async () => expect((await bus.serve(owner, FOO)).line).toMatch(/^ready/));
+      expect((await bus.call(friend, FOO, ECHO, 'string:hi')).code).toBe(0);
+      bus.reset();
+    }
+    expect(bus.log.filter((line) => line.includes('signal 9'))).toEqual(
+      [0, 100, 200].map(
+        (ms) => `the hosted system bus ended: signal 9; it is started again in ${ms} ms`,
+      ),
+    );
+  });
+
+  test('a configuration that comes right behind a start or a kill is the one that counts', async () => {
+    await bus.start();
+    await bus.hosts(revision(['friend']));
+    for (let times = 0; times < 5; times++) {
+      process.kill(bus.daemonPid, 'SIGKILL');
+      const files = revision([times % 2 ? 'friend' : 'stranger']);
+      const uids = (await bus.hosts(files)).uids ?? new Map();
+      await eventually(async () => {
+        const { line } = await bus.serve(uids.get('owner'), FOO);
+        expect(line).toMatch(/^ready/);
+      });
+      const codes = ['friend', 'stranger'].map(async (role) => {
+        return (await bus.call(uids.get(role), FOO, ECHO, 'string:hi')).code;
+      });
+      expect(await Promise.all(codes)).toEqual(times % 2 ? [0, 1] : [1, 0]);
+      bus.reset();
+    }
+  });
+
+  test('ends with its parent, and the bus with it; the folder is empty then', async () => {
+    await bus.start();
+    await bus.hosts(revision(['friend']));
+    const pids = [bus.process.pid as number, bus.daemonPid];
+    await bus.stop();
+    await eventually(() => expect(pids.map(isAlive)).toEqual([false, false]));
+    expect(readdirSync(bus.places.folder)).toEqual([]);
+    expect(bus.lost).toBe(0); // we ended it ourselves
+  });
+
+  test('is killed: the bus goes too, and another one takes up where it left', async () => {
+    await bus.start();
+    const before = new Map((await bus.hosts(revision(['friend']))).uids);
+    const pid = bus.daemonPid;
+    bus.process.kill('SIGKILL');
+    await eventually(() => {
+      expect(isAlive(pid)).toBe(false);
+      expect(bus.lost).toBe(1);
+    });
+    await bus.start();
+    await bus.listens();
+    expect((await bus.hosts(revision(['friend']))).uids).toEqual(before);
+    const owner = before.get('owner') as number;
+    await eventually(async () => expect((await bus.serve(owner, FOO)).line).toMatch(/^ready/));
+  });
+
+  test('signals for a group of processes are nothing to it', async () => {
+    await bus.start();
+    await bus.hosts(revision(['friend']));
+    for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) bus.process.kill(signal);
+    expect(await bus.keeper?.addUsers(['x:x:300000:300000::/:/\n'])).toBeNull();
+    process.kill(bus.daemonPid, 'SIGINT');
+    expect((await bus.call(await uid('friend'), 'org.freedesktop.DBus', 'a.b.C')).code).toBe(1);
+    expect(bus.log.join()).not.toContain('ended');
+  });
+
+  test('a request that it does not know, or that changes its mind, is refused and harms no file', async () => {
+    const channel = new Channel(bus.spawnProgram(), true);
+    const answers: string[] = [];
+    channel.onData = (record) => answers.push(record.toString('latin1'));
+    const ask = async (...records: string[]) => {
+      for (const record of records) channel.write(Buffer.from(record, 'latin1'));
+      await eventually(() => expect(answers).toHaveLength(1));
+      const [answer = ''] = answers.splice(0);
+      return [answer[0], errnoName(answer.charCodeAt(2))];
+    };
+    await eventually(() => expect(answers.splice(0)).toEqual(['u\0', 'o\0']));
+    expect(await ask('z\0')).toEqual(['z', errnoName(constants.errno.EOPNOTSUPP)]);
+    expect(await ask('c\x01half', 'u\0{}')).toEqual(['u', 'EBADMSG']);
+    expect(await ask('u\x01{', 'c\0')).toEqual(['c', 'EBADMSG']);
+    expect(readdirSync(bus.places.store)).toEqual([]);
+    expect(readdirSync(bus.places.folder).filter((name) => name.startsWith('bus'))).toEqual([]);
+    const exited = once(bus.process, 'exit');
+    channel.write(Buffer.from('c')); // no record at all
+    expect(await exited).toEqual([0, null]);
+    channel.close();
+  });
+
+  test('a second one on the same folders leaves the first one alone', async () => {
+    await bus.start();
+    const owner = await uid('owner');
+    const second = new TestBus(undefined, bus.folder);
+    await second.start();
+    const hosted = await second.host.host(revisionFrom(revision([])));
+    expect(hosted?.error?.message).toContain('another one has the folder');
+    await bus.listens();
+    expect((await bus.serve(owner, FOO)).line).toMatch(/^ready/);
+    await second.stop();
+  });
+
+  test('a symbolic link in place of its folder is not followed', async () => {
+    const elsewhere = join(bus.folder, 'elsewhere');
+    mkdirSync(elsewhere);
+    chmodSync(elsewhere, 0o755);
+    symlinkSync(elsewhere, bus.places.folder);
+    await bus.start();
+    expect(statSync(elsewhere).uid).toBe(0);
+    const hosted = await bus.host.host(revisionFrom(revision([])));
+    expect(hosted?.error).toMatchObject({
+      code: 'bus-off',
+      message: expect.stringContaining('Not a directory'),
+    });
+  });
+
+  test('a dbus-daemon that can not be executed is tried again, ever more slowly', async () => {
+    await bus.start(SERVICE);
+    await bus.host.host(revisionFrom(revision([])));
+    await eventually(() =>
+      expect(bus.log.filter((line) => line.includes('200 ms'))).toHaveLength(1),
+    );
+    expect(bus.log.join('\n')).toContain("can't be executed");
+  });
+});

@@ -1,0 +1,76 @@
+/** The file of role uids, with a real pvx-bus: kept over restarts, and recovered from whatever becomes of it. */
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { TestBus } from '../../support/bus/bus.js';
+import { has, isRoot } from '../../support/requirements.js';
+import { requires, services } from '../../unit/manifest/scratch.js';
+
+const FOO = 'org.example.Foo';
+
+function revision(allow: readonly string[], ...more: object[]) {
+  return {
+    'a/services.json': services({ type: 'dbus', owns: FOO, role: 'owner', allow }, ...more),
+    'c/run.json': requires({ name: 'system-bus', role: 'stranger' }),
+  };
+}
+
+function replace(file: string, make: () => void): void {
+  rmSync(file);
+  make();
+}
+
+describe.runIf(isRoot() && has('dbus-daemon'))('the uids of roles', () => {
+  let bus: TestBus;
+  beforeEach(() => {
+    bus = new TestBus();
+  });
+  afterEach(() => bus.remove());
+
+  const uidsFile = () => join(bus.places.store, 'role-uids.json');
+
+  test('the same roles have the same uids after a restart, and new ones get new ones', async () => {
+    await bus.start();
+    const before = new Map((await bus.hosts(revision(['friend']))).uids);
+    await bus.stop();
+    const again = new TestBus(undefined, bus.folder);
+    bus = again;
+    await again.start();
+    const after = (await again.hosts(revision(['aaa', 'friend']))).uids;
+    expect(new Map([...(after ?? [])].slice(0, before.size))).toEqual(before);
+    expect(after?.get('aaa')).toBe(200_003);
+  });
+
+  test.each([
+    ['gone', (file: string) => rmSync(file)],
+    ['empty', (file: string) => writeFileSync(file, '')],
+    ['garbage', (file: string) => writeFileSync(file, Buffer.alloc(5_000, 0xa5))],
+    ['cut off', (file: string) => writeFileSync(file, readFileSync(file).subarray(0, 75))],
+    ['a folder', (file: string) => replace(file, () => mkdirSync(file))],
+    [
+      'a link to a file of root',
+      (file: string) => replace(file, () => symlinkSync('/etc/shadow', file)),
+    ],
+  ])('a file of uids that is %s costs nobody a uid', async (_, damage) => {
+    await bus.start();
+    await bus.hosts(revision(['friend']));
+    const before = new Map((await bus.hosts(revision(['friend', 'second']))).uids);
+    expect(before.size).toBe(4);
+    await bus.stop();
+    damage(uidsFile());
+    bus = new TestBus(undefined, bus.folder);
+    await bus.start();
+    const after = (await bus.hosts(revision(['third', 'second', 'friend']))).uids ?? new Map();
+    for (const role of ['friend', 'owner', 'stranger'])
+      expect(after.get(role)).toBe(before.get(role));
+    expect(new Set(after.values()).size).toBe(5);
+    expect(readFileSync('/etc/shadow', 'utf8')).not.toContain('pv-xconnect');
+  });
+
+  test('uids that can not be kept are given all the same, and that is said', async () => {
+    await bus.start();
+    mkdirSync(`${uidsFile()}.new`); // where the file would be written first
+    await bus.hosts(revision(['friend']));
+    expect(bus.log.join('\n')).toMatch(/can't be kept \(EISDIR\)/);
+  });
+});
