@@ -79,6 +79,17 @@ enum pvx_op {
 	/* path = ids of connectors, CRTCs (and planes) as 32-bit words, one descriptor: [0] the node of a DRM card
 	 * -> fd = a lease of them, value = grant handle. EBUSY: somebody else is master, or leases one of them. */
 	PVX_OP_LEASE_CARD = 25,
+	/* The TCP operations take a container or PVX_HOST, an address of 4 or 16 raw bytes in `path` and a port in
+	 * `arg` (EINVAL: neither), and work in that one's network namespace.
+	 * -> fd = a listening, non-blocking socket; an IPv6 one takes no IPv4.
+	 * EADDRINUSE: taken. EADDRNOTAVAIL: no interface has the address. EACCES: a port that we may not have. */
+	PVX_OP_LISTEN_TCP = 30,
+	/* -> fd = a non-blocking socket, connected or on its way: once it is writable, SO_ERROR says which way it
+	 * went. Nobody here waits for a handshake. */
+	PVX_OP_CONNECT_TCP = 31,
+	/* -> (nothing): somebody would take a connection to that address. Asks the kernel; its owner notices nothing.
+	 * ECONNREFUSED: nobody would. EOPNOTSUPP: this kernel can't tell. */
+	PVX_OP_PROBE_TCP = 32,
 };
 
 /* Kinds of devices: their major numbers and nothing else. */
@@ -116,7 +127,7 @@ struct pvx_request {
 	uint32_t arg;
 	uint32_t path_length;
 	uint64_t stamp;
-	char path[PVX_PATH_MAX];
+	char path[PVX_PATH_MAX]; /* or an address */
 };
 
 struct pvx_reply {

@@ -155,6 +155,7 @@ int main(int argc, char **argv)
 		{ "server", 3, run_server }, { "bulk", 4, run_bulk }, { "pingpong", 4, run_pingpong },
 		{ "connrate", 4, run_connrate }, { "hold", 3, run_hold }, { "usable", 3, run_usable },
 		{ "contain", 0, run_contain }, { "exec", -1, run_exec },
+		{ "dbus-service", 2, run_dbus_service }, { "dbus-calls", 4, run_dbus_calls },
 	};
 	struct rlimit files;
 

@@ -69,6 +69,7 @@ NAPI_MODULE_INIT()
 {
 	pvx_export(env, exports, "socketPair", pair);
 	relay_exports(env, exports);
+	tcp_exports(env, exports);
 	channel_exports(env, exports);
 	launch_exports(env, exports);
 	return exports;

@@ -21,6 +21,7 @@ napi_value pvx_throw_errno(napi_env, const char *what, int error);
 void pvx_export(napi_env, napi_value exports, const char *name, napi_callback);
 
 void relay_exports(napi_env, napi_value exports);
+void tcp_exports(napi_env, napi_value exports);
 void channel_exports(napi_env, napi_value exports);
 void launch_exports(napi_env, napi_value exports);
 

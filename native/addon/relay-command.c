@@ -9,6 +9,7 @@
 
 #include "napi.h"
 #include "relay-napi.h"
+#include "relay-transfer.h"
 
 struct command *command_new(void (*run)(struct relay *, struct command *), struct link *link)
 {
@@ -56,7 +57,7 @@ static bool get_request(napi_env env, napi_value value, struct pvx_request **req
 }
 
 /* relayCommand(link, name, a, b, request): 'listen' fd mode upstream | 'retarget' 0 0 upstream | 'stop' |
- * 'close' drainMs | 'resolve' conn 0 request | 'join' consumerFd providerFd. Takes descriptors. */
+ * 'close' drainMs | 'resolve' conn 0 request | 'cancel' transfer. Takes descriptors. */
 napi_value command_call(napi_env env, napi_callback_info info)
 {
 	static const struct {
@@ -65,7 +66,7 @@ napi_value command_call(napi_env env, napi_callback_info info)
 		int fds; /* how many of a and b are descriptors */
 	} commands[] = { { "listen", link_listen, 1 }, { "retarget", link_retarget, 0 },
 			 { "stop", link_stop, 0 },     { "close", link_close, 0 },
-			 { "join", conn_join, 2 },     { "resolve", provider_resolve, 0 } };
+			 { "resolve", provider_resolve, 0 }, { "cancel", transfer_cancel, 0 } };
 	struct pvx_request *request;
 	napi_value argv[5];
 	struct link *link;

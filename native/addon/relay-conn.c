@@ -2,7 +2,8 @@
  * A connection from the moment that both of its sides have their descriptor until it is closed. How it
  * comes by its provider is in relay-provider.c. An idle connection is this struct and nothing else.
  */
-#include "relay.h"
+#include "relay-tcp.h"
+#include "relay-transfer.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -75,6 +76,11 @@ void conn_joined(struct conn *conn)
 	conn_schedule(conn);
 }
 
+static bool owed(const struct side *side)
+{
+	return side->backlog || side->pipe;
+}
+
 void conn_close(struct conn *conn, enum reason reason)
 {
 	struct link *link = conn->link;
@@ -84,6 +90,8 @@ void conn_close(struct conn *conn, enum reason reason)
 	provider_forget(conn);
 	conn->state = CONN_DEAD;
 	for (int i = 0; i < 2; i++) {
+		if (reason == REASON_RESET && !owed(&conn->side[i]))
+			tcp_break(conn->side[i].source.fd);
 		side_drop(&conn->side[i]);
 		share_settle(link, &conn->side[i].fds_ahead);
 		relay_unwatch(link->relay, &conn->side[i].source);
@@ -92,8 +100,12 @@ void conn_close(struct conn *conn, enum reason reason)
 	list_del(&conn->ready);
 	list_del(&conn->parked);
 	list_add_tail(&link->relay->dead, &conn->node);
-	atomic_fetch_sub(&link->active, 1);
-	atomic_fetch_add(&link->closes[reason], 1);
+	if (conn->transfer) {
+		transfer_report(conn);
+	} else {
+		atomic_fetch_sub(&link->active, 1);
+		atomic_fetch_add(&link->closes[reason], 1);
+	}
 	if (link->acceptable && !link->draining)
 		link_accept(link);
 	link_maybe_gone(link);
@@ -103,19 +115,17 @@ void conn_free(struct conn *conn)
 {
 	list_del(&conn->node);
 	free(conn->request);
+	free(conn->transfer);
 	link_unref(conn->link);
 	free(conn);
-}
-
-static bool owed(const struct side *side)
-{
-	return side->backlog || side->pipe;
 }
 
 void conn_event(struct side *side, uint32_t events)
 {
 	struct conn *conn = side->conn;
 
+	if (conn->shaking)
+		provider_event(conn);
 	if (conn->state != CONN_JOINED)
 		return;
 	if (events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
@@ -203,6 +213,12 @@ void conn_run(struct conn *conn)
 	}
 	if (conn->state != CONN_JOINED)
 		return;
+	if (conn->transfer) {
+		more = run_direction(conn, &conn->side[conn->transfer->from], &conn->side[!conn->transfer->from]);
+		if (conn->state == CONN_JOINED && !transfer_finished(conn) && more)
+			conn_schedule(conn);
+		return;
+	}
 	more = run_direction(conn, &conn->side[0], &conn->side[1]);
 	if (conn->state == CONN_JOINED)
 		more |= run_direction(conn, &conn->side[1], &conn->side[0]);
@@ -213,11 +229,16 @@ void conn_run(struct conn *conn)
 void conn_tick(struct conn *conn, uint64_t now)
 {
 	if (conn->state == CONN_JOINED) {
-		/* Held up by something that no event announces the end of (relay-side.c, end). */
-		conn->throttled = false;
-		list_del(&conn->parked);
-		conn->side[0].writable = conn->side[1].writable = true;
-		conn_schedule(conn);
+		if (conn->throttled) {
+			/* Held up by a limit of the kernel that no event announces the end of (relay-side.c, end). */
+			conn->throttled = false;
+			conn->side[0].writable = conn->side[1].writable = true;
+			conn_schedule(conn);
+		}
+		if (conn->transfer)
+			transfer_tick(conn, now);
+		else
+			list_del(&conn->parked);
 	} else if (now >= conn->deadline) {
 		conn_close(conn, REASON_NO_PROVIDER);
 	} else if (conn->state == CONN_PARKED && now >= conn->retry_at) {
@@ -225,7 +246,7 @@ void conn_tick(struct conn *conn, uint64_t now)
 	}
 }
 
-/* command: fd[0] = consumer, fd[1] = provider */
+/* command: fd[0] = consumer, fd[1] = provider, owed = what was read of each other by now */
 void conn_join(struct relay *relay, struct command *command)
 {
 	struct conn *conn = command->link->draining ? NULL : conn_new(command->link);
@@ -240,6 +261,8 @@ void conn_join(struct relay *relay, struct command *command)
 	for (int i = 0; i < 2; i++) {
 		ioctl(command->fd[i], FIONBIO, &on); /* a splice would wait otherwise, and everybody with it */
 		conn->side[i].source.fd = command->fd[i];
+		conn->side[i].backlog = command->owed[i];
+		command->owed[i] = NULL;
 	}
 	conn_joined(conn);
 }

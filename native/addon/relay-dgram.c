@@ -10,7 +10,7 @@
  * from its queue. A datagram whose provider does not come within the link's patience is dropped and counted
  * (no-provider), and so is a reply whose client is gone (error).
  */
-#include "relay.h"
+#include "relay-flow.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /*
  * Flows of datagrams: found, made, and gone. What moves through them is in relay-dgram.c and relay-reply.c.
  */
-#include "relay.h"
+#include "relay-flow.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,8 @@
  * It lives until its listener is closed and its last connection is gone; then JavaScript is told (`gone`)
  * and the memory goes with the last reference, which may be JavaScript's own for the counters.
  */
-#include "relay.h"
+#include "relay-flow.h"
+#include "relay-tcp.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -34,6 +35,7 @@ void link_unref(struct link *link)
 	if (atomic_fetch_sub(&link->refs, 1) != 1)
 		return;
 	free(link->upstream);
+	free(link->access);
 	free(link);
 }
 
@@ -68,12 +70,14 @@ void link_accept(struct link *link)
 			accept_later(link); /* JavaScript has not taken the last ones yet */
 			return;
 		}
-		client = accept4(link->listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		client = tcp_accept(link);
 		if (client < 0) {
 			if (errno == EAGAIN) {
 				link->acceptable = false;
 			} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
 				accept_later(link);
+			} else if (errno == EPERM) {
+				atomic_fetch_add(&link->closes[REASON_NOT_ALLOWED], 1);
 			} else if (errno != EINTR && errno != ECONNABORTED && errno != EPROTO) {
 				relay_emit(link->relay, EVENT_UPSTREAM, link, 0, -1, errno);
 				link->acceptable = false;
@@ -164,12 +168,17 @@ void link_retarget(struct relay *relay, struct command *command)
 		dgram_retarget(link);
 }
 
-/* The listener goes; connections stay. */
+static void stop(struct link *link)
+{
+	dgram_close(link);
+	close_listener(link);
+}
+
+/* The listener goes, and JavaScript is told when its address is free; connections stay. */
 void link_stop(struct relay *relay, struct command *command)
 {
-	(void)relay;
-	dgram_close(command->link);
-	close_listener(command->link);
+	stop(command->link);
+	relay_emit(relay, EVENT_STOPPED, command->link, 0, -1, 0);
 }
 
 /* command: drain_ms = how long connections may go on */
@@ -180,7 +189,7 @@ void link_close(struct relay *relay, struct command *command)
 
 	if (link->gone)
 		return;
-	link_stop(relay, command);
+	stop(link);
 	link->draining = true;
 	/* Whoever still waits for its provider will not meet it any more. */
 	for (node = link->conns.next; node != &link->conns; node = next) {

@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 static const char *const reasons[REASON_COUNT] = { "eof",      "reset",     "no-provider", "refused",
-						   "detached", "truncated", "error" };
-static const char *const event_names[] = { "pending", "handed", "upstream", "gone", "broker" };
+						   "detached", "truncated", "not-allowed", "error" };
+static const char *const event_names[] = { "pending", "handed", "upstream", "gone", "broker", "stopped", "moved" };
 
 void relay_notify(struct relay *relay)
 {
@@ -57,6 +57,7 @@ static void deliver(napi_env env, napi_value callback, void *context, void *data
 		pvx_set(env, event, "conn", pvx_number(env, events[i].conn));
 		pvx_set(env, event, "fd", pvx_number(env, events[i].fd));
 		pvx_set(env, event, "errno", pvx_number(env, events[i].error));
+		pvx_set(env, event, "bytes", pvx_number(env, (double)events[i].bytes));
 		napi_set_element(env, list, i, event);
 	}
 	free(events);

@@ -4,10 +4,11 @@
  * A parked client is accepted but not read: what it sends waits in its own socket buffer, and so does an
  * early end of stream. While a provider can't be reached, one connection of its link tries for all of them.
  */
-#include "relay.h"
+#include "relay-tcp.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 void provider_wanted(struct link *link, int client)
@@ -55,6 +56,13 @@ static void connected(struct conn *conn, int fd)
 	if (conn->link->unlucky)
 		provider_retry(conn->link);
 	conn->side[1].source.fd = fd;
+	if (conn->link->access && conn->link->access->proxy) {
+		conn->side[1].backlog = tcp_proxy_header(conn->link, conn->side[0].source.fd);
+		if (!conn->side[1].backlog) {
+			conn_close(conn, REASON_ERROR);
+			return;
+		}
+	}
 	conn_joined(conn);
 }
 
@@ -79,6 +87,11 @@ static void not_connected(struct conn *conn, int error)
 		/* fall through */
 	case ENOENT: /* not there yet, or not again yet */
 	case ECONNREFUSED:
+	case ECONNRESET: /* these are of TCP: its network is not up yet, its queue is full, our ports are all in use */
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case ETIMEDOUT:
+	case EADDRNOTAVAIL:
 		conn->link->unlucky = true;
 		link_upstream_result(conn->link, error);
 		park_for_a_tick(conn);
@@ -89,16 +102,51 @@ static void not_connected(struct conn *conn, int error)
 	}
 }
 
+/* Its handshake takes longer than the broker's answer: an event, or the deadline, ends the wait. Takes the
+ * descriptor unless it fails. */
+static bool shake(struct conn *conn, int fd)
+{
+	conn->side[1].source.fd = fd;
+	conn->shaking = relay_watch(conn->link->relay, &conn->side[1].source, EPOLLOUT) == 0;
+	if (!conn->shaking)
+		conn->side[1].source.fd = -1;
+	return conn->shaking;
+}
+
 static void answered(void *owner, int fd, int error)
 {
 	struct conn *conn = owner;
 
 	conn->slot = 0;
+	if (fd >= 0 && conn->tcp && (error = tcp_shaken(fd))) {
+		if (error == EINPROGRESS && shake(conn, fd))
+			return;
+		close(fd);
+		fd = -1;
+	}
 	conn->link->trying--;
 	if (fd >= 0)
 		connected(conn, fd);
 	else
 		not_connected(conn, error);
+}
+
+void provider_event(struct conn *conn)
+{
+	int fd = conn->side[1].source.fd, error = tcp_shaken(fd);
+
+	if (error == EINPROGRESS)
+		return;
+	epoll_ctl(conn->link->relay->epoll, EPOLL_CTL_DEL, fd, NULL); /* and anew, as what it is from here on */
+	conn->side[1].source.fd = -1;
+	conn->shaking = false;
+	conn->link->trying--;
+	if (error) {
+		close(fd);
+		not_connected(conn, error);
+	} else {
+		connected(conn, fd);
+	}
 }
 
 void provider_try(struct conn *conn)
@@ -123,6 +171,7 @@ void provider_try(struct conn *conn)
 		park(conn, 0); /* the channel is full: the very next chance */
 		return;
 	}
+	conn->tcp = request->op == PVX_OP_CONNECT_TCP;
 	link->trying++;
 	park(conn, 0);
 	conn->state = CONN_CONNECTING;
@@ -131,10 +180,12 @@ void provider_try(struct conn *conn)
 /* Whoever is on its way there is not waited for any more. */
 void provider_forget(struct conn *conn)
 {
-	if (conn->slot == 0)
+	if (conn->slot == 0 && !conn->shaking)
 		return;
-	broker_forget(conn->link->relay, conn->slot);
+	if (conn->slot)
+		broker_forget(conn->link->relay, conn->slot);
 	conn->slot = 0;
+	conn->shaking = false;
 	conn->link->trying--;
 }
 

@@ -10,7 +10,7 @@
  * What a blocked receiver is owed waits in its backlog or its pipe, and nothing more is read for it:
  * that is the back-pressure, and the bound.
  */
-#include "relay.h"
+#include "relay-transfer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -72,10 +72,12 @@ static size_t plain_prefix(int fd, struct relay *relay, ssize_t n)
 
 static enum move at_eof(struct side *from, struct side *to)
 {
+	const struct transfer *transfer = from->conn->transfer;
+
 	from->eof = true;
 	from->readable = false;
 	if (!to->shut && !to->backlog && !to->pipe) {
-		if (!from->gone) /* else both are closed at the end of this turn, which says the same */
+		if (transfer ? transfer->end : !from->gone) /* else both are closed at the end of this turn, which says the same */
 			shutdown(to->source.fd, SHUT_WR);
 		to->shut = true;
 	}
@@ -91,6 +93,15 @@ static enum move read_failed(struct side *from, struct side *to, int error)
 	if (error == EINTR)
 		return MOVE_AGAIN;
 	from->conn->reset = true;
+	if (from->conn->transfer)
+		from->conn->transfer->outcome = MOVED_SOURCE;
+	return at_eof(from, to);
+}
+
+static enum move ended(struct side *from, struct side *to)
+{
+	if (from->conn->transfer)
+		from->conn->transfer->outcome = MOVED_EOF;
 	return at_eof(from, to);
 }
 
@@ -102,11 +113,13 @@ static enum move move_spliced(struct side *from, struct side *to, size_t length)
 
 	if (!relay->pipe && !(relay->pipe = pipe_get(relay)))
 		return MOVE_END;
-	n = splice(from->source.fd, NULL, relay->pipe->fd[1], NULL, length, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+	n = splice(from->source.fd, NULL, relay->pipe->fd[1], NULL, transfer_room(from, length),
+		   SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
 	if (n < 0)
 		return read_failed(from, to, errno);
 	if (n == 0)
-		return at_eof(from, to);
+		return ended(from, to);
+	transfer_read(from, (size_t)n);
 	from->plenty = (size_t)n >= RELAY_PEEK;
 	relay->pipe->length = (size_t)n;
 	to->pipe = relay->pipe;
@@ -116,12 +129,13 @@ static enum move move_spliced(struct side *from, struct side *to, size_t length)
 
 static enum move move_copied(struct side *from, struct side *to, size_t length)
 {
-	ssize_t n = recv(from->source.fd, to->conn->link->relay->scratch, length, MSG_DONTWAIT);
+	ssize_t n = recv(from->source.fd, to->conn->link->relay->scratch, transfer_room(from, length), MSG_DONTWAIT);
 
 	if (n < 0)
 		return read_failed(from, to, errno);
 	if (n == 0)
-		return at_eof(from, to);
+		return ended(from, to);
+	transfer_read(from, (size_t)n);
 	from->plenty = (size_t)n == length;
 	/* A short read of a stream has emptied it: the next byte brings its own event. */
 	if (!from->plenty && !from->drain)

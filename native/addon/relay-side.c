@@ -1,7 +1,7 @@
 /*
  * The receiving side of a connection: what is sent to it at once, and what it is owed while it is blocked.
  */
-#include "relay.h"
+#include "relay-transfer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +21,10 @@ enum move side_broken(struct side *from, struct side *to)
 	from->eof = true;
 	from->readable = false;
 	from->conn->reset = true;
-	shutdown(from->source.fd, SHUT_RD);
+	if (from->conn->transfer)
+		from->conn->transfer->outcome = MOVED_SINK;
+	else
+		shutdown(from->source.fd, SHUT_RD);
 	return MOVE_WAIT;
 }
 
@@ -51,6 +54,8 @@ static void count(struct side *to, size_t n)
 	struct conn *conn = to->conn;
 
 	atomic_fetch_add_explicit(&conn->link->bytes[to == &conn->side[0]], n, memory_order_relaxed);
+	if (conn->transfer)
+		transfer_sent(conn->transfer, n);
 }
 
 /*

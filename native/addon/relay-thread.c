@@ -5,7 +5,7 @@
  * as a flag until a system call says otherwise. So a blocked side costs nothing while it is blocked, and
  * a peer that hung up cannot make the loop spin.
  */
-#include "relay.h"
+#include "relay-flow.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -62,13 +62,14 @@ bool relay_crowded(struct relay *relay)
 	return crowded;
 }
 
-/* Queues a report for JavaScript; the end of a link, of which there is one each, always finds room. `fd` goes along and is closed here if it can't. */
-void relay_emit(struct relay *relay, enum event_type type, const struct link *link, uint32_t conn, int fd, int error)
+/* Queues a report for JavaScript; the end of something that JavaScript began, of which there is one each, always
+ * finds room. Its descriptor goes along and is closed here if it can't. */
+static void emit(struct relay *relay, struct event event)
 {
 	bool signal = false, kept = false;
 
 	pthread_mutex_lock(&relay->lock);
-	if (relay->nevents == relay->events_capacity && (relay->events_capacity < EVENTS_MAX || type >= EVENT_GONE)) {
+	if (relay->nevents == relay->events_capacity && (relay->events_capacity < EVENTS_MAX || event.type >= EVENT_GONE)) {
 		uint32_t capacity = relay->events_capacity ? relay->events_capacity * 2 : 64;
 		struct event *grown = realloc(relay->events, capacity * sizeof(*grown));
 
@@ -78,17 +79,27 @@ void relay_emit(struct relay *relay, enum event_type type, const struct link *li
 		}
 	}
 	if (relay->nevents < relay->events_capacity) {
-		relay->events[relay->nevents++] =
-			(struct event){ .type = type, .link = link ? link->number : 0, .conn = conn, .fd = fd, .error = error };
+		relay->events[relay->nevents++] = event;
 		kept = true;
 		signal = !relay->signalled;
 		relay->signalled = true;
 	}
 	pthread_mutex_unlock(&relay->lock);
-	if (!kept && fd >= 0)
-		close(fd);
+	if (!kept && event.fd >= 0)
+		close(event.fd);
 	if (signal)
 		relay_notify(relay);
+}
+
+void relay_emit(struct relay *relay, enum event_type type, const struct link *link, uint32_t conn, int fd, int error)
+{
+	emit(relay, (struct event){ .type = type, .link = link ? link->number : 0, .conn = conn, .fd = fd, .error = error });
+}
+
+void relay_report(struct relay *relay, const struct link *link, uint32_t conn, int outcome, uint64_t bytes)
+{
+	emit(relay, (struct event){ .type = EVENT_MOVED, .link = link->number, .conn = conn, .fd = -1, .error = outcome,
+				    .bytes = bytes });
 }
 
 static void run_commands(struct relay *relay)
@@ -112,6 +123,9 @@ static void run_commands(struct relay *relay)
 		if (command->link)
 			link_unref(command->link);
 		free(command->request);
+		free(command->transfer);
+		free(command->owed[0]);
+		free(command->owed[1]);
 		free(command);
 	}
 }

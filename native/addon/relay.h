@@ -13,6 +13,8 @@
  *   relay-side.c     the receiving side: sent at once, or owed
  *   relay-share.c    descriptors that receivers have not read yet
  *   relay-parts.c    the scratch buffer, control messages, what a side is owed, pipes
+ *   relay-tcp.c      what TCP has and others have not: who may connect, PROXY protocol, resets
+ *   relay-transfer.c bytes moved once between two descriptors that stay JavaScript's
  *   relay-record.c   seqpacket records, one direction
  *   relay-dgram.c    datagrams: flows told apart by the client's address
  *   relay-flow.c     such a flow, found, made and gone
@@ -20,6 +22,7 @@
  *   relay-broker.c   connection requests to pvx-broker
  *   relay-napi.c     the JavaScript face
  *   relay-command.c  what JavaScript asks for
+ *   relay-tcp-napi.c the same for TCP and transfers
  */
 #ifndef PVX_RELAY_H
 #define PVX_RELAY_H
@@ -60,6 +63,7 @@ enum reason {
 	REASON_REFUSED,       /* the plugin or an error that waiting can't mend */
 	REASON_DETACHED,      /* the link left and its drain time was over */
 	REASON_TRUNCATED,     /* descriptors or a record did not fit: nothing may be lost silently */
+	REASON_NOT_ALLOWED,   /* its address is none of those that may connect */
 	REASON_ERROR,
 	REASON_COUNT
 };
@@ -104,8 +108,12 @@ struct side {
 
 enum conn_state { CONN_PARKED, CONN_CONNECTING, CONN_JOINED, CONN_DEAD };
 
+struct transfer; /* relay-transfer.h */
+struct access;   /* relay-tcp.h */
+
 struct conn {
 	struct side side[2]; /* 0: consumer, 1: provider */
+	struct transfer *transfer; /* owned; NULL: an ordinary connection */
 	struct list node;    /* in link.conns, or relay.dead */
 	struct list ready;   /* in relay.ready while it has work */
 	struct list parked;  /* in relay.parked while it waits for its provider */
@@ -116,6 +124,8 @@ struct conn {
 	uint32_t slot; /* of the request under way, 0 for none */
 	uint8_t state;
 	bool asked, reset, throttled;
+	bool tcp;     /* what the broker was asked for is TCP ... */
+	bool shaking; /* ... and its handshake is under way */
 };
 
 struct flow; /* relay-dgram.c */
@@ -126,6 +136,7 @@ struct link {
 	struct list node;  /* in relay.links */
 	struct list conns; /* of conn */
 	struct list flows; /* of flow */
+	struct access *access; /* owned; NULL: everybody, and no header */
 	struct pvx_request *upstream; /* how to reach the provider; NULL: not known yet */
 	struct flow *held;            /* datagram that waits for its flow, see relay-dgram.c */
 	uint64_t drain_at; /* when to close what is left; 0: not draining */
@@ -145,12 +156,13 @@ struct link {
 	_Atomic uint64_t active, total, bytes[2] /* to provider, to consumer */, closes[REASON_COUNT];
 };
 
-enum event_type { EVENT_PENDING, EVENT_HANDED, EVENT_UPSTREAM, EVENT_GONE, EVENT_BROKER };
+enum event_type { EVENT_PENDING, EVENT_HANDED, EVENT_UPSTREAM, EVENT_GONE, EVENT_BROKER, EVENT_STOPPED, EVENT_MOVED };
 
 struct event {
 	enum event_type type;
 	uint32_t link, conn;
 	int fd, error;
+	uint64_t bytes; /* EVENT_MOVED */
 };
 
 struct relay {
@@ -185,6 +197,7 @@ struct relay {
 uint64_t relay_now(void); /* milliseconds, monotonic */
 void *relay_main(void *relay);
 void relay_emit(struct relay *, enum event_type, const struct link *, uint32_t conn, int fd, int error);
+void relay_report(struct relay *, const struct link *, uint32_t conn, int outcome, uint64_t bytes); /* EVENT_MOVED */
 bool relay_crowded(struct relay *); /* many reports wait for JavaScript */
 int relay_watch(struct relay *, struct source *, uint32_t events);
 void relay_rearm(struct relay *, struct source *, uint32_t events); /* what holds now is reported again */
@@ -199,6 +212,8 @@ struct command {
 	int fd[2];
 	uint32_t conn, drain_ms;
 	enum accept_mode mode;
+	struct transfer *transfer;
+	struct backlog *owed[2]; /* to each side, before anything else */
 };
 
 /* relay-link.c */
@@ -230,6 +245,7 @@ void provider_wanted(struct link *, int client); /* takes the client */
 void provider_try(struct conn *);
 void provider_retry(struct link *); /* all that wait, at once */
 void provider_forget(struct conn *);
+void provider_event(struct conn *); /* its handshake is decided */
 void provider_resolve(struct relay *, struct command *);
 
 /* relay-pump.c, relay-record.c: move once in the direction that leaves `from`.
@@ -258,37 +274,6 @@ void share_sent(struct link *, uint32_t *ahead, uint32_t nfds);
 void share_settle(struct link *, uint32_t *ahead);         /* forgets it */
 bool share_unread(struct link *, int fd, uint32_t *ahead); /* some are still to be read */
 bool share_left(struct link *);                            /* it may send more */
-
-/* relay-dgram.c, relay-flow.c, relay-reply.c */
-#define FLOW_IDLE_MS 60000
-
-struct flow {
-	struct source source; /* towards the provider; -1 while it connects */
-	struct list node;     /* in link.flows, least recently used first */
-	struct link *link;
-	struct backlog *held; /* the datagram that waits; link.held points here then */
-	struct sockaddr_un address;
-	socklen_t length;
-	struct ucred who; /* sent to us from there, as the kernel says */
-	uint32_t slot, reply_slot; /* of requests under way: for a provider, to send a reply */
-	uint32_t fds_ahead, reply_nfds; /* relay-share.c; of the reply that is being sent, */
-	size_t reply_length;            /* and its bytes */
-	uint64_t deadline, idle_at, retry_at;
-	bool readable;
-};
-
-struct flow *flow_of(struct link *, const struct sockaddr_un *, socklen_t length, const struct ucred *);
-void flow_free(struct flow *);
-void flow_disconnect(struct flow *);
-void dgram_replies(struct flow *);
-void dgram_readable(struct link *);
-void dgram_listen(struct link *);
-void dgram_connected(struct flow *, int fd, int error);
-void dgram_flow_event(struct source *, uint32_t events);
-void dgram_tick(struct link *, uint64_t now);
-void dgram_retarget(struct link *);
-void dgram_close(struct link *);
-void dgram_bury(struct relay *);
 
 /* relay-broker.c */
 /* A slot (not 0) that broker_forget takes, or 0: full, ask again later. `fds` (two at most) stay the caller's. */

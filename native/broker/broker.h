@@ -17,6 +17,7 @@
  *   grant.c       devices opened for a client, and taken back
  *   ioctl.c       what DRM and input devices are asked
  *   connect.c     sockets connected to containers, probes, datagram replies
+ *   tcp.c         TCP in the network namespace of a container, or in our own
  *   file.c        small files read
  *   thread.c      identity and network namespace of one thread, switched and back
  *   bus.c         sockets connected to the hosted bus
@@ -117,6 +118,11 @@ int connect_unix(struct container *, int type, const char *path, uint32_t uid, u
 int connect_probe(struct container *, const char *path);
 int connect_reply(struct container *, const char *path, uint32_t uid, uint32_t gid, const int fds[2]);
 
+/* tcp.c: `c` NULL means our own network; the address is 4 or 16 raw bytes, anything else EINVAL */
+int tcp_listen(const struct container *, const char *address, uint32_t length, uint32_t port, int *fd);
+int tcp_connect(const struct container *, const char *address, uint32_t length, uint32_t port, int *fd);
+int tcp_probe(const struct container *, const char *address, uint32_t length, uint32_t port);
+
 /* file.c */
 int file_read(struct container *, const char *path, char *data, uint32_t *length);
 
@@ -158,7 +164,8 @@ void thread_fs_return(void);
 int thread_mounts_enter(const struct container *); /* its mount namespace: until the way back no absolute path */
 void thread_mounts_return(void);
 int thread_descriptors(void); /* the folder of ours: a name in it leads to what that descriptor is of */
-int thread_socket(const struct container *, int type, int *fd); /* made in the container's network namespace */
+/* A non-blocking socket, made in the container's network namespace where that matters (NULL: in ours). */
+int thread_socket(const struct container *, int family, int type, int protocol, int *fd);
 
 /* host.c */
 int host_listen(const char *path); /* says what is wrong on stderr; 0 or an errno */

@@ -148,6 +148,26 @@ static int with_node(struct exchange *x)
 	return 0;
 }
 
+/* `c` NULL: the host. */
+static int tcp(struct exchange *x, const struct container *c)
+{
+	const struct pvx_request *request = &x->request;
+
+	switch (request->op) {
+	case PVX_OP_LISTEN_TCP:
+		return tcp_listen(c, request->path, request->path_length, request->arg, &x->fd);
+	case PVX_OP_CONNECT_TCP:
+		return tcp_connect(c, request->path, request->path_length, request->arg, &x->fd);
+	default:
+		return tcp_probe(c, request->path, request->path_length, request->arg);
+	}
+}
+
+static bool is_tcp(uint32_t op)
+{
+	return op == PVX_OP_LISTEN_TCP || op == PVX_OP_CONNECT_TCP || op == PVX_OP_PROBE_TCP;
+}
+
 static int hold(struct exchange *x)
 {
 	struct held held;
@@ -192,10 +212,12 @@ static int perform(struct exchange *x, const struct channel *channel)
 		if (x->request.container == PVX_HOST)
 			return find_node(x, NULL);
 	}
+	if (is_tcp(x->request.op) && x->request.container == PVX_HOST)
+		return tcp(x, NULL);
 	error = container_use(x->request.container, &c);
 	if (error)
 		return error;
-	error = in_container(x, c);
+	error = is_tcp(x->request.op) ? tcp(x, c) : in_container(x, c);
 	container_done(c);
 	return error;
 }

@@ -56,7 +56,7 @@ int connect_unix(struct container *c, int type, const char *path, uint32_t uid, 
 		error = open_file(c, path, &file);
 	if (error)
 		return error;
-	error = thread_socket(c, type, fd);
+	error = thread_socket(c, AF_UNIX, type, 0, fd);
 	if (!error && type == SOCK_DGRAM) {
 		/* Bound to a name that the kernel picks, so that the provider can answer. */
 		address = (struct sockaddr_un){ .sun_family = AF_UNIX };

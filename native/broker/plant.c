@@ -199,7 +199,7 @@ int plant_listen(struct container *c, int type, const char *path, int *fd, uint3
 	if (!error)
 		error = idmap_outside(&c->gids, 0, &gid);
 	if (!error)
-		error = thread_socket(c, type, fd);
+		error = thread_socket(c, AF_UNIX, type, 0, fd);
 	if (!error && fchmod(*fd, 0666) < 0) /* what bind gives the name, less our umask of 0 */
 		error = errno;
 	if (!error) {

@@ -2,7 +2,7 @@
  * What is left of root: eleven capabilities, and the system calls that the closed list of operations needs.
  *
  * The filter is written out here and loaded for all threads at once, after they were made: there is no call in it
- * that makes a process, executes a program, or talks to another machine; nodes are made of DRM and input devices
+ * that makes a process or executes a program; nodes are made of DRM and input devices
  * only, what is mounted is a new file system or a part of it (mount.c). What is not in it fails with EPERM rather
  * than killing, so that a C library of another mind shows in an error and not in a crash.
  */
@@ -15,6 +15,7 @@
 #include <linux/filter.h>
 #include <linux/input.h>
 #include <linux/mount.h>
+#include <linux/netlink.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/prctl.h>
@@ -82,13 +83,22 @@ static struct sock_filter filter[] = {
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0),
 	RETURN(SECCOMP_RET_ERRNO | EPERM),
 	LOAD(nr),
-	/* sockets: unix ones only */
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 4),
+	/* sockets: unix ones, TCP, and netlink for the question who listens */
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 12),
 	LOAD(args[0]),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 0, 1),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 8, 0),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 4, 0),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 3, 0),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_NETLINK, 0, 6),
+	LOAD(args[2]),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NETLINK_SOCK_DIAG, 3, 4),
+	LOAD(args[1]),
+	BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xf), /* less SOCK_CLOEXEC and SOCK_NONBLOCK */
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SOCK_STREAM, 0, 1),
 	RETURN(SECCOMP_RET_ALLOW),
 	RETURN(SECCOMP_RET_ERRNO | EPERM),
-	ALLOW(bind), ALLOW(listen), ALLOW(connect), ALLOW(recvmsg), ALLOW(sendmsg),
+	ALLOW(bind), ALLOW(listen), ALLOW(connect), ALLOW(recvmsg), ALLOW(sendmsg), ALLOW(setsockopt),
+	ALLOW(getsockname),
 	/* devices: nodes of DRM, of input and the null device (device.c tries file systems with it), ioctls one by one */
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mknodat, 0, 10),
 	LOAD(args[2]),

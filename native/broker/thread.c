@@ -134,27 +134,38 @@ int thread_descriptors(void)
 	return our_descriptors;
 }
 
-int thread_socket(const struct container *c, int type, int *fd)
+/* Into the container's network namespace; `*entered`: there is a way back to go. */
+static int enter_network(const struct container *c, bool *entered)
 {
 	struct stat st;
-	int network = -1;
+	int network;
+
+	*entered = false;
+	if (fstatat(c->proc, "ns/net", &st, 0) == 0 && st.st_ino == our_network_inode)
+		return 0;
+	network = openat(c->proc, "ns/net", O_RDONLY | O_CLOEXEC);
+	if (network < 0)
+		return errno == ENOENT ? ESRCH : errno;
+	*entered = setns(network, CLONE_NEWNET) == 0;
+	CLOSE_FD(network);
+	return *entered ? 0 : errno;
+}
+
+int thread_socket(const struct container *c, int family, int type, int protocol, int *fd)
+{
+	bool entered = false;
+	int error = 0;
 
 	*fd = -1;
-	/* Names that the kernel picks for datagram sockets are known within a network namespace only. */
-	if (type == SOCK_DGRAM && fstatat(c->proc, "ns/net", &st, 0) == 0 && st.st_ino != our_network_inode) {
-		network = openat(c->proc, "ns/net", O_RDONLY | O_CLOEXEC);
-		if (network < 0)
-			return errno == ENOENT ? ESRCH : errno;
-		if (setns(network, CLONE_NEWNET) < 0) {
-			CLOSE_FD(network);
-			return errno;
-		}
-	}
-	*fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (network >= 0) {
-		CLOSE_FD(network);
-		if (setns(our_network, CLONE_NEWNET) < 0)
-			abort();
-	}
-	return *fd < 0 ? errno : 0;
+	/* Of unix sockets, only the names that the kernel picks for datagram ones belong to a network namespace. */
+	if (c && (family != AF_UNIX || type == SOCK_DGRAM))
+		error = enter_network(c, &entered);
+	if (error)
+		return error;
+	*fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+	if (*fd < 0)
+		error = errno;
+	if (entered && setns(our_network, CLONE_NEWNET) < 0)
+		abort();
+	return error;
 }

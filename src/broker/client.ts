@@ -7,6 +7,7 @@
  * Descriptors in an answer are the caller's.
  */
 import { closeAll } from '../kernel/descriptors.js';
+import type { SocketAddress } from '../kernel/ip-address.js';
 import { SOCKET_TYPES } from '../relay/native.js';
 import {
   type Answer,
@@ -150,6 +151,27 @@ export class Broker {
   ): Buffer | null {
     const request = { container, type: SOCKET_TYPES[type], path, uid, gid };
     return encodeRequest(0, 'CONNECT_UNIX', request);
+  }
+
+  /** A listener in the network namespace of a container, or (HOST) in our own. */
+  async listenTcp(container: number, address: SocketAddress): Promise<BrokerResult<number>> {
+    return withDescriptor(await this.#ask('LISTEN_TCP', { container, address }), (fd) => fd);
+  }
+
+  /** Connected or on its way: `connected` of relay/channel.ts says which way it goes. */
+  async connectTcp(container: number, address: SocketAddress): Promise<BrokerResult<number>> {
+    return withDescriptor(await this.#ask('CONNECT_TCP', { container, address }), (fd) => fd);
+  }
+
+  /** Whether somebody listens there, who does not notice. `EOPNOTSUPP`: this kernel can't tell. */
+  async probeTcp(container: number, address: SocketAddress): Promise<BrokerResult<void>> {
+    const answer = await this.#ask('PROBE_TCP', { container, address });
+    return withoutDescriptor(answer, () => undefined);
+  }
+
+  /** The record that `connectTcp` would send, for the relay to send it. */
+  encodeConnectTcp(container: number, address: SocketAddress): Buffer | null {
+    return encodeRequest(0, 'CONNECT_TCP', { container, address });
   }
 
   /** The record that `connectBus` would send, for the relay to send it. */

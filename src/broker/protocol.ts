@@ -5,6 +5,7 @@
  */
 import { endianness } from 'node:os';
 import { errnoName } from '../kernel/errno.js';
+import { ipBytes, type SocketAddress } from '../kernel/ip-address.js';
 
 export { errnoName };
 
@@ -32,6 +33,9 @@ export const OPS = {
   REVOKE: 23,
   READ_CARD: 24,
   LEASE_CARD: 25,
+  LISTEN_TCP: 30,
+  CONNECT_TCP: 31,
+  PROBE_TCP: 32,
 } as const;
 export type Op = keyof typeof OPS;
 
@@ -53,6 +57,8 @@ export interface Request {
   readonly path?: string;
   /** 32-bit words in place of `path`. */
   readonly words?: readonly number[];
+  /** In place of `path` and `arg`. */
+  readonly address?: SocketAddress;
 }
 
 export interface Reply {
@@ -65,10 +71,10 @@ export interface Reply {
   readonly data: Buffer;
 }
 
-/** Null where the path does not fit: more than PATH_MAX bytes, or a NUL in it. */
+/** Null where the path does not fit: more than PATH_MAX bytes, or a NUL in it; or where the address is none. */
 export function encodeRequest(id: number, op: Op, request: Request): Buffer | null {
-  const path = request.words ? wordBytes(request.words) : Buffer.from(request.path ?? '', 'utf8');
-  if (path.length > PATH_MAX || (!request.words && path.includes(0))) return null;
+  const place = placeOf(request);
+  if (!place) return null;
   const record = Buffer.alloc(REQUEST_SIZE);
   const view = new DataView(record.buffer, record.byteOffset, record.byteLength);
   const words = [
@@ -78,14 +84,14 @@ export function encodeRequest(id: number, op: Op, request: Request): Buffer | nu
     request.type ?? 0,
     request.uid ?? 0,
     request.gid ?? 0,
-    request.arg ?? 0,
-    path.length,
+    request.address?.port ?? request.arg ?? 0,
+    place.length,
   ];
   words.forEach((word, i) => {
     view.setUint32(i * 4, word, LITTLE);
   });
   view.setBigUint64(32, BigInt(request.stamp ?? 0), LITTLE);
-  path.copy(record, REQUEST_HEAD);
+  place.copy(record, REQUEST_HEAD);
   return record;
 }
 
@@ -96,6 +102,12 @@ function wordBytes(words: readonly number[]): Buffer {
     view.setUint32(i * 4, word, LITTLE);
   });
   return bytes;
+}
+
+function placeOf({ path = '', address, words }: Request): Buffer | null {
+  if (address) return ipBytes(address.ip);
+  const bytes = words ? wordBytes(words) : Buffer.from(path, 'utf8');
+  return bytes.length > PATH_MAX || (!words && bytes.includes(0)) ? null : bytes;
 }
 
 /** Null for a record that is no reply: the channel can't be trusted any more. */

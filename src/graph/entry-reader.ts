@@ -66,16 +66,6 @@ export class EntryReader {
     return this.#fail(field, `a uid from 0 to ${MAX_UID}`, {});
   }
 
-  optionalNames(field: 'activates'): { activates?: readonly string[] } {
-    const value = this.#get(field);
-    if (value === undefined) return {};
-    const isName = (one: unknown) => typeof one === 'string' && isBusName(one);
-    if (Array.isArray(value) && value.length <= MAX_ENTRIES && value.every(isName)) {
-      return { [field]: value as string[] };
-    }
-    return this.#fail(field, 'an array of bus names', {});
-  }
-
   optionalPolicy(): { policy?: PolicyRules } {
     const value = this.#get('policy');
     if (value === undefined) return {};
@@ -86,6 +76,39 @@ export class EntryReader {
   optionalMode(): { policyMode?: 'audit' } {
     const { policy_mode: mode } = this.optional('policy_mode', ['enforce', 'audit'] as const);
     return mode === 'audit' ? { policyMode: mode } : {};
+  }
+
+  optionalNumber(field: string, least: number, most: number): number | undefined {
+    const value = this.#get(field);
+    if (value === undefined) return undefined;
+    if (Number.isInteger(value) && Number(value) >= least && Number(value) <= most) {
+      return Number(value);
+    }
+    return this.#fail(field, `a whole number from ${least} to ${most}`, undefined);
+  }
+
+  /** An array of texts that each pass; `what` they are, in the plural. */
+  optionalList(
+    field: string,
+    most: number,
+    passes: (text: string) => boolean,
+    what: string,
+  ): readonly string[] | undefined {
+    const value = this.#get(field);
+    if (value === undefined) return undefined;
+    const isSound = (item: unknown) => typeof item === 'string' && passes(item);
+    if (Array.isArray(value) && value.length <= most && value.every(isSound)) return value;
+    return this.#fail(field, `an array of at most ${most} ${what}`, undefined);
+  }
+
+  optionalNames(field: 'activates'): { activates?: readonly string[] } {
+    const value = this.#get(field);
+    if (value === undefined) return {};
+    const isName = (one: unknown) => typeof one === 'string' && isBusName(one);
+    if (Array.isArray(value) && value.length <= MAX_ENTRIES && value.every(isName)) {
+      return { [field]: value as string[] };
+    }
+    return this.#fail(field, 'an array of bus names', {});
   }
 
   optionalHost(): { host?: string } {

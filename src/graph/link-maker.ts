@@ -9,6 +9,7 @@ import { show } from '../manifest/problem.js';
 import type { ProblemList } from '../manifest/problem-list.js';
 import type { Requirement, Service } from '../manifest/revision.js';
 import { CONTAINER_PREFIX, SYSTEM_BUS } from '../manifest/services.js';
+import { isNetworked } from '../manifest/target.js';
 import { type BusName, mayCall } from './bus-names.js';
 import { SERVES, transportOf } from './compatibility.js';
 import type { Export, Exports } from './exports.js';
@@ -104,6 +105,7 @@ export class LinkMaker {
       ...(service.lease && isDevice ? { lease: service.lease } : {}),
       ...(service.match && isDevice ? { match: service.match } : {}),
       ...(requirement.host !== undefined && type === 'http' ? { host: requirement.host } : {}),
+      ...clientsOf(requirement, service, type),
       ...(allowed ? {} : { error: this.#refuse(consumer, requirement, container) }),
     };
   }
@@ -168,6 +170,24 @@ export class LinkMaker {
     const pid = this.#pids.get(container) ?? 0;
     return Number.isSafeInteger(pid) && pid > 0 ? pid : 0;
   }
+}
+
+/** Types whose provider may expect a header first. */
+const ANNOUNCED: readonly ServiceType[] = ['unix', 'rest', 'tcp', 'http'];
+
+/** What of a link is about those who connect. A provider that believes a header is never left without. */
+function clientsOf(requirement: Requirement, service: Service, type: ServiceType) {
+  const { maxConnections, allowFrom } = requirement;
+  const isStream = service.mode === undefined || service.mode === 'stream';
+  const proxyProtocol =
+    isStream && ANNOUNCED.includes(type)
+      ? (service.proxyProtocol ?? requirement.proxyProtocol)
+      : undefined;
+  return {
+    ...(proxyProtocol === undefined ? {} : { proxyProtocol }),
+    ...(maxConnections !== undefined && isNetworked(type) ? { maxConnections } : {}),
+    ...(allowFrom !== undefined && isNetworked(type) ? { allowFrom } : {}),
+  };
 }
 
 /** Whether it means the bus that the runtime provides, where that is on. */

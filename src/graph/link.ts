@@ -37,15 +37,15 @@ export interface Link {
   readonly transport?: 'unix' | 'tcp';
   /** Identity already resolved by the runtime (hosted bus). */
   readonly uid?: number;
+  /** dbus only: what this link's role may do on the bus. Absent: whatever the bus itself allows. */
+  readonly policy?: PolicyRules;
+  /** Only logged and counted is what the policy refuses. Absent: enforced. */
+  readonly policyMode?: 'audit';
   /**
    * Hosted bus only: names on it whose owner is started when this link's role calls it. Absent: the runtime has not
    * said, and is asked about any name that nobody owns.
    */
   readonly activates?: readonly string[];
-  /** dbus only: what this link's role may do on the bus. Absent: whatever the bus itself allows. */
-  readonly policy?: PolicyRules;
-  /** Only logged and counted is what the policy refuses. Absent: enforced. */
-  readonly policyMode?: 'audit';
   /** unix only; absent: stream. */
   readonly mode?: SocketMode;
   /** false: descriptors cannot occur on this link, so bytes may be spliced unseen. Absent: true. */
@@ -60,6 +60,12 @@ export interface Link {
   readonly match?: InputMatch;
   /** http only: the Host that it answers to, in lower case; absent: any. */
   readonly host?: string;
+  /** The provider reads a header of the PROXY protocol of this version first. */
+  readonly proxyProtocol?: 1 | 2;
+  /** Where the target is an address: connections at once, more of them wait. Absent: as the daemon allows. */
+  readonly maxConnections?: number;
+  /** Where the target is an address: networks, as `IP/LENGTH` or `IP`, that may connect. Absent: all. */
+  readonly allowFrom?: readonly string[];
   /** Why the builder knows that this link can't be made; it is shown as `failed` and never attached. */
   readonly error?: LinkError;
   /** Fields of the wire form that are not ours: kept, passed on, never read. */

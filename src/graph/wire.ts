@@ -6,8 +6,10 @@
  * bad entry takes out itself alone. What is reported about a link (`state`, counters) is never part of what is
  * wanted, so it is dropped on input: a graph that is read back stays the same graph.
  */
+
+import { isNetwork } from '../manifest/address.js';
 import { isObject, type JsonObject } from '../manifest/json.js';
-import { MAX_ENTRIES } from '../manifest/limits.js';
+import { MAX_CONNECTIONS, MAX_ENTRIES, MAX_NETWORKS } from '../manifest/limits.js';
 import { pointerTo, show } from '../manifest/problem.js';
 import { isBusName } from '../manifest/text.js';
 import { EntryReader } from './entry-reader.js';
@@ -19,8 +21,9 @@ const MAX_ERRORS = 100;
 const REPORTED = ['state', 'last_error', 'since', 'connections', 'bytes', 'security_context'];
 const KNOWN = new Set([
   ...['consumer', 'consumer_pid', 'provider', 'provider_pid', 'name', 'type', 'role', 'interface'],
-  ...['target', 'socket', 'transport', 'uid', 'activates', 'policy', 'policy_mode', 'mode', 'fds'],
-  ...['device', 'access', 'lease', 'match', 'host', 'error'],
+  ...['target', 'socket', 'transport', 'uid', 'activates', 'mode', 'fds', 'device', 'access'],
+  ...['lease', 'match', 'host', 'error', 'policy', 'policy_mode'],
+  ...['proxy_protocol', 'max_connections', 'allow_from'],
   ...REPORTED,
 ]);
 
@@ -41,9 +44,9 @@ export function linkToWire(link: Link): WireLink {
     socket: link.socket,
     ...(link.transport === undefined ? {} : { transport: link.transport }),
     ...(link.uid === undefined ? {} : { uid: link.uid }),
-    ...(link.activates === undefined ? {} : { activates: link.activates }),
     ...(link.policy === undefined ? {} : { policy: link.policy }),
     ...(link.policyMode === undefined ? {} : { policy_mode: link.policyMode }),
+    ...(link.activates === undefined ? {} : { activates: link.activates }),
     ...(link.mode === undefined ? {} : { mode: link.mode }),
     ...(link.fds === undefined ? {} : { fds: link.fds }),
     ...(link.device === undefined ? {} : { device: link.device }),
@@ -51,6 +54,9 @@ export function linkToWire(link: Link): WireLink {
     ...(link.lease === undefined ? {} : { lease: link.lease }),
     ...(link.match === undefined ? {} : { match: link.match }),
     ...(link.host === undefined ? {} : { host: link.host }),
+    ...(link.proxyProtocol === undefined ? {} : { proxy_protocol: link.proxyProtocol }),
+    ...(link.maxConnections === undefined ? {} : { max_connections: link.maxConnections }),
+    ...(link.allowFrom === undefined ? {} : { allow_from: link.allowFrom }),
     ...(link.error === undefined ? {} : { error: link.error }),
     ...link.extra,
   };
@@ -130,9 +136,9 @@ function parseLink(entry: unknown): Link | string {
     socket: read.text('socket'),
     ...read.optional('transport', ['unix', 'tcp'] as const),
     ...read.optionalId('uid'),
-    ...read.optionalNames('activates'),
     ...read.optionalPolicy(),
     ...read.optionalMode(),
+    ...read.optionalNames('activates'),
     ...read.optional('mode', ['stream', 'seqpacket', 'dgram'] as const),
     ...read.optional('fds', [true, false] as const),
     ...read.optional('device', ['node', 'fd'] as const),
@@ -140,10 +146,22 @@ function parseLink(entry: unknown): Link | string {
     ...read.optionalLease(),
     ...read.optionalMatch(),
     ...read.optionalHost(),
+    ...readTcpFields(read),
     ...read.optionalError(),
     ...read.extra(KNOWN),
   };
   return read.fault ?? link;
+}
+
+function readTcpFields(read: EntryReader) {
+  const { proxy_protocol: proxyProtocol } = read.optional('proxy_protocol', [1, 2] as const);
+  const maxConnections = read.optionalNumber('max_connections', 1, MAX_CONNECTIONS);
+  const allowFrom = read.optionalList('allow_from', MAX_NETWORKS, isNetwork, 'networks');
+  return {
+    ...(proxyProtocol === undefined ? {} : { proxyProtocol }),
+    ...(maxConnections === undefined ? {} : { maxConnections }),
+    ...(allowFrom === undefined ? {} : { allowFrom }),
+  };
 }
 
 function bounded(errors: readonly string[]): string[] {

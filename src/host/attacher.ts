@@ -5,6 +5,7 @@
  * second is closed here.
  */
 import type { Broker } from '../broker/client.js';
+import { endpointOf } from '../graph/endpoint.js';
 import { EXTERNAL, type Link, linkId, RUNTIME_PROVIDER } from '../graph/link.js';
 import { XConnectError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
@@ -14,10 +15,11 @@ import type { Attachment } from '../plugins/plugin.js';
 import type { Registry } from '../plugins/registry.js';
 import type { Relay } from '../relay/relay.js';
 import { BusProvider } from './bus-provider.js';
-import type { Container, Containers } from './containers.js';
+import { type Container, type Containers, THE_HOST } from './containers.js';
 import { DeviceWatch } from './device-watch.js';
 import { type LinkHostOptions, OneLinkHost } from './link-host.js';
 import { type LinkProvider, Provider, type ProviderEvents } from './provider.js';
+import { SharedListeners } from './shared-listeners.js';
 
 const OVERTIME_MS = 1_000;
 
@@ -40,6 +42,7 @@ export class HostAttacher implements Attacher {
   readonly #parts: HostParts;
   readonly #options: LinkHostOptions;
   readonly #deviceWatch = new DeviceWatch();
+  readonly #shared = new SharedListeners();
 
   constructor(parts: HostParts, options: LinkHostOptions) {
     this.#parts = parts;
@@ -54,8 +57,7 @@ export class HostAttacher implements Attacher {
     const { containers, plugins } = this.#parts;
     const plugin = plugins.for(link.type);
     if (!plugin) throw unknownType(link, plugins.types);
-    if (link.consumer === EXTERNAL) throw unsupported(link);
-    const consumer = await containers.retain(link.consumer, link.consumerPid, stamp);
+    const consumer = await this.#consumerOf(link, stamp);
     if (consumer instanceof XConnectError) throw consumer;
     const { host, provider } = this.#hostOf(link, consumer, listener);
     let unsubscribe = () => {};
@@ -79,6 +81,14 @@ export class HostAttacher implements Attacher {
     }
   }
 
+  async #consumerOf(link: Link, stamp: number): Promise<Container | XConnectError> {
+    const { containers } = this.#parts;
+    if (link.consumer !== EXTERNAL) {
+      return containers.retain(link.consumer, link.consumerPid, stamp);
+    }
+    return 'address' in endpointOf(link.target) ? THE_HOST : unsupported(link);
+  }
+
   #hostOf(link: Link, consumer: Container, listener: AttachedListener) {
     const { broker, relay } = this.#parts;
     const log = this.#parts.log.child({ link: linkId(link) });
@@ -87,8 +97,8 @@ export class HostAttacher implements Attacher {
       onState: (state, error) => listener.onState(state, error),
     });
     const onDemand = provider instanceof BusProvider ? this.#onDemand(provider, link) : null;
-    const deviceWatch = this.#deviceWatch;
-    const parts = { broker, relay, consumer, provider, onDemand, deviceWatch, log };
+    const [shared, deviceWatch] = [this.#shared, this.#deviceWatch];
+    const parts = { broker, relay, shared, deviceWatch, consumer, provider, onDemand, log };
     const host = new OneLinkHost(parts, link, this.#options);
     return { host, provider };
   }
@@ -157,6 +167,6 @@ function unknownType(link: Link, types: readonly string[]): XConnectError {
 function unsupported(link: Link): XConnectError {
   return new XConnectError(
     'type-unsupported',
-    `The host itself can't consume a service of type ${link.type}.`,
+    `The host itself can be given IP:PORT only, found ${link.target} for type ${link.type}.`,
   );
 }

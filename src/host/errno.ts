@@ -2,7 +2,8 @@
  * What an errno of the broker means to a person: a code of the closed list and one sentence.
  * Pure; one table for each thing that was tried.
  */
-import type { Link } from '../graph/link.js';
+import { endpointOf } from '../graph/endpoint.js';
+import { EXTERNAL, type Link } from '../graph/link.js';
 import { type ErrorCode, type LinkError, XConnectError } from '../kernel/errors.js';
 
 const GONE: Readonly<Record<string, ErrorCode>> = {
@@ -10,6 +11,9 @@ const GONE: Readonly<Record<string, ErrorCode>> = {
   ESTALE: 'container-gone',
   EBADF: 'container-gone',
 };
+
+/** Of TCP: its network is not up yet, its queue is full, it broke off, or our ports are all in use. */
+const UNREACHED = ['ECONNRESET', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT', 'EADDRNOTAVAIL'];
 
 const COMMON: Readonly<Record<string, ErrorCode>> = {
   EMFILE: 'limit-reached',
@@ -55,6 +59,16 @@ const CONNECT: Readonly<Record<string, ErrorCode>> = {
   EPROTOTYPE: 'provider-refused',
 };
 
+const BIND: Readonly<Record<string, ErrorCode>> = {
+  ...COMMON,
+  ...GONE,
+  EADDRINUSE: 'target-occupied',
+  EADDRNOTAVAIL: 'target-unreachable',
+  EAFNOSUPPORT: 'target-unreachable',
+  EINVAL: 'target-invalid',
+  EACCES: 'permission-denied',
+};
+
 const BUS: Readonly<Record<string, ErrorCode>> = {
   ...COMMON,
   ENOENT: 'bus-away',
@@ -66,7 +80,10 @@ const BUS: Readonly<Record<string, ErrorCode>> = {
 };
 
 /** The provider may mend these by itself by starting to listen; the others need a person. */
-const NOT_THERE_YET = new Set(['ENOENT', 'ECONNREFUSED', 'EAGAIN', 'ESRCH', 'ESTALE', 'EBADF']);
+const NOT_THERE_YET = new Set([
+  ...['ENOENT', 'ECONNREFUSED', 'EAGAIN', 'ESRCH', 'ESTALE', 'EBADF'],
+  ...UNREACHED,
+]);
 
 export function isNotThereYet(errno: string): boolean {
   return NOT_THERE_YET.has(errno);
@@ -102,7 +119,26 @@ export function listenError(link: Link, errno: string): XConnectError {
   );
 }
 
+/** Where the target is an address. */
+export function bindError(link: Link, errno: string): XConnectError {
+  const code = BIND[errno] ?? 'broker-failed';
+  const where = link.consumer === EXTERNAL ? 'the host' : link.consumer;
+  const found: Partial<Record<ErrorCode, string>> = {
+    'target-occupied': 'another process, or another link, listens there',
+    'target-unreachable':
+      errno === 'EADDRNOTAVAIL' ? 'no interface there has that address' : 'there is no IPv6 there',
+    'target-invalid': 'it is no IP:PORT',
+    'permission-denied': 'the kernel does not let us have that port',
+    'container-gone': 'the container is gone',
+  };
+  return new XConnectError(
+    code,
+    `No listener at ${link.target} in ${where}: ${found[code] ?? errno}.`,
+  );
+}
+
 export function connectError(link: Link, errno: string): LinkError {
+  if ('address' in endpointOf(link.socket)) return tcpError(link, errno);
   const code = CONNECT[errno] ?? 'broker-failed';
   const found: Partial<Record<ErrorCode, string>> = {
     'provider-not-running': 'the container is not running',
@@ -119,6 +155,23 @@ export function connectError(link: Link, errno: string): LinkError {
           : 'nobody accepts connections on it',
   };
   return { code, message: `${link.socket} in ${link.provider}: ${found[code] ?? errno}.` };
+}
+
+function tcpError(link: Link, errno: string): LinkError {
+  const found =
+    errno === 'ECONNREFUSED'
+      ? 'nobody listens there yet'
+      : UNREACHED.includes(errno)
+        ? `it can't be reached from within the container (${errno})`
+        : null;
+  if (found) {
+    const code = errno === 'ECONNREFUSED' ? 'provider-socket-missing' : 'provider-refused';
+    return { code, message: `${link.socket} in ${link.provider}: ${found}.` };
+  }
+  const gone = errno in GONE;
+  const code = gone ? 'provider-not-running' : (COMMON[errno] ?? 'broker-failed');
+  const what = gone ? 'the container is not running' : errno;
+  return { code, message: `${link.socket} in ${link.provider}: ${what}.` };
 }
 
 /** The runtime's own bus, of the host. */

@@ -2,7 +2,7 @@
  * What a plugin sees of the machine: one link's two ends, and nothing else (the LinkHost of plugins/plugin.ts).
  *
  * Everything that was asked for is remembered here and ends with the link, whatever the plugin forgets:
- * `unplant` frees the target, `close` ends what is open. Sockets are planted and reached by the broker, bytes
+ * `unplant` frees the target, `close` ends what is open. Listeners and connections are made by the broker, bytes
  * are moved by the relay; nothing here sees a pid or a namespace.
  */
 import type { Broker } from '../broker/client.js';
@@ -15,24 +15,29 @@ import { NO_STATS, plus } from '../mesh/stats.js';
 import type { Device, DeviceOptions } from '../plugins/device/device.js';
 import type { OnDemand } from '../plugins/on-demand.js';
 import type {
+  Acceptor,
   Attachment,
   Connection,
   ForwardOptions,
   LinkHost,
   ProviderListener,
   Seen,
-  SocketType,
   Tally,
 } from '../plugins/plugin.js';
-import { Channel } from '../relay/channel.js';
+import type { Channel } from '../relay/channel.js';
 import type { Relay, RelayLink, RelayLinkEvents } from '../relay/relay.js';
+import type { TransferOptions, TransferResult } from '../relay/transfer.js';
+import { acceptEach } from './accepting.js';
+import { accessOf, introduction } from './access.js';
+import { ChannelSet } from './channel-set.js';
 import type { Container } from './containers.js';
 import { LinkDevice } from './device.js';
 import type { DeviceWatch } from './device-watch.js';
-import { listenError } from './errno.js';
-import { attachment, type Planted, removePlant } from './plant.js';
+import { Joiners } from './joiners.js';
 import type { LinkProvider } from './provider.js';
 import { listenBeside } from './provider-listener.js';
+import type { Membership, SharedListeners } from './shared-listeners.js';
+import { type Listener, listenAt } from './target.js';
 import { Waiting } from './waiting.js';
 
 /** Between two attempts at what may work in a moment. */
@@ -48,10 +53,11 @@ export interface LinkHostOptions {
 export interface LinkHostParts {
   readonly broker: Broker;
   readonly relay: Relay;
+  readonly shared: SharedListeners;
+  readonly deviceWatch: DeviceWatch;
   readonly consumer: Container;
   readonly provider: LinkProvider;
   readonly onDemand: OnDemand | null;
-  readonly deviceWatch: DeviceWatch;
   readonly log: Logger;
 }
 
@@ -59,40 +65,35 @@ export class OneLinkHost implements LinkHost {
   readonly log: Logger;
   readonly onDemand: OnDemand | null;
   readonly tally: Tally = { toProvider: 0, toConsumer: 0, closes: {}, denied: {}, audited: {} };
-  readonly #link: Link;
-  readonly #broker: Broker;
-  readonly #relay: Relay;
-  readonly #consumer: Container;
+  readonly #parts: LinkHostParts;
   readonly #provider: LinkProvider;
+  readonly #link: Link;
   readonly #options: LinkHostOptions;
-  readonly #plants = new Set<() => Promise<void>>();
+  /** How to free the target. */
+  readonly #removes = new Set<() => Promise<void>>();
+  readonly #memberships = new Set<Membership<Acceptor>>();
   readonly #relayLinks = new Set<RelayLink>();
-  readonly #joiners = new Map<boolean, RelayLink>();
-  readonly #channels = new Set<Channel>();
-  readonly #clients = new Set<Channel>();
+  readonly #joiners = new Joiners((fds) => this.#relayLink({ type: 'stream', fds }, {}));
+  readonly #clients = new ChannelSet();
+  readonly #providers = new ChannelSet();
   readonly #onProviderChange = new Set<() => void>();
-  readonly #deviceWatch: DeviceWatch;
   /** What else ends with the link. */
   readonly #ends = new Set<() => void | Promise<void>>();
   /** Of the plugin's own, for who asks how the link does. */
   shown: Readonly<Record<string, unknown>> = {};
-  #emptied: (() => void)[] = [];
   #closed = false;
 
   constructor(parts: LinkHostParts, link: Link, options: LinkHostOptions) {
-    this.#broker = parts.broker;
-    this.#relay = parts.relay;
-    this.#consumer = parts.consumer;
-    this.#provider = parts.provider;
     this.onDemand = parts.onDemand;
-    this.#deviceWatch = parts.deviceWatch;
     this.log = parts.log;
+    this.#parts = parts;
+    this.#provider = parts.provider;
     this.#link = link;
     this.#options = options;
   }
 
   async forward(options: ForwardOptions): Promise<Attachment> {
-    const planted = await this.#plant(options.type);
+    const listener = await this.#listenAt(options);
     const isStanding = () => !options.through && this.#provider.hasFixedIdentity;
     const waiting = new Waiting(this.#options.patienceMs);
     const answer = async (connection: number) => {
@@ -101,7 +102,7 @@ export class OneLinkHost implements LinkHost {
       else if (request.code === 'provider-not-running') waiting.add(connection);
       else relayLink.resolve(connection, null);
     };
-    const relayLink = this.#relayLink(options.type, options.fds ?? true, {
+    const relayLink = this.#relayLink(options, {
       onPending: (connection) => void answer(connection),
       onUpstream: (errno) => this.#provider.reached(errno === 0 ? null : errnoName(errno)),
     });
@@ -113,29 +114,41 @@ export class OneLinkHost implements LinkHost {
       for (const connection of waiting.take()) void answer(connection);
     });
     if (isStanding()) {
-      relayLink.listen(planted.fd, 'forward', this.#provider.standingRequest(options.type));
+      relayLink.listen(listener.fd, 'forward', this.#provider.standingRequest(options.type));
     } else {
-      relayLink.listen(planted.fd, 'ask', null);
+      relayLink.listen(listener.fd, 'ask', null);
     }
-    return attachment(planted, relayLink);
+    return this.#attachment(listener, relayLink);
   }
 
   async listen(onConnection: (client: Channel) => void | Promise<void>): Promise<Attachment> {
-    const planted = await this.#plant('stream');
-    const relayLink = this.#relayLink('stream', true, {
-      onHanded: async (fd) => {
-        const client = this.#channel(fd);
-        this.#clients.add(client);
-        try {
-          await onConnection(client);
-        } catch (thrown) {
-          this.log.error({ err: thrown }, 'a bug in the plugin ended one connection');
-          client.close();
-        }
+    const listener = await this.#listenAt({ type: 'stream' });
+    const relayLink = this.#relayLink(
+      { type: 'stream' },
+      acceptEach(this.#clients, onConnection, this.log),
+    );
+    relayLink.listen(listener.fd, 'hand', null);
+    return this.#attachment(listener, relayLink);
+  }
+
+  async share<T extends Acceptor>(make: () => T): Promise<T> {
+    const { consumer, shared, log } = this.#parts;
+    const membership = await shared.enter(
+      {
+        consumer,
+        link: this.#link,
+        listen: () => this.#listenAt({ type: 'stream' }),
+        relayLink: (channels, acceptor) =>
+          this.#newRelayLink(
+            { type: 'stream' },
+            acceptEach(channels, (client) => acceptor.onConnection(client), log),
+          ),
       },
-    });
-    relayLink.listen(planted.fd, 'hand', null);
-    return attachment(planted, relayLink);
+      make,
+    );
+    this.#memberships.add(membership);
+    this.#removes.add(() => membership.leave());
+    return membership.acceptor;
   }
 
   async connect(options: { readonly wait?: boolean } = {}): Promise<Channel | LinkError> {
@@ -146,22 +159,19 @@ export class OneLinkHost implements LinkHost {
   async connectAs({ wait = true } = {}): Promise<Connection | LinkError> {
     const deadline = Date.now() + (wait ? this.#options.patienceMs : 0);
     for (;;) {
-      const made = await this.#provider.connect('stream');
-      if ('fd' in made) return { channel: this.#channel(made.fd), identity: made.identity };
+      const made = await this.#provider.connect('stream', Math.max(1, deadline - Date.now()));
+      if ('fd' in made) return { channel: this.#introduced(made.fd), identity: made.identity };
       if (!made.again || this.#closed || Date.now() >= deadline) return made.error;
       await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
     }
   }
 
   join(client: Channel, provider: Channel, options: Pick<ForwardOptions, 'fds'>): void {
-    client.pause();
-    provider.pause();
-    const hand = async () => {
-      await Promise.all([client.flushed(), provider.flushed()]);
-      const ends = [client.release(), provider.release()] as const;
-      this.#joiner(options.fds ?? true).join(ends[0], ends[1]);
-    };
-    void hand();
+    this.#joiners.join(client, provider, options);
+  }
+
+  transfer(source: Channel, sink: Channel, options: TransferOptions): Promise<TransferResult> {
+    return this.#joiners.transfer(source, sink, options);
   }
 
   watch(look: () => Promise<Seen>): void {
@@ -173,24 +183,18 @@ export class OneLinkHost implements LinkHost {
   }
 
   listenAtProvider(): Promise<ProviderListener | LinkError> {
-    return listenBeside(this.#broker, this.#provider, this.#link, this.#ends, this.log);
+    return listenBeside(this.#parts.broker, this.#provider, this.#link, this.#ends, this.log);
   }
 
   device(options: DeviceOptions): Device {
-    const device = new LinkDevice(
-      {
-        broker: this.#broker,
-        consumer: this.#consumer,
-        log: this.log,
-        patienceMs: this.#options.patienceMs,
-        lookSoon: () => this.#provider.soon(),
-      },
-      this.#link,
-      options,
-    );
+    const { broker, consumer, deviceWatch } = this.#parts;
+    const { patienceMs } = this.#options;
+    const lookSoon = () => this.#provider.soon();
+    const parts = { broker, consumer, log: this.log, patienceMs, lookSoon };
+    const device = new LinkDevice(parts, this.#link, options);
     this.#provider.lookWith((container) => device.look(container), { mayBeHost: true });
-    this.#plants.add(() => device.unplant());
-    this.#ends.add(this.#deviceWatch.subscribe(() => this.#provider.soon()));
+    this.#removes.add(() => device.unplant());
+    this.#ends.add(deviceWatch.subscribe(lookSoon));
     this.#ends.add(() => device.end());
     return device;
   }
@@ -202,32 +206,28 @@ export class OneLinkHost implements LinkHost {
 
   /** A connection that was the plugin's and then joined is one connection. */
   stats(): LinkStats {
-    const joiners = [...this.#joiners.values()];
     const all = [...this.#relayLinks].map((relayLink): LinkStats => {
       const stats = relayLink.stats();
-      return joiners.includes(relayLink) ? { ...stats, total: 0 } : stats;
+      return this.#joiners.has(relayLink) ? { ...stats, total: 0 } : stats;
     });
     const { active, ...sum } = all.reduce(plus, { ...NO_STATS, ...this.tally });
     return { ...sum, active: active + this.#clients.size };
   }
 
-  /** Takes everything planted out of the consumer. Never rejects; more than one call does no harm. */
+  /** Frees the target. Never rejects; more than one call does no harm. */
   async unplant(): Promise<void> {
-    await Promise.all([...this.#plants].map((remove) => remove()));
+    await Promise.all([...this.#removes].map((remove) => remove()));
   }
 
   /** Ends what is still open after `drainMs`, and resolves then, or as soon as nothing is left. */
   async close(drainMs: number): Promise<void> {
     await this.unplant();
-    const timer = setTimeout(() => {
-      for (const channel of [...this.#channels]) channel.close();
-    }, drainMs);
-    const channels = new Promise<void>((resolve) => {
-      this.#emptied.push(resolve);
-      this.#checkEmpty();
-    });
-    await Promise.all([channels, ...[...this.#relayLinks].map((link) => link.close(drainMs))]);
-    clearTimeout(timer);
+    await Promise.all([
+      this.#clients.drain(drainMs),
+      this.#providers.drain(drainMs),
+      ...[...this.#memberships].map((membership) => membership.close(drainMs)),
+      ...[...this.#relayLinks].map((link) => link.close(drainMs)),
+    ]);
     this.#closed = true;
     this.#onProviderChange.clear();
     await Promise.all([...this.#ends].map((end) => end()));
@@ -244,46 +244,45 @@ export class OneLinkHost implements LinkHost {
     }
   }
 
-  async #plant(type: SocketType): Promise<Planted> {
-    const planted = await this.#broker.listenUnix(this.#consumer.handle, type, this.#link.target);
-    if (!planted.ok) throw listenError(this.#link, planted.errno);
-    let removed: Promise<void> | null = null;
-    const remove = () => {
-      removed ??= removePlant(this.#broker, planted.value.plant, this.#link.target, this.log);
-      return removed;
-    };
-    this.#plants.add(remove);
-    return { fd: planted.value.fd, remove };
+  #listenAt({ type }: ForwardOptions): Promise<Listener> {
+    const { broker, consumer, log } = this.#parts;
+    return listenAt(broker, consumer, this.#link, type, log);
   }
 
-  #relayLink(type: SocketType, fds: boolean, events: RelayLinkEvents): RelayLink {
-    const { patienceMs, maxConnections } = this.#options;
-    const consumerHandle = this.#consumer.handle;
-    const options = { type, fds, patienceMs, maxConnections, consumerHandle };
-    const relayLink = this.#relay.link(options, events);
+  #attachment(listener: Listener, relayLink: RelayLink): Attachment {
+    const remove = () => listener.remove(relayLink);
+    this.#removes.add(remove);
+    return {
+      detach: async (drainMs) => {
+        await remove();
+        await relayLink.close(drainMs);
+      },
+    };
+  }
+
+  #relayLink(options: ForwardOptions, events: RelayLinkEvents): RelayLink {
+    const relayLink = this.#newRelayLink(options, events);
     this.#relayLinks.add(relayLink);
     return relayLink;
   }
 
-  #joiner(fds: boolean): RelayLink {
-    const joiner = this.#joiners.get(fds) ?? this.#relayLink('stream', fds, {});
-    this.#joiners.set(fds, joiner);
-    return joiner;
+  /** Not ended with this link. */
+  #newRelayLink({ type, fds = true }: ForwardOptions, events: RelayLinkEvents): RelayLink {
+    const { patienceMs, maxConnections } = this.#options;
+    const most = Math.min(maxConnections, this.#link.maxConnections ?? maxConnections);
+    const consumerHandle = this.#parts.consumer.handle;
+    const access = accessOf(this.#link);
+    return this.#parts.relay.link(
+      { type, fds, patienceMs, maxConnections: most, consumerHandle, ...access },
+      events,
+    );
   }
 
-  #channel(fd: number): Channel {
-    const channel = new Channel(fd, false, () => {
-      this.#channels.delete(channel);
-      this.#clients.delete(channel);
-      this.#checkEmpty();
-    });
-    channel.pause(); // nothing may be lost before the plugin listens
-    this.#channels.add(channel);
+  /** A connection of ours to the provider, which may have to be told that it is nobody else's. */
+  #introduced(fd: number): Channel {
+    const channel = this.#providers.open(fd);
+    const header = introduction(this.#link);
+    if (header) channel.write(header);
     return channel;
-  }
-
-  #checkEmpty(): void {
-    if (this.#channels.size > 0) return;
-    for (const resolve of this.#emptied.splice(0)) resolve();
   }
 }

@@ -1,13 +1,6 @@
 /** What is planted in a container, taken out of it again. */
 import type { Broker } from '../broker/client.js';
 import type { Logger } from '../kernel/log.js';
-import type { Attachment } from '../plugins/plugin.js';
-import type { RelayLink } from '../relay/relay.js';
-
-export interface Planted {
-  readonly fd: number;
-  readonly remove: () => Promise<void>;
-}
 
 /** Between two attempts. */
 const AGAIN_MS = 50;
@@ -29,14 +22,4 @@ export async function removePlant(
   }
   if (result.ok || result.errno === 'ESRCH') return;
   log.warn({ errno: result.errno }, `${what} could not be removed`);
-}
-
-/** What listens there, and the relay that answers: the socket goes first, then what came by it. */
-export function attachment(planted: Planted, relayLink: RelayLink): Attachment {
-  return {
-    detach: async (drainMs) => {
-      await planted.remove();
-      await relayLink.close(drainMs);
-    },
-  };
 }

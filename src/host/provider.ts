@@ -11,12 +11,14 @@ import { type LinkError, XConnectError } from '../kernel/errors.js';
 import type { Identity, Seen, SocketType } from '../plugins/plugin.js';
 import { type Container, type Containers, THE_HOST } from './containers.js';
 import { connectError, isNotThereYet } from './errno.js';
-import { fixedIdentity, resolveIdentity } from './identity.js';
+import { resolveIdentity } from './identity.js';
+import { PasswdReader } from './passwd-reader.js';
+import { Reach } from './reach.js';
 
 const PROBE_FIRST_MS = 50;
 const PROBE_MOST_MS = 2_000;
-const BUSY_MOST_MS = 5_000;
-const PASSWD = '/etc/passwd';
+/** A kernel that does not know who listens: then it is assumed, and the first connection shows. */
+const CANNOT_TELL = 'EOPNOTSUPP';
 
 export interface ProviderEvents {
   /** Connections go elsewhere from now on, or (no container) have to wait. */
@@ -33,7 +35,9 @@ export class Provider {
   readonly #broker: Broker;
   readonly #containers: Containers;
   readonly #events: ProviderEvents;
+  readonly #passwd: PasswdReader;
   #link: Link;
+  #reach: Reach;
   #container: Container | null = null;
   #unsubscribe: (() => void) | null = null;
   #probe: NodeJS.Timeout | null = null;
@@ -42,7 +46,8 @@ export class Provider {
   #stamp = 0;
   #closed = false;
   #identityFailed = false;
-  #busy: { container: Container; passwd: Promise<BrokerResult<Buffer>> } | null = null;
+  /** The last attempt to connect found nobody. */
+  #refused = false;
   #announced = false;
   #state: Parameters<ProviderEvents['onState']> | null = null;
   /** Counts targets, so that an answer about an earlier one is known as such. */
@@ -52,7 +57,9 @@ export class Provider {
     this.#broker = broker;
     this.#containers = containers;
     this.#link = link;
+    this.#reach = new Reach(broker, link);
     this.#events = events;
+    this.#passwd = new PasswdReader(broker);
   }
 
   /** The link's provider is now the container behind `link.providerPid`. Never rejects. */
@@ -60,6 +67,8 @@ export class Provider {
     const target = ++this.#target;
     this.#link = link;
     this.#stamp = stamp;
+    this.#reach = new Reach(this.#broker, link);
+    this.#refused = false;
     this.#leave();
     if (this.#mayBeHost && link.provider === RUNTIME_PROVIDER) {
       this.#container = THE_HOST;
@@ -111,20 +120,20 @@ export class Provider {
   }
 
   get hasFixedIdentity(): boolean {
-    return fixedIdentity(this.#link) !== null;
+    return this.#reach.identity !== null;
   }
 
   /** A request that the relay repeats for every connection; null: who or where we are is not known now. */
   standingRequest(type: SocketType): Buffer | null {
-    const identity = fixedIdentity(this.#link);
-    return identity && this.#container && this.#request(type, this.#container, identity);
+    const { identity } = this.#reach;
+    return identity && this.#container && this.#reach.request(this.#container, type, identity);
   }
 
   /** One connection's request, with the identity as passwd says now. */
-  async request(type: SocketType, socket = this.#link.socket): Promise<Buffer | LinkError> {
+  async request(type: SocketType, path?: string): Promise<Buffer | LinkError> {
     const address = await this.#address();
     if ('code' in address) return address;
-    const request = this.#request(type, address.container, address.identity, socket);
+    const request = this.#reach.request(address.container, type, address.identity, path);
     return request ?? connectError(this.#link, 'EINVAL');
   }
 
@@ -134,20 +143,22 @@ export class Provider {
     return container && (await this.#broker.listenUnix(container.handle, 'stream', path));
   }
 
-  /** One connection, tried once; the descriptor is the caller's. `again`: trying again may help. */
+  /**
+   * One connection, tried once and at most `timeoutMs`; the descriptor is the caller's. `again`: trying again may
+   * help.
+   */
   async connect(
     type: SocketType,
+    timeoutMs: number,
   ): Promise<{ fd: number; identity: Identity } | { error: LinkError; again: boolean }> {
     const address = await this.#address();
     if ('code' in address) {
       return { error: address, again: address.code === 'provider-not-running' };
     }
     const { container, identity } = address;
-    const { uid, gid } = identity;
-    const { socket } = this.#link;
-    const made = await this.#broker.connectUnix(container.handle, type, socket, uid, gid);
-    if (!this.#lookFor) this.reached(made.ok ? null : made.errno);
-    if (made.ok) return { fd: made.value, identity };
+    const made = await this.#reach.connect(container, type, identity, timeoutMs);
+    if (!this.#lookFor) this.reached('fd' in made ? null : made.errno);
+    if ('fd' in made) return { fd: made.fd, identity };
     return { error: connectError(this.#link, made.errno), again: isNotThereYet(made.errno) };
   }
 
@@ -158,6 +169,7 @@ export class Provider {
       if (errno !== null) this.soon();
       return;
     }
+    this.#refused = errno !== null;
     if (errno === null) {
       this.#stopLooking();
       this.#say('established', null);
@@ -190,9 +202,9 @@ export class Provider {
     if (!container) {
       return { code: 'provider-not-running', message: `${provider} is not running.` };
     }
-    const fixed = fixedIdentity(this.#link);
+    const fixed = this.#reach.identity;
     if (fixed) return { container, identity: fixed };
-    const passwd = await this.#passwd(container);
+    const passwd = await this.#passwd.read(container);
     if (!container.alive) {
       return { code: 'provider-not-running', message: `${provider} has ended.` };
     }
@@ -209,35 +221,6 @@ export class Provider {
     this.#identityFailed = false;
     const text = passwd.ok ? passwd.value.toString('utf8') : '';
     return { container, identity: resolveIdentity(role, type, text) };
-  }
-
-  /** While the container is busy a connection waits, as it would for the socket; one asks again for all. */
-  async #passwd(container: Container): Promise<BrokerResult<Buffer>> {
-    const read = await this.#broker.read(container.handle, PASSWD);
-    if (read.ok || read.errno !== 'EBUSY') return read;
-    if (this.#busy?.container !== container) {
-      this.#busy = { container, passwd: this.#whenLessBusy(container) };
-    }
-    return this.#busy.passwd;
-  }
-
-  async #whenLessBusy(container: Container): Promise<BrokerResult<Buffer>> {
-    for (let busyMs = 0; ; busyMs += PROBE_FIRST_MS) {
-      await new Promise((resolve) => setTimeout(resolve, PROBE_FIRST_MS));
-      const read = await this.#broker.read(container.handle, PASSWD);
-      if (!read.ok && read.errno === 'EBUSY' && busyMs < BUSY_MOST_MS) continue;
-      if (this.#busy?.container === container) this.#busy = null;
-      return read;
-    }
-  }
-
-  #request(
-    type: SocketType,
-    container: Container,
-    { uid, gid }: Identity,
-    socket = this.#link.socket,
-  ): Buffer | null {
-    return this.#broker.encodeConnect(container.handle, type, socket, uid, gid);
   }
 
   #leave(): void {
@@ -258,16 +241,18 @@ export class Provider {
     const container = this.#container;
     if (!container) return;
     const seen = await (this.#lookFor?.(container) ?? this.#lookForSocket(container));
-    if (target !== this.#target || this.#closed || this.#container !== container) return;
+    if (!seen || target !== this.#target || this.#closed || this.#container !== container) return;
     this.#say(!seen.error ? 'established' : seen.waits ? 'waiting' : 'failed', seen.error);
     if (seen.error) this.#lookLater(target, delayMs);
     else if (this.#lookFor) this.#lookLater(target, PROBE_MOST_MS);
   }
 
-  async #lookForSocket(container: Container): Promise<Seen> {
-    const found = await this.#broker.probeUnix(container.handle, this.#link.socket);
-    if (found.ok) return { error: null };
-    return { error: connectError(this.#link, found.errno), waits: isNotThereYet(found.errno) };
+  /** Null: nothing can be said that is not known already. */
+  async #lookForSocket(container: Container): Promise<Seen | null> {
+    const errno = await this.#reach.probe(container);
+    if (errno === CANNOT_TELL && this.#refused) return null;
+    if (errno === null || errno === CANNOT_TELL) return { error: null };
+    return { error: connectError(this.#link, errno), waits: isNotThereYet(errno) };
   }
 
   #lookLater(target: number, delayMs: number): void {

@@ -8,7 +8,8 @@
 export const REMEDIES = {
   'consumer-not-running': 'Start the consumer; the link is made as soon as it runs.',
   'provider-not-running': 'Start the provider; connections wait for it.',
-  'provider-socket-missing': 'Have the provider create its socket at the path its manifest names.',
+  'provider-socket-missing':
+    'Have the provider create its socket, or listen, where its manifest says.',
   'provider-not-a-socket':
     'Correct "socket" in the provider\'s services.json: it must be a unix socket.',
   'provider-refused':
@@ -26,14 +27,16 @@ export const REMEDIES = {
     'Nothing to do: the container ended or its pid was recycled; a fresh graph is asked for.',
   'not-a-container':
     'Have the runtime report the pid of the container, not of a process on the host.',
-  'target-invalid': 'Give an absolute target without ".." that names a socket inside the consumer.',
+  'target-invalid':
+    'Give an absolute path without ".." that names a socket inside the consumer, or IP:PORT.',
   'target-occupied':
     'Remove what is at the target, or choose another target; it was left untouched.',
   'target-read-only':
     'Mount a writable folder (a tmpfs on /run, say) at the target in the consumer.',
   'target-on-host':
     'Wait for the container to enter its own root, or give it a private folder at the target.',
-  'target-unreachable': 'Check the folders on the way to the target inside the consumer.',
+  'target-unreachable':
+    'Check the folders on the way to the target, or the addresses, inside the consumer.',
   'not-allowed': 'Add the consumer\'s role, or container:<name>, to "allow" of the export.',
   'type-unknown': 'Use a type that this daemon has a plugin for, or load one with --plugin.',
   'type-unsupported': "Ask for a type that the provider's type can serve.",

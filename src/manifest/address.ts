@@ -1,8 +1,9 @@
 /**
  * `IP:PORT[/PREFIX]`, the targets of tcp and http, and whether two of them can be had at once.
  */
-import { isIP, isIPv4, isIPv6 } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
 import { posix } from 'node:path';
+import { parseCidr } from '../kernel/ip-address.js';
 import { isClean } from './text.js';
 
 export const MAX_PORT = 65_535;
@@ -58,7 +59,10 @@ function canonical(ip: string): string {
 
 /** `IP/LENGTH`, the length within what the family has. */
 export function isCidr(text: string): boolean {
-  const match = /^([^/]+)\/(\d{1,3})$/.exec(text);
-  const family = isIP(match?.[1] ?? '');
-  return family !== 0 && Number(match?.[2]) <= (family === 4 ? 32 : 128);
+  return text.includes('/') && parseCidr(text) !== null;
+}
+
+/** `IP/LENGTH`, or an `IP` alone. */
+export function isNetwork(text: string): boolean {
+  return parseCidr(text) !== null;
 }

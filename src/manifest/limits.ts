@@ -12,6 +12,10 @@ export const MAX_PROBLEMS = 1000;
 export const MAX_ENTRIES = 20_000;
 /** Connectors of one lease: as many as a card has CRTCs. */
 export const MAX_LEASED = 32;
+/** Of one `allow_from`. */
+export const MAX_NETWORKS = 64;
+/** Of one `max_connections`. */
+export const MAX_CONNECTIONS = 65_535;
 /** Characters of any string that we read; PATH_MAX. */
 export const MAX_STRING = 4096;
 /** An archive may unpack to this many bytes, whatever its size, before its `json` was found. */

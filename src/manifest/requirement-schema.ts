@@ -1,9 +1,9 @@
 /**
  * What a requirement must look like: an entry of `run.json` or `args.json`, and an ingress rule of `device.json`.
  */
-import { MAX_STRING } from './limits.js';
+import { MAX_CONNECTIONS, MAX_NETWORKS, MAX_STRING } from './limits.js';
 import type { Schema } from './schema.js';
-import { nameSchema, TYPE_SCHEMA } from './service-schema.js';
+import { nameSchema, PROXY_PROTOCOL, TYPE_SCHEMA } from './service-schema.js';
 
 const TARGET: Schema = {
   type: 'string',
@@ -31,6 +31,24 @@ const SHARED = {
     // RFC 1123 host names, and *.example.org.
     pattern: '^(?=.{1,253}$)(\\*\\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$',
     description: 'a host name',
+  },
+  proxy_protocol: PROXY_PROTOCOL,
+  max_connections: {
+    type: 'integer',
+    minimum: 1,
+    maximum: MAX_CONNECTIONS,
+    description: `a whole number from 1 to ${MAX_CONNECTIONS}`,
+  },
+  allow_from: {
+    type: 'array',
+    maxItems: MAX_NETWORKS,
+    items: {
+      type: 'string',
+      format: 'network',
+      problem: 'address-invalid',
+      description: 'a network such as 10.0.3.0/24, or an IP address',
+    },
+    description: `an array of at most ${MAX_NETWORKS} networks`,
   },
 };
 

@@ -11,7 +11,7 @@ import type { Requirement } from './revision.js';
 import { meets } from './schema.js';
 import { nameSchema } from './service-schema.js';
 import { boundedEntries } from './services.js';
-import { targetIsSound } from './target.js';
+import { isNetworked, targetIsSound } from './target.js';
 import type { ServiceType } from './vocabulary.js';
 
 /** An entry that meets its schema. */
@@ -26,6 +26,9 @@ export interface Entry {
   readonly interface?: string;
   readonly mode?: 'node' | 'fd';
   readonly host?: string;
+  readonly proxy_protocol?: 1 | 2;
+  readonly max_connections?: number;
+  readonly allow_from?: readonly string[];
 }
 
 const BARE_NAME = nameSchema('the name of a service');
@@ -103,6 +106,7 @@ export function readWanted(entry: Entry, place: Place, problems: ProblemList): W
   const target = entry[field];
   const at = { file: place.file, pointer: pointerTo(place.pointer, field) };
   if (target !== undefined && !targetIsSound(target, entry.type, at, problems)) return undefined;
+  noteMisplaced(entry, place, problems);
   if (entry.host !== undefined && entry.type !== undefined && entry.type !== 'http') {
     const host = { file: place.file, pointer: pointerTo(place.pointer, 'host') };
     const found = `"host" on type ${entry.type}, where it is ignored`;
@@ -117,5 +121,19 @@ export function readWanted(entry: Entry, place: Place, problems: ProblemList): W
     ...(entry.interface === undefined ? {} : { interface: entry.interface }),
     ...(entry.mode ? { mode: entry.mode } : {}),
     ...(entry.host === undefined ? {} : { host: entry.host.toLowerCase() }),
+    ...(entry.proxy_protocol ? { proxyProtocol: entry.proxy_protocol } : {}),
+    ...(entry.max_connections ? { maxConnections: entry.max_connections } : {}),
+    ...(entry.allow_from ? { allowFrom: entry.allow_from } : {}),
   };
+}
+
+/** What is about clients from a network means nothing at a path. */
+function noteMisplaced(entry: Entry, place: Place, problems: ProblemList): void {
+  if (entry.type === undefined || isNetworked(entry.type)) return;
+  for (const field of ['max_connections', 'allow_from'] as const) {
+    if (entry[field] === undefined) continue;
+    const at = { file: place.file, pointer: pointerTo(place.pointer, field) };
+    const found = `"${field}" on type ${entry.type}, where it is ignored`;
+    problems.add('shape-wrong', at, found, 'it on tcp or http only', 'notice');
+  }
 }

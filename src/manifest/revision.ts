@@ -33,6 +33,8 @@ export interface Service {
   readonly lease?: readonly string[];
   /** input only: the device that it is, whichever node it has now beside `socket`. */
   readonly match?: InputMatch;
+  /** It reads a header of the PROXY protocol of this version first. Not dbus, drm, input, wayland. */
+  readonly proxyProtocol?: 1 | 2;
   /** Roles, or `container:<name>`. Absent: everyone. Empty: no one. */
   readonly allow?: readonly string[];
   /** The three of a bus-name owner come together; `bus` is `system-bus` where it was not given. */
@@ -62,6 +64,12 @@ export interface Requirement {
   readonly mode?: 'node' | 'fd';
   /** http only: the Host it answers to; absent: any. */
   readonly host?: string;
+  /** As of a service; where that has its own, that counts. */
+  readonly proxyProtocol?: 1 | 2;
+  /** The next two where the target is an address: connections at once; absent: as the daemon allows. */
+  readonly maxConnections?: number;
+  /** Networks, `IP/LENGTH` or `IP`, that may connect. Absent: all. Empty: none. */
+  readonly allowFrom?: readonly string[];
   readonly optional: boolean;
   readonly place: Place;
 }

@@ -6,7 +6,7 @@
  */
 import { isIP } from 'node:net';
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
-import { isCidr } from './address.js';
+import { isCidr, isNetwork } from './address.js';
 import { isContainerPath } from './paths.js';
 import { isMemberRule, isNamePattern } from './policy.js';
 import { type Place, type ProblemCode, pointerTo, show } from './problem.js';
@@ -54,6 +54,7 @@ function compile(schema: Schema): ValidateFunction {
       'member-rule': isMemberRule,
       'bus-name': isBusName,
       cidr: isCidr,
+      network: isNetwork,
       ip: (text: string) => isIP(text) !== 0,
     },
   });

@@ -19,6 +19,8 @@ export function nameSchema(what: string): Schema {
   return { type: 'string', format: 'name', problem: 'name-invalid', description };
 }
 
+export const PROXY_PROTOCOL: Schema = { enum: [1, 2], description: '1 or 2' };
+
 const BUS_NAME: Schema = {
   type: 'string',
   format: 'bus-name',
@@ -127,6 +129,7 @@ export const SERVICE_SCHEMA: Schema = {
       enum: ['stream', 'seqpacket', 'dgram'],
       description: 'one of stream, seqpacket, dgram',
     },
+    proxy_protocol: PROXY_PROTOCOL,
     fds: { type: 'boolean', description: 'true or false' },
     access: { enum: ['ro', 'rw'], description: '"ro" or "rw"' },
     lease: {

@@ -25,6 +25,7 @@ const FIELD_TYPES: Readonly<Record<string, readonly ServiceType[]>> = {
   access: ['drm', 'input'],
   lease: ['drm'],
   match: ['input'],
+  proxy_protocol: ['unix', 'rest', 'tcp', 'http'],
   bus: ['dbus'],
   owns: ['dbus'],
   policy: ['dbus'],
@@ -42,6 +43,7 @@ interface Entry {
   readonly access?: DeviceAccess;
   readonly lease?: readonly string[];
   readonly match?: InputMatch;
+  readonly proxy_protocol?: 1 | 2;
   readonly allow?: readonly string[];
   readonly bus?: string;
   readonly owns?: string;
@@ -169,6 +171,7 @@ function toService(entry: Entry, place: Place): Service {
     meant.map((field) => [field, entry[field]]),
   );
   const match = type === 'input' ? entry.match : undefined;
+  const expectsHeader = FIELD_TYPES.proxy_protocol?.includes(type) && entry.proxy_protocol;
   const {
     owns,
     role,
@@ -181,6 +184,7 @@ function toService(entry: Entry, place: Place): Service {
     ...copied,
     type,
     ...(match ? { match: matchOf(match), socket: entry.socket ?? `/dev/input/${entry.name}` } : {}),
+    ...(expectsHeader ? { proxyProtocol: expectsHeader } : {}),
     ...(owns !== undefined && role !== undefined ? { bus, owns, role } : {}),
     ...(activation ? { activation: activation.mode } : {}),
     ...(policy ? { policy: new Map(Object.entries(policy)) } : {}),

@@ -162,7 +162,7 @@ export class LinkRunner {
     const drainMs = revoked || current.lost ? 0 : this.#drainMs;
     const { removed, done }: Detached = current.handle.detach(drainMs);
     this.#current = null;
-    if (!this.#desired) this.#events.onState('draining', null);
+    this.#events.onState(this.#desired ? 'waiting' : 'draining', null);
     const drained = done.then(() => {
       this.#stats.settle(current.handle);
       this.#draining.delete(drained);

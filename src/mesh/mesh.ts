@@ -24,6 +24,8 @@ export interface MeshEvents {
 interface Entry {
   readonly runner: LinkRunner;
   link: Link;
+  /** As last told. */
+  said: Link;
   state: LinkState;
   error: LinkError | null;
 }
@@ -90,12 +92,10 @@ export class Mesh extends EventEmitter<MeshEvents> {
 
   #want(id: string, desired: Desired, changed: boolean): void {
     const entry = this.#entries.get(id) ?? this.#enter(id, desired.link);
-    const before = entry.link;
+    const isNews = !isSameLink(entry.said, desired.link);
     entry.link = desired.link;
-    if (entry.runner.desired && before !== desired.link && !isSameLink(before, desired.link)) {
-      this.emit('state', id, desired.link, entry.state, entry.error);
-    }
     entry.runner.want(desired, changed);
+    if (isNews && entry.said !== desired.link) this.#say(id, entry);
   }
 
   #enter(id: string, link: Link): Entry {
@@ -109,9 +109,9 @@ export class Mesh extends EventEmitter<MeshEvents> {
         for (const resolve of this.#emptied.splice(0)) resolve();
       },
     });
-    const entry: Entry = { runner, link, state: 'waiting', error: null };
+    const entry: Entry = { runner, link, said: link, state: 'waiting', error: null };
     this.#entries.set(id, entry);
-    this.emit('state', id, link, entry.state, entry.error);
+    this.#say(id, entry);
     return entry;
   }
 
@@ -119,7 +119,12 @@ export class Mesh extends EventEmitter<MeshEvents> {
     if (state === entry.state && sameError(error, entry.error)) return;
     entry.state = state;
     entry.error = error;
-    this.emit('state', id, entry.link, state, error);
+    this.#say(id, entry);
+  }
+
+  #say(id: string, entry: Entry): void {
+    entry.said = entry.link;
+    this.emit('state', id, entry.link, entry.state, entry.error);
   }
 }
 

@@ -104,7 +104,10 @@ function isSameService(a: Link, b: Link): boolean {
     a.device === b.device &&
     a.access === b.access &&
     isSameValue(a.lease, b.lease) &&
-    isSameValue(a.match, b.match)
+    isSameValue(a.match, b.match) &&
+    a.proxyProtocol === b.proxyProtocol &&
+    a.maxConnections === b.maxConnections &&
+    isSameValue(a.allowFrom, b.allowFrom)
   );
 }
 

@@ -5,6 +5,9 @@
  */
 import type { Link } from '../graph/link.js';
 import type { LinkError } from '../kernel/errors.js';
+import type { Channel } from '../relay/channel.js';
+import type { TransferOptions, TransferResult } from '../relay/transfer.js';
+import type { Device, DeviceOptions } from './device/device.js';
 
 export interface Attachment {
   /** The link leaves: stop accepting, let open connections go on for `drainMs`, then resolve. */
@@ -43,8 +46,10 @@ export interface ProviderListener {
  */
 export type { Channel } from '../relay/channel.js';
 
-import type { Channel } from '../relay/channel.js';
-import type { Device, DeviceOptions } from './device/device.js';
+/** What takes the connections of a shared listener, each the plugin's to answer, join or close. */
+export interface Acceptor {
+  onConnection(client: Channel): void | Promise<void>;
+}
 
 /** Who the consumer is to its provider, as the provider's container counts. */
 export interface Identity {
@@ -81,12 +86,19 @@ export interface LinkHost {
   forward(options: ForwardOptions): Promise<Attachment>;
   /** Plants a socket at the link's target; each connection is the plugin's, to answer, join or close. */
   listen(onConnection: (client: Channel) => void | Promise<void>): Promise<Attachment>;
+  /**
+   * Binds the target's IP:PORT once for all links of this consumer that ask with the same `make`; it is there
+   * until the last of them is gone. Resolves with what `make` gave for the first.
+   */
+  share<T extends Acceptor>(make: () => T): Promise<T>;
   /** Connects to the provider's socket as the link's identity, waiting for it as configured, or not at all. */
   connect(options?: { readonly wait?: boolean }): Promise<Channel | LinkError>;
   /** The same, and who that identity is. */
   connectAs(options?: { readonly wait?: boolean }): Promise<Connection | LinkError>;
   /** Hands two channels to the native relay, with what they still hold; the plugin is done with both. */
   join(client: Channel, provider: Channel, options: ForwardOptions): void;
+  /** Moves bytes natively, once, between two paused channels that stay the plugin's (relay/transfer.ts). */
+  transfer(source: Channel, sink: Channel, options: TransferOptions): Promise<TransferResult>;
   /** From now on the link's state is what `look` says: asked when the provider changed, and every 2 s. */
   watch(look: () => Promise<Seen>): void;
   /** Further fields of the link in `GET /xconnect-graph`. */

@@ -9,9 +9,12 @@
 import { closeSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
 import { closeAll } from '../kernel/descriptors.js';
+import type { SocketAddress } from '../kernel/ip-address.js';
 import { type NativeChannel, native } from './native.js';
 
 const EAGAIN = 11;
+const ETIMEDOUT = 110;
+const EINPROGRESS = 115;
 /** ENOMEM, ENOBUFS, ETOOMANYREFS: no event tells when they are over. */
 const TRANSIENT = [12, 105, 109];
 const TOO_MANY = -109;
@@ -48,6 +51,7 @@ export class Channel {
   #ending = false;
   #open = true;
   #flushed: (() => void)[] = [];
+  readonly #fd: number;
   #fdsAhead = 0;
   #retry: NodeJS.Timeout | null = null;
 
@@ -56,6 +60,7 @@ export class Channel {
    * `onReleased` is called once, when the descriptor is closed or given back.
    */
   constructor(fd: number, records = false, onReleased?: () => void) {
+    this.#fd = fd;
     this.#records = records;
     this.#onReleased = onReleased;
     this.#native = native.channelOpen(fd, (what, data, fds, errno) => {
@@ -63,6 +68,21 @@ export class Channel {
       else if (what === 'end') this.#ended(errno);
       else this.#flush();
     });
+  }
+
+  /** Its descriptor, the channel's own: to be looked at, or lent to a transfer. -1: closed. */
+  get fd(): number {
+    return this.#open ? this.#fd : -1;
+  }
+
+  /** The other end, where it is a TCP connection. */
+  get remote(): SocketAddress | undefined {
+    return this.#open ? native.socketAddress(this.#fd, true) : undefined;
+  }
+
+  /** Our own end, where it is a TCP connection: the very address that a client connected to. */
+  get local(): SocketAddress | undefined {
+    return this.#open ? native.socketAddress(this.#fd, false) : undefined;
   }
 
   /** False: it is kept until the socket has room. Takes the descriptors. */
@@ -132,6 +152,18 @@ export class Channel {
     this.onClosed?.();
     this.onClosed = null;
     return fd;
+  }
+
+  /**
+   * What was written and is not with the kernel yet, the caller's to send from now on. Null where descriptors are
+   * among it: then it stays, see `flushed`.
+   */
+  takeUnsent(): Buffer | null {
+    if (this.#unsent.some(({ fds }) => fds.length > 0)) return null;
+    const unsent = Buffer.concat(this.#unsent.splice(0).map(({ data }) => data));
+    this.#watch();
+    this.#settle();
+    return unsent;
   }
 
   #received(data: Buffer, fds: number[], errno: number): void {
@@ -211,6 +243,28 @@ export class Channel {
     this.#watched = after;
     native.channelWatch(this.#native, reading, writing, limit);
   }
+}
+
+/**
+ * Waits until a connecting socket is connected, at most so long: 0, or the errno of why it is not. The descriptor
+ * stays the caller's.
+ */
+export async function connected(fd: number, timeoutMs: number): Promise<number> {
+  const state = native.socketState(fd);
+  if (state !== EINPROGRESS) return state;
+  return new Promise((resolve) => {
+    const channel = native.channelOpen(fd, (what) => {
+      const now = native.socketState(fd);
+      if (what === 'writable' && now !== EINPROGRESS) settle(now);
+    });
+    const settle = (errno: number) => {
+      clearTimeout(timer);
+      native.channelRelease(channel);
+      resolve(errno);
+    };
+    const timer = setTimeout(() => settle(ETIMEDOUT), timeoutMs);
+    native.channelWatch(channel, false, true, 0);
+  });
 }
 
 /**

@@ -13,11 +13,13 @@ export type NativeLink = { readonly [linkBrand]: true };
 export type NativeChannel = { readonly [channelBrand]: true };
 
 export interface NativeEvent {
-  readonly type: 'pending' | 'handed' | 'upstream' | 'gone' | 'broker';
+  readonly type: 'pending' | 'handed' | 'upstream' | 'gone' | 'broker' | 'stopped' | 'moved';
   readonly link: number;
   readonly conn: number;
   readonly fd: number;
+  /** For `moved`, how it ended: an index of transfer.ts. */
   readonly errno: number;
+  readonly bytes: number;
 }
 
 export interface NativeStats {
@@ -28,7 +30,7 @@ export interface NativeStats {
   readonly closes: Readonly<Record<string, number>>;
 }
 
-export type NativeCommand = 'listen' | 'retarget' | 'stop' | 'close' | 'resolve' | 'join';
+export type NativeCommand = 'listen' | 'retarget' | 'stop' | 'close' | 'resolve' | 'cancel';
 export type ChannelCallback = (
   what: 'data' | 'end' | 'writable',
   data: Buffer | undefined,
@@ -54,6 +56,26 @@ export interface Native {
     b: number,
     request: Buffer | null,
   ): void;
+  relayJoin(
+    link: NativeLink,
+    consumerFd: number,
+    providerFd: number,
+    toConsumer: Buffer,
+    toProvider: Buffer,
+  ): void;
+  relayAccess(link: NativeLink, limited: boolean, rules: Buffer, proxyVersion: number): void;
+  relayTransfer(
+    link: NativeLink,
+    number: number,
+    source: number,
+    sink: number,
+    bytes: number,
+    towardsProvider: boolean,
+    end: boolean,
+    idleMs: number,
+  ): number;
+  socketAddress(fd: number, remote: boolean): { ip: string; port: number } | undefined;
+  socketState(fd: number): number;
   relayStats(link: NativeLink): NativeStats;
   relayStop(relay: NativeRelay): void;
   channelOpen(fd: number, callback: ChannelCallback): NativeChannel;

@@ -5,6 +5,7 @@
  * out (`onHanded`) is the receiver's. Counters are read when asked for and cost nothing until then.
  */
 import { closeSync } from 'node:fs';
+import { type Access, encodeRules } from './access.js';
 import {
   type NativeEvent,
   type NativeLink,
@@ -12,8 +13,11 @@ import {
   native,
   SOCKET_TYPES,
 } from './native.js';
+import { outcomeOf, type TransferOptions, type TransferResult } from './transfer.js';
 
 export type RelayStats = NativeStats;
+
+const NOTHING = Buffer.alloc(0);
 
 export interface RelayLinkOptions {
   readonly type: keyof typeof SOCKET_TYPES;
@@ -25,6 +29,8 @@ export interface RelayLinkOptions {
   readonly maxConnections: number;
   /** Broker handle of the consumer, for datagram replies; 0: none. */
   readonly consumerHandle: number;
+  /** Absent: everybody may connect, and nobody is announced. */
+  readonly access?: Access;
 }
 
 export interface RelayLinkEvents {
@@ -41,11 +47,19 @@ export class RelayLink {
   /** Resolves when the listener and every connection are gone. */
   readonly gone: Promise<void>;
   readonly #native: NativeLink;
+  readonly #transfers = new Map<number, (result: TransferResult) => void>();
+  #lastTransfer = 0;
+  #isGone = false;
   #markGone!: () => void;
+  #markStopped!: () => void;
+  readonly #stopped: Promise<void>;
 
   constructor(link: NativeLink, events: RelayLinkEvents) {
     this.#native = link;
     this.events = events;
+    this.#stopped = new Promise((resolve) => {
+      this.#markStopped = resolve;
+    });
     this.gone = new Promise((resolve) => {
       this.#markGone = resolve;
     });
@@ -70,20 +84,58 @@ export class RelayLink {
     native.relayCommand(this.#native, 'resolve', connection, 0, request);
   }
 
-  /** Takes both descriptors. */
-  join(consumer: number, provider: number): void {
-    native.relayCommand(this.#native, 'join', consumer, provider, null);
+  /** Takes both descriptors. `first`: what each side is sent before what the other one says. */
+  join(
+    consumer: number,
+    provider: number,
+    first: { readonly toConsumer?: Buffer; readonly toProvider?: Buffer } = {},
+  ): void {
+    const { toConsumer = NOTHING, toProvider = NOTHING } = first;
+    native.relayJoin(this.#native, consumer, provider, toConsumer, toProvider);
   }
 
-  /** Closes the listener; connections go on. */
-  stop(): void {
+  /**
+   * Moves bytes once from one descriptor to another, both the caller's before and after: it keeps its hands off
+   * the source's reading and the sink's writing until this resolves. Never rejects. Only on a link without `fds`.
+   */
+  transfer(source: number, sink: number, options: TransferOptions): Promise<TransferResult> {
+    const { bytes, to, end = false, idleMs = 0, signal } = options;
+    if (this.#isGone || signal?.aborted) return Promise.resolve({ moved: 0, outcome: 'cancelled' });
+    if (bytes === 0) return Promise.resolve({ moved: 0, outcome: 'all' });
+    const number = ++this.#lastTransfer;
+    const cancel = () => native.relayCommand(this.#native, 'cancel', number, 0, null);
+    return new Promise((resolve) => {
+      const errno = native.relayTransfer(
+        ...([this.#native, number, source, sink, bytes, to === 'provider', end, idleMs] as const),
+      );
+      if (errno !== 0) {
+        resolve({ moved: 0, outcome: 'cancelled' });
+        return;
+      }
+      signal?.addEventListener('abort', cancel);
+      this.#transfers.set(number, (result) => {
+        signal?.removeEventListener('abort', cancel);
+        resolve(result);
+      });
+    });
+  }
+
+  /** Closes the listener; connections go on. Resolves when its address is free. */
+  stop(): Promise<void> {
     native.relayCommand(this.#native, 'stop', 0, 0, null);
+    return this.#stopped;
   }
 
   /** Closes the listener now and what is left of the connections after `drainMs`. */
   close(drainMs: number): Promise<void> {
     native.relayCommand(this.#native, 'close', Math.min(drainMs, 2 ** 31 - 1), 0, null);
     return this.gone;
+  }
+
+  /** For Relay only: before `listen`. */
+  restrict({ allowFrom, proxyProtocol }: Access): void {
+    const rules = encodeRules(allowFrom ?? []);
+    native.relayAccess(this.#native, allowFrom !== undefined, rules, proxyProtocol ?? 0);
   }
 
   stats(): RelayStats {
@@ -96,11 +148,22 @@ export class RelayLink {
     else if (event.type === 'handed' && this.events.onHanded) this.events.onHanded(event.fd);
     else if (event.type === 'handed') closeSync(event.fd);
     else if (event.type === 'upstream') this.events.onUpstream?.(event.errno);
+    else if (event.type === 'stopped') this.#markStopped();
+    else if (event.type === 'moved') this.#moved(event.conn, event.bytes, event.errno);
     else this.ended();
+  }
+
+  #moved(number: number, moved: number, outcome: number): void {
+    const resolve = this.#transfers.get(number);
+    this.#transfers.delete(number);
+    resolve?.({ moved, outcome: outcomeOf(outcome) });
   }
 
   /** For Relay only. */
   ended(): void {
+    this.#isGone = true;
+    this.#markStopped();
+    for (const number of [...this.#transfers.keys()]) this.#moved(number, 0, -1);
     this.#markGone();
   }
 }
@@ -143,6 +206,7 @@ export class Relay {
       events,
     );
     this.#links.set(number, link);
+    if (options.access) link.restrict(options.access);
     return link;
   }
 

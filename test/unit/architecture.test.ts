@@ -32,6 +32,7 @@ const CONTRACTS = [
   'plugins/plugin',
   'plugins/on-demand',
   'relay/channel',
+  'relay/transfer',
 ];
 
 function filesOf(folder: string, extension: RegExp): string[] {

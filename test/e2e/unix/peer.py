@@ -1,5 +1,6 @@
 """
-Provider and consumer of the unix e2e tests, run inside real containers. Neither knows of the proxy.
+Provider and consumer of the unix and tcp e2e tests, run inside real containers. Neither knows of the proxy.
+A PATH may be IP:PORT in the modes for streams.
 
   serve-echo PATH [stream|seqpacket|dgram]   sends back what it reads, descriptors included
   serve-sink PATH                            reads nothing until a line comes on stdin, then counts to the end
@@ -11,6 +12,10 @@ Provider and consumer of the unix e2e tests, run inside real containers. Neither
   fds PATH ROUNDS FDS SEED                   messages of mixed sizes with 0..FDS descriptors, checked in step
   flood PATH BYTES                           sends BYTES, half-closes, prints SHA-256 sent and the answer
   both PATH BYTES                            sends BYTES while it reads to the end, prints both SHA-256
+  serve-reset PATH                           waits for a byte of each client and resets the connection
+  end PATH TEXT                              sends TEXT, prints how the connection ended: eof or reset
+  reset PATH                                 prints the answer to one byte and resets the connection
+  serve-end PATH                             answers each byte, prints how the connection ended: eof or reset
   hold PATH COUNT                            opens COUNT connections, prints "open", closes them at end of stdin
   records PATH                               seqpacket records of many sizes, an empty one too, checked in step
   datagrams PATH BIND                        datagrams and their replies, from a bound or autobound socket
@@ -36,7 +41,26 @@ def address(path):
     return "/proc/self/fd/%d/%s" % (folder, os.path.basename(path))
 
 
+def tcp(text):
+    """Family and address, or None where it is a path."""
+    if text.startswith("/"):
+        return None
+    ip, port = text.rsplit(":", 1)
+    return socket.AF_INET6 if "[" in ip else socket.AF_INET, (ip.strip("[]"), int(port))
+
+
+def listen_tcp(family, at):
+    server = socket.socket(family)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    server.bind(at)
+    server.listen(4096)
+    print("ready", flush=True)
+    return server
+
+
 def listen(path, kind="stream"):
+    if tcp(path):
+        return listen_tcp(*tcp(path))
     os.makedirs(os.path.dirname(path), exist_ok=True)
     try:
         os.unlink(path)
@@ -52,6 +76,10 @@ def listen(path, kind="stream"):
 
 
 def connect(path, kind="stream"):
+    if tcp(path):
+        client = socket.socket(tcp(path)[0])
+        client.connect(tcp(path)[1])
+        return client
     client = socket.socket(socket.AF_UNIX, TYPES[kind])
     client.connect(address(path))
     return client
@@ -283,6 +311,44 @@ def both(path, count):
     print(result[0], received, length, flush=True)
 
 
+def break_off(sock):
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+def how_it_ends(sock):
+    try:
+        while sock.recv(CHUNK):
+            pass
+        return "eof"
+    except ConnectionResetError:
+        return "reset"
+
+
+def reset_at_a_byte(client):
+    client.recv(1)
+    break_off(client)
+
+
+def answer_and_see(client):
+    client.sendall(client.recv(1))
+    print(how_it_ends(client), flush=True)
+    client.close()
+
+
+def end(path, text):
+    client = connect(path)
+    client.sendall(text.encode())
+    print(how_it_ends(client), flush=True)
+
+
+def reset(path):
+    client = connect(path)
+    client.sendall(b"x")
+    print(client.recv(1).decode(), flush=True)
+    break_off(client)
+
+
 def hold(path, count):
     clients = [connect(path) for _ in range(count)]
     print("open", flush=True)
@@ -315,6 +381,14 @@ def main(mode, path, *rest):
         flood(path, int(rest[0]))
     elif mode == "both":
         both(path, int(rest[0]))
+    elif mode == "serve-reset":
+        serve(path, reset_at_a_byte)
+    elif mode == "serve-end":
+        serve(path, answer_and_see)
+    elif mode == "end":
+        end(path, rest[0])
+    elif mode == "reset":
+        reset(path)
     elif mode == "hold":
         hold(path, int(rest[0]))
     elif mode == "records":

@@ -8,7 +8,7 @@ import * as protocol from '../../../src/broker/protocol.js';
 const header = readFileSync(new URL('../../../native/protocol.h', import.meta.url), 'utf8');
 
 function defined(name: string): number {
-  return Number(new RegExp(`#define ${name} (\\d+)u`).exec(header)?.[1]);
+  return Number(new RegExp(`#define ${name} (\\w+)u`).exec(header)?.[1]);
 }
 
 describe('the protocol of the broker', () => {
@@ -16,6 +16,7 @@ describe('the protocol of the broker', () => {
     expect(protocol.PROTOCOL_VERSION).toBe(defined('PVX_PROTOCOL_VERSION'));
     expect(protocol.PATH_MAX).toBe(defined('PVX_PATH_MAX'));
     expect(protocol.DATA_MAX).toBe(defined('PVX_DATA_MAX'));
+    expect(protocol.HOST).toBe(defined('PVX_HOST'));
   });
 
   test('has the same operations with the same numbers on both sides', () => {
@@ -101,6 +102,16 @@ describe('the protocol of the broker', () => {
     expect(record.readBigUInt64LE(32)).toBe(7n);
     expect(record.subarray(40, 43).toString()).toBe('/é');
     expect(record.subarray(43).every((byte) => byte === 0)).toBe(true);
+  });
+
+  test('lays an address out as raw bytes and its port', () => {
+    const address = { ip: '2001:db8::1', port: 8080 };
+    const record = protocol.encodeRequest(1, 'LISTEN_TCP', { container: 2, address }) as Buffer;
+    expect(record.readUInt32LE(24)).toBe(8080);
+    expect(record.readUInt32LE(28)).toBe(16);
+    expect(record.subarray(40, 56).toString('hex')).toBe('20010db8000000000000000000000001');
+    const nowhere = { ip: 'localhost', port: 1 };
+    expect(protocol.encodeRequest(1, 'LISTEN_TCP', { address: nowhere })).toBeNull();
   });
 
   test('refuses a path that does not fit, or has a NUL in it', () => {

@@ -168,6 +168,19 @@ describe('rule 3: any other changed field', () => {
     expect(of.at.planted().link.socket).toBe('/other');
   });
 
+  test('the link is never shown as established with a field that it does not have yet', async () => {
+    await of.at.graph(link());
+    of.at.planted().listener.onState('established', null);
+    const told: [string, string][] = [];
+    of.at.mesh.on('state', (_id, { role }, state) => told.push([role, state]));
+    await of.at.graph(link({ role: 'x' }));
+    of.at.planted().listener.onState('established', null);
+    expect(told).toEqual([
+      ['x', 'waiting'],
+      ['x', 'established'],
+    ]);
+  });
+
   test('a field that nobody reads changes nothing', async () => {
     await of.at.graph(link());
     const { calls } = of.at.attacher;

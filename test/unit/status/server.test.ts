@@ -1,4 +1,5 @@
 /** The control socket over raw bytes: as nc, curl and impolite clients talk to it. */
+import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { XConnectError } from '../../../src/kernel/errors.js';
@@ -134,7 +135,8 @@ describe('the control socket', () => {
     const slow = await control.connect();
     slow.socket.pause();
     slow.socket.write('GET /xconnect-graph HTTP/1.1\r\n\r\n');
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(socketsAt(control.path)).toBe(3);
+    await eventually(() => expect(socketsAt(control.path)).toBe(2)); // the server's end of it is gone
     slow.socket.resume();
     await eventually(() => expect(slow.closed).toBe(true));
     expect(slow.text).toContain('HTTP/1.1 200 OK');
@@ -169,3 +171,9 @@ describe('the control socket', () => {
     expect(await refused).toMatchObject({ code: 'ENOENT' });
   });
 });
+
+/** The listener, and the server's ends of its connections; proc_net_unix(5). */
+function socketsAt(path: string): number {
+  const lines = readFileSync('/proc/net/unix', 'utf8').split('\n');
+  return lines.filter((line) => line.endsWith(` ${path}`)).length;
+}

@@ -1,0 +1,29 @@
+/* Bytes moved once, one way, between two descriptors that are JavaScript's before and after. */
+#ifndef PVX_RELAY_TRANSFER_H
+#define PVX_RELAY_TRANSFER_H
+
+#include "relay.h"
+
+/* How it ended; the names are in relay-napi.c, in this order. */
+enum outcome { MOVED_ALL, MOVED_EOF, MOVED_SOURCE, MOVED_SINK, MOVED_IDLE, MOVED_CANCELLED };
+
+struct transfer {
+	uint64_t left; /* UINT64_MAX: until the end of the source */
+	uint64_t moved; /* arrived at the sink */
+	uint32_t idle_ms; /* 0: for ever */
+	uint8_t from;   /* which side is the source */
+	bool end;       /* the sink is told of the source's end */
+	bool busy;      /* something was moved since the last look */
+	enum outcome outcome;
+};
+
+void transfer_begin(struct relay *, struct command *);
+void transfer_cancel(struct relay *, struct command *);
+bool transfer_finished(struct conn *); /* closes it then */
+void transfer_tick(struct conn *, uint64_t now);
+void transfer_report(struct conn *); /* when it is closed */
+size_t transfer_room(const struct side *from, size_t length); /* how much of `length` may be read */
+void transfer_read(struct side *from, size_t length);
+void transfer_sent(struct transfer *, size_t length);
+
+#endif

@@ -1,0 +1,60 @@
+/**
+ * From two connections in a plugin's hands to one of the native relay: what JavaScript still holds of either goes
+ * first, then the relay has both descriptors.
+ */
+import { closeSync } from 'node:fs';
+import type { ForwardOptions } from '../plugins/plugin.js';
+import type { Channel } from '../relay/channel.js';
+import type { RelayLink } from '../relay/relay.js';
+import type { TransferOptions, TransferResult } from '../relay/transfer.js';
+
+export class Joiners {
+  readonly #make: (fds: boolean) => RelayLink;
+  /** By whether descriptors are moved as well as bytes. */
+  readonly #byFds = new Map<boolean, RelayLink>();
+
+  constructor(make: (fds: boolean) => RelayLink) {
+    this.#make = make;
+  }
+
+  has(relayLink: RelayLink): boolean {
+    return [...this.#byFds.values()].includes(relayLink);
+  }
+
+  /** Takes both; one that was closed meanwhile ends the other. */
+  join(client: Channel, provider: Channel, { fds = true }: Pick<ForwardOptions, 'fds'>): void {
+    client.pause();
+    provider.pause();
+    const hand = async () => {
+      const [toConsumer, toProvider] = [await unsentOf(client), await unsentOf(provider)];
+      const [consumerEnd, providerEnd] = [client.release(), provider.release()];
+      if (consumerEnd >= 0 && providerEnd >= 0) {
+        this.#joiner(fds).join(consumerEnd, providerEnd, { toConsumer, toProvider });
+      } else if (consumerEnd >= 0) {
+        closeSync(consumerEnd);
+      } else if (providerEnd >= 0) {
+        closeSync(providerEnd);
+      }
+    };
+    void hand();
+  }
+
+  /** Both stay the caller's. */
+  transfer(source: Channel, sink: Channel, options: TransferOptions): Promise<TransferResult> {
+    return this.#joiner(false).transfer(source.fd, sink.fd, options);
+  }
+
+  #joiner(fds: boolean): RelayLink {
+    const joiner = this.#byFds.get(fds) ?? this.#make(fds);
+    this.#byFds.set(fds, joiner);
+    return joiner;
+  }
+}
+
+/** What is still to be sent to it first; nothing where it had descriptors to wait for. */
+async function unsentOf(channel: Channel): Promise<Buffer> {
+  const unsent = channel.takeUnsent();
+  if (unsent) return unsent;
+  await channel.flushed();
+  return Buffer.alloc(0);
+}

@@ -1,0 +1,38 @@
+/**
+ * The provider's /etc/passwd, read inside its root as it is now. While the container is busy a connection waits, as
+ * it would for the socket; one asks again for all.
+ */
+import type { Broker, BrokerResult } from '../broker/client.js';
+import type { Container } from './containers.js';
+
+const PASSWD = '/etc/passwd';
+const AGAIN_MS = 50;
+const BUSY_MOST_MS = 5_000;
+
+export class PasswdReader {
+  readonly #broker: Broker;
+  #busy: { container: Container; passwd: Promise<BrokerResult<Buffer>> } | null = null;
+
+  constructor(broker: Broker) {
+    this.#broker = broker;
+  }
+
+  async read(container: Container): Promise<BrokerResult<Buffer>> {
+    const read = await this.#broker.read(container.handle, PASSWD);
+    if (read.ok || read.errno !== 'EBUSY') return read;
+    if (this.#busy?.container !== container) {
+      this.#busy = { container, passwd: this.#whenLessBusy(container) };
+    }
+    return this.#busy.passwd;
+  }
+
+  async #whenLessBusy(container: Container): Promise<BrokerResult<Buffer>> {
+    for (let busyMs = 0; ; busyMs += AGAIN_MS) {
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      const read = await this.#broker.read(container.handle, PASSWD);
+      if (!read.ok && read.errno === 'EBUSY' && busyMs < BUSY_MOST_MS) continue;
+      if (this.#busy?.container === container) this.#busy = null;
+      return read;
+    }
+  }
+}

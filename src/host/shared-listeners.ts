@@ -1,0 +1,117 @@
+/**
+ * Listeners that several links of one consumer share, one an IP:PORT: bound for the first link, kept while any link
+ * is there, closed with the last. A link that comes or goes touches neither the listener nor a connection.
+ *
+ * Connections belong to the listener, not to a link: which link one of them is about, only its bytes say.
+ */
+import { endpointOf } from '../graph/endpoint.js';
+import type { Link } from '../graph/link.js';
+import { XConnectError } from '../kernel/errors.js';
+import type { Acceptor } from '../plugins/plugin.js';
+import type { RelayLink } from '../relay/relay.js';
+import { ChannelSet } from './channel-set.js';
+import type { Container } from './containers.js';
+import { bindError } from './errno.js';
+import type { Listener } from './target.js';
+
+export interface SharedParts {
+  readonly consumer: Container;
+  readonly link: Link;
+  /** Rejects with an XConnectError. */
+  listen(): Promise<Listener>;
+  /** Hands each client to the acceptor, as a channel of that set. */
+  relayLink(channels: ChannelSet, acceptor: Acceptor): RelayLink;
+}
+
+/** One link's part in it. */
+export interface Membership<T> {
+  readonly acceptor: T;
+  /** Resolves when the address is free, where this was the last link. Once is as good as twice. */
+  leave(): Promise<void>;
+  /** After `leave`: where this was the last link, ends what is still open after `drainMs`. */
+  close(drainMs: number): Promise<void>;
+}
+
+interface Opened {
+  readonly acceptor: Acceptor;
+  readonly channels: ChannelSet;
+  readonly listener: Listener;
+  readonly relayLink: RelayLink;
+}
+
+interface Entry {
+  readonly make: () => Acceptor;
+  readonly opened: Promise<Opened>;
+  members: number;
+}
+
+export class SharedListeners {
+  readonly #entries = new Map<string, Entry>();
+  /** Addresses that are being given up. */
+  readonly #leaving = new Map<string, Promise<void>>();
+
+  /**
+   * Links share a listener when `make` is the same function; with another one, the address is taken. Rejects with
+   * an XConnectError.
+   */
+  async enter<T extends Acceptor>(parts: SharedParts, make: () => T): Promise<Membership<T>> {
+    const key = keyOf(parts);
+    await this.#leaving.get(key);
+    const entry = this.#entries.get(key) ?? this.#open(key, parts, make);
+    if (entry.make !== make) throw bindError(parts.link, 'EADDRINUSE');
+    entry.members++;
+    try {
+      const opened = await entry.opened;
+      let left: Promise<void> | null = null;
+      let isLast = false;
+      return {
+        acceptor: opened.acceptor as T,
+        leave: () => {
+          if (!left) isLast = --entry.members === 0;
+          left ??= isLast ? this.#leave(key, opened) : Promise.resolve();
+          return left;
+        },
+        close: async (drainMs) => {
+          if (!isLast) return;
+          await opened.channels.drain(drainMs);
+          await opened.relayLink.close(0);
+        },
+      };
+    } catch (thrown) {
+      entry.members--;
+      throw thrown;
+    }
+  }
+
+  #open(key: string, parts: SharedParts, make: () => Acceptor): Entry {
+    const opened = openListener(parts, make);
+    const entry: Entry = { make, opened, members: 0 };
+    this.#entries.set(key, entry);
+    opened.catch(() => this.#entries.delete(key));
+    return entry;
+  }
+
+  async #leave(key: string, { listener, relayLink }: Opened): Promise<void> {
+    this.#entries.delete(key);
+    const removed = listener.remove(relayLink);
+    this.#leaving.set(key, removed);
+    await removed;
+    this.#leaving.delete(key);
+  }
+}
+
+async function openListener(parts: SharedParts, make: () => Acceptor): Promise<Opened> {
+  const listener = await parts.listen();
+  const acceptor = make();
+  const channels = new ChannelSet();
+  const relayLink = parts.relayLink(channels, acceptor);
+  relayLink.listen(listener.fd, 'hand', null);
+  return { acceptor, channels, listener, relayLink };
+}
+
+function keyOf({ consumer, link }: SharedParts): string {
+  const at = endpointOf(link.target);
+  if ('address' in at) return `${consumer.generation} ${at.address.ip} ${at.address.port}`;
+  const message = `${link.target} is no address: only IP:PORT can be shared.`;
+  throw new XConnectError('target-invalid', message);
+}

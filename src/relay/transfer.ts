@@ -1,0 +1,34 @@
+/** What a transfer is asked for, and how it ended: native/addon/relay-transfer.c does it. */
+
+export interface TransferOptions {
+  /** How many; Infinity: all until the end of the source. */
+  readonly bytes: number;
+  /** As what they are counted. */
+  readonly to: 'provider' | 'consumer';
+  /** The sink is told, by a half-close, when it was all or the source has ended. Default false. */
+  readonly end?: boolean;
+  /** Ends it when nothing has moved for so long. 0, the default: never. */
+  readonly idleMs?: number;
+  /** Cancels it. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * `all`: every byte that was asked for. `eof`: the source ended first. Both leave the two ends usable. The others
+ * don't, as bytes may have been read that did not arrive: `source` broke off; `sink` takes no more; `idle`;
+ * `cancelled`, by the caller or because the link has gone.
+ */
+export type TransferOutcome = 'all' | 'eof' | 'source' | 'sink' | 'idle' | 'cancelled';
+
+export interface TransferResult {
+  /** Bytes that the sink was sent. */
+  readonly moved: number;
+  readonly outcome: TransferOutcome;
+}
+
+const OUTCOMES: readonly TransferOutcome[] = ['all', 'eof', 'source', 'sink', 'idle', 'cancelled'];
+
+/** As native/addon/relay-transfer.h numbers them. */
+export function outcomeOf(number: number): TransferOutcome {
+  return OUTCOMES[number] ?? 'cancelled';
+}
