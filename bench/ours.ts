@@ -15,7 +15,7 @@ import { Task } from './task.js';
 
 // This file runs as build/bench/ours.js.
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const DAEMON = join(ROOT, 'bin/pv-xconnect');
+export const DAEMON = join(ROOT, 'bin/pv-xconnect');
 const NEEDED = [
   DAEMON,
   ...['pvx.node', 'pvx-broker'].map((name) => `${ROOT}/build/Release/${name}`),
@@ -41,7 +41,7 @@ function graphOf(count: number, fds: boolean, consumer: number, provider: number
 }
 
 /** The part of a runtime that the daemon asks: `GET /xconnect-graph`, and nothing else. */
-async function serveGraph(path: string) {
+export async function serveGraph(path: string) {
   const runtime = { graph: '[]', stop: async () => void server.close() };
   const server = createServer(({ method }, response) => {
     response.statusCode = method === 'GET' ? 200 : 404;
@@ -70,7 +70,7 @@ function countLinks(control: string): Promise<number> {
   });
 }
 
-async function untilItKnows(control: string, count: number, daemon: Task): Promise<void> {
+export async function untilItKnows(control: string, count: number, daemon: Task): Promise<void> {
   const deadline = Date.now() + PATIENCE_MS;
   while ((await countLinks(control)) !== count) {
     if (Date.now() > deadline) {
@@ -122,7 +122,7 @@ async function stand(folder: string, count: number, fds: boolean): Promise<Stand
   }
 }
 
-function missing(): string | undefined {
+export function missing(): string | undefined {
   const absent = NEEDED.find((path) => !existsSync(path));
   if (absent !== undefined) return `${absent} is not there: run npm ci`;
   return process.getuid?.() === 0 ? undefined : 'containers need root';

@@ -47,7 +47,8 @@ enum pvx_op {
 	PVX_OP_CONNECT_UNIX = 6,
 	/* container, path -> value = 0; only says whether a socket is at the path (errno as CONNECT_UNIX) */
 	PVX_OP_PROBE_UNIX = 7,
-	/* container, path -> value = length, data. EFBIG: over PVX_DATA_MAX. EINVAL: not a regular file. */
+	/* container, path -> value = length, data. EFBIG: over PVX_DATA_MAX. EINVAL: not a regular file.
+	 * PVX_HOST: below the folder of certificates that the broker was started with, and nowhere else. */
 	PVX_OP_READ = 8,
 	/* arg = plant handle -> (nothing). Removes the socket if it is still the one that was planted.
 	 * EBUSY: as many operations as there may be are under way in its container; ask again. */

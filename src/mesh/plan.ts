@@ -53,10 +53,7 @@ export function plan(
   if (!current) return { do: 'attach' };
   if (isAnotherConsumer(link, current, generation)) return { do: 'detach', revoked: false };
   if (!isSameService(link, current.link)) {
-    return {
-      do: 'detach',
-      revoked: link.role !== current.link.role || link.uid !== current.link.uid,
-    };
+    return { do: 'detach', revoked: isRevoked(link, current.link) };
   }
   if (link.providerPid !== current.link.providerPid) return { do: 'retarget' };
   if (!isSameList(link.activates, current.link.activates)) return { do: 'retarget' };
@@ -81,6 +78,16 @@ function isAnotherConsumer(
   return link.consumerPid > 0 && generation(link.consumerPid) !== current.consumerGeneration;
 }
 
+/** Who is connected may be so no longer, or not in the same way. */
+function isRevoked(a: Link, b: Link): boolean {
+  return a.role !== b.role || a.uid !== b.uid || !isSamePolicy(a, b);
+}
+
+function isSamePolicy(a: Link, b: Link): boolean {
+  if (a.policyMode !== b.policyMode) return false;
+  return isSameValue(a.policy, b.policy) && isSameValue(a.rules, b.rules);
+}
+
 /** Everything but the pids and what is passed on unread. */
 function isSameService(a: Link, b: Link): boolean {
   return (
@@ -91,6 +98,7 @@ function isSameService(a: Link, b: Link): boolean {
     a.socket === b.socket &&
     a.transport === b.transport &&
     a.uid === b.uid &&
+    isSamePolicy(a, b) &&
     a.mode === b.mode &&
     a.fds === b.fds &&
     a.device === b.device &&
@@ -99,7 +107,9 @@ function isSameService(a: Link, b: Link): boolean {
     isSameValue(a.match, b.match) &&
     a.proxyProtocol === b.proxyProtocol &&
     a.maxConnections === b.maxConnections &&
-    isSameValue(a.allowFrom, b.allowFrom)
+    isSameValue(a.allowFrom, b.allowFrom) &&
+    a.host === b.host &&
+    isSameValue(a.http, b.http)
   );
 }
 
