@@ -61,6 +61,7 @@ export class OneLinkHost implements LinkHost {
   readonly #clients = new ChannelSet();
   readonly #providers = new ChannelSet();
   readonly #onProviderChange = new Set<() => void>();
+  readonly #devices = new Set<LinkDevice>();
   /** What else ends with the link. */
   readonly #ends = new Set<() => void | Promise<void>>();
   /** Of the plugin's own, for who asks how the link does. */
@@ -184,7 +185,7 @@ export class OneLinkHost implements LinkHost {
     this.#provider.lookWith((container) => device.look(container), { mayBeHost: true });
     this.#removes.add(() => device.unplant());
     this.#ends.add(deviceWatch.subscribe(lookSoon));
-    this.#ends.add(() => device.end());
+    this.#devices.add(device);
     return device;
   }
 
@@ -218,9 +219,14 @@ export class OneLinkHost implements LinkHost {
     return [ours, { ...NO_STATS, ...this.requests }].reduce(plus, sum);
   }
 
-  /** Frees the target. Never rejects; more than one call does no harm. */
+  /**
+   * Frees the target, and takes back every device that a client was given: at once, however long the consumer's file
+   * systems take, and before the end of its connection tells the client so. Never rejects; more than one call does no
+   * harm.
+   */
   async unplant(): Promise<void> {
-    await Promise.all([...this.#removes].map((remove) => remove()));
+    const devices = [...this.#devices].map((device) => device.end());
+    await Promise.all([...devices, ...[...this.#removes].map((remove) => remove())]);
   }
 
   /** Ends what is still open after `drainMs`, and resolves then, or as soon as nothing is left. */
