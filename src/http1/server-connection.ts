@@ -101,6 +101,7 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
     this.#ended = true;
     if (this.#busy && this.#body.done) return; // it waits for its answer
     if (!this.#busy && this.#partial.length > 0) this.#consumeHeld();
+    else if (!this.#busy && this.#stream.hasUnsent) this.#finishUp();
     else this.close();
   }
 
@@ -196,8 +197,7 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
   }
 
   #hold(buffer: Buffer, from: number, to: number): void {
-    if (this.#partial.length === 0) this.#partial.keep(buffer, from, to, false);
-    else this.#partial.add(buffer, from, to, 0);
+    this.#partial.add(buffer, from, to, 0);
     this.#stream.pause();
   }
 
@@ -289,7 +289,7 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
   #finishUp(): void {
     if (!this.#open) return;
     this.#forget();
-    new Lingering(this.#stream);
+    new Lingering(this.#stream, this.#site.limits.idleMs);
   }
 
   #forget(): void {

@@ -1,4 +1,5 @@
 /** What we answer ourselves, where the request as it was to be sent on says less than the one that came. */
+import { once } from 'node:events';
 import { expect, test } from 'vitest';
 import { exchange, Stand } from './stand.js';
 
@@ -15,5 +16,22 @@ test.each([1, 99])('HEAD with %i more fields is answered without a body', async 
   expect(answers.match(/^HTTP\/1\.1 503 /gm)).toHaveLength(2);
   expect(answers.match(/It is away\./g)).toHaveLength(1);
   expect(answers).toContain('keep-alive\r\n\r\nHTTP/1.1 503 ');
+  stand.close();
+});
+
+test('clients that stay when they were told to go are not waited for in any number', async () => {
+  const stand = new Stand(() => undefined);
+  const clients = Array.from({ length: 600 }, () => stand.client());
+  const closed: number[] = [];
+  for (const [index, client] of clients.entries()) {
+    client.on('error', () => closed.push(index)); // EPIPE: nobody reads there any more
+    client.write('this is no request\r\n\r\n');
+    await once(client.resume(), 'end');
+  }
+  for (const client of clients) client.write('and more');
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  const eldest = Array.from({ length: 88 }, (_, index) => index);
+  expect(closed).toEqual(expect.arrayContaining(eldest));
+  for (const client of clients) client.destroy();
   stand.close();
 });
