@@ -53,6 +53,15 @@ function milliseconds(text: string): number {
   return Math.round(seconds * 1000);
 }
 
+const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 };
+
+function duration(text: string): number {
+  const [, number, unit = 's'] = /^(\d+)([smh]?)$/.exec(text) ?? [];
+  const time = Number(number) * (UNITS[unit || 's'] as number);
+  if (time > 0 && time <= 86_400_000) return time;
+  throw new InvalidArgumentError('A time such as 60s, 5m or 1h was expected, of a day at most.');
+}
+
 function uidRange(text: string): UidRange {
   const range = parseRange(text);
   if (range) return range;
@@ -180,6 +189,21 @@ function program(exit: (code: number) => void): Command {
     .action(async (_options, subcommand: Command) => {
       const { graphCommand } = await import('./cli/graph.js');
       exit(await graphCommand(subcommand.optsWithGlobals(), process));
+    });
+
+  command
+    .command('learn <consumer> <service>')
+    .description('the smallest policy that covers what a consumer does on its bus meanwhile')
+    .addOption(controlFlag())
+    .addOption(
+      new Option('--for <time>', 'how long, such as 60s or 5m')
+        .argParser(duration)
+        .default(60_000, '60s'),
+    )
+    .exitOverride()
+    .action(async (consumer: string, service: string, _options, subcommand: Command) => {
+      const { learnCommand } = await import('./cli/learn.js');
+      exit(await learnCommand({ ...subcommand.optsWithGlobals(), consumer, service }, process));
     });
   return command;
 }

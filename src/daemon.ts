@@ -20,6 +20,7 @@ import { Containers } from './host/containers.js';
 import { XConnectError } from './kernel/errors.js';
 import { createLogger, type Logger } from './kernel/log.js';
 import { Mesh } from './mesh/mesh.js';
+import { observation } from './plugins/dbus/observation.js';
 import type { Activator } from './plugins/on-demand.js';
 import { Registry } from './plugins/registry.js';
 import { Relay } from './relay/relay.js';
@@ -107,6 +108,7 @@ export class Daemon {
       shown: (id) => mesh.shown(id),
       source,
       log: this.#log,
+      observe: (link, onUse) => observation.observe(link, onUse),
     });
     if (listener.value >= 0) server.listen(listener.value);
 

@@ -46,17 +46,41 @@ export class ControlClient {
    * several changes; `onEnd`: the daemon ended it.
    */
   async follow(onChange: () => void, onEnd: () => void): Promise<Got<() => void>> {
-    const opened = await this.#open('/events');
-    if (!opened.ok) return opened;
-    const stream = opened.value;
-    stream.socket.setTimeout(0);
     let line = '';
-    stream.setEncoding('utf8');
-    stream.on('data', (text: string) => {
+    const onText = (text: string) => {
       const lines = (line + text).split('\n');
       if (lines.some((one) => one.startsWith('event:'))) onChange();
       line = (lines.pop() ?? '').slice(0, 'event:'.length - 1); // of a line, only its begin matters
-    });
+    };
+    return this.#stream('/events', onText, onEnd);
+  }
+
+  /** The same of the data of each event at `path`. */
+  async data(
+    path: string,
+    onData: (value: unknown) => void,
+    onEnd: () => void,
+  ): Promise<Got<() => void>> {
+    let line = '';
+    const onText = (text: string) => {
+      const lines = (line + text).split('\n');
+      line = lines.pop() ?? '';
+      for (const one of lines) if (one.startsWith('data: ')) onData(JSON.parse(one.slice(6)));
+    };
+    return this.#stream(path, onText, onEnd);
+  }
+
+  async #stream(
+    path: string,
+    onText: (text: string) => void,
+    onEnd: () => void,
+  ): Promise<Got<() => void>> {
+    const opened = await this.#open(path);
+    if (!opened.ok) return opened;
+    const stream = opened.value;
+    stream.socket.setTimeout(0);
+    stream.setEncoding('utf8');
+    stream.on('data', onText);
     stream.on('error', () => {}); // 'close' follows
     stream.on('close', onEnd);
     const end = () => {

@@ -25,10 +25,13 @@ const INGRESS_TYPE: Partial<Record<ServiceType, ServiceType>> = {
   tcp: 'tcp',
 };
 
-/** Types that this service can be consumed as. Records and datagrams have no meaning but as themselves. */
+/**
+ * Types that this service can be consumed as. Records and datagrams have no meaning but as themselves, and a policy
+ * none where nobody knows that there are messages.
+ */
 export function serveable(service: Service): readonly ServiceType[] {
   const asRecords = service.mode !== undefined && service.mode !== 'stream';
-  return asRecords ? [service.type] : SERVES[service.type];
+  return asRecords || service.policy ? [service.type] : SERVES[service.type];
 }
 
 export function ingressType(service: Service): ServiceType | undefined {

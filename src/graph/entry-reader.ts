@@ -7,8 +7,10 @@ import { type HttpOptions, isOptionFault, readHttpOptions } from '../kernel/http
 import { isObject, type JsonObject } from '../manifest/json.js';
 import { MAX_DEPTH, MAX_ENTRIES, MAX_LEASED, MAX_STRING } from '../manifest/limits.js';
 import { pointerTo, show } from '../manifest/problem.js';
+import type { PolicyRules } from '../manifest/revision.js';
 import { isBusName } from '../manifest/text.js';
 import type { InputMatch } from '../manifest/vocabulary.js';
+import { readPolicy } from './policy-reader.js';
 
 /** Characters of what sysfs says of a device, and of a connector's name. */
 const MAX_SHORT = 255;
@@ -63,6 +65,18 @@ export class EntryReader {
       return { uid: Number(value) || 0 };
     }
     return this.#fail(field, `a uid from 0 to ${MAX_UID}`, {});
+  }
+
+  optionalPolicy(): { policy?: PolicyRules } {
+    const value = this.#get('policy');
+    if (value === undefined) return {};
+    const policy = readPolicy(value);
+    return policy ? { policy } : this.#fail('policy', 'a policy, as docs/dbus.md has it', {});
+  }
+
+  optionalMode(): { policyMode?: 'audit' } {
+    const { policy_mode: mode } = this.optional('policy_mode', ['enforce', 'audit'] as const);
+    return mode === 'audit' ? { policyMode: mode } : {};
   }
 
   optionalNumber(field: string, least: number, most: number): number | undefined {

@@ -4,6 +4,7 @@
 import { isIP } from 'node:net';
 import type { LinkError } from '../kernel/errors.js';
 import { formatAddress } from '../manifest/address.js';
+import { rulesOf } from '../manifest/policy.js';
 import { show } from '../manifest/problem.js';
 import type { ProblemList } from '../manifest/problem-list.js';
 import type { Requirement, Service } from '../manifest/revision.js';
@@ -102,6 +103,8 @@ export class LinkMaker {
       target,
       socket: this.#socketOf(container, service),
       ...(transport ? { transport } : {}),
+      ...(service.policy ? { policy: rulesOf(requirement.role, service.policy) } : {}),
+      ...(service.policyMode ? { policyMode: service.policyMode } : {}),
       ...(service.mode && type === 'unix' ? { mode: service.mode } : {}),
       ...(service.fds !== undefined && type === 'unix' ? { fds: service.fds } : {}),
       ...(requirement.mode && isDevice ? { device: requirement.mode } : {}),
@@ -222,6 +225,7 @@ export function isForRuntime({ name, provider }: Requirement): boolean {
 }
 
 function noUid(role: string): LinkError {
-  const message = `The role ${show(role)} has no uid on the hosted bus: it could not be given one.`;
+  const why = 'none is left of --bus-uids, or it could not be kept, and then the log says why';
+  const message = `The role ${show(role)} has no uid on the hosted bus: ${why}.`;
   return { code: 'bus-uid', message };
 }

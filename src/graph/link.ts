@@ -5,8 +5,10 @@
  */
 import type { LinkError } from '../kernel/errors.js';
 import type { HttpOptions } from '../kernel/http-options.js';
+import type { PolicyRules } from '../manifest/revision.js';
 import type { DeviceAccess, InputMatch, SocketMode } from '../manifest/vocabulary.js';
 
+export type { PolicyRules } from '../manifest/revision.js';
 export {
   type DeviceAccess,
   EXTERNAL,
@@ -36,6 +38,10 @@ export interface Link {
   readonly transport?: 'unix' | 'tcp';
   /** Identity already resolved by the runtime (hosted bus). */
   readonly uid?: number;
+  /** dbus only: what this link's role may do on the bus. Absent: whatever the bus itself allows. */
+  readonly policy?: PolicyRules;
+  /** Only logged and counted is what the policy refuses. Absent: enforced. */
+  readonly policyMode?: 'audit';
   /**
    * Hosted bus only: names on it whose owner is started when this link's role calls it. Absent: the runtime has not
    * said, and is asked about any name that nobody owns.

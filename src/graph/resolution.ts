@@ -94,6 +94,7 @@ export function targetOf(
 }
 
 function kindOf(service: Service): string {
+  if (service.policy) return `${service.type} with a policy`;
   return service.mode === undefined ? service.type : `${service.type} ${service.mode}`;
 }
 

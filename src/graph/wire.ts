@@ -22,9 +22,8 @@ const MAX_ERRORS = 100;
 const REPORTED = ['state', 'last_error', 'since', 'connections', 'bytes', 'security_context'];
 const KNOWN = new Set([
   ...['consumer', 'consumer_pid', 'provider', 'provider_pid', 'name', 'type', 'role', 'interface'],
-  ...['target', 'socket', 'transport', 'uid', 'activates', 'mode', 'fds', 'device', 'access'],
-  ...['lease', 'match', 'host', 'error'],
-  ...['target', 'socket', 'transport', 'uid', 'mode', 'fds', 'device', 'host', 'error'],
+  ...['target', 'socket', 'transport', 'uid', 'activates', 'policy', 'policy_mode', 'mode', 'fds'],
+  ...['device', 'access', 'lease', 'match', 'host', 'error'],
   ...['proxy_protocol', 'max_connections', 'allow_from', 'rules', 'http'],
   ...REPORTED,
 ]);
@@ -46,6 +45,8 @@ export function linkToWire(link: Link): WireLink {
     socket: link.socket,
     ...(link.transport === undefined ? {} : { transport: link.transport }),
     ...(link.uid === undefined ? {} : { uid: link.uid }),
+    ...(link.policy === undefined ? {} : { policy: link.policy }),
+    ...(link.policyMode === undefined ? {} : { policy_mode: link.policyMode }),
     ...(link.activates === undefined ? {} : { activates: link.activates }),
     ...(link.mode === undefined ? {} : { mode: link.mode }),
     ...(link.fds === undefined ? {} : { fds: link.fds }),
@@ -138,6 +139,8 @@ function parseLink(entry: unknown): Link | string {
     socket: read.text('socket'),
     ...read.optional('transport', ['unix', 'tcp'] as const),
     ...read.optionalId('uid'),
+    ...read.optionalPolicy(),
+    ...read.optionalMode(),
     ...read.optionalNames('activates'),
     ...read.optional('mode', ['stream', 'seqpacket', 'dgram'] as const),
     ...read.optional('fds', [true, false] as const),

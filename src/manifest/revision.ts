@@ -44,6 +44,8 @@ export interface Service {
   readonly role?: string;
   readonly activation?: 'always' | 'on-demand';
   readonly policy?: ReadonlyMap<string, PolicyRules>;
+  /** Absent: enforce. */
+  readonly policyMode?: 'audit';
   /** By role, `*` for every: what may be asked over HTTP, as `METHOD /path/**`. Absent: everything. */
   readonly rules?: ReadonlyMap<string, readonly string[]>;
   /** Where it was declared, for problems that are found later. */

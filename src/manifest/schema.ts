@@ -9,6 +9,7 @@ import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import { isRule } from '../kernel/http-options.js';
 import { isCidr, isNetwork } from './address.js';
 import { isContainerPath } from './paths.js';
+import { isMemberRule, isNamePattern } from './policy.js';
 import { type Place, type ProblemCode, pointerTo, show } from './problem.js';
 import type { ProblemList } from './problem-list.js';
 import { isBusName, isClean, isName } from './text.js';
@@ -50,6 +51,8 @@ function compile(schema: Schema): ValidateFunction {
       name: isName,
       path: isContainerPath,
       clean: isClean,
+      'name-pattern': isNamePattern,
+      'member-rule': isMemberRule,
       'bus-name': isBusName,
       cidr: isCidr,
       'http-rule': isRule,

@@ -29,26 +29,31 @@ const BUS_NAME: Schema = {
   description: 'a D-Bus name such as org.example.Foo',
 };
 
-const RULE: Schema = {
+const NAME_PATTERN: Schema = {
   type: 'string',
-  minLength: 1,
-  maxLength: 1024,
-  format: 'clean',
+  format: 'name-pattern',
   problem: 'policy-invalid',
-  description: 'a rule such as "org.example.*"',
+  description: 'a bus name, "org.example.*" or "*"',
 };
 
-const RULE_LIST: Schema = {
-  type: 'array',
-  maxItems: MAX_ENTRIES,
-  items: RULE,
+const MEMBER_RULE: Schema = {
+  type: 'string',
+  format: 'member-rule',
   problem: 'policy-invalid',
-  description: 'an array of rules',
+  description: 'a rule such as "org.example.Admin.Status@/org/example/*"',
 };
+
+function listOf(items: Schema, what: string): Schema {
+  const description = `an array of ${what}`;
+  return { type: 'array', maxItems: MAX_ENTRIES, items, problem: 'policy-invalid', description };
+}
+
+const NAME_LIST = listOf(NAME_PATTERN, 'bus names');
 
 const RULES_BY_NAME: Schema = {
   type: 'object',
-  additionalProperties: RULE_LIST,
+  propertyNames: NAME_PATTERN,
+  additionalProperties: listOf(MEMBER_RULE, 'rules'),
   problem: 'policy-invalid',
   description: 'an object, arrays of rules by bus name',
 };
@@ -63,9 +68,9 @@ const POLICY: Schema = {
     description: 'an object with "see", "talk", "own", "call" and "broadcast" only',
     additionalProperties: false,
     properties: {
-      see: RULE_LIST,
-      talk: RULE_LIST,
-      own: RULE_LIST,
+      see: NAME_LIST,
+      talk: NAME_LIST,
+      own: NAME_LIST,
       call: RULES_BY_NAME,
       broadcast: RULES_BY_NAME,
     },
@@ -169,5 +174,6 @@ export const SERVICE_SCHEMA: Schema = {
         description: `an array of at most ${MAX_RULES} rules`,
       },
     },
+    policy_mode: { enum: ['enforce', 'audit'], description: '"enforce" or "audit"' },
   },
 };

@@ -30,6 +30,7 @@ const FIELD_TYPES: Readonly<Record<string, readonly ServiceType[]>> = {
   owns: ['dbus'],
   policy: ['dbus'],
   rules: ['rest', 'http', 'unix', 'tcp'],
+  policy_mode: ['dbus'],
 };
 
 /** An entry that meets the schema. */
@@ -51,6 +52,7 @@ interface Entry {
   readonly activation?: { readonly mode: 'always' | 'on-demand' };
   readonly policy?: Readonly<Record<string, PolicyRules>>;
   readonly rules?: Readonly<Record<string, readonly string[]>>;
+  readonly policy_mode?: 'enforce' | 'audit';
 }
 
 export function readServices(value: unknown, file: string, problems: ProblemList): Service[] {
@@ -131,11 +133,19 @@ function isWhole(entry: Entry, place: Place, problems: ProblemList): boolean {
   if (owner && entry.owns === BUS_DRIVER) {
     problems.add('name-invalid', at('owns'), "the bus's own name", 'another one');
   }
+  if (owner && entry.policy && entry.name === undefined) {
+    const expected = '"allow": nobody reads messages for a name on a hosted bus';
+    problems.add('policy-invalid', at('policy'), '"policy" beside "owns"', expected);
+  }
   if (entry.type === 'drm' && entry.lease && entry.access === 'ro') {
     problems.add('shape-wrong', at('access'), '"ro" beside "lease"', 'a lease, which is "rw"');
   }
   if (problems.count > before) return false;
   noteMisplaced(entry, at, problems);
+  if (entry.type === 'dbus' && entry.policy_mode !== undefined && !entry.policy) {
+    const found = '"policy_mode" without "policy"';
+    problems.add('policy-invalid', at('policy_mode'), found, 'a policy to apply', 'notice');
+  }
   return true;
 }
 
@@ -165,7 +175,14 @@ function toService(entry: Entry, place: Place): Service {
   const rules = FIELD_TYPES.rules?.includes(type) ? entry.rules : undefined;
   const match = type === 'input' ? entry.match : undefined;
   const expectsHeader = FIELD_TYPES.proxy_protocol?.includes(type) && entry.proxy_protocol;
-  const { owns, role, bus = SYSTEM_BUS, activation, policy } = type === 'dbus' ? entry : {};
+  const {
+    owns,
+    role,
+    bus = SYSTEM_BUS,
+    activation,
+    policy,
+    policy_mode,
+  } = type === 'dbus' ? entry : {};
   return {
     ...copied,
     type,
@@ -175,6 +192,7 @@ function toService(entry: Entry, place: Place): Service {
     ...(activation ? { activation: activation.mode } : {}),
     ...(rules ? { rules: new Map(Object.entries(rules)) } : {}),
     ...(policy ? { policy: new Map(Object.entries(policy)) } : {}),
+    ...(policy && policy_mode === 'audit' ? { policyMode: 'audit' as const } : {}),
     place,
   };
 }

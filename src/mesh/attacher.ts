@@ -24,8 +24,10 @@ export interface LinkStats {
   readonly toConsumer: number;
   /** Ended connections by reason: eof, reset, no-provider, refused, detached, truncated, malformed, error. */
   readonly closes: Readonly<Record<string, number>>;
-  /** Messages that a policy refused, or would have refused, by what would allow them. */
+  /** Messages that a policy refused, by what would allow them. */
   readonly denied?: Readonly<Record<string, number>>;
+  /** Those that it would have refused. */
+  readonly audited?: Readonly<Record<string, number>>;
 }
 
 /** The two moments of leaving; neither rejects. */

@@ -53,10 +53,7 @@ export function plan(
   if (!current) return { do: 'attach' };
   if (isAnotherConsumer(link, current, generation)) return { do: 'detach', revoked: false };
   if (!isSameService(link, current.link)) {
-    return {
-      do: 'detach',
-      revoked: mayNoLonger(link, current.link),
-    };
+    return { do: 'detach', revoked: isRevoked(link, current.link) };
   }
   if (link.providerPid !== current.link.providerPid) return { do: 'retarget' };
   if (!isSameList(link.activates, current.link.activates)) return { do: 'retarget' };
@@ -81,13 +78,14 @@ function isAnotherConsumer(
   return link.consumerPid > 0 && generation(link.consumerPid) !== current.consumerGeneration;
 }
 
-/** Somebody else than before, or allowed something else. */
-function mayNoLonger(link: Link, before: Link): boolean {
-  return link.role !== before.role || link.uid !== before.uid || !hasSameRules(link, before);
+/** Who is connected may be so no longer, or not in the same way. */
+function isRevoked(a: Link, b: Link): boolean {
+  return a.role !== b.role || a.uid !== b.uid || !isSamePolicy(a, b);
 }
 
-function hasSameRules(a: Link, b: Link): boolean {
-  return JSON.stringify(a.rules) === JSON.stringify(b.rules);
+function isSamePolicy(a: Link, b: Link): boolean {
+  if (a.policyMode !== b.policyMode) return false;
+  return isSameValue(a.policy, b.policy) && isSameValue(a.rules, b.rules);
 }
 
 /** Everything but the pids and what is passed on unread. */
@@ -100,6 +98,7 @@ function isSameService(a: Link, b: Link): boolean {
     a.socket === b.socket &&
     a.transport === b.transport &&
     a.uid === b.uid &&
+    isSamePolicy(a, b) &&
     a.mode === b.mode &&
     a.fds === b.fds &&
     a.device === b.device &&
@@ -110,7 +109,6 @@ function isSameService(a: Link, b: Link): boolean {
     a.maxConnections === b.maxConnections &&
     isSameValue(a.allowFrom, b.allowFrom) &&
     a.host === b.host &&
-    hasSameRules(a, b) &&
     isSameValue(a.http, b.http)
   );
 }

@@ -12,6 +12,7 @@ export const NO_STATS: LinkStats = {
   toConsumer: 0,
   closes: {},
   denied: {},
+  audited: {},
 };
 
 export class StatsSum {
@@ -43,6 +44,7 @@ export function plus(a: LinkStats, b: LinkStats): LinkStats {
     toConsumer: a.toConsumer + b.toConsumer,
     closes: added(a.closes, b.closes),
     denied: added(a.denied, b.denied),
+    audited: added(a.audited, b.audited),
   };
 }
 

@@ -75,6 +75,8 @@ export interface Tally {
   readonly closes: Record<string, number>;
   /** Refused messages by what would allow them. Bounded by the plugin. */
   readonly denied: Record<string, number>;
+  /** The same of those that would have been refused. */
+  readonly audited: Record<string, number>;
 }
 
 export interface LinkHost extends StreamHost {

@@ -22,8 +22,10 @@ export interface ApiParts {
   /** Of the network pools, by container. */
   readonly addresses: ReadonlyMap<string, string>;
   readonly activation: Activation;
-  /** Undefined: the revision has no use for it. */
-  readonly hostedBus: HostedBus | undefined;
+  readonly bus: {
+    /** As it is now. Undefined: the revision has no use for it. */
+    readonly hosted: HostedBus | undefined;
+  };
   /** Null: none is managed. */
   readonly daemon: DaemonSupervisor | null;
   readonly version: string;
@@ -61,7 +63,8 @@ export class Api {
   }
 
   #graph() {
-    const { revision, containers, addresses, hostedBus } = this.#parts;
+    const { revision, containers, addresses, bus } = this.#parts;
+    const { hosted: hostedBus } = bus;
     const pids = new Map([...containers].map(([name, { pid }]) => [name, pid]));
     const { links } = buildGraph(revision, pids, {
       addresses,

@@ -89,12 +89,13 @@ export class AppEngine {
       }),
     );
     const bus = new BusSupervisor(places, uids, this.#options.say);
+    await bus.host(revision);
     const fault = await this.#serve({
       revision,
       groups: settings.groups,
       containers,
       activation: new Activation(revision, graph.dependencies, containers),
-      hostedBus: await bus.host(revision),
+      bus,
       addresses: pools.addresses,
       daemon: this.#daemon(logs),
       version: this.#options.version,

@@ -36,6 +36,11 @@ export class Metrics {
     ...LINK,
     'reason',
   ]);
+  readonly #denied = this.#counter(
+    'denied_total',
+    'Messages that a policy refused, or in audit mode would have, by the rule that would allow them.',
+    [...LINK, 'verdict', 'rule'],
+  );
   readonly #up = this.#gauge('source_up', '1 if the graph could be read last time.', []);
   readonly #failures = this.#counter(
     'source_failures_total',
@@ -59,7 +64,14 @@ export class Metrics {
   }
 
   #takeLinks(): void {
-    const perLink = [this.#established, this.#active, this.#total, this.#bytes, this.#closes];
+    const perLink = [
+      this.#established,
+      this.#active,
+      this.#total,
+      this.#bytes,
+      this.#closes,
+      this.#denied,
+    ];
     for (const metric of perLink) metric.reset(); // links that left leave no trace
     const counts = new Map<LinkState, number>(STATES.map((state) => [state, 0]));
     for (const { id, link, state } of this.#options.store.all()) {
@@ -74,6 +86,12 @@ export class Metrics {
       this.#bytes.inc({ ...labels, direction: 'to_consumer' }, stats.toConsumer);
       for (const [reason, count] of Object.entries(stats.closes)) {
         this.#closes.inc({ ...labels, reason }, count);
+      }
+      for (const [rule, count] of Object.entries(stats.denied ?? {})) {
+        this.#denied.inc({ ...labels, verdict: 'denied', rule }, count);
+      }
+      for (const [rule, count] of Object.entries(stats.audited ?? {})) {
+        this.#denied.inc({ ...labels, verdict: 'would-deny', rule }, count);
       }
     }
     for (const [state, count] of counts) this.#links.set({ state }, count);

@@ -12,6 +12,7 @@ import type { Logger } from '../kernel/log.js';
 import { Events, type EventsOptions } from './events.js';
 import { graphView, type ShownOf, type StatsOf, statusView } from './graph-view.js';
 import type { Metrics } from './metrics.js';
+import { type Observe, Observers } from './observers.js';
 import { SourceHealth } from './source-health.js';
 import type { StatusStore } from './store.js';
 
@@ -21,6 +22,8 @@ export interface ControlServerOptions {
   readonly shown?: ShownOf;
   readonly source: EventEmitter<GraphSourceEvents>;
   readonly log: Logger;
+  /** Absent: nobody can tell what consumers do. */
+  readonly observe?: Observe;
   readonly events?: EventsOptions;
   /** How long an answer may wait for its client, roughly; milliseconds. */
   readonly stalledMs?: number;
@@ -45,6 +48,7 @@ export class ControlServer {
   readonly #log: Logger;
   readonly #server: http.Server;
   readonly #events: Events;
+  readonly #observers: Observers;
   readonly #routes: ReadonlyMap<string, Route>;
   #metrics: Promise<Metrics> | undefined;
 
@@ -53,11 +57,13 @@ export class ControlServer {
     this.#log = log;
     const health = new SourceHealth(source);
     this.#events = new Events(store, events);
+    this.#observers = new Observers(store, options.observe ?? (() => () => undefined));
     this.#routes = new Map<string, Route>([
       ['/xconnect-graph', (response) => sendJson(response, 200, graphView(store, stats, shown))],
       ['/xconnect-status', (response) => sendJson(response, 200, statusView(store))],
       ['/health', (response) => sendJson(response, 200, healthView(store, health))],
       ['/events', (response) => this.#listen(response)],
+      ['/uses', (response) => this.#observe(response)],
       ['/metrics', (response) => this.#sendMetrics(response, { store, stats, health })],
     ]);
     this.#server = http.createServer({ ...LIMITS, requireHostHeader: false }, (request, response) =>
@@ -80,6 +86,7 @@ export class ControlServer {
   /** Ends every connection, and resolves when the socket is closed. */
   async close(): Promise<void> {
     this.#events.close();
+    this.#observers.close();
     if (!this.#server.listening) return;
     const closed = new Promise((resolve) => this.#server.close(resolve));
     this.#server.closeAllConnections();
@@ -131,6 +138,15 @@ export class ControlServer {
     } else if (this.#events.isFull) {
       sendJson(response, 503, { Error: 'Too many are listening: close another one first.' });
     } else this.#events.add(response);
+  }
+
+  #observe(response: ServerResponse): void {
+    const asked = new URLSearchParams(response.req.url?.replace(/^[^?]*/, ''));
+    if (this.#observers.isFull) {
+      sendJson(response, 503, { Error: 'Too many are listening: close another one first.' });
+    } else if (!this.#observers.add(response, asked)) {
+      sendJson(response, 404, { Error: 'There is no link of this "consumer" and "name".' });
+    }
   }
 
   async #sendMetrics(

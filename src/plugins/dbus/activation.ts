@@ -37,8 +37,14 @@ interface Name {
   timer: NodeJS.Timeout | undefined;
 }
 
-export function activation(onDemand: OnDemand, patienceMs = PATIENCE_MS): FilterFactory {
-  return (port) => new ActivationFilter(onDemand, port, patienceMs);
+export interface ActivationOptions {
+  readonly patienceMs?: number;
+  /** False: another filter decides which changes of owners the consumer hears of, and has to hear of all. */
+  readonly isAlone?: boolean;
+}
+
+export function activation(onDemand: OnDemand, options: ActivationOptions = {}): FilterFactory {
+  return (port) => new ActivationFilter(onDemand, port, options);
 }
 
 /** Whether a link with these names has to have its messages looked at. */
@@ -54,12 +60,13 @@ class ActivationFilter implements MessageFilter {
   #count = 0;
   #bytes = 0;
   /** The consumer has asked for signals: one that says who owns a name may be one of them. */
-  #listens = false;
+  #listens: boolean;
 
-  constructor(onDemand: OnDemand, port: Port, patienceMs: number) {
+  constructor(onDemand: OnDemand, port: Port, options: ActivationOptions) {
     this.#onDemand = onDemand;
     this.#port = port;
-    this.#patienceMs = patienceMs;
+    this.#patienceMs = options.patienceMs ?? PATIENCE_MS;
+    this.#listens = options.isAlone === false;
   }
 
   fromConsumer(message: Message): Verdict {
@@ -196,7 +203,7 @@ class ActivationFilter implements MessageFilter {
   #startReply(call: Header, outcome: number): Verdict {
     if (!isAnswered(call)) return 'drop';
     return {
-      answer: reply(call, this.#port.nextSerial(), this.#port.uniqueName, [outcome]),
+      answer: reply(this.#port.answerTo(call), [outcome]),
     };
   }
 
@@ -211,7 +218,7 @@ class ActivationFilter implements MessageFilter {
   }
 
   #error(call: Header, name: string, text: string): Buffer {
-    return errorReply(call, this.#port.nextSerial(), this.#port.uniqueName, name, text);
+    return errorReply(this.#port.answerTo(call), name, text);
   }
 }
 

@@ -52,9 +52,10 @@ export class Connections {
 
   #look(consumer: Channel, bus: Channel, fds: boolean, filters: readonly FilterFactory[]): void {
     const { tally, log } = this.#host;
-    const onEnd = (reason: string, fault?: string) => {
+    const onEnd = (reason: string, fault?: string, thrown?: unknown) => {
       this.#count(reason);
-      if (fault !== undefined) log.debug({ reason: fault }, 'ended a connection');
+      if (thrown !== undefined) log.error({ err: thrown }, 'a bug ended one connection');
+      else if (fault !== undefined) log.debug({ reason: fault }, 'ended a connection');
     };
     new MessageSession({ consumer, bus, fds, filters, tally, budget: this.#budget, onEnd });
   }

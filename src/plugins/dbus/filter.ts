@@ -5,7 +5,9 @@
  * bus sends in the other. Each says what becomes of a message; the first that does not pass it has the last word.
  */
 import type { BodyValue } from './body.js';
+import type { Header } from './header.js';
 import type { Message } from './message.js';
+import type { Addressed } from './message-writer.js';
 
 export type Verdict =
   | 'pass'
@@ -19,10 +21,15 @@ export type Verdict =
   | { readonly replace: Buffer };
 
 export interface MessageFilter {
-  /** The consumer said Hello, and the bus hears of it: now it may be asked. */
-  started?(): void;
+  /**
+   * The consumer said Hello, and the bus hears of it: now it may be asked. Nothing more comes from the consumer until
+   * this resolves.
+   */
+  started?(): Promise<void>;
   fromConsumer(message: Message): Verdict;
   fromBus(message: Message): Verdict;
+  /** A call that this filter let pass was answered by one behind it: nobody else will answer it. */
+  answered?(call: Message): void;
   /** The connection is over; what is held is gone already. */
   ended?(): void;
 }
@@ -31,8 +38,8 @@ export interface MessageFilter {
 export interface Port {
   /** Of the consumer, once the bus has told it. */
   readonly uniqueName: string | undefined;
-  /** For a message of the filter's own to the consumer. */
-  nextSerial(): number;
+  /** For an answer to this call, in place of the bus. */
+  answerTo(call: Pick<Header, 'serial'>): Addressed;
   /** Calls a method of the bus itself. The answer comes to `onAnswer` and to nobody else. */
   ask(member: string, values: readonly BodyValue[], onAnswer: (answer: Message) => void): void;
   /** A message from the consumer that this filter held goes on, to the next filter. */

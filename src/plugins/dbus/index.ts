@@ -1,19 +1,28 @@
 /**
  * dbus: a bus in the provider. A consumer authenticates to us, whoever it says it is; to the bus it is the role's
- * uid, by the kernel's credential and by `AUTH EXTERNAL` alike.
+ * uid, by the kernel's credential and by `AUTH EXTERNAL` alike. Where the export has a policy, the consumer's
+ * messages are held to it; elsewhere they pass at relay speed.
  */
 import type { Plugin } from '../plugin.js';
+import { observation } from './observation.js';
 
 export const dbus: Plugin = {
   types: ['dbus'],
-  async attach(_link, host) {
+  async attach(link, host) {
     // Loaded with the first such link: a daemon without one has no use for it.
-    const [{ Connections }, { activation, mayActivate }] = await Promise.all([
+    const [{ Connections }, { PolicyFilters }, { activation, mayActivate }] = await Promise.all([
       import('./connections.js'),
+      import('./policy-filters.js'),
       import('./activation.js'),
     ]);
     const { onDemand } = host;
-    const filters = () => (onDemand && mayActivate(onDemand.names()) ? [activation(onDemand)] : []);
+    const policy = new PolicyFilters(link, host, observation);
+    // A call that is refused must start nobody: the policy comes first.
+    const filters = () => {
+      const judges = policy.forConnection();
+      if (!onDemand || !mayActivate(onDemand.names())) return judges;
+      return [...judges, activation(onDemand, { isAlone: judges.length === 0 })];
+    };
     const connections = new Connections(host, { filters });
     return host.listen((client) => connections.accept(client));
   },

@@ -43,7 +43,9 @@ export class MessageReader {
   /** Bytes still to come of a message that is not whole. */
   #rest = 0;
   #isRestWanted = false;
-  #closed = false;
+  #state: 'open' | 'stopped' | 'closed' = 'open';
+  /** What was read and not looked at when it was stopped. */
+  #left: Buffer | null = null;
 
   constructor(receiver: Receiver, { longest, fds }: ReaderOptions) {
     this.#receiver = receiver;
@@ -60,20 +62,42 @@ export class MessageReader {
   feed(chunk: Buffer, fds: readonly number[]): string | null {
     if (fds.length > 0) this.#fds.push(...fds);
     let at = 0;
-    while (at < chunk.length && !this.#closed) {
+    while (at < chunk.length && this.#state === 'open') {
       const next = this.#step(chunk, at);
       if (typeof next === 'string') return next;
       at = next;
     }
+    if (at < chunk.length && this.isStopped) this.#leave(chunk.subarray(at));
     if (this.#fds.length > this.#maxFds) return 'Descriptors came that no message had.';
     return null;
   }
 
+  get isStopped(): boolean {
+    return this.#state === 'stopped';
+  }
+
+  /** Delivers nothing more until `go`, and should be fed nothing until then; from within `onMessage`, too. */
+  stop(): void {
+    if (this.#state === 'open') this.#state = 'stopped';
+  }
+
+  /** As `feed`, of what was left. */
+  go(): string | null {
+    const left = this.#left;
+    this.#left = null;
+    if (this.isStopped) this.#state = 'open';
+    return left ? this.feed(left, []) : null;
+  }
+
   /** Delivers nothing more; closes the descriptors that wait. */
   close(): void {
-    this.#closed = true;
-    this.#kept = null;
+    this.#state = 'closed';
+    this.#kept = this.#left = null;
     closeAll(this.#fds.splice(0));
+  }
+
+  #leave(chunk: Buffer): void {
+    this.#left = this.#left ? Buffer.concat([this.#left, chunk]) : chunk;
   }
 
   /** What was made of the chunk up to where, or what is wrong. */

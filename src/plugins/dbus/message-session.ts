@@ -8,11 +8,12 @@
  */
 import { closeAll } from '../../kernel/descriptors.js';
 import type { Channel, Tally } from '../plugin.js';
+import { LIMITS_EXCEEDED } from './bus-methods.js';
 import type { FilterFactory, MessageFilter, Port, Verdict } from './filter.js';
 import { Flag, type Header, MessageType } from './header.js';
 import { Held } from './held.js';
 import type { Message } from './message.js';
-import { errorReply } from './message-writer.js';
+import { type Addressed, errorReply } from './message-writer.js';
 import { isFromBus, isHello, Questions } from './questions.js';
 import { Side } from './side.js';
 
@@ -25,8 +26,8 @@ export interface SessionParts {
   readonly tally: Tally;
   /** Of the link: what all its connections keep. */
   readonly budget: { fds: number };
-  /** Called once. `fault`: what was wrong, in one sentence. */
-  readonly onEnd: (reason: string, fault?: string) => void;
+  /** Called once. `fault`: what was wrong, in one sentence. `thrown`: by a bug of ours. */
+  readonly onEnd: (reason: string, fault?: string, thrown?: unknown) => void;
 }
 
 /** The longest message that is put together, in bytes: a body is read of what speaks to the bus itself alone. */
@@ -38,7 +39,6 @@ const MAX_HELD_BYTES = 1024 * 1024;
 const MAX_FDS = 512;
 /** For the other side to finish once one of them has, in milliseconds. */
 const LINGER_MS = 5_000;
-const LIMIT = 'org.freedesktop.DBus.Error.LimitsExceeded';
 
 export class MessageSession {
   readonly #parts: SessionParts;
@@ -69,7 +69,6 @@ export class MessageSession {
     this.#settle();
   }
 
-  /** For Side: it has read so many bytes. */
   onRead(side: Side, bytes: number, fault: string | null): void {
     if (this.#ended) return;
     const { tally } = this.#parts;
@@ -79,7 +78,6 @@ export class MessageSession {
     else this.#settle();
   }
 
-  /** For Side: it will send no more. */
   onEnd(side: Side, broken: boolean): void {
     if (broken) {
       this.#end('reset');
@@ -94,9 +92,12 @@ export class MessageSession {
     this.#linger = setTimeout(() => this.#end('eof'), LINGER_MS);
   }
 
-  /** For Side: it was closed under us. */
   onClosed(): void {
     this.#end('detached');
+  }
+
+  onBug(thrown: unknown): void {
+    this.#end('error', 'This is a bug.', thrown);
   }
 
   #port(place: number): Port {
@@ -105,7 +106,7 @@ export class MessageSession {
       get uniqueName() {
         return session.#uniqueName;
       },
-      nextSerial: () => this.#questions.nextSerial(),
+      answerTo: (call) => this.#answerTo(call),
       ask: (member, values, onAnswer) => {
         if (!this.#ended) this.#bus.outlet.send(this.#questions.ask(member, values, onAnswer));
       },
@@ -116,12 +117,19 @@ export class MessageSession {
       },
       answer: (message, answer) => {
         if (this.#held.take(message) === undefined) return;
+        this.#tellAnswered(message, place);
         closeAll(message.fds);
         this.#consumer.outlet.send(answer);
         this.#settle();
       },
       end: (reason) => this.#end('error', reason),
     };
+  }
+
+  #answerTo({ serial }: Pick<Header, 'serial'>): Addressed {
+    const addressed = { serial: this.#questions.nextSerial(), replySerial: serial };
+    if (this.#uniqueName === undefined) return addressed;
+    return { ...addressed, destination: this.#uniqueName };
   }
 
   #fromConsumer(message: Message): boolean {
@@ -136,9 +144,15 @@ export class MessageSession {
   #start(message: Message): boolean {
     if (!isHello(message.header)) return this.#refuse(message, 'The first message was no Hello.');
     this.#hello = message.header.serial;
-    this.#bus.outlet.pass(message.chunk, message.start, message.end, message.fds);
-    for (const filter of this.#filters) filter.started?.();
-    return true;
+    const isWanted = this.#judge(message, 0);
+    const starting = this.#filters.flatMap((filter) => filter.started?.() ?? []);
+    if (starting.length === 0) return isWanted;
+    this.#consumer.stop();
+    Promise.all(starting).then(
+      () => this.#consumer.go(),
+      (thrown: unknown) => this.onBug(thrown),
+    );
+    return isWanted;
   }
 
   #refuse(message: Message, fault: string): false {
@@ -154,10 +168,16 @@ export class MessageSession {
         this.#held.add(message, place);
         return false;
       }
-      if (verdict === 'hold') return this.#apply(this.#tooLong(message.header), message, this.#bus);
-      if (verdict !== 'pass') return this.#apply(verdict, message, this.#bus);
+      if (verdict === 'pass') continue;
+      const last = verdict === 'hold' ? this.#tooLong(message.header) : verdict;
+      if (typeof last === 'object' && 'answer' in last) this.#tellAnswered(message, place);
+      return this.#apply(last, message, this.#bus);
     }
     return this.#apply('pass', message, this.#bus);
+  }
+
+  #tellAnswered(call: Message, place: number): void {
+    for (const filter of this.#filters.slice(0, place)) filter.answered?.(call);
   }
 
   #fromBus(message: Message): boolean {
@@ -197,9 +217,8 @@ export class MessageSession {
 
   #tooLong(header: Header): Verdict {
     if (header.flags & Flag.noReply || header.type !== MessageType.call) return 'drop';
-    const serial = this.#questions.nextSerial();
     const text = 'The message is too long to wait for its receiver.';
-    return { answer: errorReply(header, serial, this.#uniqueName, LIMIT, text) };
+    return { answer: errorReply(this.#answerTo(header), LIMITS_EXCEEDED, text) };
   }
 
   /** From the answer to Hello. */
@@ -230,7 +249,7 @@ export class MessageSession {
     if (held > 0 && budget.fds > MAX_FDS) this.#end('error', 'Too many descriptors wait.');
   }
 
-  #end(reason: string, fault?: string): void {
+  #end(reason: string, fault?: string, thrown?: unknown): void {
     if (this.#ended) return;
     this.#ended = true;
     if (this.#linger) clearTimeout(this.#linger);
@@ -240,6 +259,6 @@ export class MessageSession {
     this.#bus.close();
     this.#count();
     for (const filter of this.#filters) filter.ended?.();
-    this.#parts.onEnd(reason, fault);
+    this.#parts.onEnd(reason, fault, thrown);
   }
 }

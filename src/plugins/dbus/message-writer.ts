@@ -48,33 +48,20 @@ const CALL = { type: MessageType.call };
 /** Nobody is to answer an answer. */
 const ANSWER = { flags: Flag.noReply, sender: BUS };
 
-/** As if the bus itself had answered. `to`: the caller's unique name, where it has one yet. */
-export function reply(
-  call: Header,
-  serial: number,
-  to: string | undefined,
-  values: readonly BodyValue[],
-): Buffer {
-  const type = MessageType.reply;
-  return writeMessage(
-    { ...ANSWER, type, serial, replySerial: call.serial, ...towards(to) },
-    values,
-  );
+/** Which call is answered, and the caller's unique name, where it has one yet. */
+export interface Addressed {
+  readonly serial: number;
+  readonly replySerial: number;
+  readonly destination?: string;
 }
 
-export function errorReply(
-  call: Header,
-  serial: number,
-  to: string | undefined,
-  errorName: string,
-  message: string,
-): Buffer {
-  const fields = { type: MessageType.error, serial, errorName, replySerial: call.serial };
-  return writeMessage({ ...ANSWER, ...fields, ...towards(to) }, [message]);
+/** As if the bus itself had answered. */
+export function reply(to: Addressed, values: readonly BodyValue[]): Buffer {
+  return writeMessage({ ...ANSWER, ...to, type: MessageType.reply }, values);
 }
 
-function towards(destination: string | undefined): { destination?: string } {
-  return destination === undefined ? {} : { destination };
+export function errorReply(to: Addressed, errorName: string, message: string): Buffer {
+  return writeMessage({ ...ANSWER, ...to, type: MessageType.error, errorName }, [message]);
 }
 
 function field(code: number, type: 'o' | 's' | 'g' | 'u', value: string | number): Buffer {

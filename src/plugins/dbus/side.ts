@@ -6,24 +6,30 @@ import { MessageReader, type ReaderOptions, type Receiver } from './message-read
 import { Outlet } from './outlet.js';
 
 export interface SideOwner {
+  /** So many bytes of it were looked at, and this is wrong with them. */
   onRead(side: Side, bytes: number, fault: string | null): void;
+  /** It sends no more. */
   onEnd(side: Side, broken: boolean): void;
+  /** It was closed under us. */
   onClosed(): void;
+  /** Somebody threw. */
+  onBug(thrown: unknown): void;
 }
 
 export class Side {
   readonly channel: Channel;
   readonly outlet: Outlet;
   readonly #reader: MessageReader;
+  readonly #owner: SideOwner;
   #isOver = false;
   #isWaiting = false;
 
   constructor(channel: Channel, options: ReaderOptions, owner: SideOwner, receiver: Receiver) {
     this.channel = channel;
     this.outlet = new Outlet(channel);
+    this.#owner = owner;
     this.#reader = new MessageReader(receiver, options);
-    channel.onData = (chunk, fds) =>
-      owner.onRead(this, chunk.length, this.#reader.feed(chunk, fds));
+    channel.onData = (chunk, fds) => this.#look(chunk, fds);
     channel.onEnd = (error) => {
       this.#isOver = true;
       owner.onEnd(this, error !== undefined);
@@ -42,7 +48,7 @@ export class Side {
   }
 
   read(wanted: boolean): void {
-    if (wanted && !this.#isOver) this.channel.resume();
+    if (wanted && !this.#isOver && !this.#reader.isStopped) this.channel.resume();
     else this.channel.pause();
   }
 
@@ -54,6 +60,25 @@ export class Side {
       this.#isWaiting = false;
       then();
     });
+  }
+
+  /** Looks at nothing that comes until `go`. */
+  stop(): void {
+    this.#reader.stop();
+  }
+
+  go(): void {
+    this.#look(null, []);
+  }
+
+  /** A bug in whoever looks ends this connection, and nothing else. Null: at what was left. */
+  #look(chunk: Buffer | null, fds: readonly number[]): void {
+    try {
+      const fault = chunk ? this.#reader.feed(chunk, fds) : this.#reader.go();
+      this.#owner.onRead(this, chunk?.length ?? 0, fault);
+    } catch (thrown) {
+      this.#owner.onBug(thrown);
+    }
   }
 
   close(): void {

@@ -1,0 +1,102 @@
+/**
+ * `pv-xconnect learn CONSUMER SERVICE`: watches what a consumer does on its bus for a while, and prints the smallest
+ * policy that covers it, for the service's entry in services.json.
+ *
+ * What is printed allows what was seen: whether it should have happened is for whoever reads it to say.
+ */
+import type { Use } from '../graph/use.js';
+import { printable, printableJson } from '../manifest/text.js';
+import { ControlClient } from './control-client.js';
+import type { Output } from './output.js';
+import { smallestPolicy } from './smallest-policy.js';
+
+export interface LearnOptions {
+  readonly consumer: string;
+  readonly service: string;
+  /** The daemon's control socket. */
+  readonly control: string;
+  /** How long, in milliseconds. */
+  readonly for: number;
+}
+
+interface Seen {
+  readonly type: string;
+  readonly role: string;
+  readonly policy?: unknown;
+  readonly connections: { readonly active: number };
+}
+
+/** Exit code: 0, or 1 where there is nothing to learn from. SIGINT ends it early, and prints what was seen. */
+export async function learnCommand(
+  { consumer, service, control, for: time }: LearnOptions,
+  { stdout, stderr }: { readonly stdout: Output; readonly stderr: Output },
+): Promise<number> {
+  const say = (sentence: string) => stderr.write(`pv-xconnect: ${printable(sentence)}\n`);
+  const fail = (sentence: string) => {
+    say(sentence);
+    return 1;
+  };
+  const client = new ControlClient(control);
+  const graph = await client.get('/xconnect-graph');
+  if (!graph.ok) return fail(graph.error);
+  const links = (graph.value as readonly (Seen & { consumer: string; name: string })[]).filter(
+    (link) => link.consumer === consumer && link.name === service,
+  );
+  const [link] = links;
+  if (!link) {
+    return fail(
+      `${consumer} has no link to ${service}: see pv-xconnect graph for those there are.`,
+    );
+  }
+  if (link.type !== 'dbus') {
+    return fail(
+      `The link of ${consumer} to ${service} is of type ${link.type}: only dbus has a policy.`,
+    );
+  }
+  const uses: Use[] = [];
+  const ended = await watch(client, { consumer, name: service }, time, {
+    onUse: (use) => uses.push(use),
+    onStart: () => {
+      say(`watching ${consumer} on ${service} for ${time / 1000} s: use it now, all of it.`);
+      const unseen = links.some(({ policy, connections }) => !policy && connections.active > 0);
+      if (unseen) say('connections that are open already are not seen: restart what has them.');
+    },
+  });
+  if (ended !== null) return fail(ended);
+  const { policy, uncovered } = smallestPolicy(uses);
+  if (uses.length === 0) return fail(`${consumer} did nothing on ${service} that needs a policy.`);
+  for (const what of uncovered) say(`no rule allows it to ${what}.`);
+  stdout.write(`${printableJson({ policy: { [link.role]: policy } })}\n`);
+  return 0;
+}
+
+/** Null once the time is over, or a sentence. */
+async function watch(
+  client: ControlClient,
+  asked: { readonly consumer: string; readonly name: string },
+  time: number,
+  { onUse, onStart }: { onUse: (use: Use) => void; onStart: () => void },
+): Promise<string | null> {
+  let end!: (fault: string | null) => void;
+  const over = new Promise<string | null>((resolve) => {
+    end = resolve;
+  });
+  const onData = (value: unknown) => {
+    const { use } = value as { use?: Use };
+    if (use) onUse(use);
+    else end(null);
+  };
+  const opened = await client.data(`/uses?${new URLSearchParams(asked)}`, onData, () =>
+    end('The daemon has ended.'),
+  );
+  if (!opened.ok) return opened.error;
+  onStart();
+  const done = () => end(null);
+  process.once('SIGINT', done);
+  const timer = setTimeout(done, time);
+  const fault = await over;
+  clearTimeout(timer);
+  process.off('SIGINT', done);
+  opened.value();
+  return fault;
+}

@@ -1,0 +1,55 @@
+/**
+ * The grammar of a policy's rules, and the rules of one role. What they mean is at the top of
+ * plugins/dbus/policy.ts.
+ */
+import type { PolicyRules } from './revision.js';
+import { isBusName } from './text.js';
+
+/** Rules in `policy` that hold for every role. */
+export const EVERY_ROLE = '*';
+
+const ELEMENT = '[A-Za-z_][A-Za-z0-9_]*';
+const METHOD = new RegExp(`^(?:\\*|${ELEMENT}(?:\\.${ELEMENT})+\\.(?:\\*|${ELEMENT}))?$`);
+const PATH = /^[A-Za-z0-9_/]*$/;
+const MAX_RULE = 1024;
+
+/** `org.example.Foo`, `org.example.*`, or `*` for every name. */
+export function isNamePattern(text: string): boolean {
+  if (text === '*' || isBusName(text)) return true;
+  return text.endsWith('.*') && isBusName(`${text.slice(0, -2)}.x`);
+}
+
+/** `[METHOD][@PATH]`, of which one has to be there. */
+export function isMemberRule(text: string): boolean {
+  if (text === '' || text.length > MAX_RULE) return false;
+  const [method = '', path, ...more] = text.split('@');
+  return more.length === 0 && METHOD.test(method) && (path === undefined || isPathPattern(path));
+}
+
+function isPathPattern(text: string): boolean {
+  if (text === '/' || text === '/*') return true;
+  const path = text.endsWith('/*') ? text.slice(0, -2) : text;
+  const isWhole = path.startsWith('/') && !path.endsWith('/') && !path.includes('//');
+  return isWhole && PATH.test(path);
+}
+
+/** Its own and those of every role together; where there are none, nothing is allowed. */
+export function rulesOf(role: string, policy: ReadonlyMap<string, PolicyRules>): PolicyRules {
+  const own = policy.get(role);
+  const common = role === EVERY_ROLE ? undefined : policy.get(EVERY_ROLE);
+  if (!own || !common) return own ?? common ?? {};
+  return {
+    see: [...(own.see ?? []), ...(common.see ?? [])],
+    talk: [...(own.talk ?? []), ...(common.talk ?? [])],
+    own: [...(own.own ?? []), ...(common.own ?? [])],
+    call: together(own.call, common.call),
+    broadcast: together(own.broadcast, common.broadcast),
+  };
+}
+
+type RulesByName = PolicyRules['call'];
+
+function together(a: RulesByName = {}, b: RulesByName = {}): NonNullable<RulesByName> {
+  const names = [...new Set([...Object.keys(a), ...Object.keys(b)])];
+  return Object.fromEntries(names.map((name) => [name, [...(a[name] ?? []), ...(b[name] ?? [])]]));
+}

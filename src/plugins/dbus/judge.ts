@@ -1,0 +1,82 @@
+/**
+ * Whether a consumer may do what a message does, by its policy and by who owns which name now. Pure.
+ */
+import type { Use } from '../../graph/use.js';
+import {
+  ACCESS_DENIED,
+  type AsIfAbsent,
+  type BusMethod,
+  INVALID_ARGS,
+  nameHasNoOwner,
+  serviceUnknown,
+} from './bus-methods.js';
+import { Flag, type Header } from './header.js';
+import { isEavesdropping } from './match-rule.js';
+import { BUS } from './message-writer.js';
+import type { NameTracker } from './name-tracker.js';
+import { type Grant, Level, mayHear, maySend } from './policy.js';
+import { beyondRules, methodOf, useOfBroadcast, useOfName, useOfSend } from './use.js';
+
+export interface Refusal {
+  /** Null: no right is missing, the message is just wrong. */
+  readonly use: Use | null;
+  readonly answer: AsIfAbsent;
+}
+
+/** A call or a signal to somebody on the bus. Null: it may go. */
+export function judgeSend(header: Header, names: NameTracker): Refusal | null {
+  const name = header.destination as string;
+  const grant = names.towards(name);
+  if (maySend(grant, header)) return null;
+  const use = useOfSend(header, names);
+  if (grant.level >= Level.see) return denied(use);
+  const isStarting = (header.flags & Flag.noAutoStart) === 0;
+  return { use, answer: isStarting ? serviceUnknown(name) : nameHasNoOwner(name) };
+}
+
+/** A signal of somebody to everybody. Null: it may be heard. */
+export function judgeBroadcast(header: Header, names: NameTracker): Refusal | null {
+  if (mayHear(names.towards(header.sender as string), header)) return null;
+  return denied(useOfBroadcast(header, names));
+}
+
+/** A call of a method of the bus itself; `args`: its first string, where it has one. Null: it may go. */
+export function judgeBusCall(
+  header: Header,
+  method: BusMethod | undefined,
+  arg: string | undefined,
+  names: NameTracker,
+): Refusal | null {
+  if (!method) return denied(beyondRules(header));
+  if (method.is === 'match') return judgeMatch(header, arg);
+  if (method.is !== 'about-name') return null;
+  if (header.signature !== method.signature || arg === undefined) {
+    const message = `${methodOf(header)} takes arguments "${method.signature}".`;
+    return { use: null, answer: { error: INVALID_ARGS, message } };
+  }
+  if (arg === BUS && method.needs < Level.own) return null;
+  const grant = names.towards(arg);
+  if (isEnough(grant, method.needs)) return null;
+  const use = useOfName(header, arg, method.needs, names);
+  if (grant.level < Level.see && method.absent) return { use, answer: method.absent(arg) };
+  return denied(use);
+}
+
+/** Who may call something of a name may also have it started. */
+function isEnough(grant: Grant, needs: Level): boolean {
+  return grant.level >= needs || (needs === Level.talk && grant.calls.length > 0);
+}
+
+function judgeMatch(header: Header, rule: string | undefined): Refusal | null {
+  const isOverheard = header.member === 'AddMatch' && rule !== undefined && isEavesdropping(rule);
+  return isOverheard
+    ? denied({ ...beyondRules(header), what: 'overhear messages to others' })
+    : null;
+}
+
+function denied(use: Use): Refusal {
+  return {
+    use,
+    answer: { error: ACCESS_DENIED, message: `The policy does not let you ${use.what}.` },
+  };
+}

@@ -1,0 +1,49 @@
+/**
+ * Match rules, as far as they are of concern (D-Bus specification, "Match Rules"): do they ask to overhear what is
+ * for others, and do they ask for changes of owners?
+ */
+import { BUS, BUS_PATH } from './message-writer.js';
+
+export type MatchRule = ReadonlyMap<string, string>;
+
+/** Null for what is no rule; the bus says so to whoever sent it. */
+export function parseMatchRule(text: string): MatchRule | null {
+  const rule = new Map<string, string>();
+  let at = 0;
+  while (at < text.length) {
+    const equals = text.indexOf('=', at);
+    if (equals < 0) return text.slice(at).trim() === '' ? rule : null;
+    const key = text.slice(at, equals).trim();
+    if (rule.has(key)) return null;
+    let value = '';
+    let quoted = false;
+    for (at = equals + 1; at < text.length; at++) {
+      const character = text[at] as string;
+      if (character === "'") quoted = !quoted;
+      else if (character === ',' && !quoted) break;
+      else if (character === '\\' && !quoted && text[at + 1] === "'") value += text[++at];
+      else value += character;
+    }
+    if (quoted) return null;
+    rule.set(key, value);
+    at++;
+  }
+  return rule;
+}
+
+/** In doubt it does. */
+export function isEavesdropping(text: string): boolean {
+  const rule = parseMatchRule(text);
+  if (!rule) return text.includes('eavesdrop');
+  const value = rule.get('eavesdrop');
+  return value !== undefined && value !== 'false';
+}
+
+/** Whether it asks to hear that this name has another owner. */
+export function asksForOwnerOf(rule: MatchRule, name: string): boolean {
+  const is = (key: string, wanted: string) => (rule.get(key) ?? wanted) === wanted;
+  const isSignal = is('type', 'signal') && is('sender', BUS) && is('interface', BUS);
+  if (!isSignal || !is('member', 'NameOwnerChanged') || !is('path', BUS_PATH)) return false;
+  const namespace = rule.get('arg0namespace') ?? name;
+  return is('arg0', name) && (namespace === name || name.startsWith(`${namespace}.`));
+}

@@ -1,0 +1,113 @@
+/**
+ * Who owns which name on a bus, as one connection to it is told: `NameOwnerChanged` comes in step with everything
+ * else, so what is known is what was true when the last message was sent.
+ *
+ * Only names that the policy lets the consumer see are followed, unless it is to be told what rights are missing.
+ * Bounded: who is beyond the bounds is not seen.
+ */
+import { isUnique } from './names.js';
+import { type Grant, Level, NOTHING, type Policy, SEE, TALK, together } from './policy.js';
+
+const MAX_NAMES = 16_384;
+const MAX_KNOWN = 16_384;
+const NO_NAMES: ReadonlySet<string> = new Set();
+
+export class NameTracker {
+  readonly #policy: Policy;
+  readonly #followsAll: boolean;
+  readonly #owners = new Map<string, string>();
+  /** Names by their unique owner. */
+  readonly #names = new Map<string, Set<string>>();
+  /** What their names give, by unique name; absent: to be put together. */
+  readonly #grants = new Map<string, Grant>();
+  /** Who is there, once owned a name that may be seen, or has spoken to the consumer. */
+  readonly #known = new Set<string>();
+  /** The consumer's own. */
+  #self: string | undefined;
+
+  constructor(policy: Policy, followsAll = false) {
+    this.#policy = policy;
+    this.#followsAll = followsAll;
+  }
+
+  /** Whether it matters who owns this well-known name. */
+  isFollowed(name: string): boolean {
+    return this.#followsAll || this.#isVisible(name);
+  }
+
+  isSelf(name: string): boolean {
+    return name === this.#self;
+  }
+
+  setSelf(name: string): void {
+    this.#self = name;
+  }
+
+  /** `owner` empty: nobody has it any more. */
+  changed(name: string, owner: string): void {
+    if (isUnique(name)) {
+      if (owner === '') this.#forget(name);
+      return;
+    }
+    if (!this.isFollowed(name)) return;
+    const before = this.#owners.get(name);
+    if (before === owner) return;
+    if (before !== undefined) this.#take(name, before);
+    if (owner !== '' && this.#owners.size < MAX_NAMES) this.#give(name, owner);
+  }
+
+  /** This unique name has spoken to the consumer, which so knows that it is there. */
+  met(unique: string): void {
+    if (this.#known.has(unique)) return;
+    if (this.#known.size < MAX_KNOWN) this.#known.add(unique);
+    this.#grants.delete(unique);
+  }
+
+  namesOf(unique: string): ReadonlySet<string> {
+    return this.#names.get(unique) ?? NO_NAMES;
+  }
+
+  /** What the consumer may towards a name, unique or well-known. */
+  towards(name: string): Grant {
+    if (!isUnique(name)) return this.#policy.towards(name);
+    const remembered = this.#grants.get(name);
+    if (remembered) return remembered;
+    const grant = this.#find(name);
+    // A name that nobody has is not worth remembering: there is no end of them.
+    if (this.#known.has(name)) this.#grants.set(name, grant);
+    return grant;
+  }
+
+  #find(unique: string): Grant {
+    if (this.isSelf(unique)) return TALK;
+    const { everybody } = this.#policy;
+    const ofNames = [...this.namesOf(unique)].map((name) => this.#policy.towards(name));
+    return together([everybody, this.#known.has(unique) ? SEE : NOTHING, ...ofNames]);
+  }
+
+  #give(name: string, owner: string): void {
+    this.#owners.set(name, owner);
+    const names = this.#names.get(owner) ?? new Set();
+    this.#names.set(owner, names.add(name));
+    if (this.#isVisible(name) && this.#known.size < MAX_KNOWN) this.#known.add(owner);
+    this.#grants.delete(owner);
+  }
+
+  #isVisible(name: string): boolean {
+    return this.#policy.towards(name).level >= Level.see;
+  }
+
+  #take(name: string, owner: string): void {
+    this.#owners.delete(name);
+    this.#names.get(owner)?.delete(name);
+    if (this.#names.get(owner)?.size === 0) this.#names.delete(owner);
+    this.#grants.delete(owner);
+  }
+
+  #forget(unique: string): void {
+    for (const name of this.namesOf(unique)) this.#owners.delete(name);
+    this.#names.delete(unique);
+    this.#grants.delete(unique);
+    this.#known.delete(unique);
+  }
+}

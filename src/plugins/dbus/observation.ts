@@ -1,0 +1,32 @@
+/**
+ * Who wants to know what a link's consumer does on its bus: `pv-xconnect learn`, as long as it runs. A link that
+ * nobody observes pays nothing.
+ */
+import type { Use } from '../../graph/use.js';
+
+export type Observer = (use: Use) => void;
+
+export class Observation {
+  readonly #observers = new Map<string, Set<Observer>>();
+
+  /** `link`: see `linkId`. The returned function ends it. */
+  observe(link: string, observer: Observer): () => void {
+    const observers = this.#observers.get(link) ?? new Set();
+    this.#observers.set(link, observers.add(observer));
+    return () => {
+      observers.delete(observer);
+      if (observers.size === 0) this.#observers.delete(link);
+    };
+  }
+
+  isObserved(link: string): boolean {
+    return this.#observers.has(link);
+  }
+
+  tell(link: string, use: Use): void {
+    for (const observer of this.#observers.get(link) ?? []) observer(use);
+  }
+}
+
+/** Of this process. */
+export const observation = new Observation();

@@ -1,0 +1,62 @@
+/**
+ * `GET /uses?consumer=&name=`: what a consumer does on its bus that needs a right, as server-sent events, for as long
+ * as somebody listens. One event for each kind of use, however often it is repeated.
+ *
+ * `event: use` has the link's target and the use, `event: full` says that there are too many kinds, and is the last.
+ */
+import type { ServerResponse } from 'node:http';
+import type { Use } from '../graph/use.js';
+import type { StatusStore } from './store.js';
+
+/** Tells of the uses of one link until the returned function is called. */
+export type Observe = (link: string, onUse: (use: Use) => void) => () => void;
+
+const MAX_LISTENERS = 4;
+/** Kinds for one listener: what a consumer can make up is bounded. */
+const MAX_KINDS = 10_000;
+
+export class Observers {
+  readonly #store: StatusStore;
+  readonly #observe: Observe;
+  readonly #listeners = new Set<ServerResponse>();
+
+  constructor(store: StatusStore, observe: Observe) {
+    this.#store = store;
+    this.#observe = observe;
+  }
+
+  get isFull(): boolean {
+    return this.#listeners.size >= MAX_LISTENERS;
+  }
+
+  /** Takes the response, whose head is not sent yet. False, and it is not taken: there is no such link. */
+  add(response: ServerResponse, asked: URLSearchParams): boolean {
+    const links = [...this.#store.all()].filter(
+      ({ link }) => link.consumer === asked.get('consumer') && link.name === asked.get('name'),
+    );
+    if (links.length === 0) return false;
+    response.writeHead(200, { 'Content-Type': 'text/event-stream; charset=utf-8' });
+    response.write(': listening\n\n');
+    const kinds = new Set<string>();
+    const tell = (target: string, use: Use) => {
+      const data = JSON.stringify({ target, use });
+      if (kinds.size > MAX_KINDS || kinds.has(data)) return;
+      kinds.add(data);
+      const isFull = kinds.size > MAX_KINDS;
+      response.write(isFull ? 'event: full\ndata: {}\n\n' : `event: use\ndata: ${data}\n\n`);
+    };
+    const ends = links.map(({ id, link }) => this.#observe(id, (use) => tell(link.target, use)));
+    this.#listeners.add(response);
+    response.on('close', () => {
+      this.#listeners.delete(response);
+      for (const end of ends) end();
+    });
+    response.req.socket.on('end', () => response.end());
+    response.req.socket.setTimeout(0);
+    return true;
+  }
+
+  close(): void {
+    for (const listener of this.#listeners) listener.end();
+  }
+}

@@ -1,0 +1,157 @@
+/** What a policy would refuse, what it did refuse, and what it should say: told by the daemon, over a real bus. */
+import { spawn } from 'node:child_process';
+import dbus, { type MessageBus } from 'dbus-next';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { PACKAGE_ROOT } from '../../../src/relay/native.js';
+import { request } from '../../support/daemon.js';
+import { has, isRoot } from '../../support/requirements.js';
+import { eventually } from '../../support/wait.js';
+import {
+  ADMIN,
+  DENIED,
+  LOCK,
+  OBJECT,
+  POLICY,
+  THERMOSTAT,
+  UNKNOWN,
+  VAULT,
+} from './example-policy.js';
+import { askBus, type BusPair, call, nameOf, startBusPair } from './support.js';
+
+describe.runIf(isRoot() && has('dbus-daemon'))('of a policy', () => {
+  let pair: BusPair;
+  let services: Record<string, MessageBus>;
+  const unique = (name: string) => nameOf(services[name] as MessageBus);
+  const logged = (text: string) =>
+    pair.daemon.log.split('\n').filter((line) => line.includes(text));
+  const metrics = () => request(pair.daemon.control, '/metrics') as Promise<string>;
+
+  const serve = async () => {
+    services = {};
+    for (const name of [THERMOSTAT, ADMIN, LOCK, VAULT]) services[name] = await pair.serve(name);
+  };
+  beforeAll(async () => {
+    pair = await startBusPair('--patience', '2');
+  });
+  afterEach(() => pair.reset());
+  afterAll(() => pair?.stop());
+
+  test('each refusal is counted, and logged once with the rule that would allow it', async () => {
+    await pair.establish({ role: 'operator', policy: POLICY });
+    await serve();
+    const consumer = await pair.through();
+    for (let count = 0; count < 5; count++) {
+      expect(await call(consumer, LOCK, 'Open', { path: '/lock' })).toBe(DENIED);
+    }
+    const rule = `"call": {"${LOCK}": ["${LOCK}.Open@/lock"]}`;
+    const lines = logged('may not');
+    expect(lines).toHaveLength(1);
+    expect(JSON.parse(lines[0] as string)).toMatchObject({
+      verdict: 'denied',
+      consumer: 'consumer',
+      role: 'operator',
+      rule,
+      msg: `consumer with the role "operator" may not call ${LOCK}.Open of ${LOCK}. ${rule} would allow it.`,
+    });
+    const text = await metrics();
+    const counter = text.split('\n').find((line) => line.includes('denied_total{'));
+    expect(counter).toContain('verdict="denied"');
+    expect(counter).toMatch(/ 5$/);
+  });
+
+  test('audit lets everything pass, and tells what would have been refused', async () => {
+    await pair.establish({ role: 'app', policy: POLICY, policy_mode: 'audit' });
+    await serve();
+    const consumer = await pair.through();
+    const names = (await askBus(consumer, 'ListNames')) as string[];
+    expect(names).toContain(VAULT);
+    expect(await call(consumer, VAULT, 'Open')).toBe('ok');
+    expect(await call(consumer, unique(LOCK), 'Open', { interface: LOCK, path: '/lock' })).toBe(
+      'ok',
+    );
+    const heard = new Promise<unknown>((resolve) => {
+      consumer.on('message', ({ member, body }: dbus.Message) => {
+        if (member === 'Opened') resolve(body);
+      });
+    });
+    await askBus(consumer, 'AddMatch', `sender='${VAULT}'`);
+    services[VAULT]?.send(dbus.Message.newSignal('/', VAULT, 'Opened', 's', ['door']));
+    expect(await heard).toEqual(['door']);
+
+    await eventually(() => expect(logged('"would-deny"')).toHaveLength(3));
+    expect(logged('"denied"').filter((line) => line.includes('"app"'))).toEqual([]);
+    expect(logged('"would-deny"')[1]).toContain(`would not be allowed to call ${LOCK}.Open`);
+    expect(logged('"would-deny"')[1]).toContain(JSON.stringify(`${LOCK}.Open@/lock`).slice(1, -1));
+    expect(await metrics()).toMatch(/denied_total\{.*verdict="would-deny".*\} 1/);
+  });
+
+  test('learn prints the smallest one that covers what was done, and no more is allowed', async () => {
+    await pair.establish({ role: 'daemon' });
+    await serve();
+    const learning = startLearning(pair, '20s');
+    await eventually(() => expect(learning.said).toContain('use it now'));
+    const consumer = await pair.through();
+    await useBus(consumer);
+    learning.end();
+    const { policy } = JSON.parse(await learning.output) as { policy: Record<string, unknown> };
+    expect(policy).toEqual({
+      daemon: {
+        see: [LOCK],
+        own: ['org.example.Operator'],
+        call: { [ADMIN]: [`${ADMIN}.Status@${OBJECT}`], [THERMOSTAT]: ['a.b.Any@/some'] },
+        broadcast: { [ADMIN]: [`${ADMIN}.Changed@${OBJECT}`] },
+      },
+    });
+
+    await pair.establish({ role: '4711', policy: policy.daemon });
+    const held = await pair.through();
+    await useBus(held);
+    expect(await call(held, ADMIN, 'Reset', { path: OBJECT })).toBe(DENIED);
+    expect(await call(held, VAULT, 'Open')).toBe(UNKNOWN);
+  });
+
+  test('learn says what it can not learn from', async () => {
+    const learning = startLearning(pair, '5s', 'nowhere');
+    expect(await learning.output).toBe('');
+    expect(learning.said).toContain('consumer has no link to nowhere');
+  });
+
+  async function useBus(consumer: MessageBus): Promise<void> {
+    expect(await call(consumer, ADMIN, 'Status', { path: OBJECT })).toBe('ok');
+    const byUnique = { interface: 'a.b', path: '/some' };
+    expect(await call(consumer, unique(THERMOSTAT), 'Any', byUnique)).toBe('ok');
+    expect(await askBus(consumer, 'NameHasOwner', LOCK)).toBe(true);
+    const body = ['org.example.Operator', 0];
+    const owned = { signature: 'su', body };
+    expect(await call(consumer, 'org.freedesktop.DBus', 'RequestName', owned)).toBe(1);
+    const heard = new Promise<void>((resolve) => {
+      consumer.on('message', ({ member }: dbus.Message) => {
+        if (member === 'Changed') resolve();
+      });
+    });
+    await askBus(consumer, 'AddMatch', `interface='${ADMIN}'`);
+    services[ADMIN]?.send(dbus.Message.newSignal(OBJECT, ADMIN, 'Changed'));
+    await heard;
+  }
+});
+
+/** The command as a person starts it; `end` is their Ctrl-C. */
+function startLearning(pair: BusPair, time: string, service = 'bus') {
+  const args = ['learn', 'consumer', service, '--for', time, '--control', pair.daemon.control];
+  const command = spawn(`${PACKAGE_ROOT}/bin/pv-xconnect`, args);
+  const learning = {
+    said: '',
+    end: () => command.kill('SIGINT'),
+    output: new Promise<string>((resolve) => {
+      let output = '';
+      command.stdout.on('data', (chunk: Buffer) => {
+        output += chunk.toString();
+      });
+      command.once('close', () => resolve(output));
+    }),
+  };
+  command.stderr.on('data', (chunk: Buffer) => {
+    learning.said += chunk.toString();
+  });
+  return learning;
+}
