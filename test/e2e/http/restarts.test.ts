@@ -51,10 +51,10 @@ describe('an ingress whose providers restart', () => {
     expect(counted.wrong).toEqual([]);
     expect(counted.answered).toBe(100_000);
     expect(restarts).toBeGreaterThan(3);
-    // A provider that was killed with a request in hand is answered for with 502: that is an answer, but a rare one.
+    // A request that its provider had in hand when it was killed is answered with 502: one a connection, at most.
     const { 200: good = 0, 502: broken = 0, ...others } = counted.byStatus;
     expect(others).toEqual({});
-    expect(broken).toBeLessThan(2_000);
-    expect(good).toBeGreaterThan(98_000);
+    expect(broken).toBeLessThanOrEqual(restarts * 500);
+    expect(good + broken).toBe(100_000);
   }, 620_000);
 });
