@@ -8,7 +8,7 @@ export interface AimResult {
   readonly met: boolean | null;
 }
 
-interface Aim {
+export interface Aim {
   readonly text: string;
   readonly metric: string;
   /** The row, and what of it counts. */
@@ -31,7 +31,7 @@ const EVEN = [
   ['connect', 'connections per second'],
 ] as const;
 
-const AIMS: readonly Aim[] = [
+export const AIMS: readonly Aim[] = [
   ...BULK.map(
     ([metric, what]): Aim => ({
       text: `bulk, ${what}: at least 1.5 x HAProxy`,
@@ -77,8 +77,22 @@ const AIMS: readonly Aim[] = [
   ]),
 ];
 
-export function checkAims(tables: readonly Table[]): AimResult[] {
-  return AIMS.map(({ text, metric, subject, of, met }) => {
+/** Of tcp links. */
+export const TCP_AIMS: readonly Aim[] = [
+  ...BULK.map(([metric, what]) => [metric, `bulk, ${what}`] as const),
+  ...EVEN,
+].map(
+  ([metric, what]): Aim => ({
+    text: `tcp, ${what}: at least 1.0 x HAProxy`,
+    metric,
+    subject: 'haproxy',
+    of: ours,
+    met: atLeast(1),
+  }),
+);
+
+export function checkAims(tables: readonly Table[], aims: readonly Aim[]): AimResult[] {
+  return aims.map(({ text, metric, subject, of, met }) => {
     const table = tables.find((one) => one.metric.key === metric);
     const row = table?.rows.find((one) => one.subject === subject);
     const value = row ? of(row) : null;

@@ -5,9 +5,9 @@ import { execArgv } from './load.js';
 import type { Stand, Subject } from './subject.js';
 import { Task } from './task.js';
 
-const SOCKET_PROXYD = '/lib/systemd/systemd-socket-proxyd';
+export const SOCKET_PROXYD = '/lib/systemd/systemd-socket-proxyd';
 
-function find(program: string): string | undefined {
+export function find(program: string): string | undefined {
   const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'];
   return folders.map((folder) => join(folder, program)).find((path) => existsSync(path));
 }

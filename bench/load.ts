@@ -69,6 +69,11 @@ export async function busCalls(
   return (answers / ns) * 1e9;
 }
 
+/** The far end of HTTP at `path`. */
+export function serveHttp(folder: string, name: string): Promise<Task> {
+  return begin(['http', folder, name]);
+}
+
 /** `connections` open connections to the first socket, until the task is stopped. */
 export function hold(at: Sockets, connections: number): Promise<Task> {
   return begin(['hold', at.dir, `${at.prefix}0`, `${connections}`]);
@@ -93,6 +98,18 @@ export async function pingPong(at: Sockets, connections: number, ms: number): Pr
   const args = ['pingpong', at.dir, `${at.prefix}0`, `${connections}`, `${ms}`];
   const { roundtrips, ns, p50, p99 } = await result<'roundtrips' | 'ns' | 'p50' | 'p99'>(args);
   return { rate: (roundtrips / ns) * 1e9, p50: p50 / 1000, p99: p99 / 1000 };
+}
+
+/** HTTP requests, one after the other over each connection, to a socket in `dir` or (`-`) to a port. */
+export async function requests(
+  dir: string,
+  name: string,
+  connections: number,
+  ms: number,
+): Promise<PingPong> {
+  const args = ['requests', dir, name, `${connections}`, `${ms}`];
+  const { answers, ns, p50, p99 } = await result<'answers' | 'ns' | 'p50' | 'p99'>(args);
+  return { rate: (answers / ns) * 1e9, p50: p50 / 1000, p99: p99 / 1000 };
 }
 
 /** Connections per second, each with one byte there and back. */

@@ -7,7 +7,7 @@
 import { writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { Command, InvalidArgumentError } from 'commander';
-import { checkAims, formatAims } from './aims.js';
+import { AIMS, checkAims, formatAims, TCP_AIMS } from './aims.js';
 import { competitors } from './competitors.js';
 import { compileLoad } from './load.js';
 import { oursSubjects } from './ours.js';
@@ -16,12 +16,14 @@ import { formatTable, LEGEND, type Series, tableOf } from './report.js';
 import { Stands } from './stands.js';
 import type { Subject } from './subject.js';
 import { Task } from './task.js';
+import { TCP_PROBES, tcpSubjects } from './tcp.js';
 
 interface Options {
   readonly quick?: true;
   readonly rounds?: number;
   readonly only?: string[];
   readonly json?: string;
+  readonly tcp?: true;
 }
 
 const KEYS = [...new Set(probes.map((probe) => probe.key))];
@@ -95,9 +97,11 @@ async function run(
 
 async function main(options: Options): Promise<void> {
   const rounds = options.rounds ?? (options.quick ? 2 : 9);
-  const chosen = probes.filter(({ key }) => options.only?.includes(key) ?? true);
+  const only = options.only ?? (options.tcp ? TCP_PROBES : KEYS);
+  const chosen = probes.filter(({ key }) => only.includes(key));
   const skipped: { title: string; reason: string }[] = [];
-  const subjects = [...oursSubjects, ...competitors].filter((subject) => {
+  const all = options.tcp ? tcpSubjects : [...oursSubjects, ...competitors];
+  const subjects = all.filter((subject) => {
     const reason = subject.missing();
     if (reason === undefined) return true;
     skipped.push({ title: subject.title, reason });
@@ -110,7 +114,7 @@ async function main(options: Options): Promise<void> {
   const tables = chosen
     .flatMap(({ metrics }) => metrics)
     .map((metric) => tableOf(metric, results.series(metric.key, subjects)));
-  const aims = checkAims(tables);
+  const aims = checkAims(tables, options.tcp ? TCP_AIMS : AIMS);
   const machine = {
     kernel: release(),
     cpus: cpus().map(({ model }) => model),
@@ -137,6 +141,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 
 await new Command('npm run bench --')
   .description('Measures pv-xconnect beside no proxy, socat, systemd-socket-proxyd and HAProxy.')
+  .option('--tcp', 'of tcp links; else of unix links')
   .option('--quick', 'two short rounds')
   .option('--rounds <n>', 'how many rounds (9)', parseRounds)
   .option('--only <probes>', `some of ${KEYS.join(',')}`, parseOnly)

@@ -47,7 +47,8 @@ enum pvx_op {
 	PVX_OP_CONNECT_UNIX = 6,
 	/* container, path -> value = 0; only says whether a socket is at the path (errno as CONNECT_UNIX) */
 	PVX_OP_PROBE_UNIX = 7,
-	/* container, path -> value = length, data. EFBIG: over PVX_DATA_MAX. EINVAL: not a regular file. */
+	/* container, path -> value = length, data. EFBIG: over PVX_DATA_MAX. EINVAL: not a regular file.
+	 * PVX_HOST: below the folder of certificates that the broker was started with, and nowhere else. */
 	PVX_OP_READ = 8,
 	/* arg = plant handle -> (nothing). Removes the socket if it is still the one that was planted.
 	 * EBUSY: as many operations as there may be are under way in its container; ask again. */
@@ -61,7 +62,8 @@ enum pvx_op {
 	 * ERANGE: no such bus, or a uid that is not one of a role. ENOENT, ECONNREFUSED: it is not there now. */
 	PVX_OP_CONNECT_BUS = 11,
 	/* container or PVX_HOST, type = PVX_DEVICE_*, path -> fd = the device's node, O_PATH, data = struct pvx_node.
-	 * Symlinks are followed inside the container. ENOTTY: no character device. EPROTOTYPE: one of another kind. */
+	 * Symlinks are followed inside the container. ENOTTY: no character device. EPROTOTYPE: one of another kind.
+	 * EACCES: it is in a file system in which devices can't be opened. */
 	PVX_OP_FIND_NODE = 20,
 	/* container, type, path, uid, gid (as the container counts them; one that it does not have becomes its
 	 * root), one descriptor: [0] a node -> value = plant handle, or 0 where the same device was there already.

@@ -18,6 +18,7 @@ interface DaemonFlags {
   readonly pids?: string;
   readonly pvCtrl: string;
   readonly control: string;
+  readonly certificates: string;
   readonly user: string;
   readonly storage: string;
   readonly bus: string[];
@@ -29,6 +30,7 @@ interface DaemonFlags {
 }
 
 const CONTROL = '/run/pv-xconnect/control.sock';
+const CERTIFICATES = '/etc/pv-xconnect/certificates';
 const PV_CTRL = '/run/pantavisor/pv/pv-ctrl';
 
 const STORAGE = '/var/lib/pv-xconnect';
@@ -51,15 +53,6 @@ function milliseconds(text: string): number {
   return Math.round(seconds * 1000);
 }
 
-const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 };
-
-function duration(text: string): number {
-  const [, number, unit = 's'] = /^(\d+)([smh]?)$/.exec(text) ?? [];
-  const time = Number(number) * (UNITS[unit || 's'] as number);
-  if (time > 0 && time <= 86_400_000) return time;
-  throw new InvalidArgumentError('A time such as 60s, 5m or 1h was expected, of a day at most.');
-}
-
 function uidRange(text: string): UidRange {
   const range = parseRange(text);
   if (range) return range;
@@ -70,6 +63,15 @@ function uidRange(text: string): UidRange {
 
 function list(value: string, all: string[]): string[] {
   return [...all, ...value.split(',').filter(Boolean)];
+}
+
+const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 };
+
+function duration(text: string): number {
+  const [, number, unit = 's'] = /^(\d+)([smh]?)$/.exec(text) ?? [];
+  const time = Number(number) * (UNITS[unit || 's'] as number);
+  if (time > 0 && time <= 86_400_000) return time;
+  throw new InvalidArgumentError('A time such as 60s, 5m or 1h was expected, of a day at most.');
 }
 
 function controlFlag(): Option {
@@ -113,8 +115,8 @@ function startDaemon(flags: DaemonFlags): never {
     drainMs: flags.drain,
     patienceMs: flags.patience,
   };
-  const { control, pvCtrl: runtime, user } = flags;
-  launch({ control, runtime, user, buses, busUids, busHost, daemon: options });
+  const { control, pvCtrl: runtime, certificates, user } = flags;
+  launch({ control, runtime, certificates, user, buses, busUids, busHost, daemon: options });
 }
 
 function program(exit: (code: number) => void): Command {
@@ -126,6 +128,11 @@ function program(exit: (code: number) => void): Command {
     .addOption(flag('--pids <file>', 'with --state: JSON object, container name to init pid'))
     .addOption(flag('--pv-ctrl <path>', "the runtime's control socket").default(PV_CTRL))
     .addOption(controlFlag())
+    .addOption(
+      flag('--certificates <folder>', 'certificates and keys that ingress may use').default(
+        CERTIFICATES,
+      ),
+    )
     .addOption(flag('--user <name>', 'whom to become once started').default('nobody'))
     .addOption(
       flag(

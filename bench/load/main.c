@@ -1,8 +1,11 @@
 /* Entry and what all modes share. */
 #include "load.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,23 +56,45 @@ void name_of(char *name, size_t size, const char *prefix, unsigned index)
 	snprintf(name, size, "%s%u", prefix, index);
 }
 
-static struct sockaddr_un address_of(const char *name)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+union address {
+	struct sockaddr any;
+	struct sockaddr_un path;
+	struct sockaddr_in four;
+};
 
-	strncpy(address.sun_path, name, sizeof(address.sun_path) - 1);
+/* A path, or IPv4:PORT. */
+static union address address_of(const char *name)
+{
+	union address address = { .path = { .sun_family = AF_UNIX } };
+	const char *colon = strchr(name, ':');
+	char ip[INET_ADDRSTRLEN] = "";
+
+	if (colon && (size_t)(colon - name) < sizeof(ip)) {
+		memcpy(ip, name, (size_t)(colon - name));
+		address.four = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons((uint16_t)number(colon + 1)) };
+		if (inet_pton(AF_INET, ip, &address.four.sin_addr) != 1)
+			fail(name);
+		return address;
+	}
+	strncpy(address.path.sun_path, name, sizeof(address.path.sun_path) - 1);
 	return address;
+}
+
+static socklen_t size_of(const union address *address)
+{
+	return address->any.sa_family == AF_UNIX ? sizeof(address->path) : sizeof(address->four);
 }
 
 int try_connect(const char *name)
 {
-	struct sockaddr_un address = address_of(name);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int error;
+	union address address = address_of(name);
+	int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int error, yes = 1;
 
 	if (fd < 0)
 		fail("socket");
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes)); /* nothing to a unix socket */
+	if (connect(fd, &address.any, size_of(&address)) == 0)
 		return fd;
 	error = errno;
 	close(fd);
@@ -88,11 +113,14 @@ int must_connect(const char *name)
 
 int must_listen(const char *name)
 {
-	struct sockaddr_un address = address_of(name);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	union address address = address_of(name);
+	int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int yes = 1;
 
 	unlink(name);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, BACKLOG) < 0)
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes)); /* inherited by those that are accepted */
+	if (fd < 0 || bind(fd, &address.any, size_of(&address)) < 0 || listen(fd, BACKLOG) < 0)
 		fail(name);
 	return fd;
 }
@@ -156,6 +184,7 @@ int main(int argc, char **argv)
 		{ "connrate", 4, run_connrate }, { "hold", 3, run_hold }, { "usable", 3, run_usable },
 		{ "contain", 0, run_contain }, { "exec", -1, run_exec },
 		{ "dbus-service", 2, run_dbus_service }, { "dbus-calls", 4, run_dbus_calls },
+		{ "http", 2, run_http }, { "requests", 4, run_requests },
 	};
 	struct rlimit files;
 

@@ -72,5 +72,6 @@ NAPI_MODULE_INIT()
 	tcp_exports(env, exports);
 	channel_exports(env, exports);
 	launch_exports(env, exports);
+	poller_exports(env, exports);
 	return exports;
 }

@@ -24,5 +24,6 @@ void relay_exports(napi_env, napi_value exports);
 void tcp_exports(napi_env, napi_value exports);
 void channel_exports(napi_env, napi_value exports);
 void launch_exports(napi_env, napi_value exports);
+void poller_exports(napi_env, napi_value exports);
 
 #endif

@@ -119,12 +119,14 @@ int connect_probe(struct container *, const char *path);
 int connect_reply(struct container *, const char *path, uint32_t uid, uint32_t gid, const int fds[2]);
 
 /* tcp.c: `c` NULL means our own network; the address is 4 or 16 raw bytes, anything else EINVAL */
-int tcp_listen(const struct container *, const char *address, uint32_t length, uint32_t port, int *fd);
-int tcp_connect(const struct container *, const char *address, uint32_t length, uint32_t port, int *fd);
-int tcp_probe(const struct container *, const char *address, uint32_t length, uint32_t port);
+bool is_tcp(uint32_t op);
+/* `fd`: of those operations that give one. */
+int tcp_perform(uint32_t op, const struct container *, const char *address, uint32_t length, uint32_t port, int *fd);
 
 /* file.c */
 int file_read(struct container *, const char *path, char *data, uint32_t *length);
+/* Below `folder`, which is from our own command line; no link leads out of it. */
+int file_read_certificate(const char *folder, const char *path, char *data, uint32_t *length);
 
 /* device.c: `c` NULL is the host; `node` and `fds` stay the caller's */
 int device_check(uint32_t kind, int node, dev_t *device); /* ENOTTY, EPROTOTYPE: it is none of that kind */
@@ -160,6 +162,7 @@ int thread_become(uint32_t uid, uint32_t gid); /* effective, as the host counts 
 void thread_return(void);
 void thread_fs_become(uint32_t uid, uint32_t gid); /* for the file system only */
 void thread_fs_own(uint32_t uid, uint32_t gid); /* the same, with our capabilities: what is made is theirs */
+int thread_fs_stranger(uint32_t owner); /* the return is to be called on errors, too */
 void thread_fs_return(void);
 int thread_mounts_enter(const struct container *); /* its mount namespace: until the way back no absolute path */
 void thread_mounts_return(void);
@@ -182,6 +185,7 @@ int bus_connect(uint32_t which, uint32_t uid, int *fd);
 struct channel {
 	int fd;
 	const char *runtime; /* path of the runtime's socket */
+	const char *certificates; /* folder of the host's certificates and keys */
 	void (*ended)(void); /* called once by one of its threads */
 };
 int channel_serve(struct channel *); /* starts the threads */

@@ -2,14 +2,14 @@
  * Sockets connected to the hosted bus, as the uid of a role. Which buses there are, and which uids are roles', comes
  * from our own command line: a message names a bus by its place there, and can name no other uid.
  *
- * The socket's file is opened as root, as the folder around it lets nobody else in, and connected to as the role.
+ * The socket's file is opened as root, as the folder around it lets nobody else in, and connected to as the role. A
+ * symbolic link in its place, which the bus's own user could make, is not followed.
  */
 #include "broker.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -44,7 +44,7 @@ int bus_connect(uint32_t which, uint32_t uid, int *fd)
 	*fd = -1;
 	if (which >= nbuses || uid < first || uid > last)
 		return ERANGE;
-	file = open(buses[which], O_PATH | O_CLOEXEC);
+	file = open(buses[which], O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (file < 0)
 		return errno;
 	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d", file);

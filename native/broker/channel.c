@@ -153,19 +153,7 @@ static int tcp(struct exchange *x, const struct container *c)
 {
 	const struct pvx_request *request = &x->request;
 
-	switch (request->op) {
-	case PVX_OP_LISTEN_TCP:
-		return tcp_listen(c, request->path, request->path_length, request->arg, &x->fd);
-	case PVX_OP_CONNECT_TCP:
-		return tcp_connect(c, request->path, request->path_length, request->arg, &x->fd);
-	default:
-		return tcp_probe(c, request->path, request->path_length, request->arg);
-	}
-}
-
-static bool is_tcp(uint32_t op)
-{
-	return op == PVX_OP_LISTEN_TCP || op == PVX_OP_CONNECT_TCP || op == PVX_OP_PROBE_TCP;
+	return tcp_perform(request->op, c, request->path, request->path_length, request->arg, &x->fd);
 }
 
 static int hold(struct exchange *x)
@@ -180,6 +168,16 @@ static int hold(struct exchange *x)
 	x->reply.aux = held.mount_ns;
 	x->fd = held.pidfd;
 	return 0;
+}
+
+static int read_certificate(struct exchange *x, const char *folder)
+{
+	int error = with_path(x);
+
+	if (!error)
+		error = file_read_certificate(folder, x->path, x->data, &x->reply.data_length);
+	x->reply.value = x->reply.data_length;
+	return error;
 }
 
 static int perform(struct exchange *x, const struct channel *channel)
@@ -214,6 +212,8 @@ static int perform(struct exchange *x, const struct channel *channel)
 	}
 	if (is_tcp(x->request.op) && x->request.container == PVX_HOST)
 		return tcp(x, NULL);
+	if (x->request.op == PVX_OP_READ && x->request.container == PVX_HOST)
+		return read_certificate(x, channel->certificates);
 	error = container_use(x->request.container, &c);
 	if (error)
 		return error;

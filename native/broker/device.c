@@ -52,6 +52,23 @@ int device_check(uint32_t kind, int node, dev_t *device)
 	return error;
 }
 
+/* EACCES: no device can be opened in that file system. It is mounted so, or belongs to a user namespace, whose root may
+ * show whatever numbers it likes: the provider has no such device. The kernel says which only to who opens it, and
+ * nobody is to hear of that: O_NOATIME is refused to a stranger (EPERM) after that question and before the device
+ * is asked. */
+static int check_real(int node, uint32_t owner)
+{
+	int error = thread_fs_stranger(owner), fd = -1;
+	char self[32];
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", node);
+	if (!error && (fd = open(self, O_RDONLY | O_NOATIME | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)) < 0)
+		error = errno;
+	thread_fs_return();
+	CLOSE_FD(fd);
+	return error == EPERM ? 0 : error;
+}
+
 static int root_of(const struct container *c, int *root)
 {
 	if (c)
@@ -72,6 +89,8 @@ int device_find(const struct container *c, uint32_t kind, const char *path, int 
 	CLOSE_FD(root);
 	if (!error)
 		error = check(kind, *fd, &st);
+	if (!error)
+		error = check_real(*fd, st.st_uid);
 	if (error) {
 		CLOSE_FD(*fd);
 		return error;

@@ -1,6 +1,6 @@
 /*
- * Small files of a container, read whole. What is no regular file is never opened: a device or a FIFO would do
- * something, or wait.
+ * Small files of a container, or of the host's folder of certificates, read whole. What is no regular file is never
+ * opened: a device or a FIFO would do something, or wait.
  */
 #include "broker.h"
 
@@ -10,16 +10,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int file_read(struct container *c, const char *path, char *data, uint32_t *length)
+/* Takes `root`. */
+static int read_below(int root, const char *path, char *data, uint32_t *length)
 {
 	char self[32], over;
 	struct stat st;
-	int root, found, fd = -1, error = container_root(c, &root);
+	int found, fd = -1, error = path_open(root, path, &found);
 
-	*length = 0;
-	if (error)
-		return error;
-	error = path_open(root, path, &found);
 	CLOSE_FD(root);
 	if (error)
 		return error;
@@ -47,4 +44,20 @@ int file_read(struct container *c, const char *path, char *data, uint32_t *lengt
 	if (error)
 		*length = 0;
 	return error;
+}
+
+int file_read(struct container *c, const char *path, char *data, uint32_t *length)
+{
+	int root, error = container_root(c, &root);
+
+	*length = 0;
+	return error ? error : read_below(root, path, data, length);
+}
+
+int file_read_certificate(const char *folder, const char *path, char *data, uint32_t *length)
+{
+	int root = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	*length = 0;
+	return root < 0 ? errno : read_below(root, path, data, length);
 }

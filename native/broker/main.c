@@ -1,5 +1,6 @@
 /*
- * pvx-broker --control PATH --runtime PATH [--bus PATH]... --bus-uids FIRST-LAST, with descriptor 3 the daemon's channel and 4 its relay's.
+ * pvx-broker --control PATH --runtime PATH --certificates FOLDER [--bus PATH]... --bus-uids FIRST-LAST, with descriptor 3
+ * the daemon's channel and 4 its relay's.
  *
  * It lives as long as the daemon: the end of channel 3 is its own, and whatever it planted goes with it. SIGTERM
  * is the same end. A terminal's Ctrl-C is the daemon's to answer, not ours.
@@ -96,7 +97,7 @@ static int start(struct channel *channels)
 
 int main(int argc, char **argv)
 {
-	const char *control = "", *runtime = "";
+	const char *control = "", *runtime = "", *certificates = "";
 	struct channel channels[2];
 	uint64_t ended;
 	int error;
@@ -107,6 +108,8 @@ int main(int argc, char **argv)
 			control = argv[i + 1];
 		else if (strcmp(argv[i], "--runtime") == 0)
 			runtime = argv[i + 1];
+		else if (strcmp(argv[i], "--certificates") == 0)
+			certificates = argv[i + 1];
 		else if (strcmp(argv[i], "--bus") == 0)
 			error = bus_add(argv[i + 1]);
 		else if (strcmp(argv[i], "--bus-uids") == 0)
@@ -126,8 +129,8 @@ int main(int argc, char **argv)
 		return 1;
 	if ((error = sandbox_capabilities()))
 		return fail("giving up capabilities", error);
-	channels[0] = (struct channel){ .fd = 3, .runtime = runtime, .ended = end };
-	channels[1] = (struct channel){ .fd = 4, .runtime = runtime };
+	channels[0] = (struct channel){ .fd = 3, .runtime = runtime, .certificates = certificates, .ended = end };
+	channels[1] = (struct channel){ .fd = 4, .runtime = runtime, .certificates = certificates };
 	channel_hold();
 	if ((error = start(channels)))
 		return fail("start of the threads", error);

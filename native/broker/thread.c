@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define UNCHANGED ((uid_t)-1)
+#define NOBODY 65534u
 
 static int our_network = -1, our_mounts = -1, our_root = -1, our_descriptors = -1;
 static ino_t our_network_inode;
@@ -103,6 +104,24 @@ void thread_fs_own(uint32_t uid, uint32_t gid)
 	for (int i = 0; i < 2; i++)
 		data[i].effective = data[i].permitted;
 	syscall(SYS_capset, &header, data);
+}
+
+/* Somebody who may read every file and owns none of this owner's. EPERM: there is nobody else in our own user
+ * namespace. */
+int thread_fs_stranger(uint32_t owner)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+	uint32_t uid = owner == NOBODY ? NOBODY - 1 : NOBODY;
+
+	syscall(SYS_setfsuid, uid);
+	if ((uint32_t)syscall(SYS_setfsuid, UNCHANGED) != uid)
+		return EPERM;
+	if (syscall(SYS_capget, &header, data) < 0)
+		return errno;
+	data[0].effective |= data[0].permitted & (1u << CAP_DAC_OVERRIDE | 1u << CAP_DAC_READ_SEARCH);
+	data[0].effective &= ~(1u << CAP_FOWNER);
+	return syscall(SYS_capset, &header, data) < 0 ? errno : 0;
 }
 
 void thread_fs_return(void)

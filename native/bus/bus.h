@@ -31,7 +31,7 @@
 
 enum record {
 	RECORD_UIDS = 'u',   /* request: keep these role uids. At the start, from us: those that are kept */
-	RECORD_OLD = 'o',    /* at the start, from us: the role uids as they were before the last change */
+	RECORD_COPY = 'o',   /* at the start, from us: the second copy of the role uids */
 	RECORD_USERS = 'p',  /* request: further lines for the bus's /etc/passwd. Whole in one record */
 	RECORD_CONFIG = 'c', /* request: the configuration; starts the bus, or has it reload */
 	RECORD_UP = 'U',     /* the bus listens */
@@ -42,7 +42,7 @@ enum record {
 
 #define CHANNEL 3
 #define UIDS_FILE "role-uids.json"
-#define UIDS_OLD_FILE UIDS_FILE ".old"
+#define UIDS_COPY_FILE UIDS_FILE ".copy" /* written once the first is on the disk, so that one is whole and complete */
 #define CONFIG_FILE "bus.conf"
 #define SOCKET_FILE "system_bus_socket" /* the configuration names it: src/bus/configuration.ts */
 
@@ -74,7 +74,8 @@ struct writer {
 };
 void writer_begin(struct writer *, int folder, const char *name);
 void writer_add(struct writer *, const char *data, size_t length);
-int writer_commit(struct writer *, int folder, const char *name, const char *keep_old_as); /* NULL: not kept */
+int writer_commit(struct writer *, int folder, const char *name);
+int file_copy(int folder, const char *from, const char *to);
 int write_all(int fd, const char *data, size_t length);
 
 /* child.c */

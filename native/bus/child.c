@@ -1,17 +1,15 @@
 /*
  * dbus-daemon: started, told of another configuration, started again when it ends, ended.
  *
- * It works in our own folder, by the names in there. It dies with us by its parent-death signal. SIGHUP is how it is told to reload, and it comes up with that
- * ignored, so that one which is sent too early is lost and not deadly: it is sent once it is seen to be caught.
+ * It works in our own folder, by the names in there, and dies with us by its parent-death signal. SIGHUP is how it is
+ * told to reload. It comes up with that ignored, so that one which is sent too early is lost and not deadly: it is
+ * sent once it is seen to be caught.
  */
 #include "bus.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>

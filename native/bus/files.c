@@ -113,21 +113,27 @@ void writer_add(struct writer *w, const char *data, size_t length)
 		w->error = write_all(w->fd, data, length);
 }
 
-/* The name is there at every moment: the earlier file gets its second name before it loses the first. */
-static int replace(int folder, const char *made, const char *name, const char *old)
+/* What is in the way of a file and is none; kept, as somebody may want to see it. */
+static int put_aside(int folder, const char *name)
 {
-	if (old) {
-		if (unlinkat(folder, old, 0) < 0 && errno != ENOENT)
-			return errno;
-		if (linkat(folder, name, folder, old, 0) < 0 && errno != ENOENT)
-			return errno;
-	}
-	if (renameat(folder, made, folder, name) < 0)
-		return errno;
-	return fsync(folder) < 0 ? errno : 0;
+	char aside[64];
+
+	snprintf(aside, sizeof(aside), "%s.bad", name);
+	return renameat(folder, name, folder, aside) < 0 ? errno : 0;
 }
 
-int writer_commit(struct writer *w, int folder, const char *name, const char *keep_old_as)
+static int replace(int folder, const char *made, const char *name)
+{
+	struct stat found;
+	int error;
+
+	if (fstatat(folder, name, &found, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(found.st_mode) &&
+	    (error = put_aside(folder, name)))
+		return error;
+	return renameat(folder, made, folder, name) < 0 || fsync(folder) < 0 ? errno : 0;
+}
+
+int writer_commit(struct writer *w, int folder, const char *name)
 {
 	char made[64];
 
@@ -136,8 +142,26 @@ int writer_commit(struct writer *w, int folder, const char *name, const char *ke
 		w->error = errno;
 	CLOSE_FD(w->fd);
 	if (!w->error)
-		w->error = replace(folder, made, name, keep_old_as);
+		w->error = replace(folder, made, name);
 	if (w->error)
 		unlinkat(folder, made, 0);
 	return w->error;
+}
+
+int file_copy(int folder, const char *from, const char *to)
+{
+	int fd = openat(folder, from, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	struct writer w;
+	char data[4096];
+	ssize_t n;
+
+	if (fd < 0)
+		return errno;
+	writer_begin(&w, folder, to);
+	while ((n = read(fd, data, sizeof(data))) > 0)
+		writer_add(&w, data, (size_t)n);
+	if (n < 0 && !w.error)
+		w.error = errno;
+	CLOSE_FD(fd);
+	return writer_commit(&w, folder, to);
 }

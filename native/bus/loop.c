@@ -74,9 +74,10 @@ static int finish(struct bus *bus, const char *data, size_t length)
 
 	switch (incoming.type) {
 	case RECORD_UIDS:
-		return writer_commit(&incoming.writer, bus->store, UIDS_FILE, UIDS_OLD_FILE);
+		error = writer_commit(&incoming.writer, bus->store, UIDS_FILE);
+		return error ? error : file_copy(bus->store, UIDS_FILE, UIDS_COPY_FILE);
 	case RECORD_CONFIG:
-		error = writer_commit(&incoming.writer, bus->folder, CONFIG_FILE, NULL);
+		error = writer_commit(&incoming.writer, bus->folder, CONFIG_FILE);
 		if (!error)
 			child_reload(bus);
 		return error;
@@ -159,7 +160,7 @@ int loop(struct bus *bus, int signals)
 	bool going = true;
 
 	say_file(RECORD_UIDS, bus->store, UIDS_FILE);
-	say_file(RECORD_OLD, bus->store, UIDS_OLD_FILE);
+	say_file(RECORD_COPY, bus->store, UIDS_COPY_FILE);
 	while (going) {
 		struct pollfd fds[] = { { .fd = CHANNEL, .events = POLLIN },
 					{ .fd = signals, .events = POLLIN },

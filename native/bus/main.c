@@ -100,7 +100,7 @@ int main(int argc, char **argv)
 	syscall(SYS_close_range, CHANNEL + 1u, ~0u, 0u);
 	if (*bus.path != '/' || *store != '/' || user == 0)
 		return fail("the folders and a user that is not root have to be given", EINVAL);
-	umask(0077);
+	umask(0022); /* the folders around ours are others' too */
 	raise_descriptor_limit();
 	if ((signals = signals_init()) < 0)
 		return fail("signals", errno);
@@ -108,6 +108,7 @@ int main(int argc, char **argv)
 		return fail(bus.path, error);
 	if ((error = folder_open(store, user, &bus.store)))
 		return fail(store, error);
+	umask(0077);
 	/* Two that share a folder would take the bus, or the uids, from under each other. */
 	if ((error = folder_lock(bus.folder)) ||
 	    (!folder_same(bus.folder, bus.store) && (error = folder_lock(bus.store))))

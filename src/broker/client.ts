@@ -19,7 +19,14 @@ import {
 } from './answer.js';
 import { DeviceOperations } from './device-operations.js';
 import type { MessageChannel } from './message-channel.js';
-import { decodeReply, encodeRequest, type Op, PROTOCOL_VERSION, type Request } from './protocol.js';
+import {
+  decodeReply,
+  encodeRequest,
+  HOST,
+  type Op,
+  PROTOCOL_VERSION,
+  type Request,
+} from './protocol.js';
 
 export type { BrokerResult } from './answer.js';
 
@@ -135,6 +142,11 @@ export class Broker {
 
   async read(container: number, path: string): Promise<BrokerResult<Buffer>> {
     return withoutDescriptor(await this.#ask('READ', { container, path }), (reply) => reply.data);
+  }
+
+  /** A file below the host's folder of certificates; `path` begins with a slash. */
+  async readCertificate(path: string): Promise<BrokerResult<Buffer>> {
+    return this.read(HOST, path);
   }
 
   async remove(plant: number): Promise<BrokerResult<void>> {

@@ -14,6 +14,8 @@ export interface LaunchOptions {
   readonly control: string;
   /** Path of the runtime's control socket, connected to by the broker. */
   readonly runtime: string;
+  /** Folder of the certificates that ingress may use; only the broker reads it. */
+  readonly certificates: string;
   /** Sockets of hosted buses on the host: those that the broker connects to, and no others. */
   readonly buses: readonly string[];
   /** FIRST-LAST: the uids as which it does. */
@@ -71,9 +73,14 @@ export function launch(options: LaunchOptions): never {
   }
   const [uid, gid] = onlyRootIsMapped() ? [-1, -1] : userIds(options.user);
   const { program, main, flags, keep } = reachable(uid, gid);
-  const brokerArgv = [broker, '--control', options.control, '--runtime', options.runtime];
-  brokerArgv.push(...options.buses.flatMap((path) => ['--bus', path]));
-  brokerArgv.push('--bus-uids', options.busUids);
+  const brokerArgv = [
+    broker,
+    ...['--control', options.control],
+    ...['--runtime', options.runtime],
+    ...['--certificates', options.certificates],
+    ...options.buses.flatMap((path) => ['--bus', path]),
+    ...['--bus-uids', options.busUids],
+  ];
   const nodeArgv = [program, ...NODE_OPTIONS, ...flags, main, ...process.argv.slice(2)];
   const environment = { ...process.env, [OPTIONS]: JSON.stringify(options.daemon) };
   const env = Object.entries(environment).map(([name, value]) => `${name}=${value}`);

@@ -2,8 +2,8 @@
  * Asks the runtime to start the owner of a bus name: `POST /xconnect/dbus/activate {"bus", "name"}`.
  *
  * One question for all who wait for a name, until it has its owner. How many are under way is bounded, as anybody may
- * call any name.
- * What the runtime answers is a value: it agreed, it knows no such name, or it refuses, with its own words.
+ * call any name. What the runtime answers is a value: it agreed, it knows no such name, or it refuses, with its own
+ * words.
  */
 import type { RuntimeAnswer, RuntimeRequest } from '../graph/runtime-client.js';
 import { XConnectError } from '../kernel/errors.js';

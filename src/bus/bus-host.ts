@@ -3,17 +3,18 @@
  * to know of it.
  *
  * In this order, so that nobody is ever known by a uid that could become another's: the uids are on the disk, the
- * bus knows its users, it has its configuration, and only then does the graph have them. Nothing is written that is
- * as it was. The bus begins with the first revision that wants it; for one that does not, it allows nothing.
+ * bus knows its users, and only then do the bus's rules and the graph have them. What could not be written is tried
+ * again, ever more slowly; its roles have no uid until then. Nothing is written that is as it was. The bus begins
+ * with the first revision that wants it; for one that does not, it allows nothing.
  */
 
 import { busDeclarations, wantsHostedBus } from '../graph/hosted-bus.js';
 import type { HostedBus } from '../graph/link-maker.js';
-import type { LinkError } from '../kernel/errors.js';
+import type { ErrorCode, LinkError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
 import type { Revision } from '../manifest/revision.js';
 import { busConfiguration, userLines } from './configuration.js';
-import type { Keeper } from './keeper.js';
+import type { Keeper, KeptUids } from './keeper.js';
 import { UidBook, type UidRange } from './uid-book.js';
 
 /** What is needed of a Keeper. */
@@ -26,8 +27,13 @@ export interface BusHostOptions {
   readonly log: Pick<Logger, 'info' | 'warn' | 'error'>;
 }
 
+type OnLate = (hosted: HostedBus | undefined) => void;
+
 /** No link of any kind waits longer for this one, in milliseconds. */
 const LATE_MS = 1_000;
+/** Before what failed is tried again, in milliseconds, doubling. */
+const AGAIN_FIRST_MS = 1_000;
+const AGAIN_MOST_MS = 60_000;
 /** The program has ended meanwhile: that is said elsewhere, and the next one gets what this one did not. */
 const GONE = 'EPIPE';
 
@@ -38,11 +44,17 @@ export class BusHost {
   #book: UidBook | null = null;
   #error: LinkError | null = null;
   #revision: Revision | null = null;
-  /** What others may know: no uid before it is kept, and the bus knows its user. */
+  #onLate: OnLate = () => undefined;
+  /** Role uids that are on the disk; and whether there is more in the book. */
+  #kept: ReadonlyMap<string, number> = new Map();
+  #isUnkept = false;
+  /** What others may know: those of them whose users the bus knows. */
   #known: ReadonlyMap<string, number> | null = null;
   /** What the program has of ours: users by uid, the configuration. */
   readonly #users = new Set<number>();
   #configuration = '';
+  #again: NodeJS.Timeout | undefined;
+  #againMs = AGAIN_FIRST_MS;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: BusHostOptions) {
@@ -73,13 +85,11 @@ export class BusHost {
 
   /**
    * What the graph of this revision needs to know; undefined: it has no use for the bus. Never rejects, and waits for
-   * nobody: where the disk is slow, or the program, it is what was known before, and `onLate` gets what is then true.
+   * nobody: where the disk is slow or full, or the program slow, it is what was known before, and `onLate` gets what
+   * is then true.
    */
-  async host(
-    revision: Revision,
-    onLate: (hosted: HostedBus | undefined) => void = () => undefined,
-  ): Promise<HostedBus | undefined> {
-    const hosting = this.#host(revision);
+  async host(revision: Revision, onLate: OnLate = () => undefined): Promise<HostedBus | undefined> {
+    const hosting = this.#host(revision, onLate);
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<'late'>((resolve) => {
       timer = setTimeout(() => resolve('late'), LATE_MS);
@@ -98,7 +108,7 @@ export class BusHost {
     return { socket, error: this.#error ?? { code: 'bus-away', message } };
   }
 
-  #host(revision: Revision): Promise<HostedBus | undefined> {
+  #host(revision: Revision, onLate: OnLate): Promise<HostedBus | undefined> {
     return this.#inTurn(async () => {
       const wanted = wantsHostedBus(revision);
       const { socket } = this.#options;
@@ -108,44 +118,72 @@ export class BusHost {
         return wanted ? { socket, error: this.#error } : undefined;
       }
       this.#revision = revision;
+      this.#onLate = onLate;
       await this.#apply(revision);
       return wanted ? this.#standIn() : undefined;
     });
   }
 
-  async #readBook(kept: readonly string[], keeper: Keeping): Promise<void> {
-    const { uids } = this.#options;
-    const book = new UidBook(uids, kept);
+  /** What is on the disk is kept, however damaged the rest of it: it would be read from there once more. */
+  async #readBook(kept: KeptUids, keeper: Keeping): Promise<void> {
+    const book = new UidBook(this.#options.uids, kept);
     for (const fault of book.faults) this.#log.warn({ code: 'bus-uid' }, fault);
     this.#book = book;
-    if (book.faults.length > 0) await this.#keepBook(book, keeper);
+    this.#kept = new Map(book.uids);
+    this.#isUnkept = book.faults.length > 0 || kept[0] !== kept[1];
+    await this.#keepBook(book, keeper);
   }
 
   async #keepBook(book: UidBook, keeper: Keeping): Promise<void> {
+    if (!this.#isUnkept) return;
     const errno = await keeper.keepUids(book.toString());
-    if (errno === null || errno === GONE) return;
-    const message = `The uids of roles can't be kept (${errno}): after a restart they may be others.`;
-    this.#log.error({ code: 'bus-uid' }, message);
+    if (errno !== null) {
+      this.#tryAgain(errno, 'bus-uid', "The uids of roles can't be kept");
+      return;
+    }
+    this.#kept = new Map(book.uids);
+    this.#isUnkept = false;
   }
 
   async #apply(revision: Revision): Promise<void> {
     const keeper = this.#keeper;
     const book = this.#book;
     if (!keeper || !book) return;
+    clearTimeout(this.#again);
+    this.#again = undefined;
     const declarations = busDeclarations(revision);
-    if (book.assign(declarations.roles).length > 0) await this.#keepBook(book, keeper);
-    const users = [...book.uids.values()].filter((uid) => !this.#users.has(uid));
-    const text = busConfiguration(declarations, book.uids);
+    if (book.assign(declarations.roles).length > 0) this.#isUnkept = true;
+    await this.#keepBook(book, keeper);
+    const uids = this.#kept;
+    const users = [...uids.values()].filter((uid) => !this.#users.has(uid));
     let errno = users.length > 0 ? await keeper.addUsers(userLines(users)) : null;
     if (errno === null) {
       for (const uid of users) this.#users.add(uid);
-      this.#known = new Map(book.uids);
-      if (text === this.#configuration) return;
-      errno = await keeper.configure(text);
+      this.#known = uids;
+      const text = busConfiguration(declarations, uids);
+      if (text !== this.#configuration) errno = await keeper.configure(text);
+      if (errno === null) this.#configuration = text;
     }
-    if (errno === null) this.#configuration = text;
-    else if (errno !== GONE)
-      this.#log.error({ code: 'bus-away' }, `The bus could not be configured: ${errno}.`);
+    if (errno !== null) this.#tryAgain(errno, 'bus-away', "The bus can't be configured");
+    if (!this.#again) this.#againMs = AGAIN_FIRST_MS;
+  }
+
+  #tryAgain(errno: string, code: ErrorCode, what: string): void {
+    if (errno === GONE) return;
+    const ms = this.#againMs;
+    this.#log.error({ code }, `${what} (${errno}): it is tried again in ${ms / 1000} s.`);
+    if (this.#again) return;
+    this.#againMs = Math.min(ms * 2, AGAIN_MOST_MS);
+    this.#again = setTimeout(() => void this.#inTurn(() => this.#applyAgain()), ms);
+    this.#again.unref();
+  }
+
+  async #applyAgain(): Promise<void> {
+    const revision = this.#revision;
+    if (!revision) return;
+    const before = this.#known;
+    await this.#apply(revision);
+    if (this.#known !== before && wantsHostedBus(revision)) this.#onLate(this.#standIn());
   }
 
   #fail(why: string): void {

@@ -10,12 +10,12 @@ import type { Logger } from '../kernel/log.js';
 import { Channel } from '../relay/channel.js';
 import { LogLines } from './log-lines.js';
 
-/** What was kept before: the newest, then the one before it; empty where there is none. */
+/** What was kept before, in its two copies; empty where there is none. */
 export type KeptUids = readonly [string, string];
 
 const RECORD = {
   uids: 'u',
-  old: 'o',
+  copy: 'o',
   users: 'p',
   configuration: 'c',
   up: 'U',
@@ -62,7 +62,7 @@ export class Keeper {
     this.#channel.onEnd = () => this.#ended();
   }
 
-  /** On the disk when this resolves, with the earlier ones beside them. Null, or the name of an errno. */
+  /** On the disk when this resolves, twice. Null, or the name of an errno. */
   keepUids(text: string): Promise<string | null> {
     return this.#ask(RECORD.uids, chunks(Buffer.from(text)));
   }
@@ -109,7 +109,7 @@ export class Keeper {
     else if (type === RECORD.down) this.#log.warn(`the hosted system bus ended: ${data}`);
     else if (type === RECORD.log) this.#lines.add(data);
     else if (type === RECORD.failed) this.#begin(data.toString());
-    else if (this.#uids === null || type === RECORD.old) this.#keptBefore(type, record);
+    else if (this.#uids === null || type === RECORD.copy) this.#keptBefore(type, record);
     else this.#waiting.shift()?.(errnoOf(data));
   }
 

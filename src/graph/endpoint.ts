@@ -14,3 +14,9 @@ export function endpointOf(text: string): Endpoint {
   if (typeof address === 'string') return { path: text };
   return { address: { ip: address.ip, port: address.port } };
 }
+
+/** What an `IP:PORT/PREFIX` has behind its port, without the slash at its end; empty: everything. */
+export function prefixOf(target: string): string {
+  const address = parseAddress(target);
+  return typeof address === 'string' ? '' : address.prefix;
+}

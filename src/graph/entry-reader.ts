@@ -3,6 +3,7 @@
  * it is a placeholder that nobody uses.
  */
 import { type ErrorCode, type LinkError, REMEDIES } from '../kernel/errors.js';
+import { type HttpOptions, isOptionFault, readHttpOptions } from '../kernel/http-options.js';
 import { isObject, type JsonObject } from '../manifest/json.js';
 import { MAX_DEPTH, MAX_ENTRIES, MAX_LEASED, MAX_STRING } from '../manifest/limits.js';
 import { pointerTo, show } from '../manifest/problem.js';
@@ -66,18 +67,6 @@ export class EntryReader {
     return this.#fail(field, `a uid from 0 to ${MAX_UID}`, {});
   }
 
-  optionalPolicy(): { policy?: PolicyRules } {
-    const value = this.#get('policy');
-    if (value === undefined) return {};
-    const policy = readPolicy(value);
-    return policy ? { policy } : this.#fail('policy', 'a policy, as docs/dbus.md has it', {});
-  }
-
-  optionalMode(): { policyMode?: 'audit' } {
-    const { policy_mode: mode } = this.optional('policy_mode', ['enforce', 'audit'] as const);
-    return mode === 'audit' ? { policyMode: mode } : {};
-  }
-
   optionalNumber(field: string, least: number, most: number): number | undefined {
     const value = this.#get(field);
     if (value === undefined) return undefined;
@@ -111,9 +100,32 @@ export class EntryReader {
     return this.#fail(field, 'an array of bus names', {});
   }
 
+  optionalPolicy(): { policy?: PolicyRules } {
+    const value = this.#get('policy');
+    if (value === undefined) return {};
+    const policy = readPolicy(value);
+    return policy ? { policy } : this.#fail('policy', 'a policy, as docs/dbus.md has it', {});
+  }
+
+  optionalMode(): { policyMode?: 'audit' } {
+    const { policy_mode: mode } = this.optional('policy_mode', ['enforce', 'audit'] as const);
+    return mode === 'audit' ? { policyMode: mode } : {};
+  }
+
   optionalHost(): { host?: string } {
     const host = this.optionalText('host');
     return host === undefined ? {} : { host };
+  }
+
+  optionalHttp(): HttpOptions | undefined {
+    const value = this.#get('http');
+    if (value === undefined) return undefined;
+    if (!isObject(value)) return this.#fail('http', 'an object', undefined);
+    const read = readHttpOptions(value);
+    if (!isOptionFault(read)) return read;
+    const pointer = read.path.reduce(pointerTo, pointerTo('', 'http'));
+    this.fault ??= `${pointer}: found ${show(read.found)}, expected ${read.expected}.`;
+    return undefined;
   }
 
   optionalLease(): { lease?: string[] } {

@@ -13,6 +13,7 @@ import { isNetworked } from '../manifest/target.js';
 import { type BusName, mayCall } from './bus-names.js';
 import { SERVES, transportOf } from './compatibility.js';
 import type { Export, Exports } from './exports.js';
+import { optionsFor, rulesFor, speaksHttp } from './http-fields.js';
 import { EXTERNAL, type Link, RUNTIME_PROVIDER, type ServiceType } from './link.js';
 import { consumedType, exporterOf, targetOf } from './resolution.js';
 
@@ -83,6 +84,12 @@ export class LinkMaker {
   ): Link {
     const transport = transportOf(service, type);
     const allowed = this.#isAllowed(service, consumer, requirement.role);
+    const error = allowed
+      ? this.#refuseRaw(requirement, service, container, type)
+      : this.#refuse(consumer, requirement, container);
+    const isHttp = speaksHttp(type);
+    const rules = isHttp ? rulesFor(service, requirement.role) : undefined;
+    const http = isHttp ? optionsFor(consumer, requirement) : undefined;
     const isDevice = type === 'drm' || type === 'input';
     return {
       consumer,
@@ -106,7 +113,9 @@ export class LinkMaker {
       ...(service.match && isDevice ? { match: service.match } : {}),
       ...(requirement.host !== undefined && type === 'http' ? { host: requirement.host } : {}),
       ...clientsOf(requirement, service, type),
-      ...(allowed ? {} : { error: this.#refuse(consumer, requirement, container) }),
+      ...(rules ? { rules } : {}),
+      ...(http ? { http } : {}),
+      ...(error ? { error } : {}),
     };
   }
 
@@ -148,6 +157,26 @@ export class LinkMaker {
     // A role is the consumer's own choice of words: it must not pass for the name of a container.
     const byRole = !role.startsWith(CONTAINER_PREFIX) && allowed.has(role);
     return byRole || allowed.has(`${CONTAINER_PREFIX}${consumer}`);
+  }
+
+  /** Rules that nobody would keep are as good as a refusal. */
+  #refuseRaw(
+    { name, place, optional }: Requirement,
+    service: Service,
+    container: string,
+    type: string,
+  ) {
+    if (!service.rules || speaksHttp(type)) return undefined;
+    const found = `${name} of ${container}, which has rules, as ${type}`;
+    this.#problems.add(
+      'not-allowed',
+      place,
+      found,
+      'it as rest or http',
+      optional ? 'notice' : 'error',
+    );
+    const message = `${name} of ${container} has rules, which only rest and http links keep: as ${type} it may not be consumed.`;
+    return { code: 'not-allowed', message } as const;
   }
 
   #refuse(consumer: string, requirement: Requirement, container: string) {
@@ -196,6 +225,7 @@ export function isForRuntime({ name, provider }: Requirement): boolean {
 }
 
 function noUid(role: string): LinkError {
-  const message = `The role ${show(role)} has no uid on the hosted bus: it could not be given one.`;
+  const why = 'none is left of --bus-uids, or it could not be kept, and then the log says why';
+  const message = `The role ${show(role)} has no uid on the hosted bus: ${why}.`;
   return { code: 'bus-uid', message };
 }

@@ -4,6 +4,7 @@
  * Links are immutable values. Two links with the same identity and equal fields are interchangeable.
  */
 import type { LinkError } from '../kernel/errors.js';
+import type { HttpOptions } from '../kernel/http-options.js';
 import type { PolicyRules } from '../manifest/revision.js';
 import type { DeviceAccess, InputMatch, SocketMode } from '../manifest/vocabulary.js';
 
@@ -37,15 +38,15 @@ export interface Link {
   readonly transport?: 'unix' | 'tcp';
   /** Identity already resolved by the runtime (hosted bus). */
   readonly uid?: number;
-  /** dbus only: what this link's role may do on the bus. Absent: whatever the bus itself allows. */
-  readonly policy?: PolicyRules;
-  /** Only logged and counted is what the policy refuses. Absent: enforced. */
-  readonly policyMode?: 'audit';
   /**
    * Hosted bus only: names on it whose owner is started when this link's role calls it. Absent: the runtime has not
    * said, and is asked about any name that nobody owns.
    */
   readonly activates?: readonly string[];
+  /** dbus only: what this link's role may do on the bus. Absent: whatever the bus itself allows. */
+  readonly policy?: PolicyRules;
+  /** Only logged and counted is what the policy refuses. Absent: enforced. */
+  readonly policyMode?: 'audit';
   /** unix only; absent: stream. */
   readonly mode?: SocketMode;
   /** false: descriptors cannot occur on this link, so bytes may be spliced unseen. Absent: true. */
@@ -66,6 +67,10 @@ export interface Link {
   readonly maxConnections?: number;
   /** Where the target is an address: networks, as `IP/LENGTH` or `IP`, that may connect. Absent: all. */
   readonly allowFrom?: readonly string[];
+  /** What this link may ask over HTTP, as `METHOD /path/**`. Absent: everything. */
+  readonly rules?: readonly string[];
+  /** rest and http only. */
+  readonly http?: HttpOptions;
   /** Why the builder knows that this link can't be made; it is shown as `failed` and never attached. */
   readonly error?: LinkError;
   /** Fields of the wire form that are not ours: kept, passed on, never read. */

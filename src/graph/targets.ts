@@ -12,6 +12,8 @@ import { type Link, linkId } from './link.js';
 /** Links on one IP and port. */
 interface Listener {
   readonly type: string;
+  /** An address speaks TLS, or it doesn't. */
+  readonly tls: boolean;
   readonly first: Place;
   readonly routes: Map<string, Place>;
 }
@@ -50,15 +52,21 @@ export class Targets {
     const own = listeners.get(ip);
     if (own) {
       if (own.type !== 'http' || link.type !== 'http') return own.first;
+      if (own.tls !== hasTls(link)) return own.first;
       const taken = own.routes.get(route);
       if (!taken) own.routes.set(route, place);
       return taken;
     }
     const other = isWildcard(ip) ? first(listeners) : listeners.get(isIPv6(ip) ? '::' : '0.0.0.0');
     if (other) return other.first;
-    listeners.set(ip, { type: link.type, first: place, routes: new Map([[route, place]]) });
+    const tls = hasTls(link);
+    listeners.set(ip, { type: link.type, tls, first: place, routes: new Map([[route, place]]) });
     return undefined;
   }
+}
+
+function hasTls({ http }: Link): boolean {
+  return http?.tls !== undefined;
 }
 
 function first(listeners: ReadonlyMap<string, Listener>): Listener | undefined {

@@ -7,6 +7,7 @@
  * wanted, so it is dropped on input: a graph that is read back stays the same graph.
  */
 
+import { isRule, MAX_RULES } from '../kernel/http-options.js';
 import { isNetwork } from '../manifest/address.js';
 import { isObject, type JsonObject } from '../manifest/json.js';
 import { MAX_CONNECTIONS, MAX_ENTRIES, MAX_NETWORKS } from '../manifest/limits.js';
@@ -21,9 +22,9 @@ const MAX_ERRORS = 100;
 const REPORTED = ['state', 'last_error', 'since', 'connections', 'bytes', 'security_context'];
 const KNOWN = new Set([
   ...['consumer', 'consumer_pid', 'provider', 'provider_pid', 'name', 'type', 'role', 'interface'],
-  ...['target', 'socket', 'transport', 'uid', 'activates', 'mode', 'fds', 'device', 'access'],
-  ...['lease', 'match', 'host', 'error', 'policy', 'policy_mode'],
-  ...['proxy_protocol', 'max_connections', 'allow_from'],
+  ...['target', 'socket', 'transport', 'uid', 'activates', 'policy', 'policy_mode', 'mode', 'fds'],
+  ...['device', 'access', 'lease', 'match', 'host', 'error'],
+  ...['proxy_protocol', 'max_connections', 'allow_from', 'rules', 'http'],
   ...REPORTED,
 ]);
 
@@ -44,9 +45,9 @@ export function linkToWire(link: Link): WireLink {
     socket: link.socket,
     ...(link.transport === undefined ? {} : { transport: link.transport }),
     ...(link.uid === undefined ? {} : { uid: link.uid }),
+    ...(link.activates === undefined ? {} : { activates: link.activates }),
     ...(link.policy === undefined ? {} : { policy: link.policy }),
     ...(link.policyMode === undefined ? {} : { policy_mode: link.policyMode }),
-    ...(link.activates === undefined ? {} : { activates: link.activates }),
     ...(link.mode === undefined ? {} : { mode: link.mode }),
     ...(link.fds === undefined ? {} : { fds: link.fds }),
     ...(link.device === undefined ? {} : { device: link.device }),
@@ -57,6 +58,8 @@ export function linkToWire(link: Link): WireLink {
     ...(link.proxyProtocol === undefined ? {} : { proxy_protocol: link.proxyProtocol }),
     ...(link.maxConnections === undefined ? {} : { max_connections: link.maxConnections }),
     ...(link.allowFrom === undefined ? {} : { allow_from: link.allowFrom }),
+    ...(link.rules === undefined ? {} : { rules: link.rules }),
+    ...(link.http === undefined ? {} : { http: link.http }),
     ...(link.error === undefined ? {} : { error: link.error }),
     ...link.extra,
   };
@@ -136,9 +139,9 @@ function parseLink(entry: unknown): Link | string {
     socket: read.text('socket'),
     ...read.optional('transport', ['unix', 'tcp'] as const),
     ...read.optionalId('uid'),
+    ...read.optionalNames('activates'),
     ...read.optionalPolicy(),
     ...read.optionalMode(),
-    ...read.optionalNames('activates'),
     ...read.optional('mode', ['stream', 'seqpacket', 'dgram'] as const),
     ...read.optional('fds', [true, false] as const),
     ...read.optional('device', ['node', 'fd'] as const),
@@ -147,6 +150,7 @@ function parseLink(entry: unknown): Link | string {
     ...read.optionalMatch(),
     ...read.optionalHost(),
     ...readTcpFields(read),
+    ...readHttpFields(read),
     ...read.optionalError(),
     ...read.extra(KNOWN),
   };
@@ -161,6 +165,15 @@ function readTcpFields(read: EntryReader) {
     ...(proxyProtocol === undefined ? {} : { proxyProtocol }),
     ...(maxConnections === undefined ? {} : { maxConnections }),
     ...(allowFrom === undefined ? {} : { allowFrom }),
+  };
+}
+
+function readHttpFields(read: EntryReader) {
+  const rules = read.optionalList('rules', MAX_RULES, isRule, 'rules');
+  const http = read.optionalHttp();
+  return {
+    ...(rules === undefined ? {} : { rules }),
+    ...(http === undefined ? {} : { http }),
   };
 }
 

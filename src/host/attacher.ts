@@ -17,7 +17,8 @@ import type { Relay } from '../relay/relay.js';
 import { BusProvider } from './bus-provider.js';
 import { type Container, type Containers, THE_HOST } from './containers.js';
 import { DeviceWatch } from './device-watch.js';
-import { type LinkHostOptions, OneLinkHost } from './link-host.js';
+import { OneLinkHost } from './link-host.js';
+import type { LinkHostOptions } from './link-host-parts.js';
 import { type LinkProvider, Provider, type ProviderEvents } from './provider.js';
 import { SharedListeners } from './shared-listeners.js';
 

@@ -72,6 +72,9 @@ export class BusProvider implements LinkProvider {
     return { error: busError(this.#link, made.errno), again: isNotThereYet(made.errno) };
   }
 
+  /** No plugin asks a bus how it is. */
+  reportHealth(): void {}
+
   reached(errno: string | null): void {
     if (this.#closed) return;
     if (errno === null) {

@@ -1,29 +1,68 @@
-/** Channels that are open on somebody's account: known until they are closed or given away. */
+/**
+ * Channels that are open on somebody's account: known until they are closed or given away, and what they carried
+ * as streams of bytes is counted.
+ */
+import { ByteChannel } from '../relay/byte-channel.js';
 import { Channel } from '../relay/channel.js';
 
+/** Whose account a channel is on. */
+const owners = new WeakMap<Channel, ChannelSet>();
+
 export class ChannelSet {
-  readonly #channels = new Set<Channel>();
+  readonly #channels = new Set<Channel | ByteChannel>();
+  /** Of byte channels that are closed. */
+  #bytesIn = 0;
+  #bytesOut = 0;
+  /** One is neither the one nor the other for a moment. */
+  #moving = false;
   #emptied: (() => void)[] = [];
 
   get size(): number {
     return this.#channels.size;
   }
 
+  /** As read from and written to the peers of byte channels. */
+  get bytes(): { readonly in: number; readonly out: number } {
+    const sum = { in: this.#bytesIn, out: this.#bytesOut };
+    for (const channel of this.#channels) {
+      if (!(channel instanceof ByteChannel)) continue;
+      sum.in += channel.bytesIn;
+      sum.out += channel.bytesOut;
+    }
+    return sum;
+  }
+
   /** Takes the descriptor. Paused: nothing may be lost before somebody listens. */
   open(fd: number): Channel {
-    const channel = new Channel(fd, false, () => {
-      this.#channels.delete(channel);
-      this.#checkEmpty();
-    });
+    const channel = new Channel(fd, false, () => this.#remove(channel));
     channel.pause();
     this.#channels.add(channel);
+    owners.set(channel, this);
     return channel;
+  }
+
+  /** The same connection as bytes, on the same account; the channel is closed by it. */
+  static bytes(channel: Channel): ByteChannel {
+    const set = owners.get(channel);
+    if (!set) return new ByteChannel(channel.release());
+    set.#moving = true;
+    const stream: ByteChannel = new ByteChannel(channel.release(), () => {
+      set.#bytesIn += stream.bytesIn;
+      set.#bytesOut += stream.bytesOut;
+      set.#remove(stream);
+    });
+    set.#channels.add(stream);
+    set.#moving = false;
+    return stream;
   }
 
   /** Closes what is still open after `drainMs`, and resolves then, or as soon as nothing is left. */
   async drain(drainMs: number): Promise<void> {
     const timer = setTimeout(() => {
-      for (const channel of [...this.#channels]) channel.close();
+      for (const channel of [...this.#channels]) {
+        if (channel instanceof ByteChannel) channel.abort();
+        else channel.close();
+      }
     }, drainMs);
     await new Promise<void>((resolve) => {
       this.#emptied.push(resolve);
@@ -32,8 +71,13 @@ export class ChannelSet {
     clearTimeout(timer);
   }
 
+  #remove(channel: Channel | ByteChannel): void {
+    this.#channels.delete(channel);
+    this.#checkEmpty();
+  }
+
   #checkEmpty(): void {
-    if (this.#channels.size > 0) return;
+    if (this.#channels.size > 0 || this.#moving) return;
     for (const resolve of this.#emptied.splice(0)) resolve();
   }
 }

@@ -14,7 +14,7 @@ const FOUND: Readonly<Record<string, [ErrorCode, string]>> = {
   ENOTTY: ['device-wrong', 'it is no character device'],
   EPROTOTYPE: ['device-wrong', 'it is a device of another kind'],
   EBUSY: ['device-busy', 'somebody else is master of the card, or leases the same'],
-  EACCES: ['permission-denied', 'it may not be opened (EACCES)'],
+  EACCES: ['device-wrong', "it is in a file system in which devices can't be opened"],
 };
 
 /** Of the provider's device, as it was looked for at `path` or opened. */

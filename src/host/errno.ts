@@ -137,6 +137,16 @@ export function bindError(link: Link, errno: string): XConnectError {
   );
 }
 
+export function certificateError(name: string, errno: string): LinkError {
+  const found: Readonly<Record<string, string>> = {
+    ENOENT: 'it is not there',
+    EINVAL: 'it is no regular file',
+    EFBIG: 'it has more than 64 KiB',
+  };
+  const message = `${name} of the folder of certificates can't be read: ${found[errno] ?? errno}.`;
+  return { code: 'certificate-invalid', message };
+}
+
 export function connectError(link: Link, errno: string): LinkError {
   if ('address' in endpointOf(link.socket)) return tcpError(link, errno);
   const code = CONNECT[errno] ?? 'broker-failed';

@@ -4,7 +4,7 @@
  */
 import { closeSync } from 'node:fs';
 import type { ForwardOptions } from '../plugins/plugin.js';
-import type { Channel } from '../relay/channel.js';
+import type { End } from '../plugins/stream-host.js';
 import type { RelayLink } from '../relay/relay.js';
 import type { TransferOptions, TransferResult } from '../relay/transfer.js';
 
@@ -22,7 +22,7 @@ export class Joiners {
   }
 
   /** Takes both; one that was closed meanwhile ends the other. */
-  join(client: Channel, provider: Channel, { fds = true }: Pick<ForwardOptions, 'fds'>): void {
+  join(client: End, provider: End, { fds = true }: Pick<ForwardOptions, 'fds'>): void {
     client.pause();
     provider.pause();
     const hand = async () => {
@@ -40,7 +40,7 @@ export class Joiners {
   }
 
   /** Both stay the caller's. */
-  transfer(source: Channel, sink: Channel, options: TransferOptions): Promise<TransferResult> {
+  transfer(source: End, sink: End, options: TransferOptions): Promise<TransferResult> {
     return this.#joiner(false).transfer(source.fd, sink.fd, options);
   }
 
@@ -52,9 +52,9 @@ export class Joiners {
 }
 
 /** What is still to be sent to it first; nothing where it had descriptors to wait for. */
-async function unsentOf(channel: Channel): Promise<Buffer> {
-  const unsent = channel.takeUnsent();
+async function unsentOf(end: End): Promise<Buffer> {
+  const unsent = end.takeUnsent();
   if (unsent) return unsent;
-  await channel.flushed();
+  if ('flushed' in end) await end.flushed();
   return Buffer.alloc(0);
 }

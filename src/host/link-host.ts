@@ -5,7 +5,6 @@
  * `unplant` frees the target, `close` ends what is open. Listeners and connections are made by the broker, bytes
  * are moved by the relay; nothing here sees a pid or a namespace.
  */
-import type { Broker } from '../broker/client.js';
 import { errnoName } from '../broker/protocol.js';
 import type { Link } from '../graph/link.js';
 import { type LinkError, XConnectError } from '../kernel/errors.js';
@@ -24,46 +23,31 @@ import type {
   Seen,
   Tally,
 } from '../plugins/plugin.js';
+import type { End } from '../plugins/stream-host.js';
+import type { SocketStream } from '../relay/byte-stream.js';
 import type { Channel } from '../relay/channel.js';
-import type { Relay, RelayLink, RelayLinkEvents } from '../relay/relay.js';
+import type { RelayLink, RelayLinkEvents } from '../relay/relay.js';
 import type { TransferOptions, TransferResult } from '../relay/transfer.js';
 import { acceptEach } from './accepting.js';
 import { accessOf, introduction } from './access.js';
 import { ChannelSet } from './channel-set.js';
-import type { Container } from './containers.js';
 import { LinkDevice } from './device.js';
-import type { DeviceWatch } from './device-watch.js';
+import { certificateError } from './errno.js';
 import { Joiners } from './joiners.js';
+import type { LinkHostOptions, LinkHostParts } from './link-host-parts.js';
 import type { LinkProvider } from './provider.js';
 import { listenBeside } from './provider-listener.js';
-import type { Membership, SharedListeners } from './shared-listeners.js';
+import type { Membership } from './shared-listeners.js';
 import { type Listener, listenAt } from './target.js';
 import { Waiting } from './waiting.js';
 
 /** Between two attempts at what may work in a moment. */
 const AGAIN_MS = 50;
 
-export interface LinkHostOptions {
-  /** How long a connection waits for its provider, in milliseconds. */
-  readonly patienceMs: number;
-  /** Of one listener; more wait in its backlog. */
-  readonly maxConnections: number;
-}
-
-export interface LinkHostParts {
-  readonly broker: Broker;
-  readonly relay: Relay;
-  readonly shared: SharedListeners;
-  readonly deviceWatch: DeviceWatch;
-  readonly consumer: Container;
-  readonly provider: LinkProvider;
-  readonly onDemand: OnDemand | null;
-  readonly log: Logger;
-}
-
 export class OneLinkHost implements LinkHost {
   readonly log: Logger;
   readonly onDemand: OnDemand | null;
+  readonly requests = { active: 0, total: 0 };
   readonly tally: Tally = { toProvider: 0, toConsumer: 0, closes: {}, denied: {}, audited: {} };
   readonly #parts: LinkHostParts;
   readonly #provider: LinkProvider;
@@ -142,6 +126,7 @@ export class OneLinkHost implements LinkHost {
           this.#newRelayLink(
             { type: 'stream' },
             acceptEach(channels, (client) => acceptor.onConnection(client), log),
+            false,
           ),
       },
       make,
@@ -166,11 +151,15 @@ export class OneLinkHost implements LinkHost {
     }
   }
 
-  join(client: Channel, provider: Channel, options: Pick<ForwardOptions, 'fds'>): void {
+  bytes(channel: Channel): SocketStream {
+    return ChannelSet.bytes(channel);
+  }
+
+  join(client: End, provider: End, options: Pick<ForwardOptions, 'fds'>): void {
     this.#joiners.join(client, provider, options);
   }
 
-  transfer(source: Channel, sink: Channel, options: TransferOptions): Promise<TransferResult> {
+  transfer(source: End, sink: End, options: TransferOptions): Promise<TransferResult> {
     return this.#joiners.transfer(source, sink, options);
   }
 
@@ -199,6 +188,19 @@ export class OneLinkHost implements LinkHost {
     return device;
   }
 
+  onProviderChange(listener: () => void): void {
+    this.#onProviderChange.add(listener);
+  }
+
+  reportHealth(error: LinkError | null): void {
+    this.#provider.reportHealth(error);
+  }
+
+  async readCertificate(name: string): Promise<Buffer | LinkError> {
+    const read = await this.#parts.broker.readCertificate(`/${name}`);
+    return read.ok ? read.value : certificateError(name, read.errno);
+  }
+
   /** The container that new connections go to is another one, or gone. */
   providerChanged(): void {
     for (const listener of this.#onProviderChange) listener();
@@ -210,8 +212,10 @@ export class OneLinkHost implements LinkHost {
       const stats = relayLink.stats();
       return this.#joiners.has(relayLink) ? { ...stats, total: 0 } : stats;
     });
-    const { active, ...sum } = all.reduce(plus, { ...NO_STATS, ...this.tally });
-    return { ...sum, active: active + this.#clients.size };
+    const sum = all.reduce(plus, { ...NO_STATS, ...this.tally });
+    const { in: toConsumer, out: toProvider } = this.#providers.bytes;
+    const ours = { ...NO_STATS, active: this.#clients.size, toConsumer, toProvider };
+    return [ours, { ...NO_STATS, ...this.requests }].reduce(plus, sum);
   }
 
   /** Frees the target. Never rejects; more than one call does no harm. */
@@ -266,12 +270,17 @@ export class OneLinkHost implements LinkHost {
     return relayLink;
   }
 
-  /** Not ended with this link. */
-  #newRelayLink({ type, fds = true }: ForwardOptions, events: RelayLinkEvents): RelayLink {
+  /** Not ended with this link. `own`: its connections are this link's, so that what it says of clients holds. */
+  #newRelayLink(
+    { type, fds = true }: ForwardOptions,
+    events: RelayLinkEvents,
+    own = true,
+  ): RelayLink {
     const { patienceMs, maxConnections } = this.#options;
-    const most = Math.min(maxConnections, this.#link.maxConnections ?? maxConnections);
     const consumerHandle = this.#parts.consumer.handle;
-    const access = accessOf(this.#link);
+    const limit = own ? this.#link.maxConnections : undefined;
+    const most = Math.min(maxConnections, limit ?? maxConnections);
+    const access = own ? accessOf(this.#link) : {};
     return this.#parts.relay.link(
       { type, fds, patienceMs, maxConnections: most, consumerHandle, ...access },
       events,

@@ -45,6 +45,7 @@ export class Provider {
   #mayBeHost = false;
   #stamp = 0;
   #closed = false;
+  #health: LinkError | null = null;
   #identityFailed = false;
   /** The last attempt to connect found nobody. */
   #refused = false;
@@ -179,10 +180,16 @@ export class Provider {
     if (!this.#probe) this.#lookLater(this.#target, PROBE_FIRST_MS);
   }
 
+  /** It is there, but (not null) does not do its work. */
+  reportHealth(error: LinkError | null): void {
+    this.#health = error;
+    if (this.#state) this.#tell(this.#state);
+  }
+
   /** From now on the state is reported, beginning with what it is. */
   announce(): void {
     this.#announced = true;
-    if (this.#state) this.#events.onState(...this.#state);
+    if (this.#state) this.#tell(this.#state);
   }
 
   close(): void {
@@ -192,7 +199,13 @@ export class Provider {
 
   #say(...state: Parameters<ProviderEvents['onState']>): void {
     this.#state = state;
-    if (this.#announced && !this.#closed) this.#events.onState(...state);
+    this.#tell(state);
+  }
+
+  #tell([state, error]: Parameters<ProviderEvents['onState']>): void {
+    if (!this.#announced || this.#closed) return;
+    const sick = state === 'established' ? this.#health : null;
+    this.#events.onState(sick ? 'failed' : state, sick ?? error);
   }
 
   /** Which container, and who we are there: both as of one moment. */

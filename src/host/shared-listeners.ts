@@ -73,7 +73,7 @@ export class SharedListeners {
         },
         close: async (drainMs) => {
           if (!isLast) return;
-          await opened.channels.drain(drainMs);
+          await Promise.all([opened.acceptor.close?.(drainMs), opened.channels.drain(drainMs)]);
           await opened.relayLink.close(0);
         },
       };

@@ -38,6 +38,10 @@ export const REMEDIES = {
   'target-unreachable':
     'Check the folders on the way to the target, or the addresses, inside the consumer.',
   'not-allowed': 'Add the consumer\'s role, or container:<name>, to "allow" of the export.',
+  'certificate-invalid':
+    'Put a PEM certificate and its key into the folder of --certificates; they are read again every few seconds.',
+  'provider-unhealthy':
+    'Look at what the provider answers at the path of "health", and at its log.',
   'type-unknown': 'Use a type that this daemon has a plugin for, or load one with --plugin.',
   'type-unsupported': "Ask for a type that the provider's type can serve.",
   'identity-unknown': 'Make /etc/passwd of the provider a readable regular file under 64 KiB.',

@@ -3,6 +3,7 @@
  * none. An entry is an object or a bare name; a comma-separated string stands for names.
  */
 
+import { type HttpOptions, isOptionFault, readHttpOptions } from '../kernel/http-options.js';
 import { isObject, type JsonObject } from './json.js';
 import { type Place, pointerTo, show } from './problem.js';
 import type { ProblemList } from './problem-list.js';
@@ -112,6 +113,8 @@ export function readWanted(entry: Entry, place: Place, problems: ProblemList): W
     const found = `"host" on type ${entry.type}, where it is ignored`;
     problems.add('shape-wrong', host, found, 'it on http only', 'notice');
   }
+  const http = readHttp(entry, place, problems);
+  if (!http) return undefined;
   return {
     name,
     ...(entry.type ? { type: entry.type } : {}),
@@ -121,10 +124,29 @@ export function readWanted(entry: Entry, place: Place, problems: ProblemList): W
     ...(entry.interface === undefined ? {} : { interface: entry.interface }),
     ...(entry.mode ? { mode: entry.mode } : {}),
     ...(entry.host === undefined ? {} : { host: entry.host.toLowerCase() }),
+    ...(Object.keys(http).length === 0 ? {} : { http }),
     ...(entry.proxy_protocol ? { proxyProtocol: entry.proxy_protocol } : {}),
     ...(entry.max_connections ? { maxConnections: entry.max_connections } : {}),
     ...(entry.allow_from ? { allowFrom: entry.allow_from } : {}),
   };
+}
+
+/** How HTTP is served to it; undefined after adding a problem. */
+function readHttp(entry: Entry, place: Place, problems: ProblemList): HttpOptions | undefined {
+  const read = readHttpOptions({ ...entry });
+  if (isOptionFault(read)) {
+    const pointer = read.path.reduce(pointerTo, place.pointer);
+    problems.add('shape-wrong', { file: place.file, pointer }, show(read.found), read.expected);
+    return undefined;
+  }
+  const { type } = entry;
+  if (type === undefined || type === 'http' || type === 'rest') return read;
+  for (const field of Object.keys(read)) {
+    const at = { file: place.file, pointer: pointerTo(place.pointer, field) };
+    const found = `${show(field)} on type ${type}, where it is ignored`;
+    problems.add('shape-wrong', at, found, 'it on http or rest only', 'notice');
+  }
+  return read;
 }
 
 /** What is about clients from a network means nothing at a path. */

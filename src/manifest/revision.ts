@@ -3,6 +3,7 @@
  * be read is not in here; a problem in `problems` says why.
  */
 
+import type { HttpOptions } from '../kernel/http-options.js';
 import type { Place, Problem } from './problem.js';
 import type { DeviceAccess, InputMatch, ServiceType, SocketMode } from './vocabulary.js';
 
@@ -45,6 +46,8 @@ export interface Service {
   readonly policy?: ReadonlyMap<string, PolicyRules>;
   /** Absent: enforce. */
   readonly policyMode?: 'audit';
+  /** By role, `*` for every: what may be asked over HTTP, as `METHOD /path/**`. Absent: everything. */
+  readonly rules?: ReadonlyMap<string, readonly string[]>;
   /** Where it was declared, for problems that are found later. */
   readonly place: Place;
 }
@@ -64,6 +67,8 @@ export interface Requirement {
   readonly mode?: 'node' | 'fd';
   /** http only: the Host it answers to; absent: any. */
   readonly host?: string;
+  /** rest and http only. */
+  readonly http?: HttpOptions;
   /** As of a service; where that has its own, that counts. */
   readonly proxyProtocol?: 1 | 2;
   /** The next two where the target is an address: connections at once; absent: as the daemon allows. */

@@ -6,6 +6,7 @@
  */
 import { isIP } from 'node:net';
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
+import { isRule } from '../kernel/http-options.js';
 import { isCidr, isNetwork } from './address.js';
 import { isContainerPath } from './paths.js';
 import { isMemberRule, isNamePattern } from './policy.js';
@@ -54,6 +55,7 @@ function compile(schema: Schema): ValidateFunction {
       'member-rule': isMemberRule,
       'bus-name': isBusName,
       cidr: isCidr,
+      'http-rule': isRule,
       network: isNetwork,
       ip: (text: string) => isIP(text) !== 0,
     },

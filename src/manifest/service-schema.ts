@@ -3,6 +3,7 @@
  * services.ts. Unknown fields are ignored: a later runtime may have more.
  */
 
+import { MAX_RULES } from '../kernel/http-options.js';
 import { MAX_PORT } from './address.js';
 import { MAX_ENTRIES, MAX_LEASED } from './limits.js';
 import type { Schema } from './schema.js';
@@ -159,6 +160,20 @@ export const SERVICE_SCHEMA: Schema = {
       },
     },
     policy: POLICY,
+    rules: {
+      type: 'object',
+      description: 'an object, arrays of rules by role',
+      additionalProperties: {
+        type: 'array',
+        maxItems: MAX_RULES,
+        items: {
+          type: 'string',
+          format: 'http-rule',
+          description: 'a rule such as "GET /path/**"',
+        },
+        description: `an array of at most ${MAX_RULES} rules`,
+      },
+    },
     policy_mode: { enum: ['enforce', 'audit'], description: '"enforce" or "audit"' },
   },
 };

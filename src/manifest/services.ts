@@ -29,6 +29,7 @@ const FIELD_TYPES: Readonly<Record<string, readonly ServiceType[]>> = {
   bus: ['dbus'],
   owns: ['dbus'],
   policy: ['dbus'],
+  rules: ['rest', 'http', 'unix', 'tcp'],
   policy_mode: ['dbus'],
 };
 
@@ -50,6 +51,7 @@ interface Entry {
   readonly role?: string;
   readonly activation?: { readonly mode: 'always' | 'on-demand' };
   readonly policy?: Readonly<Record<string, PolicyRules>>;
+  readonly rules?: Readonly<Record<string, readonly string[]>>;
   readonly policy_mode?: 'enforce' | 'audit';
 }
 
@@ -166,6 +168,7 @@ function toService(entry: Entry, place: Place): Service {
   const copied: Pick<Entry, (typeof COPIED)[number]> = Object.fromEntries(
     meant.map((field) => [field, entry[field]]),
   );
+  const rules = FIELD_TYPES.rules?.includes(type) ? entry.rules : undefined;
   const match = type === 'input' ? entry.match : undefined;
   const expectsHeader = FIELD_TYPES.proxy_protocol?.includes(type) && entry.proxy_protocol;
   const {
@@ -183,6 +186,7 @@ function toService(entry: Entry, place: Place): Service {
     ...(expectsHeader ? { proxyProtocol: expectsHeader } : {}),
     ...(owns !== undefined && role !== undefined ? { bus, owns, role } : {}),
     ...(activation ? { activation: activation.mode } : {}),
+    ...(rules ? { rules: new Map(Object.entries(rules)) } : {}),
     ...(policy ? { policy: new Map(Object.entries(policy)) } : {}),
     ...(policy && policy_mode === 'audit' ? { policyMode: 'audit' as const } : {}),
     place,

@@ -85,7 +85,7 @@ function isRevoked(a: Link, b: Link): boolean {
 
 function isSamePolicy(a: Link, b: Link): boolean {
   if (a.policyMode !== b.policyMode) return false;
-  return a.policy === b.policy || JSON.stringify(a.policy) === JSON.stringify(b.policy);
+  return isSameValue(a.policy, b.policy) && isSameValue(a.rules, b.rules);
 }
 
 /** Everything but the pids and what is passed on unread. */
@@ -107,7 +107,9 @@ function isSameService(a: Link, b: Link): boolean {
     isSameValue(a.match, b.match) &&
     a.proxyProtocol === b.proxyProtocol &&
     a.maxConnections === b.maxConnections &&
-    isSameValue(a.allowFrom, b.allowFrom)
+    isSameValue(a.allowFrom, b.allowFrom) &&
+    a.host === b.host &&
+    isSameValue(a.http, b.http)
   );
 }
 

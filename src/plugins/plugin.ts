@@ -8,6 +8,7 @@ import type { LinkError } from '../kernel/errors.js';
 import type { Channel } from '../relay/channel.js';
 import type { TransferOptions, TransferResult } from '../relay/transfer.js';
 import type { Device, DeviceOptions } from './device/device.js';
+import type { End, StreamHost } from './stream-host.js';
 
 export interface Attachment {
   /** The link leaves: stop accepting, let open connections go on for `drainMs`, then resolve. */
@@ -49,6 +50,8 @@ export type { Channel } from '../relay/channel.js';
 /** What takes the connections of a shared listener, each the plugin's to answer, join or close. */
 export interface Acceptor {
   onConnection(client: Channel): void | Promise<void>;
+  /** The last link has gone: ends what is still open after `drainMs`, and resolves then. */
+  close?(drainMs: number): Promise<void>;
 }
 
 /** Who the consumer is to its provider, as the provider's container counts. */
@@ -76,7 +79,7 @@ export interface Tally {
   readonly audited: Record<string, number>;
 }
 
-export interface LinkHost {
+export interface LinkHost extends StreamHost {
   /** Child logger of this link. */
   readonly log: import('../kernel/log.js').Logger;
   /** Names on the hosted bus that are started when they are called; null: the link is to no such bus. */
@@ -96,9 +99,9 @@ export interface LinkHost {
   /** The same, and who that identity is. */
   connectAs(options?: { readonly wait?: boolean }): Promise<Connection | LinkError>;
   /** Hands two channels to the native relay, with what they still hold; the plugin is done with both. */
-  join(client: Channel, provider: Channel, options: ForwardOptions): void;
+  join(client: End, provider: End, options: Pick<ForwardOptions, 'fds'>): void;
   /** Moves bytes natively, once, between two paused channels that stay the plugin's (relay/transfer.ts). */
-  transfer(source: Channel, sink: Channel, options: TransferOptions): Promise<TransferResult>;
+  transfer(source: End, sink: End, options: TransferOptions): Promise<TransferResult>;
   /** From now on the link's state is what `look` says: asked when the provider changed, and every 2 s. */
   watch(look: () => Promise<Seen>): void;
   /** Further fields of the link in `GET /xconnect-graph`. */

@@ -7,13 +7,15 @@ import { pathToFileURL } from 'node:url';
 import { XConnectError } from '../kernel/errors.js';
 import { dbus } from './dbus/index.js';
 import { drm } from './drm/index.js';
+import { ingress } from './ingress/index.js';
 import { input } from './input/index.js';
 import type { Plugin } from './plugin.js';
+import { rest } from './rest/index.js';
 import { tcp } from './tcp/index.js';
 import { unix } from './unix/index.js';
 import { wayland } from './wayland/index.js';
 
-const BUILT_IN: readonly Plugin[] = [unix, tcp, dbus, drm, input, wayland];
+const BUILT_IN: readonly Plugin[] = [unix, tcp, rest, ingress, dbus, drm, input, wayland];
 
 export class Registry {
   readonly #byType = new Map<string, Plugin>();

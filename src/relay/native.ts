@@ -8,9 +8,11 @@ import { fileURLToPath } from 'node:url';
 declare const relayBrand: unique symbol;
 declare const linkBrand: unique symbol;
 declare const channelBrand: unique symbol;
+declare const pollerBrand: unique symbol;
 export type NativeRelay = { readonly [relayBrand]: true };
 export type NativeLink = { readonly [linkBrand]: true };
 export type NativeChannel = { readonly [channelBrand]: true };
+export type NativePoller = { readonly [pollerBrand]: true };
 
 export interface NativeEvent {
   readonly type: 'pending' | 'handed' | 'upstream' | 'gone' | 'broker' | 'stopped' | 'moved';
@@ -84,6 +86,15 @@ export interface Native {
   channelUnread(channel: NativeChannel): number;
   channelRelease(channel: NativeChannel): number;
   channelShutdown(channel: NativeChannel): void;
+  pollerOpen(events: Int32Array, callback: (count: number) => void): NativePoller;
+  pollerAdd(poller: NativePoller, fd: number): number;
+  pollerRemove(poller: NativePoller, fd: number): void;
+  pollerHold(poller: NativePoller, held: 0 | 1): void;
+  socketRead(fd: number, buffer: Buffer): number;
+  socketWrite(fd: number, buffer: Buffer, from: number, to: number): number;
+  socketShutdown(fd: number): void;
+  socketClose(fd: number): void;
+  socketError(fd: number): number;
   socketPair(type: number): [number, number];
   launch(
     brokerArgv: readonly string[],

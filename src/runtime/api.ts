@@ -19,9 +19,13 @@ export interface ApiParts {
   readonly revision: Revision;
   readonly groups: readonly Group[];
   readonly containers: ReadonlyMap<string, Container>;
+  /** Of the network pools, by container. */
+  readonly addresses: ReadonlyMap<string, string>;
   readonly activation: Activation;
-  /** Undefined: the revision has no use for it. */
-  readonly hostedBus: HostedBus | undefined;
+  readonly bus: {
+    /** As it is now. Undefined: the revision has no use for it. */
+    readonly hosted: HostedBus | undefined;
+  };
   /** Null: none is managed. */
   readonly daemon: DaemonSupervisor | null;
   readonly version: string;
@@ -59,9 +63,13 @@ export class Api {
   }
 
   #graph() {
-    const { revision, containers, hostedBus } = this.#parts;
+    const { revision, containers, addresses, bus } = this.#parts;
+    const { hosted: hostedBus } = bus;
     const pids = new Map([...containers].map(([name, { pid }]) => [name, pid]));
-    const { links } = buildGraph(revision, pids, hostedBus ? { hostedBus } : {});
+    const { links } = buildGraph(revision, pids, {
+      addresses,
+      ...(hostedBus ? { hostedBus } : {}),
+    });
     return joinStatus(links, this.#posted);
   }
 
@@ -105,6 +113,13 @@ export class Api {
       throw new Refusal(
         403,
         `${name} has the restart policy "system": it goes with the whole system.`,
+      );
+    }
+    const { pool } = container.settings;
+    if (pool !== undefined && !this.#parts.addresses.has(name)) {
+      throw new Refusal(
+        409,
+        `${name} has no address of the pool ${show(pool.name)}: correct that first.`,
       );
     }
     if (container.settings.exec.length === 0) {

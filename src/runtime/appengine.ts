@@ -12,6 +12,7 @@ import type { Problem } from '../manifest/problem.js';
 import { readRevisions } from '../manifest/reader.js';
 import { isName, printable } from '../manifest/text.js';
 import { Activation } from './activation.js';
+import { planAddresses } from './address-plan.js';
 import { Api, type ApiParts } from './api.js';
 import { BusSupervisor } from './bus-supervisor.js';
 import { Container } from './container.js';
@@ -20,6 +21,7 @@ import { ControlSocket } from './control-socket.js';
 import { DaemonSupervisor } from './daemon-supervisor.js';
 import { LogFile } from './log-file.js';
 import { NamespaceEngine } from './namespace-engine.js';
+import { Pools } from './pools.js';
 
 export interface AppEngineOptions {
   /** Revisions, merged in this order. */
@@ -32,6 +34,8 @@ export interface AppEngineOptions {
   /** Program and arguments of the daemon; null: none is managed. */
   readonly daemon: readonly string[] | null;
   readonly version: string;
+  /** Root of a user namespace alone. */
+  readonly rootless: boolean;
   /** Told what happens, one line each. */
   readonly say: (line: string) => void;
 }
@@ -60,7 +64,9 @@ export class AppEngine {
     const revision = await readRevisions(this.#options.revisions);
     const settings = runtimeSettings(revision);
     const graph = buildGraph(revision, new Map(), unhosted(revision));
-    this.#sayProblems([...revision.problems, ...graph.problems, ...settings.problems]);
+    const plan = planAddresses(revision.device.pools, settings.containers, this.#options.rootless);
+    const problems = [...revision.problems, ...graph.problems];
+    this.#sayProblems([...problems, ...settings.problems, ...plan.problems]);
     if (revision.failed) return 'The revision could not be read.';
     if (settings.containers.length === 0) return 'The revision has no containers to run.';
 
@@ -71,24 +77,31 @@ export class AppEngine {
       return `${logs} can't be made (${(error as Error).message}): give another --storage.`;
     }
     const { places, uids } = this.#options.bus;
-    const engine = new NamespaceEngine((name) => this.#appFolder(name), places.folder);
+    const pools = new Pools(plan.leases);
+    const engine = new NamespaceEngine((name) => this.#appFolder(name), pools, places.folder);
     const containers = new Map(
-      settings.containers.map((one) => {
+      settings.containers.map((wanted) => {
+        // Without its address it is not started: it would be reachable for others than it is meant for, or for none.
+        const isStranded = wanted.pool !== undefined && !plan.leases.has(wanted.name);
+        const one = isStranded ? { ...wanted, exec: [] } : wanted;
         const log = new LogFile(join(logs, one.name, 'console.log'));
         return [one.name, new Container(one, engine, log)];
       }),
     );
     const bus = new BusSupervisor(places, uids, this.#options.say);
+    await bus.host(revision);
     const fault = await this.#serve({
       revision,
       groups: settings.groups,
       containers,
       activation: new Activation(revision, graph.dependencies, containers),
-      hostedBus: await bus.host(revision),
+      bus,
+      addresses: pools.addresses,
       daemon: this.#daemon(logs),
       version: this.#options.version,
     });
     await bus.close();
+    await pools.close();
     return fault;
   }
 

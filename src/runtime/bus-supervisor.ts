@@ -22,9 +22,11 @@ export class BusSupervisor {
   readonly #log;
   readonly #host: BusHost;
   readonly #backOff = new BackOff(MAX_WAIT_MS);
+  #hosted: HostedBus | undefined;
   #child: ChildProcess | null = null;
   #keeper: Keeper | null = null;
   #retry: NodeJS.Timeout | undefined;
+  #hasBegun = false;
   #closed = false;
 
   /** `say`: told what happens, one line each. */
@@ -36,11 +38,18 @@ export class BusSupervisor {
     this.#host = new BusHost({ socket: places.socket, uids, log: this.#log });
   }
 
-  /** What the graph needs to know; undefined: the revision has no use for the bus. Never rejects. */
-  async host(revision: Revision): Promise<HostedBus | undefined> {
-    if (!wantsHostedBus(revision)) return undefined;
-    await this.#launch();
-    return this.#host.host(revision);
+  /** Resolves soon, whether or not the bus is there by then. Never rejects. */
+  async host(revision: Revision): Promise<void> {
+    if (!wantsHostedBus(revision)) return;
+    void this.#launch();
+    this.#hosted = await this.#host.host(revision, (late) => {
+      this.#hosted = late;
+    });
+  }
+
+  /** What the graph needs to know now; undefined: the revision has no use for the bus. */
+  get hosted(): HostedBus | undefined {
+    return this.#hosted;
   }
 
   /** Resolves when nothing of it is left. */
@@ -55,22 +64,28 @@ export class BusSupervisor {
   }
 
   async #launch(): Promise<void> {
-    const command = busCommand(this.#places, this.#uids);
-    if (typeof command === 'string') {
-      await this.#host.attach(command);
-      return;
-    }
     const began = performance.now();
+    const keeper = this.#spawn(() => this.#ended(performance.now() - began));
+    await this.#host.attach(keeper);
+    const isBegun = typeof keeper !== 'string' && typeof (await keeper.kept) !== 'string';
+    // What can't begin at all is no better for being tried again; what could once may again.
+    if (!isBegun && this.#hasBegun) this.#ended(performance.now() - began);
+    this.#hasBegun ||= isBegun;
+  }
+
+  /** Or why it can't run. */
+  #spawn(onEnd: () => void): Keeper | string {
+    const command = busCommand(this.#places, this.#uids);
+    if (typeof command === 'string') return command;
     try {
       const { child, fd } = spawnBus(command);
       child.once('error', () => undefined);
       this.#child = child;
-      this.#keeper = new Keeper(fd, this.#log, () => this.#ended(performance.now() - began));
+      this.#keeper = new Keeper(fd, this.#log, onEnd);
+      return this.#keeper;
     } catch (thrown) {
-      await this.#host.attach((thrown as Error).message);
-      return;
+      return (thrown as Error).message;
     }
-    await this.#host.attach(this.#keeper);
   }
 
   #ended(ranMs: number): void {

@@ -3,7 +3,7 @@
  * whatever stands in there.
  */
 import { isObject } from '../manifest/json.js';
-import { type Problem, pointerTo, problem, show } from '../manifest/problem.js';
+import { type Place, type Problem, pointerTo, problem, show } from '../manifest/problem.js';
 import type { ContainerManifest, DeviceGroup, Revision } from '../manifest/revision.js';
 import { isName } from '../manifest/text.js';
 
@@ -26,8 +26,11 @@ export interface ContainerSettings {
   readonly roles: readonly string[];
   /** Program and arguments. Empty: there is nothing to run. */
   readonly exec: readonly string[];
-  /** A network namespace of its own, with loopback alone. */
+  /** A network namespace of its own: with loopback alone, or with an address of the pool too. */
   readonly ownNetwork: boolean;
+  /** The network pool that it wants an address of, and where it says so. */
+  readonly pool?: { readonly name: string; readonly place: Place };
+  readonly hostname: string;
 }
 
 export interface RuntimeSettings {
@@ -48,6 +51,7 @@ const GROUPS: readonly Group[] = [
 const DEFAULT_GROUP = 'app';
 const GOALS: readonly StatusGoal[] = ['MOUNTED', 'STARTED', 'READY'];
 const POLICIES: readonly RestartPolicy[] = ['system', 'container'];
+const HOSTNAME = /^[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?$/;
 const MAX_ARGUMENTS = 256;
 /** The kernel's own limit of one argument, MAX_ARG_STRLEN, less its end. */
 const MAX_ARGUMENT = 128 * 1024 - 1;
@@ -108,7 +112,32 @@ function containerSettings(
     restartPolicy: choose('restart_policy', 'PV_RESTART_POLICY', POLICIES, fallback.restartPolicy),
     roles: rolesOf(run.roles ?? args.PV_ROLES),
     exec: isExec(run.exec) ? run.exec : [],
-    ownNetwork: isObject(run.network) && run.network.mode === 'none',
+    ...networkOf(name, run.network, args, complain),
+  };
+}
+
+/** `run.json` wins where both say something. */
+function networkOf(
+  name: string,
+  network: unknown,
+  args: ContainerManifest['args'],
+  complain: (key: string, found: unknown, expected: string) => void,
+): Pick<ContainerSettings, 'ownNetwork' | 'pool' | 'hostname'> {
+  const own = isObject(network) ? network : {};
+  const pool = own.pool ?? (own.mode === undefined ? args.PV_NETWORK_POOL : undefined);
+  const hostname = own.hostname ?? args.PV_NETWORK_HOSTNAME;
+  const place =
+    own.pool === undefined
+      ? { file: `${name}/args.json`, pointer: '/PV_NETWORK_POOL' }
+      : { file: `${name}/run.json`, pointer: '/network/pool' };
+  const isPool = typeof pool === 'string' && isName(pool);
+  if (pool !== undefined && !isPool) complain('network', pool, 'the name of a pool');
+  const isHostname = typeof hostname === 'string' && HOSTNAME.test(hostname);
+  if (hostname !== undefined && !isHostname) complain('network', hostname, 'a host name');
+  return {
+    ownNetwork: isPool || own.mode === 'none',
+    ...(isPool ? { pool: { name: pool, place } } : {}),
+    hostname: isHostname ? hostname : name,
   };
 }
 

@@ -6,7 +6,9 @@
  * a POSIX shell, no image and no compiler.
  *
  * `sh -s NAME APP NETWORK HIDDEN MODULES PROGRAM ARG...` reads it, with `APP` and `MODULES` the folders for /app and
- * /node_modules or empty, `NETWORK` "own" or empty, `HIDDEN` a folder that is covered or empty. On descriptor 3 it writes its pid as the host counts, and it does so only once it is in its own root
+ * /node_modules or empty, `HIDDEN` a folder that is covered or empty. `NETWORK` is empty for the host's, "own" for
+ * loopback alone, or "own ADDRESS/BITS GATEWAY MAC PORT BRIDGE HOST": then a cable is made, from eth0 to PORT, plugged
+ * into BRIDGE in the network of process HOST. On descriptor 3 it writes its pid as the host counts, and it does so only once it is in its own root
  * with its program started: whoever enters it then can't end up in the host's files.
  *
  * SIGTERM goes on to the program. When that ends, this does, with the same code, and the kernel ends the rest.
@@ -15,6 +17,18 @@ export const INIT_SCRIPT = String.raw`
 set -eu
 exec 2>&1
 
+plug_in() {
+  [ $# -gt 1 ] || return 0
+  address=$2 gateway=$3 mac=$4 port=$5 bridge=$6 there=/proc/$7/ns/net
+  # One of this container's last life may still be there for a moment.
+  nsenter --net=$there ip link del $port 2>/dev/null || :
+  ip link add eth0 address $mac type veth peer name $port netns $there
+  nsenter --net=$there ip link set $port master $bridge up
+  ip addr add $address dev eth0
+  ip link set eth0 up
+  ip route add default via $gateway
+}
+
 main() { # whole before it runs: its programs share standard input with the shell
   name=$1 app=$2 network=$3 hidden=$4 modules=$5
   shift 5
@@ -22,7 +36,10 @@ main() { # whole before it runs: its programs share standard input with the shel
   read -r pid _ </proc/self/stat # the host's /proc, so the host's number
 
   hostname -- "$name" 2>/dev/null || printf %s "$name" >/proc/sys/kernel/hostname
-  [ -z "$network" ] || ip link set lo up
+  if [ -n "$network" ]; then
+    ip link set lo up
+    plug_in $network
+  fi
 
   root=/sys/root # /sys: a folder that every Linux has, and that nobody needs in here meanwhile
   mount -n -t tmpfs tmpfs /sys

@@ -68,6 +68,7 @@ async function run(revisions: string[], flags: Flags): Promise<number> {
     bus,
     daemon: flags.daemon ? daemon : null,
     version: version(),
+    rootless: isRootless(),
     say: (line) => process.stdout.write(`${line}\n`),
   });
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => engine.end());

@@ -13,9 +13,11 @@ import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { formatIp, type Lease } from './address-plan.js';
 import type { ContainerSettings } from './container-settings.js';
 import { describe, type Engine, type Exit, type Running } from './engine.js';
 import { INIT_SCRIPT } from './init-script.js';
+import type { Pools } from './pools.js';
 
 const LIFELINE = ['--pdeathsig', 'KILL'];
 const NAMESPACES = ['--mount', '--pid', '--uts', '--ipc', '--fork', '--kill-child=KILL'];
@@ -42,9 +44,12 @@ export class NamespaceEngine implements Engine {
   readonly #appFolder: (container: string) => string | undefined;
   readonly #hidden: string;
 
+  readonly #pools: Pools;
+
   /** `appFolder`: what is to be /app of a container, an absolute path. `hidden`: a folder that none of them has. */
-  constructor(appFolder: (container: string) => string | undefined, hidden = '') {
+  constructor(appFolder: (container: string) => string | undefined, pools: Pools, hidden = '') {
     this.#appFolder = appFolder;
+    this.#pools = pools;
     this.#hidden = hidden;
   }
 
@@ -52,9 +57,11 @@ export class NamespaceEngine implements Engine {
     settings: ContainerSettings,
     onOutput: (output: Readable) => void,
   ): Promise<Running | string> {
+    const lease = await this.#pools.leaseOf(settings.name);
+    if (typeof lease === 'string') return lease;
     let child: ChildProcess;
     try {
-      child = this.#spawn(settings);
+      child = this.#spawn(settings, lease);
     } catch (error) {
       return `its first process could not be made (${(error as Error).message})`;
     }
@@ -75,10 +82,11 @@ export class NamespaceEngine implements Engine {
     return `its namespaces could not be set up (${why}); its console.log may say more`;
   }
 
-  #spawn({ name, exec, ownNetwork }: ContainerSettings): ChildProcess {
+  #spawn({ name, exec, ownNetwork, hostname }: ContainerSettings, lease?: Lease): ChildProcess {
     const namespaces = [...NAMESPACES, ...(ownNetwork ? ['--net'] : [])];
-    const network = ownNetwork ? 'own' : '';
-    const init = [name, this.#appFolder(name) ?? '', network, this.#hidden, MODULES, ...exec];
+    const network = lease ? `own ${cableOf(lease)}` : ownNetwork ? 'own' : '';
+    const app = this.#appFolder(name) ?? '';
+    const init = [hostname, app, network, this.#hidden, MODULES, ...exec];
     return spawn('setpriv', [...LIFELINE, 'unshare', ...namespaces, 'sh', '-s', '--', ...init], {
       stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
       env: ENVIRONMENT,
@@ -86,6 +94,13 @@ export class NamespaceEngine implements Engine {
       detached: true,
     });
   }
+}
+
+/** As the script takes it. An interface of the host is named after the address at the cable's other end. */
+function cableOf({ pool, ip, mac }: Lease): string {
+  const port = `pv${mac.slice(6).replaceAll(':', '')}`;
+  const words = [`${ip}/${pool.bits}`, formatIp(pool.gateway), mac, port, pool.bridge, process.pid];
+  return words.join(' ');
 }
 
 class RunningNamespaces implements Running {

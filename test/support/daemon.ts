@@ -166,7 +166,7 @@ export class TestDaemon {
     return (await request(this.control, '/xconnect-graph')) as ShownLink[];
   }
 
-  /** Waits until each link of the graph, by its service's name, is in that state. */
+  /** Waits until each link of the graph, by its service's name, is in that state, with the role that it was set to. */
   async until(states: Record<string, string>, timeoutMs = 5_000): Promise<ShownLink[]> {
     return eventually(
       async () => {
@@ -177,6 +177,10 @@ export class TestDaemon {
           const errors = shown.map(({ last_error }) => last_error?.message ?? '');
           throw new Error(`states are ${JSON.stringify(now)} ${errors.join(' ')}`);
         }
+        const isLooked = shown.every(({ target, role }) =>
+          this.graph.every((link) => link.target !== target || link.role === role),
+        );
+        if (!isLooked) throw new Error('the daemon has not looked at the graph yet');
         return shown;
       },
       { timeoutMs },

@@ -43,6 +43,15 @@ export async function dial(broker: Broker, handle: number, path: string): Promis
   return new net.Socket({ fd: made.value, readable: true, writable: true, allowHalfOpen: true });
 }
 
+/** The same to a target of either kind: a path, or an IPv4 address and port in the container's network. */
+export async function dialAt(broker: Broker, handle: number, target: string): Promise<net.Socket> {
+  const [, ip, port] = /^([\d.]+):(\d+)/.exec(target) ?? [];
+  if (!ip) return dial(broker, handle, target);
+  const made = await broker.connectTcp(handle, { ip, port: Number(port) });
+  if (!made.ok) throw new Error(`no connection to ${target}: ${made.errno}`);
+  return new net.Socket({ fd: made.value, readable: true, writable: true, allowHalfOpen: true });
+}
+
 /** Everything until the end of the stream, or until it broke off. */
 export async function readAll(socket: net.Socket): Promise<Buffer> {
   const chunks: Buffer[] = [];

@@ -12,7 +12,7 @@ export interface Cable {
 }
 
 /** `net`: which 10.213.N.0/24 is theirs alone. */
-export function plugIn({ pid }: TestContainer, net: number): Cable {
+export function plugIn({ pid }: Pick<TestContainer, 'pid'>, net: number): Cable {
   const cable = { host: `10.213.${net}.1`, container: `10.213.${net}.2` };
   const near = `pvxt${net}`;
   const ip = (...args: string[]) => execFileSync('ip', args, { stdio: 'pipe' });
@@ -27,6 +27,6 @@ export function plugIn({ pid }: TestContainer, net: number): Cable {
 }
 
 /** How to run a program of the host in the container's network: what stands before its own arguments. */
-export function inNetworkOf({ pid }: TestContainer): string[] {
+export function inNetworkOf({ pid }: Pick<TestContainer, 'pid'>): string[] {
   return ['nsenter', '-t', String(pid), '-n'];
 }

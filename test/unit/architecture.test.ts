@@ -16,9 +16,10 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   manifest: [],
   graph: ['manifest'],
   mesh: ['graph'],
-  plugins: ['graph', 'mesh'],
   relay: [],
   bus: ['manifest', 'graph', 'relay'],
+  http1: ['relay'],
+  plugins: ['graph', 'mesh', 'http1'],
   broker: ['relay'],
   host: ['graph', 'mesh', 'plugins', 'broker', 'relay'],
   status: ['graph', 'mesh'],
@@ -32,6 +33,7 @@ const CONTRACTS = [
   'plugins/plugin',
   'plugins/on-demand',
   'relay/channel',
+  'relay/byte-stream',
   'relay/transfer',
 ];
 

@@ -46,7 +46,7 @@ export class Connections {
     }
     const { bus, fds } = outcome;
     const filters = this.#filters();
-    if (filters.length === 0) this.#host.join(consumer, bus, { type: 'stream', fds });
+    if (filters.length === 0) this.#host.join(consumer, bus, { fds });
     else this.#look(consumer, bus, fds, filters);
   }
 

@@ -99,8 +99,8 @@ export class PolicyFilter implements MessageFilter {
     return this.#broadcast(header);
   }
 
-  answered({ header }: Message): void {
-    this.#replies.forget(header.serial);
+  answered({ serial }: Header): void {
+    this.#replies.forget(serial);
   }
 
   #call(message: Message): Verdict {

@@ -47,7 +47,7 @@ export class Replies {
     return asked;
   }
 
-  /** Nobody will answer it. */
+  /** The consumer has had its answer from somebody else. */
   forget(serial: number): void {
     this.#asked.delete(serial);
   }

@@ -1,9 +1,17 @@
 /** Clients in a container are handed opened devices by the real daemon, and lose them again. */
-import { readdirSync } from 'node:fs';
+import { cpSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { compile } from '../../support/compile.js';
 import { startContainer } from '../../support/container.js';
+import { Peer } from '../../support/peer-process.js';
 import { eventually } from '../../support/wait.js';
 import { CARD, KEYS, useDescriptors } from './descriptors.js';
+
+const KIOSK = fileURLToPath(
+  new URL('../../../examples/drm/kiosk-app/root/kiosk.c', import.meta.url),
+);
 
 describe('a link that hands out descriptors', () => {
   const use = useDescriptors();
@@ -32,6 +40,26 @@ describe('a link that hands out descriptors', () => {
       use.at.daemon.set();
       await use.at.daemon.until({});
       await own.kill();
+    }
+  });
+
+  test('serves the client library of examples/drm', async () => {
+    const flags = ['-std=c11', '-Wpedantic', '-Werror'];
+    const program = compile('kiosk', [KIOSK, join(KIOSK, '../pv_device.h')], flags);
+    cpSync(program, join(use.at.consumer.rootDir, 'tmp/kiosk'));
+    await use.established(use.card({ role: 'master' }));
+    const kiosk = new Peer(use.at.consumer.run(['/tmp/kiosk', CARD]));
+    try {
+      expect(await kiosk.line()).toBe(
+        'I have a device that is no screen: Inappropriate ioctl for device',
+      );
+      use.at.daemon.set();
+      expect(await kiosk.line()).toBe('the screen was taken back');
+      use.record.setBusy(true);
+      use.at.daemon.set(use.card({ role: 'master' }));
+      expect(await kiosk.line()).toBe('I have no screen: No such device');
+    } finally {
+      kiosk.kill();
     }
   });
 

@@ -1,9 +1,12 @@
 /** What a provider may pass off as a device, and a consumer as a target: nothing is planted anywhere. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { startContainer } from '../../support/container.js';
+import { fuse } from '../../support/requirements.js';
 import { type Devices, startDevices } from './support.js';
 
+const LYING_FS = readFileSync(new URL('../../support/lying-fs.py', import.meta.url), 'utf8');
 const CARD = '/dev/dri/card0';
 /** On the real host, where a symlink of a container must not lead. */
 const HOST_BLOCK = '/run/pvx-host-block';
@@ -48,6 +51,33 @@ describe('a hostile container', () => {
     if (code === 'device-missing') return; // a client waits: it may come
     const [, answer] = await at.client(CARD);
     expect(answer).toBe('nothing');
+  });
+
+  test.runIf(fuse())('that shows a card in a file system of its own making has none', async () => {
+    const own = await startContainer({ name: 'provider', userns: true });
+    try {
+      execFileSync('mknod', ['-m', '666', `${own.rootDir}/dev/fuse`, 'c', '10', '229']);
+      const server = own.run(['python3', '-c', LYING_FS, '/run/lying', '226', '0']);
+      await new Promise((resolve) => server.stdout?.once('data', resolve));
+      // The kernel keeps others out of such a file system, but not out of one that lies over it.
+      const options = 'lowerdir=/run/lying:/run/empty,userxattr';
+      await own.exec([
+        'sh',
+        '-c',
+        `mkdir -p /run/empty /dev/dri; mount -t overlay -o ${options} none /dev/dri`,
+      ]);
+      const { stdout } = await own.exec(['stat', '-c', '%F %t:%T', CARD]);
+      expect(stdout.trim()).toBe('character special file e2:0');
+      const link = at.link({ provider_pid: own.pid });
+      expect(await at.refused('device-wrong', link)).toContain("devices can't be opened");
+      expect(await planted()).toBe('');
+      await at.refused('device-wrong', { ...link, device: 'fd' });
+      expect((await at.client(CARD))[1]).toBe('nothing');
+    } finally {
+      at.daemon.set();
+      await at.daemon.until({});
+      await own.kill();
+    }
   });
 
   test('whose input device is another one than its name says gets nothing planted', async () => {

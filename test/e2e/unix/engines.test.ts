@@ -2,20 +2,15 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startDaemon, type TestDaemon, wireLink } from '../../support/daemon.js';
 import { DockerEngine } from '../../support/engines/docker.js';
+import { engines, startIn } from '../../support/engines/engines.js';
 import { type EngineContainer, Image } from '../../support/engines/image.js';
-import { startLxc } from '../../support/engines/lxc.js';
-import { has, isRoot } from '../../support/requirements.js';
 
 const SOCKET = '/run/example/raw.sock';
 const TARGET = '/run/pv/services/raw.sock';
 const SERVE = ['serve', SOCKET];
 const WAIT = ['wait'];
-/** Host uid of root in an LXC container with its own users. */
-const SHIFTED = 200_000;
 
-const possible = isRoot() && has('lxc-start') && has('dockerd') && has('docker');
-
-describe.runIf(possible)('a unix link between containers of real engines', () => {
+describe.runIf(engines())('a unix link between containers of real engines', () => {
   let image: Image;
   let docker: DockerEngine;
   let daemon: TestDaemon;
@@ -33,12 +28,6 @@ describe.runIf(possible)('a unix link between containers of real engines', () =>
     image?.remove();
   }, 60_000);
 
-  const start: Record<string, (name: string, args: string[]) => Promise<EngineContainer>> = {
-    LXC: (name, args) => startLxc({ name, args }, image),
-    'LXC with users of its own': (name, args) => startLxc({ name, args, root: SHIFTED }, image),
-    Docker: (name, args) => docker.run(name, args),
-  };
-
   async function link(consumer: EngineContainer, provider: EngineContainer, role = 'any') {
     const pids = { consumer_pid: consumer.pid, provider_pid: provider.pid };
     daemon.set(wireLink({ ...pids, target: TARGET, socket: SOCKET, role }));
@@ -50,13 +39,12 @@ describe.runIf(possible)('a unix link between containers of real engines', () =>
     ['Docker', 'LXC'],
     ['Docker', 'LXC with users of its own'],
     ['LXC with users of its own', 'Docker'],
-  ])(
+  ] as const)(
     'from %s to %s carries the role, and survives a restart of either',
     async (from, to) => {
-      const provider = await start[to]?.('provider', SERVE);
-      const consumer = await start[from]?.('consumer', WAIT);
+      const provider = await startIn(to, 'provider', SERVE, { image, docker });
+      const consumer = await startIn(from, 'consumer', WAIT, { image, docker });
       try {
-        if (!consumer || !provider) throw new Error('no such engine');
         await link(consumer, provider, '1234');
         const ask = async (text: string) =>
           (await consumer.peer('ask', TARGET, text)).stdout.trim();
@@ -69,8 +57,8 @@ describe.runIf(possible)('a unix link between containers of real engines', () =>
         expect(await ask('once more')).toBe('0 0 once more');
       } finally {
         daemon.set();
-        await consumer?.kill();
-        await provider?.kill();
+        await consumer.kill();
+        await provider.kill();
       }
     },
     60_000,

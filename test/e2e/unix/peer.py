@@ -210,7 +210,8 @@ def sink(path):
 
 def ask(path, text):
     client = connect(path)
-    client.sendall(text.encode())
+    if text:  # who only listens may find that everything was said already
+        client.sendall(text.encode())
     client.shutdown(socket.SHUT_WR)
     answer = b""
     while True:

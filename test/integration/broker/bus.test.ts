@@ -1,7 +1,7 @@
 /** Connections to the hosted bus: as whom, to which, and to nothing else. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -37,7 +37,10 @@ describe.runIf(isRoot())('the broker connects to the hosted bus', () => {
     listener = spawn('python3', ['-c', LISTENER, path], { stdio: ['ignore', 'pipe', 'inherit'] });
     lines = createInterface(listener.stdout as NodeJS.ReadableStream);
     await once(lines, 'line');
-    const buses = ['--bus', path, '--bus', join(folder, 'other'), '--bus-uids', '200000-200999'];
+    const link = join(folder, 'link');
+    symlinkSync(path, link);
+    const others = ['--bus', join(folder, 'other'), '--bus', link];
+    const buses = ['--bus', path, ...others, '--bus-uids', '200000-200999'];
     host = await startHost({ args: ['--control', '', '--runtime', '/nonexistent', ...buses] });
   });
   afterAll(async () => {
@@ -58,8 +61,12 @@ describe.runIf(isRoot())('the broker connects to the hosted bus', () => {
     expect(await host.broker.connectBus(0, uid)).toEqual(failure('ERANGE'));
   });
 
-  test.each([2, 8, 0xffff_ffff])('never to one that it was not given: number %d', async (bus) => {
+  test.each([3, 8, 0xffff_ffff])('never to one that it was not given: number %d', async (bus) => {
     expect(await host.broker.connectBus(bus, 200_000)).toEqual(failure('ERANGE'));
+  });
+
+  test('not by a symbolic link in its place', async () => {
+    expect(await host.broker.connectBus(2, 200_000)).toEqual(failure('ECONNREFUSED'));
   });
 
   test('not while it is away', async () => {

@@ -4,6 +4,7 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync 
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { busPlaces } from '../../../src/bus/program.js';
 import { errnoName } from '../../../src/kernel/errno.js';
 import { Channel } from '../../../src/relay/channel.js';
 import { PYTHON, SERVICE, TestBus } from '../../support/bus/bus.js';
@@ -58,6 +59,14 @@ describe.runIf(isRoot() && has('dbus-daemon') && has('dbus-send'))('pvx-bus', ()
     for (const folder of [bus.places.folder, bus.places.store]) {
       expect(statSync(folder).mode & 0o777).toBe(0o700);
       expect(statSync(folder).uid).toBe(199_999);
+    }
+  });
+
+  test('makes the folders around its own for everybody', async () => {
+    bus.places = busPlaces(join(bus.folder, 'run/control.sock'), join(bus.folder, 'lib/storage'));
+    await bus.start();
+    for (const folder of ['run', 'lib', 'lib/storage']) {
+      expect(statSync(join(bus.folder, folder)).mode & 0o777).toBe(0o755);
     }
   });
 

@@ -28,7 +28,7 @@ export interface Said {
 
 export class TestBus {
   readonly folder: string;
-  readonly places: BusPlaces;
+  places: BusPlaces;
   readonly log: string[] = [];
   readonly host: BusHost;
   process!: ChildProcess;

@@ -5,14 +5,23 @@
  *   peer wait                 does nothing, until it is ended
  *   peer serve PATH           answers each connection with "UID GID " of who connected and what was said
  *   peer ask PATH TEXT        says it, prints the answer
+ *   peer make PATH MAJOR MINOR  makes a device's node, mode 660, and the folder that it is in
+ *   peer look PATH            prints "MAJOR:MINOR MODE UID:GID" of a node, and whether it can be opened
+ *   peer take PATH            connects, prints "MAJOR:MINOR" of the device that it is sent
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "../../../examples/drm/kiosk-app/root/pv_device.h"
 
 static struct sockaddr_un address_of(const char *path)
 {
@@ -70,6 +79,50 @@ static int ask(const char *path, const char *text)
 	return 0;
 }
 
+static int make(char *path, const char *number_major, const char *number_minor)
+{
+	dev_t number = makedev(atoi(number_major), atoi(number_minor));
+	char *slash = strrchr(path, '/');
+
+	umask(0);
+	*slash = 0;
+	mkdir(path, 0755);
+	*slash = '/';
+	if (mknod(path, S_IFCHR | 0660, number) < 0) {
+		perror(path);
+		return 1;
+	}
+	return 0;
+}
+
+static int look(const char *path)
+{
+	struct stat st;
+	int fd;
+
+	if (lstat(path, &st) < 0) {
+		printf("%s\n", strerror(errno));
+		return 1;
+	}
+	fd = open(path, O_RDWR | O_NONBLOCK);
+	printf("%u:%u %o %d:%d %s\n", major(st.st_rdev), minor(st.st_rdev), st.st_mode & 07777, (int)st.st_uid,
+	       (int)st.st_gid, fd < 0 ? strerror(errno) : "opened");
+	return 0;
+}
+
+static int take(const char *path)
+{
+	struct pv_device device;
+	struct stat st;
+
+	if (pv_device_open(&device, path) < 0 || fstat(device.fd, &st) < 0) {
+		printf("%s\n", strerror(errno));
+		return 1;
+	}
+	printf("%u:%u\n", major(st.st_rdev), minor(st.st_rdev));
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -78,6 +131,12 @@ int main(int argc, char **argv)
 		return serve(argv[2]);
 	if (argc == 4 && strcmp(argv[1], "ask") == 0)
 		return ask(argv[2], argv[3]);
+	if (argc == 5 && strcmp(argv[1], "make") == 0)
+		return make(argv[2], argv[3], argv[4]);
+	if (argc == 3 && strcmp(argv[1], "look") == 0)
+		return look(argv[2]);
+	if (argc == 3 && strcmp(argv[1], "take") == 0)
+		return take(argv[2]);
 	for (;;)
 		pause();
 }

@@ -14,8 +14,11 @@ class ModelKeeper implements Keeping {
   gate: Promise<void> | null = null;
   configuration = '';
 
-  keepUids = (text: string) =>
-    this.#note('uids', text.match(/20\d{4}(?!,\n {2}"roles)/g)?.join() ?? '');
+  readonly texts: string[] = [];
+  keepUids = (text: string) => {
+    this.texts.push(text);
+    return this.#note('uids', text.match(/20\d{4}(?!,\n {2}"roles)/g)?.join() ?? '');
+  };
   addUsers = (lines: readonly string[]) =>
     this.#note('users', lines.map((line) => line.slice(5, 11)).join());
   configure = (text: string) => {
@@ -44,15 +47,19 @@ let keeper: ModelKeeper;
 let host: BusHost;
 let log: string[];
 
-beforeEach(() => {
-  keeper = new ModelKeeper();
-  log = [];
+function newHost(): BusHost {
   const note = (_: unknown, text?: string) => void log.push(text ?? '');
-  host = new BusHost({
+  return new BusHost({
     socket: SOCKET,
     uids: { first: 200_000, last: 200_003 },
     log: { info: note, warn: note, error: note },
   });
+}
+
+beforeEach(() => {
+  keeper = new ModelKeeper();
+  log = [];
+  host = newHost();
 });
 afterEach(() => vi.useRealTimers());
 
@@ -94,20 +101,44 @@ describe('hosting a revision', () => {
     expect(hosted?.uids?.size).toBe(4);
   });
 
-  it('goes on without a disk, and says so', async () => {
-    keeper.fails = { uids: 'ENOSPC' };
+  it('knows nobody by a uid that is not on the disk, and tries again until it is', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     await host.attach(keeper);
-    expect((await host.host(revision()))?.uids?.size).toBe(1);
-    expect(log).toEqual([expect.stringContaining("can't be kept (ENOSPC)")]);
-    expect(keeper.did.at(-1)).toContain('configuration');
+    await host.host(revision('friend'));
+    keeper.fails = { uids: 'ENOSPC' };
+    const late: (HostedBus | undefined)[] = [];
+    const hosted = await host.host(revision('friend', 'second'), (one) => late.push(one));
+    expect(uidsOf(hosted)).toEqual({ friend: 200_000, owner: 200_001 });
+    expect(log).toEqual([expect.stringContaining("can't be kept (ENOSPC): it is tried again")]);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(log).toHaveLength(2);
+    keeper.fails = {};
+    await vi.advanceTimersByTimeAsync(1_999);
+    expect(late).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(late.map(uidsOf)).toEqual([{ friend: 200_000, owner: 200_001, second: 200_002 }]);
+    expect(keeper.did.filter((did) => did.startsWith('users'))).toEqual([
+      'users 200000,200001',
+      'users 200002',
+    ]);
+  });
+
+  it('lets nobody call as a role whose uid is not kept', async () => {
+    keeper.fails = { uids: 'EROFS' };
+    await host.attach(keeper);
+    expect((await host.host(revision()))?.uids?.size).toBe(0);
+    expect(keeper.configuration).not.toMatch(/policy user=/);
   });
 
   it('tries a configuration again that could not be written', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     keeper.fails = { configuration: 'ENOSPC' };
     await host.attach(keeper);
     await host.host(revision());
     keeper.fails = {};
-    await host.host(revision());
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(keeper.did.filter((did) => did.startsWith('configuration'))).toHaveLength(2);
+    await vi.advanceTimersByTimeAsync(60_000);
     expect(keeper.did.filter((did) => did.startsWith('configuration'))).toHaveLength(2);
   });
 
@@ -128,6 +159,31 @@ describe('hosting a revision', () => {
     await host.attach(keeper);
     expect(keeper.did).toEqual(['uids ']);
     expect(log).toEqual([expect.stringContaining('no JSON')]);
+  });
+
+  it('writes both copies anew where they differ', async () => {
+    await host.attach(keeper);
+    await host.host(revision('friend'));
+    const text = keeper.texts[0] as string;
+    for (const kept of [['', text] as const, [text, ''] as const]) {
+      const next = new ModelKeeper();
+      next.kept = Promise.resolve(kept);
+      await newHost().attach(next);
+      expect(next.texts).toEqual([text]);
+    }
+    const same = new ModelKeeper();
+    same.kept = Promise.resolve([text, text]);
+    await newHost().attach(same);
+    expect(same.did).toEqual([]);
+  });
+
+  it('writes a damaged file anew with the next revision, where that was not possible at once', async () => {
+    keeper.kept = Promise.resolve(['{', '']);
+    keeper.fails = { uids: 'ENOSPC' };
+    await host.attach(keeper);
+    keeper.fails = {};
+    expect((await host.host(revision()))?.uids?.size).toBe(1);
+    expect(keeper.did.slice(0, 2)).toEqual(['uids ', 'uids 200000']);
   });
 });
 

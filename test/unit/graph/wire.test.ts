@@ -38,6 +38,9 @@ describe('written', () => {
       extra: { theirs: 1 },
       error: { code: 'not-allowed', message: 'No.' },
       host: 'a.b',
+      match: { name: 'Keys' },
+      lease: ['DP-1'],
+      access: 'ro',
       device: 'fd',
       fds: false,
       mode: 'dgram',
@@ -46,7 +49,8 @@ describe('written', () => {
     });
     expect(Object.keys(wire)).toEqual([
       ...Object.keys(TEN),
-      ...['transport', 'uid', 'mode', 'fds', 'device', 'host', 'error', 'theirs'],
+      ...['transport', 'uid', 'mode', 'fds', 'device', 'access', 'lease', 'match'],
+      ...['host', 'error', 'theirs'],
     ]);
   });
 
@@ -81,6 +85,7 @@ describe('read from a foreign runtime', () => {
       since: '2026-11-23T10:00:00.000Z',
       connections: { active: 1, total: 2 },
       bytes: { to_provider: 1, to_consumer: 2 },
+      security_context: true,
     };
     expect(parseOne(reported)).toStrictEqual(parseOne({}));
   });
@@ -108,6 +113,13 @@ describe('a bad entry takes out itself alone', () => {
     ['the uid -1', { uid: 0xffff_ffff }, '/uid'],
     ['an unknown mode', { mode: 'fast' }, '/mode'],
     ['fds that are text', { fds: 'no' }, '/fds'],
+    ['an access of neither kind', { access: 'wo' }, '/access'],
+    ['a lease of nothing', { lease: [] }, '/lease'],
+    ['a lease of too much', { lease: Array(33).fill('DP-1') }, '/lease'],
+    ['a lease of what is no name', { lease: ['DP-1', 7] }, '/lease'],
+    ['a match of nothing', { match: {} }, '/match'],
+    ['a match of what no device has', { match: { name: 'x', serial: 'y' } }, '/match'],
+    ['a match over 255 characters', { match: { name: 'x'.repeat(256) } }, '/match'],
     ['an error without a known code', { error: { code: 'x', message: 'y' } }, '/error'],
     ['a field nested too deep', { x: JSON.parse('['.repeat(70) + ']'.repeat(70)) }, '/x'],
   ])('%s', (_, change, field) => {
@@ -162,7 +174,7 @@ const TEXT = fc
   .filter((text) => !text.includes('\0'));
 const PID = fc.integer({ min: -(2 ** 31) + 1, max: 2 ** 31 - 1 });
 const RESERVED =
-  /^(consumer|provider)(_pid)?$|^(name|type|role|interface|target|socket|transport|uid|mode|fds|device|host|error|state|last_error|since|connections|bytes)$/;
+  /^(consumer|provider)(_pid)?$|^(name|type|role|interface|target|socket|transport|uid|mode|fds|device|access|lease|match|host|error|state|last_error|since|connections|bytes|security_context)$/;
 const LINK: fc.Arbitrary<Link> = fc.record(
   {
     consumer: TEXT,
@@ -180,6 +192,9 @@ const LINK: fc.Arbitrary<Link> = fc.record(
     mode: fc.constantFrom('stream' as const, 'seqpacket' as const, 'dgram' as const),
     fds: fc.boolean(),
     device: fc.constantFrom('node' as const, 'fd' as const),
+    access: fc.constantFrom('ro' as const, 'rw' as const),
+    lease: fc.array(TEXT, { minLength: 1, maxLength: 32 }),
+    match: fc.oneof(fc.record({ name: TEXT }), fc.record({ phys: TEXT, vendor: TEXT })),
     host: TEXT,
     error: fc.record({
       code: fc.constantFrom('not-allowed' as const, 'internal' as const),

@@ -50,6 +50,9 @@ const SERVICE = entry({
   role: NAME,
   activation: fc.record({ mode: fc.constantFrom('always', 'on-demand', 'x') }),
   mode: fc.constantFrom('stream', 'dgram', 'fd'),
+  access: fc.constantFrom('ro', 'rw', 'x'),
+  lease: fc.array(fc.constantFrom('DP-1', 'HDMI-A-1', '/'), { maxLength: 3 }),
+  match: fc.dictionary(fc.constantFrom('name', 'vendor', 'x'), fc.constantFrom('05e0', '')),
 });
 const REQUIREMENT = entry({
   name: NAME,

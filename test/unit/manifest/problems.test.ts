@@ -84,5 +84,7 @@ describe('what is wrong with a revision as a whole', () => {
 });
 
 it('no problem code is left without a case above', () => {
-  expect([...seen].sort()).toEqual(Object.keys(PROBLEM_REMEDIES).sort());
+  // Those of network pools are the runtime's: test/unit/runtime/address-plan.test.ts.
+  const codes = Object.keys(PROBLEM_REMEDIES).filter((code) => !code.startsWith('pool-'));
+  expect([...seen].sort()).toEqual(codes.sort());
 });

@@ -29,6 +29,7 @@ describe('settings of a container', () => {
       roles: [],
       exec: EXEC,
       ownNetwork: false,
+      hostname: 'web',
     });
     expect(problems).toEqual([]);
   });

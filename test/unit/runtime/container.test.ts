@@ -17,6 +17,7 @@ const SETTINGS: ContainerSettings = {
   roles: [],
   exec: ['web'],
   ownNetwork: false,
+  hostname: 'web',
 };
 
 /** Every start takes a turn of the event loop, and the next pid. */

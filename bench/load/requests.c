@@ -1,0 +1,124 @@
+/*
+ * The client of HTTP: the same small request over and over, one under way a connection, each kept alive. An answer
+ * is whole when as many bytes as the far end was asked for have come behind its head.
+ */
+#include "load.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define CONNECTIONS_MAX 1024u
+#define SAMPLES_MAX (1u << 22)
+#define BODY 64u
+#define ANSWER_MAX 4096u
+#define PATIENCE_S 20u
+
+static const char request[] = "GET /64 HTTP/1.1\r\nHost: localhost\r\nUser-Agent: load\r\nAccept: */*\r\n\r\n";
+
+static struct asker {
+	int fd;
+	unsigned received;
+	uint64_t sent_at;
+	char answer[ANSWER_MAX + 1];
+} askers[CONNECTIONS_MAX];
+
+static void ask(struct asker *asker)
+{
+	asker->received = 0;
+	asker->sent_at = now_ns();
+	if (send(asker->fd, request, sizeof(request) - 1, MSG_NOSIGNAL) != (ssize_t)sizeof(request) - 1)
+		fail("send");
+}
+
+static bool whole(struct asker *asker)
+{
+	ssize_t n = recv(asker->fd, asker->answer + asker->received, ANSWER_MAX - asker->received, MSG_DONTWAIT);
+	char *body;
+
+	if (n < 0 && errno == EAGAIN)
+		return false;
+	if (n <= 0)
+		fail("an answer");
+	asker->received += (unsigned)n;
+	asker->answer[asker->received] = 0;
+	if (strncmp(asker->answer, "HTTP/1.1 200", 12) != 0) {
+		errno = EPROTO;
+		fail(asker->answer);
+	}
+	body = strstr(asker->answer, "\r\n\r\n");
+	return body && asker->received - (unsigned)(body + 4 - asker->answer) >= BODY;
+}
+
+static int dial(const char *dir, const char *name)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd;
+
+	if (strcmp(dir, "-") != 0)
+		return must_connect(name);
+	address.sin_port = htons((uint16_t)number(name));
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		fail(name);
+	return fd;
+}
+
+static int ascending(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* DIR NAME, or - PORT; CONNECTIONS MS */
+int run_requests(char **argv)
+{
+	unsigned count = number(argv[2]), ms = number(argv[3]), samples = 0;
+	uint32_t *took = malloc(SAMPLES_MAX * sizeof(*took));
+	uint64_t began, deadline, at, measured;
+	int epoll = make_epoll();
+
+	if (!took || count > CONNECTIONS_MAX)
+		fail("connections");
+	alarm(ms / 1000 + PATIENCE_S);
+	if (strcmp(argv[0], "-") != 0)
+		enter(argv[0]);
+	for (unsigned i = 0; i < count; i++) {
+		askers[i].fd = dial(argv[0], argv[1]);
+		watch(epoll, askers[i].fd, EPOLLIN, i);
+		ask(&askers[i]);
+	}
+	began = measured = now_ns();
+	deadline = began + (uint64_t)ms * 1000000u;
+	for (at = began; at < deadline && samples < SAMPLES_MAX - CONNECTIONS_MAX;) {
+		struct epoll_event events[CONNECTIONS_MAX];
+		int n = epoll_wait(epoll, events, CONNECTIONS_MAX, 1000);
+
+		for (int i = 0; i < n; i++) {
+			struct asker *asker = &askers[events[i].data.u64];
+
+			if (!whole(asker))
+				continue;
+			at = now_ns();
+			/* The first fifth is for the proxy to make its own connections in. */
+			if (at < began + (deadline - began) / 5) {
+				measured = at;
+				samples = 0;
+			} else {
+				took[samples++] = (uint32_t)(at - asker->sent_at);
+			}
+			ask(asker);
+		}
+	}
+	qsort(took, samples, sizeof(*took), ascending);
+	printf("{\"answers\":%u,\"ns\":%" PRIu64 ",\"p50\":%u,\"p99\":%u}\n", samples, at - measured,
+	       samples ? took[samples / 2] : 0, samples ? took[samples - samples / 100 - 1] : 0);
+	return 0;
+}

@@ -1,0 +1,27 @@
+/** What a link's host is made of, and what the daemon's command line says about it. */
+import type { Broker } from '../broker/client.js';
+import type { Logger } from '../kernel/log.js';
+import type { OnDemand } from '../plugins/on-demand.js';
+import type { Relay } from '../relay/relay.js';
+import type { Container } from './containers.js';
+import type { DeviceWatch } from './device-watch.js';
+import type { LinkProvider } from './provider.js';
+import type { SharedListeners } from './shared-listeners.js';
+
+export interface LinkHostOptions {
+  /** How long a connection waits for its provider, in milliseconds. */
+  readonly patienceMs: number;
+  /** Of one listener; more wait in its backlog. */
+  readonly maxConnections: number;
+}
+
+export interface LinkHostParts {
+  readonly broker: Broker;
+  readonly relay: Relay;
+  readonly shared: SharedListeners;
+  readonly deviceWatch: DeviceWatch;
+  readonly consumer: Container;
+  readonly provider: LinkProvider;
+  readonly onDemand: OnDemand | null;
+  readonly log: Logger;
+}

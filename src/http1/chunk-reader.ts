@@ -1,0 +1,143 @@
+/**
+ * The chunked coding, read (RFC 9112, 7.1): which bytes are data, where it ends, what trailers say.
+ *
+ * Sizes are 1 to 15 hexadecimal digits, lines end with CRLF, nothing stands before or behind a size but an
+ * extension. Extensions are bounded and dropped, as are trailers that a head would not let pass.
+ */
+import { FAULT, Fields, MORE } from './fields.js';
+import { CR, HEX, LF, VALUE } from './grammar.js';
+import { OTHER } from './names.js';
+import { PartialHead } from './partial-head.js';
+import { BAD_CHUNK, type Refusal } from './refusal.js';
+
+const SEMICOLON = 59;
+const MAX_DIGITS = 15; // more is no exact number here
+/** Bytes of one body that are neither data nor sizes, so that a peer can't pay in extensions for nothing. */
+const MAX_EXTENSIONS = 16 * 1024;
+const MAX_TRAILERS = 8 * 1024;
+const MAX_TRAILER_FIELDS = 100;
+export const NO_TRAILERS: Buffer = Buffer.alloc(0);
+
+const SIZE = 0;
+const EXTENSION = 1;
+const SIZE_END = 2;
+const DATA = 3;
+const DATA_CR = 4;
+const DATA_LF = 5;
+const TRAILERS = 6;
+
+const fields = new Fields();
+
+export interface BodySink {
+  /** The buffer is somebody else's again when this returns. */
+  data(buffer: Buffer, from: number, to: number): void;
+}
+
+export class ChunkReader {
+  done = false;
+  fault: Refusal | null = null;
+  /** Header lines that came behind the body, each with its CRLF; there once it is done. */
+  trailers: Buffer = NO_TRAILERS;
+  #state = SIZE;
+  #size = 0;
+  #digits = 0;
+  #extensions = 0;
+  readonly #partial = new PartialHead();
+
+  begin(): void {
+    this.done = false;
+    this.fault = null;
+    this.trailers = NO_TRAILERS;
+    this.#state = SIZE;
+    this.#size = this.#digits = this.#extensions = 0;
+  }
+
+  /** Returns where it stopped: at `to`, behind the end of the body, or (`fault`) at what is wrong. */
+  read(buffer: Buffer, from: number, to: number, sink: BodySink): number {
+    let at = from;
+    while (at < to && !this.done && !this.fault) {
+      if (this.#state === DATA) at = this.#data(buffer, at, to, sink);
+      else if (this.#state === TRAILERS) at = this.#readTrailers(buffer, at, to);
+      else this.#byte(buffer[at++] as number);
+    }
+    return at;
+  }
+
+  #data(buffer: Buffer, at: number, to: number, sink: BodySink): number {
+    const end = Math.min(to, at + this.#size);
+    sink.data(buffer, at, end);
+    this.#size -= end - at;
+    if (this.#size === 0) this.#state = DATA_CR;
+    return end;
+  }
+
+  #byte(byte: number): void {
+    switch (this.#state) {
+      case SIZE:
+        this.#sizeByte(byte);
+        return;
+      case EXTENSION:
+        if (byte === CR) this.#state = SIZE_END;
+        else if (VALUE[byte] !== 1 || ++this.#extensions > MAX_EXTENSIONS) this.fault = BAD_CHUNK;
+        return;
+      case SIZE_END:
+        this.#expect(byte, LF, this.#size === 0 ? TRAILERS : DATA);
+        return;
+      case DATA_CR:
+        this.#expect(byte, CR, DATA_LF);
+        return;
+      case DATA_LF:
+        this.#digits = 0;
+        this.#expect(byte, LF, SIZE);
+        return;
+    }
+  }
+
+  #sizeByte(byte: number): void {
+    const digit = HEX[byte] as number;
+    if (digit >= 0 && this.#digits < MAX_DIGITS) {
+      this.#size = this.#size * 16 + digit;
+      this.#digits++;
+    } else if (this.#digits > 0 && this.#size <= Number.MAX_SAFE_INTEGER && byte === CR) {
+      this.#state = SIZE_END;
+    } else if (this.#digits > 0 && this.#size <= Number.MAX_SAFE_INTEGER && byte === SEMICOLON) {
+      this.#state = EXTENSION;
+      this.#extensions++;
+    } else {
+      this.fault = BAD_CHUNK;
+    }
+  }
+
+  #expect(byte: number, wanted: number, next: number): void {
+    if (byte === wanted) this.#state = next;
+    else this.fault = BAD_CHUNK;
+  }
+
+  #readTrailers(buffer: Buffer, from: number, to: number): number {
+    const partial = this.#partial;
+    if (partial.length === 0 && buffer[from] === CR && from + 1 < to && buffer[from + 1] === LF) {
+      this.done = true; // there are none, nearly always
+      return from + 2;
+    }
+    const before = partial.length;
+    if (!partial.add(buffer, from, to, MAX_TRAILERS)) return to;
+    const bytes = partial.take();
+    const end = fields.scan(bytes, 0, Math.min(bytes.length, MAX_TRAILERS), MAX_TRAILER_FIELDS);
+    if (end === FAULT) this.fault = fields.fault;
+    else if (end !== MORE) this.done = true;
+    else if (bytes.length >= MAX_TRAILERS) this.fault = BAD_CHUNK;
+    else partial.keep(bytes, 0, bytes.length, true);
+    if (!this.done) return to;
+    this.trailers = keptLines(bytes);
+    return from + end - before;
+  }
+}
+
+function keptLines(bytes: Buffer): Buffer {
+  const lines: Buffer[] = [];
+  for (let i = 0; i < fields.count; i++) {
+    if (fields.ids[i] !== OTHER) continue;
+    lines.push(bytes.subarray(fields.nameFrom(i), fields.valueTo(i)), Buffer.from('\r\n'));
+  }
+  return lines.length === 0 ? NO_TRAILERS : Buffer.concat(lines);
+}

@@ -1,0 +1,60 @@
+/**
+ * Moments by which something must have happened. Moving one costs an assignment: a single timer, set for the
+ * earliest that was known, looks at all of them when it fires.
+ */
+
+export interface Timed {
+  /** Milliseconds as Date.now() counts; Infinity: none. */
+  deadline: number;
+  /** It passed. Called once; a new deadline may be set then. */
+  expired(): void;
+}
+
+/** How late one may be noticed. */
+const GRAIN_MS = 50;
+
+export class Deadlines {
+  readonly #all = new Set<Timed>();
+  #timer: NodeJS.Timeout | null = null;
+  #at = Number.POSITIVE_INFINITY;
+
+  add(timed: Timed): void {
+    this.#all.add(timed);
+    this.#wake(timed.deadline);
+  }
+
+  remove(timed: Timed): void {
+    this.#all.delete(timed); // the timer may fire for nothing: that is cheaper than to move it
+  }
+
+  set(timed: Timed, deadline: number): void {
+    timed.deadline = deadline;
+    if (deadline < this.#at) this.#wake(deadline);
+  }
+
+  #wake(at: number): void {
+    if (at >= this.#at || at === Number.POSITIVE_INFINITY) return;
+    this.#at = at;
+    if (this.#timer) clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#look(), Math.max(0, at - Date.now()) + GRAIN_MS);
+    this.#timer.unref();
+  }
+
+  #look(): void {
+    const now = Date.now();
+    this.#timer = null;
+    this.#at = Number.POSITIVE_INFINITY;
+    let next = Number.POSITIVE_INFINITY;
+    for (const timed of [...this.#all]) {
+      if (timed.deadline <= now) {
+        timed.deadline = Number.POSITIVE_INFINITY;
+        timed.expired();
+      }
+      if (this.#all.has(timed) && timed.deadline < next) next = timed.deadline;
+    }
+    this.#wake(next);
+  }
+}
+
+/** One for all. */
+export const deadlines = new Deadlines();

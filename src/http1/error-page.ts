@@ -1,0 +1,67 @@
+/** What a client is answered where no provider answers: one sentence, as JSON or text, as it prefers. */
+import type { Refusal } from './refusal.js';
+
+const REASONS: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  403: 'Forbidden',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  408: 'Request Timeout',
+  414: 'URI Too Long',
+  417: 'Expectation Failed',
+  421: 'Misdirected Request',
+  431: 'Request Header Fields Too Large',
+  502: 'Bad Gateway',
+  503: 'Service Unavailable',
+  504: 'Gateway Timeout',
+  505: 'HTTP Version Not Supported',
+};
+
+export interface ErrorPage {
+  readonly status: number;
+  readonly reason: string;
+  readonly type: string;
+  readonly retryAfter: number | undefined;
+  readonly body: Buffer;
+}
+
+/** `accept`: the request's field of that name, empty where it has none. */
+export function errorPage(refusal: Refusal, accept: string): ErrorPage {
+  const { status, message, retryAfter } = refusal;
+  const json = prefersJson(accept);
+  const text = json ? JSON.stringify({ Error: message }) : message;
+  return {
+    status,
+    reason: REASONS[status] ?? 'Error',
+    type: json ? 'application/json' : 'text/plain; charset=utf-8',
+    retryAfter,
+    body: Buffer.from(`${text}\n`),
+  };
+}
+
+/** As an HTTP/1.1 message; `withBody` is false for HEAD. */
+export function pageMessage(page: ErrorPage, keepAlive: boolean, withBody: boolean): Buffer {
+  const lines = [
+    `HTTP/1.1 ${page.status} ${page.reason}`,
+    `Content-Type: ${page.type}`,
+    `Content-Length: ${page.body.length}`,
+    ...(page.retryAfter === undefined ? [] : [`Retry-After: ${page.retryAfter}`]),
+    `Connection: ${keepAlive ? 'keep-alive' : 'close'}`,
+  ];
+  const head = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`);
+  return withBody ? Buffer.concat([head, page.body]) : head;
+}
+
+/** RFC 9110, 12.5.1, for the two kinds that there are: text, unless JSON is wanted more. */
+function prefersJson(accept: string): boolean {
+  let json = 0;
+  let text = 0;
+  for (const range of accept.toLowerCase().split(',').slice(0, 20)) {
+    const [type = '', ...parameters] = range.split(';').map((part) => part.trim());
+    const weight = parameters.find((parameter) => parameter.startsWith('q='));
+    const quality = weight === undefined ? 1 : Number(weight.slice(2)) || 0;
+    if (type === 'application/json' || type.endsWith('+json')) json = Math.max(json, quality);
+    else if (type.startsWith('text/')) text = Math.max(text, quality);
+  }
+  return json > text;
+}

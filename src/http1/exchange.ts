@@ -1,0 +1,277 @@
+/**
+ * One request on its way to a provider, and its answer on the way back.
+ *
+ * It ends in one of four ways: the answer is complete; the client is told why there is none; an answer that had
+ * begun is broken off; the client is gone. A request that can be repeated is, once, when the connection it was
+ * sent on had been used before and closed without a byte of an answer (RFC 9110, 9.2.2).
+ */
+import type { LinkError } from '../kernel/errors.js';
+import type { ByteStream } from '../relay/byte-stream.js';
+import type { Body } from './body-reader.js';
+import { ByteWriter } from './byte-writer.js';
+import type { BodySink } from './chunk-reader.js';
+import type { Client, Start } from './client.js';
+import { deadlines, type Timed } from './deadlines.js';
+import { EarlyBody } from './early-body.js';
+import { Handover, LONG } from './handover.js';
+import { Journal } from './journal.js';
+import type { Waiter } from './pool.js';
+import type { Asker, ProviderConnection } from './provider-connection.js';
+import { type Refusal, SLOW_BODY } from './refusal.js';
+import type { ResponseHead } from './response-head.js';
+import type { Route } from './route.js';
+
+const RETRY_AFTER_S = 1;
+/** As nginx logs it. */
+const CLIENT_GONE = 499;
+
+export class Exchange implements Asker, Waiter, Timed {
+  /** The head, and the body where that is known from the start. */
+  readonly writer = new ByteWriter();
+  method = '';
+  mayUpgrade = false;
+  requestDone = true;
+  deadline = Number.POSITIVE_INFINITY;
+  /** The answer's head has gone to the client. */
+  hasAnswer = false;
+  /** Where more of the body goes; `requestFlush` once for all of a turn. */
+  readonly requestBody: BodySink = {
+    data: (buffer, from, to) => {
+      if (this.#provider) this.#provider.outlet.data(buffer, from, to);
+      else if (this.#waiting) this.#early.add(buffer, from, to);
+    },
+  };
+  readonly #client: Client;
+  readonly #early = new EarlyBody();
+  readonly #requestRun = new Handover();
+  readonly #answerRun = new Handover();
+  #start: Start | null = null;
+  #route: Route | null = null;
+  #provider: ProviderConnection | null = null;
+  #retried = false;
+  #waiting = false;
+  readonly #journal = new Journal();
+
+  constructor(client: Client) {
+    this.#client = client;
+  }
+
+  get active(): boolean {
+    return this.#route !== null;
+  }
+
+  begin(route: Route, start: Start): void {
+    this.#route = route;
+    this.#start = start;
+    this.method = start.method;
+    this.mayUpgrade = start.mayUpgrade;
+    this.requestDone = start.body === 'none';
+    this.hasAnswer = this.#retried = false;
+    this.#journal.begin(route, start);
+    deadlines.add(this);
+    const connection = route.pool.take(!start.idempotent);
+    if (connection) this.connected(connection);
+    else this.#wait(false);
+  }
+
+  requestEnd(trailers: Buffer): void {
+    if (this.#waiting) {
+      this.#early.finish(trailers);
+      return;
+    }
+    this.requestDone = true;
+    this.#provider?.outlet.finish(trailers);
+  }
+
+  /** False: no more before `requestDrained`. */
+  requestFlush(): boolean {
+    if (this.#waiting) return false;
+    if (!this.#provider) return true;
+    this.#allow(this.requestDone);
+    return this.#provider.outlet.flush();
+  }
+
+  /** The rest of a body, so many bytes, goes natively if it can; `done` when it has. */
+  handRequest(source: ByteStream, bytes: number, done: () => void): void {
+    const provider = this.#provider;
+    const transfer = this.#route?.transfer;
+    if (!provider || !transfer || this.#start?.body !== 'plain') return;
+    const options = { bytes, to: 'provider', idleMs: this.#idleMs } as const;
+    this.#requestRun.begin(transfer, source, provider.stream, options, ({ outcome }) => {
+      if (outcome === 'all') done();
+      else if (outcome === 'idle') this.expired();
+      else if (outcome !== 'sink') this.#client.breakOff(); // the client itself broke off
+      this.#progress();
+    });
+    this.#progress();
+  }
+
+  answerDrained(): void {
+    if (!this.#route || this.#answerRun.active) return;
+    this.#provider?.stream.resume();
+    this.#progress();
+  }
+
+  /** The client is gone, or what it sends is wrong; the access log has the status then. */
+  cancel(status = CLIENT_GONE): void {
+    if (!this.hasAnswer) this.#journal.status = status;
+    this.#route?.pool.forget(this);
+    this.#drop();
+    this.#end();
+  }
+
+  connected(connection: ProviderConnection): void {
+    this.#waiting = false;
+    this.#provider = connection;
+    connection.begin(this);
+    const { outlet, stream } = connection;
+    stream.write(this.writer.buffer, 0, this.writer.length);
+    if (!this.requestDone) {
+      outlet.chunked = this.#start?.body === 'chunked';
+      this.requestDone = this.#early.writeTo(outlet);
+      if (outlet.flush()) this.#client.requestDrained();
+    }
+    this.#allow(this.requestDone);
+  }
+
+  unreachable(error: LinkError): void {
+    if (!this.#waiting) return;
+    this.#waiting = false;
+    this.#refuse({ status: 503, message: error.message, retryAfter: RETRY_AFTER_S });
+  }
+
+  drained(): void {
+    this.#progress();
+    if (!this.requestDone && !this.#requestRun.active) this.#client.requestDrained();
+  }
+
+  informed(answer: ResponseHead): void {
+    this.#client.informed(answer);
+  }
+
+  answered(answer: ResponseHead, body: Body): void {
+    this.hasAnswer = true;
+    this.#journal.status = answer.status;
+    this.#client.answered(answer, body);
+  }
+
+  data(buffer: Buffer, from: number, to: number): void {
+    this.#journal.bytes += to - from;
+    this.#client.data(buffer, from, to);
+  }
+
+  turned(): void {
+    if (!this.#provider) return;
+    if (!this.#client.flush()) this.#provider.stream.pause();
+    if (this.hasAnswer && this.#provider.body.left >= LONG) this.#handAnswer(this.#provider);
+    this.#progress();
+  }
+
+  finished(trailers: Buffer): void {
+    this.#provider = null;
+    this.#end();
+    this.#client.finish(trailers);
+  }
+
+  upgraded(answer: ResponseHead, stream: ByteStream, from: number, to: number): void {
+    this.#provider = null;
+    this.#journal.status = answer.status;
+    this.#end();
+    this.#client.upgraded(answer, stream, from, to);
+  }
+
+  failed(refusal: Refusal | null): void {
+    const provider = this.#provider;
+    this.#provider = null;
+    const silent = refusal === null && provider?.heard === false;
+    if (silent && this.#mayRepeat && provider.served > 0) {
+      this.#retried = true;
+      this.#wait(true);
+    } else if (this.hasAnswer) {
+      this.#breakOff();
+    } else {
+      const found = refusal
+        ? `its answer is no HTTP: ${refusal.message}`
+        : 'it closed the connection';
+      this.#refuse({ status: 502, message: `The provider did not answer: ${found}` });
+    }
+  }
+
+  expired(): void {
+    const blocked = this.requestDone || this.#provider?.outlet.flush() === false;
+    this.#drop();
+    if (this.hasAnswer) this.#breakOff();
+    else if (!blocked) this.#refuse(SLOW_BODY);
+    else this.#refuse({ status: 504, message: 'The provider did not answer in time.' });
+  }
+
+  #handAnswer(provider: ProviderConnection): void {
+    const transfer = this.#route?.transfer;
+    const sink = this.#client.answerSink;
+    if (!transfer || !sink) return;
+    const options = { bytes: provider.body.left, to: 'consumer', idleMs: this.#idleMs } as const;
+    this.#answerRun.begin(transfer, provider.stream, sink, options, (result) => {
+      this.#journal.bytes += result.moved;
+      if (result.outcome === 'all') provider.moved(result.moved);
+      else this.#giveUp();
+    });
+  }
+
+  /** An answer stopped on its way. */
+  #giveUp(): void {
+    this.#drop();
+    this.#breakOff();
+  }
+
+  get #idleMs(): number {
+    return this.#route?.pool.limits.idleMs ?? 0;
+  }
+
+  get #mayRepeat(): boolean {
+    return !this.#retried && this.#start?.idempotent === true && this.#start.body === 'none';
+  }
+
+  #wait(fresh: boolean): void {
+    this.#waiting = true;
+    this.deadline = Number.POSITIVE_INFINITY; // the pool has the link's patience
+    this.#route?.pool.wait(this, fresh);
+  }
+
+  /** A byte moved: time begins anew. */
+  #progress(): void {
+    this.#allow(this.requestDone && !this.hasAnswer);
+  }
+
+  #allow(answer: boolean): void {
+    const limits = this.#route?.pool.limits;
+    if (this.#requestRun.active || this.#answerRun.active) this.deadline = Number.POSITIVE_INFINITY;
+    else if (limits) deadlines.set(this, Date.now() + (answer ? limits.answerMs : limits.idleMs));
+  }
+
+  #refuse(refusal: Refusal): void {
+    this.#journal.status = refusal.status;
+    this.#end();
+    this.#client.refuse(refusal);
+  }
+
+  #breakOff(): void {
+    this.#end();
+    this.#client.breakOff();
+  }
+
+  #drop(): void {
+    const provider = this.#provider;
+    this.#provider = null;
+    provider?.close();
+  }
+
+  #end(): void {
+    this.#route = null;
+    this.#waiting = false;
+    this.#early.clear();
+    this.#requestRun.cancel();
+    this.#answerRun.cancel();
+    deadlines.remove(this);
+    this.#journal.end();
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * What the header section says about the message and its connection: how long the body is (RFC 9112, 6), and
+ * what Connection asks for (RFC 9110, 7.6.1). Fields that go no further are marked DROPPED.
+ *
+ * Whatever two readers could take for different lengths is refused.
+ */
+import type { Fields } from './fields.js';
+import { isBlank } from './fields.js';
+import { isText } from './grammar.js';
+import {
+  CONNECTION,
+  CONTENT_LENGTH,
+  DROPPED,
+  HOST,
+  IDENTITY,
+  OTHER,
+  TRANSFER_ENCODING,
+} from './names.js';
+import {
+  BAD_CODING,
+  BAD_LENGTH,
+  LENGTH_AND_CHUNKED,
+  type Refusal,
+  TWO_LENGTHS,
+} from './refusal.js';
+
+const COMMA = 44;
+const ZERO = 48;
+const NINE = 57;
+/** Digits of the largest length that a number here holds exactly. */
+const MAX_DIGITS = 15;
+/** Not dropped, whatever Connection says: the message would be another one without them. */
+const ESSENTIAL: readonly number[] = [
+  HOST,
+  CONTENT_LENGTH,
+  TRANSFER_ENCODING,
+  IDENTITY,
+  CONNECTION,
+];
+
+export class Framing {
+  /** Content-Length; -1: there is none. */
+  length = -1;
+  chunked = false;
+  /** Options of Connection. */
+  close = false;
+  keepAlive = false;
+  upgrade = false;
+
+  /** Null, or why the message is refused. */
+  read(fields: Fields, buffer: Buffer): Refusal | null {
+    this.length = -1;
+    this.chunked = this.close = this.keepAlive = this.upgrade = false;
+    for (let i = 0; i < fields.count; i++) {
+      const id = fields.ids[i] as number;
+      if (id === OTHER) continue;
+      if (id === CONTENT_LENGTH) {
+        const refusal = this.#contentLength(fields, buffer, i);
+        if (refusal) return refusal;
+      } else if (id === TRANSFER_ENCODING) {
+        if (this.chunked) return BAD_CODING;
+        if (!isText(buffer, fields.valueFrom(i), fields.valueTo(i), 'chunked')) return BAD_CODING;
+        this.chunked = true;
+      } else if (id === CONNECTION) {
+        this.#connection(fields, buffer, i);
+      }
+    }
+    return this.chunked && this.length >= 0 ? LENGTH_AND_CHUNKED : null;
+  }
+
+  #contentLength(fields: Fields, buffer: Buffer, index: number): Refusal | null {
+    const length = digits(buffer, fields.valueFrom(index), fields.valueTo(index));
+    if (length < 0) return BAD_LENGTH;
+    if (this.length < 0) this.length = length;
+    else if (this.length === length) fields.ids[index] = DROPPED;
+    else return TWO_LENGTHS;
+    return null;
+  }
+
+  #connection(fields: Fields, buffer: Buffer, index: number): void {
+    const to = fields.valueTo(index);
+    let at = fields.valueFrom(index);
+    while (at < to) {
+      let end = at;
+      while (end < to && buffer[end] !== COMMA) end++;
+      let last = end;
+      while (at < last && isBlank(buffer[at] as number)) at++;
+      while (last > at && isBlank(buffer[last - 1] as number)) last--;
+      if (isText(buffer, at, last, 'keep-alive')) this.keepAlive = true;
+      else if (isText(buffer, at, last, 'close')) this.close = true;
+      else if (isText(buffer, at, last, 'upgrade')) this.upgrade = true;
+      else if (last > at)
+        dropNamed(fields, buffer, buffer.toString('latin1', at, last).toLowerCase());
+      at = end + 1;
+    }
+  }
+}
+
+function dropNamed(fields: Fields, buffer: Buffer, name: string): void {
+  for (let i = 0; i < fields.count; i++) {
+    if (ESSENTIAL.includes(fields.ids[i] as number)) continue;
+    if (isText(buffer, fields.nameFrom(i), fields.nameTo(i), name)) fields.ids[i] = DROPPED;
+  }
+}
+
+/** A number of plain digits; -1 for anything else. */
+export function digits(buffer: Buffer, from: number, to: number): number {
+  if (to === from || to - from > MAX_DIGITS) return -1;
+  let number = 0;
+  for (let i = from; i < to; i++) {
+    const byte = buffer[i] as number;
+    if (byte < ZERO || byte > NINE) return -1;
+    number = number * 10 + byte - ZERO;
+  }
+  return number;
+}

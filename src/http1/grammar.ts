@@ -1,0 +1,72 @@
+/** Which bytes may stand where: the classes of RFC 9110 and RFC 9112, as tables. */
+
+export const HT = 9;
+export const LF = 10;
+export const CR = 13;
+export const SP = 32;
+export const COLON = 58;
+export const SLASH = 47;
+export const PERCENT = 37;
+export const QUESTION = 63;
+
+function table(chars: string, from = 1, to = 0): Uint8Array {
+  const classes = new Uint8Array(256);
+  for (let byte = from; byte <= to; byte++) classes[byte] = 1;
+  for (const char of chars) classes[char.charCodeAt(0)] = 1;
+  return classes;
+}
+
+const ALPHANUMERIC = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
+const TCHAR = table(`${ALPHANUMERIC}!#$%&'*+-.^_\`|~`);
+
+/**
+ * A byte of a token: 0 where it can't be one, else its letter in lower case, and a dash for all that is neither
+ * letter nor digit. So two names that some server may take for the same read the same here: CGI and its kin
+ * make one of `X-PV-Role`, `X_PV_Role` and `x.pv.role`.
+ */
+export const NAME = TCHAR.map((allowed, byte) => {
+  if (!allowed) return 0;
+  const char = String.fromCharCode(byte);
+  return ALPHANUMERIC.includes(char) ? char.toLowerCase().charCodeAt(0) : 45;
+});
+
+/** A byte of a field value or a reason phrase: HTAB, SP, VCHAR, obs-text. */
+export const VALUE = (() => {
+  const classes = table('\t', 0x20, 0xff);
+  classes[0x7f] = 0;
+  return classes;
+})();
+
+/** A byte of a request target: VCHAR but for the `#` of a fragment, which is never sent. */
+export const TARGET = (() => {
+  const classes = table('', 0x21, 0x7e);
+  classes['#'.charCodeAt(0)] = 0;
+  return classes;
+})();
+
+/** A byte of a Host: what RFC 3986 allows in `host [":" port]`, with no userinfo. */
+export const AUTHORITY = table(`${ALPHANUMERIC}-._~!$&'()*+,;=:%[]`);
+
+/** The value of a hexadecimal digit, -1 for any other byte. */
+export const HEX = new Int8Array(256).map((_, byte) => {
+  const value = Number.parseInt(String.fromCharCode(byte), 16);
+  return Number.isNaN(value) ? -1 : value;
+});
+
+/** Is `buffer` there `text`, which is in lower case, whatever its own case? */
+export function isText(buffer: Buffer, from: number, to: number, text: string): boolean {
+  if (to - from !== text.length) return false;
+  for (let i = 0; i < text.length; i++) {
+    let byte = buffer[from + i] as number;
+    if (byte >= 65 && byte <= 90) byte += 32;
+    if (byte !== text.charCodeAt(i)) return false;
+  }
+  return true;
+}
+
+export function isAll(classes: Uint8Array, buffer: Buffer, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) {
+    if (classes[buffer[i] as number] === 0) return false;
+  }
+  return true;
+}

@@ -1,0 +1,159 @@
+/**
+ * The connections to one provider, of one link and identity: made when needed, kept while idle, never shared.
+ *
+ * Who waits for a connection gets the next one that is free, made for it or not. While the provider is away few
+ * attempts stand for all that wait; each lasts as long as the link's patience, and then whoever waited that long
+ * is told.
+ */
+import type { LinkError } from '../kernel/errors.js';
+import type { ByteStream } from '../relay/byte-stream.js';
+import { deadlines, type Timed } from './deadlines.js';
+import type { Limits } from './limits.js';
+import { type Keeper, ProviderConnection } from './provider-connection.js';
+
+export interface Waiter {
+  /** The connection is the waiter's to begin with. */
+  connected(connection: ProviderConnection): void;
+  unreachable(error: LinkError): void;
+}
+
+/** Attempts at once. */
+const MAX_CONNECTING = 16;
+const MAX_IDLE = 256;
+/** Shorter than what servers commonly wait before they close one (Node.js: 5 s). */
+const IDLE_MS = 4_000;
+/** A provider that says how long it keeps a connection is left this much before. */
+const MARGIN_MS = 1_000;
+
+export class Pool implements Keeper, Timed {
+  readonly limits: Limits;
+  deadline = Number.POSITIVE_INFINITY;
+  readonly #connect: () => Promise<ByteStream | LinkError>;
+  /** The one that was used last is at the end. */
+  #idle: ProviderConnection[] = [];
+  readonly #open = new Set<ProviderConnection>();
+  /** True for those that want a connection which was not used before. */
+  readonly #waiting = new Map<Waiter, boolean>();
+  #connecting = 0;
+  /** Counts providers: a connection to an earlier one is not kept. */
+  #generation = 0;
+  #closed: LinkError | null = null;
+
+  /** `connect` waits as long as the link's patience. */
+  constructor(connect: () => Promise<ByteStream | LinkError>, limits: Limits) {
+    this.#connect = connect;
+    this.limits = limits;
+    deadlines.add(this);
+  }
+
+  /** An idle connection that was used before, or null. `careful`: of which no end is known at this very moment. */
+  take(careful: boolean): ProviderConnection | null {
+    const now = Date.now();
+    for (;;) {
+      const connection = this.#idle.pop();
+      if (!connection) return null;
+      if (connection.idleUntil <= now) connection.close();
+      else if (careful) connection.stream.poke();
+      if (connection.open) return connection;
+    }
+  }
+
+  /** For a connection that is made, or (where it need not be `fresh`) becomes free. */
+  wait(waiter: Waiter, fresh: boolean): void {
+    const error = this.#closed;
+    if (error) {
+      setImmediate(() => waiter.unreachable(error));
+      return;
+    }
+    this.#waiting.set(waiter, fresh);
+    this.#makeMore();
+  }
+
+  /** It waits no more. */
+  forget(waiter: Waiter): void {
+    this.#waiting.delete(waiter);
+  }
+
+  kept(connection: ProviderConnection): void {
+    const stale = connection.generation !== this.#generation;
+    if (this.#closed || stale || this.#idle.length >= MAX_IDLE) {
+      connection.close();
+      return;
+    }
+    for (const [waiter, fresh] of this.#waiting) {
+      if (fresh) continue;
+      this.#hand(connection, waiter);
+      return;
+    }
+    const seconds = connection.keptSeconds;
+    const idleMs = seconds < 0 ? IDLE_MS : Math.min(seconds * 1000 - MARGIN_MS, 60_000);
+    connection.idleUntil = Date.now() + idleMs;
+    this.#idle.push(connection);
+    if (this.deadline === Number.POSITIVE_INFINITY) deadlines.set(this, connection.idleUntil);
+  }
+
+  gone(connection: ProviderConnection): void {
+    this.#open.delete(connection);
+    const index = this.#idle.indexOf(connection);
+    if (index >= 0) this.#idle.splice(index, 1);
+    if (this.#waiting.size > 0) this.#makeMore();
+  }
+
+  /** New requests go to another provider from now on. */
+  changed(): void {
+    this.#generation++;
+    for (const connection of [...this.#idle]) connection.close();
+  }
+
+  /** Idle ones are closed now, the others when their answer is complete. Who waits is told. */
+  close(error: LinkError): void {
+    this.#closed = error;
+    deadlines.remove(this);
+    for (const connection of [...this.#idle]) connection.close();
+    this.#refuse([...this.#waiting.keys()], error);
+  }
+
+  /** For Deadlines: some idle connection is due. */
+  expired(): void {
+    const now = Date.now();
+    for (const connection of [...this.#idle]) if (connection.idleUntil <= now) connection.close();
+    const next = Math.min(...this.#idle.map(({ idleUntil }) => idleUntil));
+    if (this.#idle.length > 0) deadlines.set(this, next);
+  }
+
+  #makeMore(): void {
+    const wanted = Math.min(this.#waiting.size, MAX_CONNECTING);
+    const most = this.limits.connections - this.#open.size;
+    while (this.#connecting < Math.min(wanted, most)) void this.#make();
+  }
+
+  async #make(): Promise<void> {
+    const before = [...this.#waiting.keys()];
+    const generation = this.#generation;
+    this.#connecting++;
+    const made = await this.#connect();
+    this.#connecting--;
+    if ('code' in made) {
+      this.#refuse(before, made);
+    } else if (this.#closed) {
+      made.close();
+    } else {
+      const connection = new ProviderConnection(made, this);
+      connection.generation = generation;
+      this.#open.add(connection);
+      const [waiter] = this.#waiting.keys();
+      if (waiter) this.#hand(connection, waiter);
+      else this.kept(connection);
+    }
+    this.#makeMore();
+  }
+
+  #hand(connection: ProviderConnection, waiter: Waiter): void {
+    this.#waiting.delete(waiter);
+    waiter.connected(connection);
+  }
+
+  #refuse(waiters: readonly Waiter[], error: LinkError): void {
+    for (const waiter of waiters) if (this.#waiting.delete(waiter)) waiter.unreachable(error);
+  }
+}

@@ -1,0 +1,59 @@
+/** What is refused, with the status that a client is answered and one sentence that says what was found. */
+
+export interface Refusal {
+  readonly status: number;
+  /** One sentence. */
+  readonly message: string;
+  /** Seconds after which to try again. */
+  readonly retryAfter?: number;
+}
+
+const bad = (message: string): Refusal => ({ status: 400, message });
+
+export const BARE_CR = bad('A CR without its LF was found in the head.');
+export const BARE_LF = bad('An LF without its CR was found in the head.');
+export const FOLDED = bad('A folded header line was found.');
+export const SPACE_IN_NAME = bad('A space was found before the colon of a header.');
+export const BAD_NAME = bad('A header name holds a byte that is none of a name.');
+export const NO_COLON = bad('A header line without a colon was found.');
+export const CONTROL_BYTE = bad('A control byte was found in a header.');
+export const BAD_REQUEST_LINE = bad('The request line is not "METHOD target HTTP/1.1".');
+export const BAD_TARGET = bad('The request target holds a byte that must be percent-encoded.');
+export const BAD_FORM = bad('The request target is neither a path nor a URL of this server.');
+export const BAD_LENGTH = bad('The Content-Length is not a plain number.');
+export const TWO_LENGTHS = bad('Two different Content-Lengths were found.');
+export const LENGTH_AND_CHUNKED = bad(
+  'Both Content-Length and Transfer-Encoding were found, so the length is not certain.',
+);
+export const BAD_CODING = bad('A Transfer-Encoding other than "chunked" was found.');
+export const CODING_IN_1_0 = bad('A Transfer-Encoding was found in an HTTP/1.0 message.');
+export const NO_HOST = bad('HTTP/1.1 needs a Host, and none was found.');
+export const TWO_HOSTS = bad('More than one Host was found.');
+export const BAD_HOST = bad('The Host is not a name or address, perhaps with a port.');
+export const OTHER_HOST = bad('The Host differs from that of the request target.');
+export const BAD_CHUNK = bad('A chunk of the body does not have a valid size and end.');
+export const BAD_STATUS_LINE = bad('The status line is not "HTTP/1.1 200 text".');
+export const UNASKED_UPGRADE = bad('It switched protocols without being asked.');
+export const BAD_VERSION: Refusal = {
+  status: 505,
+  message: 'HTTP/1.0 or HTTP/1.1 is spoken here.',
+};
+export const BAD_METHOD: Refusal = {
+  status: 405,
+  message: 'The methods CONNECT and TRACE are not passed on.',
+};
+export const BAD_EXPECTATION: Refusal = {
+  status: 417,
+  message: 'The only expectation that can be met is "100-continue".',
+};
+export const LONG_TARGET: Refusal = { status: 414, message: 'The request target is too long.' };
+export const LARGE_HEAD: Refusal = {
+  status: 431,
+  message: 'The head of the request is too large.',
+};
+export const MANY_FIELDS: Refusal = { status: 431, message: 'The request has too many headers.' };
+export const SLOW_HEAD: Refusal = { status: 408, message: 'The request did not come in time.' };
+export const SLOW_BODY: Refusal = {
+  status: 408,
+  message: 'The body of the request did not come in time.',
+};

@@ -1,0 +1,300 @@
+/**
+ * One connection of a client: its requests, one after the other, and their answers in that order.
+ *
+ * What is refused is answered and the connection closed, for what follows can't be trusted to be a request. A
+ * request that comes early waits; the connection is not read meanwhile, so at most one read of it is kept.
+ */
+import type { ByteStream, ByteStreamOwner } from '../relay/byte-stream.js';
+import { AnswerWriter } from './answer-writer.js';
+import { type Body, BodyReader, CHUNKED, COUNTED, NO_BODY } from './body-reader.js';
+import { type Client, startOf } from './client.js';
+import { deadlines, type Timed } from './deadlines.js';
+import { Exchange } from './exchange.js';
+import { MORE } from './fields.js';
+import { writeRequest } from './forwarding.js';
+import { LONG } from './handover.js';
+import { Lingering } from './lingering.js';
+import { PartialHead } from './partial-head.js';
+import { type Refusal, SLOW_HEAD } from './refusal.js';
+import { RequestHead } from './request-head.js';
+import type { ResponseHead } from './response-head.js';
+import type { Route, Site } from './route.js';
+
+/** A body that came with its head and is no longer goes with it, and can be sent again. */
+const SMALL_BODY = 16 * 1024;
+
+const request = new RequestHead();
+
+export class ServerConnection<Description> implements ByteStreamOwner, Client, Timed {
+  deadline = Number.POSITIVE_INFINITY;
+  readonly #stream: ByteStream;
+  readonly #site: Site<Description>;
+  readonly #description: Description;
+  readonly #onClosed: (connection: ServerConnection<Description>) => void;
+  readonly #answer: AnswerWriter;
+  readonly #exchange = new Exchange(this);
+  readonly #body = new BodyReader();
+  readonly #partial = new PartialHead();
+  #route: Route | null = null;
+  /** A request is being dealt with. */
+  #busy = false;
+  #consuming = false;
+  /** The client will send no more. */
+  #ended = false;
+  #leaving = false;
+  #open = true;
+
+  /** Takes the stream; `onClosed` is called once, when nothing more is answered on it. */
+  constructor(
+    stream: ByteStream,
+    site: Site<Description>,
+    description: Description,
+    onClosed: (connection: ServerConnection<Description>) => void,
+  ) {
+    this.#stream = stream;
+    this.#site = site;
+    this.#description = description;
+    this.#onClosed = onClosed;
+    this.#answer = new AnswerWriter(stream);
+    stream.owner = this;
+    this.deadline = Date.now() + site.limits.idleMs;
+    deadlines.add(this);
+    stream.resume();
+  }
+
+  /** Nothing was asked that is not answered. */
+  get idle(): boolean {
+    return !this.#busy && this.#partial.length === 0;
+  }
+
+  /** Closes it once the request under way is answered, or at once where there is none. */
+  leave(): void {
+    this.#leaving = true;
+    this.#answer.keepAlive = false;
+    if (this.idle) this.#finishUp();
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#forget();
+    this.#exchange.cancel();
+    this.#stream.close();
+  }
+
+  received(buffer: Buffer, from: number, to: number): void {
+    if (this.#busy) {
+      const at = this.#body.done ? from : this.#readBody(buffer, from, to);
+      if (at < to) this.#hold(buffer, at, to);
+    } else if (this.#partial.length === 0) {
+      this.#consume(buffer, from, to);
+    } else if (this.#partial.add(buffer, from, to, this.#site.limits.head)) {
+      this.#consumeHeld();
+    }
+  }
+
+  drained(): void {
+    this.#answer.outlet.drained();
+    this.#exchange.answerDrained();
+  }
+
+  ended(): void {
+    this.#ended = true;
+    if (this.#busy && this.#body.done) return; // it waits for its answer
+    if (!this.#busy && this.#partial.length > 0) this.#consumeHeld();
+    else this.close();
+  }
+
+  hungUp(): void {
+    this.close();
+  }
+
+  broken(): void {
+    this.close();
+  }
+
+  expired(): void {
+    if (this.#partial.length === 0) this.#finishUp();
+    else this.#reject(SLOW_HEAD);
+  }
+
+  informed(answer: ResponseHead): void {
+    this.#answer.informed(answer);
+  }
+
+  answered(answer: ResponseHead, body: Body): void {
+    // Whether the rest of the request would be taken is not known: it is the connection's last.
+    if (!this.#exchange.requestDone) this.#answer.keepAlive = false;
+    this.#answer.answered(answer, body);
+  }
+
+  data(buffer: Buffer, from: number, to: number): void {
+    this.#answer.outlet.data(buffer, from, to);
+  }
+
+  flush(): boolean {
+    return this.#answer.outlet.flush();
+  }
+
+  get answerSink(): ByteStream | null {
+    return this.#answer.outlet.chunked ? null : this.#stream;
+  }
+
+  finish(trailers: Buffer): void {
+    this.#answer.finish(trailers);
+    this.#next();
+  }
+
+  refuse(refusal: Refusal): void {
+    const { writer } = this.#exchange;
+    const again = request.read(writer.buffer, 0, writer.length, this.#site.limits);
+    this.#refuse(refusal, again === null);
+    this.#next();
+  }
+
+  breakOff(): void {
+    this.flush(); // what came of it is the client's
+    this.close();
+  }
+
+  requestDrained(): void {
+    if (!this.#body.done) this.#stream.resume();
+  }
+
+  upgraded(answer: ResponseHead, provider: ByteStream, from: number, to: number): void {
+    this.#answer.switched(answer, from, to);
+    const early = this.#partial.take();
+    if (early.length > 0) provider.write(early, 0, early.length);
+    this.#stream.owner = null;
+    this.#stream.pause();
+    this.#forget();
+    this.#route?.join(this.#stream, provider);
+  }
+
+  /** Requests, until one has to be waited for. */
+  #consume(buffer: Buffer, from: number, to: number): void {
+    let at = from;
+    this.#consuming = true;
+    while (at < to && !this.#busy && this.#open) {
+      const refusal = request.read(buffer, at, to, this.#site.limits);
+      if (refusal === MORE) {
+        this.#partial.keep(buffer, at, to, true);
+        if (this.#ended) this.close();
+        else deadlines.set(this, Date.now() + this.#site.limits.headMs);
+        break;
+      }
+      if (refusal === null) at = this.#begin(buffer, to);
+      else this.#reject(refusal);
+    }
+    this.#consuming = false;
+    if (at < to && this.#busy) this.#hold(buffer, at, to);
+  }
+
+  #consumeHeld(): void {
+    const bytes = this.#partial.take();
+    this.#consume(bytes, 0, bytes.length);
+  }
+
+  #hold(buffer: Buffer, from: number, to: number): void {
+    if (this.#partial.length === 0) this.#partial.keep(buffer, from, to, false);
+    else this.#partial.add(buffer, from, to, 0);
+    this.#stream.pause();
+  }
+
+  /** The request that was just read; returns behind what of its body was read, too. */
+  #begin(buffer: Buffer, to: number): number {
+    const route = this.#site.route(request, this.#description);
+    const { framing, minor } = request;
+    let at = request.to;
+    this.#answer.minor = minor;
+    this.#answer.keepAlive = request.keepsAlive && !this.#leaving;
+    this.#body.begin(
+      framing.chunked ? CHUNKED : request.hasBody ? COUNTED : NO_BODY,
+      framing.length,
+    );
+    if ('status' in route) {
+      this.#refuse(route, true);
+      this.#next();
+      return at;
+    }
+    const { writer } = this.#exchange;
+    writer.reset();
+    writeRequest(writer, request, route);
+    if (request.hasBody && framing.length <= Math.min(SMALL_BODY, to - at) && !framing.chunked) {
+      writer.copy(buffer, at, at + framing.length);
+      this.#body.moved(framing.length);
+      at += framing.length;
+    }
+    this.#busy = true;
+    this.#route = route;
+    this.deadline = Number.POSITIVE_INFINITY;
+    this.#exchange.begin(route, startOf(request, route, this.#body.done));
+    return this.#body.done ? at : this.#readBody(buffer, at, to);
+  }
+
+  #readBody(buffer: Buffer, from: number, to: number): number {
+    const body = this.#body;
+    const at = body.read(buffer, from, to, this.#exchange.requestBody);
+    if (body.fault) {
+      this.#exchange.cancel(body.fault.status);
+      if (this.#exchange.hasAnswer) this.close();
+      else this.#reject(body.fault);
+      return to;
+    }
+    if (body.done) this.#exchange.requestEnd(body.trailers);
+    const flows = this.#exchange.requestFlush();
+    if (body.done) return at;
+    const { left } = body;
+    if (!flows) this.#stream.pause();
+    else if (left >= LONG) this.#exchange.handRequest(this.#stream, left, () => this.#moved(left));
+    return at;
+  }
+
+  /** The rest of the request's body went natively. */
+  #moved(bytes: number): void {
+    this.#body.moved(bytes);
+    this.#exchange.requestEnd(this.#body.trailers);
+    this.#stream.resume();
+  }
+
+  /** After an answer. */
+  #next(): void {
+    this.#busy = false;
+    if (!this.#open) return;
+    if (!this.#answer.keepAlive || !this.#body.done) {
+      this.#finishUp();
+      return;
+    }
+    deadlines.set(this, Date.now() + this.#site.limits.idleMs);
+    if (this.#consuming) return;
+    if (this.#partial.length > 0) this.#consumeHeld();
+    if (!this.#open || this.#busy) return;
+    if (this.#ended) this.#finishUp();
+    else this.#stream.resume();
+  }
+
+  /** What came is no request: it is answered, and nothing after it is. */
+  #reject(refusal: Refusal): void {
+    this.#answer.keepAlive = false;
+    this.#refuse(refusal, false);
+    this.#finishUp();
+  }
+
+  /** `known`: the request can be read again, for what it accepts. */
+  #refuse(refusal: Refusal, known: boolean): void {
+    if (!this.#body.done) this.#answer.keepAlive = false;
+    const accept = known ? request.accept() : '';
+    this.#answer.page(refusal, accept, !known || request.method !== 'HEAD');
+  }
+
+  #finishUp(): void {
+    if (!this.#open) return;
+    this.#forget();
+    new Lingering(this.#stream);
+  }
+
+  #forget(): void {
+    this.#open = false;
+    deadlines.remove(this);
+    this.#onClosed(this);
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * Asks a provider now and then whether it is well: a GET that is to be answered with 2xx or 3xx. One that isn't is
+ * shown as failed, and its requests are answered with 503 until it is well again.
+ */
+
+import type { Link } from '../../graph/link.js';
+import { type Limits, probe } from '../../http1/index.js';
+import type { HttpOptions } from '../../kernel/http-options.js';
+import { identityLines } from '../http/identity.js';
+import type { LinkHost } from '../plugin.js';
+
+const INTERVAL_S = 10;
+const TIMEOUT_S = 2;
+const AWAY_MS = 1_000;
+
+export class Health {
+  /** What was found when it was asked last; null: it is well, or was not asked yet. */
+  complaint: string | null = null;
+  readonly #link: Link;
+  readonly #host: LinkHost;
+  readonly #options: NonNullable<HttpOptions['health']>;
+  readonly #limits: Limits;
+  #timer: NodeJS.Timeout | null = null;
+  #over = false;
+
+  constructor(
+    link: Link,
+    host: LinkHost,
+    limits: Limits,
+    options: NonNullable<HttpOptions['health']>,
+  ) {
+    this.#link = link;
+    this.#host = host;
+    this.#limits = limits;
+    this.#options = options;
+    void this.#ask();
+  }
+
+  stop(): void {
+    this.#over = true;
+    if (this.#timer) clearTimeout(this.#timer);
+  }
+
+  async #ask(): Promise<void> {
+    const { path, interval = INTERVAL_S, timeout = TIMEOUT_S } = this.#options;
+    const made = await this.#host.connect();
+    let nextMs = interval * 1000;
+    if ('code' in made) {
+      nextMs = AWAY_MS; // that it is away, its link says
+    } else {
+      const head = [
+        `GET ${path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: pv-xconnect\r\n`,
+        `${identityLines(this.#link)}Connection: close\r\n\r\n`,
+      ].join('');
+      const found = await probe(this.#host.bytes(made), head, this.#limits, timeout * 1000);
+      if (!this.#over) this.#tell(typeof found === 'number' ? complaintAbout(found) : found);
+    }
+    if (!this.#over) this.#timer = setTimeout(() => void this.#ask(), nextMs);
+  }
+
+  #tell(complaint: string | null): void {
+    if (complaint === this.complaint) return;
+    this.complaint = complaint;
+    const { provider } = this.#link;
+    const message = `${provider} is not well: GET ${this.#options.path}: ${complaint}.`;
+    this.#host.reportHealth(complaint === null ? null : { code: 'provider-unhealthy', message });
+  }
+}
+
+function complaintAbout(status: number): string | null {
+  return status >= 200 && status < 400 ? null : `it answered ${status}`;
+}

@@ -1,0 +1,60 @@
+/** Heads between HTTP/2 and HTTP/1.1 (RFC 9113, 8.2 and 8.3). Pure. */
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2';
+import { passedFields, type ResponseHead } from '../../http1/index.js';
+
+/** Meaningless in HTTP/2, or said by us. */
+const LEFT_OUT = new Set([
+  ...['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade'],
+  ...['host', 'http2-settings'],
+]);
+const VISIBLE = /^[\x21-\x7e]+$/;
+
+/** A request's head as HTTP/1.1 has it; null where a pseudo-header is missing or not one word. `whole`: no body follows. */
+export function requestText(
+  headers: IncomingHttpHeaders,
+  rawHeaders: readonly string[],
+  whole: boolean,
+): string | null {
+  const { ':method': method, ':path': path, ':authority': authority = headers.host } = headers;
+  const words = [method, path, authority];
+  if (!words.every((word) => typeof word === 'string' && VISIBLE.test(word))) return null;
+  const lines = [`${method} ${path} HTTP/1.1`, `Host: ${authority}`];
+  const cookies: string[] = [];
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string;
+    const value = rawHeaders[i + 1] as string;
+    if (name.startsWith(':') || LEFT_OUT.has(name)) continue;
+    if (name === 'cookie') cookies.push(value);
+    else lines.push(`${name}: ${value}`);
+  }
+  if (cookies.length > 0) lines.push(`cookie: ${cookies.join('; ')}`); // it may come in crumbs
+  if (!whole && headers['content-length'] === undefined) lines.push('Transfer-Encoding: chunked');
+  return `${lines.join('\r\n')}\r\n\r\n`;
+}
+
+export function answerHeaders(answer: ResponseHead): OutgoingHttpHeaders {
+  return { ':status': answer.status, ...headersOf(passedFields(answer)) };
+}
+
+/** `lines`: each with its CRLF. */
+export function trailerHeaders(lines: Buffer): OutgoingHttpHeaders {
+  const fields = lines
+    .toString('latin1')
+    .split('\r\n')
+    .filter((line) => line !== '')
+    .map((line): [string, string] => {
+      const colon = line.indexOf(':');
+      return [line.slice(0, colon), line.slice(colon + 1).trim()];
+    });
+  return headersOf(fields);
+}
+
+function headersOf(fields: readonly (readonly [string, string])[]): OutgoingHttpHeaders {
+  const headers: Record<string, string | string[]> = {};
+  for (const [field, value] of fields) {
+    const name = field.toLowerCase();
+    const before = headers[name];
+    headers[name] = before === undefined ? value : [...[before].flat(), value];
+  }
+  return headers;
+}

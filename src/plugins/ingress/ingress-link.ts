@@ -1,0 +1,122 @@
+/** One http link: which requests are for it, where they go, what the provider is told of their way, how it is. */
+
+import { prefixOf } from '../../graph/endpoint.js';
+import type { Link } from '../../graph/link.js';
+import type { ByteWriter, Limits, Refusal, RequestHead, Route } from '../../http1/index.js';
+import { identityLines } from '../http/identity.js';
+import { LinkRoute } from '../http/link-route.js';
+import type { LinkHost } from '../plugin.js';
+import type { Certificate } from './certificates.js';
+import { Clients } from './clients.js';
+import { Health } from './health.js';
+import { prefixLength, type Routed } from './routes.js';
+import type { Visitor } from './visitor.js';
+
+const UNWELL_RETRY_S = 5;
+const HOST_NAME = Buffer.from('X-Forwarded-Host: ');
+const CRLF = Buffer.from('\r\n');
+
+export class IngressLink implements Routed {
+  readonly host: string;
+  readonly prefix: string;
+  readonly limits: Limits;
+  readonly certificate: Certificate | null;
+  readonly owner: LinkHost;
+  readonly #link: Link;
+  readonly #strips: boolean;
+  readonly #linkRoute: LinkRoute;
+  readonly #health: Health | null;
+  readonly #clients: Clients | null;
+  readonly #stranger: Refusal;
+
+  /** Takes the certificate. */
+  constructor(link: Link, owner: LinkHost, limits: Limits, certificate: Certificate | null) {
+    const { strip_prefix: strips = true, health } = link.http ?? {};
+    this.#link = link;
+    this.owner = owner;
+    this.limits = limits;
+    this.certificate = certificate;
+    this.host = link.host ?? '';
+    this.prefix = prefixOf(link.target);
+    this.#strips = strips && this.prefix !== '';
+    const authority = link.target.slice(0, link.target.length - this.prefix.length);
+    this.#linkRoute = new LinkRoute(link, owner, limits, { forwarded: true, authority });
+    this.#clients = link.allowFrom ? new Clients(link.allowFrom) : null;
+    this.#stranger = {
+      status: 403,
+      message: `${link.name} is not for clients of your network.`,
+    };
+    this.#health = health ? new Health(link, owner, limits, health) : null;
+  }
+
+  /** A request whose path, in normal form, begins with the prefix. */
+  route(request: RequestHead, visitor: Visitor): Route | Refusal {
+    if (this.#clients?.has(visitor.address) === false) return this.#stranger;
+    const complaint = this.#health?.complaint ?? null;
+    if (complaint !== null) {
+      const message = `${this.#link.provider} is not well: ${complaint}.`;
+      return { status: 503, message, retryAfter: UNWELL_RETRY_S };
+    }
+    const route = this.#routeFor(visitor);
+    if (!this.#strips && !this.#linkRoute.hasRules) return route;
+    const target = request.target();
+    const strip = this.#strips ? prefixLength(target, this.prefix) : 0;
+    const refusal = this.#linkRoute.refusal(request, below(target, strip));
+    if (refusal) return refusal;
+    return strip === route.strip ? route : { ...route, strip };
+  }
+
+  /** No more requests. */
+  close(): void {
+    this.certificate?.stop();
+    this.#health?.stop();
+    this.#linkRoute.close();
+  }
+
+  #routeFor(visitor: Visitor): Route {
+    const known = visitor.routes.get(this);
+    if (known) return known;
+    const lines = Buffer.from(this.#linesFor(visitor), 'latin1');
+    const { requests } = this.owner;
+    const route: Route = {
+      ...this.#linkRoute.route,
+      strip: this.#strips ? this.prefix.length : 0,
+      log: this.#linkRoute.logOf(visitor.address),
+      onBegin: () => {
+        requests.active++;
+        requests.total++;
+      },
+      onEnd: () => {
+        requests.active--;
+      },
+      addLines: (writer, request) => {
+        writeHost(writer, request);
+        writer.bytes(lines);
+      },
+    };
+    visitor.routes.set(this, route);
+    return route;
+  }
+
+  #linesFor({ address, secure }: Visitor): string {
+    const lines = [
+      `X-Forwarded-For: ${address}`,
+      `X-Forwarded-Proto: ${secure ? 'https' : 'http'}`,
+      ...(this.#strips ? [`X-Forwarded-Prefix: ${encodeURI(this.prefix)}`] : []),
+    ];
+    return `${lines.join('\r\n')}\r\n${identityLines(this.#link)}`;
+  }
+}
+
+function writeHost(writer: ByteWriter, { buffer, hostFrom, hostTo }: RequestHead): void {
+  if (hostFrom === hostTo) return;
+  writer.bytes(HOST_NAME);
+  writer.copy(buffer, hostFrom, hostTo);
+  writer.bytes(CRLF);
+}
+
+/** What is left of a target, as the provider gets it. */
+function below(target: string, strip: number): string {
+  const rest = target.slice(strip);
+  return strip > 0 && !rest.startsWith('/') ? `/${rest}` : rest;
+}

@@ -1,0 +1,95 @@
+/**
+ * Which link a request of one address is for: the most specific host, then the longest prefix of the path that
+ * ends where a segment does. Pure.
+ */
+
+export interface Routed {
+  /** In lower case; `*.example.org` for all below it; empty: any. */
+  readonly host: string;
+  /** Without the slash at its end; empty: everything. */
+  readonly prefix: string;
+}
+
+export class RouteTable<T extends Routed> {
+  /** By host, the longest prefix first. */
+  readonly #byHost = new Map<string, T[]>();
+
+  get size(): number {
+    return [...this.#byHost.values()].reduce((sum, routes) => sum + routes.length, 0);
+  }
+
+  *[Symbol.iterator](): IterableIterator<T> {
+    for (const routes of this.#byHost.values()) yield* routes;
+  }
+
+  /** False: there is one for the same. */
+  add(route: T): boolean {
+    const routes = this.#byHost.get(route.host) ?? [];
+    if (routes.some(({ prefix }) => prefix === route.prefix)) return false;
+    routes.push(route);
+    routes.sort((a, b) => b.prefix.length - a.prefix.length);
+    this.#byHost.set(route.host, routes);
+    return true;
+  }
+
+  remove(route: T): void {
+    const left = (this.#byHost.get(route.host) ?? []).filter((one) => one !== route);
+    if (left.length === 0) this.#byHost.delete(route.host);
+    else this.#byHost.set(route.host, left);
+  }
+
+  /** `host`: as the client wrote it, perhaps with a port. `path`: normal, see `normalPath`; or `*`. */
+  find(host: string, path: string): T | null {
+    const anyHost = this.#byHost.get('');
+    if (this.#byHost.size > (anyHost ? 1 : 0)) {
+      const name = hostName(host);
+      const found = this.#match(name, path);
+      if (found) return found;
+      for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1)) {
+        const below = this.#match(`*${name.slice(dot)}`, path);
+        if (below) return below;
+      }
+    }
+    return anyHost?.find(({ prefix }) => isBelow(path, prefix)) ?? null;
+  }
+
+  #match(host: string, path: string): T | null {
+    return this.#byHost.get(host)?.find(({ prefix }) => isBelow(path, prefix)) ?? null;
+  }
+}
+
+/** Without its port and a final dot, in lower case. */
+export function hostName(host: string): string {
+  return host.replace(/:\d*$/, '').replace(/\.$/, '').toLowerCase();
+}
+
+function isBelow(path: string, prefix: string): boolean {
+  if (!path.startsWith(prefix)) return false;
+  return prefix === '' || path.length === prefix.length || path[prefix.length] === '/';
+}
+
+const UNRESERVED = /^[A-Za-z0-9\-._~]$/;
+
+/**
+ * The path of a target, without its query, where what needs no encoding is decoded (RFC 3986, 6.2.2). Null where it
+ * has dot segments: no client sends them (RFC 3986, 5.2.4), and they could lead out of a prefix.
+ */
+export function normalPath(target: string): string | null {
+  const query = target.indexOf('?');
+  let path = query < 0 ? target : target.slice(0, query);
+  if (path.includes('%')) {
+    path = path.replace(/%([0-9A-Fa-f]{2})/g, (encoded, digits: string) => {
+      const char = String.fromCharCode(Number.parseInt(digits, 16));
+      return UNRESERVED.test(char) ? char : encoded;
+    });
+  }
+  return path.includes('/.') && /\/\.\.?(\/|$)/.test(path) ? null : path;
+}
+
+/** How many bytes of `target`, as it was sent, its `prefix` has: an encoded one is longer. */
+export function prefixLength(target: string, prefix: string): number {
+  if (target.startsWith(prefix)) return prefix.length;
+  let at = 0;
+  for (const char of prefix) at += target[at] === '%' && char !== '%' ? 3 : 1;
+  return at;
+}

@@ -1,0 +1,63 @@
+/**
+ * TLS in front of an address: a handshake for each connection, with the certificates as they are at its begin, and
+ * then HTTP/2 or HTTP/1.1, as the client prefers (ALPN, RFC 7301).
+ */
+import { Socket } from 'node:net';
+import { createServer, type Server, type TLSSocket } from 'node:tls';
+import type { Certificate, Certificates } from './certificates.js';
+
+const HANDSHAKE_MS = 10_000;
+
+/** Takes the socket, after its handshake. */
+export type OnSecure = (socket: TLSSocket, protocol: 'h2' | 'http/1.1') => void;
+
+export class TlsFront {
+  /** Handshakes under way. */
+  size = 0;
+  readonly #certificates: Certificates;
+  readonly #server: Server;
+  /** Whose certificate clients get that name nobody. */
+  #standing: Certificate['pem'] = null;
+  #closed = false;
+
+  constructor(certificates: Certificates, onSecure: OnSecure) {
+    this.#certificates = certificates;
+    this.#server = createServer({
+      ALPNProtocols: ['h2', 'http/1.1'],
+      handshakeTimeout: HANDSHAKE_MS,
+      SNICallback: (name, done) => done(null, certificates.find(name)?.context ?? undefined),
+    });
+    this.#server.on('tlsClientError', (_error, socket) => {
+      this.size--;
+      socket.destroy();
+    });
+    this.#server.on('secureConnection', (socket) => {
+      this.size--;
+      if (this.#closed) socket.destroy();
+      else onSecure(socket, socket.alpnProtocol === 'h2' ? 'h2' : 'http/1.1');
+    });
+  }
+
+  /** Takes the descriptor. */
+  accept(fd: number): void {
+    const raw = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
+    raw.on('error', () => raw.destroy());
+    const pem = this.#certificates.find('')?.pem;
+    if (!pem) {
+      raw.destroy();
+      return;
+    }
+    if (pem !== this.#standing) {
+      this.#server.setSecureContext(pem);
+      this.#standing = pem;
+    }
+    raw.setNoDelay(true);
+    this.size++;
+    this.#server.emit('connection', raw);
+  }
+
+  /** Handshakes under way lead nowhere. */
+  close(): void {
+    this.#closed = true;
+  }
+}

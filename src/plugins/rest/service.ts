@@ -1,0 +1,32 @@
+/** One rest link, served. */
+import type { Link } from '../../graph/link.js';
+import { type Route, Server } from '../../http1/index.js';
+import { identityLines } from '../http/identity.js';
+import { limitsOf } from '../http/limits.js';
+import { LinkRoute } from '../http/link-route.js';
+import type { Attachment, LinkHost } from '../plugin.js';
+
+export async function serve(link: Link, host: LinkHost): Promise<Attachment> {
+  const limits = limitsOf(link);
+  const identity = Buffer.from(identityLines(link), 'latin1');
+  const linkRoute = new LinkRoute(link, host, limits, {
+    forwarded: false,
+    authority: 'localhost',
+  });
+  const route: Route = { ...linkRoute.route, addLines: (writer) => writer.bytes(identity) };
+  const server = new Server<null>({
+    limits,
+    route: (request) => linkRoute.refusal(request, request.target()) ?? route,
+  });
+  const listener = await host.listen((client) => server.accept(host.bytes(client), null));
+  return {
+    async detach(drainMs) {
+      const stopped = listener.detach(drainMs);
+      const timer = setTimeout(() => server.close(), drainMs);
+      await server.leave();
+      clearTimeout(timer);
+      linkRoute.close();
+      await stopped;
+    },
+  };
+}

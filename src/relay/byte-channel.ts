@@ -1,0 +1,217 @@
+/**
+ * ByteChannel: a stream socket in JavaScript's hands, bytes only, for protocols that are read here.
+ *
+ * Reads land in one buffer that all channels share, and a write is tried at once, so that in the common case no
+ * memory is allocated for a byte that passes. What the peer has no room for is copied and kept; whoever heeds
+ * `write`'s answer is never owed more than one write. A descriptor that a peer sends along is dropped, and what
+ * it sent behind it may wait until it sends more.
+ */
+import type { SocketAddress } from '../kernel/ip-address.js';
+import type { ByteStreamOwner, SocketStream } from './byte-stream.js';
+import { native } from './native.js';
+import {
+  EPOLLERR,
+  EPOLLHUP,
+  EPOLLIN,
+  EPOLLOUT,
+  EPOLLRDHUP,
+  type Polled,
+  poller,
+} from './poller.js';
+
+const EAGAIN = -11;
+const ENOBUFS = -105;
+const READ_SIZE = 128 * 1024;
+/** Reads of one channel before the others have their turn. */
+const MAX_READS = 4;
+
+let shared: Buffer | null = null;
+
+export class ByteChannel implements SocketStream, Polled {
+  owner: ByteStreamOwner | null = null;
+  bytesIn = 0;
+  bytesOut = 0;
+  readonly #onClosed: (() => void) | undefined;
+  #fd: number;
+  #reading = false;
+  /** There may be something to read. */
+  #readable = true;
+  /** The end of the stream is on its way: a short read does not mean that nothing is left. */
+  #finishing = false;
+  #ended = false;
+  /** Writing failed: the peer is gone, but what it sent before is still read. */
+  #mute = false;
+  #queued = false;
+  #open = true;
+  #ending = false;
+  #unsent: Buffer[] = [];
+
+  /** Takes the descriptor. `onClosed` is called once, when it is closed or given back. */
+  constructor(fd: number, onClosed?: () => void) {
+    this.#fd = fd;
+    this.#onClosed = onClosed;
+    if (poller.add(fd, this) < 0) setImmediate(() => this.#break());
+  }
+
+  write(buffer: Buffer, from: number, to: number): boolean {
+    if (this.#fd < 0 || this.#mute) return true;
+    if (this.#unsent.length > 0) {
+      this.#unsent.push(copyOf(buffer, from, to));
+      return false;
+    }
+    const sent = native.socketWrite(this.#fd, buffer, from, to);
+    if (sent === to - from) {
+      this.bytesOut += sent;
+      return true;
+    }
+    if (sent < 0 && sent !== EAGAIN && sent !== ENOBUFS) {
+      this.#mute = true;
+      setImmediate(() => this.owner?.hungUp()); // not in the middle of the owner's own call
+      return true;
+    }
+    const done = Math.max(sent, 0);
+    this.bytesOut += done;
+    this.#unsent.push(copyOf(buffer, from + done, to));
+    return false;
+  }
+
+  resume(): void {
+    this.#reading = true;
+    if (this.#readable) this.#askForTurn();
+  }
+
+  pause(): void {
+    this.#reading = false;
+  }
+
+  poke(): void {
+    this.#readable = true;
+    this.#read();
+  }
+
+  end(): void {
+    this.#ending = true;
+    if (this.#unsent.length === 0 && this.#fd >= 0) native.socketShutdown(this.#fd);
+  }
+
+  close(): void {
+    const fd = this.#forget();
+    if (fd >= 0) native.socketClose(fd);
+  }
+
+  /** Closes it as if it had broken. */
+  abort(): void {
+    this.#break();
+  }
+
+  get fd(): number {
+    return this.#fd;
+  }
+
+  get remote(): SocketAddress | undefined {
+    return this.#fd < 0 ? undefined : native.socketAddress(this.#fd, true);
+  }
+
+  get hasUnsent(): boolean {
+    return this.#unsent.length > 0;
+  }
+
+  takeUnsent(): Buffer {
+    return Buffer.concat(this.#unsent.splice(0));
+  }
+
+  release(): number {
+    return this.#forget();
+  }
+
+  happened(events: number): void {
+    if (events & EPOLLOUT && this.#unsent.length > 0) this.#flush();
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) this.#finishing = true;
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+      this.#readable = true;
+      if (this.#reading) this.#read();
+    }
+    if (events & (EPOLLHUP | EPOLLERR) && this.#fd >= 0) this.owner?.hungUp();
+  }
+
+  turn(): void {
+    this.#queued = false;
+    if (this.#reading && this.#readable) this.#read();
+  }
+
+  #askForTurn(): void {
+    if (this.#queued || this.#fd < 0) return;
+    this.#queued = true;
+    poller.again(this);
+  }
+
+  #read(): void {
+    shared ??= Buffer.allocUnsafeSlow(READ_SIZE);
+    for (let reads = 0; reads < MAX_READS; reads++) {
+      if (!this.#reading || this.#fd < 0 || this.#ended) return;
+      const n = native.socketRead(this.#fd, shared);
+      if (n > 0) {
+        this.bytesIn += n;
+        // A short read has emptied the socket: the next byte brings its own event.
+        this.#readable = n === READ_SIZE || this.#finishing;
+        this.owner?.received(shared, 0, n);
+        if (!this.#readable) return;
+      } else if (n === 0) {
+        this.#ended = true;
+        this.#readable = false;
+        this.owner?.ended();
+        return;
+      } else if (n === EAGAIN) {
+        this.#readable = false;
+        return;
+      } else {
+        this.#break();
+        return;
+      }
+    }
+    this.#askForTurn();
+  }
+
+  #flush(): void {
+    let first = this.#unsent[0];
+    while (first) {
+      const sent = native.socketWrite(this.#fd, first, 0, first.length);
+      if (sent === EAGAIN || sent === ENOBUFS) return;
+      if (sent < 0) {
+        this.#mute = true;
+        this.#unsent = [];
+        this.owner?.hungUp();
+        return;
+      }
+      this.bytesOut += sent;
+      if (sent < first.length) this.#unsent[0] = first.subarray(sent);
+      else this.#unsent.shift();
+      first = this.#unsent[0];
+    }
+    if (this.#ending) native.socketShutdown(this.#fd);
+    this.owner?.drained();
+  }
+
+  #break(): void {
+    if (!this.#open) return;
+    const { owner } = this;
+    this.close();
+    owner?.broken();
+  }
+
+  #forget(): number {
+    if (!this.#open) return -1;
+    const fd = this.#fd;
+    this.#open = false;
+    this.#fd = -1;
+    this.#unsent = [];
+    this.owner = null;
+    poller.remove(fd);
+    this.#onClosed?.();
+    return fd;
+  }
+}
+
+function copyOf(buffer: Buffer, from: number, to: number): Buffer {
+  return Buffer.from(buffer.subarray(from, to));
+}

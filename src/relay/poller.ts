@@ -1,0 +1,68 @@
+/**
+ * The poller: which byte channels of this process have something to do, one native call a round.
+ *
+ * What it says to a channel is a hint: the channel tries, and finds out. Channels that have more to do than is
+ * fair to the others in one round ask for another turn.
+ */
+import { type NativePoller, native } from './native.js';
+
+const BATCH = 128; // as native/addon/poller.c has it
+export const EPOLLIN = 0x001;
+export const EPOLLOUT = 0x004;
+export const EPOLLERR = 0x008;
+export const EPOLLHUP = 0x010;
+export const EPOLLRDHUP = 0x2000;
+
+export interface Polled {
+  /** epoll bits. */
+  happened(events: number): void;
+  /** Its turn, asked for by `again`. */
+  turn(): void;
+}
+
+class Poller {
+  readonly #events = new Int32Array(2 * BATCH);
+  readonly #byFd = new Map<number, Polled>();
+  #native: NativePoller | null = null;
+  #waiting: Polled[] = [];
+  #scheduled = false;
+
+  /** Returns 0 or -errno. */
+  add(fd: number, polled: Polled): number {
+    this.#native ??= native.pollerOpen(this.#events, (count) => this.#round(count));
+    const result = native.pollerAdd(this.#native, fd);
+    if (result < 0) return result;
+    this.#byFd.set(fd, polled);
+    if (this.#byFd.size === 1) native.pollerHold(this.#native, 1);
+    return 0;
+  }
+
+  remove(fd: number): void {
+    if (!this.#native || !this.#byFd.delete(fd)) return;
+    native.pollerRemove(this.#native, fd);
+    if (this.#byFd.size === 0) native.pollerHold(this.#native, 0);
+  }
+
+  again(polled: Polled): void {
+    this.#waiting.push(polled);
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => this.#turns());
+  }
+
+  #round(count: number): void {
+    const events = this.#events;
+    for (let i = 0; i < count; i++) {
+      this.#byFd.get(events[2 * i] as number)?.happened(events[2 * i + 1] as number);
+    }
+  }
+
+  #turns(): void {
+    this.#scheduled = false;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const polled of waiting) polled.turn();
+  }
+}
+
+export const poller = new Poller();

@@ -1,0 +1,51 @@
+/**
+ * pv-appengine in a network of its own, which stands for the device, with a veth pair to this one: the network that
+ * its clients are in.
+ */
+import { execFile } from 'node:child_process';
+import { AppEngineProcess } from '../../integration/runtime/appengine-process.js';
+import { plugIn } from '../../support/veth.js';
+import { eventually } from '../../support/wait.js';
+
+const OWN_NETWORK = ['unshare', '--net', 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh'];
+
+export class Device extends AppEngineProcess {
+  /** Its address, as its clients know it. */
+  address = '';
+  /** Ours, as it knows us. */
+  client = '';
+
+  /** `net`: which 10.213.N.0/24 the cable has. `revision`: a folder; without one, what `write` wrote. */
+  async boot(net: number, revision = this.revision): Promise<void> {
+    this.launch([revision], OWN_NETWORK);
+    await eventually(() => this.get('/buildinfo'), { timeoutMs: 15_000 });
+    const cable = plugIn({ pid: this.process.pid as number }, net);
+    this.address = cable.container;
+    this.client = cable.host;
+  }
+
+  /** Waits until every link is established. */
+  async connected(): Promise<void> {
+    await eventually(
+      async () => {
+        const { body } = await this.get('/xconnect-graph');
+        const open = body.filter(({ state }: { state: string }) => state !== 'established');
+        if (open.length > 0) throw new Error(JSON.stringify(open));
+      },
+      { timeoutMs: 20_000, intervalMs: 100 },
+    );
+  }
+}
+
+/** A program in the clients' network, to its end; its standard output. Rejects where it fails. */
+export function run(argv: readonly string[], input = ''): Promise<string> {
+  const [program = '', ...args] = argv;
+  return new Promise((resolve, reject) => {
+    const child = execFile(program, args, { timeout: 20_000 }, (error, stdout, stderr) => {
+      if (error) reject(new Error(`${argv.join(' ')}: ${stderr}`, { cause: error }));
+      else resolve(stdout);
+    });
+    child.stdin?.on('error', () => undefined);
+    child.stdin?.end(input);
+  });
+}

@@ -1,0 +1,50 @@
+/** examples/rest as its reader runs it: what the two panels read. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { AppEngineProcess } from '../../integration/runtime/appengine-process.js';
+import { has, isRoot } from '../../support/requirements.js';
+import { eventually } from '../../support/wait.js';
+
+const EXAMPLE = fileURLToPath(new URL('../../../examples/rest', import.meta.url));
+
+describe.runIf(isRoot() && has('curl'))('examples/rest', () => {
+  const engine = new AppEngineProcess();
+  beforeAll(async () => {
+    engine.launch([EXAMPLE]);
+    await eventually(() => engine.get('/buildinfo'), { timeoutMs: 15_000 });
+  });
+  afterAll(() => engine.remove());
+
+  const linesOf = (container: string) =>
+    eventually(
+      () => {
+        const log = join(engine.folder, 'logs/rest', container, 'console.log');
+        const lines = readFileSync(log, 'utf8').trim().split('\n');
+        if (lines.length < 3) throw new Error(`${container} read only ${lines.join(' ')}`);
+        return lines.slice(0, 3);
+      },
+      { timeoutMs: 15_000 },
+    );
+
+  test('has no problem to report', () => {
+    expect(engine.said).not.toMatch(/found|did not start/);
+  });
+
+  test('lets the operator set what it wants, under its own name', async () => {
+    const who = { you: 'operator-panel', role: 'operator' };
+    const read = (await linesOf('operator-panel')).map((line) => JSON.parse(line));
+    expect(read).toEqual([
+      { temperature: 19.5, ...who },
+      { target: 22, ...who },
+      { temperature: 19.5, ...who },
+    ]);
+  });
+
+  test('lets the guest look, and no more', async () => {
+    const look = JSON.stringify({ temperature: 19.5, you: 'guest-panel', role: 'guest' });
+    const refused = 'No rule of thermostat lets the role guest ask this.';
+    expect(await linesOf('guest-panel')).toEqual([look, refused, look]);
+  });
+});

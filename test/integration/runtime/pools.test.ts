@@ -1,0 +1,168 @@
+/** Network pools made real by pv-appengine: bridges, addresses, NAT; and nothing of them is left. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { has, isRoot, ORDINARY_USER, userNamespaces } from '../../support/requirements.js';
+import { eventually } from '../../support/wait.js';
+import { AppEngineProcess } from './appengine-process.js';
+
+const POOL = {
+  type: 'bridge',
+  bridge: 'pvxt-br0',
+  subnet: '10.214.7.0/24',
+  gateway: '10.214.7.1',
+  nat: true,
+};
+const SERVE = `
+const net = require('node:net');
+console.log(require('node:os').hostname());
+net.createServer((socket) => socket.end('served to ' + socket.remoteAddress)).listen(4000);`;
+const ASK = `
+const net = require('node:net');
+const ask = (port, host) => net.connect(port, host)
+  .on('error', () => setTimeout(ask, 100, port, host))
+  .on('data', (text) => console.log(String(text)));
+ask(4000, '10.214.7.3');`;
+
+const has4 = ['setpriv', 'unshare', 'ip', 'nft'].every((tool) => has(tool));
+
+describe.runIf(isRoot() && has4)('network pools of pv-appengine', () => {
+  let engine: AppEngineProcess;
+  const bridge = (name = POOL.bridge) => existsSync(`/sys/class/net/${name}`);
+  const tables = () => execFileSync('nft', ['list', 'tables'], { encoding: 'utf8' });
+  beforeEach(() => {
+    engine = new AppEngineProcess();
+  });
+  afterEach(() => engine.remove());
+
+  const write = (pools: object = { internal: POOL }) =>
+    engine.write({
+      'client/run.json': { exec: ['node', '-e', ASK], network: { pool: 'internal' } },
+      'server/run.json': { exec: ['node', '-e', SERVE] },
+      'server/args.json': { PV_NETWORK_POOL: 'internal', PV_NETWORK_HOSTNAME: 'net-server' },
+      'server/services.json': [{ name: 'net', type: 'tcp', port: 4000 }],
+      'device.json': {
+        network: { pools },
+        ingress: [{ name: 'in', type: 'tcp', external: '127.0.0.1:18077', service: 'net' }],
+      },
+    });
+
+  test('each container has its address and name, and reaches the others', async () => {
+    write();
+    await engine.start(['--no-daemon']);
+    await eventually(() => expect(engine.console('client')).toContain('served to'), {
+      timeoutMs: 10_000,
+    });
+    expect(engine.console('client')).toMatch(/served to (::ffff:)?10\.214\.7\.2/);
+    expect(engine.console('server')).toContain('net-server');
+    const { body } = await engine.get('/xconnect-graph');
+    expect(body[0].socket).toBe('10.214.7.3:4000');
+    const rules = execFileSync('nft', ['list', 'table', 'ip', `pv-${POOL.bridge}`], {
+      encoding: 'utf8',
+    });
+    expect(rules).toContain('masquerade');
+  });
+
+  test('the mesh reaches a provider at its pool address, from the host', async () => {
+    write();
+    await engine.start();
+    await eventually(
+      () => {
+        const answer = execFileSync('nc.openbsd', ['-d', '127.0.0.1', '18077'], {
+          encoding: 'utf8',
+        });
+        // Asked from within its own network: the address is its own.
+        expect(answer).toMatch(/served to (::ffff:)?10\.214\.7\.3/);
+      },
+      { timeoutMs: 15_000, intervalMs: 100 },
+    );
+  });
+
+  test('a restarted container has the same address again', async () => {
+    write();
+    await engine.start(['--no-daemon']);
+    await engine.pidOf('server');
+    for (let i = 0; i < 3; i++) {
+      const { status } = await engine.ask('PUT', '/containers/server', { action: 'restart' });
+      expect(status).toBe(200);
+    }
+    const pid = await engine.pidOf('server');
+    const address = ['-t', String(pid), '-n', 'ip', '-4', '-o', 'addr', 'show', 'dev', 'eth0'];
+    expect(execFileSync('nsenter', address, { encoding: 'utf8' })).toContain('10.214.7.3/24');
+    expect(engine.said).not.toContain('did not start');
+  });
+
+  test.each(['SIGINT', 'SIGKILL'] as const)('nothing is left of them after %s', async (signal) => {
+    const forwarding = readFileSync('/proc/sys/net/ipv4/ip_forward', 'utf8');
+    write();
+    await engine.start(['--no-daemon']);
+    await engine.pidOf('server');
+    expect(bridge()).toBe(true);
+    await engine.end(signal);
+    await eventually(() => {
+      expect(bridge()).toBe(false);
+      expect(tables()).not.toContain(POOL.bridge);
+      expect(existsSync('/sys/class/net/pv0ad60703')).toBe(false);
+    });
+    expect(readFileSync('/proc/sys/net/ipv4/ip_forward', 'utf8')).toBe(forwarding);
+  });
+
+  test('a bridge that is not ours is left alone, said so, and tried again', async () => {
+    execFileSync('ip', ['link', 'add', POOL.bridge, 'type', 'bridge']);
+    try {
+      write();
+      await engine.start(['--no-daemon']);
+      await eventually(() =>
+        expect(engine.said).toContain(
+          `server did not start: the pool internal can't be made: its bridge ${POOL.bridge} is on this host already`,
+        ),
+      );
+    } finally {
+      execFileSync('ip', ['link', 'del', POOL.bridge]);
+    }
+    await engine.pidOf('server');
+    expect(bridge()).toBe(true);
+  });
+
+  test('a subnet that the host is in already is said so', async () => {
+    execFileSync('ip', ['link', 'add', 'pvxt-br9', 'type', 'bridge']);
+    try {
+      execFileSync('ip', ['addr', 'add', '10.214.0.9/16', 'dev', 'pvxt-br9']);
+      execFileSync('ip', ['link', 'set', 'pvxt-br9', 'up']);
+      write();
+      await engine.start(['--no-daemon']);
+      const why = 'its subnet 10.214.7.0/24 meets 10.214.0.9/16 of pvxt-br9 on this host';
+      await eventually(() => expect(engine.said).toContain(why));
+      expect(bridge()).toBe(false);
+    } finally {
+      execFileSync('ip', ['link', 'del', 'pvxt-br9']);
+    }
+  });
+
+  test('a container whose pool is unknown is not started, the others are', async () => {
+    write({ other: POOL });
+    engine.write({ 'free/run.json': { exec: ['sleep', '60'] } });
+    await engine.start(['--no-daemon']);
+    expect(engine.said).toContain('found the pool "internal", expected one of "other"');
+    await eventually(async () => {
+      const { body } = await engine.get('/containers');
+      const statuses = body.map((one: { name: string; status: string }) => [one.name, one.status]);
+      expect(statuses).toEqual([
+        ['client', 'INSTALLED'],
+        ['free', 'STARTED'],
+        ['server', 'INSTALLED'],
+      ]);
+    });
+    const { status, body } = await engine.ask('PUT', '/containers/server', { action: 'start' });
+    expect([status, body.Error]).toEqual([
+      409,
+      'server has no address of the pool "internal": correct that first.',
+    ]);
+  });
+
+  test.runIf(userNamespaces())('a user who is not root is told that it needs one', async () => {
+    write();
+    await engine.start(['--no-daemon'], ['setpriv', ...ORDINARY_USER]);
+    expect(engine.said).toContain('run pv-appengine as root, or let the container do without');
+  });
+});
