@@ -51,6 +51,11 @@ export function serve(at: Sockets, count: number): Promise<Task> {
   return begin(['server', at.dir, at.prefix, `${count}`]);
 }
 
+/** The far end of HTTP at `path`. */
+export function serveHttp(folder: string, name: string): Promise<Task> {
+  return begin(['http', folder, name]);
+}
+
 /** A service on the bus at that socket. */
 export function serveBus(folder: string, name: string): Promise<Task> {
   return begin(['dbus-service', folder, name]);
@@ -67,11 +72,6 @@ export async function busCalls(
     ...['dbus-calls', folder, name, `${calls}`, `${ms}`],
   ]);
   return (answers / ns) * 1e9;
-}
-
-/** The far end of HTTP at `path`. */
-export function serveHttp(folder: string, name: string): Promise<Task> {
-  return begin(['http', folder, name]);
 }
 
 /** `connections` open connections to the first socket, until the task is stopped. */

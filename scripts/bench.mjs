@@ -1,5 +1,4 @@
-// Compiles bench/ into build/bench and runs it with the arguments given; `http` or `dbus` as the first one: that part of
-// it.
+// Compiles bench/ into build/bench and runs it with the arguments given; `http` or `dbus` as the first one: that part.
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';

@@ -182,9 +182,9 @@ int main(int argc, char **argv)
 	} modes[] = {
 		{ "server", 3, run_server }, { "bulk", 4, run_bulk }, { "pingpong", 4, run_pingpong },
 		{ "connrate", 4, run_connrate }, { "hold", 3, run_hold }, { "usable", 3, run_usable },
-		{ "contain", 0, run_contain }, { "exec", -1, run_exec },
+		{ "contain", 0, run_contain }, { "exec", -1, run_exec }, { "http", 2, run_http },
+		{ "requests", 4, run_requests },
 		{ "dbus-service", 2, run_dbus_service }, { "dbus-calls", 4, run_dbus_calls },
-		{ "http", 2, run_http }, { "requests", 4, run_requests },
 	};
 	struct rlimit files;
 

@@ -99,8 +99,8 @@ export class PolicyFilter implements MessageFilter {
     return this.#broadcast(header);
   }
 
-  answered({ serial }: Header): void {
-    this.#replies.forget(serial);
+  answered({ header }: Message): void {
+    this.#replies.forget(header.serial);
   }
 
   #call(message: Message): Verdict {

@@ -47,7 +47,7 @@ export class Replies {
     return asked;
   }
 
-  /** The consumer has had its answer from somebody else. */
+  /** Nobody will answer it. */
   forget(serial: number): void {
     this.#asked.delete(serial);
   }
