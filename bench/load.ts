@@ -56,6 +56,24 @@ export function serveHttp(folder: string, name: string): Promise<Task> {
   return begin(['http', folder, name]);
 }
 
+/** A service on the bus at that socket. */
+export function serveBus(folder: string, name: string): Promise<Task> {
+  return begin(['dbus-service', folder, name]);
+}
+
+/** D-Bus calls per second of that service, `calls` under way. */
+export async function busCalls(
+  folder: string,
+  name: string,
+  calls: number,
+  ms: number,
+): Promise<number> {
+  const { answers, ns } = await result<'answers' | 'ns'>([
+    ...['dbus-calls', folder, name, `${calls}`, `${ms}`],
+  ]);
+  return (answers / ns) * 1e9;
+}
+
 /** `connections` open connections to the first socket, until the task is stopped. */
 export function hold(at: Sockets, connections: number): Promise<Task> {
   return begin(['hold', at.dir, `${at.prefix}0`, `${connections}`]);

@@ -1,4 +1,4 @@
-// Compiles bench/ into build/bench and runs it with the arguments given; `http` as the first one: its HTTP part.
+// Compiles bench/ into build/bench and runs it with the arguments given; `http` or `dbus` as the first one: that part.
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
@@ -10,9 +10,9 @@ const [first] = process.argv.slice(2);
 
 if (compiled.status !== 0) {
   process.exitCode = 1;
-} else if (first === 'http') {
+} else if (first === 'http' || first === 'dbus') {
   process.argv.splice(2, 1);
-  await import('../build/bench/http/main.js');
+  await import(`../build/bench/${first}/main.js`);
 } else {
   await import('../build/bench/main.js');
 }

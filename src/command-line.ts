@@ -53,6 +53,15 @@ function milliseconds(text: string): number {
   return Math.round(seconds * 1000);
 }
 
+const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 };
+
+function duration(text: string): number {
+  const [, number, unit = 's'] = /^(\d+)([smh]?)$/.exec(text) ?? [];
+  const time = Number(number) * (UNITS[unit || 's'] as number);
+  if (time > 0 && time <= 86_400_000) return time;
+  throw new InvalidArgumentError('A time such as 60s, 5m or 1h was expected, of a day at most.');
+}
+
 function uidRange(text: string): UidRange {
   const range = parseRange(text);
   if (range) return range;
@@ -63,15 +72,6 @@ function uidRange(text: string): UidRange {
 
 function list(value: string, all: string[]): string[] {
   return [...all, ...value.split(',').filter(Boolean)];
-}
-
-const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 };
-
-function duration(text: string): number {
-  const [, number, unit = 's'] = /^(\d+)([smh]?)$/.exec(text) ?? [];
-  const time = Number(number) * (UNITS[unit || 's'] as number);
-  if (time > 0 && time <= 86_400_000) return time;
-  throw new InvalidArgumentError('A time such as 60s, 5m or 1h was expected, of a day at most.');
 }
 
 function controlFlag(): Option {

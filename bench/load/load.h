@@ -12,6 +12,8 @@
  *   load exec [-l PATH] COMMAND...           runs it with our own lifetime; -l: socket-activated, see sd_listen_fds(3)
  *   load http     DIR NAME, or - PORT        answers HTTP there, or on 127.0.0.1; says "ready", until stdin ends
  *   load requests DIR NAME, or - PORT; CONNECTIONS MS   one HTTP request after the other over each
+ *   load dbus-service DIR NAME               org.example.Bench on the bus there; says "ready", until the bus ends
+ *   load dbus-calls DIR NAME CALLS MS        calls of it, so many under way at a time
  *
  * Every path is short and relative to DIR, so that its length costs all subjects alike. Results are one line
  * of JSON on stdout; a failure is one line on stderr and exit code 1.
@@ -51,5 +53,7 @@ int run_contain(char **argv);
 int run_exec(char **argv);
 int run_http(char **argv);
 int run_requests(char **argv);
+int run_dbus_service(char **argv);
+int run_dbus_calls(char **argv);
 
 #endif

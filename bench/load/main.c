@@ -184,6 +184,7 @@ int main(int argc, char **argv)
 		{ "connrate", 4, run_connrate }, { "hold", 3, run_hold }, { "usable", 3, run_usable },
 		{ "contain", 0, run_contain }, { "exec", -1, run_exec }, { "http", 2, run_http },
 		{ "requests", 4, run_requests },
+		{ "dbus-service", 2, run_dbus_service }, { "dbus-calls", 4, run_dbus_calls },
 	};
 	struct rlimit files;
 

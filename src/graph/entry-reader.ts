@@ -67,6 +67,18 @@ export class EntryReader {
     return this.#fail(field, `a uid from 0 to ${MAX_UID}`, {});
   }
 
+  optionalPolicy(): { policy?: PolicyRules } {
+    const value = this.#get('policy');
+    if (value === undefined) return {};
+    const policy = readPolicy(value);
+    return policy ? { policy } : this.#fail('policy', 'a policy, as docs/dbus.md has it', {});
+  }
+
+  optionalMode(): { policyMode?: 'audit' } {
+    const { policy_mode: mode } = this.optional('policy_mode', ['enforce', 'audit'] as const);
+    return mode === 'audit' ? { policyMode: mode } : {};
+  }
+
   optionalNumber(field: string, least: number, most: number): number | undefined {
     const value = this.#get(field);
     if (value === undefined) return undefined;
@@ -98,18 +110,6 @@ export class EntryReader {
       return { [field]: value as string[] };
     }
     return this.#fail(field, 'an array of bus names', {});
-  }
-
-  optionalPolicy(): { policy?: PolicyRules } {
-    const value = this.#get('policy');
-    if (value === undefined) return {};
-    const policy = readPolicy(value);
-    return policy ? { policy } : this.#fail('policy', 'a policy, as docs/dbus.md has it', {});
-  }
-
-  optionalMode(): { policyMode?: 'audit' } {
-    const { policy_mode: mode } = this.optional('policy_mode', ['enforce', 'audit'] as const);
-    return mode === 'audit' ? { policyMode: mode } : {};
   }
 
   optionalHost(): { host?: string } {

@@ -38,15 +38,15 @@ export interface Link {
   readonly transport?: 'unix' | 'tcp';
   /** Identity already resolved by the runtime (hosted bus). */
   readonly uid?: number;
+  /** dbus only: what this link's role may do on the bus. Absent: whatever the bus itself allows. */
+  readonly policy?: PolicyRules;
+  /** Only logged and counted is what the policy refuses. Absent: enforced. */
+  readonly policyMode?: 'audit';
   /**
    * Hosted bus only: names on it whose owner is started when this link's role calls it. Absent: the runtime has not
    * said, and is asked about any name that nobody owns.
    */
   readonly activates?: readonly string[];
-  /** dbus only: what this link's role may do on the bus. Absent: whatever the bus itself allows. */
-  readonly policy?: PolicyRules;
-  /** Only logged and counted is what the policy refuses. Absent: enforced. */
-  readonly policyMode?: 'audit';
   /** unix only; absent: stream. */
   readonly mode?: SocketMode;
   /** false: descriptors cannot occur on this link, so bytes may be spliced unseen. Absent: true. */

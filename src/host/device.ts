@@ -54,6 +54,8 @@ export class LinkDevice implements Device {
   #planting = false;
   /** Of the broker; 0: what is there is not ours; null: nothing is there. */
   #plant: number | null = null;
+  /** What is about to be planted. */
+  #underWay: Promise<unknown> = Promise.resolve();
   #ended = false;
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -124,10 +126,11 @@ export class LinkDevice implements Device {
     return deviceError(this.#link, found.path, leased.errno);
   }
 
-  /** Takes the node out of the consumer for good. Never rejects. */
-  unplant(): Promise<void> {
+  /** Takes the node out of the consumer for good, whatever a look at the provider waits for. Never rejects. */
+  async unplant(): Promise<void> {
     this.#ended = true;
-    return this.#inTurn(() => this.#uproot());
+    await this.#underWay;
+    await this.#uproot();
   }
 
   /** Takes back all that a client was given. Never rejects. */
@@ -192,7 +195,9 @@ export class LinkDevice implements Device {
     const { handle } = consumer;
     const { kind } = this.#options;
     const { target } = this.#link;
-    const planted = await broker.devices.plant(handle, kind, target, node.uid, node.gid, fd);
+    const planting = broker.devices.plant(handle, kind, target, node.uid, node.gid, fd);
+    this.#underWay = planting;
+    const planted = await planting;
     if (!planted.ok) return { error: plantError(this.#link, planted.errno) };
     this.#plant = planted.value;
     return { error: null };

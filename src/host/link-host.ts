@@ -61,6 +61,7 @@ export class OneLinkHost implements LinkHost {
   readonly #clients = new ChannelSet();
   readonly #providers = new ChannelSet();
   readonly #onProviderChange = new Set<() => void>();
+  readonly #devices = new Set<LinkDevice>();
   /** What else ends with the link. */
   readonly #ends = new Set<() => void | Promise<void>>();
   /** Of the plugin's own, for who asks how the link does. */
@@ -184,7 +185,7 @@ export class OneLinkHost implements LinkHost {
     this.#provider.lookWith((container) => device.look(container), { mayBeHost: true });
     this.#removes.add(() => device.unplant());
     this.#ends.add(deviceWatch.subscribe(lookSoon));
-    this.#ends.add(() => device.end());
+    this.#devices.add(device);
     return device;
   }
 
@@ -218,9 +219,14 @@ export class OneLinkHost implements LinkHost {
     return [ours, { ...NO_STATS, ...this.requests }].reduce(plus, sum);
   }
 
-  /** Frees the target. Never rejects; more than one call does no harm. */
+  /**
+   * Frees the target, and takes back every device that a client was given: at once, however long the consumer's file
+   * systems take, and before the end of its connection tells the client so. Never rejects; more than one call does no
+   * harm.
+   */
   async unplant(): Promise<void> {
-    await Promise.all([...this.#removes].map((remove) => remove()));
+    const devices = [...this.#devices].map((device) => device.end());
+    await Promise.all([...devices, ...[...this.#removes].map((remove) => remove())]);
   }
 
   /** Ends what is still open after `drainMs`, and resolves then, or as soon as nothing is left. */
@@ -276,15 +282,12 @@ export class OneLinkHost implements LinkHost {
     events: RelayLinkEvents,
     own = true,
   ): RelayLink {
-    const { patienceMs, maxConnections } = this.#options;
-    const consumerHandle = this.#parts.consumer.handle;
-    const limit = own ? this.#link.maxConnections : undefined;
-    const most = Math.min(maxConnections, limit ?? maxConnections);
+    const { relay, consumer } = this.#parts;
+    const { patienceMs, maxConnections: most } = this.#options;
+    const limit = (own ? this.#link.maxConnections : undefined) ?? most;
+    const bounds = { patienceMs, maxConnections: Math.min(most, limit) };
     const access = own ? accessOf(this.#link) : {};
-    return this.#parts.relay.link(
-      { type, fds, patienceMs, maxConnections: most, consumerHandle, ...access },
-      events,
-    );
+    return relay.link({ type, fds, ...bounds, consumerHandle: consumer.handle, ...access }, events);
   }
 
   /** A connection of ours to the provider, which may have to be told that it is nobody else's. */

@@ -133,6 +133,10 @@ function isWhole(entry: Entry, place: Place, problems: ProblemList): boolean {
   if (owner && entry.owns === BUS_DRIVER) {
     problems.add('name-invalid', at('owns'), "the bus's own name", 'another one');
   }
+  if (owner && entry.policy && entry.name === undefined) {
+    const expected = '"allow": nobody reads messages for a name on a hosted bus';
+    problems.add('policy-invalid', at('policy'), '"policy" beside "owns"', expected);
+  }
   if (entry.type === 'drm' && entry.lease && entry.access === 'ro') {
     problems.add('shape-wrong', at('access'), '"ro" beside "lease"', 'a lease, which is "rw"');
   }

@@ -6,7 +6,6 @@
  * another to the same receiver. What waits is bounded, far below what would keep the session from reading.
  */
 import type { Activation, OnDemand } from '../on-demand.js';
-import { LIMITS_EXCEEDED } from './bus-methods.js';
 import type { FilterFactory, MessageFilter, Port, Verdict } from './filter.js';
 import { Flag, type Header, MessageType } from './header.js';
 import type { Message } from './message.js';
@@ -28,6 +27,7 @@ const RUNS_ALREADY = 2;
 
 const TIMED_OUT = 'org.freedesktop.DBus.Error.TimedOut';
 const NOT_STARTED = 'org.freedesktop.DBus.Error.Spawn.Failed';
+const LIMIT = 'org.freedesktop.DBus.Error.LimitsExceeded';
 
 interface Name {
   readonly name: string;
@@ -38,16 +38,13 @@ interface Name {
 }
 
 export interface ActivationOptions {
-  /** Somebody before it in the row wants to hear who owns what, whether or not the consumer does. */
-  readonly isHeard?: boolean;
   readonly patienceMs?: number;
+  /** False: another filter decides which changes of owners the consumer hears of, and has to hear of all. */
+  readonly isAlone?: boolean;
 }
 
-export function activation(
-  onDemand: OnDemand,
-  { isHeard = false, patienceMs = PATIENCE_MS }: ActivationOptions = {},
-): FilterFactory {
-  return (port) => new ActivationFilter(onDemand, port, isHeard, patienceMs);
+export function activation(onDemand: OnDemand, options: ActivationOptions = {}): FilterFactory {
+  return (port) => new ActivationFilter(onDemand, port, options);
 }
 
 /** Whether a link with these names has to have its messages looked at. */
@@ -62,14 +59,14 @@ class ActivationFilter implements MessageFilter {
   readonly #names = new Map<string, Name>();
   #count = 0;
   #bytes = 0;
-  /** Signals were asked for: one that says who owns a name may be one of them. */
+  /** The consumer has asked for signals: one that says who owns a name may be one of them. */
   #listens: boolean;
 
-  constructor(onDemand: OnDemand, port: Port, isHeard: boolean, patienceMs: number) {
+  constructor(onDemand: OnDemand, port: Port, options: ActivationOptions) {
     this.#onDemand = onDemand;
     this.#port = port;
-    this.#listens = isHeard;
-    this.#patienceMs = patienceMs;
+    this.#patienceMs = options.patienceMs ?? PATIENCE_MS;
+    this.#listens = options.isAlone === false;
   }
 
   fromConsumer(message: Message): Verdict {
@@ -83,7 +80,7 @@ class ActivationFilter implements MessageFilter {
     if (!message.isWhole) return name.state === 'asking' ? 'pass' : 'hold'; // the session refuses it
     if (this.#count >= MAX_HELD || this.#bytes + message.length > MAX_HELD_BYTES) {
       const text = `Too many calls wait for ${called} and others to be started.`;
-      return isAnswered(header) ? { answer: this.#error(header, LIMITS_EXCEEDED, text) } : 'drop';
+      return isAnswered(header) ? { answer: this.#error(header, LIMIT, text) } : 'drop';
     }
     name.held.push(message);
     this.#count++;
@@ -205,7 +202,9 @@ class ActivationFilter implements MessageFilter {
   /** The bus itself would say that it can't start what it has no file for, whether or not that runs. */
   #startReply(call: Header, outcome: number): Verdict {
     if (!isAnswered(call)) return 'drop';
-    return { answer: reply(this.#port.answerTo(call), [outcome]) };
+    return {
+      answer: reply(this.#port.answerTo(call), [outcome]),
+    };
   }
 
   #takeHeld(name: Name): Message[] {

@@ -28,8 +28,8 @@ export interface MessageFilter {
   started?(): Promise<void>;
   fromConsumer(message: Message): Verdict;
   fromBus(message: Message): Verdict;
-  /** A call that this one passed was answered by one behind it, in place of the bus: no other answer comes. */
-  answered?(call: Header): void;
+  /** A call that this filter let pass was answered by one behind it: nobody else will answer it. */
+  answered?(call: Message): void;
   /** The connection is over; what is held is gone already. */
   ended?(): void;
 }

@@ -23,23 +23,35 @@ export interface Frame {
   readonly total: number;
 }
 
-/** One of another type than these four is legal, and to be ignored. */
-export interface Header {
+/**
+ * One of another type than these four is legal, and to be ignored. A class, so that every header has the same shape:
+ * one is made for each message.
+ */
+class HeaderFields {
   readonly type: number;
   readonly flags: number;
   readonly serial: number;
   readonly little: boolean;
-  readonly path?: string;
-  readonly interface?: string;
-  readonly member?: string;
-  readonly errorName?: string;
-  readonly replySerial?: number;
-  readonly destination?: string;
-  readonly sender?: string;
-  readonly signature: string;
+  path: string | undefined = undefined;
+  interface: string | undefined = undefined;
+  member: string | undefined = undefined;
+  errorName: string | undefined = undefined;
+  replySerial: number | undefined = undefined;
+  destination: string | undefined = undefined;
+  sender: string | undefined = undefined;
+  signature = '';
   /** How many descriptors go with it. */
-  readonly fds: number;
+  fds = 0;
+
+  constructor(type: number, flags: number, serial: number, little: boolean) {
+    this.type = type;
+    this.flags = flags;
+    this.serial = serial;
+    this.little = little;
+  }
 }
+
+export type Header = Readonly<HeaderFields>;
 
 interface Field {
   readonly name: keyof Header;
@@ -47,6 +59,7 @@ interface Field {
   readonly isValid: (value: string) => boolean;
 }
 
+const REPLY_SERIAL = 5;
 const anything = () => true;
 /** By their code. */
 const FIELDS: readonly (Field | undefined)[] = [
@@ -88,17 +101,9 @@ export function readFrame(bytes: Buffer, at: number): Frame | string {
 /** The header that begins at `at`, all of which is there; or what is wrong. */
 export function readHeader(bytes: Buffer, at: number, frame: Frame): Header | string {
   const { little } = frame;
-  const header: Record<string, unknown> = {
-    type: bytes[at + 1],
-    flags: bytes[at + 2],
-    serial: little ? bytes.readUInt32LE(at + 8) : bytes.readUInt32BE(at + 8),
-    little,
-    signature: '',
-    fds: 0,
-  };
-  const fault = readFields(bytes, at, frame, header);
-  if (fault !== null) return fault;
-  return findFault(header as unknown as Header, frame) ?? (header as unknown as Header);
+  const serial = little ? bytes.readUInt32LE(at + 8) : bytes.readUInt32BE(at + 8);
+  const header = new HeaderFields(bytes[at + 1] as number, bytes[at + 2] as number, serial, little);
+  return readFields(bytes, at, frame, header) ?? findFault(header, frame) ?? header;
 }
 
 const BROKEN = 'A header field was broken.';
@@ -107,7 +112,7 @@ function readFields(
   bytes: Buffer,
   at: number,
   { little, fields, header: headerLength }: Frame,
-  header: Record<string, unknown>,
+  header: HeaderFields,
 ): string | null {
   const start = at + FIXED_LENGTH;
   const end = start + fields;
@@ -139,17 +144,28 @@ function readFields(
       length = little ? bytes.readUInt32LE(position) : bytes.readUInt32BE(position);
       position += 4;
       if (field.code === 'u') {
-        header[field.name] = length;
+        if (number === REPLY_SERIAL) header.replySerial = length;
+        else header.fds = length;
         continue;
       }
     }
     if (position + length >= end || bytes[position + length] !== 0) return BROKEN;
     const text = bytes.toString('latin1', position, position + length);
     if (!field.isValid(text)) return `The header field "${field.name}" was not valid.`;
-    header[field.name] = text;
+    setText(header, number, text);
     position += length + 1;
   }
   return position === end && isZero(bytes, end, at + headerLength) ? null : BROKEN;
+}
+
+function setText(header: HeaderFields, number: number, text: string): void {
+  if (number === 1) header.path = text;
+  else if (number === 2) header.interface = text;
+  else if (number === 3) header.member = text;
+  else if (number === 4) header.errorName = text;
+  else if (number === 6) header.destination = text;
+  else if (number === 7) header.sender = text;
+  else header.signature = text;
 }
 
 /** Relative to the message, whose beginning is what is aligned. */

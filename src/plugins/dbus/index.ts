@@ -15,14 +15,15 @@ export const dbus: Plugin = {
       import('./policy-filters.js'),
       import('./activation.js'),
     ]);
-    const policy = new PolicyFilters(link, host, observation);
     const { onDemand } = host;
+    const policy = new PolicyFilters(link, host, observation);
+    // A call that is refused must start nobody: the policy comes first.
     const filters = () => {
-      const first = policy.forConnection(); // what the policy refuses starts nobody
-      if (!onDemand || !mayActivate(onDemand.names())) return first;
-      return [...first, activation(onDemand, { isHeard: first.length > 0 })];
+      const judges = policy.forConnection();
+      if (!onDemand || !mayActivate(onDemand.names())) return judges;
+      return [...judges, activation(onDemand, { isAlone: judges.length === 0 })];
     };
     const connections = new Connections(host, { filters });
-    return host.listen((consumer) => connections.accept(consumer));
+    return host.listen((client) => connections.accept(client));
   },
 };

@@ -117,8 +117,9 @@ export class MessageSession {
       },
       answer: (message, answer) => {
         if (this.#held.take(message) === undefined) return;
+        this.#tellAnswered(message, place);
         closeAll(message.fds);
-        this.#answer(message.header, answer, place);
+        this.#consumer.outlet.send(answer);
         this.#settle();
       },
       end: (reason) => this.#end('error', reason),
@@ -162,27 +163,21 @@ export class MessageSession {
 
   #judge(message: Message, first: number): boolean {
     for (let place = first; place < this.#filters.length; place++) {
-      let verdict = (this.#filters[place] as MessageFilter).fromConsumer(message);
+      const verdict = (this.#filters[place] as MessageFilter).fromConsumer(message);
       if (verdict === 'hold' && this.#mayHold(message)) {
         this.#held.add(message, place);
         return false;
       }
-      if (verdict === 'hold') verdict = this.#tooLong(message.header);
-      if (typeof verdict === 'object' && 'answer' in verdict) {
-        closeAll(message.fds);
-        this.#answer(message.header, verdict.answer, place);
-        return false;
-      }
-      if (verdict !== 'pass') return this.#apply(verdict, message, this.#bus);
+      if (verdict === 'pass') continue;
+      const last = verdict === 'hold' ? this.#tooLong(message.header) : verdict;
+      if (typeof last === 'object' && 'answer' in last) this.#tellAnswered(message, place);
+      return this.#apply(last, message, this.#bus);
     }
     return this.#apply('pass', message, this.#bus);
   }
 
-  /** By the filter at that place. */
-  #answer(call: Header, answer: Buffer, place: number): void {
-    if (this.#ended) return;
+  #tellAnswered(call: Message, place: number): void {
     for (const filter of this.#filters.slice(0, place)) filter.answered?.(call);
-    this.#consumer.outlet.send(answer);
   }
 
   #fromBus(message: Message): boolean {

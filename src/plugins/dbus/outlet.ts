@@ -38,6 +38,7 @@ export class Outlet {
     const chunk = this.#chunk;
     if (!chunk) return;
     this.#chunk = null;
-    this.#channel.write(chunk.subarray(this.#start, this.#end));
+    const isAll = this.#start === 0 && this.#end === chunk.length;
+    this.#channel.write(isAll ? chunk : chunk.subarray(this.#start, this.#end));
   }
 }

@@ -99,15 +99,16 @@ export class PolicyFilter implements MessageFilter {
     return this.#broadcast(header);
   }
 
-  answered({ serial }: Header): void {
-    this.#replies.forget(serial);
+  answered({ header }: Message): void {
+    this.#replies.forget(header.serial);
   }
 
   #call(message: Message): Verdict {
     const { header } = message;
     if (header.destination === undefined) return this.#refuse(header, TO_NOBODY);
     // Else what answers the one might pass as what answers the other.
-    if (this.#replies.isAwaited(header.serial)) return this.#refuse(header, SAME_SERIAL);
+    const isTaken = this.#enforce && this.#replies.isAwaited(header.serial);
+    if (isTaken) return this.#refuse(header, SAME_SERIAL);
     if (header.destination !== BUS) {
       const verdict = this.#send(header);
       return verdict === 'pass' ? this.#awaiting(header, false) : verdict;

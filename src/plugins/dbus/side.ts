@@ -29,7 +29,7 @@ export class Side {
     this.outlet = new Outlet(channel);
     this.#owner = owner;
     this.#reader = new MessageReader(receiver, options);
-    channel.onData = (chunk, fds) => this.#look(() => this.#reader.feed(chunk, fds), chunk.length);
+    channel.onData = (chunk, fds) => this.#look(chunk, fds);
     channel.onEnd = (error) => {
       this.#isOver = true;
       owner.onEnd(this, error !== undefined);
@@ -68,13 +68,14 @@ export class Side {
   }
 
   go(): void {
-    this.#look(() => this.#reader.go(), 0);
+    this.#look(null, []);
   }
 
-  /** A bug in whoever looks ends this connection, and nothing else. */
-  #look(look: () => string | null, bytes: number): void {
+  /** A bug in whoever looks ends this connection, and nothing else. Null: at what was left. */
+  #look(chunk: Buffer | null, fds: readonly number[]): void {
     try {
-      this.#owner.onRead(this, bytes, look());
+      const fault = chunk ? this.#reader.feed(chunk, fds) : this.#reader.go();
+      this.#owner.onRead(this, chunk?.length ?? 0, fault);
     } catch (thrown) {
       this.#owner.onBug(thrown);
     }

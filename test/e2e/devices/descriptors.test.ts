@@ -1,14 +1,16 @@
 /** Clients in a container are handed opened devices by the real daemon, and lose them again. */
-import { cpSync, readdirSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { compile } from '../../support/compile.js';
 import { startContainer } from '../../support/container.js';
 import { Peer } from '../../support/peer-process.js';
+import { fuse } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
 import { CARD, KEYS, useDescriptors } from './descriptors.js';
 
+const SLOW_FS = readFileSync(new URL('../../support/slow-fs.py', import.meta.url), 'utf8');
 const KIOSK = fileURLToPath(
   new URL('../../../examples/drm/kiosk-app/root/kiosk.c', import.meta.url),
 );
@@ -73,6 +75,23 @@ describe('a link that hands out descriptors', () => {
     expect([await one.line(), await two.line()]).toEqual(['ended', 'ended']);
     expect([await use.mark(one), await use.mark(two)]).toEqual(['marked', 'marked']);
     expect(use.record.lines()).toEqual(['1:5 EVIOCREVOKE', '1:5 EVIOCREVOKE']);
+  });
+
+  test.runIf(fuse())('revokes them though a file system of the consumer hangs', async () => {
+    const own = await startContainer({ name: 'consumer' });
+    try {
+      await use.established(use.keys({ consumer_pid: own.pid }));
+      const [client] = await use.at.client(KEYS, own);
+      const server = own.run(['python3', '-c', SLOW_FS, '/run/dev', '100000']);
+      await new Promise((resolve) => server.stdout?.once('data', resolve));
+      use.at.daemon.set();
+      await eventually(() => expect(use.record.lines()).toEqual(['1:5 EVIOCREVOKE']));
+      expect(await use.mark(client)).toBe('marked');
+    } finally {
+      await own.kill();
+      use.at.daemon.set();
+      await use.at.daemon.until({});
+    }
   });
 
   test('revokes an input device when its client hangs up or dies, and no other', async () => {

@@ -4,9 +4,11 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { startContainer } from '../../support/container.js';
 import { fuse } from '../../support/requirements.js';
+import { eventually } from '../../support/wait.js';
 import { type Devices, startDevices } from './support.js';
 
 const LYING_FS = readFileSync(new URL('../../support/lying-fs.py', import.meta.url), 'utf8');
+const SLOW_FS = readFileSync(new URL('../../support/slow-fs.py', import.meta.url), 'utf8');
 const CARD = '/dev/dri/card0';
 /** On the real host, where a symlink of a container must not lead. */
 const HOST_BLOCK = '/run/pvx-host-block';
@@ -76,6 +78,21 @@ describe('a hostile container', () => {
     } finally {
       at.daemon.set();
       await at.daemon.until({});
+      await own.kill();
+    }
+  });
+
+  test.runIf(fuse())('that hangs when it is looked at can not keep its card planted', async () => {
+    const own = await startContainer({ name: 'provider' });
+    try {
+      await own.exec(['sh', '-c', `mkdir -p /dev/dri; mknod ${CARD} c 226 0`]);
+      await at.until('established', at.link({ provider_pid: own.pid }));
+      const server = own.run(['python3', '-c', SLOW_FS, '/dev/dri', '100000']);
+      await new Promise((resolve) => server.stdout?.once('data', resolve));
+      await new Promise((resolve) => setTimeout(resolve, 2_500)); // it is looked at every 2 s
+      at.daemon.set();
+      await eventually(async () => expect(await planted()).toBe(''));
+    } finally {
       await own.kill();
     }
   });

@@ -1,17 +1,13 @@
 /** Names whose owner is started when somebody calls them: the real daemon and bus, a runtime of the test's own. */
 import dbus from 'dbus-next';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { PYTHON, TestBus } from '../../support/bus/bus.js';
-import { startContainer, type TestContainer } from '../../support/container.js';
-import { TestDaemon, type WireLink, wireLink } from '../../support/daemon.js';
+import { PYTHON } from '../../support/bus/bus.js';
 import { has, isRoot } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
-import { requires, services } from '../../unit/manifest/scratch.js';
+import { echo, message, OnDemandStand, OTHER, TEST } from './on-demand.js';
 import { DENIED, DRIVER, FOO, TARGET } from './support.js';
 
 const NONE = 'org.example.None';
-const OTHER = 'org.example.Other';
-const TEST = 'org.example.Test';
 const SPAWN_FAILED = 'org.freedesktop.DBus.Error.Spawn.Failed';
 const NOBODY = 'org.freedesktop.DBus.Error.NameHasNoOwner';
 const UNKNOWN = 'org.freedesktop.DBus.Error.ServiceUnknown';
@@ -19,75 +15,19 @@ const UNKNOWN = 'org.freedesktop.DBus.Error.ServiceUnknown';
 const ready = () => isRoot() && ['dbus-daemon', 'dbus-send', 'busctl', 'gdbus'].every(has);
 
 describe.runIf(ready())('a call to a name that is started on demand', () => {
-  let bus: TestBus;
-  let uids: ReadonlyMap<string, number>;
-  let client: TestContainer;
-  let daemon: TestDaemon;
-  let asked: unknown[];
-
-  beforeAll(async () => {
-    bus = new TestBus();
-    await bus.start();
-    const { uids: given } = await bus.hosts({
-      'a/services.json': services(
-        { type: 'dbus', owns: FOO, role: 'owner', allow: ['operator'] },
-        { type: 'dbus', owns: OTHER, role: 'owner' },
-      ),
-      'c/run.json': requires({ name: 'system-bus', role: 'stranger' }),
-    });
-    uids = given ?? new Map();
-    client = await startContainer({ name: 'client' });
-    daemon = new TestDaemon(['--bus', bus.places.socket]);
-    await daemon.launch();
-  });
+  const at = new OnDemandStand();
+  beforeAll(() => at.start());
   beforeEach(async () => {
-    asked = [];
-    daemon.onActivate = async (body) => {
-      asked.push(body);
-      return 200;
-    };
-    await establish({});
+    at.reset();
+    await at.establish({});
   });
-  afterEach(() => bus.reset());
-  afterAll(async () => {
-    await daemon?.stop();
-    await client?.kill();
-    await bus?.remove();
-  });
+  afterEach(() => at.bus.reset());
+  afterAll(() => at.stop());
 
-  async function establish(fields: Partial<WireLink>): Promise<void> {
-    daemon.set(
-      wireLink({
-        ...{ consumer: 'client', consumer_pid: client.pid, provider: '_pv_', provider_pid: 0 },
-        ...{ name: 'system-bus', type: 'dbus', role: 'operator', uid: uids.get('operator') },
-        ...{ target: TARGET, socket: bus.places.socket, activates: [FOO] },
-        ...fields,
-      }),
-    );
-    await eventually(async () => {
-      const [shown] = await daemon.shown();
-      const { role, activates = [FOO] } = { role: 'operator', ...fields };
-      expect(shown).toMatchObject({ state: 'established', role, target: fields.target ?? TARGET });
-      expect(shown?.activates).toEqual('activates' in fields ? fields.activates : activates);
-    });
-  }
-
-  /** The runtime starts the owner, as slowly as the test says. */
-  function starts(delayMs = 100): void {
-    daemon.onActivate = async (body) => {
-      asked.push(body);
-      setTimeout(() => void bus.serve(uids.get('owner') as number, FOO), delayMs);
-      return 200;
-    };
-  }
-
-  const connect = () => dbus.sessionBus({ busAddress: `unix:path=${client.rootDir}${TARGET}` });
-  const message = (member: string, fields: object = {}) =>
-    new dbus.Message({ destination: FOO, path: '/', interface: TEST, member, ...fields });
-  const echo = (text: string) => message('Echo', { signature: 's', body: [text] });
+  const connect = () => at.connect();
 
   async function run(argv: readonly string[]): Promise<string> {
-    const { stdout, stderr } = await client.exec(argv, { timeout: 30_000 });
+    const { stdout, stderr } = await at.client.exec(argv, { timeout: 30_000 });
     return `${stdout}${stderr}`;
   }
 
@@ -130,13 +70,13 @@ describe.runIf(ready())('a call to a name that is started on demand', () => {
       ],
     ],
   ])('of %s is answered once the owner is there', async (_, argv) => {
-    starts();
+    at.starts();
     expect(await run(argv)).toContain('hi');
-    expect(asked).toEqual([{ bus: 'system-bus', name: FOO }]);
+    expect(at.asked).toEqual([{ bus: 'system-bus', name: FOO }]);
   });
 
   test('is one of many, and the runtime is asked once; all are answered in their order', async () => {
-    starts(500);
+    at.starts(500);
     const buses = Array.from({ length: 20 }, connect);
     const order: string[] = [];
     const calls = buses.flatMap((one, at) =>
@@ -151,13 +91,13 @@ describe.runIf(ready())('a call to a name that is started on demand', () => {
       buses.flatMap((__, at) => ['a', 'b', 'c'].map((text) => `${at}${text}`)),
     );
     expect(order).toEqual(['a', 'b', 'c']);
-    expect(asked).toHaveLength(1);
+    expect(at.asked).toHaveLength(1);
     for (const one of buses) one.disconnect();
   });
 
   test('holds up nothing else on its connection', async () => {
-    starts(1_000);
-    await bus.serve(uids.get('owner') as number, OTHER);
+    at.starts(1_000);
+    await at.serve(OTHER);
     const one = connect();
     let isAnswered = false;
     const held = one.call(echo('late')).then((answer) => {
@@ -165,9 +105,7 @@ describe.runIf(ready())('a call to a name that is started on demand', () => {
       return answer?.body[0];
     });
     for (let n = 0; n < 50; n++) {
-      const other = await one.call(
-        message('Echo', { destination: OTHER, signature: 's', body: [`${n}`] }),
-      );
+      const other = await one.call(echo(`${n}`, { destination: OTHER }));
       expect(other?.body[0]).toBe(`${n}`);
     }
     expect(isAnswered).toBe(false);
@@ -179,13 +117,13 @@ describe.runIf(ready())('a call to a name that is started on demand', () => {
     const one = connect();
     const { flags } = { flags: dbus.MessageFlag.NO_AUTO_START };
     await expect(one.call(message('Echo', { flags }))).rejects.toMatchObject({ type: NOBODY });
-    expect(asked).toEqual([]);
+    expect(at.asked).toEqual([]);
     one.disconnect();
   });
 
   test('is answered with what the runtime says where it refuses', async () => {
     for (const status of [409, 500]) {
-      daemon.onActivate = async () => status;
+      at.daemon.onActivate = async () => status;
       expect(await run([...SEND, `${TEST}.Echo`, 'string:hi'])).toContain(
         `Error ${SPAWN_FAILED}: The test says no.`,
       );
@@ -193,8 +131,8 @@ describe.runIf(ready())('a call to a name that is started on demand', () => {
   });
 
   test('is answered by the bus where the runtime knows no such name', async () => {
-    await establish({ activates: [NONE] });
-    daemon.onActivate = async () => 404;
+    await at.establish({ activates: [NONE] });
+    at.daemon.onActivate = async () => 404;
     const argv = SEND.map((word) => word.replace(FOO, NONE));
     expect(await run([...argv, `${TEST}.Echo`, 'string:hi'])).toContain(UNKNOWN);
   });
@@ -210,14 +148,14 @@ describe.runIf(ready())('a call to a name that is started on demand', () => {
       });
     }
     expect(Date.now() - began).toBeGreaterThanOrEqual(20_000);
-    starts();
+    at.starts();
     expect((await one.call(echo('again')))?.body[0]).toBe('again');
-    expect(asked).toHaveLength(2);
+    expect(at.asked).toHaveLength(2);
     one.disconnect();
   }, 40_000);
 
   test('has the owner started again after that has left', async () => {
-    starts();
+    at.starts();
     const one = connect();
     expect((await one.call(echo('a')))?.body[0]).toBe('a');
     await one.call(message('Quit'));
@@ -231,7 +169,7 @@ describe.runIf(ready())('a call to a name that is started on demand', () => {
       expect((await one.call(has))?.body[0]).toBe(false);
     });
     expect((await one.call(echo('b')))?.body[0]).toBe('b');
-    expect(asked).toHaveLength(2);
+    expect(at.asked).toHaveLength(2);
     one.disconnect();
   });
 
@@ -239,43 +177,43 @@ describe.runIf(ready())('a call to a name that is started on demand', () => {
     const one = connect();
     one.on('error', () => undefined);
     one.call(echo('a')).catch(() => undefined);
-    await eventually(() => expect(asked).toHaveLength(1));
+    await eventually(() => expect(at.asked).toHaveLength(1));
     one.disconnect();
     await eventually(async () => {
-      expect((await daemon.shown())[0]?.connections.active).toBe(0);
+      expect((await at.daemon.shown())[0]?.connections.active).toBe(0);
     });
-    starts();
+    at.starts();
     const two = connect();
     expect((await two.call(echo('b')))?.body[0]).toBe('b');
-    expect(asked).toHaveLength(2);
+    expect(at.asked).toHaveLength(2);
     two.disconnect();
   });
 
   test('starts nothing where the role may not call it', async () => {
     const target = '/run/dbus/stranger';
-    await establish({ role: 'stranger', uid: uids.get('stranger'), activates: [], target });
+    await at.establish({ role: 'stranger', uid: at.uids.get('stranger'), activates: [], target });
     const argv = SEND.map((word) => word.replace(TARGET, target));
     expect(await run([...argv, `${TEST}.Echo`, 'string:hi'])).toContain(UNKNOWN);
-    await bus.serve(uids.get('owner') as number, FOO);
+    await at.serve(FOO);
     expect(await run([...argv, `${TEST}.Echo`, 'string:hi'])).toContain(DENIED);
-    expect(asked).toEqual([]);
+    expect(at.asked).toEqual([]);
   });
 
   test('of a foreign runtime that has not said which names those are asks about each that nobody owns', async () => {
-    await establish({ activates: undefined });
-    starts();
+    await at.establish({ activates: undefined });
+    at.starts();
     expect(await run([...SEND, `${TEST}.Echo`, 'string:hi'])).toContain('hi');
-    expect(asked).toEqual([{ bus: 'system-bus', name: FOO }]);
+    expect(at.asked).toEqual([{ bus: 'system-bus', name: FOO }]);
     expect(await run([...SEND, `${TEST}.Echo`, 'string:hi'])).toContain('hi');
-    expect(asked).toHaveLength(1);
+    expect(at.asked).toHaveLength(1);
   });
 
   test('StartServiceByName starts it', async () => {
-    starts();
+    at.starts();
     const argv = SEND.map((word) => word.replace(FOO, DRIVER));
     const said = await run([...argv, `${DRIVER}.StartServiceByName`, `string:${FOO}`, 'uint32:0']);
     expect(said).toContain('uint32 1'); // started
-    expect(asked).toHaveLength(1);
+    expect(at.asked).toHaveLength(1);
     const again = await run([...argv, `${DRIVER}.StartServiceByName`, `string:${FOO}`, 'uint32:0']);
     expect(again).toContain('uint32 2'); // runs already
   });

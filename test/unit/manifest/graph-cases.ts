@@ -121,6 +121,11 @@ export const GRAPH_CASES: readonly ProblemCase[] = [
     problems: ['notice shape-wrong a/services.json:/services/0/allow'],
   },
   {
+    title: 'a policy for a name on a hosted bus, where nobody would hold anybody to it',
+    files: { 'a/services.json': services(owner('org.example.Foo', { policy: { any: {} } })) },
+    problems: ['error policy-invalid a/services.json:/services/0/policy'],
+  },
+  {
     title: 'activation without owns',
     files: {
       'a/services.json': services({ name: 'bus', type: 'dbus', socket: '/run/b', ...ON_DEMAND }),

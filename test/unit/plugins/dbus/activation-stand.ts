@@ -53,10 +53,14 @@ export class Stand {
     on: (m: Message) => void;
   }[] = [];
 
-  constructor(isHeard = false) {
+  constructor() {
     const port: Port = {
       uniqueName: ':1.7',
-      answerTo: ({ serial: replySerial }) => ({ serial: 0xffff_0001, replySerial }),
+      answerTo: ({ serial: replySerial }) => ({
+        serial: 0xffff_0001,
+        replySerial,
+        destination: ':1.7',
+      }),
       ask: (member, values, on) => {
         this.asked.push(`${member} ${values.join()}`);
         this.#questions.push({ member, values, on });
@@ -77,7 +81,7 @@ export class Stand {
       },
       done: (name: string) => void this.done.push(name),
     };
-    this.filter = activation(onDemand, { isHeard })(port);
+    this.filter = activation(onDemand)(port);
   }
 
   /** The bus answers all that it was asked: that of these names it knows an owner. */

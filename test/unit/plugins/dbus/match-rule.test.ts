@@ -1,0 +1,69 @@
+import { describe, expect, test } from 'vitest';
+import {
+  asksForOwnerOf,
+  isEavesdropping,
+  parseMatchRule,
+} from '../../../../src/plugins/dbus/match-rule.js';
+import { Wishes } from '../../../../src/plugins/dbus/wishes.js';
+
+describe('a match rule', () => {
+  test.each([
+    ['', {}],
+    ["type='signal',sender='a.b'", { type: 'signal', sender: 'a.b' }],
+    [" type = 'signal'", { type: " 'signal'".replaceAll("'", '') }],
+    ["arg0='a,b=c'", { arg0: 'a,b=c' }],
+    ['eavesdrop=true', { eavesdrop: 'true' }],
+    ["arg0='it'\\''s'", { arg0: "it's" }],
+  ])('%j is read as the bus reads it', (text, expected) => {
+    expect(Object.fromEntries(parseMatchRule(text) ?? [])).toEqual(expected);
+  });
+
+  test.each(["type='signal", 'type', "type='a',type='b'"])('%j is none', (text) => {
+    expect(parseMatchRule(text)).toBeNull();
+  });
+
+  test.each([
+    ["eavesdrop='true'", true],
+    ["type='signal', eavesdrop='true'", true],
+    ["eavesdrop='tr'ue", true],
+    ["eavesdrop='false'", false],
+    ["arg0='eavesdrop'", false],
+    ["eavesdrop='true", true],
+    ["type='signal'", false],
+  ])('%j asks to overhear: %s', (text, overhears) => {
+    expect(isEavesdropping(text)).toBe(overhears);
+  });
+
+  test.each([
+    ["type='signal'", true],
+    ["sender='org.freedesktop.DBus',member='NameOwnerChanged',arg0='a.b'", true],
+    ["arg0namespace='a'", true],
+    ["arg0namespace='a.b'", true],
+    ["arg0='a.c'", false],
+    ["arg0namespace='a.bc'", false],
+    ["type='method_call'", false],
+    ["sender='a.b'", false],
+    ["member='NameAcquired'", false],
+  ])('%j asks for the owner of a.b: %s', (text, asks) => {
+    const rule = parseMatchRule(text);
+    expect(rule && asksForOwnerOf(rule, 'a.b')).toBe(asks);
+  });
+});
+
+describe('what a consumer wants to hear of', () => {
+  test('is wanted until each rule was taken back as often as it was added', () => {
+    const wishes = new Wishes();
+    expect(wishes.wantsOwnerOf('a.b')).toBe(false);
+    for (const rule of ["arg0='a.b'", "arg0='a.b'", "arg0='a.c'"]) wishes.added(rule);
+    wishes.removed("arg0='a.b'");
+    expect(wishes.wantsOwnerOf('a.b')).toBe(true);
+    wishes.removed("arg0='a.b'");
+    expect([wishes.wantsOwnerOf('a.b'), wishes.wantsOwnerOf('a.c')]).toEqual([false, true]);
+  });
+
+  test('is everything once there are too many rules to remember', () => {
+    const wishes = new Wishes();
+    for (let count = 0; count < 2_000; count++) wishes.added(`arg0='a.x${count}'`);
+    expect(wishes.wantsOwnerOf('z.z')).toBe(true);
+  });
+});
