@@ -277,15 +277,12 @@ export class OneLinkHost implements LinkHost {
     events: RelayLinkEvents,
     own = true,
   ): RelayLink {
-    const { patienceMs, maxConnections } = this.#options;
-    const consumerHandle = this.#parts.consumer.handle;
-    const limit = own ? this.#link.maxConnections : undefined;
-    const most = Math.min(maxConnections, limit ?? maxConnections);
+    const { relay, consumer } = this.#parts;
+    const { patienceMs, maxConnections: most } = this.#options;
+    const limit = (own ? this.#link.maxConnections : undefined) ?? most;
+    const bounds = { patienceMs, maxConnections: Math.min(most, limit) };
     const access = own ? accessOf(this.#link) : {};
-    return this.#parts.relay.link(
-      { type, fds, patienceMs, maxConnections: most, consumerHandle, ...access },
-      events,
-    );
+    return relay.link({ type, fds, ...bounds, consumerHandle: consumer.handle, ...access }, events);
   }
 
   /** A connection of ours to the provider, which may have to be told that it is nobody else's. */

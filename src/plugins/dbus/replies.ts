@@ -1,5 +1,6 @@
 /**
- * Which replies are awaited: each call may be answered once, by nobody else than was asked. Bounded.
+ * Which replies are awaited: each call may be answered once, that of the bus by the bus alone. Who on it may answer
+ * another one is for the bus, which knows whom it gave the call to. Bounded.
  */
 import { type Header, MessageType } from './header.js';
 import { BUS } from './message-writer.js';

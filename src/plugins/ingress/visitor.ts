@@ -8,12 +8,12 @@ export interface Visitor {
   /** TLS. */
   readonly secure: boolean;
   /** Made when first needed. */
-  readonly routes: Map<IngressLink, Route>;
+  readonly routes: WeakMap<IngressLink, Route>;
 }
 
 const MAPPED = /^::ffff:(?=\d+\.)/i;
 
 /** `ip`: of its end of the connection; IPv4 as such, whatever the listener speaks. */
 export function visitorFrom(ip: string, secure: boolean): Visitor {
-  return { address: ip.replace(MAPPED, ''), secure, routes: new Map() };
+  return { address: ip.replace(MAPPED, ''), secure, routes: new WeakMap() };
 }

@@ -1,0 +1,11 @@
+# May ask for the temperature, and nothing else. Another D-Bus library, and the same answers.
+bus=unix:path=/run/pv/services/house-bus.sock
+
+call() {
+    dbus-send --bus=$bus --print-reply=literal --dest=org.example.Heating / "org.example.Heating.$@" 2>&1
+}
+
+while sleep 2; do
+    echo "Temperature: $(call Temperature)"
+    echo "SetTarget: $(call SetTarget double:30)"
+done
