@@ -30,10 +30,7 @@ describe.runIf(isThere)('examples/dbus', () => {
 
   test('lets the guest read, and tells it that it may not set', async () => {
     await said('guest', /Temperature: +double 19.5/);
-    await said(
-      'guest',
-      /SetTarget: .*The policy does not let you/,
-    );
+    await said('guest', /SetTarget: .*The policy does not let you/);
     await eventually(() =>
       expect(logOf('pv-xconnect/pv-xconnect.log')).toContain(
         'guest with the role \\"guest\\" may not call org.example.Heating.SetTarget',
