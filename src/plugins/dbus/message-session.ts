@@ -134,10 +134,10 @@ export class MessageSession {
 
   #fromConsumer(message: Message): boolean {
     const { header } = message;
-    if (this.#hello === null) return this.#start(message);
     if (this.#questions.isOurs(header.serial)) {
       return this.#refuse(message, 'A serial was of the range that is not for consumers.');
     }
+    if (this.#hello === null) return this.#start(message);
     return this.#judge(message, 0);
   }
 

@@ -1,4 +1,4 @@
-/** Messages that are too long to be put together stream through: nothing may come between their bytes. */
+/** What must not be taken for something else: pieces of a long message, serials of our own questions. */
 import { describe, expect, test } from 'vitest';
 import type { Port } from '../../../../src/plugins/dbus/filter.js';
 import type { Message } from '../../../../src/plugins/dbus/message.js';
@@ -71,4 +71,17 @@ describe('a long message', () => {
       [4, 'C'],
     ]);
   });
+});
+
+test('a consumer has none of our serials, for its Hello neither', () => {
+  const [consumer, bus] = [new FakeChannel(), new FakeChannel()];
+  const ends: unknown[] = [];
+  new MessageSession({
+    ...{ consumer: consumer.channel, bus: bus.channel, fds: false, budget: { fds: 0 } },
+    ...{ filters: [], onEnd: (reason: string) => ends.push(reason) },
+    tally: { toProvider: 0, toConsumer: 0, closes: {}, denied: {}, audited: {} },
+  });
+  consumer.feed(toBus(0xffff_0001, 'Hello'));
+  expect(ends).toEqual(['malformed']);
+  expect(bus.take()).toHaveLength(0);
 });
