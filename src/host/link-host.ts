@@ -28,7 +28,7 @@ import type { SocketStream } from '../relay/byte-stream.js';
 import type { Channel } from '../relay/channel.js';
 import type { RelayLink, RelayLinkEvents } from '../relay/relay.js';
 import type { TransferOptions, TransferResult } from '../relay/transfer.js';
-import { acceptEach } from './accepting.js';
+import { acceptEach, crowded, mostOf } from './accepting.js';
 import { accessOf, introduction } from './access.js';
 import { ChannelSet } from './channel-set.js';
 import { LinkDevice } from './device.js';
@@ -107,10 +107,9 @@ export class OneLinkHost implements LinkHost {
 
   async listen(onConnection: (client: Channel) => void | Promise<void>): Promise<Attachment> {
     const listener = await this.#listenAt({ type: 'stream' });
-    const relayLink = this.#relayLink(
-      { type: 'stream' },
-      acceptEach(this.#clients, onConnection, this.log),
-    );
+    const isFull = crowded(mostOf(this.#link, this.#options), () => this.stats(), this.tally);
+    const events = acceptEach(this.#clients, onConnection, this.log, isFull);
+    const relayLink = this.#relayLink({ type: 'stream' }, events);
     relayLink.listen(listener.fd, 'hand', null);
     return this.#attachment(listener, relayLink);
   }
@@ -279,8 +278,7 @@ export class OneLinkHost implements LinkHost {
   ): RelayLink {
     const { relay, consumer } = this.#parts;
     const { patienceMs, maxConnections: most } = this.#options;
-    const limit = (own ? this.#link.maxConnections : undefined) ?? most;
-    const bounds = { patienceMs, maxConnections: Math.min(most, limit) };
+    const bounds = { patienceMs, maxConnections: own ? mostOf(this.#link, this.#options) : most };
     const access = own ? accessOf(this.#link) : {};
     return relay.link({ type, fds, ...bounds, consumerHandle: consumer.handle, ...access }, events);
   }
