@@ -18,7 +18,7 @@
 #define PVX_DATA_MAX 65536u       /* bytes of file in the answer to PVX_OP_READ */
 #define PVX_CONTAINERS_MAX 4096u  /* containers held at once */
 #define PVX_BUSES_MAX 8u          /* on the command line */
-#define PVX_PLANTS_MAX 16384u     /* sockets planted at once */
+#define PVX_PLANTS_MAX 16384u     /* sockets and nodes planted at once */
 #define PVX_HOST 0xffffffffu      /* a container handle: the host itself, for the operations that say so */
 #define PVX_GRANTS_MAX 4096u      /* opened devices that can be taken back, at once */
 #define PVX_CRTCS_MAX 32u         /* of one card: possible_crtcs is a mask of 32 bits */
@@ -50,7 +50,7 @@ enum pvx_op {
 	/* container, path -> value = length, data. EFBIG: over PVX_DATA_MAX. EINVAL: not a regular file.
 	 * PVX_HOST: below the folder of certificates that the broker was started with, and nowhere else. */
 	PVX_OP_READ = 8,
-	/* arg = plant handle -> (nothing). Removes the socket if it is still the one that was planted.
+	/* arg = plant handle -> (nothing). Removes the socket or node if it is still the one that was planted.
 	 * EBUSY: as many operations as there may be are under way in its container; ask again. */
 	PVX_OP_REMOVE = 9,
 	/* container, path, uid, gid (as the broker counts them), two descriptors with the request: [0] the planted
@@ -123,7 +123,7 @@ struct pvx_request {
 	uint32_t id;
 	uint32_t op;
 	uint32_t container;
-	uint32_t type; /* SOCK_STREAM, SOCK_DGRAM or SOCK_SEQPACKET */
+	uint32_t type; /* SOCK_STREAM, SOCK_DGRAM or SOCK_SEQPACKET; PVX_DEVICE_* */
 	uint32_t uid;
 	uint32_t gid;
 	uint32_t arg;

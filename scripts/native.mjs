@@ -1,7 +1,7 @@
 /**
- * Builds addon and broker: with node-gyp, from binding.gyp. It wants Python, and the headers of Node.js, which it
- * would download. Where Node.js brought its headers along, nothing is downloaded; where there is no Python either,
- * the C compiler alone does the same from the same file.
+ * Builds the addon, pvx-broker and pvx-bus: with node-gyp, from binding.gyp. It wants Python, and the headers of
+ * Node.js, which it would download. Where Node.js brought its headers along, nothing is downloaded; where there is no
+ * Python either, the C compiler alone does the same from the same file.
  */
 import { spawnSync } from 'node:child_process';
 import {
@@ -21,7 +21,7 @@ const works = (program) => spawnSync(program, ['--version']).status === 0;
 
 /** `run(what, command, args, env)` ends the process where the command fails. */
 export function buildNative(root, run) {
-  const what = 'Building addon and broker';
+  const what = 'Building the native parts';
   const hasHeaders = existsSync(join(HEADERS, 'node_api.h'));
   if (works('python3') || works('python') || !hasHeaders) {
     const env = existsSync(join(HEADERS, 'common.gypi')) ? { npm_config_nodedir: PREFIX } : {};

@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #define INDEX_BITS 12
-#define GENERATION_MAX ((1u << (32 - INDEX_BITS)) - 1)
+#define GENERATION_MAX ((1u << (32 - INDEX_BITS)) - 2) /* no handle is PVX_HOST */
 _Static_assert(PVX_CONTAINERS_MAX <= 1u << INDEX_BITS, "index fits into a handle");
 
 static struct container table[PVX_CONTAINERS_MAX];

@@ -50,6 +50,12 @@ const EVERYONE = [
   ),
 ];
 
+/**
+ * Connections that have not said Hello. While there are so many nobody new gets in, so that there are more than one
+ * link may have.
+ */
+const MAX_SILENT = 8_192;
+
 /** A role without a uid is allowed nothing. */
 export function busConfiguration(
   { names }: BusDeclarations,
@@ -72,6 +78,7 @@ export function busConfiguration(
     '  <auth>EXTERNAL</auth>',
     '  <apparmor mode="disabled"/>',
     '  <limit name="auth_timeout">30000</limit>',
+    `  <limit name="max_incomplete_connections">${MAX_SILENT}</limit>`,
     ...policy('context="default"', [...EVERYONE, ...forAll]),
     ...users.flatMap(([uid, list]) => policy(`user="${uid}"`, list)),
     '</busconfig>\n',

@@ -12,6 +12,7 @@ import type { LinkError } from '../kernel/errors.js';
 import type { Identity } from '../plugins/plugin.js';
 import { busError, isNotThereYet } from './errno.js';
 import type { LinkProvider, ProviderEvents } from './provider.js';
+import { endedMeanwhile } from './reach.js';
 
 const LOOK_FIRST_MS = 50;
 const LOOK_MOST_MS = 2_000;
@@ -66,6 +67,7 @@ export class BusProvider implements LinkProvider {
     const address = this.#address();
     if ('code' in address) return { error: address, again: false };
     const made = await this.#broker.connectBus(address.bus, address.uid);
+    if (this.#closed) return endedMeanwhile(this.#link, made.ok ? { fd: made.value } : {});
     this.reached(made.ok ? null : made.errno);
     const { uid } = address;
     if (made.ok) return { fd: made.value, identity: { uid, gid: uid } };

@@ -28,7 +28,7 @@ import type { SocketStream } from '../relay/byte-stream.js';
 import type { Channel } from '../relay/channel.js';
 import type { RelayLink, RelayLinkEvents } from '../relay/relay.js';
 import type { TransferOptions, TransferResult } from '../relay/transfer.js';
-import { acceptEach } from './accepting.js';
+import { acceptEach, crowded, mostOf } from './accepting.js';
 import { accessOf, introduction } from './access.js';
 import { ChannelSet } from './channel-set.js';
 import { LinkDevice } from './device.js';
@@ -53,7 +53,7 @@ export class OneLinkHost implements LinkHost {
   readonly #provider: LinkProvider;
   readonly #link: Link;
   readonly #options: LinkHostOptions;
-  /** How to free the target. */
+  /** How to free the target, and to take back what a client was given. */
   readonly #removes = new Set<() => Promise<void>>();
   readonly #memberships = new Set<Membership<Acceptor>>();
   readonly #relayLinks = new Set<RelayLink>();
@@ -61,7 +61,6 @@ export class OneLinkHost implements LinkHost {
   readonly #clients = new ChannelSet();
   readonly #providers = new ChannelSet();
   readonly #onProviderChange = new Set<() => void>();
-  readonly #devices = new Set<LinkDevice>();
   /** What else ends with the link. */
   readonly #ends = new Set<() => void | Promise<void>>();
   /** Of the plugin's own, for who asks how the link does. */
@@ -108,10 +107,9 @@ export class OneLinkHost implements LinkHost {
 
   async listen(onConnection: (client: Channel) => void | Promise<void>): Promise<Attachment> {
     const listener = await this.#listenAt({ type: 'stream' });
-    const relayLink = this.#relayLink(
-      { type: 'stream' },
-      acceptEach(this.#clients, onConnection, this.log),
-    );
+    const isFull = crowded(mostOf(this.#link, this.#options), () => this.stats(), this.tally);
+    const events = acceptEach(this.#clients, onConnection, this.log, isFull);
+    const relayLink = this.#relayLink({ type: 'stream' }, events);
     relayLink.listen(listener.fd, 'hand', null);
     return this.#attachment(listener, relayLink);
   }
@@ -183,9 +181,10 @@ export class OneLinkHost implements LinkHost {
     const parts = { broker, consumer, log: this.log, patienceMs, lookSoon };
     const device = new LinkDevice(parts, this.#link, options);
     this.#provider.lookWith((container) => device.look(container), { mayBeHost: true });
+    // Taken back however long the consumer's file systems take, and before a connection's end tells its client so.
+    this.#removes.add(() => device.end());
     this.#removes.add(() => device.unplant());
     this.#ends.add(deviceWatch.subscribe(lookSoon));
-    this.#devices.add(device);
     return device;
   }
 
@@ -219,14 +218,9 @@ export class OneLinkHost implements LinkHost {
     return [ours, { ...NO_STATS, ...this.requests }].reduce(plus, sum);
   }
 
-  /**
-   * Frees the target, and takes back every device that a client was given: at once, however long the consumer's file
-   * systems take, and before the end of its connection tells the client so. Never rejects; more than one call does no
-   * harm.
-   */
+  /** Frees the target, takes back devices. Never rejects; more than one call does no harm. */
   async unplant(): Promise<void> {
-    const devices = [...this.#devices].map((device) => device.end());
-    await Promise.all([...devices, ...[...this.#removes].map((remove) => remove())]);
+    await Promise.all([...this.#removes].map((remove) => remove()));
   }
 
   /** Ends what is still open after `drainMs`, and resolves then, or as soon as nothing is left. */
@@ -284,8 +278,7 @@ export class OneLinkHost implements LinkHost {
   ): RelayLink {
     const { relay, consumer } = this.#parts;
     const { patienceMs, maxConnections: most } = this.#options;
-    const limit = (own ? this.#link.maxConnections : undefined) ?? most;
-    const bounds = { patienceMs, maxConnections: Math.min(most, limit) };
+    const bounds = { patienceMs, maxConnections: own ? mostOf(this.#link, this.#options) : most };
     const access = own ? accessOf(this.#link) : {};
     return relay.link({ type, fds, ...bounds, consumerHandle: consumer.handle, ...access }, events);
   }

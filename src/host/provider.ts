@@ -13,7 +13,7 @@ import { type Container, type Containers, THE_HOST } from './containers.js';
 import { connectError, isNotThereYet } from './errno.js';
 import { resolveIdentity } from './identity.js';
 import { PasswdReader } from './passwd-reader.js';
-import { Reach } from './reach.js';
+import { endedMeanwhile, Reach } from './reach.js';
 
 const PROBE_FIRST_MS = 50;
 const PROBE_MOST_MS = 2_000;
@@ -53,6 +53,9 @@ export class Provider {
   #state: Parameters<ProviderEvents['onState']> | null = null;
   /** Counts targets, so that an answer about an earlier one is known as such. */
   #target = 0;
+  /** The target that is being looked at, and whether there is reason to look once more. */
+  #looking: number | null = null;
+  #again = false;
 
   constructor(broker: Broker, containers: Containers, link: Link, events: ProviderEvents) {
     this.#broker = broker;
@@ -113,9 +116,13 @@ export class Provider {
     void this.retarget(this.#link, this.#stamp);
   }
 
-  /** There is reason to look now. */
+  /** There is reason to look now: as often as somebody likes, who may be a consumer. */
   soon(): void {
     if (this.#closed || !this.#lookFor || !this.#container) return;
+    if (this.#looking === this.#target) {
+      this.#again = true;
+      return;
+    }
     this.#stopLooking();
     void this.#look(++this.#target, PROBE_FIRST_MS);
   }
@@ -158,6 +165,7 @@ export class Provider {
     }
     const { container, identity } = address;
     const made = await this.#reach.connect(container, type, identity, timeoutMs);
+    if (this.#closed) return endedMeanwhile(this.#link, made);
     if (!this.#lookFor) this.reached('fd' in made ? null : made.errno);
     if ('fd' in made) return { fd: made.fd, identity };
     return { error: connectError(this.#link, made.errno), again: isNotThereYet(made.errno) };
@@ -253,10 +261,14 @@ export class Provider {
   async #look(target: number, delayMs: number): Promise<void> {
     const container = this.#container;
     if (!container) return;
+    this.#looking = target;
+    this.#again = false;
     const seen = await (this.#lookFor?.(container) ?? this.#lookForSocket(container));
+    if (this.#looking === target) this.#looking = null;
     if (!seen || target !== this.#target || this.#closed || this.#container !== container) return;
     this.#say(!seen.error ? 'established' : seen.waits ? 'waiting' : 'failed', seen.error);
-    if (seen.error) this.#lookLater(target, delayMs);
+    if (this.#again) void this.#look(target, PROBE_FIRST_MS);
+    else if (seen.error) this.#lookLater(target, delayMs);
     else if (this.#lookFor) this.#lookLater(target, PROBE_MOST_MS);
   }
 

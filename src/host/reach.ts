@@ -76,3 +76,10 @@ export class Reach {
     return found.ok ? null : found.errno;
   }
 }
+
+/** For who has closed meanwhile: nobody else would close what is connected now. */
+export function endedMeanwhile({ consumer }: Link, made: { readonly fd: number } | object) {
+  if ('fd' in made) closeSync(made.fd);
+  const message = `The link of ${consumer} has ended.`;
+  return { error: { code: 'container-gone', message } as const, again: false };
+}

@@ -80,7 +80,8 @@ function isAnotherConsumer(
 
 /** Who is connected may be so no longer, or not in the same way. */
 function isRevoked(a: Link, b: Link): boolean {
-  return a.role !== b.role || a.uid !== b.uid || !isSamePolicy(a, b);
+  const isSameWho = a.role === b.role && a.uid === b.uid && isSameValue(a.allowFrom, b.allowFrom);
+  return !isSameWho || !isSamePolicy(a, b);
 }
 
 function isSamePolicy(a: Link, b: Link): boolean {

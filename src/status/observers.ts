@@ -36,6 +36,10 @@ export class Observers {
     );
     if (links.length === 0) return false;
     response.writeHead(200, { 'Content-Type': 'text/event-stream; charset=utf-8' });
+    if (response.req.method === 'HEAD') {
+      response.end();
+      return true;
+    }
     response.write(': listening\n\n');
     const kinds = new Set<string>();
     const tell = (target: string, use: Use) => {

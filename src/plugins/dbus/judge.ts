@@ -51,8 +51,7 @@ export function judgeBusCall(
   if (method.is === 'match') return judgeMatch(header, arg);
   if (method.is !== 'about-name') return null;
   if (header.signature !== method.signature || arg === undefined) {
-    const message = `${methodOf(header)} takes arguments "${method.signature}".`;
-    return { use: null, answer: { error: INVALID_ARGS, message } };
+    return wrongArguments(header, method.signature);
   }
   if (arg === BUS && method.needs < Level.own) return null;
   const grant = names.towards(arg);
@@ -67,11 +66,18 @@ function isEnough(grant: Grant, needs: Level): boolean {
   return grant.level >= needs || (needs === Level.talk && grant.calls.length > 0);
 }
 
+/** A rule that can't be read here, as its message is too long, could be any. */
 function judgeMatch(header: Header, rule: string | undefined): Refusal | null {
-  const isOverheard = header.member === 'AddMatch' && rule !== undefined && isEavesdropping(rule);
+  if (header.signature !== 's' || rule === undefined) return wrongArguments(header, 's');
+  const isOverheard = header.member === 'AddMatch' && isEavesdropping(rule);
   return isOverheard
     ? denied({ ...beyondRules(header), what: 'overhear messages to others' })
     : null;
+}
+
+function wrongArguments(header: Header, signature: string): Refusal {
+  const message = `${methodOf(header)} takes arguments "${signature}", in a message of at most 64 KiB.`;
+  return { use: null, answer: { error: INVALID_ARGS, message } };
 }
 
 function denied(use: Use): Refusal {

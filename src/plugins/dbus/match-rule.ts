@@ -6,7 +6,10 @@ import { BUS, BUS_PATH } from './message-writer.js';
 
 export type MatchRule = ReadonlyMap<string, string>;
 
-/** Null for what is no rule; the bus says so to whoever sent it. */
+/**
+ * Null for what is no rule; the bus says so to whoever sent it. As dbus-daemon reads it, to the letter: outside quotes
+ * a backslash takes the next character with it, and is gone where that is a quote.
+ */
 export function parseMatchRule(text: string): MatchRule | null {
   const rule = new Map<string, string>();
   let at = 0;
@@ -21,8 +24,10 @@ export function parseMatchRule(text: string): MatchRule | null {
       const character = text[at] as string;
       if (character === "'") quoted = !quoted;
       else if (character === ',' && !quoted) break;
-      else if (character === '\\' && !quoted && text[at + 1] === "'") value += text[++at];
-      else value += character;
+      else if (character === '\\' && !quoted && at + 1 < text.length) {
+        const escaped = text[++at] as string;
+        value += escaped === "'" ? escaped : character + escaped;
+      } else value += character;
     }
     if (quoted) return null;
     rule.set(key, value);

@@ -59,11 +59,11 @@ export class MessageSession {
     this.#parts = parts;
     this.#consumer = new Side(consumer, { longest: LONGEST.consumer, fds }, this, {
       onMessage: (message) => this.#fromConsumer(message),
-      onMore: (chunk, start, end) => this.#bus.outlet.pass(chunk, start, end, []),
+      onMore: (chunk, start, end) => this.#bus.outlet.more(chunk, start, end),
     });
     this.#bus = new Side(bus, { longest: LONGEST.bus, fds }, this, {
       onMessage: (message) => this.#fromBus(message),
-      onMore: (chunk, start, end) => this.#consumer.outlet.pass(chunk, start, end, []),
+      onMore: (chunk, start, end) => this.#consumer.outlet.more(chunk, start, end),
     });
     this.#filters = parts.filters.map((make, place) => make(this.#port(place)));
     this.#settle();
@@ -134,10 +134,10 @@ export class MessageSession {
 
   #fromConsumer(message: Message): boolean {
     const { header } = message;
-    if (this.#hello === null) return this.#start(message);
     if (this.#questions.isOurs(header.serial)) {
       return this.#refuse(message, 'A serial was of the range that is not for consumers.');
     }
+    if (this.#hello === null) return this.#start(message);
     return this.#judge(message, 0);
   }
 
@@ -200,7 +200,8 @@ export class MessageSession {
       return false;
     }
     if (verdict === 'pass') {
-      towards.outlet.pass(message.chunk, message.start, message.end, message.fds);
+      const { chunk, start, end, fds, rest } = message;
+      towards.outlet.pass(chunk, start, end, fds, rest);
       return true;
     }
     closeAll(message.fds);
@@ -234,7 +235,7 @@ export class MessageSession {
     this.#bus.outlet.flush();
     const [consumer, bus] = [this.#consumer.channel.idle, this.#bus.channel.idle];
     const isFull = this.#held.count > MAX_HELD || this.#held.bytes > MAX_HELD_BYTES;
-    this.#consumer.read(consumer && bus && !isFull);
+    this.#consumer.read(consumer && bus && !isFull && !this.#consumer.outlet.isWaiting);
     this.#bus.read(consumer);
     if (!consumer) this.#consumer.onRoom(() => this.#settle());
     if (!bus) this.#bus.onRoom(() => this.#settle());

@@ -6,8 +6,8 @@ import type { Frame, Header } from './header.js';
 
 export class Message {
   readonly header: Header;
-  /** False: it is too long to be kept; these are its header and perhaps the beginning of its body. */
-  readonly isWhole: boolean;
+  /** Bytes of it that are still to come: it is too long to be kept, and this is its header. 0: it is whole. */
+  readonly rest: number;
   /** Its own, in order. */
   readonly fds: readonly number[];
   readonly #bodyLength: number;
@@ -26,7 +26,7 @@ export class Message {
     this.#start = place.start;
     this.#end = place.end;
     this.fds = fds;
-    this.isWhole = place.end - place.start === frame.total;
+    this.rest = frame.total - (place.end - place.start);
     this.#bodyLength = frame.total - frame.header;
   }
 
@@ -45,6 +45,10 @@ export class Message {
 
   get length(): number {
     return this.#end - this.#start;
+  }
+
+  get isWhole(): boolean {
+    return this.rest === 0;
   }
 
   /** Takes its bytes out of what was read with them, so that keeping it keeps nothing else. */

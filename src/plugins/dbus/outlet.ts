@@ -1,6 +1,10 @@
 /**
  * What goes to one side of a connection. Pieces that stood next to each other when they came leave in one write.
+ *
+ * A long message comes in pieces, and nothing goes between them: the receiver would take it for a part of the message,
+ * and a part of the message for one of its own. What is to be sent meanwhile waits.
  */
+import { closeAll } from '../../kernel/descriptors.js';
 import type { Channel } from '../plugin.js';
 
 export class Outlet {
@@ -8,27 +12,45 @@ export class Outlet {
   #chunk: Buffer | null = null;
   #start = 0;
   #end = 0;
+  /** Bytes still to come of a message that has begun. */
+  #rest = 0;
+  #waiting: { readonly bytes: Buffer; readonly fds: readonly number[] }[] = [];
 
   constructor(channel: Channel) {
     this.#channel = channel;
   }
 
-  /** Bytes of a chunk. Takes the descriptors, which go with the first of them. */
-  pass(chunk: Buffer, start: number, end: number, fds: readonly number[]): void {
-    if (fds.length > 0) {
-      this.send(chunk.subarray(start, end), fds);
-      return;
-    }
-    if (this.#chunk !== chunk || this.#end !== start) {
-      this.flush();
-      this.#chunk = chunk;
-      this.#start = start;
-    }
-    this.#end = end;
+  /** Something waits for a message to be over. */
+  get isWaiting(): boolean {
+    return this.#waiting.length > 0;
   }
 
-  /** Takes the descriptors. */
+  /** Descriptors that wait with it. */
+  get waitingFds(): number {
+    return this.#waiting.reduce((sum, { fds }) => sum + fds.length, 0);
+  }
+
+  /** A message, or the beginning of one that has `rest` more bytes. Takes the descriptors, which go with the first. */
+  pass(chunk: Buffer, start: number, end: number, fds: readonly number[], rest = 0): void {
+    if (this.#rest > 0 || fds.length > 0) this.send(chunk.subarray(start, end), fds);
+    else this.#append(chunk, start, end);
+    this.#rest += rest;
+  }
+
+  /** More bytes of the message that has begun. */
+  more(chunk: Buffer, start: number, end: number): void {
+    this.#append(chunk, start, end);
+    this.#rest -= end - start;
+    if (this.#rest > 0) return;
+    for (const { bytes, fds } of this.#waiting.splice(0)) this.send(bytes, fds);
+  }
+
+  /** A whole message. Takes the descriptors. */
   send(bytes: Buffer, fds: readonly number[] = []): void {
+    if (this.#rest > 0) {
+      this.#waiting.push({ bytes, fds });
+      return;
+    }
     this.flush();
     this.#channel.write(bytes, fds);
   }
@@ -40,5 +62,19 @@ export class Outlet {
     this.#chunk = null;
     const isAll = this.#start === 0 && this.#end === chunk.length;
     this.#channel.write(isAll ? chunk : chunk.subarray(this.#start, this.#end));
+  }
+
+  /** Sends nothing of what waits, and closes its descriptors. */
+  close(): void {
+    for (const { fds } of this.#waiting.splice(0)) closeAll(fds);
+  }
+
+  #append(chunk: Buffer, start: number, end: number): void {
+    if (this.#chunk !== chunk || this.#end !== start) {
+      this.flush();
+      this.#chunk = chunk;
+      this.#start = start;
+    }
+    this.#end = end;
   }
 }

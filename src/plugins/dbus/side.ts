@@ -44,7 +44,7 @@ export class Side {
 
   /** Descriptors in our table that wait for a message, or for room. */
   get fds(): number {
-    return this.#reader.waitingFds + this.channel.unsentFds;
+    return this.#reader.waitingFds + this.outlet.waitingFds + this.channel.unsentFds;
   }
 
   read(wanted: boolean): void {
@@ -83,6 +83,7 @@ export class Side {
 
   close(): void {
     this.#reader.close();
+    this.outlet.close();
     this.channel.onClosed = null;
     this.channel.close();
   }

@@ -29,22 +29,32 @@ describe('an ingress whose providers restart', () => {
   test('answers every request, and none with the answer of another', async () => {
     const wheres = { one: UNIX, two: HTTP } as const;
     let restarts = 0;
-    const timer = setInterval(() => {
-      const name = restarts++ % 2 === 0 ? 'one' : 'two';
-      town.serve(name, (container) => startNode(container, wheres[name], name));
-    }, 1_000);
+    let over = false;
+    const restarting = (async () => {
+      while (!over) {
+        // A second, and as long as it takes to start: on a busy machine none would ever be up.
+        await new Promise((resolve) => setTimeout(resolve, 1_000));
+        const name = restarts++ % 2 === 0 ? 'one' : 'two';
+        const child = town.serve(name, (container) => startNode(container, wheres[name], name));
+        await new Promise((resolve) => {
+          child.stdout?.once('data', resolve);
+          child.once('exit', resolve);
+        });
+      }
+    })();
     const argv = ['node', CLIENT, town.cable.host, '1000', '100'];
-    const { stdout, stderr } = await town.run(argv);
-    clearInterval(timer);
+    const { stdout, stderr } = await town.run(argv, '', 600_000);
+    over = true;
+    await restarting;
     expect(stderr).toBe('');
     const counted = JSON.parse(stdout) as Counted;
     expect(counted.wrong).toEqual([]);
     expect(counted.answered).toBe(100_000);
     expect(restarts).toBeGreaterThan(3);
-    // A provider that was killed with a request in hand is answered for with 502: that is an answer, but a rare one.
+    // A request that its provider had in hand when it was killed is answered with 502: one a connection, at most.
     const { 200: good = 0, 502: broken = 0, ...others } = counted.byStatus;
     expect(others).toEqual({});
-    expect(broken).toBeLessThan(2_000);
-    expect(good).toBeGreaterThan(98_000);
-  }, 180_000);
+    expect(broken).toBeLessThanOrEqual(restarts * 500);
+    expect(good + broken).toBe(100_000);
+  }, 620_000);
 });

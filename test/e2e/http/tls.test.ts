@@ -105,6 +105,26 @@ describe.runIf(has('openssl'))('an ingress with TLS', () => {
     expect(code).toBe(92); // CURLE_HTTP2_STREAM
   });
 
+  test('what a client claims by HTTP/2 is not believed either', async () => {
+    const host = 'one.example.org';
+    const claims = ['X-PV-Role: root', 'x_pv_client: root', 'X-Forwarded-For: 6.6.6.6'];
+    const lines = [...claims, 'Forwarded: for=6.6.6.6', 'TE: trailers'].flatMap((line) => [
+      '-H',
+      line,
+    ]);
+    const args = [...trusting('one'), ...to(host), '--http2', ...lines];
+    const { headers } = JSON.parse(await town.curl(...args, `https://${host}/echo`));
+    expect(headers).toMatchObject({ 'x-pv-role': 'any', 'x-pv-client': 'EXTERNAL' });
+    expect(headers['x-forwarded-for']).toBe(town.cable.container);
+    expect(headers).not.toHaveProperty('forwarded');
+    expect(Object.keys(headers).filter((name) => /pv/.test(name))).toHaveLength(2);
+    const status = ['-o', '/dev/null', '-w', '%{http_code}'];
+    const dots = [...args, '--path-as-is', ...status, `https://${host}/a/../b`];
+    expect(await town.curl(...dots)).toBe('400');
+    const large = [...args, '-H', `X-Large: ${'x'.repeat(20_000)}`, ...status, `https://${host}/`];
+    expect(await town.curl(...large)).toBe('431');
+  });
+
   test.runIf(has('h2load'))(
     'h2load asks 2,000 times over 10 connections of 10 streams',
     async () => {

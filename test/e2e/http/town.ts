@@ -94,10 +94,10 @@ export class Town {
   }
 
   /** Runs a program of the host in the client's network to its end. */
-  run(argv: readonly string[], input?: Buffer | string): Promise<Output> {
+  run(argv: readonly string[], input?: Buffer | string, timeout = 120_000): Promise<Output> {
     const [program = '', ...args] = [...inNetworkOf(this.client), ...argv];
     return new Promise((resolve) => {
-      const options = { maxBuffer: 64 * 1024 * 1024, timeout: 120_000 };
+      const options = { maxBuffer: 64 * 1024 * 1024, timeout };
       const child = execFile(program, args, options, (error, stdout, stderr) => {
         resolve({ code: error ? Number(error.code ?? 255) : 0, stdout, stderr });
       });

@@ -162,6 +162,25 @@ describe.runIf(isRoot() && has('dbus-daemon') && has('dbus-send'))('the hosted b
     }
   });
 
+  test('lets others in while one has many connections on which it says nothing', async () => {
+    const silent = `
+import socket, sys, time
+held = []
+for _ in range(400):
+    one = socket.socket(socket.AF_UNIX)
+    one.connect(sys.argv[1])
+    one.sendall(b"\\0AUTH EXTERNAL\\r\\nDATA\\r\\nBEGIN\\r\\n")
+    held.append(one)
+sys.stdin.readline()
+print("holds", len(held), flush=True)
+time.sleep(60)
+`;
+    const socket = bus.address.replace('unix:path=', '');
+    const holder = bus.talk(uid('stranger'), [PYTHON, '-c', silent, socket]);
+    expect(await holder.ask()).toBe('holds 400');
+    expect((await bus.call(uid('friend'), DRIVER, `${DRIVER}.GetId`)).code).toBe(0);
+  }, 15_000);
+
   test('lets nobody in who has no role', async () => {
     const { code, out } = await bus.call(200_500, DRIVER, `${DRIVER}.ListNames`);
     expect(code, out).toBe(1);

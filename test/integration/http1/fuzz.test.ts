@@ -60,6 +60,7 @@ test('nothing that a client sends confuses a provider, or touches another client
       const answer = readToEnd(other);
       other.write('GET /sound HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
       expect(await answer).toMatch(/^HTTP\/1.1 200 OK\r\n.*\r\n\r\n\/sound$/s);
+      for (const one of [socket, other]) one.destroy();
       expect([broken, wrong]).toEqual(['', []]);
     }),
     { numRuns: runs(1_000) },

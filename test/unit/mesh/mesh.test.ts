@@ -54,6 +54,13 @@ describe('rule 1: links that come and go', () => {
     expect(of.at.shown.get(ID)).toEqual(['failed', 'not-allowed']);
   });
 
+  test('nor has one whose clients may come from other networks', async () => {
+    await of.at.graph(link({ type: 'tcp', allowFrom: ['10.0.0.0/8'] }));
+    const revoked = of.at.planted();
+    await of.at.graph(link({ type: 'tcp', allowFrom: ['10.1.0.0/16'] }));
+    expect(revoked.detached).toEqual([0]);
+  });
+
   test('a link that the builder knows to be wrong is shown, and never attached', async () => {
     await of.at.graph(link({ error: { code: 'not-allowed', message: 'No.' } }));
     expect(of.at.shown.get(ID)).toEqual(['failed', 'not-allowed']);

@@ -93,11 +93,15 @@ describe('the control socket', () => {
     expect(JSON.parse(body)).toEqual({ Error: expect.stringContaining('/xconnect-status') });
   });
 
-  it.each(['/health', '/events', '/metrics'])('answers HEAD %s without a body', async (path) => {
-    const control = await Control.start();
-    const { status, body } = await control.ask(`HEAD ${path} HTTP/1.1\r\n\r\n`);
-    expect([status, body]).toEqual([200, '']);
-  });
+  it.each([...['/health', '/events', '/metrics'], '/uses?consumer=consumer&name=raw'])(
+    'answers HEAD %s without a body',
+    async (path) => {
+      const control = await Control.start();
+      control.put();
+      const { status, body } = await control.ask(`HEAD ${path} HTTP/1.1\r\n\r\n`);
+      expect([status, body]).toEqual([200, '']);
+    },
+  );
 
   it.each([
     ['garbage', 'hello\r\n\r\n', 400],

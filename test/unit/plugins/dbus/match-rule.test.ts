@@ -14,6 +14,9 @@ describe('a match rule', () => {
     ["arg0='a,b=c'", { arg0: 'a,b=c' }],
     ['eavesdrop=true', { eavesdrop: 'true' }],
     ["arg0='it'\\''s'", { arg0: "it's" }],
+    ['arg0=a\\b\\', { arg0: 'a\\b\\' }],
+    ['arg0=\\,type=a', { arg0: '\\,type=a' }],
+    ["arg0=\\\\'',type=a,arg1=\\'", { arg0: '\\\\', type: 'a', arg1: "'" }],
   ])('%j is read as the bus reads it', (text, expected) => {
     expect(Object.fromEntries(parseMatchRule(text) ?? [])).toEqual(expected);
   });
@@ -29,6 +32,7 @@ describe('a match rule', () => {
     ["eavesdrop='false'", false],
     ["arg0='eavesdrop'", false],
     ["eavesdrop='true", true],
+    ["arg0=\\\\'',eavesdrop=true,arg1=\\'", true],
     ["type='signal'", false],
   ])('%j asks to overhear: %s', (text, overhears) => {
     expect(isEavesdropping(text)).toBe(overhears);

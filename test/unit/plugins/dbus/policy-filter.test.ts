@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { BUS, BUS_PATH, writeMessage } from '../../../../src/plugins/dbus/message-writer.js';
-import { CALL, encode } from './encoder.js';
+import { CALL, encode, type FieldSpec, text } from './encoder.js';
 import { FUZZ_TIMEOUT, fuzz } from './fuzz.js';
 import { headersOf, policySession, SELF, toBus } from './policy-session.js';
 import { cuts } from './splits.js';
@@ -84,6 +84,27 @@ describe('a connection under a policy', () => {
     expect(bus.take()).toEqual(Buffer.concat(all));
     expect(consumer.take()).toHaveLength(0);
     expect(refused.map(({ names }) => names)).toEqual([[VAULT], [VAULT], []]);
+  });
+
+  test('has no match rule that could not be read, however its message is made', async () => {
+    const { bus, consumer } = await policySession(RULES, OWNERS);
+    const fields: FieldSpec[] = [
+      ...([
+        [1, 'o', BUS_PATH],
+        [2, 's', BUS],
+        [3, 's', 'AddMatch'],
+        [6, 's', BUS],
+      ] as const),
+      [8, 'g', 's'],
+      [200, 's', 'x'.repeat(65_300)],
+    ];
+    const rule = `eavesdrop='true',arg0='${'x'.repeat(200)}'`;
+    consumer.feed(encode({ serial: 5, fields, body: text(rule) }), toBus(6, 'AddMatch', 1));
+    expect(bus.take()).toHaveLength(0);
+    expect(headersOf(consumer.take())).toMatchObject([
+      { type: 3, replySerial: 5 },
+      { type: 3, replySerial: 6 },
+    ]);
   });
 
   test('is not ended by what it may not do', async () => {

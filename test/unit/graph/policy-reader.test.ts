@@ -1,0 +1,88 @@
+import { describe, expect, test } from 'vitest';
+import { readPolicy } from '../../../src/graph/policy-reader.js';
+import { isMemberRule, isNamePattern, rulesOf } from '../../../src/manifest/policy.js';
+
+describe('a policy in a graph', () => {
+  test('is taken where every rule of it is one', () => {
+    const policy = {
+      see: ['org.example.*', '*'],
+      talk: [],
+      call: { 'org.example.Admin': ['org.example.Admin.Status@/org/example/*', '*'] },
+      broadcast: { 'org.*': ['@/'] },
+    };
+    expect(readPolicy(policy)).toEqual(policy);
+    expect(readPolicy({})).toEqual({});
+  });
+
+  test.each([
+    null,
+    [],
+    'see',
+    { look: ['org.example.Foo'] },
+    { see: 'org.example.Foo' },
+    { see: [7] },
+    { see: [':1.5'] },
+    { talk: ['org.example.Foo', 'org..example'] },
+    { call: ['org.example.Foo'] },
+    { call: { 'org.example.Foo': 'org.example.Foo.Bar' } },
+    { call: { 'org.example.Foo': ['Bar'] } },
+    { call: { nothing: ['org.example.Foo.Bar'] } },
+    { see: Array.from({ length: 100_000 }, () => 'org.example.Foo') },
+  ])('is refused whole where any rule is none: %j', (policy) => {
+    expect(readPolicy(policy)).toBeNull();
+  });
+});
+
+test.each([
+  ['org.example.Foo', true],
+  ['org.example.*', true],
+  ['org.*', true],
+  ['*', true],
+  ['org', false],
+  ['*.example', false],
+  ['org.exa*', false],
+  ['.org.example', false],
+  [':1.5', false],
+  ['', false],
+])('%j is a name of a rule: %s', (text, is) => {
+  expect(isNamePattern(text)).toBe(is);
+});
+
+test.each([
+  ['a.b.C', true],
+  ['a.b.*', true],
+  ['*', true],
+  ['*@/', true],
+  ['@/a/b', true],
+  ['a.b.C@/a/*', true],
+  ['a.b.C@/*', true],
+  ['C', false],
+  ['a.*.C', false],
+  ['a.b.C@', false],
+  ['a.b.C@a', false],
+  ['a.b.C@/a/', false],
+  ['a.b.C@/a//b', false],
+  ['a.b.C@/a@/b', false],
+  ['a.b.C@/a*', false],
+  ['', false],
+  [`a.b.C@/${'x'.repeat(2_000)}`, false],
+])('%j is a rule for a method or signal: %s', (text, is) => {
+  expect(isMemberRule(text)).toBe(is);
+});
+
+test('a role has its own rules and those of every role, and nothing where there are none', () => {
+  const policy = new Map([
+    ['operator', { see: ['a.b'], call: { 'a.b': ['a.b.C'] } }],
+    ['*', { see: ['a.c'], call: { 'a.b': ['a.b.D'] } }],
+  ]);
+  expect(rulesOf('operator', policy)).toEqual({
+    see: ['a.b', 'a.c'],
+    talk: [],
+    own: [],
+    call: { 'a.b': ['a.b.C', 'a.b.D'] },
+    broadcast: {},
+  });
+  expect(rulesOf('guest', policy)).toEqual({ see: ['a.c'], call: { 'a.b': ['a.b.D'] } });
+  policy.delete('*');
+  expect(rulesOf('guest', policy)).toEqual({});
+});
