@@ -1,7 +1,5 @@
-/** What of a requirement and an export only HTTP has: options, and the rules that hold for its role. Pure. */
-import type { HttpOptions } from '../kernel/http-options.js';
-import type { Requirement, Service } from '../manifest/revision.js';
-import { EXTERNAL } from './link.js';
+/** What of an export only HTTP has: the rules that hold for a role. Pure. */
+import type { Service } from '../manifest/revision.js';
 
 const EVERY_ROLE = '*';
 
@@ -14,11 +12,4 @@ export function rulesFor({ rules }: Service, role: string): readonly string[] | 
   if (!rules) return undefined;
   const own = role === EVERY_ROLE ? [] : (rules.get(role) ?? []);
   return [...own, ...(rules.get(EVERY_ROLE) ?? [])];
-}
-
-/** Certificates are the host's own: only its ingress may name them. */
-export function optionsFor(consumer: string, { http }: Requirement): HttpOptions | undefined {
-  if (!http || consumer === EXTERNAL) return http;
-  const { tls: _, ...others } = http;
-  return Object.keys(others).length === 0 ? undefined : others;
 }

@@ -13,7 +13,7 @@ import { isNetworked } from '../manifest/target.js';
 import { type BusName, mayCall } from './bus-names.js';
 import { SERVES, transportOf } from './compatibility.js';
 import type { Export, Exports } from './exports.js';
-import { optionsFor, rulesFor, speaksHttp } from './http-fields.js';
+import { rulesFor, speaksHttp } from './http-fields.js';
 import { EXTERNAL, type Link, RUNTIME_PROVIDER, type ServiceType } from './link.js';
 import { consumedType, exporterOf, targetOf } from './resolution.js';
 
@@ -89,7 +89,7 @@ export class LinkMaker {
       : this.#refuse(consumer, requirement, container);
     const isHttp = speaksHttp(type);
     const rules = isHttp ? rulesFor(service, requirement.role) : undefined;
-    const http = isHttp ? optionsFor(consumer, requirement) : undefined;
+    const http = isHttp ? requirement.http : undefined;
     const isDevice = type === 'drm' || type === 'input';
     return {
       consumer,

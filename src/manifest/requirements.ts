@@ -86,6 +86,13 @@ function readEntry(item: unknown, place: Place, problems: ProblemList): Wanted |
     return meets(BARE_NAME, item, place, problems) ? { name: item, role: 'any' } : undefined;
   }
   if (!meets(REQUIREMENT_SCHEMA, item, place, problems)) return undefined;
+  const { tls = null } = item as { tls?: unknown };
+  if (tls !== null) {
+    // Certificates are the host's own. To leave it out would serve in the clear what was to be encrypted.
+    const at = { file: place.file, pointer: pointerTo(place.pointer, 'tls') };
+    problems.add('shape-wrong', at, show(tls), 'it in the ingress of device.json only');
+    return undefined;
+  }
   return readWanted(item as Entry, place, problems);
 }
 

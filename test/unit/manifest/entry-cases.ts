@@ -30,6 +30,17 @@ export const ENTRY_CASES: readonly ProblemCase[] = [
     problems: ['error json-invalid a/services.json:'],
   },
   {
+    title: 'TLS for a container, which would be served in the clear',
+    files: {
+      'a/services.json': services({ name: 'web', type: 'http', port: 80 }),
+      'b/run.json': requires({
+        ...{ name: 'web', type: 'http', target: '127.0.0.1:443' },
+        tls: { cert: 'a.pem', key: 'a.key' },
+      }),
+    },
+    problems: ['error shape-wrong b/run.json:/services/required/0/tls'],
+  },
+  {
     title: 'an empty file',
     files: { 'a/run.json': '' },
     problems: ['error json-invalid a/run.json:'],
