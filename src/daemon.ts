@@ -23,6 +23,7 @@ import { Mesh } from './mesh/mesh.js';
 import { observation } from './plugins/dbus/observation.js';
 import type { Activator } from './plugins/on-demand.js';
 import { Registry } from './plugins/registry.js';
+import { poller } from './relay/poller.js';
 import { Relay } from './relay/relay.js';
 import { statusView } from './status/graph-view.js';
 import { ControlServer } from './status/server.js';
@@ -79,6 +80,7 @@ export class Daemon {
 
     const broker = new Broker(openMessageChannel(channels.control));
     const relay = new Relay(channels.relay);
+    poller.onBug = (err) => this.#log.error({ err }, 'a bug ended one connection');
     broker.onLost = relay.onBrokerLost = () => this.#lost('pvx-broker');
     const listener = await broker.hello();
     if (!listener.ok) {

@@ -6,7 +6,6 @@ export const CR = 13;
 export const SP = 32;
 export const COLON = 58;
 export const SLASH = 47;
-export const PERCENT = 37;
 export const QUESTION = 63;
 
 function table(chars: string, from = 1, to = 0): Uint8Array {

@@ -101,6 +101,7 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
     this.#ended = true;
     if (this.#busy && this.#body.done) return; // it waits for its answer
     if (!this.#busy && this.#partial.length > 0) this.#consumeHeld();
+    else if (!this.#busy && this.#stream.hasUnsent) this.#finishUp();
     else this.close();
   }
 
@@ -145,9 +146,10 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
   }
 
   refuse(refusal: Refusal): void {
-    const { writer } = this.#exchange;
+    const { writer, method } = this.#exchange;
+    // With our lines it may be more than a client may send: then it is not read again.
     const again = request.read(writer.buffer, 0, writer.length, this.#site.limits);
-    this.#refuse(refusal, again === null);
+    this.#refuse(refusal, again === null ? request.accept() : '', method);
     this.#next();
   }
 
@@ -195,8 +197,7 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
   }
 
   #hold(buffer: Buffer, from: number, to: number): void {
-    if (this.#partial.length === 0) this.#partial.keep(buffer, from, to, false);
-    else this.#partial.add(buffer, from, to, 0);
+    this.#partial.add(buffer, from, to, 0);
     this.#stream.pause();
   }
 
@@ -212,7 +213,7 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
       framing.length,
     );
     if ('status' in route) {
-      this.#refuse(route, true);
+      this.#refuse(route, request.accept(), request.method);
       this.#next();
       return at;
     }
@@ -275,21 +276,20 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
   /** What came is no request: it is answered, and nothing after it is. */
   #reject(refusal: Refusal): void {
     this.#answer.keepAlive = false;
-    this.#refuse(refusal, false);
+    this.#refuse(refusal);
     this.#finishUp();
   }
 
-  /** `known`: the request can be read again, for what it accepts. */
-  #refuse(refusal: Refusal, known: boolean): void {
+  /** `accept`, `method`: the request's, as far as it is one. */
+  #refuse(refusal: Refusal, accept = '', method = ''): void {
     if (!this.#body.done) this.#answer.keepAlive = false;
-    const accept = known ? request.accept() : '';
-    this.#answer.page(refusal, accept, !known || request.method !== 'HEAD');
+    this.#answer.page(refusal, accept, method !== 'HEAD');
   }
 
   #finishUp(): void {
     if (!this.#open) return;
     this.#forget();
-    new Lingering(this.#stream);
+    new Lingering(this.#stream, this.#site.limits.idleMs);
   }
 
   #forget(): void {

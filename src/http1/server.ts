@@ -33,7 +33,7 @@ export class Server<Description> {
       const writer = new AnswerWriter(stream);
       writer.keepAlive = false;
       writer.page(FULL, '', true);
-      new Lingering(stream);
+      new Lingering(stream, this.#site.limits.idleMs);
       return;
     }
     const connection = new ServerConnection(stream, this.#site, description, (closed) => {

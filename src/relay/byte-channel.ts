@@ -99,7 +99,6 @@ export class ByteChannel implements SocketStream, Polled {
     if (fd >= 0) native.socketClose(fd);
   }
 
-  /** Closes it as if it had broken. */
   abort(): void {
     this.#break();
   }

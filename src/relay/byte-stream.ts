@@ -23,6 +23,8 @@ export interface ByteStream {
   /** As read from and written to the peer. */
   readonly bytesIn: number;
   readonly bytesOut: number;
+  /** Whether there is something that was written and is not with the kernel; `drained` follows it. */
+  readonly hasUnsent: boolean;
   /** Sends what it can and keeps a copy of the rest. False: write no more before `drained`. */
   write(buffer: Buffer, from: number, to: number): boolean;
   resume(): void;
@@ -41,9 +43,7 @@ export interface SocketStream extends ByteStream {
   readonly fd: number;
   /** The other end, where it is a TCP connection. */
   readonly remote: SocketAddress | undefined;
-  /** Whether there is something that was written and is not with the kernel. */
-  readonly hasUnsent: boolean;
-  /** That, the caller's to send from now on. */
+  /** What is unsent, the caller's to send from now on. */
   takeUnsent(): Buffer;
   /** Gives the descriptor back, the caller's from then on (-1: it is closed). */
   release(): number;

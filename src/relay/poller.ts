@@ -2,7 +2,8 @@
  * The poller: which byte channels of this process have something to do, one native call a round.
  *
  * What it says to a channel is a hint: the channel tries, and finds out. Channels that have more to do than is
- * fair to the others in one round ask for another turn.
+ * fair to the others in one round ask for another turn. What is thrown at one of them is a bug: it ends that one,
+ * and the others have their turn.
  */
 import { type NativePoller, native } from './native.js';
 
@@ -18,9 +19,13 @@ export interface Polled {
   happened(events: number): void;
   /** Its turn, asked for by `again`. */
   turn(): void;
+  /** Closes it as if it had broken. */
+  abort(): void;
 }
 
 class Poller {
+  /** Told of every bug. Null: it is thrown where it ends the process. */
+  onBug: ((thrown: unknown) => void) | null = null;
   readonly #events = new Int32Array(2 * BATCH);
   readonly #byFd = new Map<number, Polled>();
   #native: NativePoller | null = null;
@@ -53,7 +58,12 @@ class Poller {
   #round(count: number): void {
     const events = this.#events;
     for (let i = 0; i < count; i++) {
-      this.#byFd.get(events[2 * i] as number)?.happened(events[2 * i + 1] as number);
+      const polled = this.#byFd.get(events[2 * i] as number);
+      try {
+        polled?.happened(events[2 * i + 1] as number);
+      } catch (thrown) {
+        this.#end(polled, thrown);
+      }
     }
   }
 
@@ -61,7 +71,30 @@ class Poller {
     this.#scheduled = false;
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const polled of waiting) polled.turn();
+    for (const polled of waiting) {
+      try {
+        polled.turn();
+      } catch (thrown) {
+        this.#end(polled, thrown);
+      }
+    }
+  }
+
+  #end(polled: Polled | undefined, thrown: unknown): void {
+    this.#tell(thrown);
+    try {
+      polled?.abort();
+    } catch (again) {
+      this.#tell(again); // it is closed all the same
+    }
+  }
+
+  #tell(thrown: unknown): void {
+    if (this.onBug) this.onBug(thrown);
+    else
+      setImmediate(() => {
+        throw thrown;
+      });
   }
 }
 

@@ -19,9 +19,14 @@ export class DuplexStream implements ByteStream {
       this.owner?.received(chunk, 0, chunk.length);
     });
     duplex.on('drain', () => this.owner?.drained());
+    duplex.on('finish', () => this.owner?.drained()); // of what was written before the end
     duplex.on('end', () => this.#end());
     duplex.on('error', () => this.#break());
     duplex.on('close', () => this.#break());
+  }
+
+  get hasUnsent(): boolean {
+    return this.#duplex.writableLength > 0;
   }
 
   write(buffer: Buffer, from: number, to: number): boolean {

@@ -1,6 +1,6 @@
 /**
  * Asks a provider now and then whether it is well: a GET that is to be answered with 2xx or 3xx. One that isn't is
- * shown as failed, and its requests are answered with 503 until it is well again.
+ * shown as failed, and its requests are answered with 503 until it is well again. Another container is asked at once.
  */
 
 import type { Link } from '../../graph/link.js';
@@ -21,6 +21,8 @@ export class Health {
   readonly #options: NonNullable<HttpOptions['health']>;
   readonly #limits: Limits;
   #timer: NodeJS.Timeout | null = null;
+  /** What is being asked now is another container. */
+  #outdated = false;
   #over = false;
 
   constructor(
@@ -33,6 +35,7 @@ export class Health {
     this.#host = host;
     this.#limits = limits;
     this.#options = options;
+    host.onProviderChange(() => this.#askAnew());
     void this.#ask();
   }
 
@@ -41,7 +44,16 @@ export class Health {
     if (this.#timer) clearTimeout(this.#timer);
   }
 
+  #askAnew(): void {
+    this.#outdated = true;
+    if (this.#over || !this.#timer) return; // it is being asked, or nobody wants to know
+    clearTimeout(this.#timer);
+    void this.#ask();
+  }
+
   async #ask(): Promise<void> {
+    this.#timer = null;
+    this.#outdated = false;
     const { path, interval = INTERVAL_S, timeout = TIMEOUT_S } = this.#options;
     const made = await this.#host.connect();
     let nextMs = interval * 1000;
@@ -53,9 +65,12 @@ export class Health {
         `${identityLines(this.#link)}Connection: close\r\n\r\n`,
       ].join('');
       const found = await probe(this.#host.bytes(made), head, this.#limits, timeout * 1000);
-      if (!this.#over) this.#tell(typeof found === 'number' ? complaintAbout(found) : found);
+      if (!this.#over && !this.#outdated) {
+        this.#tell(typeof found === 'number' ? complaintAbout(found) : found);
+      }
     }
-    if (!this.#over) this.#timer = setTimeout(() => void this.#ask(), nextMs);
+    if (this.#over) return;
+    this.#timer = setTimeout(() => void this.#ask(), this.#outdated ? 0 : nextMs);
   }
 
   #tell(complaint: string | null): void {

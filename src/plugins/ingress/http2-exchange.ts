@@ -77,25 +77,28 @@ export class Http2Exchange implements Client {
   }
 
   informed(answer: ResponseHead): void {
-    if (!this.#stream.destroyed) this.#stream.additionalHeaders(answerHeaders(answer));
+    if (this.#isOver) return;
+    try {
+      this.#stream.additionalHeaders(answerHeaders(answer));
+    } catch {
+      // a field that HTTP/2 forbids there; the client can do without
+    }
   }
 
   answered(answer: ResponseHead, body: Body): void {
-    if (this.#stream.destroyed) return;
+    if (this.#isOver) return;
     const endStream = body === NO_BODY;
     const options = { endStream, sendDate: false, waitForTrailers: !endStream };
-    this.#stream.once('wantTrailers', () =>
-      this.#stream.sendTrailers(trailerHeaders(this.#trailers)),
-    );
+    this.#stream.once('wantTrailers', () => this.#sendTrailers());
     try {
       this.#stream.respond(answerHeaders(answer), options);
     } catch {
-      this.breakOff(); // a field that may be there once was there twice
+      this.breakOff(); // a field that HTTP/2 forbids, or that may be there once and was there twice
     }
   }
 
   data(buffer: Buffer, from: number, to: number): void {
-    if (this.#stream.destroyed) return;
+    if (this.#isOver) return;
     if (!this.#stream.write(Buffer.from(buffer.subarray(from, to)))) this.#blocked = true;
   }
 
@@ -109,7 +112,7 @@ export class Http2Exchange implements Client {
   }
 
   refuse(refusal: Refusal): void {
-    if (this.#stream.destroyed || this.#stream.headersSent) return;
+    if (this.#isOver || this.#stream.headersSent) return;
     const page = errorPage(refusal, this.#headers.accept ?? '');
     this.#stream.respond({
       ':status': page.status,
@@ -151,6 +154,21 @@ export class Http2Exchange implements Client {
     }
     this.#exchange.requestEnd(NOTHING);
     this.#exchange.requestFlush();
+  }
+
+  /** Node.js throws at whoever says more. */
+  get #isOver(): boolean {
+    return this.#stream.destroyed || this.#stream.closed;
+  }
+
+  /** What HTTP/2 forbids there is left out, and the rest with it: the answer is complete without. */
+  #sendTrailers(): void {
+    if (this.#isOver) return;
+    try {
+      this.#stream.sendTrailers(trailerHeaders(this.#trailers));
+    } catch {
+      this.#stream.sendTrailers({});
+    }
   }
 
   /** Its body has not the length that was said. */

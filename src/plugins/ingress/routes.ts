@@ -10,6 +10,9 @@ export interface Routed {
   readonly prefix: string;
 }
 
+/** Of a host in the DNS (RFC 1035, 2.3.4). To look up a longer one, dot by dot, would be a client's way to keep us busy. */
+const MAX_NAME = 253;
+
 export class RouteTable<T extends Routed> {
   /** By host, the longest prefix first. */
   readonly #byHost = new Map<string, T[]>();
@@ -42,15 +45,21 @@ export class RouteTable<T extends Routed> {
   find(host: string, path: string): T | null {
     const anyHost = this.#byHost.get('');
     if (this.#byHost.size > (anyHost ? 1 : 0)) {
-      const name = hostName(host);
-      const found = this.#match(name, path);
+      const found = this.#findByName(hostName(host), path);
       if (found) return found;
-      for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1)) {
-        const below = this.#match(`*${name.slice(dot)}`, path);
-        if (below) return below;
-      }
     }
     return anyHost?.find(({ prefix }) => isBelow(path, prefix)) ?? null;
+  }
+
+  #findByName(name: string, path: string): T | null {
+    if (name.length > MAX_NAME) return null;
+    const found = this.#match(name, path);
+    if (found) return found;
+    for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1)) {
+      const below = this.#match(`*${name.slice(dot)}`, path);
+      if (below) return below;
+    }
+    return null;
   }
 
   #match(host: string, path: string): T | null {

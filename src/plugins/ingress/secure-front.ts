@@ -20,7 +20,12 @@ export class SecureFront {
     this.#entrance = entrance;
     this.#http2 = new Http2Front(entrance);
     this.#tls = new TlsFront(this.certificates, (socket, protocol) => {
-      const visitor = visitorFrom(socket.remoteAddress ?? '', true);
+      const { remoteAddress } = socket;
+      if (remoteAddress === undefined) {
+        socket.destroy(); // gone already: nobody would know who asked
+        return;
+      }
+      const visitor = visitorFrom(remoteAddress, true);
       if (protocol === 'h2') this.#http2.accept(socket, visitor);
       else entrance.server.accept(new DuplexStream(socket), visitor);
     });

@@ -36,10 +36,23 @@ describe('the settings of an http link', () => {
     expect(await town.curl(town.url('/sick/'))).toBe('sick is not well: it answered 500.\n');
     expect(await status('/sick/')).toBe('503');
     expect(await status('/')).toBe('200');
-    // A new one is asked at once.
     town.serve('sick', (container) => startNode(container, UNIX, 'sick'));
     await town.daemon.until({ web: 'established', sick: 'established' });
     expect(await status('/sick/')).toBe('200');
+  });
+
+  test('a provider whose container was restarted is asked at once', async () => {
+    const health = { path: '/health', interval: 3600, timeout: 0.5 };
+    await town.establish(town.link('sick', UNIX, '/sick'));
+    expect(await status('/sick/unwell')).toBe('200');
+    const link = () => town.link('sick', UNIX, '/asked', { name: 'asked', http: { health } });
+    town.daemon.set(link());
+    await town.daemon.until({ asked: 'failed' });
+    await town.containers.get('sick')?.kill();
+    await town.node('sick', UNIX);
+    town.daemon.set(link());
+    await town.daemon.until({ asked: 'established' });
+    expect(await status('/asked/')).toBe('200');
   });
 
   test('the access log has one line a request, with its link', async () => {

@@ -170,6 +170,21 @@ describe.runIf(has('openssl'))('an ingress with TLS', () => {
     old.kill();
   });
 
+  test('a client that is gone before its handshake is read asks for nothing', async () => {
+    const target = `${town.cable.host}:445`;
+    const http = { ...pair('one'), access_log: true };
+    const { graph } = town.daemon;
+    await town.establish(...graph, town.link('one', HTTP, '', { name: 'logged', target, http }));
+    town.daemon.log = '';
+    const script = new URL('./gone.py', import.meta.url).pathname;
+    const gone = await town.run(['python3', script, town.cable.host, '445', '50']);
+    expect(gone).toMatchObject({ code: 0, stderr: '', stdout: 'True\n' });
+    expect(await town.curl('-k', `https://${target}/last`)).toBe('one');
+    await eventually(() => expect(town.daemon.log).toContain('/last'));
+    expect(town.daemon.log).not.toContain('"client":""');
+    await town.establish(...graph);
+  });
+
   test('a certificate that is missing is said of its link alone', async () => {
     const target = `${town.cable.host}:444`;
     const bad = town.link('one', HTTP, '', { name: 'bad', target, http: pair('nowhere') });

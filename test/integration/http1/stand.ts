@@ -7,7 +7,7 @@ import { requestCut } from '../../../src/http1/forwarding.js';
 import { DEFAULT_LIMITS, type Limits } from '../../../src/http1/limits.js';
 import { Pool } from '../../../src/http1/pool.js';
 import type { Refusal } from '../../../src/http1/refusal.js';
-import type { Route, Served } from '../../../src/http1/route.js';
+import type { Route, Served, Site } from '../../../src/http1/route.js';
 import { ServerConnection } from '../../../src/http1/server-connection.js';
 import { Tunnel } from '../../../src/http1/tunnel.js';
 import type { LinkError } from '../../../src/kernel/errors.js';
@@ -21,7 +21,7 @@ export interface StandOptions {
   readonly lines?: string;
   readonly override?: boolean;
   readonly refuse?: Refusal;
-  readonly unreachable?: () => LinkError | null;
+  readonly unreachable?: () => LinkError | null | Promise<LinkError | null>;
 }
 
 export class Stand {
@@ -38,7 +38,7 @@ export class Stand {
   constructor(provider: (socket: net.Socket) => void, options: StandOptions = {}) {
     this.#options = options;
     this.#provider = provider;
-    this.pool = new Pool(async () => this.#connect(), { ...DEFAULT_LIMITS, ...options.limits });
+    this.pool = new Pool(() => this.#connect(), { ...DEFAULT_LIMITS, ...options.limits });
     this.#route = {
       pool: this.pool,
       cut: requestCut({ forwarded: false, override: options.override ?? false }),
@@ -60,10 +60,13 @@ export class Stand {
     return new net.Socket({ fd: far, readable: true, writable: true, allowHalfOpen: true });
   }
 
-  accept(stream: ByteStream): void {
-    const limits = this.pool.limits;
+  get site(): Site<null> {
     const route = () => this.#options.refuse ?? this.#route;
-    const connection = new ServerConnection(stream, { limits, route }, null, (closed) =>
+    return { limits: this.pool.limits, route };
+  }
+
+  accept(stream: ByteStream): void {
+    const connection = new ServerConnection(stream, this.site, null, (closed) =>
       this.connections.delete(closed),
     );
     this.connections.add(connection);
@@ -74,8 +77,8 @@ export class Stand {
     this.pool.close({ code: 'provider-not-running', message: 'It is over.' });
   }
 
-  #connect(): ByteStream | LinkError {
-    const error = this.#options.unreachable?.();
+  async #connect(): Promise<ByteStream | LinkError> {
+    const error = await this.#options.unreachable?.();
     if (error) return error;
     this.made++;
     const [near, far] = native.socketPair(SOCKET_TYPES.stream);

@@ -43,6 +43,8 @@ describe('a table of routes', () => {
     ['[::1]:80', '/api', '[::1]', ''],
     ['', '/api', '', '/api'],
     ['other', '*', '', ''],
+    [`${'a'.repeat(241)}.example.org`, '/x', '*.example.org', ''],
+    [`${'a'.repeat(242)}.example.org`, '/x', '', ''],
   ])('leads %s%s to the host "%s", prefix "%s"', (host, path, wantedHost, wantedPrefix) => {
     expect(table.find(host, path)).toEqual(route(wantedHost, wantedPrefix));
   });

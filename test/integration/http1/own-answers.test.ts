@@ -1,0 +1,37 @@
+/** What we answer ourselves, where the request as it was to be sent on says less than the one that came. */
+import { once } from 'node:events';
+import { expect, test } from 'vitest';
+import { exchange, Stand } from './stand.js';
+
+const AWAY = { code: 'provider-not-running', message: 'It is away.' } as const;
+
+test.each([1, 99])('HEAD with %i more fields is answered without a body', async (count) => {
+  const stand = new Stand(() => undefined, {
+    unreachable: () => AWAY,
+    lines: 'X-PV-Client: a\r\nX-PV-Role: b\r\n',
+  });
+  const fields = Array.from({ length: count }, (_, i) => `X-${i}: 1\r\n`).join('');
+  const get = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n';
+  const answers = await exchange(stand, `HEAD / HTTP/1.1\r\nHost: a\r\n${fields}\r\n${get}`);
+  expect(answers.match(/^HTTP\/1\.1 503 /gm)).toHaveLength(2);
+  expect(answers.match(/It is away\./g)).toHaveLength(1);
+  expect(answers).toContain('keep-alive\r\n\r\nHTTP/1.1 503 ');
+  stand.close();
+});
+
+test('clients that stay when they were told to go are not waited for in any number', async () => {
+  const stand = new Stand(() => undefined);
+  const clients = Array.from({ length: 600 }, () => stand.client());
+  const closed: number[] = [];
+  for (const [index, client] of clients.entries()) {
+    client.on('error', () => closed.push(index)); // EPIPE: nobody reads there any more
+    client.write('this is no request\r\n\r\n');
+    await once(client.resume(), 'end');
+  }
+  for (const client of clients) client.write('and more');
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  const eldest = Array.from({ length: 88 }, (_, index) => index);
+  expect(closed).toEqual(expect.arrayContaining(eldest));
+  for (const client of clients) client.destroy();
+  stand.close();
+});
