@@ -151,5 +151,10 @@ export async function startTown(net: number, ...daemonArgs: string[]): Promise<T
     startDaemon('--certificates', certificates, ...daemonArgs),
     startContainer({ name: 'client', net: true }),
   ]);
-  return new Town(daemon, client, plugIn(client, net), certificates);
+  try {
+    return new Town(daemon, client, plugIn(client, net), certificates);
+  } catch (thrown) {
+    await Promise.all([daemon.stop(), client.kill()]);
+    throw thrown;
+  }
 }
