@@ -1,0 +1,33 @@
+/**
+ * What the host does beside, for types that look at their provider or reach into it: devices, displays. Part of
+ * LinkHost; a plugin that only connects needs none of it.
+ */
+import type { LinkError } from '../kernel/errors.js';
+import type { Device, DeviceOptions } from './device/device.js';
+
+/** What a look at the provider found: nothing wrong, or what; `waits`: that may mend by itself. */
+export interface Seen {
+  readonly error: LinkError | null;
+  readonly waits?: boolean;
+}
+
+/** A listening stream socket beside the provider's own, for protocols that hand one over. */
+export interface ProviderListener {
+  /** The plugin's, both: the listener, and one that hangs up when it is removed. */
+  readonly fd: number;
+  readonly hangup: number;
+  /** Where it is, inside the provider. */
+  readonly path: string;
+  remove(): Promise<void>;
+}
+
+export interface ProviderHost {
+  /** From now on the link's state is what `look` says: asked when the provider changed, and every 2 s. */
+  watch(look: () => Promise<Seen>): void;
+  /** Further fields of the link in `GET /xconnect-graph`. */
+  show(fields: Readonly<Record<string, unknown>>): void;
+  /** Planted in the provider, gone with the link. */
+  listenAtProvider(): Promise<ProviderListener | LinkError>;
+  /** The provider's device, looked for from now on; the link's state follows it. */
+  device(options: DeviceOptions): Device;
+}
