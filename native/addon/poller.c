@@ -222,17 +222,6 @@ static napi_value socket_close(napi_env env, napi_callback_info info)
 	return pvx_undefined(env);
 }
 
-/* socketError(fd) -> errno of a connection that failed, 0: it is made */
-static napi_value socket_error(napi_env env, napi_callback_info info)
-{
-	int error = 0;
-	socklen_t length = sizeof(error);
-
-	if (getsockopt(number_of(env, info), SOL_SOCKET, SO_ERROR, &error, &length) < 0)
-		error = errno;
-	return pvx_number(env, error);
-}
-
 void poller_exports(napi_env env, napi_value exports)
 {
 	pvx_export(env, exports, "pollerOpen", open_poller);
@@ -243,5 +232,4 @@ void poller_exports(napi_env env, napi_value exports)
 	pvx_export(env, exports, "socketWrite", socket_write);
 	pvx_export(env, exports, "socketShutdown", socket_shutdown);
 	pvx_export(env, exports, "socketClose", socket_close);
-	pvx_export(env, exports, "socketError", socket_error);
 }

@@ -137,7 +137,8 @@ static napi_value join_call(napi_env env, napi_callback_info info)
 	return pvx_undefined(env);
 }
 
-static napi_value address_of(napi_env env, int (*name)(int, struct sockaddr *, socklen_t *), int fd)
+/* socketAddress(fd) -> {ip, port} of the other end | undefined: not an IP socket, or not connected */
+static napi_value socket_address(napi_env env, napi_callback_info info)
 {
 	union {
 		struct sockaddr any;
@@ -146,48 +147,27 @@ static napi_value address_of(napi_env env, int (*name)(int, struct sockaddr *, s
 	} address = { 0 };
 	socklen_t length = sizeof(address);
 	char text[INET6_ADDRSTRLEN];
-	napi_value object, ip;
+	napi_value argv[1], object, ip;
 	const void *bytes;
+	size_t argc = 1;
+	int32_t fd;
 
-	if (name(fd, &address.any, &length) < 0)
-		return NULL;
+	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
+	NAPI_OK(env, napi_get_value_int32(env, argv[0], &fd));
+	if (getpeername(fd, &address.any, &length) < 0)
+		return pvx_undefined(env);
 	if (address.any.sa_family == AF_INET)
 		bytes = &address.four.sin_addr;
 	else if (address.any.sa_family == AF_INET6)
 		bytes = &address.six.sin6_addr;
 	else
-		return NULL;
+		return pvx_undefined(env);
 	inet_ntop(address.any.sa_family, bytes, text, sizeof(text));
 	napi_create_object(env, &object);
 	napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &ip);
 	pvx_set(env, object, "ip", ip);
 	pvx_set(env, object, "port", pvx_number(env, ntohs(address.four.sin_port)));
 	return object;
-}
-
-static int peer_name(int fd, struct sockaddr *address, socklen_t *length)
-{
-	return getpeername(fd, address, length);
-}
-
-static int own_name(int fd, struct sockaddr *address, socklen_t *length)
-{
-	return getsockname(fd, address, length);
-}
-
-/* socketAddress(fd, remote) -> {ip, port} | undefined: not an IP socket, or not connected */
-static napi_value socket_address(napi_env env, napi_callback_info info)
-{
-	napi_value argv[2], address;
-	size_t argc = 2;
-	bool remote;
-	int32_t fd;
-
-	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
-	NAPI_OK(env, napi_get_value_int32(env, argv[0], &fd));
-	NAPI_OK(env, napi_get_value_bool(env, argv[1], &remote));
-	address = address_of(env, remote ? peer_name : own_name, fd);
-	return address ? address : pvx_undefined(env);
 }
 
 /* socketState(fd) -> errno: 0 connected, EINPROGRESS, or why not */

@@ -7,8 +7,6 @@ import { endianness } from 'node:os';
 import { errnoName } from '../kernel/errno.js';
 import { ipBytes, type SocketAddress } from '../kernel/ip-address.js';
 
-export { errnoName };
-
 export const PROTOCOL_VERSION = 1;
 export const PATH_MAX = 1024;
 export const DATA_MAX = 65_536;

@@ -5,8 +5,8 @@
  * `unplant` frees the target, `close` ends what is open. Listeners and connections are made by the broker, bytes
  * are moved by the relay; nothing here sees a pid or a namespace.
  */
-import { errnoName } from '../broker/protocol.js';
 import type { Link } from '../graph/link.js';
+import { errnoName } from '../kernel/errno.js';
 import { type LinkError, XConnectError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
 import type { LinkStats } from '../mesh/attacher.js';

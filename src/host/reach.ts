@@ -8,9 +8,9 @@
  */
 import { closeSync } from 'node:fs';
 import type { Broker } from '../broker/client.js';
-import { errnoName } from '../broker/protocol.js';
 import { endpointOf } from '../graph/endpoint.js';
 import type { Link } from '../graph/link.js';
+import { errnoName } from '../kernel/errno.js';
 import type { SocketType } from '../plugins/plugin.js';
 import { connected } from '../relay/channel.js';
 import type { Container } from './containers.js';

@@ -19,7 +19,6 @@ export class ResponseHead {
   readonly fields = new Fields();
   readonly framing = new Framing();
   buffer: Buffer = Buffer.alloc(0);
-  from = 0;
   to = 0;
   lineTo = 0;
   /** Behind the version: where the status begins. */
@@ -30,7 +29,6 @@ export class ResponseHead {
   /** Null: a whole head was read, up to `to`. MORE: bytes are missing. Else what is wrong with it. */
   read(buffer: Buffer, from: number, end: number, limits: Limits): Refusal | null | typeof MORE {
     this.buffer = buffer;
-    this.from = from;
     const bound = Math.min(end, from + limits.head);
     const line = this.#readLine(buffer, from, bound);
     if (line === MORE) return end - from >= limits.head ? LARGE_HEAD : MORE;

@@ -108,7 +108,7 @@ export class ByteChannel implements SocketStream, Polled {
   }
 
   get remote(): SocketAddress | undefined {
-    return this.#fd < 0 ? undefined : native.socketAddress(this.#fd, true);
+    return this.#fd < 0 ? undefined : native.socketAddress(this.#fd);
   }
 
   get hasUnsent(): boolean {

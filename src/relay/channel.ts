@@ -77,12 +77,7 @@ export class Channel {
 
   /** The other end, where it is a TCP connection. */
   get remote(): SocketAddress | undefined {
-    return this.#open ? native.socketAddress(this.#fd, true) : undefined;
-  }
-
-  /** Our own end, where it is a TCP connection: the very address that a client connected to. */
-  get local(): SocketAddress | undefined {
-    return this.#open ? native.socketAddress(this.#fd, false) : undefined;
+    return this.#open ? native.socketAddress(this.#fd) : undefined;
   }
 
   /** False: it is kept until the socket has room. Takes the descriptors. */

@@ -76,7 +76,8 @@ export interface Native {
     end: boolean,
     idleMs: number,
   ): number;
-  socketAddress(fd: number, remote: boolean): { ip: string; port: number } | undefined;
+  /** Of the other end. */
+  socketAddress(fd: number): { ip: string; port: number } | undefined;
   socketState(fd: number): number;
   relayStats(link: NativeLink): NativeStats;
   relayStop(relay: NativeRelay): void;
@@ -94,7 +95,6 @@ export interface Native {
   socketWrite(fd: number, buffer: Buffer, from: number, to: number): number;
   socketShutdown(fd: number): void;
   socketClose(fd: number): void;
-  socketError(fd: number): number;
   socketPair(type: number): [number, number];
   launch(
     brokerArgv: readonly string[],

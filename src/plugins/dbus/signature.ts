@@ -63,12 +63,12 @@ export class Skipper {
   }
 
   /** Behind the value at `position`, whose signature is one complete and valid type; WRONG where it is broken. */
-  skip(position: number, signature: string, depth = 0): number {
-    return this.#value(position, signature, 0, depth);
+  skip(position: number, signature: string): number {
+    return this.#value(position, signature, 0, 0);
   }
 
   /** Behind zeros up to the next multiple of `alignment`. */
-  align(position: number, alignment: number): number {
+  #align(position: number, alignment: number): number {
     const aligned = (position + alignment - 1) & -alignment;
     if (aligned > this.#end) return WRONG;
     for (let at = position; at < aligned; at++) if (this.#bytes[at] !== 0) return WRONG;
@@ -77,7 +77,7 @@ export class Skipper {
 
   #value(position: number, signature: string, index: number, depth: number): number {
     const code = signature[index] as string;
-    const start = this.align(position, ALIGNMENT[code] as number);
+    const start = this.#align(position, ALIGNMENT[code] as number);
     if (start === WRONG || depth > MAX_NESTING) return WRONG;
     if (code in FIXED) return this.#upTo(start + (FIXED[code] as number));
     if (code === 's' || code === 'o') return this.#text(start + 4, this.#length(start));
@@ -91,7 +91,7 @@ export class Skipper {
   #array(start: number, signature: string, index: number): number {
     const length = this.#length(start);
     if (length === undefined || length > MAX_ARRAY) return WRONG;
-    const first = this.align(start + 4, ALIGNMENT[signature[index] as string] as number);
+    const first = this.#align(start + 4, ALIGNMENT[signature[index] as string] as number);
     return first === WRONG ? WRONG : this.#upTo(first + length);
   }
 

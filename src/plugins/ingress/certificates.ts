@@ -80,10 +80,6 @@ export class Certificate {
 export class Certificates {
   readonly #all = new Set<Certificate>();
 
-  get size(): number {
-    return this.#all.size;
-  }
-
   add(certificate: Certificate): void {
     this.#all.add(certificate);
   }
