@@ -12,6 +12,7 @@ import { busDeclarations, wantsHostedBus } from '../graph/hosted-bus.js';
 import type { HostedBus } from '../graph/link-maker.js';
 import type { ErrorCode, LinkError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
+import { Turns } from '../kernel/turns.js';
 import type { Revision } from '../manifest/revision.js';
 import { busConfiguration, userLines } from './configuration.js';
 import type { Keeper, KeptUids } from './keeper.js';
@@ -55,7 +56,7 @@ export class BusHost {
   #configuration = '';
   #again: NodeJS.Timeout | undefined;
   #againMs = AGAIN_FIRST_MS;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(options: BusHostOptions) {
     this.#options = options;
@@ -64,7 +65,7 @@ export class BusHost {
 
   /** A program that was started just now; it gets what an earlier one had. `error`: there can't be one, and why. */
   attach(keeper: Keeping | string): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       this.#users.clear();
       this.#configuration = '';
       if (typeof keeper === 'string') {
@@ -109,7 +110,7 @@ export class BusHost {
   }
 
   #host(revision: Revision, onLate: OnLate): Promise<HostedBus | undefined> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const wanted = wantsHostedBus(revision);
       const { socket } = this.#options;
       if (!wanted && this.#configuration === '') return undefined;
@@ -174,7 +175,7 @@ export class BusHost {
     this.#log.error({ code }, `${what} (${errno}): it is tried again in ${ms / 1000} s.`);
     if (this.#again) return;
     this.#againMs = Math.min(ms * 2, AGAIN_MOST_MS);
-    this.#again = setTimeout(() => void this.#inTurn(() => this.#applyAgain()), ms);
+    this.#again = setTimeout(() => void this.#turns.take(() => this.#applyAgain()), ms);
     this.#again.unref();
   }
 
@@ -189,11 +190,5 @@ export class BusHost {
   #fail(why: string): void {
     const message = `The hosted system bus can't run here: ${why}.`;
     this.#error = { code: 'bus-off', message };
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(work);
-    this.#turn = result.catch(() => undefined);
-    return result;
   }
 }

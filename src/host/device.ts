@@ -14,6 +14,7 @@ import type { Node } from '../broker/devices.js';
 import type { Link } from '../graph/link.js';
 import type { LinkError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
+import { Turns } from '../kernel/turns.js';
 import type {
   Card,
   Device,
@@ -57,7 +58,7 @@ export class LinkDevice implements Device {
   /** What is about to be planted. */
   #underWay: Promise<unknown> = Promise.resolve();
   #ended = false;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #looks = new Turns();
 
   constructor(parts: LinkDeviceParts, link: Link, options: DeviceOptions) {
     this.#parts = parts;
@@ -73,7 +74,7 @@ export class LinkDevice implements Device {
 
   /** Is it there, and planted if it is to be? What is not so yet is brought about. Never rejects. */
   look(container: Container): Promise<Seen> {
-    return this.#inTurn(async () => {
+    return this.#looks.take(async () => {
       this.#container = container;
       const found = await this.#find();
       if ('error' in found) {
@@ -239,12 +240,6 @@ export class LinkDevice implements Device {
     if (revoked.ok) return;
     const { errno } = revoked;
     this.#parts.log.warn({ errno }, `${this.#link.socket} could not be taken back from a client`);
-  }
-
-  #inTurn<T>(what: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(what);
-    this.#turn = done.catch(() => undefined);
-    return done;
   }
 }
 

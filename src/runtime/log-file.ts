@@ -8,6 +8,7 @@ import { mkdirSync } from 'node:fs';
 import { type FileHandle, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Readable } from 'node:stream';
+import { Turns } from '../kernel/turns.js';
 
 const LIMIT = 10 * 1024 * 1024;
 
@@ -16,7 +17,7 @@ export class LogFile {
   readonly #limit: number;
   #file: FileHandle | null = null;
   #size = 0;
-  #turn: Promise<void> = Promise.resolve();
+  readonly #turns = new Turns();
 
   /** Makes the folder; throws where it can't. `limit`: bytes. */
   constructor(path: string, limit = LIMIT) {
@@ -36,13 +37,11 @@ export class LogFile {
 
   write(data: Buffer | string): Promise<void> {
     const bytes = Buffer.from(data);
-    this.#turn = this.#turn.then(() => this.#append(bytes)).catch(() => this.#forget());
-    return this.#turn;
+    return this.#turns.take(() => this.#append(bytes).catch(() => this.#forget()));
   }
 
   close(): Promise<void> {
-    this.#turn = this.#turn.then(() => this.#forget());
-    return this.#turn;
+    return this.#turns.take(() => this.#forget());
   }
 
   async #append(bytes: Buffer): Promise<void> {

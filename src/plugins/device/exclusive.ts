@@ -3,25 +3,24 @@
  * together take their turns.
  */
 import type { LinkError } from '../../kernel/errors.js';
+import { Turns } from '../../kernel/turns.js';
 import type { OpenForClient } from './descriptor-server.js';
 import type { OpenedDevice } from './device.js';
 
 export class Exclusive {
   #end: (() => Promise<void>) | null = null;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   take(
     end: Parameters<OpenForClient>[0],
     open: () => Promise<OpenedDevice | LinkError>,
   ): Promise<OpenedDevice | LinkError> {
-    const taken = this.#turn.then(async () => {
+    return this.#turns.take(async () => {
       await this.#end?.();
       this.#end = null;
       const opened = await open();
       if ('fd' in opened) this.#end = end;
       return opened;
     });
-    this.#turn = taken.catch(() => undefined);
-    return taken;
   }
 }

@@ -1,0 +1,22 @@
+import { expect, test } from 'vitest';
+import { Turns } from '../../../src/kernel/turns.js';
+
+test('nothing begins before what came first is done, whether that succeeds or fails', async () => {
+  const turns = new Turns();
+  const seen: string[] = [];
+  let finish: () => void = () => undefined;
+  const first = turns.take(async () => {
+    seen.push('first begins');
+    await new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    throw new Error('first');
+  });
+  const second = turns.take(async () => seen.push('second begins'));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(seen).toEqual(['first begins']);
+  finish();
+  await expect(first).rejects.toThrow('first');
+  expect(await second).toBe(2);
+  expect(seen).toEqual(['first begins', 'second begins']);
+});
