@@ -2,6 +2,7 @@
  * Channels that are open on somebody's account: known until they are closed or given away, and what they carried
  * as streams of bytes is counted.
  */
+import { Emptiness } from '../kernel/emptiness.js';
 import { ByteChannel } from '../relay/byte-channel.js';
 import { Channel } from '../relay/channel.js';
 
@@ -15,7 +16,7 @@ export class ChannelSet {
   #bytesOut = 0;
   /** One is neither the one nor the other for a moment. */
   #moving = false;
-  #emptied: (() => void)[] = [];
+  readonly #emptiness = new Emptiness(() => this.#channels.size === 0 && !this.#moving);
 
   get size(): number {
     return this.#channels.size;
@@ -64,20 +65,12 @@ export class ChannelSet {
         else channel.close();
       }
     }, drainMs);
-    await new Promise<void>((resolve) => {
-      this.#emptied.push(resolve);
-      this.#checkEmpty();
-    });
+    await this.#emptiness.reached();
     clearTimeout(timer);
   }
 
   #remove(channel: Channel | ByteChannel): void {
     this.#channels.delete(channel);
-    this.#checkEmpty();
-  }
-
-  #checkEmpty(): void {
-    if (this.#channels.size > 0 || this.#moving) return;
-    for (const resolve of this.#emptied.splice(0)) resolve();
+    this.#emptiness.check();
   }
 }

@@ -1,4 +1,5 @@
 /** All connections of one listener, or of one link: how many there may be, and their common end. */
+import { Emptiness } from '../kernel/emptiness.js';
 import type { ByteStream } from '../relay/byte-stream.js';
 import { AnswerWriter } from './answer-writer.js';
 import { Lingering } from './lingering.js';
@@ -17,7 +18,7 @@ export class Server<Description> {
   /** The eldest first. */
   readonly #connections = new Set<ServerConnection<Description>>();
   #leaving = false;
-  #emptied: (() => void)[] = [];
+  readonly #emptiness = new Emptiness(() => this.#connections.size === 0);
 
   constructor(site: Site<Description>) {
     this.#site = site;
@@ -38,7 +39,7 @@ export class Server<Description> {
     }
     const connection = new ServerConnection(stream, this.#site, description, (closed) => {
       this.#connections.delete(closed);
-      this.#checkEmpty();
+      this.#emptiness.check();
     });
     this.#connections.add(connection);
     if (this.#leaving) connection.leave();
@@ -48,10 +49,7 @@ export class Server<Description> {
   leave(): Promise<void> {
     this.#leaving = true;
     for (const connection of [...this.#connections]) connection.leave();
-    return new Promise((resolve) => {
-      this.#emptied.push(resolve);
-      this.#checkEmpty();
-    });
+    return this.#emptiness.reached();
   }
 
   close(): void {
@@ -66,10 +64,5 @@ export class Server<Description> {
       return true;
     }
     return false;
-  }
-
-  #checkEmpty(): void {
-    if (this.#connections.size > 0) return;
-    for (const resolve of this.#emptied.splice(0)) resolve();
   }
 }

@@ -7,6 +7,7 @@
  */
 import { EventEmitter } from 'eventemitter3';
 import { type GraphSnapshot, type Link, type LinkState, linkId } from '../graph/link.js';
+import { Emptiness } from '../kernel/emptiness.js';
 import type { LinkError } from '../kernel/errors.js';
 import type { Attacher, LinkStats } from './attacher.js';
 import { LinkRunner } from './link-runner.js';
@@ -34,7 +35,7 @@ export class Mesh extends EventEmitter<MeshEvents> {
   readonly #attacher: Attacher;
   readonly #drainMs: number;
   readonly #entries = new Map<string, Entry>();
-  #emptied: (() => void)[] = [];
+  readonly #emptiness = new Emptiness(() => this.#entries.size === 0);
 
   /** `drainMs`: what the connections of a link that leaves are given. */
   constructor(attacher: Attacher, { drainMs }: { drainMs: number }) {
@@ -74,8 +75,7 @@ export class Mesh extends EventEmitter<MeshEvents> {
   /** Takes every link out, and resolves when nothing is left. */
   async close(): Promise<void> {
     this.reconcile({ links: [], stamp: 0 });
-    if (this.#entries.size === 0) return;
-    await new Promise<void>((resolve) => this.#emptied.push(resolve));
+    await this.#emptiness.reached();
   }
 
   #differs(desired: ReadonlyMap<string, Link>): boolean {
@@ -105,8 +105,7 @@ export class Mesh extends EventEmitter<MeshEvents> {
       onGone: () => {
         this.#entries.delete(id);
         this.emit('gone', id);
-        if (this.#entries.size > 0) return;
-        for (const resolve of this.#emptied.splice(0)) resolve();
+        this.#emptiness.check();
       },
     });
     const entry: Entry = { runner, link, said: link, state: 'waiting', error: null };

@@ -8,6 +8,7 @@ import {
 } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import type { Site } from '../../http1/index.js';
+import { Emptiness } from '../../kernel/emptiness.js';
 import { Http2Exchange } from './http2-exchange.js';
 
 /** Requests of one connection at once. */
@@ -30,7 +31,7 @@ export class Http2Front<Description> {
   readonly #site: Site<Description>;
   /** With the streams that are open, the eldest first. */
   readonly #sessions = new Map<ServerHttp2Session, number>();
-  #emptied: (() => void)[] = [];
+  readonly #emptiness = new Emptiness(() => this.#sessions.size === 0);
   #description: Description | null = null;
 
   constructor(site: Site<Description>) {
@@ -56,10 +57,7 @@ export class Http2Front<Description> {
   /** Streams under way finish, then their sessions end; resolves when none is left. */
   leave(): Promise<void> {
     for (const session of this.#sessions.keys()) session.close();
-    return new Promise((resolve) => {
-      this.#emptied.push(resolve);
-      this.#checkEmpty();
-    });
+    return this.#emptiness.reached();
   }
 
   close(): void {
@@ -82,7 +80,7 @@ export class Http2Front<Description> {
     session.on('error', () => session.destroy());
     session.once('close', () => {
       this.#sessions.delete(session);
-      this.#checkEmpty();
+      this.#emptiness.check();
     });
     session.setTimeout(this.#site.limits.idleMs, () => session.close());
     session.on('stream', (...[stream, headers, flags, rawHeaders]: StreamArguments) => {
@@ -96,10 +94,5 @@ export class Http2Front<Description> {
   #count(session: ServerHttp2Session, change: number): void {
     const streams = this.#sessions.get(session);
     if (streams !== undefined) this.#sessions.set(session, streams + change);
-  }
-
-  #checkEmpty(): void {
-    if (this.#sessions.size > 0) return;
-    for (const resolve of this.#emptied.splice(0)) resolve();
   }
 }
