@@ -2,7 +2,7 @@
  * The device records of native/protocol.h, decoded: a node, and what of a DRM card can be leased. A unit test
  * compares the two files.
  */
-import { endianness } from 'node:os';
+import { wordAt } from '../kernel/word.js';
 
 /** `PVX_DEVICE_*`. */
 export const DEVICE_KINDS = { drm: 1, input: 2 } as const;
@@ -46,13 +46,13 @@ export interface Card {
 
 /** Throws a RangeError for a record that is too short: the broker is not ours. */
 export function decodeNode(data: Buffer): Node {
-  const word = wordsOf(data);
+  const word = (index: number) => wordAt(data, index * 4);
   return { major: word(0), minor: word(1), mode: word(2), uid: word(3), gid: word(4) };
 }
 
 /** Throws like decodeNode. */
 export function decodeCard(data: Buffer): Card {
-  const word = wordsOf(data);
+  const word = (index: number) => wordAt(data, index * 4);
   const crtcs = Array.from({ length: Math.min(word(0), CRTCS_MAX) }, (_, i) => word(2 + i));
   const count = Math.min(word(1), CONNECTORS_MAX);
   const connectors = Array.from({ length: count }, (_, i) => {
@@ -67,9 +67,4 @@ export function decodeCard(data: Buffer): Card {
     };
   });
   return { crtcs, connectors };
-}
-
-function wordsOf(data: Buffer): (index: number) => number {
-  return (index) =>
-    endianness() === 'LE' ? data.readUInt32LE(index * 4) : data.readUInt32BE(index * 4);
 }

@@ -3,9 +3,9 @@
  *
  * All numbers are in the machine's byte order; both ends are always on the same machine.
  */
-import { endianness } from 'node:os';
 import { errnoName } from '../kernel/errno.js';
 import { ipBytes, type SocketAddress } from '../kernel/ip-address.js';
+import { LITTLE, wordAt } from '../kernel/word.js';
 
 export const PROTOCOL_VERSION = 1;
 export const PATH_MAX = 1024;
@@ -41,8 +41,6 @@ const REQUEST_HEAD = 40;
 export const REQUEST_SIZE = REQUEST_HEAD + PATH_MAX;
 export const REPLY_SIZE = 32;
 
-const LITTLE = endianness() === 'LE';
-
 export interface Request {
   readonly container?: number;
   /** `SOCK_*`. */
@@ -74,8 +72,7 @@ export function encodeRequest(id: number, op: Op, request: Request): Buffer | nu
   const place = placeOf(request);
   if (!place) return null;
   const record = Buffer.alloc(REQUEST_SIZE);
-  const view = new DataView(record.buffer, record.byteOffset, record.byteLength);
-  const words = [
+  const head = wordBytes([
     id,
     OPS[op],
     request.container ?? 0,
@@ -84,10 +81,9 @@ export function encodeRequest(id: number, op: Op, request: Request): Buffer | nu
     request.gid ?? 0,
     request.address?.port ?? request.arg ?? 0,
     place.length,
-  ];
-  words.forEach((word, i) => {
-    view.setUint32(i * 4, word, LITTLE);
-  });
+  ]);
+  head.copy(record);
+  const view = new DataView(record.buffer, record.byteOffset, record.byteLength);
   view.setBigUint64(32, BigInt(request.stamp ?? 0), LITTLE);
   place.copy(record, REQUEST_HEAD);
   return record;
@@ -112,7 +108,7 @@ function placeOf({ path = '', address, words }: Request): Buffer | null {
 export function decodeReply(record: Buffer): Reply | null {
   if (record.length < REPLY_SIZE) return null;
   const view = new DataView(record.buffer, record.byteOffset, record.byteLength);
-  const word = (i: number) => view.getUint32(i * 4, LITTLE);
+  const word = (i: number) => wordAt(record, i * 4);
   if (word(3) !== record.length - REPLY_SIZE) return null;
   return {
     id: word(0),

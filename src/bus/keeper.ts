@@ -4,9 +4,9 @@
  * Failures are values. Requests are answered in order; one that is not answered in time counts as failed, and so do
  * all once the program is gone.
  */
-import { endianness } from 'node:os';
 import { errnoName } from '../kernel/errno.js';
 import type { Logger } from '../kernel/log.js';
+import { wordAt } from '../kernel/word.js';
 import { Channel } from '../relay/channel.js';
 import { LogLines } from './log-lines.js';
 
@@ -153,6 +153,6 @@ function chunks(data: Buffer): Buffer[] {
 
 function errnoOf(data: Buffer): string | null {
   if (data.length < 4) return 'EBADMSG';
-  const errno = endianness() === 'LE' ? data.readUInt32LE() : data.readUInt32BE();
+  const errno = wordAt(data, 0);
   return errno === 0 ? null : errnoName(errno);
 }

@@ -2,6 +2,7 @@
  * The few bodies that we read and write ourselves: those of the bus driver, made of strings, numbers, truth values
  * and arrays of strings (D-Bus specification, "Message Bus Messages").
  */
+import { wordAt } from '../../kernel/word.js';
 import { MAX_ARRAY } from './signature.js';
 
 export type BodyValue = string | number | boolean | readonly string[];
@@ -32,7 +33,7 @@ export class BodyReader {
     if (this.#at + 4 > this.#bytes.length) return undefined;
     const at = this.#at;
     this.#at += 4;
-    return this.#little ? this.#bytes.readUInt32LE(at) : this.#bytes.readUInt32BE(at);
+    return wordAt(this.#bytes, at, this.#little);
   }
 
   strings(): string[] | undefined {

@@ -4,6 +4,7 @@
  *
  * Stricter than a bus has to be in one thing: no field may come twice, for two readers might each believe another.
  */
+import { wordAt } from '../../kernel/word.js';
 import { isBusName, isInterface, isMember, isPath } from './names.js';
 import { isSignature, MAX_ARRAY, Skipper } from './signature.js';
 
@@ -89,8 +90,8 @@ export function readFrame(bytes: Buffer, at: number): Frame | string {
   const little = order === 0x6c;
   if (!little && order !== 0x42) return 'A message began with no byte order.';
   if (bytes[at + 3] !== 1) return 'A message was not of protocol version 1.';
-  const body = little ? bytes.readUInt32LE(at + 4) : bytes.readUInt32BE(at + 4);
-  const fields = little ? bytes.readUInt32LE(at + 12) : bytes.readUInt32BE(at + 12);
+  const body = wordAt(bytes, at + 4, little);
+  const fields = wordAt(bytes, at + 12, little);
   if (fields > MAX_ARRAY) return 'A header had more than 64 MiB of fields.';
   const header = (FIXED_LENGTH + fields + 7) & -8;
   const total = header + body;
@@ -101,7 +102,7 @@ export function readFrame(bytes: Buffer, at: number): Frame | string {
 /** The header that begins at `at`, all of which is there; or what is wrong. */
 export function readHeader(bytes: Buffer, at: number, frame: Frame): Header | string {
   const { little } = frame;
-  const serial = little ? bytes.readUInt32LE(at + 8) : bytes.readUInt32BE(at + 8);
+  const serial = wordAt(bytes, at + 8, little);
   const header = new HeaderFields(bytes[at + 1] as number, bytes[at + 2] as number, serial, little);
   return readFields(bytes, at, frame, header) ?? findFault(header, frame) ?? header;
 }
@@ -141,7 +142,7 @@ function readFields(
       length = bytes[position++] as number;
     } else {
       if (position + 4 > end) return BROKEN;
-      length = little ? bytes.readUInt32LE(position) : bytes.readUInt32BE(position);
+      length = wordAt(bytes, position, little);
       position += 4;
       if (field.code === 'u') {
         if (number === REPLY_SERIAL) header.replySerial = length;

@@ -2,6 +2,8 @@
  * Signatures, and values that nobody needs (D-Bus specification, "Type System", "Marshaling"). Bounded by the
  * specification's own limits: 255 bytes of signature, 32 arrays and 32 structs within each other, 64 in all.
  */
+import { wordAt } from '../../kernel/word.js';
+
 const MAX_SIGNATURE = 255;
 const MAX_DEPTH = 32;
 const MAX_NESTING = 64;
@@ -116,7 +118,7 @@ export class Skipper {
 
   #length(at: number): number | undefined {
     if (at + 4 > this.#end) return undefined;
-    return this.#little ? this.#bytes.readUInt32LE(at) : this.#bytes.readUInt32BE(at);
+    return wordAt(this.#bytes, at, this.#little);
   }
 
   /** Behind a text of that length and its NUL. */

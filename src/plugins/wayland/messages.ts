@@ -2,9 +2,8 @@
  * The Wayland wire format ("Wire Format" of the protocol's documentation), as much as a client needs that only
  * introduces others: 32-bit words in the machine's byte order, strings, no descriptors in what is read. Pure.
  */
-import { endianness } from 'node:os';
+import { LITTLE, wordAt } from '../../kernel/word.js';
 
-const LITTLE = endianness() === 'LE';
 const HEAD = 8;
 
 export interface Message {
@@ -89,8 +88,4 @@ export class ArgumentReader {
     this.#position = start + Math.ceil(length / 4) * 4;
     return this.#body.toString('utf8', start, end - 1);
   }
-}
-
-function wordAt(bytes: Buffer, offset: number): number {
-  return LITTLE ? bytes.readUInt32LE(offset) : bytes.readUInt32BE(offset);
 }
