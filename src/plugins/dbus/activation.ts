@@ -6,11 +6,13 @@
  * another to the same receiver. What waits is bounded, far below what would keep the session from reading.
  */
 import type { Activation, OnDemand } from '../on-demand.js';
+import { LIMITS_EXCEEDED } from './bus-methods.js';
 import type { FilterFactory, MessageFilter, Port, Verdict } from './filter.js';
-import { Flag, type Header, MessageType } from './header.js';
+import { Flag, type Header, MessageType, wantsReply } from './header.js';
 import type { Message } from './message.js';
 import { BUS, errorReply, reply } from './message-writer.js';
 import { isBusName, isUnique } from './names.js';
+import { OWNER_CHANGED, ownerChangesOf, readOwnerChange } from './owner-change.js';
 import { isFromBus } from './questions.js';
 
 /** For a name to have an owner once somebody was asked to start it, in milliseconds. */
@@ -27,7 +29,6 @@ const RUNS_ALREADY = 2;
 
 const TIMED_OUT = 'org.freedesktop.DBus.Error.TimedOut';
 const NOT_STARTED = 'org.freedesktop.DBus.Error.Spawn.Failed';
-const LIMIT = 'org.freedesktop.DBus.Error.LimitsExceeded';
 
 interface Name {
   readonly name: string;
@@ -80,7 +81,7 @@ class ActivationFilter implements MessageFilter {
     if (!message.isWhole) return name.state === 'asking' ? 'pass' : 'hold'; // the session refuses it
     if (this.#count >= MAX_HELD || this.#bytes + message.length > MAX_HELD_BYTES) {
       const text = `Too many calls wait for ${called} and others to be started.`;
-      return isAnswered(header) ? { answer: this.#error(header, LIMIT, text) } : 'drop';
+      return wantsReply(header) ? { answer: this.#error(header, LIMITS_EXCEEDED, text) } : 'drop';
     }
     name.held.push(message);
     this.#count++;
@@ -91,13 +92,12 @@ class ActivationFilter implements MessageFilter {
 
   fromBus(message: Message): Verdict {
     const { header } = message;
-    if (header.member !== 'NameOwnerChanged' || header.type !== MessageType.signal) return 'pass';
+    if (header.member !== OWNER_CHANGED || header.type !== MessageType.signal) return 'pass';
     if (!isFromBus(header)) return 'pass';
-    const { body } = message;
-    const [changed, , owner] = [body?.string(), body?.string(), body?.string()];
-    const name = changed === undefined ? undefined : this.#names.get(changed);
-    if (!name || owner === undefined) return 'pass';
-    if (owner === '') this.#lost(name);
+    const change = readOwnerChange(message);
+    const name = change && this.#names.get(change.name);
+    if (!name) return 'pass';
+    if (change.owner === '') this.#lost(name);
     else this.#owned(name);
     return this.#listens ? 'pass' : 'drop';
   }
@@ -120,7 +120,7 @@ class ActivationFilter implements MessageFilter {
     if (this.#names.size >= MAX_NAMES && !this.#forgetOne()) return undefined;
     const name: Name = { name: called, state: 'asking', held: [], timer: undefined };
     this.#names.set(called, name);
-    this.#port.ask('AddMatch', [matchRule(called)], (answer) => {
+    this.#port.ask('AddMatch', [ownerChangesOf(called)], (answer) => {
       if (answer.header.type === MessageType.error) this.#owned(name); // we could not know
     });
     this.#port.ask('NameHasOwner', [called], ({ header, body }) => {
@@ -134,7 +134,7 @@ class ActivationFilter implements MessageFilter {
     for (const [key, { state }] of this.#names) {
       if (state !== 'owned' && state !== 'away') continue;
       this.#names.delete(key);
-      this.#port.ask('RemoveMatch', [matchRule(key)], () => undefined);
+      this.#port.ask('RemoveMatch', [ownerChangesOf(key)], () => undefined);
       return true;
     }
     return false;
@@ -190,7 +190,7 @@ class ActivationFilter implements MessageFilter {
     name.state = 'away';
     for (const message of this.#takeHeld(name)) {
       const { header } = message;
-      if (isAnswered(header)) this.#port.answer(message, this.#error(header, error, text));
+      if (wantsReply(header)) this.#port.answer(message, this.#error(header, error, text));
       else this.#port.release(message); // the bus drops it, and is silent about it
     }
   }
@@ -201,10 +201,8 @@ class ActivationFilter implements MessageFilter {
 
   /** The bus itself would say that it can't start what it has no file for, whether or not that runs. */
   #startReply(call: Header, outcome: number): Verdict {
-    if (!isAnswered(call)) return 'drop';
-    return {
-      answer: reply(this.#port.answerTo(call), [outcome]),
-    };
+    if (!wantsReply(call)) return 'drop';
+    return { answer: reply(this.#port.answerTo(call), [outcome]) };
   }
 
   #takeHeld(name: Name): Message[] {
@@ -236,12 +234,4 @@ function nameCalledBy(message: Message): string | undefined {
 
 function isStart({ destination, member }: Header): boolean {
   return destination === BUS && member === START;
-}
-
-function isAnswered({ flags }: Header): boolean {
-  return (flags & Flag.noReply) === 0;
-}
-
-function matchRule(name: string): string {
-  return `type='signal',sender='${BUS}',interface='${BUS}',member='NameOwnerChanged',arg0='${name}'`;
 }

@@ -84,6 +84,11 @@ const REQUIRED: readonly (readonly (keyof Header)[])[] = [
   ['path', 'interface', 'member'],
 ];
 
+/** Whether it is a call whose sender waits for an answer. */
+export function wantsReply({ type, flags }: Header): boolean {
+  return type === MessageType.call && (flags & Flag.noReply) === 0;
+}
+
 /** How long the message is that begins at `at`, of which 16 bytes are there; or what is wrong. */
 export function readFrame(bytes: Buffer, at: number): Frame | string {
   const order = bytes[at];

@@ -3,6 +3,7 @@
  * for others, and do they ask for changes of owners?
  */
 import { BUS, BUS_PATH } from './message-writer.js';
+import { OWNER_CHANGED } from './owner-change.js';
 
 export type MatchRule = ReadonlyMap<string, string>;
 
@@ -48,7 +49,7 @@ export function isEavesdropping(text: string): boolean {
 export function asksForOwnerOf(rule: MatchRule, name: string): boolean {
   const is = (key: string, wanted: string) => (rule.get(key) ?? wanted) === wanted;
   const isSignal = is('type', 'signal') && is('sender', BUS) && is('interface', BUS);
-  if (!isSignal || !is('member', 'NameOwnerChanged') || !is('path', BUS_PATH)) return false;
+  if (!isSignal || !is('member', OWNER_CHANGED) || !is('path', BUS_PATH)) return false;
   const namespace = rule.get('arg0namespace') ?? name;
   return is('arg0', name) && (namespace === name || name.startsWith(`${namespace}.`));
 }

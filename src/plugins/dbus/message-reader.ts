@@ -153,8 +153,8 @@ export class MessageReader {
     if (typeof header === 'string') return header;
     if (header.fds > this.#fds.length) return 'A message came with fewer descriptors than it said.';
     const fds = header.fds > 0 ? this.#fds.splice(0, header.fds) : NO_FDS;
-    this.#rest = frame.total - (end - start);
     const message = new Message(header, frame, { chunk, start, end }, fds);
+    this.#rest = message.rest;
     this.#isRestWanted = this.#receiver.onMessage(message);
     return null;
   }

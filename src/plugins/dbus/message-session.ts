@@ -10,7 +10,7 @@ import { closeAll } from '../../kernel/descriptors.js';
 import type { Channel, Tally } from '../plugin.js';
 import { LIMITS_EXCEEDED } from './bus-methods.js';
 import type { FilterFactory, MessageFilter, Port, Verdict } from './filter.js';
-import { Flag, type Header, MessageType } from './header.js';
+import { type Header, MessageType, wantsReply } from './header.js';
 import { Held } from './held.js';
 import type { Message } from './message.js';
 import { type Addressed, errorReply } from './message-writer.js';
@@ -217,7 +217,7 @@ export class MessageSession {
   }
 
   #tooLong(header: Header): Verdict {
-    if (header.flags & Flag.noReply || header.type !== MessageType.call) return 'drop';
+    if (!wantsReply(header)) return 'drop';
     const text = 'The message is too long to wait for its receiver.';
     return { answer: errorReply(this.#answerTo(header), LIMITS_EXCEEDED, text) };
   }

@@ -8,12 +8,13 @@
 import type { Use } from '../../graph/use.js';
 import { busMethod, INVALID_ARGS, LIMITS_EXCEEDED } from './bus-methods.js';
 import type { MessageFilter, Port, Verdict } from './filter.js';
-import { Flag, type Header, MessageType } from './header.js';
+import { type Header, MessageType, wantsReply } from './header.js';
 import { judgeBroadcast, judgeBusCall, judgeSend, type Refusal } from './judge.js';
 import type { Message } from './message.js';
 import { BUS, errorReply, reply } from './message-writer.js';
 import { NameTracker } from './name-tracker.js';
 import { isUnique } from './names.js';
+import { OWNER_CHANGED, OWNER_CHANGES, readOwnerChange } from './owner-change.js';
 import { Level, type Policy } from './policy.js';
 import { isFromBus } from './questions.js';
 import { isReply, Replies } from './replies.js';
@@ -42,8 +43,6 @@ const invalid = (message: string): Refusal => ({
 const TO_NOBODY = invalid('A call has to say whom it is for.');
 const SAME_SERIAL = invalid('Another call with this serial still waits for its answer.');
 
-const CHANGES = `type='signal',sender='${BUS}',interface='${BUS}',member='NameOwnerChanged'`;
-
 export class PolicyFilter implements MessageFilter {
   readonly #port: Port;
   readonly #names: NameTracker;
@@ -60,7 +59,7 @@ export class PolicyFilter implements MessageFilter {
   }
 
   async started(): Promise<void> {
-    const added = this.#ask('AddMatch', CHANGES);
+    const added = this.#ask('AddMatch', OWNER_CHANGES);
     const listed = this.#ask('ListNames');
     if ((await added).header.type === MessageType.error) {
       this.#port.end('The bus does not tell who owns its names.');
@@ -86,7 +85,7 @@ export class PolicyFilter implements MessageFilter {
     const { header } = message;
     if (isReply(header)) return this.#answered(message);
     if (header.type === MessageType.call) {
-      if ((header.flags & Flag.noReply) === 0) this.#replies.owes(header);
+      if (wantsReply(header)) this.#replies.owes(header);
       this.#names.met(header.sender as string);
       return 'pass';
     }
@@ -120,7 +119,7 @@ export class PolicyFilter implements MessageFilter {
     const { header } = message;
     const method = busMethod(header);
     // A bus may answer it all the same, and nobody would take out what may not be seen.
-    if (method?.is === 'list' && header.flags & Flag.noReply) return this.#orDrop(false);
+    if (method?.is === 'list' && !wantsReply(header)) return this.#orDrop(false);
     const arg = header.signature.startsWith('s') ? message.body?.string() : undefined;
     const refusal = judgeBusCall(header, method, arg, this.#names);
     if (refusal) {
@@ -161,10 +160,10 @@ export class PolicyFilter implements MessageFilter {
 
   #signalOfBus(message: Message): Verdict {
     const { header } = message;
-    if (header.member !== 'NameOwnerChanged' || header.destination !== undefined) return 'pass';
-    const { body } = message;
-    const [name, , owner] = [body?.string(), body?.string(), body?.string()];
-    if (name === undefined || owner === undefined) return 'drop';
+    if (header.member !== OWNER_CHANGED || header.destination !== undefined) return 'pass';
+    const change = readOwnerChange(message);
+    if (!change) return 'drop';
+    const { name, owner } = change;
     const isVisible = this.#names.towards(name).level >= Level.see;
     this.#names.changed(name, owner);
     return (isVisible || !this.#enforce) && this.#wishes.wantsOwnerOf(name) ? 'pass' : 'drop';
@@ -188,7 +187,7 @@ export class PolicyFilter implements MessageFilter {
   #refuse(header: Header, { use, answer }: Refusal): Verdict {
     if (use) this.#witness.refused(use);
     if (!this.#enforce) return 'pass';
-    if (header.type !== MessageType.call || header.flags & Flag.noReply) return 'drop';
+    if (!wantsReply(header)) return 'drop';
     const to = this.#port.answerTo(header);
     if ('values' in answer) return { answer: reply(to, answer.values) };
     return { answer: errorReply(to, answer.error, answer.message) };
@@ -196,7 +195,7 @@ export class PolicyFilter implements MessageFilter {
 
   /** It passes, and its answer may too. */
   #awaiting(header: Header, isList: boolean): Verdict {
-    if (header.flags & Flag.noReply) return 'pass';
+    if (!wantsReply(header)) return 'pass';
     if (this.#replies.isFull) {
       const text = 'Too many calls wait for an answer.';
       return { answer: errorReply(this.#port.answerTo(header), LIMITS_EXCEEDED, text) };
