@@ -22,6 +22,7 @@ export function isLost(answer: Answer): answer is { reply: Reply; fds: number[] 
   return 'reply' in answer && answer.fds.length === 0;
 }
 
+/** For operations that give a descriptor, which is the caller's. */
 export function withDescriptor<T>(
   answer: Answer,
   value: (fd: number, reply: Reply) => T,
@@ -32,6 +33,7 @@ export function withDescriptor<T>(
   return { ok: true, value: value(fd, answer.reply) };
 }
 
+/** For those that give none. */
 export function withoutDescriptor<T>(answer: Answer, value: (reply: Reply) => T): BrokerResult<T> {
   if ('errno' in answer) return { ok: false, errno: answer.errno };
   closeAll(answer.fds);

@@ -28,6 +28,7 @@ export interface FoundNode {
 }
 
 export interface Granted {
+  /** The caller's. */
   readonly fd: number;
   /** What `revoke` takes; 0: it can't be taken back. */
   readonly grant: number;
@@ -74,6 +75,7 @@ export class DeviceOperations {
     return this.#granted(await this.#ask('OPEN_NODE', { type: DEVICE_KINDS[kind], arg }, [node]));
   }
 
+  /** Ends a grant of `open` or `lease`, whoever has its descriptor by now. */
   async revoke(grant: number): Promise<BrokerResult<void>> {
     return withoutDescriptor(await this.#ask('REVOKE', { arg: grant }, []), () => undefined);
   }

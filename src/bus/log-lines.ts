@@ -21,6 +21,7 @@ export class LogLines {
     this.#at = now();
   }
 
+  /** Bytes as they come: a line may be in several of them. */
   add(data: Buffer): void {
     const lines = `${this.#rest}${data.toString()}`.split('\n');
     this.#rest = (lines.pop() as string).slice(0, MAX_LINE);

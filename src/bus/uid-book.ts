@@ -45,6 +45,7 @@ export class UidBook {
     }
   }
 
+  /** By role, as it is now. */
   get uids(): ReadonlyMap<string, number> {
     return this.#uids;
   }
@@ -60,6 +61,7 @@ export class UidBook {
     return given;
   }
 
+  /** As the file has it, see above. */
   toString(): string {
     const roles = [...this.#uids].map(([role, uid]) => `    ${JSON.stringify(role)}: ${uid}`);
     const head = `{ "#spec": ${JSON.stringify(SPEC)},\n  "next": ${this.#next},\n  "roles": {\n`;

@@ -77,6 +77,7 @@ export class BusProvider implements LinkProvider {
   /** No plugin asks a bus how it is. */
   reportHealth(): void {}
 
+  /** The relay's word, as of Provider: null, or an errno's name. */
   reached(errno: string | null): void {
     if (this.#closed) return;
     if (errno === null) {

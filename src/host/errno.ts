@@ -137,6 +137,7 @@ export function bindError(link: Link, errno: string): XConnectError {
   );
 }
 
+/** `name`: of a file in the host's folder of certificates. */
 export function certificateError(name: string, errno: string): LinkError {
   const found: Readonly<Record<string, string>> = {
     ENOENT: 'it is not there',

@@ -17,6 +17,7 @@ export class Joiners {
     this.#make = make;
   }
 
+  /** Whether it is one of ours, of connections that were the plugin's before. */
   has(relayLink: RelayLink): boolean {
     return [...this.#byFds.values()].includes(relayLink);
   }

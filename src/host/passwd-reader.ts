@@ -17,6 +17,7 @@ export class PasswdReader {
     this.#broker = broker;
   }
 
+  /** At most 64 KiB, else EFBIG. Never rejects. */
   async read(container: Container): Promise<BrokerResult<Buffer>> {
     const read = await this.#broker.read(container.handle, PASSWD);
     if (read.ok || read.errno !== 'EBUSY') return read;

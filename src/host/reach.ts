@@ -68,6 +68,7 @@ export class Reach {
     return { errno: errnoName(errno) };
   }
 
+  /** Whether somebody listens there, who does not notice. Never rejects. */
   async probe({ handle }: Container): Promise<Outcome> {
     const found =
       'address' in this.#at

@@ -3,6 +3,7 @@ export class Waiting {
   readonly #patienceMs: number;
   readonly #until = new Map<number, number>();
 
+  /** `patienceMs`: as long as one waits, in milliseconds. */
   constructor(patienceMs: number) {
     this.#patienceMs = patienceMs;
   }
@@ -12,6 +13,7 @@ export class Waiting {
     this.#until.set(connection, performance.now() + this.#patienceMs);
   }
 
+  /** All that still wait; they are the caller's to answer, and none of ours any more. */
   take(): number[] {
     this.#forget();
     const all = [...this.#until.keys()];

@@ -30,6 +30,9 @@
  *   Upgrade that was not asked for in Connection, and any to HTTP/2 or TLS, which would carry requests past us;
  *   X-PV-* and, of names that mean something here, every spelling that other software takes for the same
  *   (`Content_Length`); Content-Length of a 1xx or 204
+ *
+ * A stream that is given to a Server, a Pool, a Tunnel or a probe is closed by them. Sizes are bytes, times
+ * milliseconds. Nothing here throws or rejects for what a peer does: a Refusal or a LinkError says what was wrong.
  */
 
 export { isSocket } from '../relay/byte-stream.js';

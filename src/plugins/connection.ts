@@ -20,8 +20,9 @@ export type { Channel } from '../relay/channel.js';
 
 /** What takes the connections of a shared listener, each the plugin's to answer, join or close. */
 export interface Acceptor {
+  /** Takes the channel. */
   onConnection(client: Channel): void | Promise<void>;
-  /** The last link has gone: ends what is still open after `drainMs`, and resolves then. */
+  /** The last link has gone: ends what is still open after `drainMs` milliseconds, and resolves then. */
   close?(drainMs: number): Promise<void>;
 }
 
@@ -32,6 +33,7 @@ export interface Identity {
 }
 
 export interface Connection {
+  /** The plugin's. */
   readonly channel: Channel;
   /** What the provider's kernel says of who connected: of the same moment as the connection. */
   readonly identity: Identity;

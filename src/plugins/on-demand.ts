@@ -23,6 +23,7 @@ export interface Activator {
 export interface OnDemand {
   /** Whose owner a call of this link's role starts, as of now. Undefined: the runtime knows, and nobody else. */
   names(): readonly string[] | undefined;
+  /** Never rejects. */
   activate(name: string): Promise<Activation>;
   done(name: string): void;
 }

@@ -16,7 +16,7 @@ export type * from './connection.js';
 export type { ProviderListener, Seen } from './provider-host.js';
 
 export interface Attachment {
-  /** The link leaves: stop accepting, let open connections go on for `drainMs`, then resolve. */
+  /** The link leaves: stop accepting, let open connections go on for `drainMs` milliseconds, then resolve. */
   detach(drainMs: number): Promise<void>;
 }
 
@@ -25,17 +25,25 @@ export interface LinkHost extends StreamHost, ProviderHost {
   readonly log: Logger;
   /** Names on the hosted bus that are started when they are called; null: the link is to no such bus. */
   readonly onDemand: OnDemand | null;
+  /** Counts of the plugin's own, beside those of the relay. */
   readonly tally: Tally;
-  /** Plants a socket at the link's target and joins each connection to the provider's, natively. */
+  /**
+   * Plants a socket at the link's target and joins each connection to the provider's, natively. Rejects with an
+   * XConnectError where the target can't be had; so do `listen` and `share`.
+   */
   forward(options: ForwardOptions): Promise<Attachment>;
   /** Plants a socket at the link's target; each connection is the plugin's, to answer, join or close. */
   listen(onConnection: (client: Channel) => void | Promise<void>): Promise<Attachment>;
   /**
    * Binds the target's IP:PORT once for all links of this consumer that ask with the same `make`; it is there
-   * until the last of them is gone. Resolves with what `make` gave for the first.
+   * until the last of them is gone. Resolves with what `make` gave for the first. With another `make` the address is
+   * taken.
    */
   share<T extends Acceptor>(make: () => T): Promise<T>;
-  /** Connects to the provider's socket as the link's identity, waiting for it as configured, or not at all. */
+  /**
+   * Connects to the provider's socket as the link's identity, waiting for it as configured, or not at all. The channel
+   * is the plugin's. Never rejects.
+   */
   connect(options?: { readonly wait?: boolean }): Promise<Channel | LinkError>;
   /** The same, and who that identity is. */
   connectAs(options?: { readonly wait?: boolean }): Promise<Connection | LinkError>;

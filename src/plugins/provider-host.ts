@@ -18,15 +18,19 @@ export interface ProviderListener {
   readonly hangup: number;
   /** Where it is, inside the provider. */
   readonly path: string;
+  /** Takes the socket out of the provider and has `hangup` hang up. Never rejects; once is as good as twice. */
   remove(): Promise<void>;
 }
 
 export interface ProviderHost {
-  /** From now on the link's state is what `look` says: asked when the provider changed, and every 2 s. */
+  /**
+   * From now on the link's state is what `look` says: asked when the provider changed, and every 2 s. `look` must not
+   * reject.
+   */
   watch(look: () => Promise<Seen>): void;
   /** Further fields of the link in `GET /xconnect-graph`. */
   show(fields: Readonly<Record<string, unknown>>): void;
-  /** Planted in the provider, gone with the link. */
+  /** Planted in the provider, gone with the link; or why it can't be. Never rejects. */
   listenAtProvider(): Promise<ProviderListener | LinkError>;
   /** The provider's device, looked for from now on; the link's state follows it. */
   device(options: DeviceOptions): Device;

@@ -10,7 +10,7 @@ import type { Channel } from '../relay/channel.js';
 export type End = Channel | SocketStream;
 
 export interface StreamHost {
-  /** The same connection as a stream of bytes, see relay/byte-stream.ts; the channel is closed by it. */
+  /** The same connection as a stream of bytes, see relay/byte-stream.ts. Takes the channel; the stream is the plugin's. */
   bytes(channel: Channel): SocketStream;
   /** Connections go to another container from now on. */
   onProviderChange(listener: () => void): void;
@@ -18,6 +18,6 @@ export interface StreamHost {
   readonly requests: { active: number; total: number };
   /** The provider is there and does not do its work, or (null) does: shown as the link's state. */
   reportHealth(error: LinkError | null): void;
-  /** A file of the host's folder of certificates, at most 64 KiB. */
+  /** A file of the host's folder of certificates, by its path below that; at most 64 KiB. Never rejects. */
   readCertificate(name: string): Promise<Buffer | LinkError>;
 }

@@ -12,6 +12,7 @@ export interface Access {
 export const MAX_RULES = 64;
 const RULE_SIZE = 18;
 
+/** One RULE_SIZE bytes long for each: 4 or 6, the length in bits, the address. */
 export function encodeRules(networks: readonly Cidr[]): Buffer {
   const rules = Buffer.alloc(RULE_SIZE * networks.length);
   for (const [index, { ip, bits }] of networks.entries()) {

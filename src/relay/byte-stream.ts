@@ -49,6 +49,7 @@ export interface SocketStream extends ByteStream {
   release(): number;
 }
 
+/** Whether the native relay can have it. */
 export function isSocket(stream: ByteStream): stream is SocketStream {
   return 'fd' in stream;
 }

@@ -32,7 +32,7 @@ class Poller {
   #waiting: Polled[] = [];
   #scheduled = false;
 
-  /** Returns 0 or -errno. */
+  /** Returns 0 or -errno. The descriptor stays the caller's, who removes it before it is closed. */
   add(fd: number, polled: Polled): number {
     this.#native ??= native.pollerOpen(this.#events, (count) => this.#round(count));
     const result = native.pollerAdd(this.#native, fd);
@@ -48,6 +48,7 @@ class Poller {
     if (this.#byFd.size === 0) native.pollerHold(this.#native, 0);
   }
 
+  /** Has its `turn` called once, after the others have had theirs. */
   again(polled: Polled): void {
     this.#waiting.push(polled);
     if (this.#scheduled) return;

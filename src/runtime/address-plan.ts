@@ -43,6 +43,7 @@ export interface AddressPlan {
 const BRIDGE = /^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,15}$/;
 const DEVICE_FILE = 'device.json';
 
+/** `containers`: in order of their names. `rootless`: nobody can have an address, and who wants one is told. */
 export function planAddresses(
   pools: readonly NetworkPool[],
   containers: readonly ContainerSettings[],
@@ -147,6 +148,7 @@ export function formatNetwork(address: number, bits: number): string {
   return `${formatIp(address)}/${bits}`;
 }
 
+/** Dotted, of a number. */
 export function formatIp(address: number): string {
   return [24, 16, 8, 0].map((shift) => (address >>> shift) & 0xff).join('.');
 }
