@@ -5,6 +5,7 @@
 
 import { type HttpOptions, isOptionFault, readHttpOptions } from '../kernel/http-options.js';
 import { isObject, type JsonObject } from './json.js';
+import { noteMisplaced } from './misplaced.js';
 import { type Place, pointerTo, show } from './problem.js';
 import type { ProblemList } from './problem-list.js';
 import { REQUIREMENT_SCHEMA } from './requirement-schema.js';
@@ -12,7 +13,7 @@ import type { Requirement } from './revision.js';
 import { meets } from './schema.js';
 import { nameSchema } from './service-schema.js';
 import { boundedEntries } from './services.js';
-import { isNetworked, targetIsSound } from './target.js';
+import { targetIsSound } from './target.js';
 import type { ServiceType } from './vocabulary.js';
 
 /** An entry that meets its schema. */
@@ -31,6 +32,15 @@ export interface Entry {
   readonly max_connections?: number;
   readonly allow_from?: readonly string[];
 }
+
+/** Fields that mean something for some types only; what is about clients from a network does not at a path. */
+const FIELD_TYPES: Readonly<Partial<Record<keyof Entry, readonly ServiceType[]>>> = {
+  max_connections: ['tcp', 'http'],
+  allow_from: ['tcp', 'http'],
+  host: ['http'],
+};
+/** For how HTTP is served. */
+const HTTP_TYPES: readonly ServiceType[] = ['http', 'rest'];
 
 const BARE_NAME = nameSchema('the name of a service');
 
@@ -114,11 +124,9 @@ export function readWanted(entry: Entry, place: Place, problems: ProblemList): W
   const target = entry[field];
   const at = { file: place.file, pointer: pointerTo(place.pointer, field) };
   if (target !== undefined && !targetIsSound(target, entry.type, at, problems)) return undefined;
-  noteMisplaced(entry, place, problems);
-  if (entry.host !== undefined && entry.type !== undefined && entry.type !== 'http') {
-    const host = { file: place.file, pointer: pointerTo(place.pointer, 'host') };
-    const found = `"host" on type ${entry.type}, where it is ignored`;
-    problems.add('shape-wrong', host, found, 'it on http only', 'notice');
+  for (const [field, types] of Object.entries(FIELD_TYPES)) {
+    if (!entry.type || entry[field as keyof Entry] === undefined) continue;
+    noteMisplaced(field, entry.type, types, place, problems);
   }
   const http = readHttp(entry, place, problems);
   if (!http) return undefined;
@@ -147,22 +155,9 @@ function readHttp(entry: Entry, place: Place, problems: ProblemList): HttpOption
     return undefined;
   }
   const { type } = entry;
-  if (type === undefined || type === 'http' || type === 'rest') return read;
+  if (!type) return read;
   for (const field of Object.keys(read)) {
-    const at = { file: place.file, pointer: pointerTo(place.pointer, field) };
-    const found = `${show(field)} on type ${type}, where it is ignored`;
-    problems.add('shape-wrong', at, found, 'it on http or rest only', 'notice');
+    noteMisplaced(field, type, HTTP_TYPES, place, problems);
   }
   return read;
-}
-
-/** What is about clients from a network means nothing at a path. */
-function noteMisplaced(entry: Entry, place: Place, problems: ProblemList): void {
-  if (entry.type === undefined || isNetworked(entry.type)) return;
-  for (const field of ['max_connections', 'allow_from'] as const) {
-    if (entry[field] === undefined) continue;
-    const at = { file: place.file, pointer: pointerTo(place.pointer, field) };
-    const found = `"${field}" on type ${entry.type}, where it is ignored`;
-    problems.add('shape-wrong', at, found, 'it on tcp or http only', 'notice');
-  }
 }

@@ -4,11 +4,13 @@
 
 import { isObject } from './json.js';
 import { MAX_ENTRIES } from './limits.js';
+import { noteMisplaced } from './misplaced.js';
 import { type Place, pointerTo, show } from './problem.js';
 import type { ProblemList } from './problem-list.js';
 import type { PolicyRules, Service } from './revision.js';
 import { meets } from './schema.js';
 import { SERVICE_SCHEMA } from './service-schema.js';
+import { isNetworked } from './target.js';
 import type { DeviceAccess, InputMatch, ServiceType, SocketMode } from './vocabulary.js';
 
 export const SERVICE_SPECS = ['service-manifest-xconnect@1', 'service-manifest-xconnect@2'];
@@ -17,7 +19,7 @@ export const SYSTEM_BUS = 'system-bus';
 export const CONTAINER_PREFIX = 'container:';
 const BUS_DRIVER = 'org.freedesktop.DBus';
 
-/** Fields that mean something for some types only; elsewhere they are ignored, and a notice says so. */
+/** Fields that mean something for some types only. */
 const FIELD_TYPES: Readonly<Record<string, readonly ServiceType[]>> = {
   port: ['tcp', 'http'],
   mode: ['unix'],
@@ -109,7 +111,7 @@ function listOf(value: unknown, file: string, problems: ProblemList) {
 /** Do the fields, each right by itself, make a service together? */
 function isWhole(entry: Entry, place: Place, problems: ProblemList): boolean {
   const before = problems.count;
-  const networked = entry.type === 'tcp' || entry.type === 'http';
+  const networked = isNetworked(entry.type);
   const owner = entry.type === 'dbus' && entry.owns !== undefined;
   const at = (field: string) => ({ file: place.file, pointer: pointerTo(place.pointer, field) });
   if (entry.name === undefined && !owner) {
@@ -141,7 +143,7 @@ function isWhole(entry: Entry, place: Place, problems: ProblemList): boolean {
     problems.add('shape-wrong', at('access'), '"ro" beside "lease"', 'a lease, which is "rw"');
   }
   if (problems.count > before) return false;
-  noteMisplaced(entry, at, problems);
+  noteIgnored(entry, place, problems);
   if (entry.type === 'dbus' && entry.policy_mode !== undefined && !entry.policy) {
     const found = '"policy_mode" without "policy"';
     problems.add('policy-invalid', at('policy_mode'), found, 'a policy to apply', 'notice');
@@ -149,16 +151,15 @@ function isWhole(entry: Entry, place: Place, problems: ProblemList): boolean {
   return true;
 }
 
-function noteMisplaced(entry: Entry, at: (field: string) => Place, problems: ProblemList): void {
+function noteIgnored(entry: Entry, place: Place, problems: ProblemList): void {
   for (const [field, types] of Object.entries(FIELD_TYPES)) {
-    if (types.includes(entry.type) || !Object.hasOwn(entry, field)) continue;
-    const found = `"${field}" on type ${entry.type}, where it is ignored`;
-    problems.add('shape-wrong', at(field), found, `it on ${types.join(' or ')} only`, 'notice');
+    if (Object.hasOwn(entry, field)) noteMisplaced(field, entry.type, types, place, problems);
   }
   const container = entry.allow?.find((caller) => caller.startsWith(CONTAINER_PREFIX));
   if (entry.owns !== undefined && entry.name === undefined && container !== undefined) {
     const found = `${show(container)}, who has no uid on a bus and so can't be allowed anything there`;
-    problems.add('shape-wrong', at('allow'), found, 'roles', 'notice');
+    const at = { file: place.file, pointer: pointerTo(place.pointer, 'allow') };
+    problems.add('shape-wrong', at, found, 'roles', 'notice');
   }
 }
 
