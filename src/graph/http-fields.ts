@@ -1,7 +1,6 @@
 /** What of an export only HTTP has: the rules that hold for a role. Pure. */
+import { EVERY_ROLE } from '../manifest/policy.js';
 import type { Service } from '../manifest/revision.js';
-
-const EVERY_ROLE = '*';
 
 export function speaksHttp(type: string): boolean {
   return type === 'rest' || type === 'http';

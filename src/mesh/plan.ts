@@ -56,7 +56,7 @@ export function plan(
     return { do: 'detach', revoked: isRevoked(link, current.link) };
   }
   if (link.providerPid !== current.link.providerPid) return { do: 'retarget' };
-  if (!isSameList(link.activates, current.link.activates)) return { do: 'retarget' };
+  if (!isSameValue(link.activates, current.link.activates)) return { do: 'retarget' };
   if (current.providerGone && desired.stamp > current.stamp) return { do: 'retarget' };
   return NOTHING;
 }
@@ -126,12 +126,7 @@ export function isSameLink(a: Link, b: Link): boolean {
     a.providerPid === b.providerPid &&
     a.error?.code === b.error?.code &&
     a.error?.message === b.error?.message &&
-    isSameList(a.activates, b.activates) &&
+    isSameValue(a.activates, b.activates) &&
     isSameService(a, b)
   );
-}
-
-function isSameList(a: readonly string[] | undefined, b: readonly string[] | undefined): boolean {
-  if (a === b) return true;
-  return a?.length === b?.length && (a?.every((item, at) => item === b?.[at]) ?? false);
 }
