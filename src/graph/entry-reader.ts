@@ -5,10 +5,9 @@
 import { type ErrorCode, type LinkError, REMEDIES } from '../kernel/errors.js';
 import { type HttpOptions, isOptionFault, readHttpOptions } from '../kernel/http-options.js';
 import { isObject, type JsonObject } from '../manifest/json.js';
-import { MAX_DEPTH, MAX_ENTRIES, MAX_LEASED, MAX_STRING } from '../manifest/limits.js';
+import { MAX_DEPTH, MAX_LEASED, MAX_STRING } from '../manifest/limits.js';
 import { pointerTo, show } from '../manifest/problem.js';
 import type { PolicyRules } from '../manifest/revision.js';
-import { isBusName } from '../manifest/text.js';
 import type { InputMatch } from '../manifest/vocabulary.js';
 import { readPolicy } from './policy-reader.js';
 
@@ -100,16 +99,6 @@ export class EntryReader {
     const isSound = (item: unknown) => typeof item === 'string' && passes(item);
     if (Array.isArray(value) && value.length <= most && value.every(isSound)) return value;
     return this.#fail(field, `an array of at most ${most} ${what}`, undefined);
-  }
-
-  optionalNames(field: 'activates'): { activates?: readonly string[] } {
-    const value = this.#get(field);
-    if (value === undefined) return {};
-    const isName = (one: unknown) => typeof one === 'string' && isBusName(one);
-    if (Array.isArray(value) && value.length <= MAX_ENTRIES && value.every(isName)) {
-      return { [field]: value as string[] };
-    }
-    return this.#fail(field, 'an array of bus names', {});
   }
 
   optionalHost(): { host?: string } {

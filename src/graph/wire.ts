@@ -141,7 +141,7 @@ function parseLink(entry: unknown): Link | string {
     ...read.optionalId('uid'),
     ...read.optionalPolicy(),
     ...read.optionalMode(),
-    ...read.optionalNames('activates'),
+    ...readActivates(read),
     ...read.optional('mode', ['stream', 'seqpacket', 'dgram'] as const),
     ...read.optional('fds', [true, false] as const),
     ...read.optional('device', ['node', 'fd'] as const),
@@ -155,6 +155,11 @@ function parseLink(entry: unknown): Link | string {
     ...read.extra(KNOWN),
   };
   return read.fault ?? link;
+}
+
+function readActivates(read: EntryReader) {
+  const activates = read.optionalList('activates', MAX_ENTRIES, isBusName, 'bus names');
+  return activates === undefined ? {} : { activates };
 }
 
 function readTcpFields(read: EntryReader) {
