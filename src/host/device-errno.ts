@@ -21,10 +21,8 @@ const FOUND: Readonly<Record<string, [ErrorCode, string]>> = {
 export function deviceError(link: Link, path: string, errno: string): LinkError {
   const [code, found] = FOUND[errno] ?? [];
   if (code === undefined) return connectError(link, errno);
-  return {
-    code,
-    message: `${path} in ${link.provider}: ${found}, a ${link.type} device was expected.`,
-  };
+  const expected = `${link.type === 'input' ? 'an' : 'a'} ${link.type} device`;
+  return { code, message: `${path} in ${link.provider}: ${found}, ${expected} was expected.` };
 }
 
 /** Of a look into the container, where EBUSY is about the container and not about the device. */
