@@ -182,10 +182,10 @@ export class LinkDevice implements Device {
 
   /** As `find`, for as long as a client waits. */
   async #wait(): Promise<Found | Missing> {
-    const deadline = Date.now() + this.#parts.patienceMs;
+    const deadline = performance.now() + this.#parts.patienceMs;
     for (;;) {
       const found = await this.#find();
-      if (!('error' in found) || !found.waits || this.#ended || Date.now() >= deadline)
+      if (!('error' in found) || !found.waits || this.#ended || performance.now() >= deadline)
         return found;
       await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
     }

@@ -141,11 +141,12 @@ export class OneLinkHost implements LinkHost {
   }
 
   async connectAs({ wait = true } = {}): Promise<Connection | LinkError> {
-    const deadline = Date.now() + (wait ? this.#options.patienceMs : 0);
+    const deadline = performance.now() + (wait ? this.#options.patienceMs : 0);
     for (;;) {
-      const made = await this.#provider.connect('stream', Math.max(1, deadline - Date.now()));
+      const leftMs = Math.max(1, deadline - performance.now());
+      const made = await this.#provider.connect('stream', leftMs);
       if ('fd' in made) return { channel: this.#introduced(made.fd), identity: made.identity };
-      if (!made.again || this.#closed || Date.now() >= deadline) return made.error;
+      if (!made.again || this.#closed || performance.now() >= deadline) return made.error;
       await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
     }
   }

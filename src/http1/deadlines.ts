@@ -1,10 +1,10 @@
 /**
  * Moments by which something must have happened. Moving one costs an assignment: a single timer, set for the
- * earliest that was known, looks at all of them when it fires.
+ * earliest that was known, looks at all of them when it fires. Whoever sets the machine's clock moves none of them.
  */
 
 export interface Timed {
-  /** Milliseconds as Date.now() counts; Infinity: none. */
+  /** Milliseconds as performance.now() counts; Infinity: none. */
   deadline: number;
   /** It passed. Called once; a new deadline may be set then. */
   expired(): void;
@@ -27,6 +27,11 @@ export class Deadlines {
     this.#all.delete(timed); // the timer may fire for nothing: that is cheaper than to move it
   }
 
+  /** `ms` from now on. */
+  within(timed: Timed, ms: number): void {
+    this.set(timed, performance.now() + ms);
+  }
+
   set(timed: Timed, deadline: number): void {
     timed.deadline = deadline;
     if (deadline < this.#at) this.#wake(deadline);
@@ -36,12 +41,12 @@ export class Deadlines {
     if (at >= this.#at || at === Number.POSITIVE_INFINITY) return;
     this.#at = at;
     if (this.#timer) clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#look(), Math.max(0, at - Date.now()) + GRAIN_MS);
+    this.#timer = setTimeout(() => this.#look(), Math.max(0, at - performance.now()) + GRAIN_MS);
     this.#timer.unref();
   }
 
   #look(): void {
-    const now = Date.now();
+    const now = performance.now();
     this.#timer = null;
     this.#at = Number.POSITIVE_INFINITY;
     let next = Number.POSITIVE_INFINITY;

@@ -245,7 +245,7 @@ export class Exchange implements Asker, Waiter, Timed {
   #allow(answer: boolean): void {
     const limits = this.#route?.pool.limits;
     if (this.#requestRun.active || this.#answerRun.active) this.deadline = Number.POSITIVE_INFINITY;
-    else if (limits) deadlines.set(this, Date.now() + (answer ? limits.answerMs : limits.idleMs));
+    else if (limits) deadlines.within(this, answer ? limits.answerMs : limits.idleMs);
   }
 
   #refuse(refusal: Refusal): void {

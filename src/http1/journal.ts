@@ -15,7 +15,7 @@ export class Journal {
     this.status = this.bytes = 0;
     this.#route = route;
     this.#start = start;
-    this.#since = Date.now();
+    this.#since = performance.now();
     route.onBegin?.();
   }
 
@@ -28,6 +28,7 @@ export class Journal {
     if (!route.log) return;
     const { method, target, host } = this.#start;
     const { status, bytes } = this;
-    route.log({ method, target, host, status, bytes, milliseconds: Date.now() - this.#since });
+    const milliseconds = Math.round(performance.now() - this.#since);
+    route.log({ method, target, host, status, bytes, milliseconds });
   }
 }

@@ -17,7 +17,7 @@ const MOST = 512;
 const all = new Set<Lingering>();
 
 export class Lingering implements ByteStreamOwner, Timed {
-  deadline: number;
+  deadline = Number.POSITIVE_INFINITY;
   readonly #stream: ByteStream;
   readonly #idleMs: number;
   #dropped = 0;
@@ -31,9 +31,9 @@ export class Lingering implements ByteStreamOwner, Timed {
     this.#sent = stream.bytesOut;
     stream.owner = this;
     stream.end();
-    this.deadline = Date.now() + (stream.hasUnsent ? idleMs : LINGER_MS);
     stream.resume();
     deadlines.add(this);
+    deadlines.within(this, stream.hasUnsent ? idleMs : LINGER_MS);
     all.add(this);
     const [eldest] = all;
     if (eldest && all.size > MOST) eldest.#close();
@@ -46,7 +46,7 @@ export class Lingering implements ByteStreamOwner, Timed {
 
   drained(): void {
     if (this.#ended) this.#close();
-    else deadlines.set(this, Date.now() + LINGER_MS);
+    else deadlines.within(this, LINGER_MS);
   }
 
   /** It may read on. */
@@ -70,7 +70,7 @@ export class Lingering implements ByteStreamOwner, Timed {
       return;
     }
     this.#sent = bytesOut;
-    deadlines.set(this, Date.now() + this.#idleMs);
+    deadlines.within(this, this.#idleMs);
   }
 
   #close(): void {

@@ -48,7 +48,7 @@ export class Pool implements Keeper, Timed {
 
   /** An idle connection that was used before, or null. `careful`: of which no end is known at this very moment. */
   take(careful: boolean): ProviderConnection | null {
-    const now = Date.now();
+    const now = performance.now();
     for (;;) {
       const connection = this.#idle.pop();
       if (!connection) return null;
@@ -87,7 +87,7 @@ export class Pool implements Keeper, Timed {
     }
     const seconds = connection.keptSeconds;
     const idleMs = seconds < 0 ? IDLE_MS : Math.min(seconds * 1000 - MARGIN_MS, 60_000);
-    connection.idleUntil = Date.now() + idleMs;
+    connection.idleUntil = performance.now() + idleMs;
     this.#idle.push(connection);
     if (this.deadline === Number.POSITIVE_INFINITY) deadlines.set(this, connection.idleUntil);
   }
@@ -115,7 +115,7 @@ export class Pool implements Keeper, Timed {
 
   /** For Deadlines: some idle connection is due. */
   expired(): void {
-    const now = Date.now();
+    const now = performance.now();
     for (const connection of [...this.#idle]) if (connection.idleUntil <= now) connection.close();
     const next = Math.min(...this.#idle.map(({ idleUntil }) => idleUntil));
     if (this.#idle.length > 0) deadlines.set(this, next);

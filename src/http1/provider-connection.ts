@@ -54,7 +54,7 @@ export class ProviderConnection implements ByteStreamOwner {
   served = 0;
   /** Of the answer under way, bytes came. */
   heard = false;
-  /** When an idle one is closed, as Date.now() counts. */
+  /** When an idle one is closed, as performance.now() counts. */
   idleUntil = 0;
   /** Counts the providers of its pool: which of them it leads to. */
   generation = 0;

@@ -57,8 +57,8 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
     this.#onClosed = onClosed;
     this.#answer = new AnswerWriter(stream);
     stream.owner = this;
-    this.deadline = Date.now() + site.limits.idleMs;
     deadlines.add(this);
+    deadlines.within(this, site.limits.idleMs);
     stream.resume();
   }
 
@@ -181,7 +181,7 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
       if (refusal === MORE) {
         this.#partial.keep(buffer, at, to, true);
         if (this.#ended) this.close();
-        else deadlines.set(this, Date.now() + this.#site.limits.headMs);
+        else deadlines.within(this, this.#site.limits.headMs);
         break;
       }
       if (refusal === null) at = this.#begin(buffer, to);
@@ -265,7 +265,7 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
       this.#finishUp();
       return;
     }
-    deadlines.set(this, Date.now() + this.#site.limits.idleMs);
+    deadlines.within(this, this.#site.limits.idleMs);
     if (this.#consuming) return;
     if (this.#partial.length > 0) this.#consumeHeld();
     if (!this.#open || this.#busy) return;
