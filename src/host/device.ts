@@ -8,6 +8,7 @@
  */
 import { closeSync } from 'node:fs';
 import { posix } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import type { Broker } from '../broker/client.js';
 import type { FoundNode, Granted } from '../broker/device-operations.js';
 import type { Node } from '../broker/devices.js';
@@ -187,7 +188,7 @@ export class LinkDevice implements Device {
       const found = await this.#find();
       if (!('error' in found) || !found.waits || this.#ended || performance.now() >= deadline)
         return found;
-      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      await setTimeout(AGAIN_MS);
     }
   }
 

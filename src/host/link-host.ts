@@ -5,6 +5,7 @@
  * `unplant` frees the target, `close` ends what is open. Listeners and connections are made by the broker, bytes
  * are moved by the relay; nothing here sees a pid or a namespace.
  */
+import { setTimeout } from 'node:timers/promises';
 import type { Link } from '../graph/link.js';
 import { errnoName } from '../kernel/errno.js';
 import { type LinkError, XConnectError } from '../kernel/errors.js';
@@ -147,7 +148,7 @@ export class OneLinkHost implements LinkHost {
       const made = await this.#provider.connect('stream', leftMs);
       if ('fd' in made) return { channel: this.#introduced(made.fd), identity: made.identity };
       if (!made.again || this.#closed || performance.now() >= deadline) return made.error;
-      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      await setTimeout(AGAIN_MS);
     }
   }
 

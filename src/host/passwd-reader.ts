@@ -2,6 +2,7 @@
  * The provider's /etc/passwd, read inside its root as it is now. While the container is busy a connection waits, as
  * it would for the socket; one asks again for all.
  */
+import { setTimeout } from 'node:timers/promises';
 import type { Broker, BrokerResult } from '../broker/client.js';
 import type { Container } from './containers.js';
 
@@ -29,7 +30,7 @@ export class PasswdReader {
 
   async #whenLessBusy(container: Container): Promise<BrokerResult<Buffer>> {
     for (let busyMs = 0; ; busyMs += AGAIN_MS) {
-      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      await setTimeout(AGAIN_MS);
       const read = await this.#broker.read(container.handle, PASSWD);
       if (!read.ok && read.errno === 'EBUSY' && busyMs < BUSY_MOST_MS) continue;
       if (this.#busy?.container === container) this.#busy = null;

@@ -1,4 +1,5 @@
 /** What is planted in a container, taken out of it again. */
+import { setTimeout } from 'node:timers/promises';
 import type { Broker } from '../broker/client.js';
 import type { Logger } from '../kernel/log.js';
 
@@ -17,7 +18,7 @@ export async function removePlant(
 ): Promise<void> {
   let result = await broker.remove(plant);
   while (!result.ok && result.errno === 'EBUSY') {
-    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    await setTimeout(AGAIN_MS);
     result = await broker.remove(plant);
   }
   if (result.ok || result.errno === 'ESRCH') return;

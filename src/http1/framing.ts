@@ -68,6 +68,11 @@ export class Framing {
     return this.chunked && this.length >= 0 ? LENGTH_AND_CHUNKED : null;
   }
 
+  /** Whether its sender, of HTTP/1.`minor`, lets the connection go on behind the message (RFC 9112, 9.3). */
+  keepsAlive(minor: number): boolean {
+    return !this.close && (minor === 1 || this.keepAlive);
+  }
+
   #contentLength(fields: Fields, buffer: Buffer, index: number): Refusal | null {
     const length = digits(buffer, fields.valueFrom(index), fields.valueTo(index));
     if (length < 0) return BAD_LENGTH;

@@ -93,7 +93,7 @@ export class RequestHead {
 
   /** Whether the client will send another request on this connection, as far as it is up to it. */
   get keepsAlive(): boolean {
-    return this.minor === 1 ? !this.framing.close : this.framing.keepAlive && !this.framing.close;
+    return this.framing.keepsAlive(this.minor);
   }
 
   /** What is asked for: a path, perhaps with a query, or `*`. */

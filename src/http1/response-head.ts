@@ -53,7 +53,7 @@ export class ResponseHead {
 
   /** Whether the connection may be used again, as far as it is up to the provider. */
   get keepsAlive(): boolean {
-    return this.minor === 1 ? !this.framing.close : this.framing.keepAlive && !this.framing.close;
+    return this.framing.keepsAlive(this.minor);
   }
 
   /** Seconds that the provider keeps an idle connection, as `Keep-Alive: timeout=5` says; -1 where it doesn't. */

@@ -3,7 +3,7 @@
  * security-context-v1 (wayland-protocols, staging). The compositor is a container's program: what it says is
  * bounded and believed in nothing but what it can do.
  */
-import { closeSync } from 'node:fs';
+import { closeAll } from '../../kernel/descriptors.js';
 import type { Channel } from '../plugin.js';
 import { ArgumentReader, type Message, MessageReader, request } from './messages.js';
 
@@ -106,7 +106,7 @@ export class WaylandClient {
   }
 
   #received(data: Buffer, fds: readonly number[]): void {
-    for (const fd of fds) closeSync(fd); // none of what we ask for is answered with one
+    closeAll(fds); // none of what we ask for is answered with one
     this.#heard += data.length;
     const messages = this.#heard <= MAX_ANSWER ? this.#reader.push(data) : null;
     const makesSense = messages?.every((message) => this.#read(message)) ?? false;
