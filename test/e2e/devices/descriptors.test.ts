@@ -1,10 +1,11 @@
 /** Clients in a container are handed opened devices by the real daemon, and lose them again. */
-import { cpSync, readdirSync, readFileSync } from 'node:fs';
+import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { compile } from '../../support/compile.js';
 import { startContainer } from '../../support/container.js';
+import { countOpenFiles } from '../../support/open-files.js';
 import { Peer } from '../../support/peer-process.js';
 import { fuse } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
@@ -174,8 +175,7 @@ s=socket.socket(1); s.connect('${KEYS}'); print(len(socket.recv_fds(s,1,1)[1]))`
   });
 
   test('leaves nothing open in the daemon or its broker', async () => {
-    const open = (pid: number) => readdirSync(`/proc/${pid}/fd`).length;
-    const count = () => [open(use.at.daemon.pid), open(use.at.daemon.brokerPid)];
+    const count = () => [use.at.daemon.pid, use.at.daemon.brokerPid].map(countOpenFiles);
     await use.established(use.keys(), use.card({ lease: ['DP-1'] }));
     const [daemon = 0, broker = 0] = count();
     for (let i = 0; i < 5; i++) {

@@ -1,6 +1,7 @@
 /** Clients and providers that mean no good: what they do stays with themselves. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { countOpenFiles } from '../../support/open-files.js';
 import { eventually } from '../../support/wait.js';
 import { type NetworkedPair, SERVED, startNetworkedPair } from './support.js';
 
@@ -25,7 +26,7 @@ describe('a tcp link with hostile ends', () => {
     if (stdout === '') throw new Error(stderr);
     return stdout.trim();
   };
-  const openFiles = () => readdirSync(`/proc/${pair.daemon.pid}/fd`).length;
+  const openFiles = () => countOpenFiles(pair.daemon.pid);
   /** In the kernel's ticks of 10 ms. */
   const cpu = () => {
     const stat = readFileSync(`/proc/${pair.daemon.pid}/stat`, 'utf8').split(' ');

@@ -1,15 +1,14 @@
 /** Bad luck on purpose: full tables, killed processes, recycled pids. */
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { startContainer } from '../../support/container.js';
+import { countOpenFiles, openFiles } from '../../support/open-files.js';
 import { eventually } from '../../support/wait.js';
 import { type Pair, startPair, TARGET } from './support.js';
 
 /** Ends of pipes that the relay keeps for its next splice; whether it needs them is a matter of timing. */
 const RELAY_PIPES = 10;
-
-const openFiles = (pid: number) => readdirSync(`/proc/${pid}/fd`).length;
 
 /** As the process's own user: root without CAP_SYS_RESOURCE may not limit others. */
 function limitOpenFiles(pid: number, limit: number): void {
@@ -22,7 +21,7 @@ function limitOpenFiles(pid: number, limit: number): void {
 async function withFullTable<T>(pid: number, free: number, what: () => Promise<T>): Promise<T> {
   const limits = readFileSync(`/proc/${pid}/limits`, 'utf8');
   const limit = Number(/Max open files\s+(\d+)/.exec(limits)?.[1]);
-  limitOpenFiles(pid, openFiles(pid) + free);
+  limitOpenFiles(pid, countOpenFiles(pid) + free);
   try {
     return await what();
   } finally {
@@ -85,10 +84,10 @@ describe('bad luck', () => {
       await pair.daemon.until({});
     };
     await round();
-    const before = [openFiles(pair.daemon.pid), openFiles(pair.daemon.brokerPid)];
+    const before = [countOpenFiles(pair.daemon.pid), countOpenFiles(pair.daemon.brokerPid)];
     for (let i = 0; i < 3; i++) await round();
     await eventually(() => {
-      const now = [openFiles(pair.daemon.pid), openFiles(pair.daemon.brokerPid)];
+      const now = [countOpenFiles(pair.daemon.pid), countOpenFiles(pair.daemon.brokerPid)];
       expect(now[0]).toBeLessThanOrEqual((before[0] as number) + RELAY_PIPES);
       expect(now[1]).toBeLessThanOrEqual(before[1] as number);
     });
@@ -192,12 +191,9 @@ describe('bad luck', () => {
   });
 
   test('a program that the daemon starts inherits no way to the broker', () => {
-    const inherited = readdirSync(`/proc/${pair.daemon.pid}/fd`).filter((fd) => {
-      const info = readFileSync(`/proc/${pair.daemon.pid}/fdinfo/${fd}`, 'utf8');
-      const flags = Number.parseInt(/^flags:\s+(\d+)$/m.exec(info)?.[1] as string, 8);
-      const target = readlinkSync(`/proc/${pair.daemon.pid}/fd/${fd}`);
-      return Number(fd) > 2 && target.startsWith('socket:') && (flags & 0o2000000) === 0;
-    });
+    const inherited = openFiles(pair.daemon.pid).filter(
+      ({ fd, target, closesOnExec }) => fd > 2 && target.startsWith('socket:') && !closesOnExec,
+    );
     expect(inherited).toEqual([]);
   });
 

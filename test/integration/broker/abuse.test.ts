@@ -13,6 +13,7 @@ import {
 import { Channel } from '../../../src/relay/channel.js';
 import { native, PACKAGE_ROOT, SOCKET_TYPES } from '../../../src/relay/native.js';
 import { startContainer } from '../../support/container.js';
+import { countOpenFiles } from '../../support/open-files.js';
 import { eventually } from '../../support/wait.js';
 
 describe('pvx-broker under abuse', () => {
@@ -22,7 +23,7 @@ describe('pvx-broker under abuse', () => {
   let replies: { id: number; errno: string | null }[];
   let ended: boolean;
 
-  const openFiles = () => readdirSync(`/proc/${broker.pid}/fd`).length;
+  const openFiles = () => countOpenFiles(broker.pid as number);
 
   beforeEach(async () => {
     const [ours, theirs] = native.socketPair(SOCKET_TYPES.seqpacket);

@@ -2,13 +2,14 @@
  * Any device operations in any order, many at once, with whatever descriptors: the broker stays, answers each, and has
  * nothing open once all is taken back. Devices are stand-ins (test/support/stand-ins.ts).
  */
-import { closeSync, constants, openSync, readdirSync } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Granted } from '../../../src/broker/device-operations.js';
 import { HOST } from '../../../src/broker/protocol.js';
 import { startContainer, type TestContainer } from '../../support/container.js';
 import { startHost, type TestHost } from '../../support/host.js';
+import { countOpenFiles } from '../../support/open-files.js';
 import { IoctlRecord, standInBroker } from '../../support/stand-ins.js';
 import { eventually } from '../../support/wait.js';
 
@@ -64,8 +65,7 @@ describe('pvx-broker and devices of all sorts', () => {
   let host: TestHost;
   let container: TestContainer;
   let held = 0;
-  const openFiles = () =>
-    [host.brokerProcess.pid, 'self'].map((pid) => readdirSync(`/proc/${pid}/fd`).length);
+  const openInBoth = () => [host.brokerProcess.pid as number, process.pid].map(countOpenFiles);
 
   beforeAll(async () => {
     host = await startHost({ broker: standInBroker(), env: record.env });
@@ -127,14 +127,14 @@ describe('pvx-broker and devices of all sorts', () => {
   const fileOf = ({ path, flags }: { path: string; flags: number }) => openSync(path, flags);
 
   test('keeps nothing, whatever was asked', async () => {
-    const before = openFiles();
+    const before = openInBoth();
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 60 }), async (steps) => {
         const run = new Run();
         await Promise.all(steps.map((one) => run.take(one)));
         await run.end();
         expect(host.brokerProcess.exitCode).toBeNull();
-        await eventually(() => expect(openFiles()).toEqual(before));
+        await eventually(() => expect(openInBoth()).toEqual(before));
         expect((await host.broker.probeUnix(held, '/nothing')).ok).toBe(false);
       }),
       { numRuns: 60 },

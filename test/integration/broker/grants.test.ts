@@ -3,11 +3,12 @@
  * card3, /dev/full card7, /dev/net/tun a renderer, /dev/zero an input device. A file that is master or was revoked
  * has O_APPEND set there, in every descriptor of it.
  */
-import { closeSync, constants, openSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { DeviceKind } from '../../../src/broker/devices.js';
 import { HOST } from '../../../src/broker/protocol.js';
 import { startHost, type TestHost } from '../../support/host.js';
+import { countOpenFiles } from '../../support/open-files.js';
 import { IoctlRecord, standInBroker } from '../../support/stand-ins.js';
 import { failure } from './support.js';
 
@@ -15,7 +16,7 @@ describe('pvx-broker and opened devices', () => {
   let host: TestHost;
   const record = new IoctlRecord();
   const devices = () => host.broker.devices;
-  const openFiles = () => readdirSync(`/proc/${host.brokerProcess.pid}/fd`).length;
+  const openFiles = () => countOpenFiles(host.brokerProcess.pid as number);
 
   beforeAll(async () => {
     host = await startHost({ broker: standInBroker(), env: record.env });
