@@ -1,5 +1,6 @@
 /** The descriptors that a live process has open, as proc(5) tells. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface OpenFile {
   fd: number;
@@ -10,8 +11,23 @@ export interface OpenFile {
 }
 
 const O_CLOEXEC = 0o2000000;
+const LOOKS = 10;
+const LOOK_MS = 20;
 
 export const countOpenFiles = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length;
+
+/**
+ * How many it has open while it has nothing to do: the fewest that are seen for a while, for a descriptor that was
+ * handed over may be closed a moment after it has arrived.
+ */
+export async function countOpenAtRest(pid: number): Promise<number> {
+  let fewest = countOpenFiles(pid);
+  for (let look = 0; look < LOOKS; look++) {
+    await sleep(LOOK_MS);
+    fewest = Math.min(fewest, countOpenFiles(pid));
+  }
+  return fewest;
+}
 
 /** One that the process closes while we look is left out; a process that is gone is an error. */
 export function openFiles(pid: number): OpenFile[] {

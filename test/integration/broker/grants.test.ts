@@ -8,15 +8,16 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { DeviceKind } from '../../../src/broker/devices.js';
 import { HOST } from '../../../src/broker/protocol.js';
 import { startHost, type TestHost } from '../../support/host.js';
-import { countOpenFiles } from '../../support/open-files.js';
+import { countOpenAtRest, countOpenFiles } from '../../support/open-files.js';
 import { IoctlRecord, standInBroker } from '../../support/stand-ins.js';
+import { eventually } from '../../support/wait.js';
 import { failure } from './support.js';
 
 describe('pvx-broker and opened devices', () => {
   let host: TestHost;
   const record = new IoctlRecord();
   const devices = () => host.broker.devices;
-  const openFiles = () => countOpenFiles(host.brokerProcess.pid as number);
+  const brokerPid = () => host.brokerProcess.pid as number;
 
   beforeAll(async () => {
     host = await startHost({ broker: standInBroker(), env: record.env });
@@ -60,14 +61,14 @@ describe('pvx-broker and opened devices', () => {
   });
 
   test('revokes an input device under whoever has it, once', async () => {
-    const before = openFiles();
+    const before = await countOpenAtRest(brokerPid());
     const { fd, grant } = await open('/dev/zero', 'input');
     expect(isMarked(fd)).toBe(false);
     expect(await devices().revoke(grant)).toEqual({ ok: true, value: undefined });
     expect(isMarked(fd)).toBe(true);
     expect(record.lines()).toEqual(['1:5 EVIOCREVOKE']);
     expect(await devices().revoke(grant)).toEqual(failure('EBADF'));
-    expect(openFiles()).toBe(before);
+    await eventually(() => expect(countOpenFiles(brokerPid())).toBe(before));
     closeSync(fd);
   });
 
@@ -89,11 +90,11 @@ describe('pvx-broker and opened devices', () => {
 
   test('gives nothing where somebody else is master', async () => {
     record.setBusy(true);
-    const before = openFiles();
+    const before = await countOpenAtRest(brokerPid());
     const asMaster = await devices().open('drm', { master: true }, await node('/dev/null'));
     expect(asMaster).toEqual(failure('EBUSY'));
     expect(await devices().lease([51, 41], await node('/dev/null'))).toEqual(failure('EBUSY'));
-    expect(openFiles()).toBe(before);
+    await eventually(() => expect(countOpenFiles(brokerPid())).toBe(before));
   });
 
   test('reads what a card has', async () => {
@@ -111,7 +112,7 @@ describe('pvx-broker and opened devices', () => {
   });
 
   test('leases from one master of each card, and revokes each lease by itself', async () => {
-    const before = openFiles();
+    const before = await countOpenAtRest(brokerPid());
     const first = await devices().lease([51, 41], await node('/dev/null'));
     const second = await devices().lease([52, 42], await node('/dev/null'));
     const other = await devices().lease([53], await node('/dev/full'));
@@ -131,7 +132,7 @@ describe('pvx-broker and opened devices', () => {
       '1:3 REVOKE_LEASE 2',
       '1:7 REVOKE_LEASE 3',
     ]);
-    expect(openFiles()).toBe(before);
+    await eventually(() => expect(countOpenFiles(brokerPid())).toBe(before));
   });
 
   test('leases nothing for a list that is none', async () => {
