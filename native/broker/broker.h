@@ -34,6 +34,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "../process.h"
 #include "../protocol.h"
 
 #define THREADS_PER_CHANNEL 8
@@ -195,9 +196,5 @@ void channel_open(void); /* ... to here; both in one thread */
 /* sandbox.c */
 int sandbox_capabilities(void);
 int sandbox_filter(void); /* ENOSYS, EINVAL: this kernel has none */
-
-/* fcntl */
-#define CLOSE_FD(fd) close_fd(&(fd))
-void close_fd(int *fd); /* keeps errno; -1 afterwards */
 
 #endif

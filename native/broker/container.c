@@ -32,16 +32,6 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t turn; /* an operation ended in a container that had as many as it may */
 static uint64_t our_mount_ns;
 
-void close_fd(int *fd)
-{
-	int error = errno;
-
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-	errno = error;
-}
-
 int containers_init(void)
 {
 	pthread_condattr_t clock;

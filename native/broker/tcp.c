@@ -72,15 +72,22 @@ static int listener_options(int fd, int family)
 	return error ? error : set(fd, IPPROTO_TCP, TCP_KEEPCNT, PROBES);
 }
 
+/* A socket for that address. On an error it is -1. */
+static int tcp_socket(const struct container *c, const char *bytes, uint32_t length, uint32_t port,
+		      union address *address, socklen_t *size, int *fd)
+{
+	int error = address_of(bytes, length, port, address, size);
+
+	*fd = -1;
+	return error ? error : thread_socket(c, address->any.sa_family, SOCK_STREAM, 0, fd);
+}
+
 static int tcp_listen(const struct container *c, const char *bytes, uint32_t length, uint32_t port, int *fd)
 {
 	union address address;
 	socklen_t size;
-	int error = address_of(bytes, length, port, &address, &size);
+	int error = tcp_socket(c, bytes, length, port, &address, &size, fd);
 
-	*fd = -1;
-	if (!error)
-		error = thread_socket(c, address.any.sa_family, SOCK_STREAM, 0, fd);
 	if (!error)
 		error = listener_options(*fd, address.any.sa_family);
 	if (!error && (bind(*fd, &address.any, size) < 0 || listen(*fd, BACKLOG) < 0))
@@ -108,11 +115,8 @@ static int tcp_connect(const struct container *c, const char *bytes, uint32_t le
 {
 	union address address;
 	socklen_t size;
-	int error = address_of(bytes, length, port, &address, &size);
+	int error = tcp_socket(c, bytes, length, port, &address, &size, fd);
 
-	*fd = -1;
-	if (!error)
-		error = thread_socket(c, address.any.sa_family, SOCK_STREAM, 0, fd);
 	if (!error)
 		error = set(*fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	if (!error && connect(*fd, &address.any, size) < 0 && errno != EINPROGRESS)

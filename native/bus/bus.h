@@ -21,6 +21,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "../process.h"
+
 /*
  * One SOCK_SEQPACKET pair, descriptor 3 here. A record is one byte that says what it is, one that says whether
  * more of the same follows (1) or not (0), and data. Every request, once it is whole, is answered in order by a
@@ -63,8 +65,6 @@ int users_add(const struct bus *, const char *lines, size_t length);
 void users_end(const struct bus *); /* removes the files */
 
 /* files.c */
-#define CLOSE_FD(fd) close_fd(&(fd))
-void close_fd(int *fd); /* keeps errno; -1 afterwards */
 int folder_open(const char *path, uid_t owner, int *fd); /* makes it, for its owner alone */
 int folder_lock(int fd); /* for as long as we live. EBUSY: another one has it, and keeps it for seconds */
 bool folder_same(int a, int b);

@@ -17,16 +17,6 @@
 #define LOCK_TRIES 150
 #define LOCK_PAUSE_NS 20000000L
 
-void close_fd(int *fd)
-{
-	int error = errno;
-
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-	errno = error;
-}
-
 static int make_parents(const char *path)
 {
 	char folder[PATH_MAX];

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -29,20 +28,6 @@ static int fail(const char *what, int error)
 	return 1;
 }
 
-/* What is written to the standard error must never end up in a descriptor that happens to have its number. */
-static int standard_streams(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	while (fd >= 0 && fd <= 2);
-	if (fd < 0)
-		return errno;
-	close(fd);
-	return fcntl(CHANNEL, F_SETFD, FD_CLOEXEC) < 0 ? errno : 0;
-}
-
 /* A descriptor that SIGCHLD is read from; -1 with errno. */
 static int signals_init(void)
 {
@@ -57,17 +42,6 @@ static int signals_init(void)
 	if (sigprocmask(SIG_SETMASK, &set, NULL) < 0)
 		return -1;
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-/* The bus has a descriptor for each connection. */
-static void raise_descriptor_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
 }
 
 /* Its folder stays, empty: the one around it is root's. */
@@ -97,11 +71,13 @@ int main(int argc, char **argv)
 	}
 	if ((error = standard_streams()))
 		return error;
+	if (fcntl(CHANNEL, F_SETFD, FD_CLOEXEC) < 0)
+		return errno;
 	syscall(SYS_close_range, CHANNEL + 1u, ~0u, 0u);
 	if (*bus.path != '/' || *store != '/' || user == 0)
 		return fail("the folders and a user that is not root have to be given", EINVAL);
 	umask(0022); /* the folders around ours are others' too */
-	raise_descriptor_limit();
+	raise_descriptor_limit(); /* the bus, our child, has one for each connection */
 	if ((signals = signals_init()) < 0)
 		return fail("signals", errno);
 	if ((error = folder_open(bus.path, user, &bus.folder)))
