@@ -11,7 +11,7 @@ import type { PolicyRules, Service } from './revision.js';
 import { meets } from './schema.js';
 import { SERVICE_SCHEMA } from './service-schema.js';
 import { isNetworked } from './target.js';
-import type { DeviceAccess, InputMatch, ServiceType, SocketMode } from './vocabulary.js';
+import type { InputMatch, ServiceType } from './vocabulary.js';
 
 export const SERVICE_SPECS = ['service-manifest-xconnect@1', 'service-manifest-xconnect@2'];
 export const SYSTEM_BUS = 'system-bus';
@@ -35,26 +35,15 @@ const FIELD_TYPES: Readonly<Record<string, readonly ServiceType[]>> = {
   policy_mode: ['dbus'],
 };
 
-/** An entry that meets the schema. */
-interface Entry {
-  readonly name?: string;
-  readonly type: ServiceType;
-  readonly socket?: string;
-  readonly port?: number;
-  readonly mode?: SocketMode;
-  readonly fds?: boolean;
-  readonly access?: DeviceAccess;
-  readonly lease?: readonly string[];
-  readonly match?: InputMatch;
+type Reshaped = 'proxyProtocol' | 'activation' | 'policy' | 'policyMode' | 'rules' | 'place';
+
+/** An entry that meets the schema: a service, but for what JSON spells or shapes otherwise. */
+interface Entry extends Omit<Service, Reshaped> {
   readonly proxy_protocol?: 1 | 2;
-  readonly allow?: readonly string[];
-  readonly bus?: string;
-  readonly owns?: string;
-  readonly role?: string;
   readonly activation?: { readonly mode: 'always' | 'on-demand' };
   readonly policy?: Readonly<Record<string, PolicyRules>>;
-  readonly rules?: Readonly<Record<string, readonly string[]>>;
   readonly policy_mode?: 'enforce' | 'audit';
+  readonly rules?: Readonly<Record<string, readonly string[]>>;
 }
 
 export function readServices(value: unknown, file: string, problems: ProblemList): Service[] {
