@@ -39,6 +39,20 @@ napi_value pvx_throw_errno(napi_env env, const char *what, int error)
 	return NULL;
 }
 
+void pvx_call(napi_env env, napi_async_context context, napi_ref callback, size_t argc, const napi_value *argv)
+{
+	napi_value function, receiver, result;
+
+	napi_get_reference_value(env, callback, &function);
+	napi_get_global(env, &receiver);
+	if (napi_make_callback(env, context, receiver, function, argc, argv, &result) == napi_pending_exception) {
+		napi_value error;
+
+		napi_get_and_clear_last_exception(env, &error);
+		napi_fatal_exception(env, error);
+	}
+}
+
 void pvx_export(napi_env env, napi_value exports, const char *name, napi_callback callback)
 {
 	napi_value function = NULL;

@@ -36,20 +36,13 @@ static char chunk[RECORD > CHUNK ? RECORD : CHUNK];
 
 static void call(struct channel *c, const char *what, napi_value data, napi_value fds, int error)
 {
-	napi_value argv[4], callback, receiver, result;
+	napi_value argv[4];
 
 	napi_create_string_utf8(c->env, what, NAPI_AUTO_LENGTH, &argv[0]);
 	argv[1] = data ? data : pvx_undefined(c->env);
 	argv[2] = fds ? fds : pvx_undefined(c->env);
 	argv[3] = pvx_number(c->env, error);
-	napi_get_reference_value(c->env, c->callback, &callback);
-	napi_get_global(c->env, &receiver);
-	if (napi_make_callback(c->env, c->context, receiver, callback, 4, argv, &result) == napi_pending_exception) {
-		napi_value error_value;
-
-		napi_get_and_clear_last_exception(c->env, &error_value);
-		napi_fatal_exception(c->env, error_value);
-	}
+	pvx_call(c->env, c->context, c->callback, 4, argv);
 }
 
 static void readable(struct channel *c)

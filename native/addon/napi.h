@@ -18,6 +18,8 @@ napi_value pvx_number(napi_env, double);
 napi_value pvx_undefined(napi_env);
 void pvx_set(napi_env, napi_value object, const char *key, napi_value value);
 napi_value pvx_throw_errno(napi_env, const char *what, int error);
+/* Calls back from the event loop. What is thrown there is an uncaught exception. */
+void pvx_call(napi_env, napi_async_context, napi_ref callback, size_t argc, const napi_value *argv);
 void pvx_export(napi_env, napi_value exports, const char *name, napi_callback);
 
 void relay_exports(napi_env, napi_value exports);

@@ -4,7 +4,7 @@
 
 #include "relay.h"
 
-/* How it ended; the names are in relay-napi.c, in this order. */
+/* How it ended; src/relay/transfer.ts has the names, in this order. */
 enum outcome { MOVED_ALL, MOVED_EOF, MOVED_SOURCE, MOVED_SINK, MOVED_IDLE, MOVED_CANCELLED };
 
 struct transfer {
