@@ -32,7 +32,7 @@ static void on_poll(uv_poll_t *poll, int status, int what)
 {
 	struct poller *p = poll->data;
 	struct epoll_event ready[BATCH];
-	napi_value callback, receiver, count, result;
+	napi_value count;
 	napi_handle_scope scope;
 	int n = epoll_wait(p->epoll, ready, BATCH, 0);
 
@@ -45,16 +45,8 @@ static void on_poll(uv_poll_t *poll, int status, int what)
 		p->events[2 * i + 1] = (int32_t)(ready[i].events & 0x7fffffffu);
 	}
 	napi_open_handle_scope(p->env, &scope);
-	napi_get_reference_value(p->env, p->callback, &callback);
-	napi_get_global(p->env, &receiver);
 	count = pvx_number(p->env, n);
-	if (napi_make_callback(p->env, p->context, receiver, callback, 1, &count, &result) ==
-	    napi_pending_exception) {
-		napi_value error;
-
-		napi_get_and_clear_last_exception(p->env, &error);
-		napi_fatal_exception(p->env, error);
-	}
+	pvx_call(p->env, p->context, p->callback, 1, &count);
 	napi_close_handle_scope(p->env, scope);
 }
 
