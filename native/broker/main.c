@@ -1,6 +1,6 @@
 /*
- * pvx-broker --control PATH --runtime PATH --certificates FOLDER [--bus PATH]... --bus-uids FIRST-LAST, with descriptor 3
- * the daemon's channel and 4 its relay's.
+ * pvx-broker --control PATH --runtime PATH --certificates FOLDER [--bus PATH]... --bus-uids FIRST-LAST, with
+ * descriptor 3 the daemon's channel and 4 its relay's.
  *
  * It lives as long as the daemon: the end of channel 3 is its own, and whatever it planted goes with it. SIGTERM
  * is the same end. A terminal's Ctrl-C is the daemon's to answer, not ours.

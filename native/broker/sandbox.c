@@ -2,9 +2,9 @@
  * What is left of root: eleven capabilities, and the system calls that the closed list of operations needs.
  *
  * The filter is written out here and loaded for all threads at once, after they were made: there is no call in it
- * that makes a process or executes a program; nodes are made of DRM and input devices
- * only, what is mounted is a new file system or a part of it (mount.c). What is not in it fails with EPERM rather
- * than killing, so that a C library of another mind shows in an error and not in a crash.
+ * that makes a process or executes a program; nodes are made of DRM and input devices only, what is mounted is a new
+ * file system or a part of it (mount.c). What is not in it fails with EPERM rather than killing, so that a C library
+ * of another mind shows in an error and not in a crash.
  */
 #include "broker.h"
 

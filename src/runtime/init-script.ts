@@ -8,8 +8,8 @@
  * `sh -s NAME APP NETWORK HIDDEN MODULES PROGRAM ARG...` reads it, with `APP` and `MODULES` the folders for /app and
  * /node_modules or empty, `HIDDEN` a folder that is covered or empty. `NETWORK` is empty for the host's, "own" for
  * loopback alone, or "own ADDRESS/BITS GATEWAY MAC PORT BRIDGE HOST": then a cable is made, from eth0 to PORT, plugged
- * into BRIDGE in the network of process HOST. On descriptor 3 it writes its pid as the host counts, and it does so only once it is in its own root
- * with its program started: whoever enters it then can't end up in the host's files.
+ * into BRIDGE in the network of process HOST. On descriptor 3 it writes its pid as the host counts, and it does so
+ * only once it is in its own root with its program started: whoever enters it then can't end up in the host's files.
  *
  * SIGTERM goes on to the program. When that ends, this does, with the same code, and the kernel ends the rest.
  */

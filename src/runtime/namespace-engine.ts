@@ -42,9 +42,8 @@ type Pipes = readonly [Writable, Readable, Readable, Readable];
 
 export class NamespaceEngine implements Engine {
   readonly #appFolder: (container: string) => string | undefined;
-  readonly #hidden: string;
-
   readonly #pools: Pools;
+  readonly #hidden: string;
 
   /** `appFolder`: what is to be /app of a container, an absolute path. `hidden`: a folder that none of them has. */
   constructor(appFolder: (container: string) => string | undefined, pools: Pools, hidden = '') {

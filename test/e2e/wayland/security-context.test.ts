@@ -175,6 +175,7 @@ describe('a wayland link to a compositor that is told who comes', () => {
     daemon.set(link());
     await eventually(async () => {
       const [shown] = await daemon.shown();
+      expect(shown?.state).toBe('waiting');
       expect(shown?.last_error).toEqual({
         code: 'provider-refused',
         message: `The compositor at ${SOCKET} in provider: it said: "no \\u001b[31mnesting".`,
