@@ -4,6 +4,8 @@
  * Of each name that may be started and is called, the bus is asked whether it has an owner, and told to say when that
  * changes; from then on a call costs a look into a table. Calls to a name wait in their order, so that none overtakes
  * another to the same receiver. What waits is bounded, far below what would keep the session from reading.
+ *
+ * The bus knows of none of these names that they may be started: in its answer to ListActivatableNames they are added.
  */
 import type { Activation, OnDemand } from '../on-demand.js';
 import { LIMITS_EXCEEDED } from './bus-methods.js';
@@ -21,7 +23,9 @@ const PATIENCE_MS = 20_000;
 const MAX_NAMES = 128;
 const MAX_HELD = 64;
 const MAX_HELD_BYTES = 512 * 1024;
+const MAX_LISTS = 64;
 
+const LIST = 'ListActivatableNames';
 const START = 'StartServiceByName';
 /** What it answers (D-Bus specification, "Message Bus Messages"). */
 const STARTED = 1;
@@ -40,7 +44,10 @@ interface Name {
 
 export interface ActivationOptions {
   readonly patienceMs?: number;
-  /** False: another filter decides which changes of owners the consumer hears of, and has to hear of all. */
+  /**
+   * False: another filter decides which changes of owners the consumer hears of, and has to hear of all. It also
+   * decides which names may be listed, and none is added.
+   */
   readonly isAlone?: boolean;
 }
 
@@ -58,6 +65,9 @@ class ActivationFilter implements MessageFilter {
   readonly #port: Port;
   readonly #patienceMs: number;
   readonly #names = new Map<string, Name>();
+  /** Serials of the consumer's questions for all names that may be started. */
+  readonly #lists = new Set<number>();
+  readonly #isAlone: boolean;
   #count = 0;
   #bytes = 0;
   /** The consumer has asked for signals: one that says who owns a name may be one of them. */
@@ -67,12 +77,16 @@ class ActivationFilter implements MessageFilter {
     this.#onDemand = onDemand;
     this.#port = port;
     this.#patienceMs = options.patienceMs ?? PATIENCE_MS;
-    this.#listens = options.isAlone === false;
+    this.#isAlone = options.isAlone !== false;
+    this.#listens = !this.#isAlone;
   }
 
   fromConsumer(message: Message): Verdict {
     const { header } = message;
     if (header.destination === BUS && header.member === 'AddMatch') this.#listens = true;
+    if (this.#isAlone && isList(header) && this.#lists.size < MAX_LISTS) {
+      this.#lists.add(header.serial);
+    }
     const called = nameCalledBy(message);
     if (called === undefined || !this.#mayStart(called)) return 'pass';
     const name = this.#names.get(called) ?? this.#watch(called);
@@ -92,6 +106,7 @@ class ActivationFilter implements MessageFilter {
 
   fromBus(message: Message): Verdict {
     const { header } = message;
+    if (header.replySerial !== undefined) return this.#answered(message, header.replySerial);
     if (header.member !== OWNER_CHANGED || header.type !== MessageType.signal) return 'pass';
     if (!isFromBus(header)) return 'pass';
     const change = readOwnerChange(message);
@@ -109,6 +124,14 @@ class ActivationFilter implements MessageFilter {
       name.held = [];
     }
     this.#names.clear();
+  }
+
+  #answered(message: Message, serial: number): Verdict {
+    if (!isFromBus(message.header) || !this.#lists.delete(serial)) return 'pass';
+    const known = message.header.type === MessageType.reply ? message.body?.strings() : undefined;
+    if (!known) return 'pass';
+    const all = new Set([...known, ...(this.#onDemand.names() ?? [])]);
+    return { replace: reply(this.#port.answerTo({ serial }), [[...all]]) };
   }
 
   #mayStart(name: string): boolean {
@@ -230,6 +253,10 @@ function nameCalledBy(message: Message): string | undefined {
   if (member !== START) return undefined;
   const name = message.body?.string();
   return name !== undefined && isBusName(name) && !isUnique(name) ? name : undefined;
+}
+
+function isList(header: Header): boolean {
+  return wantsReply(header) && header.destination === BUS && header.member === LIST;
 }
 
 function isStart({ destination, member }: Header): boolean {

@@ -75,6 +75,12 @@ describe.runIf(ready())('a call to a name that is started on demand', () => {
     expect(at.asked).toEqual([{ bus: 'system-bus', name: FOO }]);
   });
 
+  test('can be expected to work: the name is listed, and nobody is started for that', async () => {
+    const list = ['busctl', `--address=unix:path=${TARGET}`, 'list', '--activatable', '--no-pager'];
+    expect(await run(list)).toMatch(new RegExp(`^${FOO} .*\\(activatable\\)`, 'm'));
+    expect(at.asked).toEqual([]);
+  });
+
   test('is one of many, and the runtime is asked once; all are answered in their order', async () => {
     at.starts(500);
     const buses = Array.from({ length: 20 }, connect);

@@ -1,6 +1,6 @@
 /** What the tests of activation stand on: one filter, and by hand the bus that it asks and the runtime behind it. */
 import { vi } from 'vitest';
-import { activation } from '../../../../src/plugins/dbus/activation.js';
+import { type ActivationOptions, activation } from '../../../../src/plugins/dbus/activation.js';
 import type { BodyValue } from '../../../../src/plugins/dbus/body.js';
 import type { MessageFilter, Port } from '../../../../src/plugins/dbus/filter.js';
 import { MessageType, readFrame, readHeader } from '../../../../src/plugins/dbus/header.js';
@@ -53,7 +53,7 @@ export class Stand {
     on: (m: Message) => void;
   }[] = [];
 
-  constructor() {
+  constructor(options: ActivationOptions = {}) {
     const port: Port = {
       uniqueName: ':1.7',
       answerTo: ({ serial: replySerial }) => ({
@@ -81,7 +81,7 @@ export class Stand {
       },
       done: (name: string) => void this.done.push(name),
     };
-    this.filter = activation(onDemand)(port);
+    this.filter = activation(onDemand, options)(port);
   }
 
   /** The bus answers all that it was asked: that of these names it knows an owner. */
