@@ -9,9 +9,24 @@ import { OtherProxies } from './other-proxies.js';
 import { reading, ScriptedProvider, twoRequests } from './scripted-provider.js';
 
 const OTHERS = ['nginx', 'haproxy'] as const;
+/** When an answer has ended is a guess: one that is not as expected is asked for again, and waited for longer. */
+const PATIENCE = [1, 4, 8];
 
 /** Whether the second request is answered too is a race in them. */
 const firstOf = (answers = '') => answers.replace(/, 200 next$/, '');
+
+/** What was found at last where it never is as the table has it. */
+async function disagreement(
+  noted: string | undefined,
+  look: (patience: number) => Promise<string>,
+): Promise<string | null> {
+  let found = '';
+  for (const patience of PATIENCE) {
+    found = await look(patience);
+    if (agrees(noted, found)) return null;
+  }
+  return found;
+}
 
 describe.runIf(has('nginx') && has('haproxy'))('of the others', () => {
   const counting = new CountingProvider();
@@ -35,9 +50,12 @@ describe.runIf(has('nginx') && has('haproxy'))('of the others', () => {
       const table = hostileTable('Requests');
       const wrong: string[] = [];
       for (const [name, bytes] of HOSTILE_REQUESTS) {
-        counting.seen = [];
-        const found = outcome(await before.requests.ask(other, bytes), counting.seen.length);
-        if (!agrees(table.get(name)?.[other], found)) wrong.push(`${name}: ${found}`);
+        const found = await disagreement(table.get(name)?.[other], async (patience) => {
+          counting.seen = [];
+          const answer = await before.requests.ask(other, bytes, patience);
+          return outcome(answer, counting.seen.length);
+        });
+        if (found !== null) wrong.push(`${name}: ${found}`);
       }
       expect(wrong).toEqual([]);
     },
@@ -50,10 +68,12 @@ describe.runIf(has('nginx') && has('haproxy'))('of the others', () => {
       const table = hostileTable('Answers');
       const wrong: string[] = [];
       for (const { name, bytes, method, stays } of HOSTILE_ANSWERS) {
-        scripted.script(bytes, stays ?? false);
-        const answer = await before.answers.ask(other, twoRequests(method));
-        const found = firstOf(reading(answer, method === 'HEAD'));
-        if (!agrees(firstOf(table.get(name)?.[other]), found)) wrong.push(`${name}: ${found}`);
+        const found = await disagreement(firstOf(table.get(name)?.[other]), async (patience) => {
+          scripted.script(bytes, stays ?? false);
+          const answer = await before.answers.ask(other, twoRequests(method), patience);
+          return firstOf(reading(answer, method === 'HEAD'));
+        });
+        if (found !== null) wrong.push(`${name}: ${found}`);
       }
       expect(wrong).toEqual([]);
     },

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from '../../support/wait.js';
 
-/** Nothing more comes after so long. */
+/** Nothing more comes after so long, on a machine that has nothing else to do. */
 const QUIET_MS = 250;
 const MOST_MS = 1_000;
 
@@ -62,19 +62,19 @@ export class OtherProxies {
     });
   }
 
-  /** What comes back for `bytes` until it is quiet. */
-  async ask(name: 'nginx' | 'haproxy', bytes: string): Promise<string> {
+  /** What comes back for `bytes` until it is quiet. `patience`: how many times as long as usual that takes. */
+  async ask(name: 'nginx' | 'haproxy', bytes: string, patience: number): Promise<string> {
     const socket = net.connect(join(this.#folder, name));
     let answer = '';
     socket.setEncoding('latin1').on('error', () => undefined);
     socket.write(bytes, 'latin1');
     await new Promise<void>((resolve) => {
       let quiet: NodeJS.Timeout | undefined;
-      const most = setTimeout(resolve, MOST_MS);
+      const most = setTimeout(resolve, patience * MOST_MS);
       socket.on('data', (text: string) => {
         answer += text;
         clearTimeout(quiet);
-        quiet = setTimeout(resolve, QUIET_MS);
+        quiet = setTimeout(resolve, patience * QUIET_MS);
       });
       socket.once('close', () => {
         clearTimeout(most);
