@@ -3,7 +3,8 @@
  *
  * Changes are seen by watching the folders, so a new pid is in the graph within tens of milliseconds however
  * large the revision, and by a look from time to time, for file systems that tell nobody. A revision or pids file
- * that can't be read leaves the last good one in place.
+ * that can't be read leaves the last good one in place; so does, for a while, a manifest that is JSON no more, as it
+ * may be in the middle of being written.
  */
 import { XConnectError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
@@ -35,6 +36,9 @@ interface Wanted {
   readonly hostedBus: HostedBus | undefined;
 }
 
+/** For a writer to finish a file, in milliseconds. */
+const WRITING_MS = 3000;
+
 const NO_PIDS: Pids = { pids: new Map(), addresses: new Map(), stamp: 0, warnings: [] };
 
 /** One of the two inputs: how it is looked at, what it last said, and why it can't be read now. */
@@ -51,6 +55,8 @@ export class StateSource extends GraphSource {
   readonly #revision: Input<Wanted>;
   readonly #pids: Input<Pids>;
   #fingerprint = '';
+  /** Since when files that were JSON are not; performance.now(). */
+  #brokenSince: number | null = null;
   #warnings = '[]';
   /** Somebody doubts the processes: a graph with a newer stamp is news, even with the same links. */
   #doubted = false;
@@ -122,6 +128,10 @@ export class StateSource extends GraphSource {
       input.failure = new XConnectError('state-unreadable', message);
       return;
     }
+    if (this.#mayBeUnfinished(revision)) {
+      this.#fingerprint = '';
+      return;
+    }
     const hostedBus = await this.#options.hostBus?.(revision, (late) => {
       if (this.#stopped || input.value?.revision !== revision) return;
       input.value = { revision, hostedBus: late };
@@ -131,6 +141,17 @@ export class StateSource extends GraphSource {
     this.#fingerprint = fingerprint;
     input.value = { revision, hostedBus };
     input.failure = null;
+  }
+
+  #mayBeUnfinished(revision: Revision): boolean {
+    const last = this.#revision.value?.revision;
+    const known = last && brokenFiles(last);
+    if (!known || brokenFiles(revision).every((file) => known.includes(file))) {
+      this.#brokenSince = null;
+      return false;
+    }
+    this.#brokenSince ??= performance.now();
+    return performance.now() - this.#brokenSince < WRITING_MS;
   }
 
   async #lookAtPids(input: Input<Pids>, file: PidsFile, path: string): Promise<void> {
@@ -185,4 +206,8 @@ export class StateSource extends GraphSource {
     this.#emitted = { stamp, links };
     this.emit('graph', { links: graph.links, stamp });
   }
+}
+
+function brokenFiles({ problems }: Revision): string[] {
+  return problems.flatMap(({ code, file }) => (code === 'json-invalid' ? [file] : []));
 }

@@ -8,7 +8,7 @@ export interface WaitOptions {
 /** Runs `attempt` until it does not throw, and returns what it returned; at the end throws its last error. */
 export async function eventually<T>(
   attempt: () => T | Promise<T>,
-  { timeoutMs = 5_000, intervalMs = 20 }: WaitOptions = {},
+  { timeoutMs = 10_000, intervalMs = 20 }: WaitOptions = {},
 ): Promise<T> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {

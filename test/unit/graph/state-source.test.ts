@@ -1,7 +1,8 @@
 /** The state source on real files: when it builds, what it says, and what it leaves standing. */
 import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { GraphSnapshot } from '../../../src/graph/link.js';
+import { Looker } from '../../../src/graph/looker.js';
 import { StateSource } from '../../../src/graph/state-source.js';
 import type { XConnectError } from '../../../src/kernel/errors.js';
 import { createLogger } from '../../../src/kernel/log.js';
@@ -66,15 +67,16 @@ describe('the state source', () => {
     expect(seen.graphs[0]?.stamp).toBe(0);
   });
 
-  it('sees a new pid within 100 ms', async () => {
+  it('is told of each new pid, and does not find it by chance', async () => {
+    const told = vi.spyOn(Looker.prototype, 'soon');
+    onTestFinished(() => told.mockRestore());
     const { pidsPath, seen } = await setUp(FILES, {});
     for (let pid = 100; pid < 105; pid++) {
+      told.mockClear();
       await writeFile(`${pidsPath}.new`, JSON.stringify({ c: pid }));
       await rename(`${pidsPath}.new`, pidsPath);
-      await eventually(() => expect(seen.graphs.at(-1)?.links[0]?.consumerPid).toBe(pid), {
-        timeoutMs: 100,
-        intervalMs: 2,
-      });
+      await eventually(() => expect(seen.graphs.at(-1)?.links[0]?.consumerPid).toBe(pid));
+      await eventually(() => expect(told).toHaveBeenCalled());
     }
   });
 
@@ -178,6 +180,26 @@ describe('what can not be read', () => {
     onTestFinished(() => rm(path, { recursive: true }));
     await eventually(() => expect(seen.graphs).toHaveLength(1));
     expect(seen.recovered).toBe(1);
+  });
+
+  it('is one file that is JSON no more, and soon is again: nobody hears of it', async () => {
+    const { state, seen } = await setUp();
+    const whole = { 'p/services.json': services({ ...RAW, socket: '/run/2.sock' }) };
+    await writeFiles({ 'p/services.json': '{"#spec": "service-man' }, state);
+    await quiet();
+    await writeFiles(whole, state);
+    await eventually(() => expect(seen.graphs.at(-1)?.links[0]?.socket).toBe('/run/2.sock'));
+    expect(seen.graphs).toHaveLength(2);
+    expect([seen.problems, seen.failures]).toEqual([[], []]);
+  });
+
+  it('is one file that stays so: it takes out itself, and no later change waits for it', async () => {
+    const { state, seen } = await setUp();
+    await writeFiles({ 'p/services.json': '{' }, state);
+    await eventually(() => expect(seen.graphs.at(-1)?.links).toEqual([]));
+    expect(seen.problems.at(-1)?.map(({ code }) => code)).toContain('json-invalid');
+    await writeFiles({ 'q/services.json': services(RAW) }, state);
+    await eventually(() => expect(seen.graphs.at(-1)?.links[0]?.provider).toBe('q'));
   });
 
   it('is a pids file, while the revision goes on to be followed with the last pids', async () => {
