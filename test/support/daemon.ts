@@ -7,40 +7,14 @@ import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PACKAGE_ROOT } from '../../src/relay/native.js';
+import type { WireLink } from './link.js';
 import { eventually } from './wait.js';
-
-/** The ten fields of chapter 2, and what of ours a test wants to give. */
-export type WireLink = Record<string, unknown> & {
-  consumer: string;
-  consumer_pid: number;
-  provider: string;
-  provider_pid: number;
-  name: string;
-  target: string;
-  socket: string;
-};
 
 export interface ShownLink extends WireLink {
   readonly state: string;
   readonly last_error: { code: string; message: string } | null;
   readonly connections: { active: number; total: number };
   readonly bytes: { to_provider: number; to_consumer: number };
-}
-
-export function wireLink(fields: Partial<WireLink> = {}): WireLink {
-  return {
-    consumer: 'consumer',
-    consumer_pid: 0,
-    provider: 'provider',
-    provider_pid: 0,
-    name: 'raw',
-    type: 'unix',
-    role: 'any',
-    interface: 'unix',
-    target: '/run/pv/services/raw.sock',
-    socket: '/run/example/raw.sock',
-    ...fields,
-  };
 }
 
 /** A request over a unix socket; the body parsed where it is JSON. */

@@ -3,7 +3,8 @@ import type { ChildProcess } from 'node:child_process';
 import type { MessageBus } from 'dbus-next';
 import dbus from 'dbus-next';
 import { startContainer, type TestContainer } from '../../support/container.js';
-import { startDaemon, type TestDaemon, type WireLink, wireLink } from '../../support/daemon.js';
+import { startDaemon, type TestDaemon } from '../../support/daemon.js';
+import { type WireLink, wireLink } from '../../support/link.js';
 import { eventually } from '../../support/wait.js';
 
 export const SOCKET = '/run/example/bus.sock';

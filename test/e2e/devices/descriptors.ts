@@ -4,7 +4,7 @@
  * device. What a client calls "marked" is master, or revoked.
  */
 import { afterAll, afterEach, beforeAll } from 'vitest';
-import type { WireLink } from '../../support/daemon.js';
+import type { WireLink } from '../../support/link.js';
 import type { Peer } from '../../support/peer-process.js';
 import { IoctlRecord, standInBroker } from '../../support/stand-ins.js';
 import { type Devices, startDevices } from './support.js';

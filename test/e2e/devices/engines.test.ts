@@ -1,10 +1,11 @@
 /** Devices between containers of the engines that people have: LXC, with and without users of its own, and Docker. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { TestDaemon, type WireLink, wireLink } from '../../support/daemon.js';
+import { TestDaemon } from '../../support/daemon.js';
 import { onDeviceHost } from '../../support/device-host.js';
 import { DockerEngine } from '../../support/engines/docker.js';
 import { type EngineName, engines, startIn } from '../../support/engines/engines.js';
 import { type EngineContainer, Image } from '../../support/engines/image.js';
+import { type WireLink, wireLink } from '../../support/link.js';
 import { IoctlRecord, standInBroker } from '../../support/stand-ins.js';
 
 const CARD = '/dev/dri/card0';

@@ -3,7 +3,7 @@
  * namespace with a sysfs of the test's making (test/support/device-host.ts); nodes are real.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { WireLink } from '../../support/daemon.js';
+import type { WireLink } from '../../support/link.js';
 import { eventually } from '../../support/wait.js';
 import { type Devices, startDevices } from './support.js';
 

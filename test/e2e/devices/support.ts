@@ -3,8 +3,9 @@ import type { ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';
 import { startContainer, type TestContainer } from '../../support/container.js';
-import { TestDaemon, type WireLink, wireLink } from '../../support/daemon.js';
+import { TestDaemon } from '../../support/daemon.js';
 import { DeviceHost, onDeviceHost } from '../../support/device-host.js';
+import { type WireLink, wireLink } from '../../support/link.js';
 import { Peer } from '../../support/peer-process.js';
 import { eventually } from '../../support/wait.js';
 

@@ -1,7 +1,8 @@
 /** Who may connect, how many at once, and what the provider is told of them, by providers that no one here wrote. */
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { request, type WireLink } from '../../support/daemon.js';
+import { request } from '../../support/daemon.js';
+import type { WireLink } from '../../support/link.js';
 import { has } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
 import { type NetworkedPair, SERVED, startNetworkedPair } from './support.js';

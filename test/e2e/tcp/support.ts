@@ -5,7 +5,8 @@
 import { type ChildProcess, execFileSync } from 'node:child_process';
 import { expect } from 'vitest';
 import { startContainer } from '../../support/container.js';
-import { startDaemon, type WireLink } from '../../support/daemon.js';
+import { startDaemon } from '../../support/daemon.js';
+import type { WireLink } from '../../support/link.js';
 import { type Cable, inNetworkOf, plugIn } from '../../support/veth.js';
 import { eventually } from '../../support/wait.js';
 import { Pair } from '../unix/support.js';

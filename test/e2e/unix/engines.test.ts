@@ -1,9 +1,10 @@
 /** unix links between containers of the engines that people have: LXC, with and without users of its own, and Docker. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startDaemon, type TestDaemon, wireLink } from '../../support/daemon.js';
+import { startDaemon, type TestDaemon } from '../../support/daemon.js';
 import { DockerEngine } from '../../support/engines/docker.js';
 import { engines, startIn } from '../../support/engines/engines.js';
 import { type EngineContainer, Image } from '../../support/engines/image.js';
+import { wireLink } from '../../support/link.js';
 
 const SOCKET = '/run/example/raw.sock';
 const TARGET = '/run/pv/services/raw.sock';

@@ -1,7 +1,7 @@
 /** How a unix link comes, changes and goes while containers and graphs do. */
 import { existsSync, readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { wireLink } from '../../support/daemon.js';
+import { wireLink } from '../../support/link.js';
 import { eventually } from '../../support/wait.js';
 import { type Pair, SOCKET, startPair, TARGET } from './support.js';
 

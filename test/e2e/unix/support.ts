@@ -2,7 +2,8 @@
 import type { ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { startContainer, type TestContainer } from '../../support/container.js';
-import { startDaemon, type TestDaemon, type WireLink, wireLink } from '../../support/daemon.js';
+import { startDaemon, type TestDaemon } from '../../support/daemon.js';
+import { type WireLink, wireLink } from '../../support/link.js';
 import { Peer } from '../../support/peer-process.js';
 
 const PEER = readFileSync(new URL('./peer.py', import.meta.url), 'utf8');

@@ -5,7 +5,8 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { startContainer, type TestContainer } from '../../support/container.js';
-import { startDaemon, type TestDaemon, type WireLink, wireLink } from '../../support/daemon.js';
+import { startDaemon, type TestDaemon } from '../../support/daemon.js';
+import { type WireLink, wireLink } from '../../support/link.js';
 import { Peer } from '../../support/peer-process.js';
 import { has } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';

@@ -9,7 +9,8 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startContainer, type TestContainer } from '../../support/container.js';
-import { startDaemon, type TestDaemon, wireLink } from '../../support/daemon.js';
+import { startDaemon, type TestDaemon } from '../../support/daemon.js';
+import { wireLink } from '../../support/link.js';
 import { has } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
 
