@@ -48,8 +48,7 @@ describe('a link that hands out descriptors', () => {
           '1:3 SET_MASTER',
         ]);
       } finally {
-        use.at.daemon.set();
-        await use.at.daemon.until({});
+        await use.at.daemon.clear();
         await other.kill();
       }
     });
@@ -65,8 +64,7 @@ describe('a link that hands out descriptors', () => {
     test('drops its master with the link', async () => {
       await use.established(use.card({ role: 'master' }));
       const [client] = await use.at.client(CARD);
-      use.at.daemon.set();
-      await use.at.daemon.until({});
+      await use.at.daemon.clear();
       expect(await client.line()).toBe('ended');
       expect(await use.mark(client)).toBe('-');
     });
@@ -86,8 +84,7 @@ describe('a link that hands out descriptors', () => {
       await use.established(lease('HDMI-A-1', 'DP-1'));
       const [client, first] = await use.at.client(CARD);
       expect(first).toBe('1:5 rw nonblock 1'); // what stands in for a lease
-      use.at.daemon.set();
-      await use.at.daemon.until({});
+      await use.at.daemon.clear();
       expect(await client.line()).toBe('ended');
       expect(use.leases()).toEqual(['1:3 CREATE_LEASE 51 52 41 42', '1:3 REVOKE_LEASE 1']);
     });

@@ -1,21 +1,18 @@
 /** What a container may try, or simply have in the way: nothing outside it is ever touched. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { startContainer } from '../../support/container.js';
-import { type Pair, startPair, TARGET } from './support.js';
+import { TARGET, useUnixPair } from './support.js';
 
 describe('a hostile or unlucky container', () => {
-  let pair: Pair;
+  const pair = useUnixPair('--drain', '0', '--patience', '1');
   beforeAll(async () => {
-    pair = await startPair('--drain', '0', '--patience', '1');
     await pair.serve('serve-echo');
   });
   afterEach(async () => {
-    pair.daemon.set();
-    await pair.daemon.until({});
+    await pair.daemon.clear();
     await pair.consumer.exec(['rm', '-rf', '/run/pv', '/run/elsewhere', '/run/trap']);
   });
-  afterAll(() => pair?.stop());
 
   const inConsumer = (script: string) => pair.consumer.exec(['sh', '-c', script]);
   const inProvider = (script: string) => pair.provider.exec(['sh', '-c', script]);
@@ -128,8 +125,7 @@ describe('a hostile or unlucky container', () => {
       const [shown] = await pair.daemon.until({ raw: 'failed' });
       expect(shown?.last_error?.code).toBe('target-read-only');
     } finally {
-      pair.daemon.set();
-      await pair.daemon.until({});
+      await pair.daemon.clear();
       await readOnly.kill();
     }
   });
@@ -141,8 +137,7 @@ describe('a hostile or unlucky container', () => {
       const { stdout } = await own.exec(['stat', '-c', '%u %g %a', TARGET]);
       expect(stdout.trim()).toBe('0 0 666');
     } finally {
-      pair.daemon.set();
-      await pair.daemon.until({});
+      await pair.daemon.clear();
       await own.kill();
     }
   });
@@ -150,8 +145,7 @@ describe('a hostile or unlucky container', () => {
   test('that replaced our socket by its own keeps that when the link goes', async () => {
     await pair.establish();
     await inConsumer(`rm ${TARGET}; echo mine > ${TARGET}`);
-    pair.daemon.set();
-    await pair.daemon.until({});
+    await pair.daemon.clear();
     expect((await inConsumer(`cat ${TARGET}`)).stdout.trim()).toBe('mine');
   });
 });

@@ -1,17 +1,12 @@
 /** What crosses a unix link, between real programs in real containers. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { eventually } from '../../support/wait.js';
-import { type Pair, startPair, TARGET } from './support.js';
+import { afterEach, describe, expect, test } from 'vitest';
+import { TARGET, useUnixPair } from './support.js';
 
 const MiB = 1024 * 1024;
 
 describe('a unix link', () => {
-  let pair: Pair;
-  beforeAll(async () => {
-    pair = await startPair('--patience', '2');
-  });
+  const pair = useUnixPair('--patience', '2');
   afterEach(() => pair.reset());
-  afterAll(() => pair?.stop());
 
   test('answers a request through the injected socket', async () => {
     await pair.serve('serve-echo');
@@ -101,18 +96,12 @@ describe('a unix link', () => {
     await pair.serve('serve-hold');
     await pair.establish();
     const warm = await pair.start(pair.consumer, 'hold', TARGET, '1000');
-    await eventually(async () => {
-      expect((await pair.daemon.shown())[0]?.connections.active).toBe(1000);
-    });
+    await pair.daemon.untilActive(1000);
     await warm.end();
-    await eventually(async () => {
-      expect((await pair.daemon.shown())[0]?.connections.active).toBe(0);
-    });
+    await pair.daemon.untilActive(0);
     const before = pair.daemon.memory();
     const held = await pair.start(pair.consumer, 'hold', TARGET, '1000');
-    await eventually(async () => {
-      expect((await pair.daemon.shown())[0]?.connections.active).toBe(1000);
-    });
+    await pair.daemon.untilActive(1000);
     expect(pair.daemon.memory() - before).toBeLessThan(1000 * 1024);
     await held.end();
   });
