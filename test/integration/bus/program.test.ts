@@ -8,6 +8,7 @@ import { busPlaces } from '../../../src/bus/program.js';
 import { errnoName } from '../../../src/kernel/errno.js';
 import { Channel } from '../../../src/relay/channel.js';
 import { PYTHON, SERVICE, TestBus } from '../../support/bus/bus.js';
+import { statusOf } from '../../support/processes.js';
 import { has, isRoot } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
 import { requires, revisionFrom, services } from '../../unit/manifest/scratch.js';
@@ -24,7 +25,7 @@ function revision(allow: readonly string[], ...more: object[]) {
 
 const isAlive = (pid: number) => {
   try {
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+    return !statusOf(pid)('State')?.startsWith('Z');
   } catch {
     return false;
   }
@@ -44,13 +45,13 @@ describe.runIf(isRoot() && has('dbus-daemon') && has('dbus-send'))('pvx-bus', ()
   test('is neither root nor nobody, and has no capability; so is the bus', async () => {
     await bus.start();
     await bus.hosts(revision(['friend']));
-    for (const pid of [bus.process.pid, bus.daemonPid]) {
-      const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-      expect(/^Uid:\s+(.*)$/m.exec(status)?.[1]).toBe(Array(4).fill('199999').join('\t'));
-      expect(/^Groups:[ \t]*(.*)$/m.exec(status)?.[1]).toBe('');
-      expect(/^CapPrm:\s+(.*)$/m.exec(status)?.[1]).toBe('0'.repeat(16));
-      expect(/^CapBnd:\s+(.*)$/m.exec(status)?.[1]).toBe('0'.repeat(16));
-      expect(/^NoNewPrivs:\s+(.*)$/m.exec(status)?.[1]).toBe('1');
+    for (const pid of [bus.process.pid as number, bus.daemonPid]) {
+      const field = statusOf(pid);
+      expect(field('Uid')).toBe(Array(4).fill('199999').join('\t'));
+      expect(field('Groups')).toBe('');
+      expect(field('CapPrm')).toBe('0'.repeat(16));
+      expect(field('CapBnd')).toBe('0'.repeat(16));
+      expect(field('NoNewPrivs')).toBe('1');
     }
   });
 
