@@ -66,6 +66,20 @@ export class ContainerPair {
     return new Peer(this.run(container, argv));
   }
 
+  /** With one more container, which is there until its links are gone. */
+  async withContainer(
+    options: ContainerOptions,
+    use: (container: TestContainer) => Promise<void>,
+  ): Promise<void> {
+    const container = await startContainer(options);
+    try {
+      await use(container);
+    } finally {
+      await this.daemon.clear();
+      await container.kill();
+    }
+  }
+
   /** Ends the programs, not the links and not the containers. */
   reset(): void {
     for (const child of this.#programs.splice(0)) child.kill('SIGKILL');

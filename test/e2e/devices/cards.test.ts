@@ -1,6 +1,5 @@
 /** Who is master of a card, and who leases its connectors, among clients of the real daemon. */
 import { describe, expect, test } from 'vitest';
-import { startContainer } from '../../support/container.js';
 import { CARD, useDescriptors } from './descriptors.js';
 
 describe('a link that hands out descriptors', () => {
@@ -25,12 +24,11 @@ describe('a link that hands out descriptors', () => {
     });
 
     test('has one master, the newest: the one before is dropped first', async () => {
-      const other = await startContainer({ name: 'other' });
-      const links = [
-        use.card({ role: 'master' }),
-        use.card({ consumer: 'other', consumer_pid: other.pid, name: 'again', role: 'master' }),
-      ];
-      try {
+      await use.at.withContainer({ name: 'other' }, async (other) => {
+        const links = [
+          use.card({ role: 'master' }),
+          use.card({ consumer: 'other', consumer_pid: other.pid, name: 'again', role: 'master' }),
+        ];
         await use.established(...links);
         const [first] = await use.at.client(CARD);
         expect(await use.mark(first)).toBe('marked');
@@ -47,10 +45,7 @@ describe('a link that hands out descriptors', () => {
           '1:3 DROP_MASTER',
           '1:3 SET_MASTER',
         ]);
-      } finally {
-        await use.at.daemon.clear();
-        await other.kill();
-      }
+      });
     });
 
     test('has one master each', async () => {

@@ -34,15 +34,11 @@ describe('a link that hands out descriptors', () => {
   });
 
   test('works in a container with users of its own', async () => {
-    const own = await startContainer({ name: 'consumer', userns: true });
-    try {
+    await use.at.withContainer({ name: 'consumer', userns: true }, async (own) => {
       await use.established(use.keys({ consumer_pid: own.pid }));
       const [, first] = await use.at.client(KEYS, own);
       expect(first).toBe('1:5 rw nonblock 1');
-    } finally {
-      await use.at.daemon.clear();
-      await own.kill();
-    }
+    });
   });
 
   test('serves the client library of examples/drm', async () => {

@@ -54,8 +54,7 @@ describe('a hostile container', () => {
   });
 
   test.runIf(fuse())('that shows a card in a file system of its own making has none', async () => {
-    const own = await startContainer({ name: 'provider', userns: true });
-    try {
+    await at.withContainer({ name: 'provider', userns: true }, async (own) => {
       execFileSync('mknod', ['-m', '666', `${own.rootDir}/dev/fuse`, 'c', '10', '229']);
       await mountLying(own, '/run/lying', 226, 0);
       // The kernel keeps others out of such a file system, but not out of one that lies over it.
@@ -72,10 +71,7 @@ describe('a hostile container', () => {
       expect(await planted()).toBe('');
       await at.refused('device-wrong', { ...link, device: 'fd' });
       expect((await at.client(CARD))[1]).toBe('nothing');
-    } finally {
-      await at.daemon.clear();
-      await own.kill();
-    }
+    });
   });
 
   test.runIf(fuse())('that hangs when it is looked at can not keep its card planted', async () => {

@@ -96,16 +96,12 @@ describe('a link that plants a node', () => {
 
   test('plants in a consumer with users of its own, its owner translated', async () => {
     await makeCard();
-    const own = await startContainer({ name: 'consumer', userns: true });
-    try {
+    await at.withContainer({ name: 'consumer', userns: true }, async (own) => {
       await at.until('established', at.link({ consumer_pid: own.pid }));
       const { stdout } = await own.exec(['sh', '-c', `${LOOK} ${CARD}`]);
       expect(stdout.trim()).toBe(`${SPECIAL} e2:0 660 0:44`);
       expect(statSync(`${own.rootDir}${CARD}`).uid).toBe(100_000);
-    } finally {
-      await at.daemon.clear();
-      await own.kill();
-    }
+    });
   });
 
   test('mounts it where such a consumer has mounted /dev itself', async () => {

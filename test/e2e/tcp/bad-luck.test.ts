@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { has } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
-import { MiB, SERVED, useNetworkedPair } from './support.js';
+import { MiB } from '../unix/flows.js';
+import { SERVED, useNetworkedPair } from './support.js';
 
 describe('a tcp link in bad luck', () => {
   const pair = useNetworkedPair('--drain', '1');

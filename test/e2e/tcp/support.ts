@@ -11,7 +11,6 @@ import { type Cable, inNetworkOf, plugIn } from '../../support/veth.js';
 import { eventually } from '../../support/wait.js';
 import { UnixPair } from '../unix/support.js';
 
-export const MiB = 1024 * 1024;
 /** Where the provider listens, in its own network. */
 export const SERVED = '127.0.0.1:4000';
 /** The consumer's cable is 10.213.50.0/24 and fd00:213:50::/64, the provider's the same with 51. */

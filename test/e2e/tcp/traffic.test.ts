@@ -1,6 +1,7 @@
 /** What crosses a tcp link, between real programs in network namespaces joined by veth. */
 import { describe, expect, test } from 'vitest';
-import { MiB, SERVED, useNetworkedPair } from './support.js';
+import { expectBothWays, expectCounted, expectHeldUp, MiB } from '../unix/flows.js';
+import { SERVED, useNetworkedPair } from './support.js';
 
 const UNIX = '/run/example/raw.sock';
 
@@ -60,40 +61,21 @@ describe('a tcp link', () => {
     async ({ socket }) => {
       const provider = await pair.start(pair.provider, 'serve-flood', socket, String(8 * MiB));
       await pair.ingressEstablished({ socket });
-      const answer = await pair.ask('both', pair.address, String(8 * MiB));
-      const [sent, received, count] = answer.split(' ');
-      expect(received).toBe(sent);
-      expect(Number(count)).toBe(8 * MiB);
-      expect(await provider.line()).toBe(`${sent} ${count}`);
+      await expectBothWays(pair, provider, pair.address, 8 * MiB);
     },
   );
 
   test('answers after the client has half-closed and the provider has counted it all', async () => {
     await pair.serve('serve-count');
     await pair.ingressEstablished();
-    const answer = await pair.ask('flood', pair.address, String(64 * MiB));
-    const [sent, received, count] = answer.split(' ');
-    expect([received, Number(count)]).toEqual([sent, 64 * MiB]);
+    await expectCounted(pair, pair.address, 64 * MiB);
     const [shown] = await pair.daemon.shown();
     expect(shown?.bytes.to_provider).toBe(64 * MiB);
   });
 
   test('holds a sender of 256 MiB up while its reader stalls, in less than 4 MiB of memory', async () => {
-    await pair.serve('serve-echo');
-    await pair.ingressEstablished();
-    await pair.ask('ask', pair.address, 'warm up');
-    pair.reset();
-    const stalled = await pair.serve('serve-sink');
-    await pair.daemon.until({ raw: 'established' });
-    const before = pair.daemon.memory();
-    const answer = pair.ask('flood', pair.address, String(256 * MiB));
-    expect(await stalled.line()).toBe('accepted');
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
-    expect(pair.daemon.memory() - before).toBeLessThan(4 * MiB);
-    stalled.say('go\n');
-    const [received, count] = (await stalled.line()).split(' ');
-    expect(Number(count)).toBe(256 * MiB);
-    expect((await answer).split(' ')[0]).toBe(received);
+    pair.daemon.set(pair.ingress());
+    await expectHeldUp(pair, pair.address);
   });
 
   test.each([

@@ -34,6 +34,13 @@ describe('bad luck', () => {
   const pair = useUnixPair('--drain', '0', '--patience', '2');
   afterEach(() => pair.clear());
 
+  /** A daemon that ended, started again, has its link again at once. */
+  async function expectBack(): Promise<void> {
+    await pair.daemon.launch();
+    await pair.daemon.until({ raw: 'established' }, 1_000);
+    expect(await pair.ask('ask', TARGET, 'back')).toBe('back');
+  }
+
   test.each(['daemon', 'broker'] as const)(
     'a full descriptor table of the %s is survived, and service resumes by itself',
     async (who) => {
@@ -133,9 +140,7 @@ describe('bad luck', () => {
     await eventually(async () => {
       expect((await pair.consumer.exec(['test', '-e', TARGET])).code).not.toBe(0);
     });
-    await pair.daemon.launch();
-    await pair.daemon.until({ raw: 'established' }, 1_000);
-    expect(await pair.ask('ask', TARGET, 'back')).toBe('back');
+    await expectBack();
   });
 
   test('a daemon whose broker was killed ends, so that its runtime starts both anew', async () => {
@@ -147,9 +152,7 @@ describe('bad luck', () => {
     expect(pair.daemon.log).toContain('pvx-broker');
     // Nobody removed the socket: it is stale, and replaced.
     expect((await pair.consumer.exec(['test', '-S', TARGET])).code).toBe(0);
-    await pair.daemon.launch();
-    await pair.daemon.until({ raw: 'established' }, 1_000);
-    expect(await pair.ask('ask', TARGET, 'back')).toBe('back');
+    await expectBack();
   });
 
   test('both killed at once is no different', async () => {
@@ -160,9 +163,7 @@ describe('bad luck', () => {
     process.kill(brokerPid, 'SIGKILL');
     process.kill(pid, 'SIGKILL');
     await exited;
-    await pair.daemon.launch();
-    await pair.daemon.until({ raw: 'established' }, 1_000);
-    expect(await pair.ask('ask', TARGET, 'back')).toBe('back');
+    await expectBack();
   });
 
   test('the daemon has no privilege left, and no thread that ever had one', () => {

@@ -1,7 +1,6 @@
 /** What a container may try, or simply have in the way: nothing outside it is ever touched. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { startContainer } from '../../support/container.js';
 import { TARGET, useUnixPair } from './support.js';
 
 describe('a hostile or unlucky container', () => {
@@ -119,27 +118,19 @@ describe('a hostile or unlucky container', () => {
   });
 
   test('with a read-only file system says so, and works where it can be written', async () => {
-    const readOnly = await startContainer({ name: 'consumer', readOnly: true });
-    try {
+    await pair.withContainer({ name: 'consumer', readOnly: true }, async (readOnly) => {
       pair.daemon.set(pair.link({ consumer_pid: readOnly.pid, target: '/etc/raw.sock' }));
       const [shown] = await pair.daemon.until({ raw: 'failed' });
       expect(shown?.last_error?.code).toBe('target-read-only');
-    } finally {
-      await pair.daemon.clear();
-      await readOnly.kill();
-    }
+    });
   });
 
   test('in a user namespace of its own has its link, owned by its own root', async () => {
-    const own = await startContainer({ name: 'consumer', userns: true });
-    try {
+    await pair.withContainer({ name: 'consumer', userns: true }, async (own) => {
       await pair.establish({ consumer_pid: own.pid });
       const { stdout } = await own.exec(['stat', '-c', '%u %g %a', TARGET]);
       expect(stdout.trim()).toBe('0 0 666');
-    } finally {
-      await pair.daemon.clear();
-      await own.kill();
-    }
+    });
   });
 
   test('that replaced our socket by its own keeps that when the link goes', async () => {

@@ -1,8 +1,7 @@
 /** What crosses a unix link, between real programs in real containers. */
 import { afterEach, describe, expect, test } from 'vitest';
+import { expectBothWays, expectCounted, expectHeldUp, MiB } from './flows.js';
 import { TARGET, useUnixPair } from './support.js';
-
-const MiB = 1024 * 1024;
 
 describe('a unix link', () => {
   const pair = useUnixPair('--patience', '2');
@@ -40,39 +39,21 @@ describe('a unix link', () => {
     async (fds) => {
       const provider = await pair.serve('serve-flood', String(8 * MiB));
       await pair.establish({ fds });
-      const [sent, received, count] = (await pair.ask('both', TARGET, String(8 * MiB))).split(' ');
-      expect(received).toBe(sent);
-      expect(Number(count)).toBe(8 * MiB);
-      expect(await provider.line()).toBe(`${sent} ${count}`);
+      await expectBothWays(pair, provider, TARGET, 8 * MiB);
     },
   );
 
   test('answers after the consumer has half-closed and the provider has counted it all', async () => {
     await pair.serve('serve-count');
     await pair.establish();
-    const [sent, received, count] = (await pair.ask('flood', TARGET, String(32 * MiB))).split(' ');
-    expect([received, Number(count)]).toEqual([sent, 32 * MiB]);
+    await expectCounted(pair, TARGET, 32 * MiB);
   });
 
   test.each([true, false])(
     'holds a sender of 256 MiB up while its reader stalls, in less than 4 MiB of memory (fds: %s)',
     async (fds) => {
-      await pair.serve('serve-echo');
-      await pair.establish({ fds });
-      await pair.ask('ask', TARGET, 'warm up');
-      pair.reset();
-      const stalled = await pair.serve('serve-sink');
-      await pair.daemon.until({ raw: 'established' });
-      const before = pair.daemon.memory();
-      const answer = pair.ask('flood', TARGET, String(256 * MiB));
-      expect(await stalled.line()).toBe('accepted');
-      await new Promise((resolve) => setTimeout(resolve, 1_500));
-      expect(pair.daemon.memory() - before).toBeLessThan(4 * MiB);
-      stalled.say('go\n');
-      const [received, count] = (await stalled.line()).split(' ');
-      expect(Number(count)).toBe(256 * MiB);
-      expect((await answer).split(' ')[0]).toBe(received);
-      expect(pair.daemon.memory() - before).toBeLessThan(4 * MiB);
+      pair.daemon.set(pair.link({ fds }));
+      await expectHeldUp(pair, TARGET);
     },
   );
 

@@ -4,7 +4,6 @@
  */
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
-import { startContainer } from '../../support/container.js';
 import { ContainerPair, usePair } from '../../support/container-pair.js';
 import { Peer } from '../../support/peer-process.js';
 import { has } from '../../support/requirements.js';
@@ -80,8 +79,7 @@ describe('a wayland link to a compositor that is told who comes', () => {
 
   test('tells two consumers and two links apart', async () => {
     const peer = await start('context');
-    const other = await startContainer({ name: 'other' });
-    try {
+    await pair.withContainer({ name: 'other' }, async (other) => {
       pair.daemon.set(
         pair.link(),
         pair.link({ name: 'again', target: '/run/again' }),
@@ -103,10 +101,7 @@ describe('a wayland link to a compositor that is told who comes', () => {
       ]);
       expect(await client('/run/again')).toBe(KEYMAP);
       expect(await peer.line()).toBe('client kiosk kiosk|again|%2Frun%2Fagain');
-    } finally {
-      await pair.daemon.clear();
-      await other.kill();
-    }
+    });
   });
 
   test('is not listened to any more when the link goes, and leaves nothing with the compositor', async () => {

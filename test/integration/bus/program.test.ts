@@ -11,17 +11,10 @@ import { PYTHON, SERVICE, TestBus } from '../../support/bus/bus.js';
 import { statusOf } from '../../support/processes.js';
 import { has, isRoot } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
-import { requires, revisionFrom, services } from '../../unit/manifest/scratch.js';
+import { requires, revisionFrom } from '../../unit/manifest/scratch.js';
+import { FOO, revision } from './support.js';
 
-const FOO = 'org.example.Foo';
 const ECHO = 'org.example.Test.Echo';
-
-function revision(allow: readonly string[], ...more: object[]) {
-  return {
-    'a/services.json': services({ type: 'dbus', owns: FOO, role: 'owner', allow }, ...more),
-    'c/run.json': requires({ name: 'system-bus', role: 'stranger' }),
-  };
-}
 
 const isAlive = (pid: number) => {
   try {
@@ -38,7 +31,6 @@ describe.runIf(isRoot() && has('dbus-daemon') && has('dbus-send'))('pvx-bus', ()
   });
   afterEach(() => bus.remove());
 
-  const uidsFile = () => join(bus.places.store, 'role-uids.json');
   const uid = async (role: string, files = revision(['friend'])) =>
     (await bus.hosts(files)).uids?.get(role) as number;
 
@@ -120,13 +112,13 @@ for _ in sys.stdin:
     await bus.start();
     await bus.hosts(revision(['friend']));
     const conf = join(bus.places.folder, 'bus.conf');
-    const before = [statSync(conf).ino, statSync(uidsFile()).ino];
+    const before = [statSync(conf).ino, statSync(bus.uidsFile).ino];
     await bus.hosts({ ...revision(['friend']), 'd/run.json': requires('other') });
-    expect([statSync(conf).ino, statSync(uidsFile()).ino]).toEqual(before);
+    expect([statSync(conf).ino, statSync(bus.uidsFile).ino]).toEqual(before);
     expect(bus.log.join('\n')).not.toContain('Reloaded');
     await bus.hosts(revision(['friend', 'stranger']));
     expect(statSync(conf).ino).not.toBe(before[0]);
-    expect(statSync(uidsFile()).ino).toBe(before[1]);
+    expect(statSync(bus.uidsFile).ino).toBe(before[1]);
   });
 
   test('a bus that is killed comes back with its configuration', async () => {

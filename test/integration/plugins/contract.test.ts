@@ -63,11 +63,9 @@ describe.each(SUBJECTS)('the plugin contract, $name:', ({ module, link: fields, 
 
   test('the state follows the provider: waiting until it listens, then established', async () => {
     await at.attach();
-    await eventually(() =>
-      expect(at.recorder.states.at(-1)).toEqual(['waiting', 'provider-socket-missing']),
-    );
+    await at.untilState('waiting', 'provider-socket-missing');
     await echo();
-    await eventually(() => expect(at.recorder.states.at(-1)).toEqual(['established', null]));
+    await at.untilState('established');
   });
 
   test('a connection waits for its provider', async () => {
@@ -139,9 +137,7 @@ describe.each(SUBJECTS)('the plugin contract, $name:', ({ module, link: fields, 
 
   test('a link whose provider does not run is attached, and waits', async () => {
     const attached = await at.attach(at.link({ providerPid: 0 }));
-    await eventually(() =>
-      expect(at.recorder.states.at(-1)).toEqual(['waiting', 'provider-not-running']),
-    );
+    await at.untilState('waiting', 'provider-not-running');
     const answer = ask(await connect(), 'early');
     await echo();
     await attached.retarget(at.link(), 0);

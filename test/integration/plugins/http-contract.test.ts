@@ -62,6 +62,14 @@ describe.each(SUBJECTS)('the plugin contract, $name:', ({ link: fields }) => {
   }
   const send = (socket: Socket, url: string) =>
     socket.write(`GET ${path}${url} HTTP/1.1\r\nHost: a\r\n\r\n`);
+  /** A link with a connection that asks for this; `all` is what comes back over it until its end. */
+  async function begin(url: string) {
+    const attached = await at.attach();
+    const socket = await connect();
+    const all = readAll(socket);
+    send(socket, url);
+    return { attached, socket, all };
+  }
   /** One request over a connection of its own; its status and body. */
   async function ask(url: string): Promise<string> {
     const socket = await connect();
@@ -81,11 +89,9 @@ describe.each(SUBJECTS)('the plugin contract, $name:', ({ link: fields }) => {
 
   test('the state follows the provider: waiting until it listens, then established', async () => {
     await at.attach();
-    await eventually(() =>
-      expect(at.recorder.states.at(-1)).toEqual(['waiting', 'provider-socket-missing']),
-    );
+    await at.untilState('waiting', 'provider-socket-missing');
     await serve();
-    await eventually(() => expect(at.recorder.states.at(-1)).toEqual(['established', null]));
+    await at.untilState('established');
   });
 
   test('a request waits for its provider, and is answered where it does not come', async () => {
@@ -100,10 +106,7 @@ describe.each(SUBJECTS)('the plugin contract, $name:', ({ link: fields }) => {
 
   test('a link that leaves takes its target with it and lets a request finish', async () => {
     const { asked } = await serve();
-    const attached = await at.attach();
-    const socket = await connect();
-    const all = readAll(socket);
-    send(socket, '/late');
+    const { attached, all } = await begin('/late');
     await eventually(() => expect(asked).toEqual(['/late']));
     const { removed, done } = attached.detach(5_000);
     await removed;
@@ -114,10 +117,7 @@ describe.each(SUBJECTS)('the plugin contract, $name:', ({ link: fields }) => {
 
   test('a request that does not finish in the drain time is ended', async () => {
     const { asked } = await serve();
-    const attached = await at.attach();
-    const socket = await connect();
-    const all = readAll(socket);
-    send(socket, '/never');
+    const { attached, all } = await begin('/never');
     await eventually(() => expect(asked).toEqual(['/never']));
     await attached.detach(100).done;
     expect((await all).toString()).toMatch(/^(HTTP\/1.1 50[23] .*)?$/s);
@@ -125,10 +125,7 @@ describe.each(SUBJECTS)('the plugin contract, $name:', ({ link: fields }) => {
 
   test('an idle connection ends with the link, at once', async () => {
     await serve();
-    const attached = await at.attach();
-    const socket = await connect();
-    const all = readAll(socket);
-    send(socket, '/one');
+    const { attached, all } = await begin('/one');
     await new Promise((resolve) => setTimeout(resolve, 100));
     await attached.detach(5_000).done;
     expect((await all).toString()).toMatch(/\/one$/);
@@ -142,10 +139,7 @@ describe.each(SUBJECTS)('the plugin contract, $name:', ({ link: fields }) => {
 
   test('a new provider gets the new requests, over connections that were there before', async () => {
     const first = await serve();
-    const attached = await at.attach();
-    const socket = await connect();
-    const all = readAll(socket);
-    send(socket, '/one');
+    const { attached, socket, all } = await begin('/one');
     await eventually(() => expect(first.asked).toEqual(['/one']));
     const other = await startContainer({ name: 'provider' });
     const second = await serve(other);

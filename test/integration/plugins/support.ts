@@ -1,11 +1,12 @@
 /** The host layer on a real broker, and a container at each end of the link that a plugin serves. */
-import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
 import type { Link } from '../../../src/graph/link.js';
 import type { LinkError } from '../../../src/kernel/errors.js';
 import type { AttachedLink, AttachedListener } from '../../../src/mesh/attacher.js';
 import { startContainer, type TestContainer } from '../../support/container.js';
 import { startHost, type TestHost, type TestHostOptions } from '../../support/host.js';
 import { unixLink } from '../../support/link.js';
+import { eventually } from '../../support/wait.js';
 
 /** What a link said of itself. */
 export class Recorder implements AttachedListener {
@@ -69,6 +70,11 @@ export class PluginStand {
     const attached = await this.host.attacher.attach(link, 0, this.recorder);
     this.#open.add(attached);
     return attached;
+  }
+
+  /** Waits until the link last said that it is in that state, for that reason. */
+  async untilState(state: string, code: string | null = null): Promise<void> {
+    await eventually(() => expect(this.recorder.states.at(-1)).toEqual([state, code]));
   }
 
   /** Has it closed at the end of the test, where that was not done before. */

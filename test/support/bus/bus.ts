@@ -91,6 +91,11 @@ export class TestBus {
     });
   }
 
+  /** Which uid each role has, as pvx-bus keeps it. */
+  get uidsFile(): string {
+    return join(this.places.store, 'role-uids.json');
+  }
+
   get address(): string {
     return `unix:path=${this.places.socket}`;
   }
