@@ -17,9 +17,13 @@ export interface Aim {
   readonly met: (value: number) => boolean;
 }
 
-const ours = (row: Row) => row.ours;
-const oursBytes = (row: Row) => row.oursBytes;
-const atLeast = (least: number) => (value: number) => value >= least;
+/** Ours, descriptors enabled, is so many times as good as that subject. */
+export function oursAtLeast(least: number, text: string, metric: string, subject: string): Aim {
+  return { text, metric, subject, of: (row) => row.ours, met: (value) => value >= least };
+}
+
+const asHaproxy = (metric: string, what: string) =>
+  oursAtLeast(1, `${what}: at least 1.0 x HAProxy`, metric, 'haproxy');
 
 const BULK = [
   ['bulk-1', '1 stream'],
@@ -32,33 +36,19 @@ const EVEN = [
 ] as const;
 
 export const AIMS: readonly Aim[] = [
-  ...BULK.map(
-    ([metric, what]): Aim => ({
-      text: `bulk, ${what}: at least 1.5 x HAProxy`,
-      metric,
-      subject: 'haproxy',
-      of: ours,
-      met: atLeast(1.5),
-    }),
+  ...BULK.map(([metric, what]) =>
+    oursAtLeast(1.5, `bulk, ${what}: at least 1.5 x HAProxy`, metric, 'haproxy'),
   ),
   ...BULK.map(
     ([metric, what]): Aim => ({
       text: `bulk, ${what}, "fds": false: at least 1.0 x systemd-socket-proxyd`,
       metric,
       subject: 'socket-proxyd',
-      of: oursBytes,
-      met: atLeast(1),
+      of: (row) => row.oursBytes,
+      met: (value) => value >= 1,
     }),
   ),
-  ...EVEN.map(
-    ([metric, what]): Aim => ({
-      text: `${what}: at least 1.0 x HAProxy`,
-      metric,
-      subject: 'haproxy',
-      of: ours,
-      met: atLeast(1),
-    }),
-  ),
+  ...EVEN.map(([metric, what]) => asHaproxy(metric, what)),
   ...[OURS, OURS_BYTES].flatMap((subject): Aim[] => [
     {
       text: `1,000 links usable in under 1,000 ms (${subject})`,
@@ -79,17 +69,9 @@ export const AIMS: readonly Aim[] = [
 
 /** Of tcp links. */
 export const TCP_AIMS: readonly Aim[] = [
-  ...BULK.map(([metric, what]) => [metric, `bulk, ${what}`] as const),
-  ...EVEN,
-].map(
-  ([metric, what]): Aim => ({
-    text: `tcp, ${what}: at least 1.0 x HAProxy`,
-    metric,
-    subject: 'haproxy',
-    of: ours,
-    met: atLeast(1),
-  }),
-);
+  ...BULK.map(([metric, what]) => asHaproxy(metric, `tcp, bulk, ${what}`)),
+  ...EVEN.map(([metric, what]) => asHaproxy(metric, `tcp, ${what}`)),
+];
 
 export function checkAims(tables: readonly Table[], aims: readonly Aim[]): AimResult[] {
   return aims.map(({ text, metric, subject, of, met }) => {
@@ -100,10 +82,11 @@ export function checkAims(tables: readonly Table[], aims: readonly Aim[]): AimRe
   });
 }
 
+export function formatAim({ aim, value, met }: AimResult): string {
+  const verdict = met === null ? 'not measured' : met ? 'met' : 'MISSED';
+  return `  ${verdict.padEnd(12)}  ${aim}${value === null ? '' : `: ${value.toFixed(2)}`}`;
+}
+
 export function formatAims(results: readonly AimResult[]): string {
-  const lines = results.map(({ aim, value, met }) => {
-    const verdict = met === null ? 'not measured' : met ? 'met' : 'MISSED';
-    return `  ${verdict.padEnd(12)}  ${aim}${value === null ? '' : `: ${value.toFixed(2)}`}`;
-  });
-  return ['Aims', ...lines].join('\n');
+  return ['Aims', ...results.map(formatAim)].join('\n');
 }

@@ -12,14 +12,18 @@ export function find(program: string): string | undefined {
   return folders.map((folder) => join(folder, program)).find((path) => existsSync(path));
 }
 
-/** Front and back in one folder; `commands` serve them all once they run. */
-function hostStand(folder: string, commands: readonly (readonly string[])[]): Stand {
+/** `commands` serve all of the front once they run; `prefixes`: of the sockets in the folder, or of addresses. */
+export function hostStand(
+  folder: string,
+  commands: readonly (readonly string[])[],
+  prefixes = { front: 'f', back: 'b' },
+): Stand {
   const tasks: Task[] = [];
   const log = join(folder, 'log');
 
   return {
-    front: { dir: folder, prefix: 'f' },
-    back: { dir: folder, prefix: 'b' },
+    front: { dir: folder, prefix: prefixes.front },
+    back: { dir: folder, prefix: prefixes.back },
     start: () => {
       for (const command of commands) tasks.push(new Task(command, { cwd: folder, log }));
     },
@@ -38,13 +42,7 @@ const none: Subject = {
   key: 'none',
   title: 'no proxy',
   missing: () => undefined,
-  stand: async (folder) => ({
-    front: { dir: folder, prefix: 'b' },
-    back: { dir: folder, prefix: 'b' },
-    start: () => {},
-    pids: () => [],
-    stop: async () => {},
-  }),
+  stand: async (folder) => hostStand(folder, [], { front: 'b', back: 'b' }),
 };
 
 const socat: Subject = {

@@ -86,6 +86,8 @@ export async function bulk(at: Sockets, streams: number, ms: number): Promise<nu
   return (bytes / ns) * 1e9;
 }
 
+type Times = 'ns' | 'p50' | 'p99';
+
 export interface PingPong {
   /** Round trips per second, of all connections together. */
   readonly rate: number;
@@ -94,10 +96,14 @@ export interface PingPong {
   readonly p99: number;
 }
 
+function latencies(count: number, { ns, p50, p99 }: Record<Times, number>): PingPong {
+  return { rate: (count / ns) * 1e9, p50: p50 / 1000, p99: p99 / 1000 };
+}
+
 export async function pingPong(at: Sockets, connections: number, ms: number): Promise<PingPong> {
   const args = ['pingpong', at.dir, `${at.prefix}0`, `${connections}`, `${ms}`];
-  const { roundtrips, ns, p50, p99 } = await result<'roundtrips' | 'ns' | 'p50' | 'p99'>(args);
-  return { rate: (roundtrips / ns) * 1e9, p50: p50 / 1000, p99: p99 / 1000 };
+  const { roundtrips, ...times } = await result<'roundtrips' | Times>(args);
+  return latencies(roundtrips, times);
 }
 
 /** HTTP requests, one after the other over each connection, to a socket in `dir` or (`-`) to a port. */
@@ -108,8 +114,8 @@ export async function requests(
   ms: number,
 ): Promise<PingPong> {
   const args = ['requests', dir, name, `${connections}`, `${ms}`];
-  const { answers, ns, p50, p99 } = await result<'answers' | 'ns' | 'p50' | 'p99'>(args);
-  return { rate: (answers / ns) * 1e9, p50: p50 / 1000, p99: p99 / 1000 };
+  const { answers, ...times } = await result<'answers' | Times>(args);
+  return latencies(answers, times);
 }
 
 /** Connections per second, each with one byte there and back. */

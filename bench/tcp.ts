@@ -2,14 +2,13 @@
  * tcp links, and what a user would pick instead: every subject listens on a port of 127.0.0.1 and leads to another
  * one there, at which the far end listens.
  */
-import { chmodSync, existsSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { find, SOCKET_PROXYD } from './competitors.js';
+import { find, hostStand, SOCKET_PROXYD } from './competitors.js';
+import { missing, startDaemon } from './daemon.js';
 import { contain, execArgv } from './load.js';
-import { DAEMON, missing, serveGraph, untilItKnows } from './ours.js';
 import { NONE, OURS } from './report.js';
 import type { Stand, Subject } from './subject.js';
-import { Task } from './task.js';
 
 /** What `--only` may choose of: the others have no meaning here. */
 export const TCP_PROBES = ['bulk', 'pingpong', 'connect', 'idle'];
@@ -42,19 +41,7 @@ function commandSubject(
     missing: absent,
     stand: async (folder) => {
       const ports = nextPorts();
-      const tasks: Task[] = [];
-      return {
-        front: { dir: folder, prefix: ports.front },
-        back: { dir: folder, prefix: ports.back },
-        start: () => {
-          const argv = command(ports, folder);
-          tasks.push(new Task(argv, { cwd: folder, log: join(folder, 'log') }));
-        },
-        pids: () => tasks.map((task) => task.pid),
-        stop: async () => {
-          await Promise.all(tasks.map((task) => task.stop()));
-        },
-      };
+      return hostStand(folder, [command(ports, folder)], ports);
     },
   };
 }
@@ -66,8 +53,8 @@ const none: Subject = {
   title: 'no proxy',
   missing: () => undefined,
   stand: async (folder) => {
-    const at = { dir: folder, prefix: nextPorts().back };
-    return { front: at, back: at, start: () => {}, pids: () => [], stop: async () => {} };
+    const { back } = nextPorts();
+    return hostStand(folder, [], { front: back, back });
   },
 };
 
@@ -111,34 +98,24 @@ listen l
 async function oursStand(folder: string): Promise<Stand> {
   const { front, back } = nextPorts();
   const provider = await contain();
-  const runtime = await serveGraph(join(folder, 'pv-ctrl'));
-  chmodSync(folder, 0o755); // the daemon is not root
-  const control = join(folder, 'control');
-  const argv = [DAEMON, '--pv-ctrl', join(folder, 'pv-ctrl'), '--control', control];
-  const daemon = new Task([...argv, '--log-level', 'warn'], { log: join(folder, 'log') });
-  await untilItKnows(control, 0, daemon);
+  const daemon = await startDaemon(folder, []);
   return {
     front: { dir: folder, prefix: front },
     back: { dir: folder, prefix: back },
-    start: () => {
-      runtime.graph = graphOf(`${front}0`, `${back}0`, provider.pid);
-      process.kill(daemon.pid, 'SIGHUP');
-    },
+    start: () => daemon.set([linkOf(`${front}0`, `${back}0`, provider.pid)]),
     pids: () => [daemon.pid],
     stop: async () => {
       await daemon.stop();
-      await runtime.stop();
       await provider.stop();
     },
   };
 }
 
-function graphOf(target: string, socket: string, provider: number): string {
-  const link = {
+function linkOf(target: string, socket: string, provider: number): object {
+  return {
     ...{ consumer: 'EXTERNAL', consumer_pid: 0, provider: 'provider', provider_pid: provider },
     ...{ name: 'tcp', type: 'tcp', role: 'any', interface: 'tcp', target, socket },
   };
-  return JSON.stringify([link]);
 }
 
 function portOf(prefix: string): string {

@@ -1,18 +1,20 @@
 /**
  * `npm run bench -- dbus`: calls per second of one client to one service over a real dbus-daemon, directly, through ours
- * and through xdg-dbus-proxy, with twenty rules and without. Rounds are interleaved as in the folder above.
+ * and through xdg-dbus-proxy, with twenty rules and without.
  */
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Command } from 'commander';
+import { formatAim } from '../aims.js';
+import { benchCommand, type Options, presentOf, roundsOf, writeReport } from '../command.js';
 import { busCalls, compileLoad } from '../load.js';
 import type { Metric } from '../probes.js';
 import { formatNumber, median, NONE, OURS, ratio, type Series } from '../report.js';
-import { Task } from '../task.js';
+import { measureRounds } from '../rounds.js';
 import { startBus } from './bus.js';
 import { type BusStand, OURS_FILTERED, PROXY, PROXY_FILTERED, subjects } from './subjects.js';
 
+const ROUNDS = 9;
 const UNDER_WAY = [1, 64];
 /** Ours, as against whom, and how many times as many calls at least. */
 const AIMS = [
@@ -20,100 +22,79 @@ const AIMS = [
   [OURS, NONE, 0.6],
 ] as const;
 
-const metrics = UNDER_WAY.map(
-  (calls): Metric => ({
+const probes = UNDER_WAY.map((calls) => {
+  const metric: Metric = {
     key: `calls-${calls}`,
     title: `calls, ${calls} under way`,
     unit: 'calls/s',
     better: 'more',
-  }),
-);
+  };
+  return { calls, metrics: [metric] };
+});
+const metrics = probes.flatMap((probe) => probe.metrics);
 
 /** The series of each metric. */
 async function run(rounds: number, ms: number): Promise<Series[][]> {
-  const here = subjects.filter(({ title, missing }) => {
-    const reason = missing();
-    if (reason !== undefined) console.log(`${title}: skipped, ${reason}.`);
-    return reason === undefined;
-  });
+  const { present } = presentOf(subjects);
   const folder = mkdtempSync(join(tmpdir(), 'pvx-bench-'));
   chmodSync(folder, 0o755); // the daemon is not root
-  const stands: BusStand[] = [];
-  const values = new Map<string, number[]>();
+  const up: { key: string; title: string; stand: BusStand }[] = [];
   const bus = await startBus(folder);
   try {
-    for (const subject of here) {
-      stands.push(await subject.stand(mkdtempSync(join(folder, 'stand-')), bus));
+    for (const { key, title, stand } of present) {
+      up.push({ key, title, stand: await stand(mkdtempSync(join(folder, 'stand-')), bus) });
     }
-    // Not counted: what compiles as it runs has done so.
-    for (const { folder: at, name } of stands) await busCalls(at, name, 64, 2 * ms);
-    for (let round = 0; round < rounds; round++) {
-      for (const [place, { key, title }] of metrics.entries()) {
-        console.error(`round ${round + 1} of ${rounds}: ${title}`);
-        for (let turn = 0; turn < stands.length; turn++) {
-          const who = (turn + round) % stands.length;
-          const { folder: at, name } = stands[who] as BusStand;
-          const rate = await busCalls(at, name, UNDER_WAY[place] as number, ms);
-          const series = `${key} ${here[who]?.key}`;
-          values.set(series, [...(values.get(series) ?? []), rate]);
-        }
-      }
+    // Not counted: what compiles as it runs has done so. What fails here fails in the rounds, and is said there.
+    for (const { stand } of up) {
+      await busCalls(stand.folder, stand.name, 64, 2 * ms).catch(() => undefined);
     }
+    const results = await measureRounds(rounds, probes, up, async ({ calls }, { stand }) => [
+      await busCalls(stand.folder, stand.name, calls, ms),
+    ]);
+    return metrics.map((metric) => results.series(metric));
   } finally {
-    for (const stand of stands) await stand.stop();
+    for (const { stand } of up) await stand.stop();
     await bus.stop();
     rmSync(folder, { recursive: true, force: true });
   }
-  return metrics.map(({ key: metric }) =>
-    here.map(({ key, title }) => ({
-      subject: key,
-      title,
-      values: values.get(`${metric} ${key}`) ?? [],
-    })),
-  );
+}
+
+/** Of the rounds that did not fail. */
+function formatRate({ values }: Series): string {
+  const rates = values.filter((value) => value !== null);
+  return rates.length === 0 ? 'failed' : formatNumber(median(rates));
 }
 
 function format({ title, unit }: Metric, all: readonly Series[]): string {
   const find = (key: string) => all.find(({ subject }) => subject === key);
   const against = [NONE, PROXY, PROXY_FILTERED];
   const lines = all.map((series) => {
-    const rate = formatNumber(median(series.values.filter((value) => value !== null)));
     const ratios = against.map((key) => ratio(series, find(key), 'more')?.toFixed(2) ?? '-');
-    return [series.title.padEnd(34), rate.padStart(8), ...ratios.map((r) => r.padStart(10))].join(
-      '',
-    );
+    return [
+      series.title.padEnd(34),
+      formatRate(series).padStart(8),
+      ...ratios.map((r) => r.padStart(10)),
+    ].join('');
   });
   const head = ['÷ none', '÷ proxy', '÷ filter'].map((text) => text.padStart(10)).join('');
   const aims = AIMS.map(([ours, other, least]) => {
     const value = ratio(find(ours), find(other), 'more');
-    const verdict = value === null ? 'not measured' : value >= least ? 'met' : 'MISSED';
-    return `  ${verdict.padEnd(12)}  ${ours} at least ${least} x ${other}: ${value?.toFixed(2) ?? '-'}`;
+    const met = value === null ? null : value >= least;
+    return formatAim({ aim: `${ours} at least ${least} x ${other}`, value, met });
   });
   return [`\n${title} (${unit})`.padEnd(43) + head, ...lines, ...aims].join('\n');
 }
 
-async function main(options: { quick?: true; rounds?: string; json?: string }): Promise<void> {
+async function main(options: Options): Promise<void> {
   compileLoad();
-  const rounds = Number(options.rounds ?? (options.quick ? 2 : 9));
+  const rounds = roundsOf(options, ROUNDS);
   const results = await run(rounds, options.quick ? 300 : 1000);
   for (const [place, metric] of metrics.entries())
     console.log(format(metric, results[place] ?? []));
-  if (options.json !== undefined) {
-    const report = { date: new Date().toISOString(), rounds, metrics, results };
-    writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
-  }
+  writeReport(options, { date: new Date().toISOString(), rounds, metrics, results });
 }
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => {
-    void Task.stopAll().then(() => process.exit(130));
-  });
-}
-
-await new Command('npm run bench -- dbus')
+await benchCommand('npm run bench -- dbus', ROUNDS)
   .description('Measures D-Bus calls through pv-xconnect beside none and xdg-dbus-proxy.')
-  .option('--quick', 'two short rounds')
-  .option('--rounds <n>', 'how many rounds (9)')
-  .option('--json <file>', 'writes everything to a file too')
   .action(main)
   .parseAsync();

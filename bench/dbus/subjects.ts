@@ -1,9 +1,9 @@
 /** What stands between a client and the bus: nothing, xdg-dbus-proxy, or ours; the latter two with rules and without. */
-import { chmodSync, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { startDaemon, missing as weMiss } from '../daemon.js';
 import { contain, execArgv } from '../load.js';
-import { DAEMON, serveGraph, untilItKnows, missing as weMiss } from '../ours.js';
 import { Task } from '../task.js';
 import type { Bus } from './bus.js';
 import { POLICY, PROXY_FLAGS } from './rules.js';
@@ -41,27 +41,20 @@ function ours(key: string, title: string, fields: object): BusSubject {
     missing: weMiss,
     stand: async (folder, { provider }) => {
       const consumer = await contain();
-      const runtime = await serveGraph(join(folder, 'pv-ctrl'));
-      runtime.graph = JSON.stringify([
+      const daemon = await startDaemon(folder, [
         {
           ...{ consumer: 'consumer', consumer_pid: consumer.pid, name: 'bus', type: 'dbus' },
           ...{ provider: 'provider', provider_pid: provider, role: 'any', interface: 'dbus' },
           ...{ target: '/run/f', socket: '/run/bus', ...fields },
         },
       ]);
-      chmodSync(folder, 0o755); // the daemon is not root
-      const control = join(folder, 'control');
-      const flags = ['--pv-ctrl', join(folder, 'pv-ctrl'), '--control', control];
-      const daemon = new Task([DAEMON, ...flags, '--log-level', 'warn'], {
-        log: join(folder, 'log'),
-      });
-      await untilItKnows(control, 1, daemon);
       const at = `/proc/${consumer.pid}/root/run`;
       while (!existsSync(`${at}/f`)) await sleep(20);
       return {
         ...{ folder: at, name: 'f' },
         stop: async () => {
-          for (const task of [daemon, runtime, consumer]) await task.stop();
+          await daemon.stop();
+          await consumer.stop();
         },
       };
     },

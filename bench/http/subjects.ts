@@ -1,7 +1,8 @@
 /** What is compared over HTTP: proxies that listen on a unix socket and on a port, for one provider on a unix socket. */
-import { existsSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
+import { find } from '../competitors.js';
 import { execArgv } from '../load.js';
 import { Task } from '../task.js';
 
@@ -24,11 +25,6 @@ export interface HttpSubject {
 }
 
 const PORTS = { nginx: 18_081, haproxy: 18_082, caddy: 18_083, proxy3: 18_084 };
-
-export function find(program: string): string | undefined {
-  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin'];
-  return folders.map((folder) => join(folder, program)).find((path) => existsSync(path));
-}
 
 function proxy(
   key: string,

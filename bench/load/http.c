@@ -4,7 +4,6 @@
  */
 #include "load.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +14,6 @@
 #include <unistd.h>
 
 #define BUFFER (256u * 1024u)
-#define EVENTS 64
 #define FDS_MAX (1 << 16)
 #define TURNS 16
 
@@ -131,7 +129,7 @@ static char *take_body(int epoll, int fd, char *at, char *to)
 	return at + count;
 }
 
-static void serve(int epoll, int fd)
+static void receive(int epoll, int fd)
 {
 	for (int turn = 0; turn < TURNS; turn++) {
 		ssize_t n = recv(fd, buffer, BUFFER, MSG_DONTWAIT);
@@ -150,57 +148,40 @@ static void serve(int epoll, int fd)
 	}
 }
 
-static int listen_at(const char *port)
+static void add(int epoll, int fd, bool listener)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= FDS_MAX) {
+		errno = EMFILE;
+		fail("accept");
+	}
+	peers[fd] = (struct peer){ .listener = listener };
+	watch_own(epoll, fd);
+}
 
-	address.sin_port = htons((uint16_t)number(port));
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
-	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 4096) < 0)
-		fail(port);
-	return fd;
+static void take(int epoll, int fd)
+{
+	add(epoll, fd, false);
+}
+
+static void serve(int epoll, int fd, uint32_t events)
+{
+	if (peers[fd].listener) {
+		accept_all(epoll, fd, take);
+		return;
+	}
+	if (events & EPOLLOUT)
+		send_more(epoll, fd);
+	if (events & (EPOLLIN | EPOLLHUP))
+		receive(epoll, fd);
 }
 
 /* DIR NAME, or "-" PORT */
 int run_http(char **argv)
 {
 	int epoll = make_epoll();
-	int listener;
 
 	memset(filler, 'x', sizeof(filler));
-	if (strcmp(argv[0], "-") == 0) {
-		listener = listen_at(argv[1]);
-	} else {
-		enter(argv[0]);
-		listener = must_listen(argv[1]);
-	}
-	peers[listener].listener = true;
-	watch(epoll, listener, EPOLLIN, (uint64_t)listener);
-	watch(epoll, STDIN_FILENO, EPOLLIN, STDIN_FILENO);
-	ready();
-	for (;;) {
-		struct epoll_event events[EVENTS];
-		int n = epoll_wait(epoll, events, EVENTS, -1);
-
-		for (int i = 0; i < n; i++) {
-			int fd = (int)events[i].data.u64;
-
-			if (fd == STDIN_FILENO)
-				return 0;
-			if (peers[fd].listener) {
-				int made;
-
-				while ((made = accept4(fd, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
-					peers[made] = (struct peer){ 0 };
-					watch(epoll, made, EPOLLIN, (uint64_t)made);
-				}
-			} else {
-				if (events[i].events & EPOLLOUT)
-					send_more(epoll, fd);
-				if (events[i].events & (EPOLLIN | EPOLLHUP))
-					serve(epoll, fd);
-			}
-		}
-	}
+	add(epoll, must_listen(go_to(argv[0], argv[1])), true);
+	serve_until_stdin_ends(epoll, serve);
+	return 0;
 }

@@ -28,6 +28,8 @@
 uint64_t now_ns(void); /* CLOCK_MONOTONIC, the clock of process.hrtime() */
 _Noreturn void fail(const char *what);
 void enter(const char *dir);
+/* What to listen at or connect to: DIR NAME, which goes into the folder, or - PORT, of 127.0.0.1. */
+const char *go_to(const char *dir, const char *name);
 unsigned number(const char *text);
 void name_of(char *name, size_t size, const char *prefix, unsigned index);
 int try_connect(const char *name); /* a blocking socket, or -1 with errno */
@@ -37,7 +39,14 @@ int make_epoll(void);
 void watch(int epoll, int fd, uint32_t events, uint64_t data);
 /* Watches every descriptor for `events`, told apart by its index. */
 int watch_all(const int *fds, unsigned count, uint32_t events);
+void watch_own(int epoll, int fd); /* for reading, told by the descriptor itself */
+/* Takes whoever waits there now. */
+void accept_all(int epoll, int listener, void (*take)(int epoll, int fd));
+/* Says "ready"; everything is to be watched by `watch_own`. */
+void serve_until_stdin_ends(int epoll, void (*serve)(int epoll, int fd, uint32_t events));
 void round_trip(int fd); /* one byte */
+/* One line: how many of what in how many ns, and what half and 99 of 100 of them took at most. Sorts `took`. */
+void print_latencies(const char *what, uint32_t *took, unsigned samples, uint64_t ns);
 void ready(void);
 void until_stdin_ends(void);
 

@@ -39,6 +39,18 @@ void enter(const char *dir)
 		fail(dir);
 }
 
+const char *go_to(const char *dir, const char *name)
+{
+	static char address[32];
+
+	if (strcmp(dir, "-") != 0) {
+		enter(dir);
+		return name;
+	}
+	snprintf(address, sizeof(address), "127.0.0.1:%u", number(name));
+	return address;
+}
+
 unsigned number(const char *text)
 {
 	char *end;

@@ -4,10 +4,7 @@
  */
 #include "load.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -56,42 +53,20 @@ static bool whole(struct asker *asker)
 	return body && asker->received - (unsigned)(body + 4 - asker->answer) >= BODY;
 }
 
-static int dial(const char *dir, const char *name)
-{
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd;
-
-	if (strcmp(dir, "-") != 0)
-		return must_connect(name);
-	address.sin_port = htons((uint16_t)number(name));
-	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		fail(name);
-	return fd;
-}
-
-static int ascending(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 /* DIR NAME, or - PORT; CONNECTIONS MS */
 int run_requests(char **argv)
 {
 	unsigned count = number(argv[2]), ms = number(argv[3]), samples = 0;
 	uint32_t *took = malloc(SAMPLES_MAX * sizeof(*took));
 	uint64_t began, deadline, at, measured;
+	const char *name = go_to(argv[0], argv[1]);
 	int epoll = make_epoll();
 
 	if (!took || count > CONNECTIONS_MAX)
 		fail("connections");
 	alarm(ms / 1000 + PATIENCE_S);
-	if (strcmp(argv[0], "-") != 0)
-		enter(argv[0]);
 	for (unsigned i = 0; i < count; i++) {
-		askers[i].fd = dial(argv[0], argv[1]);
+		askers[i].fd = must_connect(name);
 		watch(epoll, askers[i].fd, EPOLLIN, i);
 		ask(&askers[i]);
 	}
@@ -117,8 +92,6 @@ int run_requests(char **argv)
 			ask(asker);
 		}
 	}
-	qsort(took, samples, sizeof(*took), ascending);
-	printf("{\"answers\":%u,\"ns\":%" PRIu64 ",\"p50\":%u,\"p99\":%u}\n", samples, at - measured,
-	       samples ? took[samples / 2] : 0, samples ? took[samples - samples / 100 - 1] : 0);
+	print_latencies("answers", took, samples, at - measured);
 	return 0;
 }

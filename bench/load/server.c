@@ -5,12 +5,10 @@
 #include "load.h"
 
 #include <errno.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define BUFFER (256u * 1024u)
-#define EVENTS 64
 #define TURNS 16 /* reads of one connection before others have their turn */
 
 #define FDS_MAX (1 << 20)
@@ -25,20 +23,15 @@ static void add(int epoll, int fd, enum kind kind)
 		fail("accept");
 	}
 	kinds[fd] = kind;
-	watch(epoll, fd, EPOLLIN, (uint64_t)fd);
+	watch_own(epoll, fd);
 }
 
-static void accept_all(int epoll, int listener)
+static void take(int epoll, int fd)
 {
-	int fd;
-
-	while ((fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0)
-		add(epoll, fd, FRESH);
-	if (errno != EAGAIN && errno != ECONNABORTED)
-		fail("accept");
+	add(epoll, fd, FRESH);
 }
 
-static void serve(int fd)
+static void echo(int fd)
 {
 	for (int turn = 0; turn < TURNS; turn++) {
 		ssize_t n = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT);
@@ -59,6 +52,15 @@ static void serve(int fd)
 	}
 }
 
+static void serve(int epoll, int fd, uint32_t events)
+{
+	(void)events;
+	if (kinds[fd] == LISTENER)
+		accept_all(epoll, fd, take);
+	else
+		echo(fd);
+}
+
 /* DIR PREFIX COUNT */
 int run_server(char **argv)
 {
@@ -72,21 +74,6 @@ int run_server(char **argv)
 		name_of(name, sizeof(name), argv[1], i);
 		add(epoll, must_listen(name), LISTENER);
 	}
-	watch(epoll, STDIN_FILENO, EPOLLIN, STDIN_FILENO);
-	ready();
-	for (;;) {
-		struct epoll_event events[EVENTS];
-		int n = epoll_wait(epoll, events, EVENTS, -1);
-
-		for (int i = 0; i < n; i++) {
-			int fd = (int)events[i].data.u64;
-
-			if (fd == STDIN_FILENO)
-				return 0;
-			if (kinds[fd] == LISTENER)
-				accept_all(epoll, fd);
-			else
-				serve(fd);
-		}
-	}
+	serve_until_stdin_ends(epoll, serve);
+	return 0;
 }

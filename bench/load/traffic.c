@@ -74,13 +74,6 @@ int run_bulk(char **argv)
 	return 0;
 }
 
-static int ascending(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 struct pinger {
 	int fd;
 	unsigned received;
@@ -148,8 +141,6 @@ int run_pingpong(char **argv)
 			ping(pinger);
 		}
 	}
-	qsort(took, samples, sizeof(*took), ascending);
-	printf("{\"roundtrips\":%u,\"ns\":%" PRIu64 ",\"p50\":%u,\"p99\":%u}\n", samples, at - began,
-	       took[samples / 2], took[samples - samples / 100 - 1]);
+	print_latencies("roundtrips", took, samples, at - began);
 	return 0;
 }

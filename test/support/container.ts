@@ -12,6 +12,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { compile } from './compile.js';
+import { endOf } from './processes.js';
 
 export interface ContainerOptions {
   readonly name: string;
@@ -122,9 +123,8 @@ export class TestContainer {
     const guard = this.#guard;
     this.#guard = null;
     if (!guard) return;
-    const exited = guard.exitCode === null && guard.signalCode === null && once(guard, 'exit');
     guard.stdin?.end();
-    await exited;
+    await endOf(guard);
     rmdirSync(this.rootDir);
   }
 

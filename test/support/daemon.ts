@@ -2,45 +2,21 @@
  * The real daemon under a runtime of the test's own: a pv-ctrl socket that serves whatever graph the test sets.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { expect } from 'vitest';
 import { PACKAGE_ROOT } from '../../src/relay/native.js';
+import type { WireLink } from './link.js';
+import { childrenOf, endBy, endOf, statusOf } from './processes.js';
 import { eventually } from './wait.js';
-
-/** The ten fields of chapter 2, and what of ours a test wants to give. */
-export type WireLink = Record<string, unknown> & {
-  consumer: string;
-  consumer_pid: number;
-  provider: string;
-  provider_pid: number;
-  name: string;
-  target: string;
-  socket: string;
-};
 
 export interface ShownLink extends WireLink {
   readonly state: string;
   readonly last_error: { code: string; message: string } | null;
   readonly connections: { active: number; total: number };
   readonly bytes: { to_provider: number; to_consumer: number };
-}
-
-export function wireLink(fields: Partial<WireLink> = {}): WireLink {
-  return {
-    consumer: 'consumer',
-    consumer_pid: 0,
-    provider: 'provider',
-    provider_pid: 0,
-    name: 'raw',
-    type: 'unix',
-    role: 'any',
-    interface: 'unix',
-    target: '/run/pv/services/raw.sock',
-    socket: '/run/example/raw.sock',
-    ...fields,
-  };
 }
 
 /** A request over a unix socket; the body parsed where it is JSON. */
@@ -115,8 +91,7 @@ export class TestDaemon {
 
   /** Process id of the broker, the daemon's only child. */
   get brokerPid(): number {
-    const path = `/proc/${this.pid}/task/${this.pid}/children`;
-    return Number(readFileSync(path, 'utf8').trim().split(' ')[0]);
+    return childrenOf(this.pid)[0] ?? 0;
   }
 
   /** Starts the daemon (again), and waits until its control socket answers. */
@@ -167,7 +142,7 @@ export class TestDaemon {
   }
 
   /** Waits until each link of the graph, by its service's name, is in that state, with the role that it was set to. */
-  async until(states: Record<string, string>, timeoutMs = 5_000): Promise<ShownLink[]> {
+  async until(states: Record<string, string>, timeoutMs = 10_000): Promise<ShownLink[]> {
     return eventually(
       async () => {
         const shown = await this.shown();
@@ -187,26 +162,41 @@ export class TestDaemon {
     );
   }
 
-  /** Bytes resident. */
-  memory(): number {
-    const status = readFileSync(`/proc/${this.pid}/status`, 'utf8');
-    return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1024;
+  /** Waits until the first link, or that one, has so many connections. */
+  async untilActive(count: number, name?: string, timeoutMs = 10_000): Promise<void> {
+    await eventually(
+      async () => {
+        const shown = await this.shown();
+        const link = name === undefined ? shown[0] : shown.find((one) => one.name === name);
+        expect(link?.connections.active).toBe(count);
+      },
+      { timeoutMs },
+    );
   }
 
-  exited(): Promise<number | null> {
-    const child = this.process as ChildProcess;
-    if (child.exitCode !== null || child.signalCode !== null) {
-      return Promise.resolve(child.exitCode);
-    }
-    return new Promise((resolve) => child.once('exit', resolve));
+  /** Ends all links, and waits until they are gone. */
+  async clear(): Promise<void> {
+    this.set();
+    await this.until({});
+  }
+
+  /** Bytes resident. */
+  memory(): number {
+    return Number.parseInt(statusOf(this.pid)('VmRSS') ?? '', 10) * 1024;
+  }
+
+  /** How it ended, once it has: exit code or signal. */
+  exited(): Promise<number | NodeJS.Signals> {
+    return endOf(this.process as ChildProcess);
+  }
+
+  /** Ends it by a signal, as somebody else might; `launch` starts it again. */
+  kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<number | NodeJS.Signals> {
+    return endBy(this.process as ChildProcess, signal);
   }
 
   async stop(): Promise<void> {
-    if (this.process) {
-      const exited = this.exited();
-      this.process.kill('SIGTERM');
-      await exited;
-    }
+    if (this.process) await this.kill('SIGTERM');
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));
     rmSync(this.#folder, { recursive: true, force: true });

@@ -12,6 +12,7 @@ import { createLogger } from '../../src/kernel/log.js';
 import { Registry } from '../../src/plugins/registry.js';
 import { native, PACKAGE_ROOT, SOCKET_TYPES } from '../../src/relay/native.js';
 import { Relay } from '../../src/relay/relay.js';
+import { endOf } from './processes.js';
 
 export interface TestHost {
   readonly broker: Broker;
@@ -52,7 +53,6 @@ export async function startHost(options: TestHostOptions = {}): Promise<TestHost
     { broker, relay, containers, plugins, log },
     { patienceMs: options.patienceMs ?? 5_000, maxConnections: options.maxConnections ?? 4_096 },
   );
-  const exited = new Promise((resolve) => brokerProcess.once('exit', resolve));
   return {
     broker,
     brokerProcess,
@@ -63,7 +63,7 @@ export async function startHost(options: TestHostOptions = {}): Promise<TestHost
     stop: async () => {
       relay.stop();
       broker.close();
-      await exited;
+      await endOf(brokerProcess);
     },
   };
 }

@@ -1,7 +1,7 @@
 /** A program that a test talks with, line by line. */
 import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { endOf, hasEnded } from './processes.js';
 
 export class Peer {
   readonly #child: ChildProcess;
@@ -25,7 +25,7 @@ export class Peer {
   line(): Promise<string> {
     const line = this.#lines.shift();
     if (line !== undefined) return Promise.resolve(line);
-    if (this.#child.exitCode !== null) return Promise.resolve('');
+    if (hasEnded(this.#child)) return Promise.resolve('');
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
@@ -34,9 +34,8 @@ export class Peer {
   }
 
   async end(): Promise<void> {
-    const exited = this.#child.exitCode === null ? once(this.#child, 'exit') : null;
     this.#child.stdin?.end();
-    await exited;
+    await endOf(this.#child);
   }
 
   kill(): void {

@@ -1,7 +1,7 @@
 /** What a policy would refuse, what it did refuse, and what it should say: told by the daemon, over a real bus. */
 import { spawn } from 'node:child_process';
 import dbus, { type MessageBus } from 'dbus-next';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { PACKAGE_ROOT } from '../../../src/relay/native.js';
 import { request } from '../../support/daemon.js';
 import { has, isRoot } from '../../support/requirements.js';
@@ -12,14 +12,15 @@ import {
   LOCK,
   OBJECT,
   POLICY,
+  SERVICES,
   THERMOSTAT,
   UNKNOWN,
   VAULT,
 } from './example-policy.js';
-import { askBus, type BusPair, call, nameOf, startBusPair } from './support.js';
+import { askBus, type BusPair, call, nameOf, requestName, useBusPair } from './support.js';
 
 describe.runIf(isRoot() && has('dbus-daemon'))('of a policy', () => {
-  let pair: BusPair;
+  const pair = useBusPair('--patience', '2');
   let services: Record<string, MessageBus>;
   const unique = (name: string) => nameOf(services[name] as MessageBus);
   const logged = (text: string) =>
@@ -27,14 +28,8 @@ describe.runIf(isRoot() && has('dbus-daemon'))('of a policy', () => {
   const metrics = () => request(pair.daemon.control, '/metrics') as Promise<string>;
 
   const serve = async () => {
-    services = {};
-    for (const name of [THERMOSTAT, ADMIN, LOCK, VAULT]) services[name] = await pair.serve(name);
+    services = await pair.serveAll(...SERVICES);
   };
-  beforeAll(async () => {
-    pair = await startBusPair('--patience', '2');
-  });
-  afterEach(() => pair.reset());
-  afterAll(() => pair?.stop());
 
   test('each refusal is counted, and logged once with the rule that would allow it', async () => {
     await pair.establish({ role: 'operator', policy: POLICY });
@@ -121,9 +116,7 @@ describe.runIf(isRoot() && has('dbus-daemon'))('of a policy', () => {
     const byUnique = { interface: 'a.b', path: '/some' };
     expect(await call(consumer, unique(THERMOSTAT), 'Any', byUnique)).toBe('ok');
     expect(await askBus(consumer, 'NameHasOwner', LOCK)).toBe(true);
-    const body = ['org.example.Operator', 0];
-    const owned = { signature: 'su', body };
-    expect(await call(consumer, 'org.freedesktop.DBus', 'RequestName', owned)).toBe(1);
+    expect(await requestName(consumer, 'org.example.Operator')).toBe(1);
     const heard = new Promise<void>((resolve) => {
       consumer.on('message', ({ member }: dbus.Message) => {
         if (member === 'Changed') resolve();

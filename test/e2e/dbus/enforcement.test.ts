@@ -1,25 +1,18 @@
 /** A link with a policy is a link: descriptors, many at once, a policy that changes, and clients that mean harm. */
-import { readFileSync } from 'node:fs';
 import net from 'node:net';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { writeMessage } from '../../../src/plugins/dbus/message-writer.js';
 import { request } from '../../support/daemon.js';
 import { has, isRoot } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
 import { DENIED, LOCK, POLICY, THERMOSTAT, UNKNOWN, VAULT } from './example-policy.js';
-import { askBus, type BusPair, call, startBusPair, TARGET } from './support.js';
+import { askBus, call, overOf, passFiles, TARGET, useBusPair } from './support.js';
 
-const FILES = readFileSync(new URL('./files.py', import.meta.url), 'utf8');
 const BUS = 'org.freedesktop.DBus';
 const OTHER = '/run/pv/services/other.sock';
 
 describe.runIf(isRoot() && has('dbus-daemon'))('a link with a policy', () => {
-  let pair: BusPair;
-  beforeAll(async () => {
-    pair = await startBusPair('--patience', '2', '--drain', '1');
-  });
-  afterEach(() => pair.reset());
-  afterAll(() => pair?.stop());
+  const pair = useBusPair('--patience', '2', '--drain', '1');
 
   const metric = async (pattern: RegExp) =>
     Number(pattern.exec((await request(pair.daemon.control, '/metrics')) as string)?.[1] ?? 0);
@@ -55,16 +48,7 @@ describe.runIf(isRoot() && has('dbus-daemon'))('a link with a policy', () => {
   test('takes descriptors from the consumer and hands its own over', async () => {
     const policy = { call: { 'org.example.Files': ['org.example.Files.*@/org/example/*'] } };
     await pair.establish({ role: '4711', policy });
-    const service = pair.provider.run([
-      ...['/usr/bin/python3', '-c', FILES, 'serve', 'unix:path=/run/example/bus.sock'],
-    ]);
-    try {
-      await new Promise((resolve) => service.stdout?.once('data', resolve));
-      const client = ['/usr/bin/python3', '-c', FILES, 'client', `unix:path=${TARGET}`];
-      expect(await pair.run(...client)).toBe('ok');
-    } finally {
-      service.kill('SIGKILL');
-    }
+    expect(await passFiles(pair)).toBe('ok');
   });
 
   test('answers many calls at once, each with its own answer', async () => {
@@ -101,9 +85,7 @@ describe.runIf(isRoot() && has('dbus-daemon'))('a link with a policy', () => {
     const [one, two] = [await pair.through(), await pair.through(OTHER)];
     expect(await call(one, THERMOSTAT, 'Get')).toBe('ok');
     expect(await call(two, LOCK, 'Get')).toBe('ok');
-    const over = new Promise((resolve) => {
-      (one as unknown as { _connection: NodeJS.EventEmitter })._connection.once('end', resolve);
-    });
+    const over = overOf(one);
     await pair.establishAll({ ...changes, policy: { talk: [LOCK] } }, stays);
     await over;
     const next = await pair.through();

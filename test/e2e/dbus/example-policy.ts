@@ -3,6 +3,7 @@ export const THERMOSTAT = 'org.example.Thermostat';
 export const ADMIN = 'org.example.Admin';
 export const LOCK = 'org.example.Lock';
 export const VAULT = 'com.hidden.Vault';
+export const SERVICES = [THERMOSTAT, ADMIN, LOCK, VAULT];
 /** An object of the admin's that may be asked for its status. */
 export const OBJECT = '/org/example/admin';
 

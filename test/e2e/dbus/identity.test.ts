@@ -1,40 +1,9 @@
 /** Who the bus says that a consumer is, whichever program the consumer is, over a real bus in a real container. */
-import { readFileSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { has, isRoot } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
-import { askBus, type BusPair, nameOf, startBusPair, TARGET, WHO } from './support.js';
-
-const FILES = readFileSync(new URL('./files.py', import.meta.url), 'utf8');
-const ADDRESS = `unix:path=${TARGET}`;
-const PYTHON = `import dbus
-bus = dbus.bus.BusConnection('${ADDRESS}')
-print(int(bus.get_object('${WHO}', '/').Who(dbus_interface='${WHO}')))`;
-
-/** Each asks the service who it is, and prints the uid somewhere in its answer. */
-const CLIENTS: readonly (readonly [string, readonly string[]])[] = [
-  [
-    'dbus-send',
-    ['dbus-send', `--bus=${ADDRESS}`, '--print-reply', `--dest=${WHO}`, '/', `${WHO}.Who`],
-  ],
-  ['busctl', ['busctl', `--address=${ADDRESS}`, 'call', WHO, '/', WHO, 'Who']],
-  [
-    'gdbus',
-    [
-      'gdbus',
-      'call',
-      '--address',
-      ADDRESS,
-      '--dest',
-      WHO,
-      '--object-path',
-      '/',
-      '--method',
-      `${WHO}.Who`,
-    ],
-  ],
-  ['/usr/bin/python3', ['/usr/bin/python3', '-c', PYTHON]],
-];
+import { COMMANDS } from './commands.js';
+import { askBus, nameOf, overOf, passFiles, useBusPair, WHO } from './support.js';
 
 const ROLES: readonly (readonly [string, number])[] = [
   ['any', 65534],
@@ -44,19 +13,14 @@ const ROLES: readonly (readonly [string, number])[] = [
 ];
 
 describe.runIf(isRoot() && has('dbus-daemon'))('the bus in the provider', () => {
-  let pair: BusPair;
-  beforeAll(async () => {
-    pair = await startBusPair('--patience', '2');
-  });
-  afterEach(() => pair.reset());
-  afterAll(() => pair?.stop());
+  const pair = useBusPair('--patience', '2');
 
   describe.each(ROLES)('sees the role %s as its uid', (role, uid) => {
-    test.each(CLIENTS)('of %s', async (program, argv) => {
-      if (!has(program.replace(/.*\//, ''))) return;
+    test.each(Object.entries(COMMANDS))('of %s', async (program, command) => {
+      if (!has(program)) return;
       await pair.establish({ role });
       await pair.serveWho();
-      expect(await pair.run(...argv)).toMatch(new RegExp(`\\b${uid}\\b`));
+      expect(await pair.ask(...command(WHO, '/', 'Who'))).toMatch(new RegExp(`\\b${uid}\\b`));
     });
 
     test('of dbus-next', async () => {
@@ -89,22 +53,15 @@ describe.runIf(isRoot() && has('dbus-daemon'))('the bus in the provider', () => 
     await set(2001);
     await pair.establish({ role: 'changing' });
     await pair.serveWho();
-    const [, busctl] = CLIENTS[1] as (typeof CLIENTS)[number];
-    expect(await pair.run(...busctl)).toContain('2001');
+    const busctl = COMMANDS.busctl(WHO, '/', 'Who');
+    expect(await pair.ask(...busctl)).toContain('2001');
     await set(2002);
-    expect(await pair.run(...busctl)).toContain('2002');
+    expect(await pair.ask(...busctl)).toContain('2002');
   });
 
   test('takes descriptors from the consumer and hands its own over', async () => {
     await pair.establish({ role: '4711' });
-    const bus = 'unix:path=/run/example/bus.sock';
-    const service = pair.provider.run(['/usr/bin/python3', '-c', FILES, 'serve', bus]);
-    try {
-      await new Promise((resolve) => service.stdout?.once('data', resolve));
-      expect(await pair.run('/usr/bin/python3', '-c', FILES, 'client', ADDRESS)).toBe('ok');
-    } finally {
-      service.kill('SIGKILL');
-    }
+    expect(await passFiles(pair)).toBe('ok');
   });
 
   test('is told of a consumer that ends, and the other way round', async () => {
@@ -118,11 +75,9 @@ describe.runIf(isRoot() && has('dbus-daemon'))('the bus in the provider', () => 
     await eventually(async () => expect(await owned()).toBe(false));
 
     const other = await pair.through();
-    const ended = new Promise((resolve) => {
-      (other as unknown as { _connection: NodeJS.EventEmitter })._connection.once('end', resolve);
-    });
+    const over = overOf(other);
     pair.killBus();
-    await ended;
+    await over;
     await pair.startBus();
   });
 });

@@ -1,6 +1,6 @@
 /** What a policy lets a consumer do, against services on a real bus that would let it do everything. */
 import dbus, { type MessageBus } from 'dbus-next';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { has, isRoot } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
 import {
@@ -10,29 +10,24 @@ import {
   NO_OWNER,
   OBJECT,
   POLICY,
+  SERVICES,
   THERMOSTAT,
   UNKNOWN,
   VAULT,
 } from './example-policy.js';
-import { askBus, type BusPair, call, nameOf, startBusPair } from './support.js';
+import { askBus, call, nameOf, requestName, useBusPair } from './support.js';
 
 describe.runIf(isRoot() && has('dbus-daemon'))('a policy', () => {
-  let pair: BusPair;
+  const pair = useBusPair('--patience', '2');
   let consumer: MessageBus;
   let services: Record<string, MessageBus>;
   const uniqueOf = (name: string) => nameOf(services[name] as MessageBus);
 
-  beforeAll(async () => {
-    pair = await startBusPair('--patience', '2');
-  });
   beforeEach(async () => {
     await pair.establish({ role: 'operator', policy: POLICY });
-    services = {};
-    for (const name of [THERMOSTAT, ADMIN, LOCK, VAULT]) services[name] = await pair.serve(name);
+    services = await pair.serveAll(...SERVICES);
     consumer = await pair.through();
   });
-  afterEach(() => pair.reset());
-  afterAll(() => pair?.stop());
 
   test('lets calls pass that it names, by well-known and by unique name', async () => {
     expect(await call(consumer, THERMOSTAT, 'Anything')).toBe('ok');
@@ -77,11 +72,9 @@ describe.runIf(isRoot() && has('dbus-daemon'))('a policy', () => {
   });
 
   test('lets only those names be taken that it names', async () => {
-    const request = (name: string) =>
-      call(consumer, 'org.freedesktop.DBus', 'RequestName', { signature: 'su', body: [name, 0] });
-    expect(await request('org.example.Operator')).toBe(1);
-    expect(await request('org.example.Other')).toBe(DENIED);
-    expect(await request(VAULT)).toBe(DENIED);
+    expect(await requestName(consumer, 'org.example.Operator')).toBe(1);
+    expect(await requestName(consumer, 'org.example.Other')).toBe(DENIED);
+    expect(await requestName(consumer, VAULT)).toBe(DENIED);
     expect(await askBus(consumer, 'ReleaseName', 'org.example.Operator')).toBe(1);
     expect(await askBus(consumer, 'ReleaseName', LOCK)).toBe(DENIED);
     expect(await askBus(consumer, 'ListQueuedOwners', LOCK)).toBe(DENIED);
@@ -154,10 +147,7 @@ describe.runIf(isRoot() && has('dbus-daemon'))('a policy', () => {
   });
 
   test('lets those who call the consumer be answered and be seen', async () => {
-    await call(consumer, 'org.freedesktop.DBus', 'RequestName', {
-      signature: 'su',
-      body: ['org.example.Operator', 0],
-    });
+    await requestName(consumer, 'org.example.Operator');
     let caller = '';
     consumer.addMethodHandler((message: dbus.Message) => {
       if (message.member !== 'Ask') return false;

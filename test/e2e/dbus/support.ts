@@ -1,14 +1,18 @@
 /** What the D-Bus e2e tests share: a consumer, a provider with a real dbus-daemon, the daemon between them, clients. */
 import type { ChildProcess } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import type { MessageBus } from 'dbus-next';
 import dbus from 'dbus-next';
-import { startContainer, type TestContainer } from '../../support/container.js';
-import { startDaemon, type TestDaemon, type WireLink, wireLink } from '../../support/daemon.js';
+import { afterEach } from 'vitest';
+import { ContainerPair, usePair } from '../../support/container-pair.js';
+import type { WireLink } from '../../support/link.js';
 import { eventually } from '../../support/wait.js';
 
 export const SOCKET = '/run/example/bus.sock';
 export const TARGET = '/run/pv/services/bus.sock';
 export const WHO = 'org.example.Who';
+
+const FILES = readFileSync(new URL('./files.py', import.meta.url), 'utf8');
 
 /** A dbus-daemon lets nobody in whom its own passwd does not know. */
 const USERS = 'app:x:4711:4711::/:\noperator:x:1234:4321::/:\n';
@@ -28,17 +32,19 @@ const CONFIG = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Config
 </busconfig>
 `;
 
-export class BusPair {
-  readonly consumer: TestContainer;
-  readonly provider: TestContainer;
-  readonly daemon: TestDaemon;
+const LINK = { name: 'bus', type: 'dbus', interface: 'dbus', target: TARGET, socket: SOCKET };
+
+export class BusPair extends ContainerPair {
   readonly #busses: MessageBus[] = [];
   #bus: ChildProcess | null = null;
 
-  constructor(consumer: TestContainer, provider: TestContainer, daemon: TestDaemon) {
-    this.consumer = consumer;
-    this.provider = provider;
-    this.daemon = daemon;
+  constructor(args: readonly string[]) {
+    super({ args, link: LINK });
+  }
+
+  override async setUp(): Promise<void> {
+    await super.setUp();
+    await this.startBus();
   }
 
   /** Starts the provider's bus. */
@@ -57,16 +63,8 @@ export class BusPair {
     this.#bus?.kill('SIGKILL');
   }
 
-  link(fields: Partial<WireLink> = {}): WireLink {
-    return wireLink({
-      ...{ name: 'bus', type: 'dbus', interface: 'dbus', target: TARGET, socket: SOCKET },
-      ...{ consumer_pid: this.consumer.pid, provider_pid: this.provider.pid },
-      ...fields,
-    });
-  }
-
-  /** Makes this link the graph, and waits until it is established. */
-  establish(fields: Partial<WireLink> = {}): Promise<void> {
+  /** As of any pair, and until its policy is the new one. */
+  override establish(fields: Partial<WireLink> = {}): Promise<void> {
     return this.establishAll(this.link(fields));
   }
 
@@ -130,23 +128,24 @@ export class BusPair {
     return bus;
   }
 
+  /** The same for each of these names, by name. */
+  async serveAll(...names: string[]): Promise<Record<string, MessageBus>> {
+    const services: Record<string, MessageBus> = {};
+    for (const name of names) services[name] = await this.serve(name);
+    return services;
+  }
+
   /** Runs a program in the consumer to its end; its output, or an Error with what it said. */
-  async run(...argv: string[]): Promise<string> {
+  async ask(...argv: string[]): Promise<string> {
     const { code, stdout, stderr } = await this.consumer.exec(argv, { timeout: 15_000 });
     if (code !== 0) throw new Error(`${argv[0]}: ${stderr.trim() || stdout.trim()}`);
     return stdout.trim();
   }
 
-  /** Ends the clients, not the containers. */
-  reset(): void {
+  /** Ends the clients of the test's own, too. */
+  override reset(): void {
+    super.reset();
     for (const bus of this.#busses.splice(0)) bus.disconnect();
-  }
-
-  async stop(): Promise<void> {
-    this.reset();
-    await this.daemon.stop();
-    await this.consumer.kill();
-    await this.provider.kill();
   }
 }
 
@@ -176,13 +175,29 @@ export function nameOf(bus: MessageBus): string {
   return (bus as unknown as { name: string }).name;
 }
 
-export async function startBusPair(...daemonArgs: string[]): Promise<BusPair> {
-  const [consumer, provider, daemon] = await Promise.all([
-    startContainer({ name: 'consumer' }),
-    startContainer({ name: 'provider' }),
-    startDaemon(...daemonArgs),
-  ]);
-  const pair = new BusPair(consumer, provider, daemon);
-  await pair.startBus();
+export function requestName(bus: MessageBus, name: string): Promise<unknown> {
+  const options = { signature: 'su', body: [name, 0] };
+  return call(bus, 'org.freedesktop.DBus', 'RequestName', options);
+}
+
+/** Resolves when the connection of a client is over. */
+export function overOf(bus: MessageBus): Promise<unknown> {
+  return new Promise((resolve) => {
+    (bus as unknown as { _connection: NodeJS.EventEmitter })._connection.once('end', resolve);
+  });
+}
+
+/** Has a service and a client of it hand descriptors to each other; "ok" where they did. */
+export async function passFiles(pair: BusPair): Promise<string> {
+  const program = ['/usr/bin/python3', '-c', FILES];
+  const service = pair.talk(pair.provider, [...program, 'serve', `unix:path=${SOCKET}`]);
+  await service.line();
+  return pair.ask(...program, 'client', `unix:path=${TARGET}`);
+}
+
+/** Call it within `describe`; no client is left after a test. `args`: of the daemon. */
+export function useBusPair(...args: string[]): BusPair {
+  const pair = usePair(new BusPair(args));
+  afterEach(() => pair.reset());
   return pair;
 }

@@ -1,6 +1,5 @@
 /** Who is master of a card, and who leases its connectors, among clients of the real daemon. */
 import { describe, expect, test } from 'vitest';
-import { startContainer } from '../../support/container.js';
 import { CARD, useDescriptors } from './descriptors.js';
 
 describe('a link that hands out descriptors', () => {
@@ -25,12 +24,11 @@ describe('a link that hands out descriptors', () => {
     });
 
     test('has one master, the newest: the one before is dropped first', async () => {
-      const other = await startContainer({ name: 'other' });
-      const links = [
-        use.card({ role: 'master' }),
-        use.card({ consumer: 'other', consumer_pid: other.pid, name: 'again', role: 'master' }),
-      ];
-      try {
+      await use.at.withContainer({ name: 'other' }, async (other) => {
+        const links = [
+          use.card({ role: 'master' }),
+          use.card({ consumer: 'other', consumer_pid: other.pid, name: 'again', role: 'master' }),
+        ];
         await use.established(...links);
         const [first] = await use.at.client(CARD);
         expect(await use.mark(first)).toBe('marked');
@@ -47,11 +45,7 @@ describe('a link that hands out descriptors', () => {
           '1:3 DROP_MASTER',
           '1:3 SET_MASTER',
         ]);
-      } finally {
-        use.at.daemon.set();
-        await use.at.daemon.until({});
-        await other.kill();
-      }
+      });
     });
 
     test('has one master each', async () => {
@@ -65,8 +59,7 @@ describe('a link that hands out descriptors', () => {
     test('drops its master with the link', async () => {
       await use.established(use.card({ role: 'master' }));
       const [client] = await use.at.client(CARD);
-      use.at.daemon.set();
-      await use.at.daemon.until({});
+      await use.at.daemon.clear();
       expect(await client.line()).toBe('ended');
       expect(await use.mark(client)).toBe('-');
     });
@@ -86,8 +79,7 @@ describe('a link that hands out descriptors', () => {
       await use.established(lease('HDMI-A-1', 'DP-1'));
       const [client, first] = await use.at.client(CARD);
       expect(first).toBe('1:5 rw nonblock 1'); // what stands in for a lease
-      use.at.daemon.set();
-      await use.at.daemon.until({});
+      await use.at.daemon.clear();
       expect(await client.line()).toBe('ended');
       expect(use.leases()).toEqual(['1:3 CREATE_LEASE 51 52 41 42', '1:3 REVOKE_LEASE 1']);
     });

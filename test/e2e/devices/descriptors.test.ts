@@ -1,17 +1,17 @@
 /** Clients in a container are handed opened devices by the real daemon, and lose them again. */
-import { cpSync, readFileSync } from 'node:fs';
+import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { compile } from '../../support/compile.js';
 import { startContainer } from '../../support/container.js';
+import { FOR_EVER, mountSlow } from '../../support/file-systems.js';
 import { countOpenFiles } from '../../support/open-files.js';
 import { Peer } from '../../support/peer-process.js';
 import { fuse } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
 import { CARD, KEYS, useDescriptors } from './descriptors.js';
 
-const SLOW_FS = readFileSync(new URL('../../support/slow-fs.py', import.meta.url), 'utf8');
 const KIOSK = fileURLToPath(
   new URL('../../../examples/drm/kiosk-app/root/kiosk.c', import.meta.url),
 );
@@ -34,16 +34,11 @@ describe('a link that hands out descriptors', () => {
   });
 
   test('works in a container with users of its own', async () => {
-    const own = await startContainer({ name: 'consumer', userns: true });
-    try {
+    await use.at.withContainer({ name: 'consumer', userns: true }, async (own) => {
       await use.established(use.keys({ consumer_pid: own.pid }));
       const [, first] = await use.at.client(KEYS, own);
       expect(first).toBe('1:5 rw nonblock 1');
-    } finally {
-      use.at.daemon.set();
-      await use.at.daemon.until({});
-      await own.kill();
-    }
+    });
   });
 
   test('serves the client library of examples/drm', async () => {
@@ -71,8 +66,7 @@ describe('a link that hands out descriptors', () => {
     const [one] = await use.at.client(KEYS);
     const [two] = await use.at.client(KEYS);
     expect(await use.mark(one)).toBe('-');
-    use.at.daemon.set();
-    await use.at.daemon.until({});
+    await use.at.daemon.clear();
     expect([await one.line(), await two.line()]).toEqual(['ended', 'ended']);
     expect([await use.mark(one), await use.mark(two)]).toEqual(['marked', 'marked']);
     expect(use.record.lines()).toEqual(['1:5 EVIOCREVOKE', '1:5 EVIOCREVOKE']);
@@ -83,15 +77,13 @@ describe('a link that hands out descriptors', () => {
     try {
       await use.established(use.keys({ consumer_pid: own.pid }));
       const [client] = await use.at.client(KEYS, own);
-      const server = own.run(['python3', '-c', SLOW_FS, '/run/dev', '100000']);
-      await new Promise((resolve) => server.stdout?.once('data', resolve));
+      await mountSlow(own, '/run/dev', FOR_EVER);
       use.at.daemon.set();
       await eventually(() => expect(use.record.lines()).toEqual(['1:5 EVIOCREVOKE']));
       expect(await use.mark(client)).toBe('marked');
     } finally {
       await own.kill();
-      use.at.daemon.set();
-      await use.at.daemon.until({});
+      await use.at.daemon.clear();
     }
   });
 
@@ -124,9 +116,7 @@ describe('a link that hands out descriptors', () => {
     const [client] = await use.at.client(KEYS);
     const [master] = await use.at.client(CARD);
     expect(await use.mark(master)).toBe('marked');
-    const exited = use.at.daemon.exited();
-    use.at.daemon.process?.kill('SIGKILL');
-    await exited;
+    await use.at.daemon.kill();
     await eventually(async () => expect(await client.line()).toBe('ended'));
     await eventually(async () => expect(await use.mark(client)).toBe('marked'));
     expect(await master.line()).toBe('ended');

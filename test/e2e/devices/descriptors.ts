@@ -3,18 +3,24 @@
  * (test/support/stand-ins.ts): /dev/null is card3, /dev/full card7, /dev/net/tun renderD200, /dev/zero an input
  * device. What a client calls "marked" is master, or revoked.
  */
-import { afterAll, afterEach, beforeAll } from 'vitest';
-import type { WireLink } from '../../support/daemon.js';
+import { afterAll, afterEach } from 'vitest';
+import { usePair } from '../../support/container-pair.js';
+import type { WireLink } from '../../support/link.js';
 import type { Peer } from '../../support/peer-process.js';
-import { IoctlRecord, standInBroker } from '../../support/stand-ins.js';
-import { type Devices, startDevices } from './support.js';
+import { IoctlRecord } from '../../support/stand-ins.js';
+import { Devices } from './support.js';
 
 export const CARD = '/run/dev/card';
 export const KEYS = '/run/dev/keys';
 
 export class Descriptors {
-  at!: Devices;
-  readonly record = new IoctlRecord();
+  readonly at: Devices;
+  readonly record: IoctlRecord;
+
+  constructor(at: Devices, record: IoctlRecord) {
+    this.at = at;
+    this.record = record;
+  }
 
   card(fields: Partial<WireLink> = {}): WireLink {
     return this.at.link({ device: 'fd', socket: '/dev/dri/card3', target: CARD, ...fields });
@@ -48,20 +54,15 @@ export class Descriptors {
 
 /** Call it within `describe`. */
 export function useDescriptors(): Descriptors {
-  const fixture = new Descriptors();
-  const { record } = fixture;
-  beforeAll(async () => {
-    const args = ['--patience', '2', '--drain', '3600'];
-    fixture.at = await startDevices({ args, broker: standInBroker(), env: record.env });
-  });
+  const record = new IoctlRecord();
+  afterAll(() => record.remove());
+  const at = usePair(
+    new Devices({ args: ['--patience', '2', '--drain', '3600'], standIns: record }),
+  );
   afterEach(async () => {
-    await fixture.at.reset();
+    await at.clear();
     record.setBusy(false);
     record.clear();
   });
-  afterAll(async () => {
-    await fixture.at?.stop();
-    record.remove();
-  });
-  return fixture;
+  return new Descriptors(at, record);
 }

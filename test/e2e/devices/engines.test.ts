@@ -1,11 +1,10 @@
 /** Devices between containers of the engines that people have: LXC, with and without users of its own, and Docker. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { TestDaemon, type WireLink, wireLink } from '../../support/daemon.js';
-import { onDeviceHost } from '../../support/device-host.js';
-import { DockerEngine } from '../../support/engines/docker.js';
-import { type EngineName, engines, startIn } from '../../support/engines/engines.js';
-import { type EngineContainer, Image } from '../../support/engines/image.js';
-import { IoctlRecord, standInBroker } from '../../support/stand-ins.js';
+import type { TestDaemon } from '../../support/daemon.js';
+import { engines, useEngines } from '../../support/engines/engines.js';
+import { type WireLink, wireLink } from '../../support/link.js';
+import { IoctlRecord } from '../../support/stand-ins.js';
+import { deviceDaemon } from './support.js';
 
 const CARD = '/dev/dri/card0';
 /** What stands in for a renderer. */
@@ -13,33 +12,17 @@ const TUN = '/dev/dri/renderD200';
 
 describe.runIf(engines())('a device of a container of a real engine', () => {
   const record = new IoctlRecord();
-  const containers: EngineContainer[] = [];
-  let image: Image;
-  let docker: DockerEngine;
+  const containers = useEngines();
   let daemon: TestDaemon;
 
   beforeAll(async () => {
-    image = new Image();
-    docker = new DockerEngine();
-    await docker.start();
-    docker.import(image);
-    const prefix = onDeviceHost(standInBroker());
-    daemon = new TestDaemon(['--drain', '0'], { prefix, env: record.env });
+    daemon = deviceDaemon(['--drain', '0'], record);
     await daemon.launch();
   }, 60_000);
   afterAll(async () => {
     await daemon?.stop();
-    for (const container of containers) await container.kill();
-    await docker?.stop();
-    image?.remove();
     record.remove();
-  }, 60_000);
-
-  async function run(engine: EngineName, name: string): Promise<EngineContainer> {
-    const container = await startIn(engine, name, ['wait'], { image, docker });
-    containers.push(container);
-    return container;
-  }
+  });
 
   test.each([
     ['Docker', 'LXC'],
@@ -48,8 +31,8 @@ describe.runIf(engines())('a device of a container of a real engine', () => {
   ] as const)(
     'of %s appears in %s, as a node and opened, and goes again',
     async (from, to) => {
-      const provider = await run(from, 'provider');
-      const consumer = await run(to, 'consumer');
+      const provider = await containers.run(from, 'provider', ['wait']);
+      const consumer = await containers.run(to, 'consumer', ['wait']);
       const peer = async (...args: string[]) => (await consumer.peer(...args)).stdout.trim();
       const link = (fields: Partial<WireLink>) => {
         const pids = { consumer_pid: consumer.pid, provider_pid: provider.pid };
@@ -70,8 +53,7 @@ describe.runIf(engines())('a device of a container of a real engine', () => {
       const opening = to === 'Docker' ? 'Operation not permitted' : 'No such device or address';
       expect(await peer('look', CARD)).toBe(`226:0 660 0:0 ${opening}`);
       expect(await peer('take', '/run/example/gpu')).toBe('10:200'); // whatever its device cgroup says
-      daemon.set();
-      await daemon.until({});
+      await daemon.clear();
       for (const path of [CARD, '/run/example/gpu']) {
         expect(await peer('look', path)).toBe('No such file or directory');
       }

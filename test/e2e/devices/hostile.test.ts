@@ -1,31 +1,29 @@
 /** What a provider may pass off as a device, and a consumer as a target: nothing is planted anywhere. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { startContainer } from '../../support/container.js';
+import { usePair } from '../../support/container-pair.js';
+import { FOR_EVER, mountLying, mountSlow } from '../../support/file-systems.js';
 import { fuse } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
-import { type Devices, startDevices } from './support.js';
+import { Devices } from './support.js';
 
-const LYING_FS = readFileSync(new URL('../../support/lying-fs.py', import.meta.url), 'utf8');
-const SLOW_FS = readFileSync(new URL('../../support/slow-fs.py', import.meta.url), 'utf8');
 const CARD = '/dev/dri/card0';
 /** On the real host, where a symlink of a container must not lead. */
 const HOST_BLOCK = '/run/pvx-host-block';
 const HOST_CARD = '/run/pvx-host-card';
 
 describe('a hostile container', () => {
-  let at: Devices;
-  beforeAll(async () => {
+  beforeAll(() => {
     execFileSync('mknod', [HOST_BLOCK, 'b', '8', '0']);
     execFileSync('mknod', [HOST_CARD, 'c', '226', '0']);
-    at = await startDevices();
   });
-  afterEach(() => at.reset());
-  afterAll(async () => {
-    await at?.stop();
+  afterAll(() => {
     for (const path of [HOST_BLOCK, HOST_CARD]) rmSync(path, { force: true });
   });
+  const at = usePair(new Devices());
+  afterEach(() => at.clear());
 
   const planted = () => at.inConsumer('ls -A /dev/dri /run/dev 2>/dev/null | grep -v :');
 
@@ -56,11 +54,9 @@ describe('a hostile container', () => {
   });
 
   test.runIf(fuse())('that shows a card in a file system of its own making has none', async () => {
-    const own = await startContainer({ name: 'provider', userns: true });
-    try {
+    await at.withContainer({ name: 'provider', userns: true }, async (own) => {
       execFileSync('mknod', ['-m', '666', `${own.rootDir}/dev/fuse`, 'c', '10', '229']);
-      const server = own.run(['python3', '-c', LYING_FS, '/run/lying', '226', '0']);
-      await new Promise((resolve) => server.stdout?.once('data', resolve));
+      await mountLying(own, '/run/lying', 226, 0);
       // The kernel keeps others out of such a file system, but not out of one that lies over it.
       const options = 'lowerdir=/run/lying:/run/empty,userxattr';
       await own.exec([
@@ -75,11 +71,7 @@ describe('a hostile container', () => {
       expect(await planted()).toBe('');
       await at.refused('device-wrong', { ...link, device: 'fd' });
       expect((await at.client(CARD))[1]).toBe('nothing');
-    } finally {
-      at.daemon.set();
-      await at.daemon.until({});
-      await own.kill();
-    }
+    });
   });
 
   test.runIf(fuse())('that hangs when it is looked at can not keep its card planted', async () => {
@@ -87,8 +79,7 @@ describe('a hostile container', () => {
     try {
       await own.exec(['sh', '-c', `mkdir -p /dev/dri; mknod ${CARD} c 226 0`]);
       await at.until('established', at.link({ provider_pid: own.pid }));
-      const server = own.run(['python3', '-c', SLOW_FS, '/dev/dri', '100000']);
-      await new Promise((resolve) => server.stdout?.once('data', resolve));
+      await mountSlow(own, '/dev/dri', FOR_EVER);
       await new Promise((resolve) => setTimeout(resolve, 2_500)); // it is looked at every 2 s
       at.daemon.set();
       await eventually(async () => expect(await planted()).toBe(''));

@@ -2,25 +2,22 @@
  * An input export by its identity: found in sysfs, wherever it is plugged in. The daemon's host is a mount
  * namespace with a sysfs of the test's making (test/support/device-host.ts); nodes are real.
  */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { WireLink } from '../../support/daemon.js';
+import { afterEach, describe, expect, test } from 'vitest';
+import { usePair } from '../../support/container-pair.js';
+import type { WireLink } from '../../support/link.js';
 import { eventually } from '../../support/wait.js';
-import { type Devices, startDevices } from './support.js';
+import { Devices } from './support.js';
 
 const KEYPAD = { name: 'ACME Keypad', phys: 'usb-1/input0', vendor: '1d6b', product: '0104' };
 const OTHER = { name: 'ACME Mouse', phys: 'usb-2/input0', vendor: '1d6b', product: '0105' };
 const TARGET = '/dev/input/keypad';
 
 describe('an input link by identity', () => {
-  let at: Devices;
-  beforeAll(async () => {
-    at = await startDevices();
-  });
+  const at = usePair(new Devices());
   afterEach(async () => {
     for (const number of [0, 3, 5]) at.host.unplugInput(number);
-    await at.reset();
+    await at.clear();
   });
-  afterAll(() => at?.stop());
 
   const link = (fields: Partial<WireLink> = {}) =>
     at.link({

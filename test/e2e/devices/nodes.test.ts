@@ -3,22 +3,19 @@
  * daemon. What would open them needs the hardware: docs/hardware-testing.md.
  */
 import { statSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { startContainer } from '../../support/container.js';
+import { usePair } from '../../support/container-pair.js';
 import { eventually } from '../../support/wait.js';
-import { type Devices, startDevices } from './support.js';
+import { Devices } from './support.js';
 
 const CARD = '/dev/dri/card0';
 const LOOK = "stat -c '%F %t:%T %a %u:%g'";
 const SPECIAL = 'character special file';
 
 describe('a link that plants a node', () => {
-  let at: Devices;
-  beforeAll(async () => {
-    at = await startDevices();
-  });
-  afterEach(() => at.reset());
-  afterAll(() => at?.stop());
+  const at = usePair(new Devices());
+  afterEach(() => at.clear());
 
   const inProvider = (make: string) => at.inProvider(`mkdir -p /dev/dri /dev/input; ${make}`);
   const makeCard = () => inProvider(`mknod -m 660 ${CARD} c 226 0; chgrp 44 ${CARD}`);
@@ -29,8 +26,7 @@ describe('a link that plants a node', () => {
     expect(await at.inConsumer(`${LOOK} ${CARD}; stat -c %a /dev/dri`)).toBe(
       `${SPECIAL} e2:0 660 0:44\n755`,
     );
-    at.daemon.set();
-    await at.daemon.until({});
+    await at.daemon.clear();
     expect(await at.inConsumer('ls -A /dev/dri')).toBe('');
   });
 
@@ -100,17 +96,12 @@ describe('a link that plants a node', () => {
 
   test('plants in a consumer with users of its own, its owner translated', async () => {
     await makeCard();
-    const own = await startContainer({ name: 'consumer', userns: true });
-    try {
+    await at.withContainer({ name: 'consumer', userns: true }, async (own) => {
       await at.until('established', at.link({ consumer_pid: own.pid }));
       const { stdout } = await own.exec(['sh', '-c', `${LOOK} ${CARD}`]);
       expect(stdout.trim()).toBe(`${SPECIAL} e2:0 660 0:44`);
       expect(statSync(`${own.rootDir}${CARD}`).uid).toBe(100_000);
-    } finally {
-      at.daemon.set();
-      await at.daemon.until({});
-      await own.kill();
-    }
+    });
   });
 
   test('mounts it where such a consumer has mounted /dev itself', async () => {
@@ -123,8 +114,7 @@ describe('a link that plants a node', () => {
       expect(await sh(`${LOOK} ${CARD}; cat ${CARD} 2>&1`)).toMatch(
         /e2:0 660 0:44\n.*No such device/,
       );
-      at.daemon.set();
-      await at.daemon.until({});
+      await at.daemon.clear();
       expect(await sh(`ls -A /dev/dri; grep -c dri /proc/mounts`)).toBe('0');
     } finally {
       await own.kill();
@@ -135,8 +125,7 @@ describe('a link that plants a node', () => {
     await makeCard();
     await at.inConsumer(`mkdir -p /dev/dri; mknod -m 600 ${CARD} c 226 0`);
     await at.until('established', at.link());
-    at.daemon.set();
-    await at.daemon.until({});
+    await at.daemon.clear();
     expect(await at.inConsumer(`${LOOK} ${CARD}`)).toMatch(/e2:0 600/);
   });
 
@@ -156,17 +145,14 @@ describe('a link that plants a node', () => {
     await makeCard();
     await at.until('established', at.link());
     await at.inConsumer(`rm ${CARD}; echo mine > ${CARD}`);
-    at.daemon.set();
-    await at.daemon.until({});
+    await at.daemon.clear();
     expect(await at.inConsumer(`cat ${CARD}`)).toBe('mine');
   });
 
   test('is removed with a daemon that is killed', async () => {
     await makeCard();
     await at.until('established', at.link());
-    const exited = at.daemon.exited();
-    at.daemon.process?.kill('SIGKILL');
-    await exited;
+    await at.daemon.kill();
     await eventually(async () => expect(await at.inConsumer('ls -A /dev/dri')).toBe(''));
     await at.daemon.launch();
   });

@@ -1,46 +1,45 @@
 /** What the device e2e tests share: two containers, the daemon between them, and a host with devices. */
-import type { ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';
-import { startContainer, type TestContainer } from '../../support/container.js';
-import { TestDaemon, type WireLink, wireLink } from '../../support/daemon.js';
+import type { TestContainer } from '../../support/container.js';
+import { ContainerPair } from '../../support/container-pair.js';
+import { TestDaemon } from '../../support/daemon.js';
 import { DeviceHost, onDeviceHost } from '../../support/device-host.js';
-import { Peer } from '../../support/peer-process.js';
+import type { WireLink } from '../../support/link.js';
+import type { Peer } from '../../support/peer-process.js';
+import { type IoctlRecord, standInBroker } from '../../support/stand-ins.js';
 import { eventually } from '../../support/wait.js';
 
 const CLIENT = readFileSync(new URL('./client.py', import.meta.url), 'utf8');
 
 export interface DevicesOptions {
   readonly args?: readonly string[];
-  readonly broker?: string;
-  readonly env?: Readonly<Record<string, string>>;
+  /** The broker takes stand-ins for devices, and writes down there what it asks them. */
+  readonly standIns?: IoctlRecord;
 }
 
-export class Devices {
-  readonly consumer: TestContainer;
-  readonly provider: TestContainer;
-  readonly daemon: TestDaemon;
-  readonly host: DeviceHost;
-  readonly #running: ChildProcess[] = [];
+const LINK = {
+  ...{ name: 'card', type: 'drm', interface: 'drm' },
+  ...{ socket: '/dev/dri/card0', target: '/dev/dri/card0' },
+};
 
-  constructor(consumer: TestContainer, provider: TestContainer, daemon: TestDaemon) {
-    this.consumer = consumer;
-    this.provider = provider;
-    this.daemon = daemon;
-    this.host = new DeviceHost(daemon);
+export class Devices extends ContainerPair {
+  host!: DeviceHost;
+
+  readonly #standIns: IoctlRecord | undefined;
+
+  constructor({ args = [], standIns }: DevicesOptions = {}) {
+    super({ args, link: LINK });
+    this.#standIns = standIns;
   }
 
-  link(fields: Partial<WireLink> = {}): WireLink {
-    return wireLink({
-      consumer_pid: this.consumer.pid,
-      provider_pid: this.provider.pid,
-      name: 'card',
-      type: 'drm',
-      interface: 'drm',
-      socket: '/dev/dri/card0',
-      target: '/dev/dri/card0',
-      ...fields,
-    });
+  protected override makeDaemon(args: readonly string[]): TestDaemon {
+    return deviceDaemon(args, this.#standIns);
+  }
+
+  override async setUp(): Promise<void> {
+    await super.setUp();
+    this.host = new DeviceHost(this.daemon);
   }
 
   /** Makes these links the graph, and waits until each is in that state. The shown ones. */
@@ -75,40 +74,25 @@ export class Devices {
 
   /** A client in the consumer, and the first line that it says. */
   async client(path: string, container = this.consumer): Promise<[Peer, string]> {
-    const child = container.run(['python3', '-c', CLIENT, path]);
-    this.#running.push(child);
-    const peer = new Peer(child);
+    const peer = this.talk(container, ['python3', '-c', CLIENT, path]);
     return [peer, await peer.line()];
   }
 
-  /** Ends links and programs, not the containers. */
-  async reset(): Promise<void> {
-    for (const child of this.#running.splice(0)) child.kill('SIGKILL');
-    this.daemon.set();
-    await this.daemon.until({});
+  /** Takes the devices along. */
+  override async clear(): Promise<void> {
+    await super.clear();
     await this.inConsumer('rm -rf /dev/dri /dev/input /run/dev');
     await this.inProvider('rm -rf /dev/dri /dev/input /run/dev');
   }
+}
 
-  async stop(): Promise<void> {
-    for (const child of this.#running.splice(0)) child.kill('SIGKILL');
-    await this.daemon.stop();
-    await this.consumer.kill();
-    await this.provider.kill();
-  }
+/** A daemon whose host has the devices that the test makes. */
+export function deviceDaemon(args: readonly string[], standIns?: IoctlRecord): TestDaemon {
+  if (!standIns) return new TestDaemon(args, { prefix: onDeviceHost() });
+  return new TestDaemon(args, { prefix: onDeviceHost(standInBroker()), env: standIns.env });
 }
 
 async function output(container: TestContainer, script: string): Promise<string> {
   const { stdout, stderr } = await container.exec(['sh', '-c', script]);
   return `${stdout}${stderr}`.trim();
-}
-
-export async function startDevices({ args = [], broker, env }: DevicesOptions = {}) {
-  const daemon = new TestDaemon(args, { prefix: onDeviceHost(broker), ...(env ? { env } : {}) });
-  const [consumer, provider] = await Promise.all([
-    startContainer({ name: 'consumer' }),
-    startContainer({ name: 'provider' }),
-    daemon.launch(),
-  ]);
-  return new Devices(consumer, provider, daemon);
 }

@@ -185,9 +185,7 @@ describe.runIf(ready())('a call to a name that is started on demand', () => {
     one.call(echo('a')).catch(() => undefined);
     await eventually(() => expect(at.asked).toHaveLength(1));
     one.disconnect();
-    await eventually(async () => {
-      expect((await at.daemon.shown())[0]?.connections.active).toBe(0);
-    });
+    await at.daemon.untilActive(0);
     at.starts();
     const two = connect();
     expect((await two.call(echo('b')))?.body[0]).toBe('b');

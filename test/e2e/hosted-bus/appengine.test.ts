@@ -2,14 +2,12 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { AppEngineProcess, readIfThere } from '../../integration/runtime/appengine-process.js';
+import { AppEngineProcess } from '../../integration/runtime/appengine-process.js';
 import { has, isRoot, ORDINARY_USER, userNamespaces } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
 import { services } from '../../unit/manifest/scratch.js';
 
-const EXAMPLE = fileURLToPath(new URL('../../../examples/dbus-hosted', import.meta.url));
 const NAME = 'org.example.Thermostat';
 const ACTIVATE = '/xconnect/dbus/activate';
 
@@ -20,15 +18,7 @@ describe.runIf(isRoot() && has('dbus-daemon') && has('unshare'))('pv-appengine',
   });
   afterEach(() => engine.remove());
 
-  async function start(): Promise<void> {
-    engine.launch([EXAMPLE]);
-    await eventually(() => engine.get('/buildinfo'), { timeoutMs: 15_000 });
-  }
-
-  const consoleOf = (container: string) =>
-    readIfThere(join(engine.folder, 'logs/dbus-hosted', container, 'console.log'));
-  const said = (container: string, text: string | RegExp) =>
-    eventually(() => expect(consoleOf(container)).toMatch(text), { timeoutMs: 20_000 });
+  const start = () => engine.startExample('dbus-hosted');
   const statusOf = async (container: string) =>
     (await engine.get('/containers')).body.find(({ name }: { name: string }) => name === container)
       .status;
@@ -40,10 +30,10 @@ describe.runIf(isRoot() && has('dbus-daemon') && has('unshare'))('pv-appengine',
 
   test('hosts a bus for containers that have none: one is started by a call, one is refused', async () => {
     await start();
-    await said('operator', 'the thermostat is set to 20.5');
-    await said('thermostat', `owns ${NAME}`);
-    await said('visitor', 'is refused: org.freedesktop.DBus.Error.AccessDenied');
-    await said('visitor', 'hears of a target of');
+    await engine.untilSaid('operator', 'the thermostat is set to 20.5');
+    await engine.untilSaid('thermostat', `owns ${NAME}`);
+    await engine.untilSaid('visitor', 'is refused: org.freedesktop.DBus.Error.AccessDenied');
+    await engine.untilSaid('visitor', 'hears of a target of');
     const { body } = await engine.get('/xconnect-graph');
     expect(body).toMatchObject([
       { consumer: 'operator', provider: '_pv_', provider_pid: 0, uid: 200_000, activates: [NAME] },
@@ -55,23 +45,26 @@ describe.runIf(isRoot() && has('dbus-daemon') && has('unshare'))('pv-appengine',
 
   test('starts a stopped one again when it is called', async () => {
     await start();
-    await said('operator', 'the thermostat is set to 20.5');
+    await engine.untilSaid('operator', 'the thermostat is set to 20.5');
     await engine.ask('PUT', '/containers/thermostat', { action: 'stop' });
-    await said('operator', 'the thermostat is set to 21.5');
-    expect(consoleOf('operator')).not.toContain('Error');
-    expect(consoleOf('thermostat').match(/owns/g)).toHaveLength(2);
+    await engine.untilSaid('operator', 'the thermostat is set to 21.5');
+    expect(engine.console('operator')).not.toContain('Error');
+    expect(engine.console('thermostat').match(/owns/g)).toHaveLength(2);
   });
 
   test('has bus and program back after both were killed, with the same uids', async () => {
     await start();
-    await said('operator', 'set to 20.5');
+    await engine.untilSaid('operator', 'set to 20.5');
     const uids = readFileSync(join(engine.folder, 'bus/role-uids.json'), 'utf8');
     const [program] = pidsOf('pvx-bus');
     process.kill(program as number, 'SIGKILL');
     // Its clients lose their connections, end, and are started again.
-    await eventually(() => expect(consoleOf('operator').match(/set to 20.5/g)).toHaveLength(2), {
-      timeoutMs: 20_000,
-    });
+    await eventually(
+      () => expect(engine.console('operator').match(/set to 20.5/g)).toHaveLength(2),
+      {
+        timeoutMs: 20_000,
+      },
+    );
     expect(engine.said).toContain('pvx-bus ended, and the hosted bus with it');
     expect(readFileSync(join(engine.folder, 'bus/role-uids.json'), 'utf8')).toBe(uids);
   });
@@ -80,7 +73,7 @@ describe.runIf(isRoot() && has('dbus-daemon') && has('unshare'))('pv-appengine',
     'leaves nothing of the bus after %s',
     async (signal) => {
       await start();
-      await said('operator', 'set to 20.5');
+      await engine.untilSaid('operator', 'set to 20.5');
       await engine.end(signal);
       await eventually(() => expect(engine.processes()).toEqual([]), { timeoutMs: 15_000 });
       await eventually(() =>

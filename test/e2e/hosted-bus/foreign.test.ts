@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TestBus } from '../../support/bus/bus.js';
 import { startContainer, type TestContainer } from '../../support/container.js';
-import { TestDaemon, type WireLink, wireLink } from '../../support/daemon.js';
+import { TestDaemon } from '../../support/daemon.js';
+import { type WireLink, wireLink } from '../../support/link.js';
 import { has, isRoot } from '../../support/requirements.js';
-import { eventually } from '../../support/wait.js';
 import { services } from '../../unit/manifest/scratch.js';
 import { DRIVER, owns, TARGET } from './support.js';
 
@@ -82,9 +82,7 @@ describe.runIf(isRoot() && has('dbus-daemon') && has('dbus-send'))("the runtime'
     await daemon.until({ 'system-bus': 'established' });
     const monitor = client.run(['dbus-monitor', '--address', `unix:path=${TARGET}`, 'type=signal']);
     const ended = once(monitor, 'exit');
-    await eventually(async () => {
-      expect((await daemon.shown())[0]?.connections.active).toBe(1);
-    });
+    await daemon.untilActive(1);
     daemon.set(link({ uid: 90_001 }));
     await ended;
   });

@@ -19,6 +19,7 @@ import { createInterface } from 'node:readline';
 import { PYTHON, SERVICE } from '../../support/bus/bus.js';
 import { startContainer, type TestContainer } from '../../support/container.js';
 import { TestDaemon } from '../../support/daemon.js';
+import { childrenOf } from '../../support/processes.js';
 import { eventually } from '../../support/wait.js';
 import { type Files, requires, services } from '../../unit/manifest/scratch.js';
 
@@ -50,11 +51,6 @@ export interface Talk {
 export interface Service {
   readonly line: string;
   readonly process: ChildProcess;
-}
-
-function childrenOf(pid: number): number[] {
-  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
-  return text === '' ? [] : text.split(' ').map(Number);
 }
 
 export class HostedMesh {

@@ -1,11 +1,8 @@
-/** The page of examples/ingress in a real browser: Chromium, which loads it, asks the API and speaks the WebSocket. */
-import { fileURLToPath } from 'node:url';
 import { type Browser, chromium } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { has, isRoot } from '../../support/requirements.js';
 import { Device } from './town.js';
 
-const EXAMPLE = fileURLToPath(new URL('../../../examples/ingress', import.meta.url));
 /** Where a picture of the page is kept, for somebody to look at. */
 const PICTURE = process.env.PVX_PICTURE;
 const tools = ['ip', 'unshare', 'chromium'].every((tool) => has(tool));
@@ -14,7 +11,7 @@ describe.runIf(isRoot() && tools)('the page of examples/ingress', () => {
   const device = new Device();
   let browser: Browser;
   beforeAll(async () => {
-    await device.boot(61, EXAMPLE);
+    await device.boot(61, 'ingress');
     await device.connected();
     browser = await chromium.launch({
       executablePath: '/usr/bin/chromium',

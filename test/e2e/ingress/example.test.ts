@@ -1,17 +1,14 @@
-/** examples/ingress as its reader runs it, reached from another network with clients that no one here wrote. */
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import WebSocket from 'ws';
 import { has, isRoot } from '../../support/requirements.js';
 import { Device, run } from './town.js';
 
-const EXAMPLE = fileURLToPath(new URL('../../../examples/ingress', import.meta.url));
 const tools = ['ip', 'curl', 'socat', 'unshare'].every((tool) => has(tool));
 
 describe.runIf(isRoot() && tools)('examples/ingress', () => {
   const device = new Device();
   beforeAll(async () => {
-    await device.boot(60, EXAMPLE);
+    await device.boot(60, 'ingress');
     await device.connected();
   });
   afterAll(() => device.remove());

@@ -5,7 +5,6 @@
 import { execFile } from 'node:child_process';
 import { AppEngineProcess } from '../../integration/runtime/appengine-process.js';
 import { plugIn } from '../../support/veth.js';
-import { eventually } from '../../support/wait.js';
 
 const OWN_NETWORK = ['unshare', '--net', 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh'];
 
@@ -15,25 +14,13 @@ export class Device extends AppEngineProcess {
   /** Ours, as it knows us. */
   client = '';
 
-  /** `net`: which 10.213.N.0/24 the cable has. `revision`: a folder; without one, what `write` wrote. */
-  async boot(net: number, revision = this.revision): Promise<void> {
-    this.launch([revision], OWN_NETWORK);
-    await eventually(() => this.get('/buildinfo'), { timeoutMs: 15_000 });
+  /** `net`: which 10.213.N.0/24 the cable has. `example`: by name; without one, what `write` wrote. */
+  async boot(net: number, example?: string): Promise<void> {
+    if (example === undefined) await this.start([], OWN_NETWORK);
+    else await this.startExample(example, OWN_NETWORK);
     const cable = plugIn({ pid: this.process.pid as number }, net);
     this.address = cable.container;
     this.client = cable.host;
-  }
-
-  /** Waits until every link is established. */
-  async connected(): Promise<void> {
-    await eventually(
-      async () => {
-        const { body } = await this.get('/xconnect-graph');
-        const open = body.filter(({ state }: { state: string }) => state !== 'established');
-        if (open.length > 0) throw new Error(JSON.stringify(open));
-      },
-      { timeoutMs: 20_000, intervalMs: 100 },
-    );
   }
 }
 

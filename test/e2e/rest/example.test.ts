@@ -1,27 +1,19 @@
-/** examples/rest as its reader runs it: what the two panels read. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { AppEngineProcess } from '../../integration/runtime/appengine-process.js';
 import { has, isRoot } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
 
-const EXAMPLE = fileURLToPath(new URL('../../../examples/rest', import.meta.url));
-
 describe.runIf(isRoot() && has('curl'))('examples/rest', () => {
   const engine = new AppEngineProcess();
   beforeAll(async () => {
-    engine.launch([EXAMPLE]);
-    await eventually(() => engine.get('/buildinfo'), { timeoutMs: 15_000 });
+    await engine.startExample('rest');
   });
   afterAll(() => engine.remove());
 
   const linesOf = (container: string) =>
     eventually(
       () => {
-        const log = join(engine.folder, 'logs/rest', container, 'console.log');
-        const lines = readFileSync(log, 'utf8').trim().split('\n');
+        const lines = engine.console(container).trim().split('\n');
         if (lines.length < 3) throw new Error(`${container} read only ${lines.join(' ')}`);
         return lines.slice(0, 3);
       },

@@ -2,9 +2,9 @@
 import type { ChildProcess } from 'node:child_process';
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { startContainer, type TestContainer } from '../../support/container.js';
-import { startDaemon, type TestDaemon, type WireLink, wireLink } from '../../support/daemon.js';
+import { afterEach, describe, expect, test } from 'vitest';
+import { ContainerPair, usePair } from '../../support/container-pair.js';
+import type { WireLink } from '../../support/link.js';
 import { has } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
 import { startNginx, startNode } from '../http/providers.js';
@@ -21,23 +21,17 @@ interface Asked {
 }
 
 describe('a rest link', () => {
-  let consumer: TestContainer;
-  let provider: TestContainer;
-  let daemon: TestDaemon;
+  const pair = usePair(
+    new ContainerPair({
+      args: ['--patience', '3'],
+      link: {
+        ...{ name: 'api', type: 'rest', interface: 'rest', role: 'operator' },
+        ...{ target: TARGET, socket: SOCKET },
+      },
+    }),
+  );
   let running: ChildProcess | null = null;
-  beforeAll(async () => {
-    [consumer, provider, daemon] = await Promise.all([
-      startContainer({ name: 'consumer' }),
-      startContainer({ name: 'provider' }),
-      startDaemon('--patience', '3'),
-    ]);
-  });
   afterEach(() => serve(null));
-  afterAll(async () => {
-    await daemon?.stop();
-    await consumer?.kill();
-    await provider?.kill();
-  });
 
   function serve(start: (() => ChildProcess) | null): void {
     running?.kill('SIGKILL');
@@ -45,23 +39,13 @@ describe('a rest link', () => {
     running?.stdout?.resume();
     running?.stderr?.resume();
   }
-  const serveNode = () => serve(() => startNode(provider, { socket: SOCKET }, 'node'));
+  const serveNode = () => serve(() => startNode(pair.provider, { socket: SOCKET }, 'node'));
 
   async function establish(fields: Partial<WireLink> = {}): Promise<void> {
-    const link = wireLink({
-      consumer_pid: consumer.pid,
-      provider_pid: provider.pid,
-      name: 'api',
-      type: 'rest',
-      interface: 'rest',
-      role: 'operator',
-      target: TARGET,
-      socket: SOCKET,
-      ...fields,
-    });
-    daemon.set(link);
+    const link = pair.link(fields);
+    pair.daemon.set(link);
     await eventually(async () => {
-      const [shown] = await daemon.shown();
+      const [shown] = await pair.daemon.shown();
       expect(shown).toMatchObject({ ...link, state: 'established' });
       expect(shown?.rules).toEqual(link.rules);
     });
@@ -69,7 +53,7 @@ describe('a rest link', () => {
 
   async function curl(...args: string[]): Promise<string> {
     const argv = ['curl', '-sS', '--max-time', '20', '--unix-socket', TARGET, ...args];
-    const { code, stdout, stderr } = await consumer.exec(argv, { timeout: 30_000 });
+    const { code, stdout, stderr } = await pair.consumer.exec(argv, { timeout: 30_000 });
     if (code !== 0) throw new Error(`curl ${args.join(' ')}: ${stderr}`);
     return stdout;
   }
@@ -148,7 +132,7 @@ describe('a rest link', () => {
     await establish();
     for (const flag of ['-N', '-q1']) {
       const script = `printf 'GET /x HTTP/1.0\\r\\n\\r\\n' | nc.openbsd ${flag} -U ${TARGET}`;
-      const { stdout, stderr } = await consumer.exec(['sh', '-c', script]);
+      const { stdout, stderr } = await pair.consumer.exec(['sh', '-c', script]);
       expect(stderr).toBe('');
       expect(stdout).toMatch(/^HTTP\/1.1 200 OK\r\n.*\r\n\r\nnode$/s);
     }
@@ -160,7 +144,7 @@ describe('a rest link', () => {
     const size = 64 * 1024 * 1024;
     for (const how of [[], ['-H', 'Transfer-Encoding: chunked']]) {
       const script = `head -c ${size} /dev/zero > /tmp/up`;
-      await consumer.exec(['sh', '-c', script]);
+      await pair.consumer.exec(['sh', '-c', script]);
       const asked = await ask(...how, '--data-binary', '@/tmp/up', 'http://localhost/echo');
       expect(asked.length).toBe(size);
     }
@@ -171,7 +155,7 @@ describe('a rest link', () => {
   test('carries a WebSocket by the package ws', async () => {
     serveNode();
     await establish();
-    const url = `ws+unix://${join(consumer.rootDir, TARGET)}:/ws`;
+    const url = `ws+unix://${join(pair.consumer.rootDir, TARGET)}:/ws`;
     const stdout = await new Promise((resolve) => {
       execFile('node', [WEBSOCKET, url], (_error, out, err) => resolve(out + err));
     });
@@ -179,7 +163,7 @@ describe('a rest link', () => {
   });
 
   test.runIf(has('nginx'))('speaks with nginx at its end', async () => {
-    serve(() => startNginx(provider, { socket: SOCKET }, 'nginx'));
+    serve(() => startNginx(pair.provider, { socket: SOCKET }, 'nginx'));
     await establish();
     expect(await curl('http://localhost/')).toBe('nginx');
     expect(await curl('-I', 'http://localhost/')).toMatch(/^HTTP\/1.1 200 OK/);
@@ -190,13 +174,13 @@ describe('a rest link', () => {
     serveNode();
     await establish();
     serve(null);
-    await provider.exec(['rm', '-f', SOCKET]);
+    await pair.provider.exec(['rm', '-f', SOCKET]);
     const early = curl('http://localhost/');
     await new Promise((resolve) => setTimeout(resolve, 1_000));
     serveNode();
     expect(await early).toBe('node');
     serve(null);
-    await provider.exec(['rm', '-f', SOCKET]);
+    await pair.provider.exec(['rm', '-f', SOCKET]);
     expect(await status('http://localhost/')).toBe('503');
   }, 30_000);
 
@@ -205,9 +189,9 @@ describe('a rest link', () => {
     await establish();
     expect(await curl('http://localhost/')).toBe('node');
     serve(null);
-    await provider.restart();
+    await pair.provider.restart();
     serveNode();
-    daemon.set({ ...(daemon.graph[0] as WireLink), provider_pid: provider.pid });
+    pair.daemon.set(pair.link());
     expect(await curl('http://localhost/')).toBe('node');
   });
 });

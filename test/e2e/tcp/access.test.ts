@@ -1,34 +1,27 @@
 /** Who may connect, how many at once, and what the provider is told of them, by providers that no one here wrote. */
 import { readFileSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { request, type WireLink } from '../../support/daemon.js';
+import { describe, expect, test } from 'vitest';
+import { request } from '../../support/daemon.js';
+import type { WireLink } from '../../support/link.js';
 import { has } from '../../support/requirements.js';
-import { eventually } from '../../support/wait.js';
-import { type NetworkedPair, SERVED, startNetworkedPair } from './support.js';
+import { SERVED, useNetworkedPair } from './support.js';
 
 const FRONTEND = readFileSync(new URL('./haproxy.cfg', import.meta.url), 'utf8');
 const NGINX = readFileSync(new URL('./nginx.conf', import.meta.url), 'utf8');
 const REQUEST = 'GET / HTTP/1.0\r\n\r\n';
 
 describe('the clients of a tcp link', () => {
-  let pair: NetworkedPair;
-  beforeAll(async () => {
-    pair = await startNetworkedPair('--drain', '0');
-  });
-  afterEach(() => pair.clear());
-  afterAll(() => pair?.stop());
+  const pair = useNetworkedPair('--drain', '0');
 
-  const at = () => `${pair.host}:8022`;
-  const echo = () => pair.start(pair.provider, 'serve-echo', SERVED);
   const shown = async () => (await pair.daemon.shown())[0]?.connections;
 
   describe('with max_connections', () => {
     test('wait for their turn, in the order that they came in', async () => {
-      await echo();
+      await pair.serve('serve-echo');
       await pair.ingressEstablished({ max_connections: 2 });
-      const held = await pair.start(pair.consumer, 'hold', at(), '2');
-      await eventually(async () => expect((await shown())?.active).toBe(2));
-      const waiting = pair.ask('ask', at(), 'my turn');
+      const held = await pair.start(pair.consumer, 'hold', pair.address, '2');
+      await pair.daemon.untilActive(2);
+      const waiting = pair.ask('ask', pair.address, 'my turn');
       await new Promise((resolve) => setTimeout(resolve, 300));
       expect(await shown()).toEqual({ active: 2, total: 2 });
       await held.end();
@@ -44,9 +37,9 @@ describe('the clients of a tcp link', () => {
       { networks: () => ['192.0.2.0/24', '10.213.50.0/25'] },
       { networks: () => ['0.0.0.0/0'] },
     ])('are let in from a network that is named', async ({ networks }) => {
-      await echo();
+      await pair.serve('serve-echo');
       await pair.ingressEstablished({ allow_from: networks() });
-      expect(await pair.ask('ask', at(), 'let me in')).toBe('let me in');
+      expect(await pair.ask('ask', pair.address, 'let me in')).toBe('let me in');
     });
 
     test.each([
@@ -55,9 +48,9 @@ describe('the clients of a tcp link', () => {
       { networks: ['::/0'] },
       { networks: [] },
     ])('are closed at once, and counted, from any other: $networks', async ({ networks }) => {
-      await echo();
+      await pair.serve('serve-echo');
       await pair.ingressEstablished({ allow_from: networks });
-      const answer = await pair.consumer.exec(['socat', '-t5', '-', `TCP:${at()}`], {
+      const answer = await pair.consumer.exec(['socat', '-t5', '-', `TCP:${pair.address}`], {
         input: 'let me in',
       });
       expect(answer.stdout).toBe('');
@@ -67,7 +60,7 @@ describe('the clients of a tcp link', () => {
     });
 
     test('over IPv6 are told apart by IPv6 networks', async () => {
-      await echo();
+      await pair.serve('serve-echo');
       const target = `[${pair.wires.consumer.host6}]:8022`;
       await pair.ingressEstablished({ target, allow_from: ['fd00:213:50::/48'] });
       expect(await pair.ask('ask', target, 'six')).toBe('six');
@@ -77,12 +70,12 @@ describe('the clients of a tcp link', () => {
     });
 
     test('that were let in stay when the list is narrowed only after their drain time', async () => {
-      await echo();
+      await pair.serve('serve-echo');
       await pair.ingressEstablished({ allow_from: [own()] });
-      const held = await pair.start(pair.consumer, 'hold', at(), '1');
-      await eventually(async () => expect((await shown())?.active).toBe(1));
+      const held = await pair.start(pair.consumer, 'hold', pair.address, '1');
+      await pair.daemon.untilActive(1);
       await pair.ingressEstablished({ allow_from: [] });
-      await eventually(async () => expect((await shown())?.active).toBe(0));
+      await pair.daemon.untilActive(0);
       await held.end();
     });
   });
@@ -111,7 +104,7 @@ describe('the clients of a tcp link', () => {
         const fields = { proxy_protocol: version };
         await serve('haproxy -db -f /run/configuration', FRONTEND, fields);
         const { consumer } = pair.wires;
-        expect(await client(`TCP:${at()},sourceport=40${version}01`)).toBe(
+        expect(await client(`TCP:${pair.address},sourceport=40${version}01`)).toBe(
           `${consumer.container} 40${version}01 ${consumer.host} 8022\n`,
         );
       });
@@ -141,8 +134,8 @@ describe('the clients of a tcp link', () => {
     test('2 begin with the header, and lose none of what they said before the provider came', async () => {
       pair.daemon.set(pair.ingress({ proxy_protocol: 2 }));
       await pair.daemon.until({ raw: 'waiting' });
-      const early = pair.ask('flood', at(), String(1024 * 1024));
-      const provider = await pair.start(pair.provider, 'serve-count', SERVED);
+      const early = pair.ask('flood', pair.address, String(1024 * 1024));
+      const provider = await pair.serve('serve-count');
       const [, , count] = (await early).split(' ');
       expect(Number(count)).toBe(1024 * 1024 + 28);
       provider.kill();

@@ -1,25 +1,13 @@
 /** Bad luck on purpose: killed peers, restarts in the middle, addresses that are taken or not there yet. */
 import { readFileSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { has } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
-import { MiB, type NetworkedPair, SERVED, startNetworkedPair } from './support.js';
+import { MiB } from '../unix/flows.js';
+import { SERVED, useNetworkedPair } from './support.js';
 
 describe('a tcp link in bad luck', () => {
-  let pair: NetworkedPair;
-  beforeAll(async () => {
-    pair = await startNetworkedPair('--drain', '1');
-  });
-  afterEach(() => pair.clear());
-  afterAll(() => pair?.stop());
-
-  const at = () => `${pair.host}:8022`;
-  const serve = (mode: string, ...args: string[]) =>
-    pair.start(pair.provider, mode, SERVED, ...args);
-  const active = (count: number) =>
-    eventually(async () => {
-      expect((await pair.daemon.shown())[0]?.connections.active).toBe(count);
-    });
+  const pair = useNetworkedPair('--drain', '1');
 
   test('a connection waits for a provider that does not listen yet', async () => {
     pair.daemon.set(pair.ingress());
@@ -27,9 +15,9 @@ describe('a tcp link in bad luck', () => {
       const [shown] = await pair.daemon.until({ raw: 'waiting' });
       expect(shown?.last_error?.code).toBe('provider-socket-missing');
     });
-    const early = pair.ask('ask', at(), 'early');
+    const early = pair.ask('ask', pair.address, 'early');
     await new Promise((resolve) => setTimeout(resolve, 300));
-    await serve('serve-echo');
+    await pair.serve('serve-echo');
     expect(await early).toBe('early');
     await pair.daemon.until({ raw: 'established' });
   });
@@ -38,54 +26,52 @@ describe('a tcp link in bad luck', () => {
     pair.daemon.set(pair.ingress());
     await pair.daemon.until({ raw: 'waiting' });
     const began = Date.now();
-    expect(await pair.ask('end', at(), '')).toMatch(/eof|reset/);
+    expect(await pair.ask('end', pair.address, '')).toMatch(/eof|reset/);
     expect(Date.now() - began).toBeGreaterThan(2_500);
   });
 
   test('a provider that is killed ends its connections, and the next one serves', async () => {
-    const first = await serve('serve-echo');
+    const first = await pair.serve('serve-echo');
     await pair.ingressEstablished();
-    const held = await pair.start(pair.consumer, 'hold', at(), '3');
-    await active(3);
+    const held = await pair.start(pair.consumer, 'hold', pair.address, '3');
+    await pair.daemon.untilActive(3);
     first.kill();
     await pair.untilNobodyListens();
-    const waiting = pair.ask('ask', at(), 'anybody?');
-    await serve('serve-echo');
+    const waiting = pair.ask('ask', pair.address, 'anybody?');
+    await pair.serve('serve-echo');
     expect(await waiting).toBe('anybody?');
     await held.end();
-    await active(0);
+    await pair.daemon.untilActive(0);
   });
 
   test('a provider container that is restarted serves again at the same listener', async () => {
-    await serve('serve-echo');
+    await pair.serve('serve-echo');
     await pair.ingressEstablished();
     const listener = inodeOf(pair.daemon.pid, 8022);
     await pair.provider.restart();
     await pair.plugProviderIn();
     pair.daemon.set(pair.ingress());
-    await serve('serve-echo');
+    await pair.serve('serve-echo');
     await pair.daemon.until({ raw: 'established' });
-    expect(await pair.ask('ask', at(), 'again')).toBe('again');
+    expect(await pair.ask('ask', pair.address, 'again')).toBe('again');
     expect(inodeOf(pair.daemon.pid, 8022)).toBe(listener);
   });
 
   test('after the daemon was killed the listener is back at once, whatever is left of its connections', async () => {
-    await serve('serve-flood', String(MiB));
+    await pair.serve('serve-flood', String(MiB));
     await pair.ingressEstablished();
-    const held = await pair.start(pair.consumer, 'hold', at(), '5');
-    await active(5);
-    const exited = pair.daemon.exited();
-    process.kill(pair.daemon.pid, 'SIGKILL');
-    await exited;
+    const held = await pair.start(pair.consumer, 'hold', pair.address, '5');
+    await pair.daemon.untilActive(5);
+    await pair.daemon.kill();
     await pair.daemon.launch();
     await pair.daemon.until({ raw: 'established' });
-    const answer = await pair.ask('both', at(), String(MiB));
+    const answer = await pair.ask('both', pair.address, String(MiB));
     expect(answer.split(' ')[2]).toBe(String(MiB));
     held.kill();
   });
 
   test('an address that somebody else has is said so, and taken once they are gone', async () => {
-    await serve('serve-echo');
+    await pair.serve('serve-echo');
     const taken = `${pair.wires.consumer.container}:8023`;
     const other = await pair.start(pair.consumer, 'serve-hold', taken);
     const link = pair.link({ type: 'tcp', target: taken, socket: SERVED });
@@ -101,7 +87,7 @@ describe('a tcp link in bad luck', () => {
   });
 
   test('an address that no interface has is said so, and taken once one has it', async () => {
-    await serve('serve-echo');
+    await pair.serve('serve-echo');
     const target = '10.213.50.77:8024';
     pair.daemon.set(pair.link({ type: 'tcp', target, socket: SERVED }));
     const [shown] = await pair.daemon.until({ raw: 'failed' });
@@ -112,7 +98,7 @@ describe('a tcp link in bad luck', () => {
   });
 
   test('links that come, go and fail touch no connection of another', async () => {
-    await serve('serve-echo');
+    await pair.serve('serve-echo');
     const [kept, other] = [
       pair.ingress(),
       pair.ingress({ name: 'b', target: `${pair.host}:8030` }),
@@ -120,7 +106,7 @@ describe('a tcp link in bad luck', () => {
     const bad = pair.ingress({ name: 'c', target: '203.0.113.9:1' });
     pair.daemon.set(kept);
     await pair.daemon.until({ raw: 'established' });
-    const held = await pair.start(pair.consumer, 'hold', at(), '1');
+    const held = await pair.start(pair.consumer, 'hold', pair.address, '1');
     const listener = inodeOf(pair.daemon.pid, 8022);
     for (let i = 0; i < 5; i++) {
       pair.daemon.set(kept, other, bad);
@@ -134,10 +120,10 @@ describe('a tcp link in bad luck', () => {
   });
 
   test('a link that leaves gives its address back, and its connections a time to end', async () => {
-    await serve('serve-echo');
+    await pair.serve('serve-echo');
     await pair.ingressEstablished();
-    const held = await pair.start(pair.consumer, 'hold', at(), '1');
-    await active(1);
+    const held = await pair.start(pair.consumer, 'hold', pair.address, '1');
+    await pair.daemon.untilActive(1);
     pair.daemon.set();
     await eventually(() => expect(() => inodeOf(pair.daemon.pid, 8022)).toThrow());
     await eventually(async () => expect(await pair.daemon.shown()).toEqual([]));
@@ -156,7 +142,7 @@ describe('a tcp link in bad luck', () => {
       });
       pair.daemon.set(pair.ingress(), shout);
       await pair.daemon.until({ raw: 'established', b: 'established' });
-      const url = `http://${at()}/usr/share/common-licenses/GPL-3`;
+      const url = `http://${pair.address}/usr/share/common-licenses/GPL-3`;
       const fetched = await pair.consumer.exec(['curl', '-sS', '--max-time', '10', url]);
       expect(fetched.stdout).toBe(readFileSync('/usr/share/common-licenses/GPL-3', 'utf8'));
       const socat = ['socat', '-t10', '-', `TCP:${pair.host}:8030`];

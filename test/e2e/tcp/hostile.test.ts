@@ -1,22 +1,16 @@
 /** Clients and providers that mean no good: what they do stays with themselves. */
 import { readFileSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { countOpenFiles } from '../../support/open-files.js';
+import { ticksOf } from '../../support/processes.js';
 import { eventually } from '../../support/wait.js';
-import { type NetworkedPair, SERVED, startNetworkedPair } from './support.js';
+import { useNetworkedPair } from './support.js';
 
 const PROGRAM = readFileSync(new URL('./hostile.py', import.meta.url), 'utf8');
 
 describe('a tcp link with hostile ends', () => {
-  let pair: NetworkedPair;
-  beforeAll(async () => {
-    pair = await startNetworkedPair('--drain', '0');
-  });
-  afterEach(() => pair.clear());
-  afterAll(() => pair?.stop());
+  const pair = useNetworkedPair('--drain', '0');
 
-  const at = () => `${pair.host}:8022`;
-  const echo = () => pair.start(pair.provider, 'serve-echo', SERVED);
   const hostile = (mode: string, ...args: string[]) => {
     const argv = ['python3', '-c', PROGRAM, mode, ...args];
     return pair.consumer.exec(argv, { timeout: 60_000 });
@@ -27,20 +21,15 @@ describe('a tcp link with hostile ends', () => {
     return stdout.trim();
   };
   const openFiles = () => countOpenFiles(pair.daemon.pid);
-  /** In the kernel's ticks of 10 ms. */
-  const cpu = () => {
-    const stat = readFileSync(`/proc/${pair.daemon.pid}/stat`, 'utf8').split(' ');
-    return Number(stat[13]) + Number(stat[14]);
-  };
 
   test('2,000 clients that reset at once leave nothing behind', async () => {
-    await echo();
+    await pair.serve('serve-echo');
     await pair.ingressEstablished();
     expect(await ends('storm', '100')).toBe('done');
-    await pair.ask('ask', at(), 'warm');
+    await pair.ask('ask', pair.address, 'warm');
     const before = openFiles();
     expect(await ends('storm', '2000')).toBe('done');
-    expect(await pair.ask('ask', at(), 'still here')).toBe('still here');
+    expect(await pair.ask('ask', pair.address, 'still here')).toBe('still here');
     await eventually(async () => {
       expect((await pair.daemon.shown())[0]?.connections.active).toBe(0);
       expect(openFiles()).toBeLessThanOrEqual(before + 10); // pipes that the relay keeps
@@ -48,31 +37,32 @@ describe('a tcp link with hostile ends', () => {
   });
 
   test('clients that may not connect keep nobody waiting who may', async () => {
-    await echo();
+    await pair.serve('serve-echo');
     await pair.consumer.exec(['ip', 'addr', 'add', '10.213.50.66/32', 'dev', 'eth0']);
     const allow_from = [`${pair.wires.consumer.container}/32`];
     await pair.ingressEstablished({ allow_from, max_connections: 1 });
     const storm = ends('storm', '3000', '10.213.50.66');
-    for (let i = 0; i < 10; i++) expect(await pair.ask('ask', at(), `in ${i}`)).toBe(`in ${i}`);
+    for (let i = 0; i < 10; i++)
+      expect(await pair.ask('ask', pair.address, `in ${i}`)).toBe(`in ${i}`);
     expect(await storm).toBe('done');
     expect((await pair.daemon.shown())[0]?.connections.total).toBe(10);
   });
 
   test('a header of the PROXY protocol that a client made up comes behind ours', async () => {
-    await echo();
+    await pair.serve('serve-echo');
     await pair.ingressEstablished({ proxy_protocol: 1 });
     const forged = 'PROXY TCP4 127.0.0.1 127.0.0.1 1 1\r\n';
-    const lines = (await pair.ask('ask', at(), forged)).split(/\r?\n/);
+    const lines = (await pair.ask('ask', pair.address, forged)).split(/\r?\n/);
     expect(lines[0]).toMatch(/^PROXY TCP4 10\.213\.50\.2 10\.213\.50\.1 \d+ 8022$/);
     expect(lines[1]).toBe(forged.trim());
   });
 
   test('urgent data is part of the stream, and keeps nobody busy', async () => {
-    await echo();
+    await pair.serve('serve-echo');
     await pair.ingressEstablished();
-    const before = cpu();
+    const before = ticksOf(pair.daemon.pid);
     expect(await ends('urgent')).toBe('before !after');
-    expect(cpu() - before).toBeLessThan(50);
+    expect(ticksOf(pair.daemon.pid) - before).toBeLessThan(50);
   });
 
   test('a provider that accepts nobody holds up its own clients, and only as long as they may wait', async () => {
@@ -85,7 +75,7 @@ describe('a tcp link with hostile ends', () => {
     });
     pair.daemon.set(pair.ingress(), other);
     await pair.daemon.until({ raw: 'established', other: 'established' });
-    const held = await pair.start(pair.consumer, 'hold', at(), '20');
+    const held = await pair.start(pair.consumer, 'hold', pair.address, '20');
     expect(await pair.ask('ask', `${pair.host}:8030`, 'not me')).toBe('not me');
     // The kernel took the first few for the provider. The others are closed when their time is up.
     await eventually(

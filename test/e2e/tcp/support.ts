@@ -2,15 +2,15 @@
  * What the tcp e2e tests share: a consumer and a provider, each in a network of its own and joined to the host by a
  * veth pair with IPv4 and IPv6, and the daemon, which listens for the consumer or for the host.
  */
-import { type ChildProcess, execFileSync } from 'node:child_process';
-import { expect } from 'vitest';
-import { startContainer } from '../../support/container.js';
-import { startDaemon, type WireLink } from '../../support/daemon.js';
+import { execFileSync } from 'node:child_process';
+import { afterEach, expect } from 'vitest';
+import { usePair } from '../../support/container-pair.js';
+import type { WireLink } from '../../support/link.js';
+import type { Peer } from '../../support/peer-process.js';
 import { type Cable, inNetworkOf, plugIn } from '../../support/veth.js';
 import { eventually } from '../../support/wait.js';
-import { Pair } from '../unix/support.js';
+import { UnixPair } from '../unix/support.js';
 
-export const MiB = 1024 * 1024;
 /** Where the provider listens, in its own network. */
 export const SERVED = '127.0.0.1:4000';
 /** The consumer's cable is 10.213.50.0/24 and fd00:213:50::/64, the provider's the same with 51. */
@@ -27,18 +27,27 @@ export interface DualCable extends Cable {
   readonly container6: string;
 }
 
-export class NetworkedPair extends Pair {
-  wires: Wires;
-  readonly #programs: ChildProcess[] = [];
+export class NetworkedPair extends UnixPair {
+  wires!: Wires;
 
-  constructor(parts: Pair, wires: Wires) {
-    super(parts.consumer, parts.provider, parts.daemon);
-    this.wires = wires;
+  constructor(args: readonly string[]) {
+    super(['--patience', '3', ...args], { containers: { net: true } });
+  }
+
+  override async setUp(): Promise<void> {
+    await super.setUp();
+    const consumer = plugInBoth(this.consumer, NETS.consumer);
+    this.wires = { consumer, provider: plugInBoth(this.provider, NETS.provider) };
   }
 
   /** As seen from the consumer: the host's end of its cable. */
   get host(): string {
     return this.wires.consumer.host;
+  }
+
+  /** Where an ingress link is reached. */
+  get address(): string {
+    return `${this.host}:8022`;
   }
 
   /** An ingress link of the host's to the provider. */
@@ -48,7 +57,7 @@ export class NetworkedPair extends Pair {
       consumer_pid: 0,
       type: 'tcp',
       interface: 'tcp',
-      target: `${this.host}:8022`,
+      target: this.address,
       socket: SERVED,
       ...fields,
     });
@@ -67,25 +76,26 @@ export class NetworkedPair extends Pair {
     await this.daemon.until({ [link.name]: 'established' });
   }
 
+  /** Starts a mode of peer.py where an ingress link leads to. */
+  override serve(mode: string, ...args: string[]): Promise<Peer> {
+    return this.start(this.provider, mode, SERVED, ...args);
+  }
+
   /** Runs a program of others in the provider until `clear`. What it says in error is in `stderr`. */
   provide(argv: readonly string[], input?: string): { stderr: string } {
-    const child = this.provider.run(argv);
+    const child = this.run(this.provider, argv);
     const said = { stderr: '' };
     child.stdout?.resume();
     child.stderr?.on('data', (chunk: Buffer) => {
       said.stderr += chunk.toString();
     });
     if (input !== undefined) child.stdin?.end(input);
-    this.#programs.push(child);
     return said;
   }
 
-  /** Ends programs and links. Nobody listens then where the provider is looked for. */
-  async clear(): Promise<void> {
-    this.reset();
-    for (const child of this.#programs.splice(0)) child.kill('SIGKILL');
-    this.daemon.set();
-    await this.daemon.until({});
+  /** Nobody listens then where the provider is looked for. */
+  override async clear(): Promise<void> {
+    await super.clear();
     await this.untilNobodyListens();
   }
 
@@ -104,17 +114,11 @@ export class NetworkedPair extends Pair {
   }
 }
 
-export async function startNetworkedPair(...daemonArgs: string[]): Promise<NetworkedPair> {
-  const [consumer, provider, daemon] = await Promise.all([
-    startContainer({ name: 'consumer', net: true }),
-    startContainer({ name: 'provider', net: true }),
-    startDaemon('--patience', '3', ...daemonArgs),
-  ]);
-  const wires = {
-    consumer: plugInBoth(consumer, NETS.consumer),
-    provider: plugInBoth(provider, NETS.provider),
-  };
-  return new NetworkedPair(new Pair(consumer, provider, daemon), wires);
+/** Call it within `describe`: after each test nothing is left but containers and daemon. `args`: of the daemon. */
+export function useNetworkedPair(...args: string[]): NetworkedPair {
+  const pair = usePair(new NetworkedPair(args));
+  afterEach(() => pair.clear());
+  return pair;
 }
 
 function plugInBoth(container: Parameters<typeof plugIn>[0], net: number): DualCable {

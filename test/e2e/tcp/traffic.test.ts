@@ -1,27 +1,19 @@
 /** What crosses a tcp link, between real programs in network namespaces joined by veth. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { eventually } from '../../support/wait.js';
-import { MiB, type NetworkedPair, SERVED, startNetworkedPair } from './support.js';
+import { describe, expect, test } from 'vitest';
+import { expectBothWays, expectCounted, expectHeldUp, MiB } from '../unix/flows.js';
+import { SERVED, useNetworkedPair } from './support.js';
 
 const UNIX = '/run/example/raw.sock';
 
 describe('a tcp link', () => {
-  let pair: NetworkedPair;
-  beforeAll(async () => {
-    pair = await startNetworkedPair('--drain', '0');
-  });
-  afterEach(() => pair.clear());
-  afterAll(() => pair?.stop());
-
-  const serve = (mode: string, ...args: string[]) =>
-    pair.start(pair.provider, mode, SERVED, ...args);
+  const pair = useNetworkedPair('--drain', '0');
 
   test.each([
     { where: 'IPv4 of the host', target: () => `${pair.wires.consumer.host}:8022` },
     { where: 'IPv6 of the host', target: () => `[${pair.wires.consumer.host6}]:8022` },
     { where: 'a port below 1024', target: () => `${pair.wires.consumer.host}:22` },
   ])('answers the host’s clients from the network at $where', async ({ target }) => {
-    await serve('serve-echo');
+    await pair.serve('serve-echo');
     await pair.ingressEstablished({ target: target() });
     expect(await pair.ask('ask', target(), 'hello')).toBe('hello');
   });
@@ -29,7 +21,7 @@ describe('a tcp link', () => {
   test.each(['127.0.0.1:7000', '[::1]:7000', '0.0.0.0:80'])(
     'appears at %s in the network of the consumer alone',
     async (target) => {
-      await serve('serve-echo');
+      await pair.serve('serve-echo');
       await pair.establish({ type: 'tcp', target, socket: SERVED });
       const reached = target.replace('0.0.0.0', '127.0.0.1');
       expect(await pair.ask('ask', reached, 'hello')).toBe('hello');
@@ -47,20 +39,20 @@ describe('a tcp link', () => {
   ])('reaches the provider at $to', async ({ socket }) => {
     await pair.start(pair.provider, 'serve-echo', socket());
     await pair.ingressEstablished({ socket: socket() });
-    expect(await pair.ask('ask', `${pair.host}:8022`, 'over there')).toBe('over there');
+    expect(await pair.ask('ask', pair.address, 'over there')).toBe('over there');
   });
 
   test('a unix consumer reaches a tcp provider', async () => {
-    await serve('serve-echo');
+    await pair.serve('serve-echo');
     await pair.establish({ transport: 'tcp', socket: SERVED });
     expect(await pair.ask('ask', '/run/pv/services/raw.sock', 'over TCP')).toBe('over TCP');
   });
 
   test('the provider needs no way to the host, and no address of the bridge', async () => {
-    await serve('serve-echo');
+    await pair.serve('serve-echo');
     await pair.ingressEstablished();
     await pair.provider.exec(['ip', 'link', 'set', 'eth0', 'down']);
-    expect(await pair.ask('ask', `${pair.host}:8022`, 'hello')).toBe('hello');
+    expect(await pair.ask('ask', pair.address, 'hello')).toBe('hello');
     await pair.provider.exec(['ip', 'link', 'set', 'eth0', 'up']);
   });
 
@@ -69,70 +61,47 @@ describe('a tcp link', () => {
     async ({ socket }) => {
       const provider = await pair.start(pair.provider, 'serve-flood', socket, String(8 * MiB));
       await pair.ingressEstablished({ socket });
-      const answer = await pair.ask('both', `${pair.host}:8022`, String(8 * MiB));
-      const [sent, received, count] = answer.split(' ');
-      expect(received).toBe(sent);
-      expect(Number(count)).toBe(8 * MiB);
-      expect(await provider.line()).toBe(`${sent} ${count}`);
+      await expectBothWays(pair, provider, pair.address, 8 * MiB);
     },
   );
 
   test('answers after the client has half-closed and the provider has counted it all', async () => {
-    await serve('serve-count');
+    await pair.serve('serve-count');
     await pair.ingressEstablished();
-    const answer = await pair.ask('flood', `${pair.host}:8022`, String(64 * MiB));
-    const [sent, received, count] = answer.split(' ');
-    expect([received, Number(count)]).toEqual([sent, 64 * MiB]);
+    await expectCounted(pair, pair.address, 64 * MiB);
     const [shown] = await pair.daemon.shown();
     expect(shown?.bytes.to_provider).toBe(64 * MiB);
   });
 
   test('holds a sender of 256 MiB up while its reader stalls, in less than 4 MiB of memory', async () => {
-    await serve('serve-echo');
-    await pair.ingressEstablished();
-    await pair.ask('ask', `${pair.host}:8022`, 'warm up');
-    pair.reset();
-    const stalled = await serve('serve-sink');
-    await pair.daemon.until({ raw: 'established' });
-    const before = pair.daemon.memory();
-    const answer = pair.ask('flood', `${pair.host}:8022`, String(256 * MiB));
-    expect(await stalled.line()).toBe('accepted');
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
-    expect(pair.daemon.memory() - before).toBeLessThan(4 * MiB);
-    stalled.say('go\n');
-    const [received, count] = (await stalled.line()).split(' ');
-    expect(Number(count)).toBe(256 * MiB);
-    expect((await answer).split(' ')[0]).toBe(received);
+    pair.daemon.set(pair.ingress());
+    await expectHeldUp(pair, pair.address);
   });
 
   test.each([
     { what: 'a reset', mode: 'serve-reset', seen: 'reset' },
     { what: 'an end', mode: 'serve-count', seen: 'eof' },
   ])('shows the client $what of the provider as what it is', async ({ mode, seen }) => {
-    await serve(mode);
+    await pair.serve(mode);
     await pair.ingressEstablished();
     const ask = mode === 'serve-reset' ? 'end' : 'ask';
-    const answer = await pair.ask(ask, `${pair.host}:8022`, 'x');
+    const answer = await pair.ask(ask, pair.address, 'x');
     expect(ask === 'ask' ? 'eof' : answer).toBe(seen);
   });
 
   test('shows the provider a reset of the client', async () => {
-    const provider = await serve('serve-end');
+    const provider = await pair.serve('serve-end');
     await pair.ingressEstablished();
-    expect(await pair.ask('reset', `${pair.host}:8022`)).toBe('x');
+    expect(await pair.ask('reset', pair.address)).toBe('x');
     expect(await provider.line()).toBe('reset');
   });
 
   test('has 500 idle connections, which end with the clients that they are of', async () => {
-    await serve('serve-echo');
+    await pair.serve('serve-echo');
     await pair.ingressEstablished();
-    const held = await pair.start(pair.consumer, 'hold', `${pair.host}:8022`, '500');
-    const active = (count: number) =>
-      eventually(async () => {
-        expect((await pair.daemon.shown())[0]?.connections.active).toBe(count);
-      });
-    await active(500);
+    const held = await pair.start(pair.consumer, 'hold', pair.address, '500');
+    await pair.daemon.untilActive(500);
     held.kill();
-    await active(0);
+    await pair.daemon.untilActive(0);
   });
 });

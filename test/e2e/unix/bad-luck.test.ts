@@ -1,11 +1,12 @@
 /** Bad luck on purpose: full tables, killed processes, recycled pids. */
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { startContainer } from '../../support/container.js';
 import { countOpenFiles, openFiles } from '../../support/open-files.js';
+import { statusOf } from '../../support/processes.js';
 import { eventually } from '../../support/wait.js';
-import { type Pair, startPair, TARGET } from './support.js';
+import { TARGET, useUnixPair } from './support.js';
 
 /** Ends of pipes that the relay keeps for its next splice; whether it needs them is a matter of timing. */
 const RELAY_PIPES = 10;
@@ -30,18 +31,15 @@ async function withFullTable<T>(pid: number, free: number, what: () => Promise<T
 }
 
 describe('bad luck', () => {
-  let pair: Pair;
-  beforeAll(async () => {
-    pair = await startPair('--drain', '0', '--patience', '2');
-  });
-  afterEach(async () => {
-    pair.reset();
-    pair.daemon.set();
-    await pair.daemon.until({});
-  });
-  afterAll(() => pair?.stop());
+  const pair = useUnixPair('--drain', '0', '--patience', '2');
+  afterEach(() => pair.clear());
 
-  const active = async () => (await pair.daemon.shown())[0]?.connections.active;
+  /** A daemon that ended, started again, has its link again at once. */
+  async function expectBack(): Promise<void> {
+    await pair.daemon.launch();
+    await pair.daemon.until({ raw: 'established' }, 1_000);
+    expect(await pair.ask('ask', TARGET, 'back')).toBe('back');
+  }
 
   test.each(['daemon', 'broker'] as const)(
     'a full descriptor table of the %s is survived, and service resumes by itself',
@@ -79,9 +77,8 @@ describe('bad luck', () => {
       await pair.ask('fds', TARGET, '50', '20', '9');
       const client = await pair.start(pair.consumer, 'hold', TARGET, '50');
       client.kill();
-      await eventually(async () => expect(await active()).toBe(0));
-      pair.daemon.set();
-      await pair.daemon.until({});
+      await pair.daemon.untilActive(0);
+      await pair.daemon.clear();
     };
     await round();
     const before = [countOpenFiles(pair.daemon.pid), countOpenFiles(pair.daemon.brokerPid)];
@@ -138,16 +135,12 @@ describe('bad luck', () => {
     await pair.serve('serve-echo');
     await pair.establish();
     const flood = pair.start(pair.consumer, 'flood', TARGET, String(1 << 28)).catch(() => null);
-    const exited = pair.daemon.exited();
-    process.kill(pair.daemon.pid, 'SIGKILL');
-    await exited;
+    await pair.daemon.kill();
     await flood;
     await eventually(async () => {
       expect((await pair.consumer.exec(['test', '-e', TARGET])).code).not.toBe(0);
     });
-    await pair.daemon.launch();
-    await pair.daemon.until({ raw: 'established' }, 1_000);
-    expect(await pair.ask('ask', TARGET, 'back')).toBe('back');
+    await expectBack();
   });
 
   test('a daemon whose broker was killed ends, so that its runtime starts both anew', async () => {
@@ -159,9 +152,7 @@ describe('bad luck', () => {
     expect(pair.daemon.log).toContain('pvx-broker');
     // Nobody removed the socket: it is stale, and replaced.
     expect((await pair.consumer.exec(['test', '-S', TARGET])).code).toBe(0);
-    await pair.daemon.launch();
-    await pair.daemon.until({ raw: 'established' }, 1_000);
-    expect(await pair.ask('ask', TARGET, 'back')).toBe('back');
+    await expectBack();
   });
 
   test('both killed at once is no different', async () => {
@@ -172,17 +163,14 @@ describe('bad luck', () => {
     process.kill(brokerPid, 'SIGKILL');
     process.kill(pid, 'SIGKILL');
     await exited;
-    await pair.daemon.launch();
-    await pair.daemon.until({ raw: 'established' }, 1_000);
-    expect(await pair.ask('ask', TARGET, 'back')).toBe('back');
+    await expectBack();
   });
 
   test('the daemon has no privilege left, and no thread that ever had one', () => {
     for (const thread of readdirSync(`/proc/${pair.daemon.pid}/task`)) {
-      const status = readFileSync(`/proc/${pair.daemon.pid}/task/${thread}/status`, 'utf8');
-      const field = (name: string) => new RegExp(`^${name}:[ \\t]*(.*)$`, 'm').exec(status)?.[1];
+      const field = statusOf(pair.daemon.pid, Number(thread));
       expect(field('Uid')).toBe('65534\t65534\t65534\t65534');
-      expect(field('Groups')?.trim()).toBe('');
+      expect(field('Groups')).toBe('');
       for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb']) {
         expect([set, field(set)]).toEqual([set, '0000000000000000']);
       }
@@ -198,7 +186,6 @@ describe('bad luck', () => {
   });
 
   test('the broker runs under a seccomp filter', () => {
-    const status = readFileSync(`/proc/${pair.daemon.brokerPid}/status`, 'utf8');
-    expect(/^Seccomp:\s+(\d)$/m.exec(status)?.[1]).toBe('2');
+    expect(statusOf(pair.daemon.brokerPid)('Seccomp')).toBe('2');
   });
 });

@@ -1,6 +1,7 @@
 /** Datagrams back to clients that are bound to a path: the broker finds them in the consumer's file system. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { type Pair, SOCKET, startPair, TARGET } from './support.js';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { Peer } from '../../support/peer-process.js';
+import { SOCKET, TARGET, useUnixPair } from './support.js';
 
 /** Answers each datagram, a number, with as many; the client has time to do something first. */
 const SERVER = `
@@ -57,15 +58,13 @@ except socket.timeout:
 `;
 
 describe('replies to a path', () => {
-  let pair: Pair;
+  const pair = useUnixPair('--drain', '0');
   beforeAll(async () => {
-    pair = await startPair('--drain', '0');
-    const server = pair.provider.run(['python3', '-c', SERVER]);
-    await new Promise((resolve) => server.stdout?.once('data', resolve));
+    const server = new Peer(pair.provider.run(['python3', '-c', SERVER]));
+    expect(await server.line()).toBe('ready');
     await pair.establish({ mode: 'dgram' });
   });
   afterEach(() => pair.reset());
-  afterAll(() => pair?.stop());
 
   const inConsumer = async (script: string) =>
     (await pair.consumer.exec(['python3', '-c', script], { timeout: 15_000 })).stdout.trim();

@@ -1,8 +1,7 @@
 /** Descriptors that are sent and not read: the kernel has room for a limited number, and all links share it. */
 import { execFileSync } from 'node:child_process';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { eventually } from '../../support/wait.js';
-import { type Pair, startPair, TARGET } from './support.js';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { TARGET, useUnixPair } from './support.js';
 
 const OTHER = { name: 'other', target: '/run/pv/services/other.sock' };
 const ECHO = '/run/example/other.sock';
@@ -30,21 +29,12 @@ sys.stdin.read()
 `;
 
 describe('descriptors that nobody reads', () => {
-  let pair: Pair;
-  beforeAll(async () => {
+  beforeAll(() => {
     // The kernel's limit for descriptors under way is that of open files: one that the test can reach.
     execFileSync('prlimit', ['--pid', String(process.pid), '--nofile=4096:4096']);
-    pair = await startPair('--drain', '0', '--patience', '2');
   });
-  afterEach(async () => {
-    pair.reset();
-    pair.daemon.set();
-    await pair.daemon.until({});
-  });
-  afterAll(() => pair?.stop());
-
-  const active = async (name: string) =>
-    (await pair.daemon.shown()).find((link) => link.name === name)?.connections.active;
+  const pair = useUnixPair('--drain', '0', '--patience', '2');
+  afterEach(() => pair.clear());
 
   test.each([
     ['kept', true],
@@ -54,11 +44,11 @@ describe('descriptors that nobody reads', () => {
     await pair.start(pair.provider, 'serve-echo', ECHO);
     pair.daemon.set(pair.link(), pair.link({ ...OTHER, socket: ECHO }));
     await pair.daemon.until({ raw: 'established', other: 'established' });
-    const client = pair.consumer.run(['python3', '-c', leave(keep)]);
-    await new Promise((resolve) => client.stdout?.once('data', resolve));
+    const client = pair.talk(pair.consumer, ['python3', '-c', leave(keep)]);
+    expect(await client.line()).toBe('sent');
     expect(await pair.ask('fds', OTHER.target, '20', '20', '9')).toMatch(/^ok/);
-    client.kill('SIGKILL');
+    client.kill();
     hold.kill();
-    await eventually(async () => expect(await active('raw')).toBe(0));
+    await pair.daemon.untilActive(0, 'raw');
   });
 });

@@ -1,21 +1,17 @@
 /** What a container may try, or simply have in the way: nothing outside it is ever touched. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { startContainer } from '../../support/container.js';
-import { type Pair, startPair, TARGET } from './support.js';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { TARGET, useUnixPair } from './support.js';
 
 describe('a hostile or unlucky container', () => {
-  let pair: Pair;
+  const pair = useUnixPair('--drain', '0', '--patience', '1');
   beforeAll(async () => {
-    pair = await startPair('--drain', '0', '--patience', '1');
     await pair.serve('serve-echo');
   });
   afterEach(async () => {
-    pair.daemon.set();
-    await pair.daemon.until({});
+    await pair.daemon.clear();
     await pair.consumer.exec(['rm', '-rf', '/run/pv', '/run/elsewhere', '/run/trap']);
   });
-  afterAll(() => pair?.stop());
 
   const inConsumer = (script: string) => pair.consumer.exec(['sh', '-c', script]);
   const inProvider = (script: string) => pair.provider.exec(['sh', '-c', script]);
@@ -122,36 +118,25 @@ describe('a hostile or unlucky container', () => {
   });
 
   test('with a read-only file system says so, and works where it can be written', async () => {
-    const readOnly = await startContainer({ name: 'consumer', readOnly: true });
-    try {
+    await pair.withContainer({ name: 'consumer', readOnly: true }, async (readOnly) => {
       pair.daemon.set(pair.link({ consumer_pid: readOnly.pid, target: '/etc/raw.sock' }));
       const [shown] = await pair.daemon.until({ raw: 'failed' });
       expect(shown?.last_error?.code).toBe('target-read-only');
-    } finally {
-      pair.daemon.set();
-      await pair.daemon.until({});
-      await readOnly.kill();
-    }
+    });
   });
 
   test('in a user namespace of its own has its link, owned by its own root', async () => {
-    const own = await startContainer({ name: 'consumer', userns: true });
-    try {
+    await pair.withContainer({ name: 'consumer', userns: true }, async (own) => {
       await pair.establish({ consumer_pid: own.pid });
       const { stdout } = await own.exec(['stat', '-c', '%u %g %a', TARGET]);
       expect(stdout.trim()).toBe('0 0 666');
-    } finally {
-      pair.daemon.set();
-      await pair.daemon.until({});
-      await own.kill();
-    }
+    });
   });
 
   test('that replaced our socket by its own keeps that when the link goes', async () => {
     await pair.establish();
     await inConsumer(`rm ${TARGET}; echo mine > ${TARGET}`);
-    pair.daemon.set();
-    await pair.daemon.until({});
+    await pair.daemon.clear();
     expect((await inConsumer(`cat ${TARGET}`)).stdout.trim()).toBe('mine');
   });
 });

@@ -1,21 +1,13 @@
 /** How a unix link comes, changes and goes while containers and graphs do. */
 import { existsSync, readFileSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { wireLink } from '../../support/daemon.js';
+import { afterEach, describe, expect, test } from 'vitest';
+import { wireLink } from '../../support/link.js';
 import { eventually } from '../../support/wait.js';
-import { type Pair, SOCKET, startPair, TARGET } from './support.js';
+import { SOCKET, TARGET, useUnixPair } from './support.js';
 
 describe('the life of a unix link', () => {
-  let pair: Pair;
-  beforeAll(async () => {
-    pair = await startPair('--drain', '1', '--patience', '5');
-  });
-  afterEach(async () => {
-    pair.reset();
-    pair.daemon.set();
-    await pair.daemon.until({});
-  });
-  afterAll(() => pair?.stop());
+  const pair = useUnixPair('--drain', '1', '--patience', '5');
+  afterEach(() => pair.clear());
 
   const targetExists = async (path = TARGET) =>
     (await pair.consumer.exec(['test', '-e', path])).code === 0;
@@ -27,9 +19,7 @@ describe('the life of a unix link', () => {
     await pair.serve('serve-hold');
     await pair.establish();
     await pair.start(pair.consumer, 'hold', TARGET, '3');
-    await eventually(async () => {
-      expect((await pair.daemon.shown())[0]?.connections.active).toBe(3);
-    });
+    await pair.daemon.untilActive(3);
     pair.daemon.set();
     await pair.daemon.until({ raw: 'draining' });
     expect(await targetExists()).toBe(false);
@@ -60,14 +50,9 @@ describe('the life of a unix link', () => {
     await pair.serve('serve-hold');
     await pair.establish({ role: '10' });
     await pair.start(pair.consumer, 'hold', TARGET, '1');
-    await eventually(async () => {
-      expect((await pair.daemon.shown())[0]?.connections.active).toBe(1);
-    });
+    await pair.daemon.untilActive(1);
     pair.daemon.set(pair.link({ role: '11' }));
-    await eventually(
-      async () => expect((await pair.daemon.shown())[0]?.connections.active).toBe(0),
-      { timeoutMs: 900 },
-    );
+    await pair.daemon.untilActive(0, 'raw', 900);
   });
 
   test('that did not change is not touched when another one does', async () => {

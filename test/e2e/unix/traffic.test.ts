@@ -1,17 +1,11 @@
 /** What crosses a unix link, between real programs in real containers. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { eventually } from '../../support/wait.js';
-import { type Pair, startPair, TARGET } from './support.js';
-
-const MiB = 1024 * 1024;
+import { afterEach, describe, expect, test } from 'vitest';
+import { expectBothWays, expectCounted, expectHeldUp, MiB } from './flows.js';
+import { TARGET, useUnixPair } from './support.js';
 
 describe('a unix link', () => {
-  let pair: Pair;
-  beforeAll(async () => {
-    pair = await startPair('--patience', '2');
-  });
+  const pair = useUnixPair('--patience', '2');
   afterEach(() => pair.reset());
-  afterAll(() => pair?.stop());
 
   test('answers a request through the injected socket', async () => {
     await pair.serve('serve-echo');
@@ -45,39 +39,21 @@ describe('a unix link', () => {
     async (fds) => {
       const provider = await pair.serve('serve-flood', String(8 * MiB));
       await pair.establish({ fds });
-      const [sent, received, count] = (await pair.ask('both', TARGET, String(8 * MiB))).split(' ');
-      expect(received).toBe(sent);
-      expect(Number(count)).toBe(8 * MiB);
-      expect(await provider.line()).toBe(`${sent} ${count}`);
+      await expectBothWays(pair, provider, TARGET, 8 * MiB);
     },
   );
 
   test('answers after the consumer has half-closed and the provider has counted it all', async () => {
     await pair.serve('serve-count');
     await pair.establish();
-    const [sent, received, count] = (await pair.ask('flood', TARGET, String(32 * MiB))).split(' ');
-    expect([received, Number(count)]).toEqual([sent, 32 * MiB]);
+    await expectCounted(pair, TARGET, 32 * MiB);
   });
 
   test.each([true, false])(
     'holds a sender of 256 MiB up while its reader stalls, in less than 4 MiB of memory (fds: %s)',
     async (fds) => {
-      await pair.serve('serve-echo');
-      await pair.establish({ fds });
-      await pair.ask('ask', TARGET, 'warm up');
-      pair.reset();
-      const stalled = await pair.serve('serve-sink');
-      await pair.daemon.until({ raw: 'established' });
-      const before = pair.daemon.memory();
-      const answer = pair.ask('flood', TARGET, String(256 * MiB));
-      expect(await stalled.line()).toBe('accepted');
-      await new Promise((resolve) => setTimeout(resolve, 1_500));
-      expect(pair.daemon.memory() - before).toBeLessThan(4 * MiB);
-      stalled.say('go\n');
-      const [received, count] = (await stalled.line()).split(' ');
-      expect(Number(count)).toBe(256 * MiB);
-      expect((await answer).split(' ')[0]).toBe(received);
-      expect(pair.daemon.memory() - before).toBeLessThan(4 * MiB);
+      pair.daemon.set(pair.link({ fds }));
+      await expectHeldUp(pair, TARGET);
     },
   );
 
@@ -101,18 +77,12 @@ describe('a unix link', () => {
     await pair.serve('serve-hold');
     await pair.establish();
     const warm = await pair.start(pair.consumer, 'hold', TARGET, '1000');
-    await eventually(async () => {
-      expect((await pair.daemon.shown())[0]?.connections.active).toBe(1000);
-    });
+    await pair.daemon.untilActive(1000);
     await warm.end();
-    await eventually(async () => {
-      expect((await pair.daemon.shown())[0]?.connections.active).toBe(0);
-    });
+    await pair.daemon.untilActive(0);
     const before = pair.daemon.memory();
     const held = await pair.start(pair.consumer, 'hold', TARGET, '1000');
-    await eventually(async () => {
-      expect((await pair.daemon.shown())[0]?.connections.active).toBe(1000);
-    });
+    await pair.daemon.untilActive(1000);
     expect(pair.daemon.memory() - before).toBeLessThan(1000 * 1024);
     await held.end();
   });

@@ -3,9 +3,8 @@
  * minimal one stands in (compositor.py): it shows the conversation, and whose clients come where.
  */
 import { readFileSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { startContainer, type TestContainer } from '../../support/container.js';
-import { startDaemon, type TestDaemon, type WireLink, wireLink } from '../../support/daemon.js';
+import { afterEach, describe, expect, test } from 'vitest';
+import { ContainerPair, usePair } from '../../support/container-pair.js';
 import { Peer } from '../../support/peer-process.js';
 import { has } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
@@ -18,66 +17,45 @@ const KEYMAP = 'xkb_keymap { stand-in };';
 const LINK = 'kiosk|display|%2Frun%2Fwayland-0';
 
 describe('a wayland link to a compositor that is told who comes', () => {
-  let consumer: TestContainer;
-  let provider: TestContainer;
-  let daemon: TestDaemon;
+  const pair = usePair(
+    new ContainerPair({
+      args: ['--patience', '2', '--drain', '0'],
+      link: {
+        ...{ consumer: 'kiosk', name: 'display', type: 'wayland', interface: 'wayland' },
+        ...{ socket: SOCKET, target: TARGET },
+      },
+    }),
+  );
   let compositor: Peer | null = null;
-
-  beforeAll(async () => {
-    [consumer, provider, daemon] = await Promise.all([
-      startContainer({ name: 'kiosk' }),
-      startContainer({ name: 'provider' }),
-      startDaemon('--patience', '2', '--drain', '0'),
-    ]);
-  });
   afterEach(async () => {
-    daemon.set();
-    await daemon.until({});
+    await pair.daemon.clear();
     compositor?.kill();
     compositor = null;
-    await provider.exec(['rm', '-rf', '/run/display']);
+    await pair.provider.exec(['rm', '-rf', '/run/display']);
   });
-  afterAll(async () => {
-    await daemon?.stop();
-    await consumer?.kill();
-    await provider?.kill();
-  });
-
-  const link = (fields: Partial<WireLink> = {}) =>
-    wireLink({
-      consumer: 'kiosk',
-      consumer_pid: consumer.pid,
-      provider_pid: provider.pid,
-      name: 'display',
-      type: 'wayland',
-      interface: 'wayland',
-      socket: SOCKET,
-      target: TARGET,
-      ...fields,
-    });
 
   async function start(mode: string): Promise<Peer> {
     compositor?.kill();
-    compositor = new Peer(provider.run(['python3', '-c', COMPOSITOR, SOCKET, mode]));
+    compositor = new Peer(pair.provider.run(['python3', '-c', COMPOSITOR, SOCKET, mode]));
     expect(await compositor.line()).toBe('ready');
     return compositor;
   }
 
   /** What a client is told of its keyboard. */
   async function client(target = TARGET): Promise<string> {
-    const { stdout, stderr } = await consumer.exec(['python3', '-c', CLIENT, target]);
+    const { stdout, stderr } = await pair.consumer.exec(['python3', '-c', CLIENT, target]);
     return `${stdout}${stderr}`.trim();
   }
 
   const inFolder = async () =>
-    (await provider.exec(['ls', '-A', '/run/display'])).stdout.trim().split('\n').sort();
+    (await pair.provider.exec(['ls', '-A', '/run/display'])).stdout.trim().split('\n').sort();
 
   test('says so before the first client comes, and the graph shows it', async () => {
     const peer = await start('context');
-    daemon.set(link());
+    pair.daemon.set(pair.link());
     expect(await peer.line()).toBe('client direct');
     expect(await peer.line()).toBe(`context io.pantavisor.pv-xconnect kiosk ${LINK}`);
-    const [shown] = await daemon.until({ display: 'established' });
+    const [shown] = await pair.daemon.until({ display: 'established' });
     expect(shown?.security_context).toBe(true);
     expect(await client()).toBe(KEYMAP);
     expect(await peer.line()).toBe(`client kiosk ${LINK}`);
@@ -85,17 +63,15 @@ describe('a wayland link to a compositor that is told who comes', () => {
 
   test('passes descriptors of the compositor to its clients', async () => {
     await start('context');
-    daemon.set(link());
-    await daemon.until({ display: 'established' });
+    await pair.establish();
     for (let i = 0; i < 5; i++) expect(await client()).toBe(KEYMAP);
   });
 
   test.runIf(has('wayland-info'))('serves a client of libwayland', async () => {
     await start('context');
-    daemon.set(link());
-    await daemon.until({ display: 'established' });
+    await pair.establish();
     const script = `WAYLAND_DISPLAY=${TARGET} wayland-info`;
-    const { code, stdout } = await consumer.exec(['sh', '-c', script]);
+    const { code, stdout } = await pair.consumer.exec(['sh', '-c', script]);
     expect(code).toBe(0);
     expect(stdout).toContain('wp_security_context_manager_v1');
     expect(stdout).toContain('keyboard repeat rate: 25');
@@ -103,14 +79,17 @@ describe('a wayland link to a compositor that is told who comes', () => {
 
   test('tells two consumers and two links apart', async () => {
     const peer = await start('context');
-    const other = await startContainer({ name: 'other' });
-    try {
-      daemon.set(
-        link(),
-        link({ name: 'again', target: '/run/again' }),
-        link({ consumer: 'other', consumer_pid: other.pid, name: 'third' }),
+    await pair.withContainer({ name: 'other' }, async (other) => {
+      pair.daemon.set(
+        pair.link(),
+        pair.link({ name: 'again', target: '/run/again' }),
+        pair.link({ consumer: 'other', consumer_pid: other.pid, name: 'third' }),
       );
-      await daemon.until({ display: 'established', again: 'established', third: 'established' });
+      await pair.daemon.until({
+        display: 'established',
+        again: 'established',
+        third: 'established',
+      });
       const lines: string[] = [];
       while (lines.filter((line) => line.startsWith('context')).length < 3) {
         lines.push(await peer.line());
@@ -122,20 +101,14 @@ describe('a wayland link to a compositor that is told who comes', () => {
       ]);
       expect(await client('/run/again')).toBe(KEYMAP);
       expect(await peer.line()).toBe('client kiosk kiosk|again|%2Frun%2Fagain');
-    } finally {
-      daemon.set();
-      await daemon.until({});
-      await other.kill();
-    }
+    });
   });
 
   test('is not listened to any more when the link goes, and leaves nothing with the compositor', async () => {
     const peer = await start('context');
-    daemon.set(link());
-    await daemon.until({ display: 'established' });
+    await pair.establish();
     expect((await inFolder()).length).toBe(2); // its socket, and ours beside it
-    daemon.set();
-    await daemon.until({});
+    await pair.daemon.clear();
     const lines = [await peer.line(), await peer.line(), await peer.line(), await peer.line()];
     expect(lines.slice(2).sort()).toEqual(['closed kiosk', 'gone direct']);
     expect(await inFolder()).toEqual(['wayland-0']);
@@ -143,10 +116,9 @@ describe('a wayland link to a compositor that is told who comes', () => {
 
   test('introduces itself anew to the next compositor; no client slips through untold', async () => {
     await start('context');
-    daemon.set(link());
-    await daemon.until({ display: 'established' });
+    await pair.establish();
     compositor?.kill();
-    await daemon.until({ display: 'waiting' });
+    await pair.daemon.until({ display: 'waiting' });
     const waiting = client();
     const next = await start('context');
     expect(await waiting).toBe(KEYMAP);
@@ -158,12 +130,10 @@ describe('a wayland link to a compositor that is told who comes', () => {
 
   test('is introduced in a provider that was restarted', async () => {
     await start('context');
-    daemon.set(link());
-    await daemon.until({ display: 'established' });
-    await provider.restart();
+    await pair.establish();
+    await pair.provider.restart();
     const peer = await start('context');
-    daemon.set(link());
-    await daemon.until({ display: 'established' });
+    await pair.establish();
     expect(await client()).toBe(KEYMAP);
     expect(await peer.line()).toBe('client direct');
     expect(await peer.line()).toMatch(/^context/);
@@ -172,9 +142,9 @@ describe('a wayland link to a compositor that is told who comes', () => {
 
   test('keeps clients out where the compositor refuses to be told, and says what it said', async () => {
     await start('refuse');
-    daemon.set(link());
+    pair.daemon.set(pair.link());
     await eventually(async () => {
-      const [shown] = await daemon.shown();
+      const [shown] = await pair.daemon.shown();
       expect(shown?.state).toBe('waiting');
       expect(shown?.last_error).toEqual({
         code: 'provider-refused',
@@ -187,14 +157,14 @@ describe('a wayland link to a compositor that is told who comes', () => {
 
   test('keeps clients out where the compositor does not answer', async () => {
     const peer = await start('silent');
-    daemon.set(link());
+    pair.daemon.set(pair.link());
     await eventually(async () =>
-      expect((await consumer.exec(['test', '-S', TARGET])).code).toBe(0),
+      expect((await pair.consumer.exec(['test', '-S', TARGET])).code).toBe(0),
     );
     expect(await client()).toMatch(/closed|reset|broken pipe/i);
     expect(await peer.line()).toBe('client direct');
     await eventually(
-      async () => expect((await daemon.shown())[0]?.last_error?.code).toBe('timed-out'),
+      async () => expect((await pair.daemon.shown())[0]?.last_error?.code).toBe('timed-out'),
       { timeoutMs: 8_000 },
     );
   });
@@ -203,8 +173,8 @@ describe('a wayland link to a compositor that is told who comes', () => {
     'is the plain relay to a provider that speaks %s',
     async (mode) => {
       const peer = await start(mode);
-      daemon.set(link());
-      const [shown] = await daemon.until({ display: 'established' });
+      pair.daemon.set(pair.link());
+      const [shown] = await pair.daemon.until({ display: 'established' });
       expect(shown?.security_context).toBe(false);
       expect([await peer.line(), await peer.line()]).toEqual(['client direct', 'gone direct']);
       if (mode === 'garbage') {
@@ -216,14 +186,11 @@ describe('a wayland link to a compositor that is told who comes', () => {
 
   test('goes with a daemon that is killed', async () => {
     await start('context');
-    daemon.set(link());
-    await daemon.until({ display: 'established' });
-    const exited = daemon.exited();
-    daemon.process?.kill('SIGKILL');
-    await exited;
+    await pair.establish();
+    await pair.daemon.kill();
     await eventually(async () => expect(await inFolder()).toEqual(['wayland-0']));
-    await daemon.launch();
-    await daemon.until({ display: 'established' });
+    await pair.daemon.launch();
+    await pair.daemon.until({ display: 'established' });
     expect(await client()).toBe(KEYMAP);
   });
 });

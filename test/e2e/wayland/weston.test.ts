@@ -4,12 +4,12 @@
  * plain relay; security-context.test.ts is the other.
  */
 import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startContainer, type TestContainer } from '../../support/container.js';
-import { startDaemon, type TestDaemon, wireLink } from '../../support/daemon.js';
+import { beforeAll, describe, expect, test } from 'vitest';
+import type { TestContainer } from '../../support/container.js';
+import { ContainerPair, usePair } from '../../support/container-pair.js';
+import { endBy } from '../../support/processes.js';
 import { has } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
 
@@ -32,18 +32,19 @@ const WORDS =
 const tools = ['weston', 'weston-simple-shm', 'weston-terminal', 'weston-screenshooter'];
 
 describe.runIf([...tools, 'wayland-info'].every(has))('a wayland link to weston', () => {
-  let consumer: TestContainer;
-  let provider: TestContainer;
-  let daemon: TestDaemon;
+  const pair = usePair(
+    new ContainerPair({
+      args: ['--patience', '2'],
+      link: {
+        ...{ name: 'display', type: 'wayland', interface: 'wayland' },
+        ...{ socket: '/run/wayland-0', target: '/run/wayland-0' },
+      },
+    }),
+  );
   let weston: ChildProcess;
 
   beforeAll(async () => {
-    [consumer, provider, daemon] = await Promise.all([
-      startContainer({ name: 'consumer' }),
-      startContainer({ name: 'provider' }),
-      startDaemon('--patience', '2'),
-    ]);
-    for (const container of [consumer, provider]) {
+    for (const container of [pair.consumer, pair.provider]) {
       // What an image of a container with a terminal in it has.
       cpSync('/etc/fonts', join(container.rootDir, 'etc/fonts'), { recursive: true });
       writeFileSync(join(container.rootDir, 'tmp/weston.ini'), INI);
@@ -54,24 +55,7 @@ describe.runIf([...tools, 'wayland-info'].every(has))('a wayland link to weston'
       );
     }
     await startWeston();
-    const { pid } = provider;
-    daemon.set(
-      wireLink({
-        consumer_pid: consumer.pid,
-        provider_pid: pid,
-        name: 'display',
-        type: 'wayland',
-        interface: 'wayland',
-        socket: '/run/wayland-0',
-        target: '/run/wayland-0',
-      }),
-    );
-    await daemon.until({ display: 'established' });
-  });
-  afterAll(async () => {
-    await daemon?.stop();
-    await consumer?.kill();
-    await provider?.kill();
+    await pair.establish();
   });
 
   async function sh(container: TestContainer, script: string) {
@@ -81,35 +65,33 @@ describe.runIf([...tools, 'wayland-info'].every(has))('a wayland link to weston'
   }
 
   async function startWeston(): Promise<void> {
-    weston = provider.run(['sh', '-c', WESTON]);
+    weston = pair.provider.run(['sh', '-c', WESTON]);
     weston.stdout?.resume();
     weston.stderr?.resume();
     await eventually(async () => {
-      expect((await sh(provider, 'wayland-info | grep weston_screenshooter')).code).toBe(0);
+      expect((await sh(pair.provider, 'wayland-info | grep weston_screenshooter')).code).toBe(0);
       const [one, two] = [await screenshot(), await screenshot()];
       expect(one.equals(two)).toBe(true); // its background is there
     });
   }
 
   async function stopWeston(): Promise<void> {
-    const exited = once(weston, 'exit');
-    weston.kill('SIGTERM');
-    await exited;
-    await sh(provider, 'rm -f /run/wayland-0*');
+    await endBy(weston, 'SIGTERM');
+    await sh(pair.provider, 'rm -f /run/wayland-0*');
   }
 
   async function restartWeston(): Promise<void> {
     await stopWeston();
     await startWeston();
-    await daemon.until({ display: 'established' });
+    await pair.daemon.until({ display: 'established' });
   }
 
   /** What is on the compositor's output now, as PNG. */
   async function screenshot(): Promise<Buffer> {
-    const folder = join(provider.rootDir, 'tmp/shot');
+    const folder = join(pair.provider.rootDir, 'tmp/shot');
     rmSync(folder, { recursive: true, force: true });
     const { code, output } = await sh(
-      provider,
+      pair.provider,
       'mkdir /tmp/shot; cd /tmp/shot; weston-screenshooter; ls',
     );
     expect(code).toBe(0);
@@ -134,14 +116,14 @@ describe.runIf([...tools, 'wayland-info'].every(has))('a wayland link to weston'
   }
 
   test('is the plain relay, and the graph says so', async () => {
-    const [shown] = await daemon.shown();
+    const [shown] = await pair.daemon.shown();
     expect(shown).toMatchObject({ state: 'established', security_context: false });
-    expect((await sh(provider, 'ls -A /run | grep -c pvx')).output.trim()).toBe('0');
+    expect((await sh(pair.provider, 'ls -A /run | grep -c pvx')).output.trim()).toBe('0');
   });
 
   test('shows a client everything that the compositor has', async () => {
-    const through = await sh(consumer, 'wayland-info');
-    const direct = await sh(provider, 'wayland-info');
+    const through = await sh(pair.consumer, 'wayland-info');
+    const direct = await sh(pair.provider, 'wayland-info');
     expect(through).toEqual(direct);
     expect(through.output).toContain('wl_shm');
   });
@@ -149,7 +131,7 @@ describe.runIf([...tools, 'wayland-info'].every(has))('a wayland link to weston'
   test('lets a client draw in shared memory and leave', async () => {
     const before = await screenshot();
     const client = sh(
-      consumer,
+      pair.consumer,
       'timeout --foreground --preserve-status -s INT 2 weston-simple-shm',
     );
     await eventually(async () => expect((await screenshot()).equals(before)).toBe(false));
@@ -159,9 +141,9 @@ describe.runIf([...tools, 'wayland-info'].every(has))('a wayland link to weston'
 
   test('brings a terminal onto the screen, pixel by pixel as without a link', async () => {
     await restartWeston();
-    const through = await words(consumer);
+    const through = await words(pair.consumer);
     await restartWeston();
-    const direct = await words(provider);
+    const direct = await words(pair.provider);
     expect([through.code, direct.code]).toEqual([0, 0]);
     expect(through.shown.equals(direct.shown)).toBe(true);
   });
@@ -169,7 +151,7 @@ describe.runIf([...tools, 'wayland-info'].every(has))('a wayland link to weston'
   test('lets several clients work at once', async () => {
     const all = await Promise.all(
       Array.from({ length: 8 }, () =>
-        sh(consumer, 'timeout --foreground --preserve-status -s INT 1 weston-simple-shm'),
+        sh(pair.consumer, 'timeout --foreground --preserve-status -s INT 1 weston-simple-shm'),
       ),
     );
     expect(all.map(({ code }) => code)).toEqual(Array(8).fill(0));
@@ -177,10 +159,10 @@ describe.runIf([...tools, 'wayland-info'].every(has))('a wayland link to weston'
 
   test('goes to the next compositor when that one ended, and a client waits for it', async () => {
     await stopWeston();
-    await daemon.until({ display: 'waiting' });
-    const client = sh(consumer, 'wayland-info | grep -c wl_shm');
+    await pair.daemon.until({ display: 'waiting' });
+    const client = sh(pair.consumer, 'wayland-info | grep -c wl_shm');
     await startWeston();
     expect((await client).output.trim()).toBe('1');
-    await daemon.until({ display: 'established' });
+    await pair.daemon.until({ display: 'established' });
   });
 });

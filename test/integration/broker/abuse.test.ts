@@ -1,6 +1,6 @@
 /** A daemon that was taken over: records that are none, floods, descriptors. The broker outlives it, unharmed. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync } from 'node:fs';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
@@ -14,6 +14,7 @@ import { Channel } from '../../../src/relay/channel.js';
 import { native, PACKAGE_ROOT, SOCKET_TYPES } from '../../../src/relay/native.js';
 import { startContainer } from '../../support/container.js';
 import { countOpenAtRest, countOpenFiles } from '../../support/open-files.js';
+import { endOf, statusOf } from '../../support/processes.js';
 import { eventually } from '../../support/wait.js';
 
 describe('pvx-broker under abuse', () => {
@@ -51,8 +52,7 @@ describe('pvx-broker under abuse', () => {
   afterEach(async () => {
     channel.close();
     closeSync(relay);
-    await eventually(() => expect(broker.exitCode ?? broker.signalCode).not.toBeNull());
-    expect(broker.exitCode).toBe(0);
+    expect(await endOf(broker)).toBe(0);
   });
 
   async function answerTo(op: Op, id: number, more = {}, fds: number[] = []) {
@@ -159,8 +159,7 @@ describe('pvx-broker under abuse', () => {
 
   test('keeps eleven capabilities, no new privileges, and a filter on every thread', () => {
     for (const thread of readdirSync(`/proc/${broker.pid}/task`)) {
-      const status = readFileSync(`/proc/${broker.pid}/task/${thread}/status`, 'utf8');
-      const field = (name: string) => new RegExp(`^${name}:\\s+(\\S+)`, 'm').exec(status)?.[1];
+      const field = statusOf(broker.pid as number, Number(thread));
       expect(
         BigInt(`0x${field('CapEff')}`)
           .toString(2)

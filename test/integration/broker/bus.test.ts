@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PACKAGE_ROOT } from '../../../src/relay/native.js';
 import { startHost, type TestHost } from '../../support/host.js';
+import { endBy } from '../../support/processes.js';
 import { isRoot } from '../../support/requirements.js';
 import { failure } from './support.js';
 
@@ -71,9 +72,7 @@ describe.runIf(isRoot())('the broker connects to the hosted bus', () => {
 
   test('not while it is away', async () => {
     expect(await host.broker.connectBus(1, 200_000)).toEqual(failure('ENOENT'));
-    const exited = once(listener, 'exit');
-    listener.kill('SIGKILL');
-    await exited;
+    await endBy(listener);
     expect(await host.broker.connectBus(0, 200_000)).toEqual(failure('ECONNREFUSED'));
   });
 });

@@ -1,12 +1,9 @@
 /** Containers whose file systems hang, or are slow on purpose: they hold up themselves, and nobody else. */
-import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startContainer, type TestContainer } from '../../support/container.js';
+import { FOR_EVER, mountSlow } from '../../support/file-systems.js';
 import { fuse } from '../../support/requirements.js';
 import { failure, useBroker } from './support.js';
-
-const SLOW_FS = readFileSync(new URL('../../support/slow-fs.py', import.meta.url), 'utf8');
-const FOR_EVER = 100_000;
 
 describe.runIf(fuse())('a container whose file system', () => {
   const at = useBroker();
@@ -20,11 +17,6 @@ describe.runIf(fuse())('a container whose file system', () => {
     await Promise.all(slow.map((container) => container.kill()));
   });
 
-  async function mount(on: TestContainer | undefined, where: string, seconds: number) {
-    const server = on?.run(['python3', '-c', SLOW_FS, where, String(seconds)]);
-    await new Promise((resolve) => server?.stdout?.once('data', resolve));
-  }
-
   /** What another container answers meanwhile: it is there, and there is no socket. */
   async function elsewhere(): Promise<unknown> {
     const late = new Promise((resolve) => setTimeout(resolve, 5_000, 'nothing for 5 s'));
@@ -33,7 +25,7 @@ describe.runIf(fuse())('a container whose file system', () => {
 
   test('hangs leaves others alone, and so does a second one', async () => {
     for (const [i, container] of slow.entries()) {
-      await mount(container, '/run/slow', FOR_EVER);
+      await mountSlow(container, '/run/slow', FOR_EVER);
       for (let n = 0; n < 20; n++) {
         void at.host.broker.probeUnix(handles[i] as number, `/run/slow/${n}`);
       }
@@ -45,7 +37,7 @@ describe.runIf(fuse())('a container whose file system', () => {
     const [handle] = handles as [number];
     const plants: number[] = [];
     for (let i = 0; i < 10; i++) plants.push((await at.plant(`/run/pv/${i}`, handle)).plant);
-    await mount(slow[0], '/run/pv', FOR_EVER);
+    await mountSlow(slow[0] as TestContainer, '/run/pv', FOR_EVER);
     const removed = plants.map((plant) => at.host.broker.remove(plant));
     expect(await elsewhere()).toEqual(failure('ENOENT'));
     expect(await removed[9]).toEqual(failure('EBUSY')); // and can be asked for again
@@ -54,7 +46,7 @@ describe.runIf(fuse())('a container whose file system', () => {
   });
 
   test('is slow has no more than its turns, however much is asked of it', async () => {
-    await mount(slow[0], '/run/slow', 0.08);
+    await mountSlow(slow[0] as TestContainer, '/run/slow', 0.08);
     let asked = 0;
     let served = 0;
     let stop = false;

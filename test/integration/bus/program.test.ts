@@ -8,23 +8,17 @@ import { busPlaces } from '../../../src/bus/program.js';
 import { errnoName } from '../../../src/kernel/errno.js';
 import { Channel } from '../../../src/relay/channel.js';
 import { PYTHON, SERVICE, TestBus } from '../../support/bus/bus.js';
+import { statusOf } from '../../support/processes.js';
 import { has, isRoot } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
-import { requires, revisionFrom, services } from '../../unit/manifest/scratch.js';
+import { requires, revisionFrom } from '../../unit/manifest/scratch.js';
+import { FOO, revision } from './support.js';
 
-const FOO = 'org.example.Foo';
 const ECHO = 'org.example.Test.Echo';
-
-function revision(allow: readonly string[], ...more: object[]) {
-  return {
-    'a/services.json': services({ type: 'dbus', owns: FOO, role: 'owner', allow }, ...more),
-    'c/run.json': requires({ name: 'system-bus', role: 'stranger' }),
-  };
-}
 
 const isAlive = (pid: number) => {
   try {
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+    return !statusOf(pid)('State')?.startsWith('Z');
   } catch {
     return false;
   }
@@ -37,20 +31,19 @@ describe.runIf(isRoot() && has('dbus-daemon') && has('dbus-send'))('pvx-bus', ()
   });
   afterEach(() => bus.remove());
 
-  const uidsFile = () => join(bus.places.store, 'role-uids.json');
   const uid = async (role: string, files = revision(['friend'])) =>
     (await bus.hosts(files)).uids?.get(role) as number;
 
   test('is neither root nor nobody, and has no capability; so is the bus', async () => {
     await bus.start();
     await bus.hosts(revision(['friend']));
-    for (const pid of [bus.process.pid, bus.daemonPid]) {
-      const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-      expect(/^Uid:\s+(.*)$/m.exec(status)?.[1]).toBe(Array(4).fill('199999').join('\t'));
-      expect(/^Groups:[ \t]*(.*)$/m.exec(status)?.[1]).toBe('');
-      expect(/^CapPrm:\s+(.*)$/m.exec(status)?.[1]).toBe('0'.repeat(16));
-      expect(/^CapBnd:\s+(.*)$/m.exec(status)?.[1]).toBe('0'.repeat(16));
-      expect(/^NoNewPrivs:\s+(.*)$/m.exec(status)?.[1]).toBe('1');
+    for (const pid of [bus.process.pid as number, bus.daemonPid]) {
+      const field = statusOf(pid);
+      expect(field('Uid')).toBe(Array(4).fill('199999').join('\t'));
+      expect(field('Groups')).toBe('');
+      expect(field('CapPrm')).toBe('0'.repeat(16));
+      expect(field('CapBnd')).toBe('0'.repeat(16));
+      expect(field('NoNewPrivs')).toBe('1');
     }
   });
 
@@ -119,13 +112,13 @@ for _ in sys.stdin:
     await bus.start();
     await bus.hosts(revision(['friend']));
     const conf = join(bus.places.folder, 'bus.conf');
-    const before = [statSync(conf).ino, statSync(uidsFile()).ino];
+    const before = [statSync(conf).ino, statSync(bus.uidsFile).ino];
     await bus.hosts({ ...revision(['friend']), 'd/run.json': requires('other') });
-    expect([statSync(conf).ino, statSync(uidsFile()).ino]).toEqual(before);
+    expect([statSync(conf).ino, statSync(bus.uidsFile).ino]).toEqual(before);
     expect(bus.log.join('\n')).not.toContain('Reloaded');
     await bus.hosts(revision(['friend', 'stranger']));
     expect(statSync(conf).ino).not.toBe(before[0]);
-    expect(statSync(uidsFile()).ino).toBe(before[1]);
+    expect(statSync(bus.uidsFile).ino).toBe(before[1]);
   });
 
   test('a bus that is killed comes back with its configuration', async () => {

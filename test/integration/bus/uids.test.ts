@@ -1,20 +1,10 @@
 /** The file of role uids, with a real pvx-bus: kept over restarts, and recovered from whatever becomes of it. */
 import { mkdirSync, readFileSync, rmdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { TestBus } from '../../support/bus/bus.js';
 import { has, isRoot } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
-import { requires, services } from '../../unit/manifest/scratch.js';
-
-const FOO = 'org.example.Foo';
-
-function revision(allow: readonly string[], ...more: object[]) {
-  return {
-    'a/services.json': services({ type: 'dbus', owns: FOO, role: 'owner', allow }, ...more),
-    'c/run.json': requires({ name: 'system-bus', role: 'stranger' }),
-  };
-}
+import { revision } from './support.js';
 
 function replace(file: string, make: () => void): void {
   rmSync(file);
@@ -27,8 +17,6 @@ describe.runIf(isRoot() && has('dbus-daemon'))('the uids of roles', () => {
     bus = new TestBus();
   });
   afterEach(() => bus.remove());
-
-  const uidsFile = () => join(bus.places.store, 'role-uids.json');
 
   test('the same roles have the same uids after a restart, and new ones get new ones', async () => {
     await bus.start();
@@ -58,12 +46,12 @@ describe.runIf(isRoot() && has('dbus-daemon'))('the uids of roles', () => {
     const before = new Map((await bus.hosts(revision(['friend', 'second']))).uids);
     expect(before.size).toBe(4);
     await bus.stop();
-    damage(uidsFile());
+    damage(bus.uidsFile);
     bus = new TestBus(undefined, bus.folder);
     await bus.start();
     const after = (await bus.hosts(revision(['aaa', 'second', 'friend']))).uids ?? new Map();
     expect(Object.fromEntries(after)).toEqual({ ...Object.fromEntries(before), aaa: 200_004 });
-    expect(readFileSync(`${uidsFile()}.copy`, 'utf8')).toBe(readFileSync(uidsFile(), 'utf8'));
+    expect(readFileSync(`${bus.uidsFile}.copy`, 'utf8')).toBe(readFileSync(bus.uidsFile, 'utf8'));
     expect(readFileSync('/etc/shadow', 'utf8')).not.toContain('pv-xconnect');
   });
 
@@ -78,19 +66,19 @@ describe.runIf(isRoot() && has('dbus-daemon'))('the uids of roles', () => {
       await bus.hosts(revision(['friend']));
       await bus.hosts(revision(['friend', 'second']));
       await bus.stop();
-      const copy = readFileSync(`${uidsFile()}.copy`, 'utf8');
-      damage(uidsFile());
-      mkdirSync(`${uidsFile()}.new`); // where the file would be written first
+      const copy = readFileSync(`${bus.uidsFile}.copy`, 'utf8');
+      damage(bus.uidsFile);
+      mkdirSync(`${bus.uidsFile}.new`); // where the file would be written first
       bus = new TestBus(undefined, bus.folder);
       await bus.start();
       const after = (await bus.hosts(revision(['friend', 'third']))).uids;
-      expect(readFileSync(`${uidsFile()}.copy`, 'utf8')).toBe(copy);
+      expect(readFileSync(`${bus.uidsFile}.copy`, 'utf8')).toBe(copy);
       expect(after?.has('friend')).toBe(true);
       expect(after?.has('third')).toBe(false);
       expect(bus.log.join('\n')).toMatch(/can't be kept \(EISDIR\)/);
-      rmdirSync(`${uidsFile()}.new`);
+      rmdirSync(`${bus.uidsFile}.new`);
       await eventually(() => {
-        expect(readFileSync(uidsFile(), 'utf8')).toContain('"third": 200004');
+        expect(readFileSync(bus.uidsFile, 'utf8')).toContain('"third": 200004');
       });
     },
   );

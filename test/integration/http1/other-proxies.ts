@@ -1,10 +1,10 @@
 /** nginx and HAProxy as Debian configures nothing of them: one unix socket before another. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { endBy } from '../../support/processes.js';
 import { eventually } from '../../support/wait.js';
 
 /** Nothing more comes after so long, on a machine that has nothing else to do. */
@@ -86,11 +86,7 @@ export class OtherProxies {
   }
 
   async stop(): Promise<void> {
-    for (const child of this.#processes) {
-      const exited = child.exitCode === null && child.signalCode === null && once(child, 'exit');
-      child.kill('SIGKILL');
-      await exited;
-    }
+    for (const child of this.#processes) await endBy(child);
     this.#server.close();
     rmSync(this.#folder, { recursive: true, force: true });
   }

@@ -1,15 +1,11 @@
 /** How many connections one link may have, where they are the plugin's: as many as where they are the relay's. */
 import type { Socket } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { XConnectError } from '../../../src/kernel/errors.js';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { Plugin } from '../../../src/plugins/plugin.js';
-import { startContainer, type TestContainer } from '../../support/container.js';
-import { startHost, type TestHost } from '../../support/host.js';
-import { unixLink } from '../../support/link.js';
 import { ask, dial, startEcho } from '../../support/peers.js';
 import { eventually } from '../../support/wait.js';
+import { usePluginStand } from './support.js';
 
-const LISTENER = { onState: () => undefined, onLost: () => undefined };
 const MOST = 3;
 
 const joining: Plugin = {
@@ -23,38 +19,20 @@ const joining: Plugin = {
 };
 
 describe('a link whose connections are its plugin’s', () => {
-  let host: TestHost;
-  let consumer: TestContainer;
-  let provider: TestContainer;
-  beforeAll(async () => {
-    host = await startHost({ maxConnections: MOST });
-    host.plugins.add(joining);
-    consumer = await startContainer({ name: 'consumer' });
-    provider = await startContainer({ name: 'provider' });
-  });
-  afterAll(async () => {
-    await host?.stop();
-    await consumer?.kill();
-    await provider?.kill();
-  });
-
-  async function handleOf(container: TestContainer): Promise<number> {
-    const held = await host.containers.retain(container.name, container.pid, 0);
-    if (held instanceof XConnectError) throw held;
-    return held.handle;
-  }
+  const at = usePluginStand({ maxConnections: MOST });
+  beforeAll(() => at.host.plugins.add(joining));
 
   test.each(['dbus', 'joining'])(
     'has no more than a link may have, and goes on when one has left: %s',
     async (type) => {
-      const link = unixLink({ type, consumerPid: consumer.pid, providerPid: provider.pid });
-      const inside = await handleOf(consumer);
-      const echo = await startEcho(host.broker, await handleOf(provider), link.socket);
-      const attached = await host.attacher.attach(link, 0, LISTENER);
+      const link = at.link({ type });
+      const inside = await at.handleOf(at.consumer);
+      at.closing(await startEcho(at.host.broker, await at.handleOf(at.provider), link.socket));
+      const attached = await at.attach(link);
       const clients: Socket[] = [];
       let closed = 0;
       for (let i = 0; i < MOST + 2; i++) {
-        const client = await dial(host.broker, inside, link.target);
+        const client = await dial(at.host.broker, inside, link.target);
         client.on('end', () => closed++).resume();
         clients.push(client);
         await eventually(() => expect(attached.stats().active + closed).toBe(i + 1));
@@ -64,11 +42,9 @@ describe('a link whose connections are its plugin’s', () => {
       clients[0]?.destroy();
       if (type === 'joining') {
         await eventually(() => expect(attached.stats().active).toBe(MOST - 1));
-        expect(await ask(await dial(host.broker, inside, link.target), 'x')).toBe('x');
+        expect(await ask(await dial(at.host.broker, inside, link.target), 'x')).toBe('x');
       }
       for (const client of clients) client.destroy();
-      await attached.detach(0).done;
-      await echo.close();
     },
   );
 });

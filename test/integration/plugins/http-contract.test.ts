@@ -4,15 +4,12 @@
  */
 import http from 'node:http';
 import type { Socket } from 'node:net';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Link } from '../../../src/graph/link.js';
-import type { LinkError } from '../../../src/kernel/errors.js';
-import type { AttachedLink, AttachedListener } from '../../../src/mesh/attacher.js';
-import { startContainer, type TestContainer } from '../../support/container.js';
-import { startHost, type TestHost } from '../../support/host.js';
-import { unixLink } from '../../support/link.js';
+import { startContainer } from '../../support/container.js';
 import { dialAt, readAll } from '../../support/peers.js';
 import { eventually } from '../../support/wait.js';
+import { usePluginStand } from './support.js';
 
 const SUBJECTS: { readonly name: string; readonly link: Partial<Link> }[] = [
   { name: 'rest', link: { type: 'rest' } },
@@ -20,70 +17,22 @@ const SUBJECTS: { readonly name: string; readonly link: Partial<Link> }[] = [
   { name: 'http with a prefix', link: { type: 'http', target: '127.0.0.1:8080/x', host: 'a' } },
 ];
 
-class Recorder implements AttachedListener {
-  readonly states: [string, string | null][] = [];
-
-  onState(state: string, error: LinkError | null): void {
-    this.states.push([state, error?.code ?? null]);
-  }
-
-  onLost(): void {}
-}
-
 interface Provider {
   readonly asked: string[];
   close(): Promise<void>;
 }
 
 describe.each(SUBJECTS)('the plugin contract, $name:', ({ link: fields }) => {
-  let host: TestHost;
-  let consumer: TestContainer;
-  let provider: TestContainer;
-  let recorder: Recorder;
-  const open: (AttachedLink | Provider)[] = [];
+  const at = usePluginStand({ patienceMs: 1_000, net: true, link: fields });
   const path = fields.target?.endsWith('/x') ? '/x' : '';
 
-  beforeAll(async () => {
-    host = await startHost({ patienceMs: 1_000 });
-    consumer = await startContainer({ name: 'consumer', net: true });
-    provider = await startContainer({ name: 'provider' });
-  });
-
-  afterAll(async () => {
-    await host?.stop();
-    await consumer?.kill();
-    await provider?.kill();
-  });
-
-  beforeEach(() => {
-    recorder = new Recorder();
-    return async () => {
-      for (const thing of open.splice(0)) {
-        await ('detach' in thing ? thing.detach(0).done : thing.close());
-      }
-    };
-  });
-
-  async function handleOf(container: TestContainer): Promise<number> {
-    const held = await host.containers.retain(container.name, container.pid, 0);
-    if (held instanceof Error) throw held;
-    return held.handle;
-  }
-
-  function link(more: Partial<Link> = {}): Link {
-    const pids = { consumerPid: consumer.pid, providerPid: provider.pid };
-    return unixLink({ ...pids, ...fields, ...more });
-  }
-
-  async function attach(wanted = link()): Promise<AttachedLink> {
-    const attached = await host.attacher.attach(wanted, 0, recorder);
-    open.push(attached);
-    return attached;
-  }
-
   /** `/late` is answered after 300 ms, `/never` never, everything else at once with its own path. */
-  async function serve(where = provider): Promise<Provider> {
-    const planted = await host.broker.listenUnix(await handleOf(where), 'stream', link().socket);
+  async function serve(where = at.provider): Promise<Provider> {
+    const planted = await at.host.broker.listenUnix(
+      await at.handleOf(where),
+      'stream',
+      at.link().socket,
+    );
     if (!planted.ok) throw new Error(planted.errno);
     const asked: string[] = [];
     const server = http.createServer(({ url = '' }, answer) => {
@@ -91,19 +40,18 @@ describe.each(SUBJECTS)('the plugin contract, $name:', ({ link: fields }) => {
       if (url !== '/never') setTimeout(() => answer.end(url), url === '/late' ? 300 : 0);
     });
     server.listen({ fd: planted.value.fd });
-    const serving = {
+    return at.closing({
       asked,
       close: async () => {
         server.closeAllConnections();
         await new Promise((resolve) => server.close(resolve));
-        await host.broker.remove(planted.value.plant);
+        await at.host.broker.remove(planted.value.plant);
       },
-    };
-    open.push(serving);
-    return serving;
+    });
   }
 
-  const connect = async () => dialAt(host.broker, await handleOf(consumer), link().target);
+  const connect = async () =>
+    dialAt(at.host.broker, await at.handleOf(at.consumer), at.link().target);
   /** Over TCP it is told by the first thing that is done with the socket. */
   async function expectNobody(): Promise<void> {
     const used = async () => {
@@ -114,6 +62,14 @@ describe.each(SUBJECTS)('the plugin contract, $name:', ({ link: fields }) => {
   }
   const send = (socket: Socket, url: string) =>
     socket.write(`GET ${path}${url} HTTP/1.1\r\nHost: a\r\n\r\n`);
+  /** A link with a connection that asks for this; `all` is what comes back over it until its end. */
+  async function begin(url: string) {
+    const attached = await at.attach();
+    const socket = await connect();
+    const all = readAll(socket);
+    send(socket, url);
+    return { attached, socket, all };
+  }
   /** One request over a connection of its own; its status and body. */
   async function ask(url: string): Promise<string> {
     const socket = await connect();
@@ -126,37 +82,31 @@ describe.each(SUBJECTS)('the plugin contract, $name:', ({ link: fields }) => {
 
   test('requests go to the provider, and answers back', async () => {
     const { asked } = await serve();
-    await attach();
+    await at.attach();
     expect(await ask('/hello')).toBe('200 /hello');
     expect(asked).toEqual(['/hello']);
   });
 
   test('the state follows the provider: waiting until it listens, then established', async () => {
-    await attach();
-    await eventually(() =>
-      expect(recorder.states.at(-1)).toEqual(['waiting', 'provider-socket-missing']),
-    );
+    await at.attach();
+    await at.untilState('waiting', 'provider-socket-missing');
     await serve();
-    await eventually(() => expect(recorder.states.at(-1)).toEqual(['established', null]));
+    await at.untilState('established');
   });
 
   test('a request waits for its provider, and is answered where it does not come', async () => {
-    await attach();
+    await at.attach();
     const early = ask('/early');
     await new Promise((resolve) => setTimeout(resolve, 200));
     const serving = await serve();
     expect(await early).toBe('200 /early');
-    await serving.close();
-    open.pop();
+    await at.close(serving);
     expect(await ask('/late')).toMatch(/^503 /);
   });
 
   test('a link that leaves takes its target with it and lets a request finish', async () => {
     const { asked } = await serve();
-    const attached = await attach();
-    const socket = await connect();
-    const all = readAll(socket);
-    send(socket, '/late');
+    const { attached, all } = await begin('/late');
     await eventually(() => expect(asked).toEqual(['/late']));
     const { removed, done } = attached.detach(5_000);
     await removed;
@@ -167,10 +117,7 @@ describe.each(SUBJECTS)('the plugin contract, $name:', ({ link: fields }) => {
 
   test('a request that does not finish in the drain time is ended', async () => {
     const { asked } = await serve();
-    const attached = await attach();
-    const socket = await connect();
-    const all = readAll(socket);
-    send(socket, '/never');
+    const { attached, all } = await begin('/never');
     await eventually(() => expect(asked).toEqual(['/never']));
     await attached.detach(100).done;
     expect((await all).toString()).toMatch(/^(HTTP\/1.1 50[23] .*)?$/s);
@@ -178,44 +125,37 @@ describe.each(SUBJECTS)('the plugin contract, $name:', ({ link: fields }) => {
 
   test('an idle connection ends with the link, at once', async () => {
     await serve();
-    const attached = await attach();
-    const socket = await connect();
-    const all = readAll(socket);
-    send(socket, '/one');
+    const { attached, all } = await begin('/one');
     await new Promise((resolve) => setTimeout(resolve, 100));
     await attached.detach(5_000).done;
     expect((await all).toString()).toMatch(/\/one$/);
   });
 
   test('leaving twice is leaving once', async () => {
-    const attached = await attach();
+    const attached = await at.attach();
     await Promise.all([attached.detach(0).done, attached.detach(0).done]);
     await expectNobody();
   });
 
   test('a new provider gets the new requests, over connections that were there before', async () => {
     const first = await serve();
-    const attached = await attach();
-    const socket = await connect();
-    const all = readAll(socket);
-    send(socket, '/one');
+    const { attached, socket, all } = await begin('/one');
     await eventually(() => expect(first.asked).toEqual(['/one']));
     const other = await startContainer({ name: 'provider' });
     const second = await serve(other);
-    await attached.retarget(link({ providerPid: other.pid }), 0);
+    await attached.retarget(at.link({ providerPid: other.pid }), 0);
     send(socket, '/two');
     await eventually(() => expect(second.asked).toEqual(['/two']));
     socket.end();
     expect((await all).toString()).toMatch(/\/one.*\/two$/s);
     expect(first.asked).toEqual(['/one']);
-    await second.close();
-    open.splice(open.indexOf(second), 1);
+    await at.close(second);
     await other.kill();
   });
 
   test('what was asked is counted', async () => {
     await serve();
-    const attached = await attach();
+    const attached = await at.attach();
     await ask('/hello');
     await eventually(() => {
       const { total, active, toConsumer, toProvider } = attached.stats();

@@ -1,9 +1,8 @@
 /** Descriptors stay with the byte that they were sent with, whatever the sizes, the pace and the direction. */
 import fc from 'fast-check';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { Relay } from '../../../src/relay/relay.js';
+import { describe, expect, test } from 'vitest';
 import { eventually } from '../../support/wait.js';
-import { type Joined, join, type Message, openFds, Peers } from './support.js';
+import { type Joined, join, type Message, openFds, useRelay } from './support.js';
 
 const size = fc.oneof(
   { weight: 4, arbitrary: fc.integer({ min: 1, max: 64 }) },
@@ -18,16 +17,7 @@ const count = fc.oneof(
 const sequence = fc.array(fc.tuple(size, count), { minLength: 1, maxLength: 60 });
 
 describe('descriptors through the relay', () => {
-  let peers: Peers;
-  let relay: Relay;
-  beforeAll(() => {
-    peers = new Peers();
-  });
-  afterAll(() => peers.stop());
-  beforeEach(() => {
-    relay = new Relay(-1);
-  });
-  afterEach(() => relay.stop());
+  const at = useRelay();
 
   /** Both ends say and hear at once, to the ends of both streams. */
   async function exchange(
@@ -38,18 +28,18 @@ describe('descriptors through the relay', () => {
   ): Promise<void> {
     const job = { do: 'talk', pauses };
     await Promise.all([
-      peers.do({ ...job, say: there, seed, hear: back, from: -seed }, consumer),
-      peers.do({ ...job, say: back, seed: -seed, hear: there, from: seed }, provider),
+      at.peers.do({ ...job, say: there, seed, hear: back, from: -seed }, consumer),
+      at.peers.do({ ...job, say: back, seed: -seed, hear: there, from: seed }, provider),
     ]);
   }
 
   test('go both ways', async () => {
-    await exchange(join(relay), [[5, 1]], [[7, 2]]);
+    await exchange(join(at.relay), [[5, 1]], [[7, 2]]);
   });
 
   test.each([200, 253])('arrive %i in one message', async (fds) => {
     await exchange(
-      join(relay),
+      join(at.relay),
       [
         [1, fds],
         [100, 0],
@@ -64,7 +54,7 @@ describe('descriptors through the relay', () => {
       sequence,
       fc.integer({ min: 1, max: 1e9 }),
       fc.boolean(),
-      (there, back, seed, pauses) => exchange(join(relay), there, back, { seed, pauses }),
+      (there, back, seed, pauses) => exchange(join(at.relay), there, back, { seed, pauses }),
     );
     await fc.assert(property, { numRuns: 60 });
   }, 60_000);
@@ -78,7 +68,7 @@ describe('descriptors through the relay', () => {
       records,
       records,
       fc.integer({ min: 1, max: 1e9 }),
-      (there, back, seed) => exchange(join(relay, { type: 'seqpacket' }), there, back, { seed }),
+      (there, back, seed) => exchange(join(at.relay, { type: 'seqpacket' }), there, back, { seed }),
     );
     await fc.assert(property, { numRuns: 30 });
   }, 60_000);
@@ -88,14 +78,14 @@ describe('descriptors through the relay', () => {
       i % 7 ? 900 : 60_000,
       i % 5,
     ]);
-    await exchange(join(relay), messages, messages, { seed: 3, pauses: true });
+    await exchange(join(at.relay), messages, messages, { seed: 3, pauses: true });
   });
 
   test('are not kept open here once they have passed', async () => {
     const before = openFds();
     for (let seed = 1; seed < 6; seed++) {
       await exchange(
-        join(relay),
+        join(at.relay),
         [
           [10, 253],
           [10, 253],

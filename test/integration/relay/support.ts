@@ -1,11 +1,13 @@
 /** A relay with its far ends: pairs of sockets joined by it, and a program that plays both sides. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { closeSync, readdirSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { Channel } from '../../../src/relay/channel.js';
 import { native, SOCKET_TYPES } from '../../../src/relay/native.js';
-import type { Relay, RelayLink, RelayLinkOptions } from '../../../src/relay/relay.js';
+import { Relay, type RelayLink, type RelayLinkOptions } from '../../../src/relay/relay.js';
+import { countOpenFiles } from '../../support/open-files.js';
+import { endBy } from '../../support/processes.js';
 
 const PEER = fileURLToPath(new URL('peer.py', import.meta.url));
 
@@ -55,10 +57,8 @@ export class Peers {
   }
 
   async stop(): Promise<void> {
-    const exited = once(this.#process, 'exit');
     this.#channel.close();
-    this.#process.kill('SIGKILL');
-    await exited;
+    await endBy(this.#process);
   }
 }
 
@@ -94,6 +94,23 @@ export function join(
 }
 
 /** How many descriptors this process has open. */
-export function openFds(): number {
-  return readdirSync('/proc/self/fd').length;
+export const openFds = (): number => countOpenFiles(process.pid);
+
+export interface RelayStand {
+  readonly peers: Peers;
+  readonly relay: Relay;
+}
+
+/** Call it within `describe`: one program for all tests, and a relay for each. */
+export function useRelay(): RelayStand {
+  const stand = {} as { peers: Peers; relay: Relay };
+  beforeAll(() => {
+    stand.peers = new Peers();
+  });
+  afterAll(() => stand.peers?.stop());
+  beforeEach(() => {
+    stand.relay = new Relay(-1);
+  });
+  afterEach(() => stand.relay.stop());
+  return stand;
 }

@@ -3,9 +3,9 @@
  * is left of it on the host.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import {
   chmodSync,
+  cpSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -17,9 +17,12 @@ import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { expect } from 'vitest';
+import { endBy } from '../../support/processes.js';
 import { eventually } from '../../support/wait.js';
 
 const PROGRAM = fileURLToPath(new URL('../../../bin/pv-appengine', import.meta.url));
+const EXAMPLES = fileURLToPath(new URL('../../../examples', import.meta.url));
 
 export interface Answer {
   readonly status: number;
@@ -35,6 +38,8 @@ export class AppEngineProcess {
   /** What it printed so far, both streams. */
   said = '';
   process!: ChildProcess;
+  /** Name of the revision's folder, by which its logs are kept. */
+  #name = 'revision';
 
   constructor() {
     chmodSync(this.folder, 0o777); // whoever it runs as
@@ -52,7 +57,19 @@ export class AppEngineProcess {
   /** Starts it; resolves once pv-ctrl answers. `prefix`: a command that runs another. */
   async start(args: readonly string[] = [], prefix: readonly string[] = []): Promise<void> {
     this.launch([this.revision, ...args], prefix);
-    await eventually(() => this.get('/buildinfo'), { timeoutMs: 15_000 });
+    await this.#answers();
+  }
+
+  /** Starts it on examples/NAME itself, as its reader does. */
+  async startExample(name: string, prefix: readonly string[] = []): Promise<void> {
+    this.#name = name;
+    this.launch([join(EXAMPLES, name)], prefix);
+    await this.#answers();
+  }
+
+  /** Makes examples/NAME the revision. */
+  copyExample(name: string): void {
+    cpSync(join(EXAMPLES, name), this.revision, { recursive: true });
   }
 
   launch(args: readonly string[], prefix: readonly string[] = []): void {
@@ -92,6 +109,23 @@ export class AppEngineProcess {
     return this.#log('pv-xconnect/pv-xconnect.log');
   }
 
+  /** Waits until the console of a container has that text, or something like it. */
+  async untilSaid(container: string, text: string | RegExp): Promise<void> {
+    await eventually(() => expect(this.console(container)).toMatch(text), { timeoutMs: 20_000 });
+  }
+
+  /** Waits until there are links, and every one is established. */
+  async connected(): Promise<void> {
+    await eventually(
+      async () => {
+        const { body } = await this.get('/xconnect-graph');
+        const open = body.filter(({ state }: { state: string }) => state !== 'established');
+        if (body.length === 0 || open.length > 0) throw new Error(JSON.stringify(open));
+      },
+      { timeoutMs: 20_000, intervalMs: 100 },
+    );
+  }
+
   /** Init pid of a container as the graph names it, once it runs. */
   async pidOf(container: string): Promise<number> {
     return eventually(
@@ -109,13 +143,8 @@ export class AppEngineProcess {
   }
 
   /** Its exit code, or the name of the signal that ended it. */
-  async end(signal: NodeJS.Signals = 'SIGINT'): Promise<number | NodeJS.Signals> {
-    const { exitCode, signalCode } = this.process;
-    if (exitCode !== null || signalCode !== null) return (exitCode ?? signalCode) as number;
-    const exited = once(this.process, 'exit');
-    this.process.kill(signal);
-    const [code, name] = await exited;
-    return code ?? name;
+  end(signal: NodeJS.Signals = 'SIGINT'): Promise<number | NodeJS.Signals> {
+    return endBy(this.process, signal);
   }
 
   /** Command lines of live processes that have to do with this one's folder. */
@@ -132,7 +161,11 @@ export class AppEngineProcess {
   }
 
   #log(name: string): string {
-    return readIfThere(join(this.folder, 'logs/revision', name));
+    return readIfThere(join(this.folder, 'logs', this.#name, name));
+  }
+
+  async #answers(): Promise<void> {
+    await eventually(() => this.get('/buildinfo'), { timeoutMs: 15_000 });
   }
 }
 

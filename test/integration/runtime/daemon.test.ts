@@ -1,11 +1,9 @@
-import { cpSync, existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isRoot } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
 import { AppEngineProcess } from './appengine-process.js';
 
-const EXAMPLE = fileURLToPath(new URL('../../../examples/unix', import.meta.url));
 const GREETING = 'the server says: Hello client-app, this is server-app.\n';
 
 /** Each test goes on from where the one before it left the containers: all of them running. */
@@ -13,8 +11,7 @@ describe.runIf(isRoot())('the unix example under pv-appengine and the real daemo
   const engine = new AppEngineProcess();
 
   beforeAll(async () => {
-    cpSync(EXAMPLE, engine.revision, { recursive: true });
-    await engine.start();
+    await engine.startExample('unix');
   });
   afterAll(() => engine.remove());
 

@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -15,6 +15,7 @@ import { type BusPlaces, busCommand, busPlaces, spawnBus } from '../../../src/bu
 import type { UidRange } from '../../../src/bus/uid-book.js';
 import type { HostedBus } from '../../../src/graph/link-maker.js';
 import { type Files, revisionFrom } from '../../unit/manifest/scratch.js';
+import { childrenOf, endOf, hasEnded } from '../processes.js';
 import { eventually } from '../wait.js';
 
 export const SERVICE = fileURLToPath(new URL('service.py', import.meta.url));
@@ -90,14 +91,18 @@ export class TestBus {
     });
   }
 
+  /** Which uid each role has, as pvx-bus keeps it. */
+  get uidsFile(): string {
+    return join(this.places.store, 'role-uids.json');
+  }
+
   get address(): string {
     return `unix:path=${this.places.socket}`;
   }
 
   /** Process id of dbus-daemon, the only child of pvx-bus. */
   get daemonPid(): number {
-    const pid = this.process.pid;
-    return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim());
+    return childrenOf(this.process.pid as number)[0] ?? 0;
   }
 
   /** Runs a program as that uid to its end. */
@@ -152,11 +157,10 @@ export class TestBus {
   /** Ends pvx-bus by its channel; the files stay. */
   async stop(): Promise<void> {
     this.reset();
-    if (!this.process || this.process.exitCode !== null || this.process.signalCode !== null) return;
-    const exited = once(this.process, 'exit');
+    if (!this.process || hasEnded(this.process)) return;
     if (this.keeper) this.keeper.close();
     else this.process.kill();
-    await exited;
+    await endOf(this.process);
   }
 
   async remove(): Promise<void> {

@@ -1,11 +1,11 @@
 /** A Docker engine of the test's own, with everything of it in one folder, and containers on it. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GenericContainer, type StartedTestContainer } from 'testcontainers';
 import type { ExecResult } from '../container.js';
+import { endOf, hasEnded } from '../processes.js';
 import { eventually } from '../wait.js';
 import type { EngineContainer, Image } from './image.js';
 
@@ -59,10 +59,9 @@ export class DockerEngine {
 
   async stop(): Promise<void> {
     const engine = this.#process;
-    if (engine && engine.exitCode === null) {
-      const exited = once(engine, 'exit');
+    if (engine && !hasEnded(engine)) {
       process.kill(Number(readFileSync(join(this.#folder, 'pid'), 'utf8')), 'SIGTERM');
-      await exited;
+      await endOf(engine);
     }
     rmSync(this.#folder, { recursive: true, force: true });
   }

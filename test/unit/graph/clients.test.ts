@@ -1,20 +1,10 @@
 /** What a link says about those who connect to it: from the manifests, and from a foreign graph. */
 import { describe, expect, it } from 'vitest';
 import { linkToWire, parseGraph } from '../../../src/graph/wire.js';
+import { wireLink } from '../../support/link.js';
 import { brief, graphFrom, requires, revisionFrom, services } from '../manifest/scratch.js';
 
-const TEN = {
-  consumer: 'c',
-  consumer_pid: 1,
-  provider: 'p',
-  provider_pid: 2,
-  name: 'n',
-  type: 'tcp',
-  role: 'any',
-  interface: 'tcp',
-  target: '0.0.0.0:80',
-  socket: '/s',
-};
+const TCP = wireLink({ type: 'tcp', interface: 'tcp', target: '0.0.0.0:80', socket: '/s' });
 
 describe('the fields about clients', () => {
   it('come from the requirement, and the header from the service', () => {
@@ -75,7 +65,7 @@ describe('the fields about clients', () => {
   });
 
   it('go through the wire form unchanged', () => {
-    const wire = { ...TEN, proxy_protocol: 2, max_connections: 9, allow_from: ['10.0.0.1'] };
+    const wire = { ...TCP, proxy_protocol: 2, max_connections: 9, allow_from: ['10.0.0.1'] };
     const [link] = parseGraph([wire]).links;
     expect(link && linkToWire(link)).toEqual(wire);
   });
@@ -89,7 +79,7 @@ describe('the fields about clients', () => {
     { allow_from: [1] },
     { allow_from: new Array(65).fill('10.0.0.1') },
   ])('are refused by name on the wire where they are wrong: %j', (field) => {
-    const { links, errors } = parseGraph([{ ...TEN, ...field }]);
+    const { links, errors } = parseGraph([{ ...TCP, ...field }]);
     expect(links).toEqual([]);
     expect(errors[0]).toContain(`/${Object.keys(field)[0]}: found`);
   });

@@ -3,19 +3,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Link } from '../../../src/graph/link.js';
 import { linkToWire, parseGraph } from '../../../src/graph/wire.js';
+import { wireLink } from '../../support/link.js';
 
-const TEN = {
-  consumer: 'client-app',
-  consumer_pid: 1234,
-  provider: 'server-app',
-  provider_pid: 5678,
-  name: 'raw',
-  type: 'unix',
-  role: 'any',
-  interface: 'unix',
-  target: '/run/pv/services/raw.sock',
-  socket: '/run/example/raw.sock',
-};
+const TEN = wireLink({ consumer_pid: 1234, provider_pid: 5678 });
 
 function parseOne(change: object) {
   const { links, errors } = parseGraph([{ ...TEN, ...change }]);
@@ -146,7 +136,7 @@ describe('a bad entry takes out itself alone', () => {
   it('and of two links with one identity the first stands', () => {
     const { links, errors } = parseGraph([TEN, { ...TEN, role: 'other' }]);
     expect(links).toMatchObject([{ role: 'any' }]);
-    expect(errors).toEqual([expect.stringContaining('/1: found "raw" of "client-app"')]);
+    expect(errors).toEqual([expect.stringContaining('/1: found "raw" of "consumer"')]);
   });
 });
 

@@ -148,6 +148,8 @@ describe('requirements', () => {
 
 describe('device.json', () => {
   it('yields groups, pools and ingress rules under our names', () => {
+    const subnet = { subnet: '10.0.3.0/24', gateway: '10.0.3.1' };
+    const pool = { type: 'bridge', bridge: 'br0', ...subnet, nat: true };
     const { device, problems } = revisionFrom({
       'device.json': {
         groups: [
@@ -167,13 +169,7 @@ describe('device.json', () => {
         ],
         network: {
           pools: {
-            internal: {
-              type: 'bridge',
-              bridge: 'br0',
-              subnet: '10.0.3.0/24',
-              gateway: '10.0.3.1',
-              nat: true,
-            },
+            internal: pool,
           },
         },
         ingress: [
@@ -205,16 +201,7 @@ describe('device.json', () => {
           },
         },
       ],
-      pools: [
-        {
-          name: 'internal',
-          type: 'bridge',
-          bridge: 'br0',
-          subnet: '10.0.3.0/24',
-          gateway: '10.0.3.1',
-          nat: true,
-        },
-      ],
+      pools: [{ name: 'internal', ...pool }],
       ingress: [
         {
           name: 'rest',

@@ -5,6 +5,8 @@ import { C, DRAIN_MS, ID, link, settle, useMesh } from './mesh-fixture.js';
 
 const of = useMesh();
 
+const OCCUPIED = { code: 'target-occupied', message: 'No.' } as const;
+
 describe('rule 4: every link by itself', () => {
   test('one that hangs delays no other', async () => {
     of.at.attacher.hanging.add(`consumer${link().target}`);
@@ -34,10 +36,7 @@ describe('rule 4: every link by itself', () => {
   });
 
   test('one that fails is tried again after 100 ms, doubling to 30 s', async () => {
-    of.at.attacher.failures.set(`consumer${link().target}`, {
-      code: 'target-occupied',
-      message: 'No.',
-    });
+    of.at.attacher.failures.set(`consumer${link().target}`, OCCUPIED);
     await of.at.graph(link());
     expect(of.at.shown.get(ID)).toEqual(['failed', 'target-occupied']);
     const waits: number[] = [];
@@ -53,10 +52,7 @@ describe('rule 4: every link by itself', () => {
   });
 
   test('a graph that changed resets the back-off, one that did not does not', async () => {
-    of.at.attacher.failures.set(`consumer${link().target}`, {
-      code: 'target-occupied',
-      message: 'No.',
-    });
+    of.at.attacher.failures.set(`consumer${link().target}`, OCCUPIED);
     await of.at.graph(link());
     await vi.advanceTimersByTimeAsync(100 + 200 + 400);
     const before = of.at.attacher.attempts.length;

@@ -3,19 +3,12 @@ import { describe, expect, test } from 'vitest';
 import type { Link } from '../../../src/graph/link.js';
 import { parseGraph } from '../../../src/graph/wire.js';
 import { joinStatus, parseStatus, type StatusEntry } from '../../../src/runtime/status-report.js';
+import { unixLink } from '../../support/link.js';
 
-const LINK: Link = {
-  consumer: 'client',
-  consumerPid: 10,
-  provider: 'server',
-  providerPid: 20,
-  name: 'raw',
-  type: 'unix',
-  role: 'any',
-  interface: 'unix',
+const LINK = unixLink({
+  ...{ consumer: 'client', consumerPid: 10, provider: 'server', providerPid: 20 },
   target: '/run/raw.sock',
-  socket: '/run/example/raw.sock',
-};
+});
 const ENTRY: StatusEntry = {
   consumer: 'client',
   name: 'raw',

@@ -134,11 +134,7 @@ describe('the control socket', () => {
   it('closes a client that does not read its answer, and not one that listens', async () => {
     const control = await Control.start(undefined, 50);
     control.putMany(15_000);
-    const events = await control.connect();
-    events.socket.write('GET /events HTTP/1.1\r\n\r\n');
-    const slow = await control.connect();
-    slow.socket.pause();
-    slow.socket.write('GET /xconnect-graph HTTP/1.1\r\n\r\n');
+    const { events, slow } = await eventsAndSlow(control);
     expect(socketsAt(control.path)).toBe(3);
     await eventually(() => expect(socketsAt(control.path)).toBe(2)); // the server's end of it is gone
     slow.socket.resume();
@@ -160,11 +156,7 @@ describe('the control socket', () => {
     const control = await Control.start();
     control.putMany(15_000);
     const idle = await control.connect();
-    const events = await control.connect();
-    events.socket.write('GET /events HTTP/1.1\r\n\r\n');
-    const slow = await control.connect();
-    slow.socket.pause();
-    slow.socket.write('GET /xconnect-graph HTTP/1.1\r\n\r\n');
+    const { events, slow } = await eventsAndSlow(control);
     await eventually(() => expect(events.text).toContain('listening'));
     await control.server.close();
     slow.socket.resume();
@@ -175,6 +167,16 @@ describe('the control socket', () => {
     expect(await refused).toMatchObject({ code: 'ENOENT' });
   });
 });
+
+/** A client that listens to events, and one that asks for the graph and does not read it. */
+async function eventsAndSlow(control: Control) {
+  const events = await control.connect();
+  events.socket.write('GET /events HTTP/1.1\r\n\r\n');
+  const slow = await control.connect();
+  slow.socket.pause();
+  slow.socket.write('GET /xconnect-graph HTTP/1.1\r\n\r\n');
+  return { events, slow };
+}
 
 /** The listener, and the server's ends of its connections; proc_net_unix(5). */
 function socketsAt(path: string): number {

@@ -4,7 +4,7 @@ import type { Link } from '../../../src/graph/link.js';
 import { parseGraph } from '../../../src/graph/wire.js';
 import { graphView, statusView } from '../../../src/status/graph-view.js';
 import type { LinkStatus } from '../../../src/status/store.js';
-import { unixLink } from '../../support/link.js';
+import { unixLink, wireLink } from '../../support/link.js';
 import { Control, FAILURE } from './control.js';
 
 describe('the store', () => {
@@ -58,18 +58,7 @@ describe('the wire form', () => {
     control.count(id, { active: 1, total: 42, toProvider: 1024, toConsumer: 2048 });
     expect(graphView(control.store, (one) => control.stats.get(one) ?? null)).toEqual([
       {
-        consumer: 'consumer',
-        consumer_pid: 1,
-        provider: 'provider',
-        provider_pid: 2,
-        name: 'raw',
-        type: 'unix',
-        role: 'any',
-        interface: 'unix',
-        target: '/run/pv/services/raw.sock',
-        socket: '/run/example/raw.sock',
-        uid: 5,
-        theirs: [1],
+        ...wireLink({ consumer_pid: 1, provider_pid: 2, uid: 5, theirs: [1] }),
         state: 'failed',
         last_error: FAILURE,
         since: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),

@@ -1,0 +1,97 @@
+/** The daemon as a device runs it, under as much of a runtime as gives it a graph. */
+import { chmodSync, existsSync } from 'node:fs';
+import { createServer, request } from 'node:http';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Task } from './task.js';
+
+// This file runs as build/bench/daemon.js.
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const DAEMON = join(ROOT, 'bin/pv-xconnect');
+const NEEDED = [
+  DAEMON,
+  ...['pvx.node', 'pvx-broker'].map((name) => `${ROOT}/build/Release/${name}`),
+];
+const PATIENCE_MS = 20_000;
+
+export function missing(): string | undefined {
+  const absent = NEEDED.find((path) => !existsSync(path));
+  if (absent !== undefined) return `${absent} is not there: run npm ci`;
+  return process.getuid?.() === 0 ? undefined : 'containers need root';
+}
+
+export interface OurDaemon {
+  readonly pid: number;
+  /** Has it look at a new graph at once. */
+  set(links: readonly object[]): void;
+  stop(): Promise<void>;
+}
+
+/** `folder`: its own, for all that it writes. Resolves when it knows these links, whatever their state. */
+export async function startDaemon(folder: string, links: readonly object[]): Promise<OurDaemon> {
+  const [pvCtrl, control] = [join(folder, 'pv-ctrl'), join(folder, 'control')];
+  const runtime = await serveGraph(pvCtrl);
+  runtime.graph = JSON.stringify(links);
+  chmodSync(folder, 0o755); // the daemon is not root
+  const argv = [DAEMON, '--pv-ctrl', pvCtrl, '--control', control, '--log-level', 'warn'];
+  const task = new Task(argv, { log: join(folder, 'log') });
+  const stop = async () => {
+    await task.stop();
+    await runtime.stop();
+  };
+  try {
+    await untilItKnows(control, links.length, task);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    pid: task.pid,
+    set: (next) => {
+      runtime.graph = JSON.stringify(next);
+      process.kill(task.pid, 'SIGHUP');
+    },
+    stop,
+  };
+}
+
+/** The part of a runtime that the daemon asks: `GET /xconnect-graph`, and nothing else. */
+async function serveGraph(path: string) {
+  const runtime = { graph: '[]', stop: async () => void server.close() };
+  const server = createServer(({ method }, response) => {
+    response.statusCode = method === 'GET' ? 200 : 404;
+    response.end(method === 'GET' ? runtime.graph : '{}');
+  });
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  return runtime;
+}
+
+/** How many links the daemon knows; -1 while it does not answer. */
+function countLinks(control: string): Promise<number> {
+  return new Promise((resolve) => {
+    const asked = request(
+      { socketPath: control, path: '/xconnect-graph', agent: false },
+      (answer) => {
+        const chunks: Buffer[] = [];
+        answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+        answer.on('end', () => {
+          const graph: unknown = JSON.parse(Buffer.concat(chunks).toString());
+          resolve(Array.isArray(graph) ? graph.length : -1);
+        });
+      },
+    );
+    asked.once('error', () => resolve(-1));
+    asked.end();
+  });
+}
+
+async function untilItKnows(control: string, count: number, daemon: Task): Promise<void> {
+  const deadline = Date.now() + PATIENCE_MS;
+  while ((await countLinks(control)) !== count) {
+    if (Date.now() > deadline) {
+      throw new Error(`pv-xconnect does not know its ${count} links: ${daemon.output()}`);
+    }
+    await sleep(20);
+  }
+}

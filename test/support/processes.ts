@@ -1,0 +1,43 @@
+/** Processes by what proc(5) tells of them, and children of the test's own until they have ended. */
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+
+/** Process ids of its children, oldest first. */
+export function childrenOf(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+  return text === '' ? [] : text.split(' ').map(Number);
+}
+
+/** What stands behind a name in the status file of a process, or of one thread of it. */
+export function statusOf(pid: number, thread = pid): (name: string) => string | undefined {
+  const status = readFileSync(`/proc/${pid}/task/${thread}/status`, 'utf8');
+  return (name) => new RegExp(`^${name}:(.*)$`, 'm').exec(status)?.[1]?.trim();
+}
+
+/** CPU time that all its threads used, in the kernel's ticks of 10 ms. */
+export function ticksOf(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  // Its name may hold blanks and brackets: what counts comes after the last bracket.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return Number(fields[11]) + Number(fields[12]);
+}
+
+export function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
+}
+
+/** Its exit code, or the name of the signal that ended it, once it has ended. */
+export async function endOf(child: ChildProcess): Promise<number | NodeJS.Signals> {
+  if (!hasEnded(child)) await once(child, 'exit');
+  return (child.exitCode ?? child.signalCode) as number | NodeJS.Signals;
+}
+
+/** Ends it by a signal, where it has not ended yet; resolves as `endOf` does. */
+export function endBy(
+  child: ChildProcess,
+  signal: NodeJS.Signals = 'SIGKILL',
+): Promise<number | NodeJS.Signals> {
+  child.kill(signal);
+  return endOf(child);
+}
