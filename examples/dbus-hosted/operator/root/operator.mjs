@@ -15,18 +15,19 @@ bus.on('error', (error) => {
 let degrees = 20;
 
 async function turnUp() {
-  degrees = degrees < 25 ? degrees + 0.5 : 18;
+  const next = degrees < 25 ? degrees + 0.5 : 18;
   const call = new dbus.Message({
     destination: NAME,
     path: '/',
     interface: NAME,
     member: 'SetTarget',
     signature: 'd',
-    body: [degrees],
+    body: [next],
   });
   try {
     const { body } = await bus.call(call);
     console.log(`the thermostat is set to ${body[0]}`);
+    degrees = next;
   } catch (error) {
     console.log(`${error.type}: ${error.message}`);
   }

@@ -12,22 +12,25 @@ bus.on('error', (error) => {
   process.exit(1);
 });
 
+/** Whether it was answered. */
 async function call(member, signature = '', body = []) {
   const to = { destination: NAME, path: '/', interface: NAME };
   try {
     const answer = await bus.call(new dbus.Message({ ...to, member, signature, body }));
     console.log(`${member}: ${answer.body[0]}`);
+    return true;
   } catch (error) {
     console.log(`${member}: ${error.type}: ${error.message}`);
+    return false;
   }
 }
 
 let degrees = 20;
 
 async function turnUp() {
-  degrees = degrees < 25 ? degrees + 0.5 : 18;
+  const next = degrees < 25 ? degrees + 0.5 : 18;
   await call('Temperature');
-  await call('SetTarget', 'd', [degrees]);
+  if (await call('SetTarget', 'd', [next])) degrees = next; // the house may not be there yet
   setTimeout(turnUp, 2_000);
 }
 
