@@ -100,6 +100,7 @@ struct side {
 	bool readable, writable;
 	bool watched; /* an event will say when it is writable again */
 	bool plenty; /* the last read took all that it could */
+	uint8_t way; /* in which plenty goes on from here, see relay-pump.c; 0: not known yet */
 	bool drain;  /* a short read does not mean that nothing is left: read until it says so */
 	bool gone;   /* the peer closed it: it sends no more, and reads no more */
 	bool eof;    /* nothing more will be read from here */
