@@ -36,7 +36,12 @@ static bool side_watch(struct conn *conn, struct side *side)
 	return relay_watch(conn->link->relay, &side->source, SIDE_EVENTS) == 0;
 }
 
-/* Without descriptors yet. NULL: no memory. */
+void conn_count(struct link *link)
+{
+	atomic_fetch_add(&link->active, 1);
+	atomic_fetch_add(&link->total, 1);
+}
+
 struct conn *conn_new(struct link *link)
 {
 	struct conn *conn = calloc(1, sizeof(*conn));
@@ -52,8 +57,6 @@ struct conn *conn_new(struct link *link)
 	side_init(&conn->side[1], conn);
 	list_add_tail(&link->conns, &conn->node);
 	conn->id = ++link->next_conn;
-	atomic_fetch_add(&link->active, 1);
-	atomic_fetch_add(&link->total, 1);
 	return conn;
 }
 
@@ -246,7 +249,7 @@ void conn_tick(struct conn *conn, uint64_t now)
 	}
 }
 
-/* command: fd[0] = consumer, fd[1] = provider, owed = what was read of each other by now */
+/* command: fd[0] = consumer, fd[1] = provider, owed = what was read of each other by now. It is counted already. */
 void conn_join(struct relay *relay, struct command *command)
 {
 	struct conn *conn = command->link->draining ? NULL : conn_new(command->link);
@@ -254,8 +257,8 @@ void conn_join(struct relay *relay, struct command *command)
 
 	(void)relay;
 	if (!conn) {
-		close(command->fd[0]);
-		close(command->fd[1]);
+		fds_close(command->fd, 2);
+		atomic_fetch_sub(&command->link->active, 1);
 		return;
 	}
 	for (int i = 0; i < 2; i++) {

@@ -19,6 +19,7 @@ void provider_wanted(struct link *link, int client)
 		close(client);
 		return;
 	}
+	conn_count(link);
 	conn->side[0].source.fd = client;
 	conn->deadline = relay_now() + link->patience_ms;
 	provider_try(conn);

@@ -133,6 +133,7 @@ static napi_value join_call(napi_env env, napi_callback_info info)
 	command->fd[1] = fd[1];
 	if (!get_owed(env, argv[3], &command->owed[0]) || !get_owed(env, argv[4], &command->owed[1]))
 		abort();
+	conn_count(link); /* at once: the next one may be one too many */
 	command_submit(link->relay, command);
 	return pvx_undefined(env);
 }

@@ -32,10 +32,7 @@ void transfer_begin(struct relay *relay, struct command *command)
 		relay_report(relay, link, command->conn, MOVED_CANCELLED, 0);
 		return;
 	}
-	/* It is part of a connection that is counted where it belongs. */
-	atomic_fetch_sub(&link->active, 1);
-	atomic_fetch_sub(&link->total, 1);
-	conn->id = command->conn;
+	conn->id = command->conn; /* it is part of a connection that is counted where it belongs */
 	conn->transfer = command->transfer;
 	command->transfer = NULL;
 	source_of(conn)->source.fd = command->fd[0];

@@ -230,7 +230,8 @@ void link_stop(struct relay *, struct command *);
 void link_close(struct relay *, struct command *);
 
 /* relay-conn.c */
-struct conn *conn_new(struct link *);
+struct conn *conn_new(struct link *); /* without descriptors, and not counted. NULL: no memory */
+void conn_count(struct link *);       /* one more that is active, until conn_close */
 void conn_joined(struct conn *); /* both sides have their descriptor */
 void conn_close(struct conn *, enum reason);
 void conn_free(struct conn *);
