@@ -146,12 +146,12 @@ export class StateSource extends GraphSource {
   #mayBeUnfinished(revision: Revision): boolean {
     const last = this.#revision.value?.revision;
     const known = last && brokenFiles(last);
-    if (!known || brokenFiles(revision).every((file) => known.includes(file))) {
-      this.#brokenSince = null;
-      return false;
-    }
-    this.#brokenSince ??= performance.now();
-    return performance.now() - this.#brokenSince < WRITING_MS;
+    const isNews = known && brokenFiles(revision).some((file) => !known.includes(file));
+    const now = performance.now();
+    const since = this.#brokenSince ?? now;
+    const waits = isNews === true && now - since < WRITING_MS;
+    this.#brokenSince = waits ? since : null; // the next file has its own time
+    return waits;
   }
 
   async #lookAtPids(input: Input<Pids>, file: PidsFile, path: string): Promise<void> {

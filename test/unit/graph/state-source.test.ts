@@ -202,6 +202,17 @@ describe('what can not be read', () => {
     await eventually(() => expect(seen.graphs.at(-1)?.links[0]?.provider).toBe('q'));
   });
 
+  it('is one file after another: each has its own time', async () => {
+    const other = { ...RAW, name: 'other' };
+    const more = { 'q/services.json': services(other), 'd/run.json': requires('other') };
+    const { state, seen } = await setUp({ ...FILES, ...more });
+    await writeFiles({ 'p/services.json': '{' }, state);
+    await eventually(() => expect(seen.graphs.at(-1)?.links).toHaveLength(1));
+    await writeFiles({ 'q/services.json': '{' }, state);
+    await quiet();
+    expect(seen.graphs.at(-1)?.links).toHaveLength(1);
+  });
+
   it('is a pids file, while the revision goes on to be followed with the last pids', async () => {
     const { state, pidsPath, seen } = await setUp();
     await writeFile(pidsPath, 'oops');
