@@ -1,5 +1,5 @@
 /**
- * Chapter 5 as a test: data flows down the list, and a folder imports only what stands before it (or the
+ * ARCHITECTURE.md as a test: data flows down the list, and a folder imports only what stands before it (or the
  * shared kernel). Types alone may be imported from the contracts, which belong to both of their sides.
  */
 import { readdirSync, readFileSync } from 'node:fs';
@@ -79,11 +79,12 @@ describe('the architecture', () => {
     expect(folders.map(({ name }) => name).sort()).toEqual(Object.keys(MAY_IMPORT).sort());
   });
 
-  test('no file of ours is longer than 300 lines', () => {
+  // A file holds one idea whole, however long; past this it is worth asking whether it holds two.
+  test('no file of ours is longer than 500 lines', () => {
     const all = ['src', 'native', 'test', 'bench', 'examples', 'scripts'].flatMap((folder) =>
       filesOf(join(ROOT, folder), /\.(ts|js|mjs|c|h)$/),
     );
-    const long = all.filter((file) => readFileSync(file, 'utf8').split('\n').length > 301);
+    const long = all.filter((file) => readFileSync(file, 'utf8').split('\n').length > 501);
     expect(long.map((file) => relative(ROOT, file))).toEqual([]);
   });
 
