@@ -52,6 +52,15 @@ export const HEX = new Int8Array(256).map((_, byte) => {
   return Number.isNaN(value) ? -1 : value;
 });
 
+/** Is `buffer` there `text`, byte for byte? */
+export function isExactly(buffer: Buffer, from: number, to: number, text: string): boolean {
+  if (to - from !== text.length) return false;
+  for (let i = 0; i < text.length; i++) {
+    if (buffer[from + i] !== text.charCodeAt(i)) return false;
+  }
+  return true;
+}
+
 /** Is `buffer` there `text`, which is in lower case, whatever its own case? */
 export function isText(buffer: Buffer, from: number, to: number, text: string): boolean {
   if (to - from !== text.length) return false;

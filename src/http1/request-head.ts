@@ -5,7 +5,19 @@
  */
 import { FAULT, Fields, MORE } from './fields.js';
 import { Framing } from './framing.js';
-import { AUTHORITY, CR, isAll, isText, LF, NAME, QUESTION, SLASH, SP, TARGET } from './grammar.js';
+import {
+  AUTHORITY,
+  CR,
+  isAll,
+  isExactly,
+  isText,
+  LF,
+  NAME,
+  QUESTION,
+  SLASH,
+  SP,
+  TARGET,
+} from './grammar.js';
 import type { Limits } from './limits.js';
 import { ACCEPT, DROPPED, EXPECT, HOST, OTHER, TE, TRANSFER_ENCODING, UPGRADE } from './names.js';
 import {
@@ -28,7 +40,9 @@ import {
 
 /** A method is a word, not a document. */
 const MAX_METHOD = 32;
-const VERSION = 'http/1.';
+/** Its case counts (RFC 9112, 2.3). */
+const PROTOCOL = 'HTTP/';
+const VERSION = 'HTTP/1.';
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS']);
 /** Protocols in which requests go on that nobody would look at. */
 const HIDDEN = /^(h2c?|http|tls)(\/|$)/i;
@@ -139,13 +153,11 @@ export class RequestHead {
       if (buffer[i] === LF) return BAD_REQUEST_LINE;
     }
     if (digit + 2 >= end) return MORE;
-    if (!isText(buffer, version, version + 5, 'http/') || buffer[version] !== 72) {
-      return BAD_REQUEST_LINE;
-    }
+    if (!isExactly(buffer, version, version + PROTOCOL.length, PROTOCOL)) return BAD_REQUEST_LINE;
     if (buffer[digit + 1] === LF) return BARE_LF;
     if (buffer[digit + 1] !== CR || buffer[digit + 2] !== LF) return BAD_REQUEST_LINE;
     this.minor = (buffer[digit] as number) - 48;
-    if (!isText(buffer, version, digit, VERSION) || this.minor < 0 || this.minor > 1) {
+    if (!isExactly(buffer, version, digit, VERSION) || this.minor < 0 || this.minor > 1) {
       return BAD_VERSION;
     }
     this.lineTo = digit + 3;

@@ -8,7 +8,9 @@ export function runs(usual: number): number {
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'get', 'G T', ''];
 const TARGETS = ['/', '/a/b?c=d', '*', 'http://a/x', '/%2e%2e/', '/a b', '//', '/\x80', '/#x', 'x'];
-const VERSIONS = ['HTTP/1.1', 'HTTP/1.0', 'HTTP/1.2', 'HTTP/2.0', 'http/1.1', 'HTTP/1.1 ', ''];
+const VERSIONS = [
+  ...['HTTP/1.1', 'HTTP/1.0', 'HTTP/1.2', 'HTTP/2.0', 'http/1.1', 'HTTp/1.1', 'HTTP/1.1 ', ''],
+];
 const LINES = [
   ...['Host: a', 'Host: b', 'Host:', 'host : a', 'Host: a, b'],
   ...['Content-Length: 5', 'Content-Length: 0', 'content-length: 05', 'Content-Length: 5, 5'],

@@ -97,6 +97,7 @@ export const HOSTILE_REQUESTS: readonly (readonly [name: string, bytes: string])
   ['HTTP/2.0', 'GET / HTTP/2.0\r\nHost: a\r\n\r\n'],
   ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
   ['http/1.1 in lower case', 'GET / http/1.1\r\nHost: a\r\n\r\n'],
+  ['HTTp/1.1, its last letter in lower case', 'GET / HTTp/1.1\r\nHost: a\r\n\r\n'],
   ['two spaces before the target', 'GET  / HTTP/1.1\r\nHost: a\r\n\r\n'],
   ['a space behind the version', 'GET / HTTP/1.1 \r\nHost: a\r\n\r\n'],
   ['a space in the target', 'GET /a b HTTP/1.1\r\nHost: a\r\n\r\n'],
