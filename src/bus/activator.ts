@@ -5,9 +5,13 @@
  * call any name. What the runtime answers is a value: it agreed, it knows no such name, or it refuses, with its own
  * words.
  */
-import type { RuntimeAnswer, RuntimeRequest } from '../graph/runtime-client.js';
+import {
+  isUnknownEndpoint,
+  type RuntimeAnswer,
+  type RuntimeRequest,
+  wordsOf,
+} from '../graph/runtime-client.js';
 import { XConnectError } from '../kernel/errors.js';
-import { isObject } from '../manifest/json.js';
 import { printable } from '../manifest/text.js';
 import type { Activation, Activator } from '../plugins/on-demand.js';
 
@@ -81,8 +85,8 @@ export class RuntimeActivator implements Activator {
     const answer = await this.#ask({ method: 'POST', path: PATH, body });
     if (answer instanceof XConnectError) return { outcome: 'refused', why: answer.message };
     if (answer.status < 300) return { outcome: 'started' };
-    if (answer.status === 404) return { outcome: 'unknown' };
-    return { outcome: 'refused', why: wordsOf(answer) };
+    if (isUnknownEndpoint(answer)) return { outcome: 'unknown' };
+    return { outcome: 'refused', why: reason(answer) };
   }
 }
 
@@ -91,14 +95,9 @@ function keyOf(bus: string, name: string): string {
   return `${bus}/${name}`;
 }
 
-/** `{"Error": "one sentence"}`, as runtimes have it, or the status alone. */
-function wordsOf({ status, body }: RuntimeAnswer): string {
-  try {
-    const value: unknown = JSON.parse(body.toString());
-    const words = isObject(value) ? value.Error : undefined;
-    if (typeof words === 'string' && words !== '') return printable(words.slice(0, MAX_WORDS));
-  } catch {
-    // Not JSON: its status says what there is to say.
-  }
-  return `The runtime refused with status ${status}.`;
+/** The runtime's own words, or the status alone. */
+function reason(answer: RuntimeAnswer): string {
+  const words = wordsOf(answer);
+  if (words !== undefined) return printable(words.slice(0, MAX_WORDS));
+  return `The runtime refused with status ${answer.status}.`;
 }

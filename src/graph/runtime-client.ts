@@ -9,6 +9,7 @@ import http from 'node:http';
 import type net from 'node:net';
 import { bootTicks } from '../kernel/boot-clock.js';
 import { type ErrorCode, XConnectError } from '../kernel/errors.js';
+import { isObject } from '../manifest/json.js';
 import { printable } from '../manifest/text.js';
 import { ByteSink } from './byte-sink.js';
 
@@ -33,6 +34,27 @@ export interface RuntimeAnswer {
   readonly body: Buffer;
   /** Ticks since boot when the request was sent, see GraphSnapshot. */
   readonly stamp: number;
+  /** When its head was there, by performance.now(): what came before was waiting, and not work. */
+  readonly beganAt: number;
+}
+
+const UNKNOWN_ENDPOINT = /^unknown endpoint\b/i;
+
+/** The runtime has no such path: 404, or Pantavisor's way to say it, a 400 with `{"Error": "unknown endpoint..."}`. */
+export function isUnknownEndpoint(answer: Pick<RuntimeAnswer, 'status' | 'body'>): boolean {
+  if (answer.status === 404) return true;
+  return answer.status === 400 && UNKNOWN_ENDPOINT.test(wordsOf(answer) ?? '');
+}
+
+/** Why it refused, in its own words: `Error` of a JSON object, as runtimes have it. Not made printable. */
+export function wordsOf({ body }: Pick<RuntimeAnswer, 'body'>): string | undefined {
+  try {
+    const value: unknown = JSON.parse(body.toString());
+    const words = isObject(value) ? value.Error : undefined;
+    return typeof words === 'string' && words !== '' ? words : undefined;
+  } catch {
+    return undefined; // not JSON: its status says what there is to say
+  }
 }
 
 export class RuntimeClient {
@@ -100,13 +122,14 @@ function exchange(
   request.on('error', (error) => settle(broken(error)));
   request.on('upgrade', () => settle(senseless('a change of protocol')));
   request.on('response', (response) => {
+    const beganAt = performance.now();
     const sink = new ByteSink(maxBytes);
     response.on('error', (error) => settle(broken(error)));
     response.on('data', (chunk: Buffer) => {
       if (!sink.add(chunk)) settle(senseless(`an answer of more than ${maxBytes} bytes`));
     });
     response.on('end', () =>
-      settle({ status: response.statusCode ?? 0, body: sink.bytes(), stamp }),
+      settle({ status: response.statusCode ?? 0, body: sink.bytes(), stamp, beganAt }),
     );
   });
   request.end(body);

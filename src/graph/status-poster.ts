@@ -2,11 +2,11 @@
  * Tells the runtime how its links do: `POST /xconnect-status`, where the runtime has that.
  *
  * One at a time, the newest wins. What could not be posted is posted when the runtime answers again, a few times;
- * a runtime that has no such thing (404) is not asked again until it was away, as it may be another one then.
+ * a runtime that has no such endpoint is not asked again until it was away, as it may be another one then.
  */
 import { XConnectError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
-import type { RuntimeClient } from './runtime-client.js';
+import { isUnknownEndpoint, type RuntimeClient } from './runtime-client.js';
 
 const PATH = '/xconnect-status';
 /** Of one status: a runtime that breaks the connection each time won't have it. */
@@ -21,7 +21,7 @@ export class StatusPoster {
   #owed = false;
   #tries = 0;
   #posting = false;
-  /** The runtime said 404. */
+  /** The runtime has no such endpoint. */
   #unwanted = false;
   #stopped = false;
 
@@ -69,7 +69,7 @@ export class StatusPoster {
         this.#owed ||= this.#tries < MAX_TRIES; // until the runtime answers again
         break;
       }
-      this.#unwanted = answer.status === 404;
+      this.#unwanted = isUnknownEndpoint(answer);
       if (answer.status >= 300) {
         this.#log.debug({ status: answer.status }, 'the runtime did not take the status');
       }

@@ -17,7 +17,7 @@ function runtime() {
     () => clock.now,
   );
   const answer = (status: number, body: unknown = {}) =>
-    waiting.shift()?.({ status, body: Buffer.from(JSON.stringify(body)), stamp: 0 });
+    waiting.shift()?.({ status, body: Buffer.from(JSON.stringify(body)), stamp: 0, beganAt: 0 });
   return { activator, asked, waiting, clock, answer };
 }
 
@@ -66,10 +66,13 @@ describe('asking the runtime to start an owner', () => {
     expect(asked).toHaveLength(2);
   });
 
-  it('is not done again for a while where the runtime knows no such name', async () => {
+  it.each([
+    ['knows no such name', 404, {}],
+    ['starts nothing at all', 400, { Error: 'unknown endpoint: /xconnect/dbus/activate' }],
+  ])('is not done again for a while where the runtime %s', async (_what, status, body) => {
     const { activator, asked, answer, clock } = runtime();
     const first = activator.activate('system-bus', 'org.example.A');
-    answer(404);
+    answer(status, body);
     expect(await first).toEqual({ outcome: 'unknown' });
     expect(await activator.activate('system-bus', 'org.example.A')).toEqual({ outcome: 'unknown' });
     expect(asked).toHaveLength(1);
@@ -81,6 +84,7 @@ describe('asking the runtime to start an owner', () => {
   it.each([
     ['its words', 500, { Error: 'foo did not start.' }, 'foo did not start.'],
     ['without words its status', 503, [], 'The runtime refused with status 503.'],
+    ['its words, of a 400 too', 400, { Error: 'No name.' }, 'No name.'],
     ['words that can not break a line', 409, { Error: 'a\nb' }, 'a\\u000ab'],
   ])('gives on a refusal %s', async (_, status, body, why) => {
     const { activator, answer } = runtime();

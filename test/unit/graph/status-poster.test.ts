@@ -1,4 +1,4 @@
-/** The status that a runtime is told: newest wins, a 404 is remembered, a restart forgets it. */
+/** The status that a runtime is told: newest wins, an unknown endpoint is remembered, a restart forgets it. */
 import type net from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { eventually } from '../../support/wait.js';
@@ -6,6 +6,11 @@ import { FakeRuntime, ok, watch } from './fake-runtime.js';
 
 const EMPTY = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n';
 const UNKNOWN = 'HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n';
+
+/** As Pantavisor answers: HTTP/1.0, and the connection is closed. */
+function refusal(words: string): string {
+  return `HTTP/1.0 400 Bad Request\r\n\r\n${JSON.stringify({ Error: words })}`;
+}
 
 function bodies(runtime: FakeRuntime): unknown[] {
   return runtime.requests
@@ -45,8 +50,11 @@ describe('the status for the runtime', () => {
     expect(bodies(runtime)).toEqual([[0], [19]]);
   });
 
-  it('is kept to itself after a 404, until the runtime was away', async () => {
-    const { runtime, source, order } = await start((socket) => void socket.end(UNKNOWN));
+  it.each([
+    ['a 404', UNKNOWN],
+    ['the 400 of an endpoint that is unknown', refusal('unknown endpoint /xconnect-status')],
+  ])('is kept to itself after %s, until the runtime was away', async (_what, answer) => {
+    const { runtime, source, order } = await start((socket) => void socket.end(answer));
     source.postStatus([1]);
     await eventually(() => expect(runtime.count('POST')).toBe(1));
     const asked = runtime.count('GET');
@@ -56,6 +64,18 @@ describe('the status for the runtime', () => {
     await runtime.stop();
     await eventually(() => expect(order.at(-1)).toBe('failure runtime-away'));
     await runtime.start();
+    await eventually(() => expect(bodies(runtime)).toEqual([[1], [2]]));
+  });
+
+  it.each([
+    ['says something else', refusal('The body is not an unknown endpoint.')],
+    ['says nothing', refusal('')],
+    ['is no JSON', 'HTTP/1.0 400 Bad Request\r\n\r\nunknown endpoint'],
+  ])('is posted again after a 400 that %s', async (_what, answer) => {
+    const { runtime, source } = await start((socket) => void socket.end(answer));
+    source.postStatus([1]);
+    await eventually(() => expect(bodies(runtime)).toEqual([[1]]));
+    source.postStatus([2]);
     await eventually(() => expect(bodies(runtime)).toEqual([[1], [2]]));
   });
 
