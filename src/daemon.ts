@@ -115,7 +115,7 @@ export class Daemon {
     if (listener.value >= 0) server.listen(listener.value);
 
     source.on('graph', (snapshot) => mesh.reconcile(snapshot));
-    mesh.on('stale', () => source.refresh('a process of the graph has ended'));
+    mesh.on('stale', () => source.doubt('a process of the graph has ended'));
     containers.onExit = ({ name }) => source.refresh(`${name} has ended`);
     this.#logChanges(source, mesh);
     if (source instanceof PvCtrlSource) this.#postChanges(source, store);

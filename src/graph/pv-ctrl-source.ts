@@ -1,8 +1,7 @@
 /**
  * The graph of a runtime: `GET /xconnect-graph` over its control socket, and the status back to it.
  *
- * Looks are close together after something happened (start, a refresh, a change, a failure) and grow apart from
- * there, 100 ms doubling to the interval; one at a time. A graph is emitted when its links differ from those
+ * When to look next is in look-interval.ts; one look at a time. A graph is emitted when its links differ from those
  * emitted last, or when a refresh was asked for since: whoever asked doubts a process, and only a newer stamp
  * tells the old process from a new one of the same pid.
  *
@@ -12,7 +11,8 @@ import type net from 'node:net';
 import { XConnectError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
 import { show } from '../manifest/problem.js';
-import type { GraphSnapshot } from './link.js';
+import { EXTERNAL, type GraphSnapshot, type Link, RUNTIME_PROVIDER } from './link.js';
+import { LookInterval } from './look-interval.js';
 import { type RuntimeAnswer, RuntimeClient } from './runtime-client.js';
 import { GraphSource } from './source.js';
 import { StatusPoster } from './status-poster.js';
@@ -31,15 +31,12 @@ export interface PvCtrlSourceOptions {
 }
 
 const PATH = '/xconnect-graph';
-const FIRST_WAIT_MS = 100;
 /** Between two looks, whoever asks: a graph that is doubted at once each time must not spin. */
 const LEAST_WAIT_MS = 20;
-/** Looking unasked may take one part in so many of the time, however long a look takes. */
-const SHARE = 20;
 
 export class PvCtrlSource extends GraphSource {
   readonly #log: Logger;
-  readonly #intervalMs: number;
+  readonly #interval: LookInterval;
   readonly #client: RuntimeClient;
   readonly #poster: StatusPoster;
   #timer: NodeJS.Timeout | undefined;
@@ -47,7 +44,6 @@ export class PvCtrlSource extends GraphSource {
   #stopped = false;
   /** When the last look ended, by performance.now(). */
   #lookedAt = Number.NEGATIVE_INFINITY;
-  #waitMs = FIRST_WAIT_MS;
   /** A refresh was asked for that no look has answered. */
   #doubted = false;
   /** Code of the run of failures that we are in. */
@@ -61,7 +57,7 @@ export class PvCtrlSource extends GraphSource {
     super();
     const { connect, log, intervalMs = 5_000, timeoutMs = 10_000 } = options;
     this.#log = log;
-    this.#intervalMs = intervalMs;
+    this.#interval = new LookInterval(intervalMs, performance.now());
     const maxBytes = options.maxBytes ?? 32 * 1024 * 1024;
     this.#client = new RuntimeClient({ connect, timeoutMs, maxBytes });
     this.#poster = new StatusPoster(this.#client, log);
@@ -72,10 +68,13 @@ export class PvCtrlSource extends GraphSource {
   }
 
   refresh(reason: string): void {
-    this.#log.debug({ reason }, "a fresh look at the runtime's graph was asked for");
-    this.#doubted = true;
-    this.#waitMs = FIRST_WAIT_MS;
-    if (!this.#looking) this.#schedule(this.#sinceLast());
+    this.#interval.news(performance.now());
+    this.#lookSoon(reason);
+  }
+
+  doubt(reason: string): void {
+    this.#interval.expect();
+    this.#lookSoon(reason);
   }
 
   /** Tells the runtime, where it wants to know; the newest status wins. Never throws. */
@@ -88,6 +87,12 @@ export class PvCtrlSource extends GraphSource {
     clearTimeout(this.#timer);
     this.#poster.stop();
     this.#client.stop();
+  }
+
+  #lookSoon(reason: string): void {
+    this.#log.debug({ reason }, "a fresh look at the runtime's graph was asked for");
+    this.#doubted = true;
+    if (!this.#looking) this.#schedule(this.#sinceLast());
   }
 
   #schedule(ms: number): void {
@@ -111,16 +116,10 @@ export class PvCtrlSource extends GraphSource {
     else this.#take(read, doubted);
     this.#looking = false;
     this.#lookedAt = performance.now();
-    this.#schedule(
-      this.#doubted && !(read instanceof XConnectError) ? LEAST_WAIT_MS : this.#next(began),
-    );
-  }
-
-  /** How long to wait, in milliseconds, where nobody asks. */
-  #next(began: number): number {
-    const ms = Math.max(this.#waitMs, SHARE * (this.#lookedAt - began));
-    this.#waitMs = Math.min(2 * this.#waitMs, this.#intervalMs);
-    return Math.min(ms, this.#intervalMs);
+    const isAgain = this.#doubted && !(read instanceof XConnectError);
+    const workedFrom = answer instanceof XConnectError ? workOf(answer, began) : answer.beganAt;
+    const next = this.#interval.next(this.#lookedAt, workedFrom ?? this.#lookedAt);
+    this.#schedule(isAgain ? LEAST_WAIT_MS : next);
   }
 
   #read({ status, body, stamp }: RuntimeAnswer): GraphSnapshot | XConnectError {
@@ -153,24 +152,42 @@ export class PvCtrlSource extends GraphSource {
     if (error.code === 'runtime-away') this.#away = true;
     if (error.code === this.#failing) return;
     this.#failing = error.code;
-    this.#waitMs = FIRST_WAIT_MS;
+    this.#interval.news(performance.now());
+    this.#interval.expect();
     this.emit('failure', error);
   }
 
   #take(snapshot: GraphSnapshot, doubted: boolean): void {
     if (this.#failing !== '') {
       this.#failing = '';
-      this.#waitMs = FIRST_WAIT_MS;
+      this.#interval.news(performance.now());
+      this.#interval.expect(snapshot.links.some(isMissing));
       this.emit('recovered');
     }
     const links = JSON.stringify(snapshot.links);
     const changed = links !== this.#links;
-    if (changed) this.#waitMs = FIRST_WAIT_MS;
+    if (changed) {
+      this.#interval.news(performance.now());
+      this.#interval.expect(snapshot.links.some(isMissing));
+    }
     this.#links = links;
     if (changed || doubted) this.emit('graph', snapshot);
     this.#poster.runtimeAnswered(this.#away);
     this.#away = false;
   }
+}
+
+/** A container of it is still to come. */
+function isMissing({ consumer, consumerPid, provider, providerPid }: Link): boolean {
+  return (
+    (consumerPid <= 0 && consumer !== EXTERNAL) ||
+    (providerPid <= 0 && provider !== RUNTIME_PROVIDER)
+  );
+}
+
+/** From when on an answer that is a failure kept both sides busy; null: not at all. */
+function workOf({ code }: XConnectError, began: number): number | null {
+  return code === 'runtime-away' ? null : began;
 }
 
 function senseless(found: string): XConnectError {

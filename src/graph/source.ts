@@ -23,6 +23,8 @@ export abstract class GraphSource extends EventEmitter<GraphSourceEvents> {
   abstract start(): void;
   /** Asks for a fresh look soon; `reason` is for the log. Calls that arrive together become one look. */
   abstract refresh(reason: string): void;
+  /** The same, where nothing happened but that the graph still names a process that is gone. */
+  abstract doubt(reason: string): void;
   /** Ends everything: no timer, socket or watcher is left, and nothing is emitted any more. */
   abstract stop(): void;
 }

@@ -92,6 +92,10 @@ export class StateSource extends GraphSource {
     this.#revision.looker.soon();
   }
 
+  doubt(reason: string): void {
+    this.refresh(reason);
+  }
+
   stop(): void {
     this.#stopped = true;
     for (const { looker, watches } of [this.#pids, this.#revision]) {

@@ -259,6 +259,26 @@ describe('looking', () => {
     expect(runtime.count('GET')).toBe(2);
   });
 
+  it.each([
+    [
+      'begins its answer late',
+      (socket: net.Socket) => setTimeout(() => socket.end(ok('[]')), 1_000),
+    ],
+    ['breaks off late', (socket: net.Socket) => setTimeout(() => socket.destroy(), 1_000)],
+  ])('is soon done again where the runtime %s and a pid is missing', async (_how, first) => {
+    const noPid = graphBody({ ...LINK, consumerPid: 0 });
+    let asked = 0;
+    const { seen } = await seenFrom(
+      (socket) => {
+        if (++asked === 1) first(socket);
+        else socket.end(ok(asked < 10 ? noPid : BODY));
+      },
+      { intervalMs: 60_000 },
+    );
+    await eventually(() => expect(seen.graphs.at(-1)?.links).toEqual([LINK]));
+    expect(asked).toBeGreaterThanOrEqual(10);
+  });
+
   it('does not forget a doubt when a look fails', async () => {
     let text = ok(BODY);
     const { seen } = await seenFrom(
