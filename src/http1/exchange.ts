@@ -24,6 +24,8 @@ import type { Route } from './route.js';
 const RETRY_AFTER_S = 1;
 /** As nginx logs it. */
 const CLIENT_GONE = 499;
+/** What a client asked in full before it left has so long to be done. */
+const ABANDONED_MS = 5_000;
 
 export class Exchange implements Asker, Waiter, Timed {
   /** The head, and the body where that is known from the start. */
@@ -50,6 +52,8 @@ export class Exchange implements Asker, Waiter, Timed {
   #provider: ProviderConnection | null = null;
   #retried = false;
   #waiting = false;
+  /** As performance.now() counts: it goes on for nobody until then. */
+  #until = Number.POSITIVE_INFINITY;
   readonly #journal = new Journal();
 
   constructor(client: Client) {
@@ -67,6 +71,7 @@ export class Exchange implements Asker, Waiter, Timed {
     this.mayUpgrade = start.mayUpgrade;
     this.requestDone = start.body === 'none';
     this.hasAnswer = this.#retried = false;
+    this.#until = Number.POSITIVE_INFINITY;
     this.#journal.begin(route, start);
     deadlines.add(this);
     const connection = route.pool.take(!start.idempotent);
@@ -118,6 +123,13 @@ export class Exchange implements Asker, Waiter, Timed {
     this.#route?.pool.forget(this);
     this.#drop();
     this.#end();
+  }
+
+  /** The client left, and had asked in full: that is done all the same, as long as it takes no longer than a moment. */
+  abandon(): void {
+    if (this.#until !== Number.POSITIVE_INFINITY) return;
+    this.#until = performance.now() + ABANDONED_MS;
+    this.#expireWithin(Number.POSITIVE_INFINITY);
   }
 
   connected(connection: ProviderConnection): void {
@@ -198,6 +210,11 @@ export class Exchange implements Asker, Waiter, Timed {
   }
 
   expired(): void {
+    if (performance.now() >= this.#until) {
+      this.cancel();
+      this.#client.breakOff();
+      return;
+    }
     const blocked = this.requestDone || this.#provider?.outlet.flush() === false;
     this.#drop();
     if (this.hasAnswer) this.#breakOff();
@@ -233,7 +250,7 @@ export class Exchange implements Asker, Waiter, Timed {
 
   #wait(fresh: boolean): void {
     this.#waiting = true;
-    this.deadline = Number.POSITIVE_INFINITY; // the pool has the link's patience
+    this.#expireWithin(Number.POSITIVE_INFINITY); // the pool has the link's patience
     this.#route?.pool.wait(this, fresh);
   }
 
@@ -244,8 +261,14 @@ export class Exchange implements Asker, Waiter, Timed {
 
   #allow(answer: boolean): void {
     const limits = this.#route?.pool.limits;
-    if (this.#requestRun.active || this.#answerRun.active) this.deadline = Number.POSITIVE_INFINITY;
-    else if (limits) deadlines.within(this, answer ? limits.answerMs : limits.idleMs);
+    if (!limits) return;
+    const running = this.#requestRun.active || this.#answerRun.active;
+    if (running) this.#expireWithin(Number.POSITIVE_INFINITY);
+    else this.#expireWithin(answer ? limits.answerMs : limits.idleMs);
+  }
+
+  #expireWithin(ms: number): void {
+    deadlines.set(this, Math.min(performance.now() + ms, this.#until));
   }
 
   #refuse(refusal: Refusal): void {

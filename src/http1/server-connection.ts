@@ -3,6 +3,8 @@
  *
  * What is refused is answered and the connection closed, for what follows can't be trusted to be a request. A
  * request that comes early waits; the connection is not read meanwhile, so at most one read of it is kept.
+ *
+ * A client that asks and leaves without waiting has asked: what came whole is sent on, and its answer goes nowhere.
  */
 import type { ByteStream, ByteStreamOwner } from '../relay/byte-stream.js';
 import { AnswerWriter } from './answer-writer.js';
@@ -41,6 +43,8 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
   #consuming = false;
   /** The client will send no more. */
   #ended = false;
+  /** Nothing reaches the client any more; what it sent before may still be on its way. */
+  #gone = false;
   #leaving = false;
   #open = true;
 
@@ -106,11 +110,23 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
   }
 
   hungUp(): void {
-    this.close();
+    if (!this.#open) return;
+    this.#gone = true;
+    if (!this.#busy) {
+      if (this.#ended) this.close(); // else reading finds its last requests, and the end
+    } else if (!this.#body.done) {
+      if (this.#ended) this.close(); // as above: the rest of the body may be there
+    } else if (this.#exchange.hasAnswer && this.#ended && this.#partial.length === 0) {
+      this.close(); // it was heard, and asked nothing more
+    } else {
+      this.#exchange.abandon();
+      this.drained(); // what was owed to it is owed no more
+    }
   }
 
   broken(): void {
-    this.close();
+    this.#ended = true;
+    this.hungUp();
   }
 
   expired(): void {
@@ -163,6 +179,11 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
   }
 
   upgraded(answer: ResponseHead, provider: ByteStream, from: number, to: number): void {
+    if (this.#gone) {
+      provider.close();
+      this.close();
+      return;
+    }
     this.#answer.switched(answer, from, to);
     const early = this.#partial.take();
     if (early.length > 0) provider.write(early, 0, early.length);
@@ -229,6 +250,7 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
     this.#route = route;
     this.deadline = Number.POSITIVE_INFINITY;
     this.#exchange.begin(route, startOf(request, route, this.#body.done));
+    if (this.#gone && this.#body.done) this.#exchange.abandon();
     return this.#body.done ? at : this.#readBody(buffer, at, to);
   }
 
@@ -241,7 +263,7 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
       else this.#reject(body.fault);
       return to;
     }
-    if (body.done) this.#exchange.requestEnd(body.trailers);
+    if (body.done) this.#requestEnd();
     const flows = this.#exchange.requestFlush();
     if (body.done) return at;
     const { left } = body;
@@ -253,8 +275,13 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
   /** The rest of the request's body went natively. */
   #moved(bytes: number): void {
     this.#body.moved(bytes);
-    this.#exchange.requestEnd(this.#body.trailers);
+    this.#requestEnd();
     this.#stream.resume();
+  }
+
+  #requestEnd(): void {
+    this.#exchange.requestEnd(this.#body.trailers);
+    if (this.#gone) this.#exchange.abandon();
   }
 
   /** After an answer. */
@@ -289,7 +316,8 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
   #finishUp(): void {
     if (!this.#open) return;
     this.#forget();
-    new Lingering(this.#stream, this.#site.limits.idleMs);
+    if (this.#gone) this.#stream.close();
+    else new Lingering(this.#stream, this.#site.limits.idleMs);
   }
 
   #forget(): void {

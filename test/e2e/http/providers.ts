@@ -12,12 +12,15 @@ const http = require('node:http');
 const crypto = require('node:crypto');
 const [where, text] = process.argv.slice(1);
 let unwell = false;
+let posts = 0; // read to their end
 const server = http.createServer((asked, answer) => {
   const chunks = [];
   asked.on('data', (chunk) => chunks.push(chunk));
   asked.on('end', () => {
     const body = Buffer.concat(chunks);
     const { method, url, headers, rawHeaders, trailers } = asked;
+    if (method === 'POST') posts++;
+    if (url === '/posts') return answer.end(String(posts));
     if (url.startsWith('/unwell')) unwell = true;
     if (url.startsWith('/well')) unwell = false;
     if (url.startsWith('/health')) answer.statusCode = unwell ? 500 : 200;

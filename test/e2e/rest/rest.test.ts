@@ -152,6 +152,19 @@ describe('a rest link', () => {
     expect(await curl(...down)).toBe(String(size));
   });
 
+  test('sends on what was asked before its client closed, every time', async () => {
+    serveNode();
+    await establish();
+    const script = [
+      ...['import socket', 'for i in range(100):', ' s = socket.socket(socket.AF_UNIX)'],
+      ` s.connect('${TARGET}')`,
+      " s.sendall(b'POST /echo HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 5\\r\\n\\r\\nhello')",
+      ' s.close()',
+    ].join('\n');
+    expect((await pair.consumer.exec(['python3', '-c', script])).code).toBe(0);
+    await eventually(async () => expect(await curl('http://localhost/posts')).toBe('100'));
+  });
+
   test('carries a WebSocket by the package ws', async () => {
     serveNode();
     await establish();
