@@ -51,7 +51,7 @@ export class TestDaemon {
   graph: readonly WireLink[] = [];
   process: ChildProcess | null = null;
   log = '';
-  readonly #folder = mkdtempSync(join(tmpdir(), 'pvx-daemon-'));
+  protected readonly folder = mkdtempSync(join(tmpdir(), 'pvx-daemon-'));
   readonly #server: http.Server;
   readonly #args: readonly string[];
   readonly #options: TestDaemonOptions;
@@ -60,7 +60,7 @@ export class TestDaemon {
   constructor(args: readonly string[], options: TestDaemonOptions = {}) {
     this.#args = args;
     this.#options = options;
-    this.control = join(this.#folder, 'control.sock');
+    this.control = join(this.folder, 'control.sock');
     this.#server = http.createServer((asked, answer) => {
       if (asked.method === 'GET') {
         answer.setHeader('Content-Type', 'application/json');
@@ -96,7 +96,7 @@ export class TestDaemon {
 
   /** Starts the daemon (again), and waits until its control socket answers. */
   async launch(): Promise<void> {
-    const pvCtrl = join(this.#folder, 'pv-ctrl');
+    const pvCtrl = join(this.folder, 'pv-ctrl');
     if (!this.#server.listening) {
       await new Promise<void>((resolve) => this.#server.listen(pvCtrl, resolve));
     }
@@ -199,7 +199,7 @@ export class TestDaemon {
     if (this.process) await this.kill('SIGTERM');
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));
-    rmSync(this.#folder, { recursive: true, force: true });
+    rmSync(this.folder, { recursive: true, force: true });
   }
 }
 

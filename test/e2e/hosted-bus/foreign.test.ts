@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TestBus } from '../../support/bus/bus.js';
 import { startContainer, type TestContainer } from '../../support/container.js';
-import { TestDaemon } from '../../support/daemon.js';
 import { type WireLink, wireLink } from '../../support/link.js';
 import { has, isRoot } from '../../support/requirements.js';
+import { DropIn } from '../../support/stand-ins/runtime.js';
 import { services } from '../../unit/manifest/scratch.js';
 import { DRIVER, owns, TARGET } from './support.js';
 
@@ -15,14 +15,14 @@ const UNREACHED = /Failed to (open|register on) connection/;
 describe.runIf(isRoot() && has('dbus-daemon') && has('dbus-send'))("the runtime's own bus", () => {
   let bus: TestBus;
   let client: TestContainer;
-  let daemon: TestDaemon;
+  let daemon: DropIn;
 
   beforeAll(async () => {
     bus = new TestBus({ first: 90_000, last: 90_099 });
     await bus.start();
     await bus.hosts({ 'a/services.json': services(...owns('role', undefined, 'a.b').services) });
     client = await startContainer({ name: 'client' });
-    daemon = new TestDaemon(['--bus', bus.places.socket, '--patience', '1']);
+    daemon = new DropIn(['--bus', bus.places.socket, '--patience', '1']);
     await daemon.launch();
   });
   afterAll(async () => {
