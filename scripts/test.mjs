@@ -34,8 +34,13 @@ const passed = results?.numPassedTests ?? 0;
 const notPassed = results?.testResults.filter(
   (file) => file.status !== 'passed' && file.assertionResults.length === 0,
 );
+// A test whose process ended in the middle is pending for ever.
+const ended = results?.testResults
+  .flatMap((file) => file.assertionResults)
+  .filter(({ status }) => status === 'pending');
+for (const { fullName } of ended ?? []) process.stdout.write(`Ended in the middle: ${fullName}\n`);
 // A file that could not be loaded has no tests to count, and is a failure all the same.
-const failed = results ? results.numFailedTests + notPassed.length : 1;
+const failed = results ? results.numFailedTests + notPassed.length + ended.length : 1;
 const skipped = results ? results.numPendingTests + (results.numTodoTests ?? 0) : 0;
 const forbidden = process.env.PVX_NO_SKIP === '1' ? skipped : 0;
 if (forbidden > 0)

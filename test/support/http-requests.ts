@@ -1,10 +1,5 @@
 /** Requests for fuzzing: well-formed ones, put together from what matters to a proxy, and then perhaps damaged. */
-import fc from 'fast-check';
-
-/** How often a property is tried: more where PVX_FUZZ says so. */
-export function runs(usual: number): number {
-  return Math.max(1, Math.round(usual * Number(process.env.PVX_FUZZ ?? 1)));
-}
+import { fc } from './property.js';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'get', 'G T', ''];
 const TARGETS = ['/', '/a/b?c=d', '*', 'http://a/x', '/%2e%2e/', '/a b', '//', '/\x80', '/#x', 'x'];

@@ -88,6 +88,17 @@ describe('the architecture', () => {
     expect(long.map((file) => relative(ROOT, file))).toEqual([]);
   });
 
+  test('no test is another one the next time: what is random is in test/support/property.ts', () => {
+    const random =
+      /Math\.random|\brandom(Bytes|Int|UUID|Fill)|from 'fast-check'|fc\.(assert|check)\b/;
+    const all = ['test', 'examples'].flatMap((folder) => filesOf(join(ROOT, folder), /\.m?[jt]s$/));
+    const wrong = all.filter((file) => random.test(readFileSync(file, 'utf8')));
+    expect(wrong.map((file) => relative(ROOT, file))).toEqual([
+      'test/support/property.ts',
+      'test/unit/architecture.test.ts',
+    ]);
+  });
+
   test('no path is built by joining to /proc/PID/root', () => {
     const all = [...filesOf(SRC, /\.ts$/), ...filesOf(join(ROOT, 'native'), /\.[ch]$/)];
     const wrong = all.filter((file) =>

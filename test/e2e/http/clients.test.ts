@@ -1,10 +1,11 @@
 /** Clients and providers that no one here wrote, on both sides of an ingress. */
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { has } from '../../support/requirements.js';
+import { someBytes } from '../../support/some-bytes.js';
 import { eventually } from '../../support/wait.js';
 import { startNginx, startPython } from './providers.js';
 import { startTown, type Town } from './town.js';
@@ -91,7 +92,7 @@ print("ok")`;
     ['after 100 (Continue)', ['-H', 'Expect: 100-continue']],
     ['by HTTP/1.0', ['--http1.0']],
   ])('32 MiB go up %s and come down again unchanged', async (_, args) => {
-    const body = randomBytes(32 * MiB);
+    const body = someBytes(32 * MiB);
     const file = join(folder, 'up');
     writeFileSync(file, body);
     const down = join(folder, 'down');

@@ -1,11 +1,12 @@
 /** TLS on an address: which certificate, when it is read anew, and HTTP/2 behind it. */
 import { spawn } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { has } from '../../support/requirements.js';
+import { someBytes } from '../../support/some-bytes.js';
 import { inNetworkOf } from '../../support/veth.js';
 import { eventually } from '../../support/wait.js';
 import { startTown, type Town } from './town.js';
@@ -74,7 +75,7 @@ describe.runIf(has('openssl'))('an ingress with TLS', () => {
   });
 
   test.each(['--http1.1', '--http2'])('bodies of 16 MiB go both ways by %s', async (version) => {
-    const body = randomBytes(16 * MiB);
+    const body = someBytes(16 * MiB);
     const file = join(folder, 'up');
     writeFileSync(file, body);
     const host = 'one.example.org';

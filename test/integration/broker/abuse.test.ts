@@ -1,7 +1,6 @@
 /** A daemon that was taken over: records that are none, floods, descriptors. The broker outlives it, unharmed. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { closeSync, openSync, readdirSync } from 'node:fs';
-import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   decodeReply,
@@ -15,6 +14,7 @@ import { native, PACKAGE_ROOT, SOCKET_TYPES } from '../../../src/relay/native.js
 import { startContainer } from '../../support/container.js';
 import { countOpenAtRest, countOpenFiles } from '../../support/open-files.js';
 import { endOf, statusOf } from '../../support/processes.js';
+import { fc, property } from '../../support/property.js';
 import { eventually } from '../../support/wait.js';
 
 describe('pvx-broker under abuse', () => {
@@ -97,7 +97,7 @@ describe('pvx-broker under abuse', () => {
     await eventually(() => expect(openFiles()).toBe(before));
   });
 
-  test('random requests leave it alive and without a descriptor more', async () => {
+  property('random requests leave it alive and without a descriptor more', async (holds) => {
     // A network of its own: an address made up here must lead nowhere.
     const container = await startContainer({ name: 'victim', net: true });
     await answerTo('HOLD', 2, { arg: container.pid });
@@ -116,7 +116,7 @@ describe('pvx-broker under abuse', () => {
         fc.string({ maxLength: 100 }).filter((text) => !text.includes('\0')),
       ),
     });
-    await fc.assert(
+    await holds(
       fc.asyncProperty(fc.array(request, { minLength: 50, maxLength: 50 }), async (requests) => {
         for (const { op, ...fields } of requests) {
           // Held on purpose are only dead pids: what is held stays open.
@@ -125,7 +125,7 @@ describe('pvx-broker under abuse', () => {
         }
         await channel.flushed();
       }),
-      { numRuns: 60 },
+      { runs: 60 },
     );
     await eventually(() => expect(replies.length).toBe(sent + 2));
     expect(broker.exitCode).toBeNull();

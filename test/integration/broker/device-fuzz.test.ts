@@ -3,13 +3,13 @@
  * nothing open once all is taken back. Devices are stand-ins (test/support/stand-ins.ts).
  */
 import { closeSync, constants, openSync } from 'node:fs';
-import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect } from 'vitest';
 import type { Granted } from '../../../src/broker/device-operations.js';
 import { HOST } from '../../../src/broker/protocol.js';
 import { startContainer, type TestContainer } from '../../support/container.js';
 import { startHost, type TestHost } from '../../support/host.js';
 import { countOpenAtRest, countOpenFiles } from '../../support/open-files.js';
+import { fc, property } from '../../support/property.js';
 import { IoctlRecord, standInBroker } from '../../support/stand-ins.js';
 import { eventually } from '../../support/wait.js';
 
@@ -126,9 +126,9 @@ describe('pvx-broker and devices of all sorts', () => {
 
   const fileOf = ({ path, flags }: { path: string; flags: number }) => openSync(path, flags);
 
-  test('keeps nothing, whatever was asked', async () => {
+  property('keeps nothing, whatever was asked', async (holds) => {
     const before = await Promise.all(both().map(countOpenAtRest));
-    await fc.assert(
+    await holds(
       fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 60 }), async (steps) => {
         const run = new Run();
         await Promise.all(steps.map((one) => run.take(one)));
@@ -138,7 +138,7 @@ describe('pvx-broker and devices of all sorts', () => {
         expect((await host.broker.probeUnix(held, '/nothing')).ok).toBe(false);
       }),
       // Whoever looks for a smaller example waits for each in vain, until the test's time is over.
-      { numRuns: 60, endOnFailure: true },
+      { runs: 60, endOnFailure: true },
     );
     const { stdout } = await container.exec(['find', '/run', '!', '-type', 'd']);
     expect(stdout).toBe('');

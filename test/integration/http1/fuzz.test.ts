@@ -3,9 +3,9 @@
  * it never meets what it can't read, every request that it sees carries the identity that we gave it and no other,
  * and the next client is answered as if nothing had been.
  */
-import fc from 'fast-check';
-import { afterAll, expect, test } from 'vitest';
-import { connection, runs } from '../../support/http-requests.js';
+import { afterAll, expect } from 'vitest';
+import { connection } from '../../support/http-requests.js';
+import { fc, property } from '../../support/property.js';
 import { httpProvider, readToEnd, Stand } from './stand.js';
 
 const IDENTITY = 'X-PV-Client: consumer\r\nX-PV-Role: operator\r\n';
@@ -40,29 +40,32 @@ provider.server.on(
 const stand = new Stand(provider, { lines: IDENTITY, limits: { headMs: 60_000 } });
 afterAll(() => stand.close());
 
-test('nothing that a client sends confuses a provider, or touches another client', async () => {
-  const cuts = fc.array(fc.nat(300), { maxLength: 5 });
-  await fc.assert(
-    fc.asyncProperty(connection, cuts, async (bytes, places) => {
-      const socket = stand.client();
-      const all = readToEnd(socket);
-      const edges = [0, ...places.filter((at) => at < bytes.length), bytes.length].sort(
-        (a, b) => a - b,
-      );
-      for (let i = 0; i + 1 < edges.length; i++) {
-        if (!socket.destroyed) socket.write(bytes.subarray(edges[i], edges[i + 1]));
-        await new Promise((resolve) => setImmediate(resolve));
-      }
-      socket.end();
-      const text = await all;
-      expect(text).toMatch(/^(HTTP\/1.1 \d\d\d |$)/);
-      const other = stand.client();
-      const answer = readToEnd(other);
-      other.write('GET /sound HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
-      expect(await answer).toMatch(/^HTTP\/1.1 200 OK\r\n.*\r\n\r\n\/sound$/s);
-      for (const one of [socket, other]) one.destroy();
-      expect([broken, wrong]).toEqual(['', []]);
-    }),
-    { numRuns: runs(1_000) },
-  );
-}, 1_200_000);
+property(
+  'nothing that a client sends confuses a provider, or touches another client',
+  async (holds) => {
+    const cuts = fc.array(fc.nat(300), { maxLength: 5 });
+    await holds(
+      fc.asyncProperty(connection, cuts, async (bytes, places) => {
+        const socket = stand.client();
+        const all = readToEnd(socket);
+        const edges = [0, ...places.filter((at) => at < bytes.length), bytes.length].sort(
+          (a, b) => a - b,
+        );
+        for (let i = 0; i + 1 < edges.length; i++) {
+          if (!socket.destroyed) socket.write(bytes.subarray(edges[i], edges[i + 1]));
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        socket.end();
+        const text = await all;
+        expect(text).toMatch(/^(HTTP\/1.1 \d\d\d |$)/);
+        const other = stand.client();
+        const answer = readToEnd(other);
+        other.write('GET /sound HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+        expect(await answer).toMatch(/^HTTP\/1.1 200 OK\r\n.*\r\n\r\n\/sound$/s);
+        for (const one of [socket, other]) one.destroy();
+        expect([broken, wrong]).toEqual(['', []]);
+      }),
+      { runs: 1_000 },
+    );
+  },
+);

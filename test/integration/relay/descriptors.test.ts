@@ -1,6 +1,6 @@
 /** Descriptors stay with the byte that they were sent with, whatever the sizes, the pace and the direction. */
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { fc, property } from '../../support/property.js';
 import { eventually } from '../../support/wait.js';
 import { type Joined, join, type Message, openFds, useRelay } from './support.js';
 
@@ -48,30 +48,33 @@ describe('descriptors through the relay', () => {
     );
   });
 
-  test('stay with their byte in messages of mixed sizes, at any pace, both ways', async () => {
-    const property = fc.asyncProperty(
-      sequence,
-      sequence,
-      fc.integer({ min: 1, max: 1e9 }),
-      fc.boolean(),
-      (there, back, seed, pauses) => exchange(join(at.relay), there, back, { seed, pauses }),
-    );
-    await fc.assert(property, { numRuns: 60 });
-  }, 60_000);
+  property(
+    'stay with their byte in messages of mixed sizes, at any pace, both ways',
+    async (holds) => {
+      const kept = fc.asyncProperty(
+        sequence,
+        sequence,
+        fc.integer({ min: 1, max: 1e9 }),
+        fc.boolean(),
+        (there, back, seed, pauses) => exchange(join(at.relay), there, back, { seed, pauses }),
+      );
+      await holds(kept, { runs: 60 });
+    },
+  );
 
-  test('stay with their records in mode seqpacket', async () => {
+  property('stay with their records in mode seqpacket', async (holds) => {
     const records = fc.array(fc.tuple(fc.integer({ min: 1, max: 70_000 }), count), {
       minLength: 1,
       maxLength: 40,
     });
-    const property = fc.asyncProperty(
+    const kept = fc.asyncProperty(
       records,
       records,
       fc.integer({ min: 1, max: 1e9 }),
       (there, back, seed) => exchange(join(at.relay, { type: 'seqpacket' }), there, back, { seed }),
     );
-    await fc.assert(property, { numRuns: 30 });
-  }, 60_000);
+    await holds(kept, { runs: 30 });
+  });
 
   test('wait in order behind a reader that is slow', async () => {
     const messages: Message[] = Array.from({ length: 400 }, (_, i) => [

@@ -1,11 +1,11 @@
 /** Bytes moved once between two sockets that stay ours: exactly so many, to the end, or until something breaks. */
-import { randomBytes } from 'node:crypto';
 import net from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Channel } from '../../../src/relay/channel.js';
 import { native, SOCKET_TYPES } from '../../../src/relay/native.js';
 import { Relay, type RelayLink } from '../../../src/relay/relay.js';
 import { readAll } from '../../support/peers.js';
+import { someBytes } from '../../support/some-bytes.js';
 import { eventually } from '../../support/wait.js';
 import { linkOptions, openFds } from './support.js';
 
@@ -68,7 +68,7 @@ describe('a transfer', () => {
   test.each([1, 100, 16_384, 16_385, 300_000, 5 * MiB])(
     'moves exactly %i bytes, and the next one is still to be read from the source',
     async (bytes) => {
-      const sent = randomBytes(bytes + 10);
+      const sent = someBytes(bytes + 10);
       source.far.write(sent);
       const arrived = take(sink.far, bytes);
       expect(await move({ bytes })).toEqual({ moved: bytes, outcome: 'all' });
@@ -92,7 +92,7 @@ describe('a transfer', () => {
   });
 
   test('moves everything until the end of the source, and passes that on only where it is asked to', async () => {
-    source.far.end(randomBytes(3 * MiB));
+    source.far.end(someBytes(3 * MiB));
     const all = readAll(sink.far);
     expect(await move()).toEqual({ moved: 3 * MiB, outcome: 'eof' });
     sink.near.write(Buffer.from('still open'));
@@ -119,8 +119,8 @@ describe('a transfer', () => {
   });
 
   test('both directions at once between the same two ends do not disturb each other', async () => {
-    source.far.write(randomBytes(4 * MiB));
-    sink.far.write(randomBytes(4 * MiB));
+    source.far.write(someBytes(4 * MiB));
+    sink.far.write(someBytes(4 * MiB, 1));
     const [there, back] = [take(sink.far, 4 * MiB), take(source.far, 4 * MiB)];
     const [up, down] = await Promise.all([
       move({ bytes: 4 * MiB }),
@@ -132,7 +132,7 @@ describe('a transfer', () => {
   });
 
   test('reads no more than a bounded amount for a sink that takes nothing', async () => {
-    source.far.write(randomBytes(8 * MiB));
+    source.far.write(someBytes(8 * MiB));
     const moving = move({ bytes: 8 * MiB });
     await new Promise((resolve) => setTimeout(resolve, 200));
     expect(source.far.writableLength).toBeGreaterThan(4 * MiB);
@@ -196,7 +196,7 @@ describe('a join', () => {
     const [consumer, provider] = [end(), end()];
     link.join(consumer.near.release(), provider.near.release(), {
       toConsumer: Buffer.from('switching '),
-      toProvider: randomBytes(2 * MiB),
+      toProvider: someBytes(2 * MiB),
     });
     provider.far.write('protocols');
     consumer.far.end('!');

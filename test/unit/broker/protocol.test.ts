@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import * as devices from '../../../src/broker/devices.js';
 import * as protocol from '../../../src/broker/protocol.js';
+import { fc, property } from '../../support/property.js';
 
 const header = readFileSync(new URL('../../../native/protocol.h', import.meta.url), 'utf8');
 
@@ -54,8 +54,8 @@ describe('the protocol of the broker', () => {
     );
   });
 
-  test('decodes a card of any numbers, within its bounds', () => {
-    fc.assert(
+  property('decodes a card of any numbers, within its bounds', async (holds) => {
+    await holds(
       fc.property(fc.array(fc.nat(0xffff_ffff), { minLength: 354, maxLength: 354 }), (words) => {
         const card = devices.decodeCard(Buffer.from(Uint32Array.from(words).buffer));
         expect(card.crtcs.length).toBe(Math.min(words[0] as number, devices.CRTCS_MAX));
@@ -120,8 +120,8 @@ describe('the protocol of the broker', () => {
     expect(protocol.encodeRequest(1, 'READ', { path: '/a\0b' })).toBeNull();
   });
 
-  test('decodes any record or refuses it', () => {
-    fc.assert(
+  property('decodes any record or refuses it', async (holds) => {
+    await holds(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
         const reply = protocol.decodeReply(Buffer.from(bytes));
         if (reply) expect(reply.data.length).toBe(bytes.length - protocol.REPLY_SIZE);

@@ -1,8 +1,8 @@
 /** Role uids: given once, kept for good, and whatever becomes of their file, none of them twice. */
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { UidBook } from '../../../src/bus/uid-book.js';
 import { isName } from '../../../src/manifest/text.js';
+import { fc, property } from '../../support/property.js';
 
 const RANGE = { first: 200_000, last: 200_099 };
 
@@ -118,32 +118,35 @@ describe('a book of role uids', () => {
     }
   });
 
-  it('never gives a uid twice, and never changes one, whatever its files hold', () => {
-    const name = fc.oneof(fc.constantFrom('a', 'b', 'any', '__proto__', 'next'), fc.string());
-    const role = name.filter(isName);
-    const uid = fc.oneof(fc.integer({ min: 199_990, max: 200_120 }), fc.anything());
-    const json = fc
-      .record({ next: uid, roles: fc.dictionary(name, uid) })
-      .map((value) => JSON.stringify({ '#spec': 'pv-xconnect-role-uids@1', ...value }, null, 2));
-    const written = fc.array(role).map((roles) => bookOf(roles).toString());
-    const damaged = fc
-      .tuple(written, fc.nat(400), fc.nat(40), fc.string())
-      .map(([text, at, length, put]) => text.slice(0, at) + put + text.slice(at + length));
-    const text = fc.oneof(json, written, damaged, fc.string());
-    fc.assert(
-      fc.property(fc.array(text, { maxLength: 2 }), fc.array(role), (texts, roles) => {
-        const book = new UidBook(RANGE, texts);
-        const before = new Map(book.uids);
-        const given = book.assign(roles);
-        const uids = [...book.uids.values()];
-        expect(new Set(uids).size).toBe(uids.length);
-        expect(uids.every((one) => one >= RANGE.first && one <= RANGE.last)).toBe(true);
-        for (const [role, one] of before) expect(book.uids.get(role)).toBe(one);
-        for (const one of given) expect([...before.values()]).not.toContain(one);
-        const again = new UidBook(RANGE, [book.toString()]);
-        expect(again.uids).toEqual(book.uids);
-        expect(again.faults).toEqual([]);
-      }),
-    );
-  });
+  property(
+    'never gives a uid twice, and never changes one, whatever its files hold',
+    async (holds) => {
+      const name = fc.oneof(fc.constantFrom('a', 'b', 'any', '__proto__', 'next'), fc.string());
+      const role = name.filter(isName);
+      const uid = fc.oneof(fc.integer({ min: 199_990, max: 200_120 }), fc.anything());
+      const json = fc
+        .record({ next: uid, roles: fc.dictionary(name, uid) })
+        .map((value) => JSON.stringify({ '#spec': 'pv-xconnect-role-uids@1', ...value }, null, 2));
+      const written = fc.array(role).map((roles) => bookOf(roles).toString());
+      const damaged = fc
+        .tuple(written, fc.nat(400), fc.nat(40), fc.string())
+        .map(([text, at, length, put]) => text.slice(0, at) + put + text.slice(at + length));
+      const text = fc.oneof(json, written, damaged, fc.string());
+      await holds(
+        fc.property(fc.array(text, { maxLength: 2 }), fc.array(role), (texts, roles) => {
+          const book = new UidBook(RANGE, texts);
+          const before = new Map(book.uids);
+          const given = book.assign(roles);
+          const uids = [...book.uids.values()];
+          expect(new Set(uids).size).toBe(uids.length);
+          expect(uids.every((one) => one >= RANGE.first && one <= RANGE.last)).toBe(true);
+          for (const [role, one] of before) expect(book.uids.get(role)).toBe(one);
+          for (const one of given) expect([...before.values()]).not.toContain(one);
+          const again = new UidBook(RANGE, [book.toString()]);
+          expect(again.uids).toEqual(book.uids);
+          expect(again.faults).toEqual([]);
+        }),
+      );
+    },
+  );
 });

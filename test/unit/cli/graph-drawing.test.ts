@@ -1,11 +1,11 @@
 /** Rows, table and drawings: aligned, complete, and deaf to what names would like to be. */
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { toDot, toMermaid } from '../../../src/cli/link-drawing.js';
 import { type LinkRow, linkRows } from '../../../src/cli/link-row.js';
 import { linkTable } from '../../../src/cli/link-table.js';
 import { linkToWire } from '../../../src/graph/wire.js';
 import { unixLink } from '../../support/link.js';
+import { fc, property } from '../../support/property.js';
 
 const FAILURE = { code: 'target-occupied', message: 'A file is at the target.' } as const;
 
@@ -55,8 +55,8 @@ describe('the rows', () => {
     ]);
   });
 
-  it('come of anything', () => {
-    fc.assert(
+  property('come of anything', async (holds) => {
+    await holds(
       fc.property(fc.array(fc.jsonValue()), (wire) => {
         for (const one of linkRows(wire)) {
           expect(Object.values(one).every((value) => typeof value === 'string')).toBe(true);
@@ -83,19 +83,22 @@ describe('the table', () => {
     expect(linkTable([])).toBe('The graph has no links.\n');
   });
 
-  it('has one line a link and no control character, whatever the names are', () => {
-    const text = fc.string({ unit: 'binary', maxLength: 20 });
-    const any = fc.tuple(text, text, text).map(([service, consumer, error]) => {
-      return row({ service, consumer, error });
-    });
-    fc.assert(
-      fc.property(fc.array(any, { minLength: 1 }), (rows) => {
-        const table = linkTable(rows);
-        expect(table.split('\n')).toHaveLength(rows.length + 2);
-        expect(table.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}\u2028\u2029]/u);
-      }),
-    );
-  });
+  property(
+    'has one line a link and no control character, whatever the names are',
+    async (holds) => {
+      const text = fc.string({ unit: 'binary', maxLength: 20 });
+      const any = fc.tuple(text, text, text).map(([service, consumer, error]) => {
+        return row({ service, consumer, error });
+      });
+      await holds(
+        fc.property(fc.array(any, { minLength: 1 }), (rows) => {
+          const table = linkTable(rows);
+          expect(table.split('\n')).toHaveLength(rows.length + 2);
+          expect(table.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}\u2028\u2029]/u);
+        }),
+      );
+    },
+  );
 
   it('shows an escape sequence instead of obeying it', () => {
     expect(linkTable([row({ service: '\x1b[2Jx\n' })])).toContain('\\u001b[2Jx\\u000a');
@@ -125,9 +128,9 @@ describe('the dot drawing', () => {
     expect(text).toContain('color="#333333"');
   });
 
-  it('has balanced quotes, whatever the names are', () => {
+  property('has balanced quotes, whatever the names are', async (holds) => {
     const name = fc.string({ unit: fc.constantFrom('"', '\\', 'n', ']', ';', '\n', '&') });
-    fc.assert(
+    await holds(
       fc.property(name, name, (consumer, service) => {
         for (const line of toDot([row({ consumer, service })]).split('\n')) {
           const quoted = /"(?:[^"\\]|\\.)*"/g;

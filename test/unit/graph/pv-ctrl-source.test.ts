@@ -1,11 +1,11 @@
 /** The runtime's graph over a raw socket: every legal answer, every other one, and a runtime that comes and goes. */
 import type net from 'node:net';
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Link } from '../../../src/graph/link.js';
 import { bootTicks } from '../../../src/kernel/boot-clock.js';
 import { createLogger } from '../../../src/kernel/log.js';
 import { unixLink } from '../../support/link.js';
+import { fc, property } from '../../support/property.js';
 import { eventually } from '../../support/wait.js';
 import { chunked, FakeRuntime, graphBody, ok, trickle, watch } from './fake-runtime.js';
 
@@ -48,7 +48,7 @@ describe('a legal answer of the runtime', () => {
     },
   );
 
-  it('is read wherever it is split', async () => {
+  property('is read wherever it is split', async (holds) => {
     const links = manyLinks(3);
     const pieces = fc.integer({ min: 1, max: 400 });
     const sizes = fc.integer({ min: 1, max: 300 });
@@ -59,7 +59,7 @@ describe('a legal answer of the runtime', () => {
     let answer = Buffer.alloc(0);
     let piece = 1;
     const { runtime, seen } = await seenFrom((socket) => void trickle(socket, answer, piece));
-    await fc.assert(
+    await holds(
       fc.asyncProperty(whole, pieces, async (text, size) => {
         answer = Buffer.from(text);
         piece = size;
@@ -74,7 +74,7 @@ describe('a legal answer of the runtime', () => {
         });
         expect(seen.graphs.at(-1)?.links).toEqual(links);
       }),
-      { numRuns: 30 },
+      { runs: 30 },
     );
   });
 

@@ -1,9 +1,9 @@
 /** The wire form: its order of fields, what foreign runtimes may leave out, and what no runtime may send. */
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Link } from '../../../src/graph/link.js';
 import { linkToWire, parseGraph } from '../../../src/graph/wire.js';
 import { wireLink } from '../../support/link.js';
+import { fc, property } from '../../support/property.js';
 
 const TEN = wireLink({ consumer_pid: 1234, provider_pid: 5678 });
 
@@ -205,17 +205,17 @@ const LINK: fc.Arbitrary<Link> = fc.record(
 );
 
 describe('fuzzed', () => {
-  it('what was written is read back the same', () => {
-    fc.assert(
+  property('what was written is read back the same', async (holds) => {
+    await holds(
       fc.property(LINK, (link) => {
         const json = JSON.parse(JSON.stringify([linkToWire(link)]));
         expect(parseGraph(json)).toEqual({ links: [JSON.parse(JSON.stringify(link))], errors: [] });
       }),
-      { numRuns: 300 },
+      { runs: 300 },
     );
   });
 
-  it('any JSON is read without throwing', () => {
+  property('any JSON is read without throwing', async (holds) => {
     const entry = fc.record(
       Object.fromEntries(
         Object.entries(TEN).map(([key, value]) => [
@@ -225,14 +225,14 @@ describe('fuzzed', () => {
       ),
       { requiredKeys: [] },
     );
-    fc.assert(
+    await holds(
       fc.property(fc.oneof(fc.jsonValue(), fc.array(fc.oneof(entry, fc.jsonValue()))), (json) => {
         const { links, errors } = parseGraph(json);
         expect(links.length + errors.length).toBeGreaterThanOrEqual(
           Array.isArray(json) ? Math.min(json.length, 101) : 1,
         );
       }),
-      { numRuns: 300 },
+      { runs: 300 },
     );
   });
 });

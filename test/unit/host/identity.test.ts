@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { fixedIdentity, resolveIdentity } from '../../../src/host/identity.js';
+import { fc, property } from '../../support/property.js';
 
 const PASSWD = `root:x:0:0:root:/root:/bin/sh
 operator::1000:1001::/home/operator:
@@ -62,18 +62,21 @@ describe('the identity of a link', () => {
     notUnchanged(resolveIdentity('x', 'dbus', 'x:x:1:4294967295'));
   });
 
-  test('of a role that is not root never becomes root by what passwd says, unless it says 0', () => {
-    fc.assert(
-      fc.property(fc.string(), fc.stringMatching(/^[a-z]{1,8}$/), (junk, role) => {
-        const passwd = `${junk}\n${role}:x:1234:1234:::\n`;
-        fc.pre(!junk.includes(`${role}:`));
-        expect(resolveIdentity(role, 'dbus', passwd)).toEqual({ uid: 1234, gid: 1234 });
-      }),
-    );
-  });
+  property(
+    'of a role that is not root never becomes root by what passwd says, unless it says 0',
+    async (holds) => {
+      await holds(
+        fc.property(fc.string(), fc.stringMatching(/^[a-z]{1,8}$/), (junk, role) => {
+          const passwd = `${junk}\n${role}:x:1234:1234:::\n`;
+          fc.pre(!junk.includes(`${role}:`));
+          expect(resolveIdentity(role, 'dbus', passwd)).toEqual({ uid: 1234, gid: 1234 });
+        }),
+      );
+    },
+  );
 
-  test('is told from any passwd without an exception', () => {
-    fc.assert(
+  property('is told from any passwd without an exception', async (holds) => {
+    await holds(
       fc.property(fc.string(), fc.string({ unit: 'binary' }), (role, passwd) => {
         const { uid, gid } = resolveIdentity(role, 'unix', passwd);
         expect(Number.isInteger(uid) && Number.isInteger(gid)).toBe(true);

@@ -4,13 +4,13 @@
  */
 import http from 'node:http';
 import { Duplex } from 'node:stream';
-import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { BodyReader, CHUNKED, COUNTED, NO_BODY } from '../../../src/http1/body-reader.js';
 import { MORE } from '../../../src/http1/fields.js';
 import { DEFAULT_LIMITS } from '../../../src/http1/limits.js';
 import { RequestHead } from '../../../src/http1/request-head.js';
-import { connection, runs } from '../../support/http-requests.js';
+import { connection } from '../../support/http-requests.js';
+import { fc, property } from '../../support/property.js';
 
 interface Seen {
   readonly method: string;
@@ -93,9 +93,9 @@ function isOursAlone({ method, fields }: Seen): boolean {
   return !http.METHODS.includes(method) || lengths.length > 1;
 }
 
-test('what we accept, Node.js takes for the very same requests', async () => {
+property('what we accept, Node.js takes for the very same requests', async (holds) => {
   let accepted = 0;
-  await fc.assert(
+  await holds(
     fc.asyncProperty(connection, async (bytes) => {
       const ours = oursReads(bytes);
       const theirs = await nodeReads(bytes);
@@ -107,7 +107,7 @@ test('what we accept, Node.js takes for the very same requests', async () => {
         expect(theirs.requests).toHaveLength(ours.requests.length);
       }
     }),
-    { numRuns: runs(3_000) },
+    { runs: 3_000 },
   );
   expect(accepted).toBeGreaterThan(100); // else nothing was compared
-}, 600_000);
+});

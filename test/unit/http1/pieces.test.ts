@@ -1,44 +1,43 @@
 /** Bytes come in pieces, cut anywhere: what is read of them does not depend on where. */
-import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { BodyReader, CHUNKED } from '../../../src/http1/body-reader.js';
 import { MORE } from '../../../src/http1/fields.js';
 import { DEFAULT_LIMITS, type Limits } from '../../../src/http1/limits.js';
 import { RequestHead } from '../../../src/http1/request-head.js';
 import { ResponseHead } from '../../../src/http1/response-head.js';
-import { connection, runs } from '../../support/http-requests.js';
+import { connection } from '../../support/http-requests.js';
+import { fc, property } from '../../support/property.js';
 
 const TIGHT: Limits = { ...DEFAULT_LIMITS, head: 64, fields: 2 };
 
-test.each([
-  ['the usual limits', DEFAULT_LIMITS],
-  ['tight limits', TIGHT],
-])('a head that is refused or read stays so, whatever follows (%s)', (_, limits) => {
-  const head = new RequestHead();
-  fc.assert(
-    fc.property(connection, (bytes) => {
-      let last: ReturnType<RequestHead['read']> = MORE;
-      let to = 0;
-      for (let end = 1; end <= bytes.length; end++) {
-        const found = head.read(bytes, 0, end, limits);
-        if (last === MORE) {
-          to = head.to;
-        } else if (last === null) {
-          expect([found, head.to]).toEqual([null, to]);
-        } else {
-          expect(found).not.toBeNull();
-          expect(found).not.toBe(MORE);
+for (const [name, limits] of Object.entries({ usual: DEFAULT_LIMITS, tight: TIGHT })) {
+  property(`a head, read or refused, stays so whatever follows (${name} limits)`, async (holds) => {
+    const head = new RequestHead();
+    await holds(
+      fc.property(connection, (bytes) => {
+        let last: ReturnType<RequestHead['read']> = MORE;
+        let to = 0;
+        for (let end = 1; end <= bytes.length; end++) {
+          const found = head.read(bytes, 0, end, limits);
+          if (last === MORE) {
+            to = head.to;
+          } else if (last === null) {
+            expect([found, head.to]).toEqual([null, to]);
+          } else {
+            expect(found).not.toBeNull();
+            expect(found).not.toBe(MORE);
+          }
+          last = found;
+          if (found === null) to = head.to;
         }
-        last = found;
-        if (found === null) to = head.to;
-      }
-      if (last === null) expect(to).toBeLessThanOrEqual(limits.head + 2);
-    }),
-    { numRuns: runs(300) },
-  );
-});
+        if (last === null) expect(to).toBeLessThanOrEqual(limits.head + 2);
+      }),
+      { runs: 300 },
+    );
+  });
+}
 
-test('an answer is read or refused, and nothing else, whatever the bytes', () => {
+property('an answer is read or refused, and nothing else, whatever the bytes', async (holds) => {
   const answer = new ResponseHead();
   const line = fc.constantFrom(
     ...['HTTP/1.1 200 OK', 'HTTP/1.0 204', 'HTTP/1.1 101 X', 'HTTP/1.1 99 X', 'HTTP/1.1 2000'],
@@ -50,7 +49,7 @@ test('an answer is read or refused, and nothing else, whatever the bytes', () =>
     ],
     ...['Keep-Alive: timeout=5', 'X: a\nb', ' folded', 'X : a', 'Transfer-Encoding: gzip, chunked'],
   );
-  fc.assert(
+  await holds(
     fc.property(fc.array(line, { maxLength: 5 }), fc.string(), (lines, tail) => {
       const bytes = Buffer.from(`${lines.join('\r\n')}\r\n\r\n${tail}`, 'latin1');
       const found = answer.read(bytes, 0, bytes.length, DEFAULT_LIMITS);
@@ -59,7 +58,7 @@ test('an answer is read or refused, and nothing else, whatever the bytes', () =>
       expect(answer.status).toBeGreaterThanOrEqual(100);
       expect(answer.status).toBeLessThan(600);
     }),
-    { numRuns: runs(3_000) },
+    { runs: 3_000 },
   );
 });
 
@@ -68,11 +67,11 @@ const chunk = fc.tuple(
   fc.constantFrom('', ';a=b', ';x'),
 );
 
-test('chunks come out as they went in, however they are cut', () => {
+property('chunks come out as they went in, however they are cut', async (holds) => {
   const reader = new BodyReader();
   const pieces = fc.array(chunk, { maxLength: 6 });
   const cuts = fc.array(fc.nat(400), { maxLength: 8 });
-  fc.assert(
+  await holds(
     fc.property(pieces, cuts, fc.boolean(), (chunks, places, trailers) => {
       const data = chunks.map(([text]) => Buffer.from(text));
       const coded = data.flatMap((bytes, i) => [
@@ -100,6 +99,6 @@ test('chunks come out as they went in, however they are cut', () => {
       expect(bytes.length - used).toBe(4);
       expect(reader.trailers.toString()).toBe(trailers ? 'X-T: 1\r\n' : '');
     }),
-    { numRuns: runs(1_000) },
+    { runs: 1_000 },
   );
 });

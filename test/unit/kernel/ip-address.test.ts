@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ipBytes } from '../../../src/kernel/ip-address.js';
+import { fc, property } from '../../support/property.js';
 
 describe('the bytes of an IP address', () => {
   test.each([
@@ -24,8 +24,8 @@ describe('the bytes of an IP address', () => {
     },
   );
 
-  test('are 4 or 16 for whatever is an address, however it is written', () => {
-    fc.assert(
+  property('are 4 or 16 for whatever is an address, however it is written', async (holds) => {
+    await holds(
       fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), (ip) => {
         expect(ipBytes(ip)).toHaveLength(isIP(ip) === 4 ? 4 : 16);
       }),

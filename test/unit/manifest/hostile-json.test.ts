@@ -1,5 +1,4 @@
 /** Reading never throws and never hangs, whatever the bytes; scanning agrees with JSON.parse. */
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { buildGraph } from '../../../src/graph/builder.js';
 import { linkId } from '../../../src/graph/link.js';
@@ -7,6 +6,7 @@ import { parseJson } from '../../../src/manifest/json.js';
 import { deeperThan, duplicateKeys } from '../../../src/manifest/json-scan.js';
 import { ProblemList } from '../../../src/manifest/problem-list.js';
 import { readRevision } from '../../../src/manifest/reader.js';
+import { fc, property } from '../../support/property.js';
 import { revisionFrom, writeFiles } from './scratch.js';
 
 const SOME_NAMES = [
@@ -95,8 +95,8 @@ const FILES = fc.dictionary(
 );
 
 describe('a hostile revision', () => {
-  it('never makes reading or building throw, and yields sound links only', () => {
-    fc.assert(
+  property('never makes reading or building throw, and yields sound links only', async (holds) => {
+    await holds(
       fc.property(FILES, (files) => {
         const revision = revisionFrom(files);
         for (const options of [{}, { hostedBus: { socket: '/run/bus' } }]) {
@@ -112,18 +112,18 @@ describe('a hostile revision', () => {
           }
         }
       }),
-      { numRuns: 500 },
+      { runs: 500 },
     );
   });
 
-  it('is read from any bytes without throwing', async () => {
+  property('is read from any bytes without throwing', async (holds) => {
     const bytes = fc.oneof(
       fc.uint8Array({ maxLength: 200 }).map((array) => Buffer.from(array)),
       fc.json().map((text) => Buffer.from(text)),
       fc.json().map((text) => Buffer.from(text.slice(0, text.length / 2))),
       fc.uint8Array({ maxLength: 200 }).map((array) => Buffer.from([0x1f, 0x8b, 8, 0, ...array])),
     );
-    await fc.assert(
+    await holds(
       fc.asyncProperty(bytes, bytes, async (one, other) => {
         const folder = await writeFiles({
           'state.json': one,
@@ -137,14 +137,14 @@ describe('a hostile revision', () => {
           expect(Array.isArray(revision.problems)).toBe(true);
         }
       }),
-      { numRuns: 60 },
+      { runs: 60 },
     );
   });
 });
 
 describe('the scan of JSON text', () => {
-  it('agrees with the parsed value on depth', () => {
-    fc.assert(
+  property('agrees with the parsed value on depth', async (holds) => {
+    await holds(
       fc.property(fc.jsonValue(), fc.nat({ max: 6 }), (value, max) => {
         const depth = (one: unknown): number =>
           typeof one === 'object' && one !== null
@@ -155,8 +155,8 @@ describe('the scan of JSON text', () => {
     );
   });
 
-  it('finds no duplicate key in what was written from a value', () => {
-    fc.assert(
+  property('finds no duplicate key in what was written from a value', async (holds) => {
+    await holds(
       fc.property(fc.jsonValue(), (value) => {
         expect(duplicateKeys(JSON.stringify(value), 5)).toEqual([]);
       }),
@@ -170,8 +170,8 @@ describe('the scan of JSON text', () => {
     expect(duplicateKeys(text, 1)).toEqual(['/0/a/x~1y']);
   });
 
-  it('never throws on text that is no JSON', () => {
-    fc.assert(
+  property('never throws on text that is no JSON', async (holds) => {
+    await holds(
       fc.property(fc.string(), (text) => {
         expect(typeof deeperThan(text, 3)).toBe('boolean');
       }),

@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { readRevision, readRevisions } from '../../../src/manifest/reader.js';
+import { someBytes } from '../../support/some-bytes.js';
 import {
   brief,
   readBytes,
@@ -270,7 +271,7 @@ describe('of an archive', () => {
     const root = await scratchFolder();
     const bytes = await readBytes(
       await writeExport(`${root}/a.tgz`, {
-        json: { ...STATE, x: Math.random().toString(36).repeat(999) },
+        json: { ...STATE, x: someBytes(9_000).toString('base64') },
       }),
     );
     await writeFile(`${root}/b.tgz`, bytes.subarray(0, 60));

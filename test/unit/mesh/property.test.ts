@@ -1,9 +1,9 @@
 /** Random graphs, failures, hangs and deaths: in the end what is attached is what is desired. */
-import fc from 'fast-check';
-import { expect, test, vi } from 'vitest';
+import { expect, vi } from 'vitest';
 import type { Link } from '../../../src/graph/link.js';
 import { Mesh } from '../../../src/mesh/mesh.js';
 import { unixLink } from '../../support/link.js';
+import { fc, property } from '../../support/property.js';
 import { ModelAttacher } from './model-attacher.js';
 
 const TARGETS = ['/a', '/b', '/c'];
@@ -46,45 +46,48 @@ function expected(links: readonly Link[]): Map<string, Link> {
   return new Map([...first].filter(([, { consumerPid }]) => consumerPid > 0));
 }
 
-test('whatever happens, in the end the attached links are the desired ones, each once', async () => {
-  vi.useFakeTimers();
-  await fc.assert(
-    fc.asyncProperty(fc.array(event, { maxLength: 30 }), async (happenings) => {
-      const attacher = new ModelAttacher();
-      for (const pid of PIDS) attacher.generations.set(pid, pid);
-      const mesh = new Mesh(attacher, { drainMs: 5_000 });
-      let desired: Link[] = [];
-      let stamp = 0;
-      for (const happening of happenings) {
-        if ('links' in happening) {
-          desired = happening.links.map((fields) => unixLink(fields));
-          mesh.reconcile({ links: desired, stamp: ++stamp });
-        } else apply(happening, attacher);
-        await vi.advanceTimersByTimeAsync('ms' in happening ? happening.ms : 0);
-      }
-      // Everything is well again.
-      attacher.failures.clear();
-      for (const pid of PIDS) {
-        if (!attacher.generations.has(pid)) attacher.generations.set(pid, pid + 5_000);
-      }
-      for (const where of [...attacher.hanging]) attacher.release(where);
-      await vi.advanceTimersByTimeAsync(90_000);
+property(
+  'whatever happens, in the end the attached links are the desired ones, each once',
+  async (holds) => {
+    vi.useFakeTimers();
+    await holds(
+      fc.asyncProperty(fc.array(event, { maxLength: 30 }), async (happenings) => {
+        const attacher = new ModelAttacher();
+        for (const pid of PIDS) attacher.generations.set(pid, pid);
+        const mesh = new Mesh(attacher, { drainMs: 5_000 });
+        let desired: Link[] = [];
+        let stamp = 0;
+        for (const happening of happenings) {
+          if ('links' in happening) {
+            desired = happening.links.map((fields) => unixLink(fields));
+            mesh.reconcile({ links: desired, stamp: ++stamp });
+          } else apply(happening, attacher);
+          await vi.advanceTimersByTimeAsync('ms' in happening ? happening.ms : 0);
+        }
+        // Everything is well again.
+        attacher.failures.clear();
+        for (const pid of PIDS) {
+          if (!attacher.generations.has(pid)) attacher.generations.set(pid, pid + 5_000);
+        }
+        for (const where of [...attacher.hanging]) attacher.release(where);
+        await vi.advanceTimersByTimeAsync(90_000);
 
-      const want = expected(desired);
-      const have = new Map([...attacher.planted.values()].map((it) => [it.link.target, it]));
-      expect([...have.keys()].sort()).toEqual([...want.keys()].sort());
-      for (const [target, { role, socket, consumerPid, providerPid }] of want) {
-        const now = have.get(target);
-        expect(now?.link).toMatchObject({ role, socket, consumerPid });
-        expect((now?.retargeted.at(-1) ?? now?.link)?.providerPid).toBe(providerPid);
-        expect(now?.consumerGeneration).toBe(attacher.generation(consumerPid));
-      }
-      expect(attacher.complaints).toEqual([]);
-      await Promise.all([mesh.close(), vi.advanceTimersByTimeAsync(10_000)]);
-      expect(mesh.size).toBe(0);
-      expect(attacher.planted.size).toBe(0);
-    }),
-    { numRuns: 300 },
-  );
-  vi.useRealTimers();
-});
+        const want = expected(desired);
+        const have = new Map([...attacher.planted.values()].map((it) => [it.link.target, it]));
+        expect([...have.keys()].sort()).toEqual([...want.keys()].sort());
+        for (const [target, { role, socket, consumerPid, providerPid }] of want) {
+          const now = have.get(target);
+          expect(now?.link).toMatchObject({ role, socket, consumerPid });
+          expect((now?.retargeted.at(-1) ?? now?.link)?.providerPid).toBe(providerPid);
+          expect(now?.consumerGeneration).toBe(attacher.generation(consumerPid));
+        }
+        expect(attacher.complaints).toEqual([]);
+        await Promise.all([mesh.close(), vi.advanceTimersByTimeAsync(10_000)]);
+        expect(mesh.size).toBe(0);
+        expect(attacher.planted.size).toBe(0);
+      }),
+      { runs: 300 },
+    );
+    vi.useRealTimers();
+  },
+);

@@ -1,11 +1,11 @@
 /** Which DRM node is what, and what a lease of named connectors takes: pure, so by property. */
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Card, Connector } from '../../../src/plugins/device/device.js';
 import { chooseObjects, connectorName } from '../../../src/plugins/drm/connectors.js';
 import { isCard, linkError, nodeError } from '../../../src/plugins/drm/nodes.js';
 import { nodeError as inputError } from '../../../src/plugins/input/index.js';
 import { unixLink } from '../../support/link.js';
+import { fc, property } from '../../support/property.js';
 
 const drm = (fields: object) => unixLink({ type: 'drm', ...fields });
 
@@ -116,9 +116,9 @@ function possible(connectors: readonly Connector[], taken: ReadonlySet<number>):
 }
 
 describe('a lease', () => {
-  test('is found exactly where there is one, and takes what it may', () => {
+  property('is found exactly where there is one, and takes what it may', async (holds) => {
     const takenIds = fc.uniqueArray(fc.integer({ min: 1, max: 40 }), { maxLength: 3 });
-    fc.assert(
+    await holds(
       fc.property(card, fc.nat(63), takenIds, (read, mask, ids) => {
         const wanted = read.connectors.filter((_one, bit) => (mask >>> bit) & 1);
         const taken = new Set(ids);
@@ -133,7 +133,7 @@ describe('a lease', () => {
           expect(taken.has(crtc)).toBe(false);
         }
       }),
-      { numRuns: 2_000 },
+      { runs: 2_000 },
     );
   });
 

@@ -1,7 +1,7 @@
 /** The Wayland wire format: what we write reads as it was meant, and nothing that is read can do harm. */
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ArgumentReader, MessageReader, request } from '../../../src/plugins/wayland/messages.js';
+import { fc, property } from '../../support/property.js';
 
 const word = fc.integer({ min: 0, max: 0xffff_ffff });
 const text = fc.string({ maxLength: 200, unit: 'grapheme' }).filter((one) => !one.includes('\0'));
@@ -18,8 +18,8 @@ function pieces(bytes: Buffer, cuts: readonly number[]): Buffer[] {
 }
 
 describe('Wayland messages', () => {
-  test('come out as they were written, however the stream was cut', () => {
-    fc.assert(
+  property('come out as they were written, however the stream was cut', async (holds) => {
+    await holds(
       fc.property(
         fc.array(one, { maxLength: 5 }),
         fc.array(fc.nat(), { maxLength: 9 }),
@@ -46,8 +46,8 @@ describe('Wayland messages', () => {
     );
   });
 
-  test('of anybody’s making are read or refused, never more than that', () => {
-    fc.assert(
+  property('of anybody’s making are read or refused, never more than that', async (holds) => {
+    await holds(
       fc.property(fc.array(fc.uint8Array({ maxLength: 300 })), (chunks) => {
         const reader = new MessageReader();
         for (const chunk of chunks) {
@@ -61,7 +61,7 @@ describe('Wayland messages', () => {
           }
         }
       }),
-      { numRuns: 2_000 },
+      { runs: 2_000 },
     );
   });
 

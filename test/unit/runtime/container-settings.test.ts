@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { DeviceGroup, Revision } from '../../../src/manifest/revision.js';
 import { runtimeSettings } from '../../../src/runtime/container-settings.js';
+import { fc, property } from '../../support/property.js';
 
 function revision(
   run: Record<string, unknown>,
@@ -90,11 +90,11 @@ describe('settings of a container', () => {
     });
   });
 
-  test('whatever stands in the two files, there are settings', () => {
+  property('whatever stands in the two files, there are settings', async (holds) => {
     const keys = ['exec', 'group', 'status_goal', 'restart_policy', 'roles', 'network'];
     const json = fc.dictionary(fc.constantFrom(...keys), fc.jsonValue());
     const args = fc.dictionary(fc.constantFrom('PV_GROUP', 'PV_ROLES'), fc.jsonValue());
-    fc.assert(
+    await holds(
       fc.property(json, args, (run, arg) => {
         const { containers } = runtimeSettings(revision(run, arg));
         expect(containers).toHaveLength(1);

@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Link } from '../../../src/graph/link.js';
 import { parseGraph } from '../../../src/graph/wire.js';
 import { joinStatus, parseStatus, type StatusEntry } from '../../../src/runtime/status-report.js';
 import { unixLink } from '../../support/link.js';
+import { fc, property } from '../../support/property.js';
 
 const LINK = unixLink({
   ...{ consumer: 'client', consumerPid: 10, provider: 'server', providerPid: 20 },
@@ -41,8 +41,8 @@ describe('the posted status', () => {
     expect(parseStatus(value)).toMatch(sentence);
   });
 
-  test('never makes the parser throw', () => {
-    fc.assert(
+  property('never makes the parser throw', async (holds) => {
+    await holds(
       fc.property(fc.jsonValue(), (value) => {
         const parsed = parseStatus(value);
         expect(typeof parsed === 'string' || Array.isArray(parsed)).toBe(true);

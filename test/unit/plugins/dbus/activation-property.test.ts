@@ -1,7 +1,7 @@
 /** Whatever happens in whatever order: no call is lost, none is answered twice, and none overtakes another. */
-import fc from 'fast-check';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, expect, vi } from 'vitest';
 import type { Message } from '../../../../src/plugins/dbus/message.js';
+import { fc, property } from '../../../support/property.js';
 import { call, Stand } from './activation-stand.js';
 
 const NAMES = ['a.b', 'a.c', 'a.d'];
@@ -24,8 +24,8 @@ const step = fc.oneof(
   fc.record({ do: fc.constant('wait' as const), ms: fc.constantFrom(1, 10_000, 20_000) }),
 );
 
-it('every call that waits goes on or is answered, once, and in its order', async () => {
-  await fc.assert(
+property('every call that waits goes on or is answered, once, and in its order', async (holds) => {
+  await holds(
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
       const at = new Stand();
       at.names = NAMES;

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Frame, readFrame, readHeader } from '../../../../src/plugins/dbus/header.js';
+import { fc, property } from '../../../support/property.js';
 import {
   CALL,
   ERROR_NAME,
@@ -15,7 +15,6 @@ import {
   text,
   word,
 } from './encoder.js';
-import { FUZZ_TIMEOUT, fuzz } from './fuzz.js';
 
 const BODY: FieldSpec = [8, 'g', 's'];
 
@@ -158,12 +157,10 @@ describe('a message is refused', () => {
   });
 });
 
-test('bytes changed anywhere never throw, and are a header or a sentence', {
-  timeout: FUZZ_TIMEOUT,
-}, () => {
+property('bytes changed anywhere never throw, and are a header or a sentence', async (holds) => {
   const whole = encode({ fields: [...CALL, SENDER, BODY, [9, 'u', 0]], body: text('hello') });
   const change = fc.tuple(fc.nat(whole.length - 1), fc.nat(255));
-  fuzz(
+  await holds(
     fc.property(fc.array(change, { maxLength: 6 }), fc.boolean(), (changes, swap) => {
       const bytes = Buffer.from(whole);
       for (const [at, value] of changes) bytes[at] = value;
@@ -174,6 +171,6 @@ test('bytes changed anywhere never throw, and are a header or a sentence', {
       if (typeof header === 'string') expect(header).toMatch(/\.$/);
       else expect(header.serial).toBeGreaterThan(0);
     }),
-    2_000,
+    { runs: 2_000 },
   );
 });

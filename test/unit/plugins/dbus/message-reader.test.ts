@@ -1,8 +1,7 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { MessageReader } from '../../../../src/plugins/dbus/message-reader.js';
+import { fc, property } from '../../../support/property.js';
 import { CALL, encode, REPLY_SERIAL, text } from './encoder.js';
-import { FUZZ_TIMEOUT, fuzz } from './fuzz.js';
 import { cuts, everyCut } from './splits.js';
 
 const LONGEST = 256;
@@ -59,9 +58,9 @@ describe('messages', () => {
     }
   });
 
-  test('broken or not are the same in any pieces', { timeout: FUZZ_TIMEOUT }, () => {
+  property('broken or not are the same in any pieces', async (holds) => {
     const change = fc.tuple(fc.nat(ALL.length - 1), fc.nat(255));
-    fuzz(
+    await holds(
       fc.property(fc.array(change, { maxLength: 4 }), cuts(), cuts(), (changes, one, other) => {
         const bytes = Buffer.from(ALL);
         for (const [at, value] of changes) bytes[at] = value;
@@ -72,18 +71,18 @@ describe('messages', () => {
           expect(bytes.toString('latin1').startsWith(first.passed)).toBe(true);
         }
       }),
-      1_000,
+      { runs: 1_000 },
     );
   });
 
-  test('are read of any bytes at all without harm', { timeout: FUZZ_TIMEOUT }, () => {
+  property('are read of any bytes at all without harm', async (holds) => {
     const start = fc.constantFrom(Buffer.from('l\x01\0\x01'), Buffer.from('B\x02\0\x01'));
-    fuzz(
+    await holds(
       fc.property(start, fc.uint8Array({ maxLength: 400 }), cuts(), (head, rest, cut) => {
         const bytes = Buffer.concat([head, rest]);
         expect(reading(cut(bytes)).passed.length).toBeLessThanOrEqual(bytes.length);
       }),
-      1_000,
+      { runs: 1_000 },
     );
   });
 });

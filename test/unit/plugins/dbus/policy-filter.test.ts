@@ -1,8 +1,7 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { BUS, BUS_PATH, writeMessage } from '../../../../src/plugins/dbus/message-writer.js';
+import { fc, property } from '../../../support/property.js';
 import { CALL, encode, type FieldSpec, text } from './encoder.js';
-import { FUZZ_TIMEOUT, fuzz } from './fuzz.js';
 import { headersOf, policySession, SELF, toBus } from './policy-session.js';
 import { cuts } from './splits.js';
 
@@ -154,9 +153,7 @@ const received = fc.oneof(
   ),
 );
 
-test('hides a name, whatever is sent in whatever order and pieces', {
-  timeout: FUZZ_TIMEOUT,
-}, async () => {
+property('hides a name, whatever is sent in whatever order and pieces', async (holds) => {
   const steps = fc.array(
     fc.oneof(
       sent.map((bytes) => ['consumer', bytes] as const),
@@ -164,7 +161,7 @@ test('hides a name, whatever is sent in whatever order and pieces', {
     ),
     { maxLength: 24, size: 'max' },
   );
-  const property = fc.asyncProperty(steps, cuts(), async (all, cut) => {
+  const hidden = fc.asyncProperty(steps, cuts(), async (all, cut) => {
     const session = await policySession(RULES, OWNERS);
     const lists = new Set<number>();
     let told = Buffer.alloc(0);
@@ -188,7 +185,7 @@ test('hides a name, whatever is sent in whatever order and pieces', {
     expect(withoutErrors(told).includes(VAULT)).toBe(false);
     expect(session.ends).toEqual([]);
   });
-  await fuzz(property, 300);
+  await holds(hidden, { runs: 300 });
 });
 
 /** An error repeats the name that the consumer itself said. */

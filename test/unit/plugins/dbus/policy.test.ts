@@ -1,9 +1,8 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { PolicyRules } from '../../../../src/graph/link.js';
 import type { Header } from '../../../../src/plugins/dbus/header.js';
 import { Level, mayHear, maySend, Policy } from '../../../../src/plugins/dbus/policy.js';
-import { FUZZ_TIMEOUT, fuzz } from './fuzz.js';
+import { fc, property } from '../../../support/property.js';
 
 const call = (fields: Partial<Header>) =>
   ({ interface: 'a.b', member: 'C', path: '/d', ...fields }) as Header;
@@ -114,7 +113,7 @@ function plainly(rules: PolicyRules, name: string, header: Header) {
   };
 }
 
-test('a policy means what its model says, whatever its rules', { timeout: FUZZ_TIMEOUT }, () => {
+property('a policy means what its model says, whatever its rules', async (holds) => {
   const element = fc.constantFrom('a', 'b', 'ab');
   const name = fc.array(element, { minLength: 2, maxLength: 4 }).map((parts) => parts.join('.'));
   const pattern = fc.oneof(
@@ -145,7 +144,7 @@ test('a policy means what its model says, whatever its rules', { timeout: FUZZ_T
     member: fc.constantFrom('M', 'N'),
     path,
   });
-  fuzz(
+  await holds(
     fc.property(rules, name, header, (all, towards, fields) => {
       const grant = new Policy(all).towards(towards);
       const said = fields as Header;
@@ -156,6 +155,6 @@ test('a policy means what its model says, whatever its rules', { timeout: FUZZ_T
         hears: mayHear(grant, said),
       }).toEqual(plainly(all, towards, said));
     }),
-    2_000,
+    { runs: 2_000 },
   );
 });

@@ -1,7 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { SaslServer } from '../../../../src/plugins/dbus/sasl-server.js';
-import { FUZZ_TIMEOUT, fuzz } from './fuzz.js';
+import { fc, property } from '../../../support/property.js';
 import { cuts, everyCut } from './splits.js';
 
 const GUID = '0123456789abcdef0123456789abcdef';
@@ -192,22 +191,25 @@ describe('however the bytes arrive:', () => {
     for (const pieces of everyCut(whole)) expect(converse(pieces)).toEqual(expected);
   });
 
-  test('any bytes, cut anyhow, are answered as in one piece, and nothing behind a BEGIN is read', {
-    timeout: FUZZ_TIMEOUT,
-  }, () => {
-    const command = fc.constantFrom(...FULL, 'CANCEL', 'ERROR', 'BEGIN ', 'AUTH ANONYMOUS', '\r');
-    const noise = fc.string({ unit: 'binary-ascii', maxLength: 12 });
-    const text = fc
-      .array(fc.oneof({ weight: 4, arbitrary: command }, noise), { maxLength: 12 })
-      .map((all) => Buffer.from(`\0${all.map((one) => `${one}\r\n`).join('')}${AFTER}`, 'latin1'));
-    fuzz(
-      fc.property(text, cuts(), (bytes, cut) => {
-        const one = converse([bytes]);
-        expect(converse(cut(bytes))).toEqual(one);
-        const rest = bytes.toString('latin1').slice(0, bytes.length - one.unread.length);
-        if (one.end === 'begin') expect(rest.endsWith('\r\nBEGIN\r\n')).toBe(true);
-      }),
-      200,
-    );
-  });
+  property(
+    'any bytes, cut anyhow, are answered as in one piece, and nothing behind a BEGIN is read',
+    async (holds) => {
+      const command = fc.constantFrom(...FULL, 'CANCEL', 'ERROR', 'BEGIN ', 'AUTH ANONYMOUS', '\r');
+      const noise = fc.string({ unit: 'binary-ascii', maxLength: 12 });
+      const text = fc
+        .array(fc.oneof({ weight: 4, arbitrary: command }, noise), { maxLength: 12 })
+        .map((all) =>
+          Buffer.from(`\0${all.map((one) => `${one}\r\n`).join('')}${AFTER}`, 'latin1'),
+        );
+      await holds(
+        fc.property(text, cuts(), (bytes, cut) => {
+          const one = converse([bytes]);
+          expect(converse(cut(bytes))).toEqual(one);
+          const rest = bytes.toString('latin1').slice(0, bytes.length - one.unread.length);
+          if (one.end === 'begin') expect(rest.endsWith('\r\nBEGIN\r\n')).toBe(true);
+        }),
+        { runs: 200 },
+      );
+    },
+  );
 });

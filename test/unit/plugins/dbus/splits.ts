@@ -1,5 +1,5 @@
 /** Bytes in pieces, as a socket may hand them over. */
-import fc from 'fast-check';
+import { fc } from '../../../support/property.js';
 
 /** In two, at every place. */
 export function* everyCut(bytes: Buffer): Generator<Buffer[]> {
