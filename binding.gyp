@@ -6,7 +6,7 @@
   "targets": [
     {
       "target_name": "pvx",
-      "sources": ["<!@(ls native/addon/*.c)"],
+      "sources": ["<!@(ls native/addon/*.c)", "native/closer.c"],
       "defines": ["NAPI_VERSION=8"]
     },
     {

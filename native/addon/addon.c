@@ -82,6 +82,7 @@ static napi_value pair(napi_env env, napi_callback_info info)
 NAPI_MODULE_INIT()
 {
 	pvx_export(env, exports, "socketPair", pair);
+	closing_exports(env, exports);
 	relay_exports(env, exports);
 	tcp_exports(env, exports);
 	channel_exports(env, exports);

@@ -26,6 +26,7 @@ struct channel {
 	napi_env env;
 	napi_ref callback;
 	napi_async_context context;
+	struct closing *closing; /* counted reference; on whose account what comes is closed. NULL: trusted */
 	int fd; /* owned; -1 once closed or released */
 	int events;
 	uint32_t limit; /* bytes that one read may take; 0: all that there is room for */
@@ -33,6 +34,13 @@ struct channel {
 };
 
 static char chunk[RECORD > CHUNK ? RECORD : CHUNK];
+
+static void channel_free(struct channel *c)
+{
+	if (c->closing)
+		closing_unref(c->closing);
+	free(c);
+}
 
 static void call(struct channel *c, const char *what, napi_value data, napi_value fds, int error)
 {
@@ -65,9 +73,11 @@ static void readable(struct channel *c)
 		return;
 	}
 	nfds = control_fds(&message, fds);
-	if (message.msg_flags & MSG_TRUNC) {
-		fds_close(fds, nfds);
-		call(c, "end", NULL, NULL, EMSGSIZE);
+	account_put(fds, nfds, c->closing);
+	if (message.msg_flags & MSG_TRUNC || (nfds > 0 && c->closing && closing_full(c->closing))) {
+		for (uint32_t i = 0; i < nfds; i++)
+			closing_take(account_of(fds[i]), &fds[i], 1);
+		call(c, "end", NULL, NULL, message.msg_flags & MSG_TRUNC ? EMSGSIZE : ETOOMANYREFS);
 		return;
 	}
 	if (n == 0 && nfds == 0) {
@@ -122,17 +132,18 @@ static void collect(napi_env env, void *data, void *hint)
 	(void)hint;
 	c->collected = true;
 	if (c->closed)
-		free(c);
+		channel_free(c);
 }
 
-/* channelOpen(fd, callback) -> channel. Takes the descriptor, makes it non-blocking and close-on-exec.
+/* channelOpen(fd, callback, account) -> channel. Takes the descriptor, makes it non-blocking and close-on-exec.
+ * What comes through it is closed on that account, and so is itself; undefined: it comes from nobody to guard against.
  * callback('data', Buffer, fds[], errno) | ('end', , , errno) | ('writable') */
 static napi_value open_channel(napi_env env, napi_callback_info info)
 {
-	napi_value argv[2], name, external;
+	napi_value argv[3], name, external;
 	struct channel *c;
 	uv_loop_t *loop;
-	size_t argc = 2;
+	size_t argc = 3;
 	int32_t fd;
 	int error;
 
@@ -144,11 +155,15 @@ static napi_value open_channel(napi_env env, napi_callback_info info)
 		return pvx_throw_errno(env, "channel", ENOMEM);
 	c->env = env;
 	c->fd = fd;
+	c->closing = account_get(env, argv[2]);
+	if (c->closing)
+		closing_ref(c->closing);
+	account_put(&fd, 1, c->closing);
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	error = uv_poll_init(loop, &c->poll, fd);
 	if (error < 0) {
-		free(c);
-		close(fd);
+		closing_socket(account_of(fd), fd, false);
+		channel_free(c);
 		return pvx_throw_errno(env, "channel", -error);
 	}
 	c->poll.data = c;
@@ -239,10 +254,11 @@ static void closed(uv_handle_t *handle)
 	napi_async_destroy(c->env, c->context);
 	c->closed = true;
 	if (c->collected)
-		free(c);
+		channel_free(c);
 }
 
-/* channelRelease(channel) -> fd, the caller's now (-1: closed before). Nothing is called back any more. */
+/* channelRelease(channel) -> fd, the caller's now (-1: closed before), still on its account. Nothing is called back any
+ * more. */
 static napi_value release(napi_env env, napi_callback_info info)
 {
 	napi_value argv[1];

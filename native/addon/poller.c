@@ -4,7 +4,7 @@
  *
  * Every socket is watched once, edge-triggered, for everything. What an event says is a hint, never a fact:
  * a descriptor's number may be another socket's by the time that JavaScript hears of it, and trying finds out.
- * Reads and writes never block, and descriptors that a peer sends along are dropped by the kernel.
+ * Reads and writes never block, and descriptors that a peer sends along are closed where nobody waits for it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +15,7 @@
 #include <uv.h>
 
 #include "napi.h"
+#include "relay.h"
 
 #define BATCH 128
 #define WATCHED (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
@@ -161,7 +162,7 @@ static napi_value socket_read(napi_env env, napi_callback_info info)
 	NAPI_OK(env, napi_get_value_int32(env, argv[0], &fd));
 	NAPI_OK(env, napi_get_buffer_info(env, argv[1], &data, &length));
 	do
-		n = recv(fd, data, length, MSG_DONTWAIT);
+		n = receive_bytes(fd, data, length, account_of(fd));
 	while (n < 0 && errno == EINTR);
 	return pvx_number(env, n < 0 ? -errno : (double)n);
 }
@@ -207,13 +208,6 @@ static napi_value socket_shutdown(napi_env env, napi_callback_info info)
 	return pvx_undefined(env);
 }
 
-/* socketClose(fd) */
-static napi_value socket_close(napi_env env, napi_callback_info info)
-{
-	close(number_of(env, info));
-	return pvx_undefined(env);
-}
-
 void poller_exports(napi_env env, napi_value exports)
 {
 	pvx_export(env, exports, "pollerOpen", open_poller);
@@ -223,5 +217,4 @@ void poller_exports(napi_env env, napi_value exports)
 	pvx_export(env, exports, "socketRead", socket_read);
 	pvx_export(env, exports, "socketWrite", socket_write);
 	pvx_export(env, exports, "socketShutdown", socket_shutdown);
-	pvx_export(env, exports, "socketClose", socket_close);
 }

@@ -15,7 +15,7 @@ static void fail_all(struct relay *relay)
 {
 	if (relay->broker.fd < 0)
 		return;
-	relay_unwatch(relay, &relay->broker);
+	relay_unwatch(relay, &relay->broker, relay->closing, false);
 	relay_emit(relay, EVENT_BROKER, NULL, 0, -1, EPIPE);
 	for (uint32_t i = 0; i < RELAY_INFLIGHT; i++) {
 		struct inflight slot = relay->inflight[i];
@@ -23,12 +23,15 @@ static void fail_all(struct relay *relay)
 		relay->inflight[i] = (struct inflight){ 0 };
 		if (slot.owner)
 			slot.answer(slot.owner, -1, EPIPE);
+		if (slot.busy)
+			closing_unref(slot.closing);
 	}
 }
 
-uint32_t broker_ask(struct relay *relay, const struct pvx_request *request, const int *fds, uint32_t nfds, void *owner,
+uint32_t broker_ask(struct link *link, const struct pvx_request *request, const int *fds, uint32_t nfds, void *owner,
 		    broker_answer *answer)
 {
+	struct relay *relay = link->relay;
 	char control[CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX)];
 	struct pvx_request copy;
 	struct iovec iov = { .iov_base = &copy, .iov_len = sizeof(copy) };
@@ -52,7 +55,8 @@ uint32_t broker_ask(struct relay *relay, const struct pvx_request *request, cons
 			fail_all(relay);
 		return 0;
 	}
-	relay->inflight[i] = (struct inflight){ .owner = owner, .answer = answer, .busy = true };
+	relay->inflight[i] = (struct inflight){ .owner = owner, .closing = closing_ref(link->closing),
+						 .answer = answer, .busy = true };
 	return i + 1;
 }
 
@@ -83,7 +87,7 @@ static bool receive(struct relay *relay)
 	nfds = control_fds(&message, fds);
 	if (n != (ssize_t)sizeof(reply) || reply.id == 0 || reply.id > RELAY_INFLIGHT ||
 	    !relay->inflight[reply.id - 1].busy) {
-		fds_close(fds, nfds);
+		closing_take(relay->closing, fds, nfds);
 		return true;
 	}
 	slot = relay->inflight[reply.id - 1];
@@ -91,14 +95,15 @@ static bool receive(struct relay *relay)
 	error = (int)reply.error;
 	if (nfds > 0 && slot.owner) {
 		fd = fds[0];
-		fds_close(fds + 1, nfds - 1);
+		closing_take(slot.closing, fds + 1, nfds - 1);
 	} else {
-		fds_close(fds, nfds);
+		closing_take(slot.closing, fds, nfds);
 		if (error == 0 && nfds == 0)
 			error = message.msg_flags & MSG_CTRUNC ? EMFILE : 0; /* our own table is full */
 	}
 	if (slot.owner)
 		slot.answer(slot.owner, fd, error);
+	closing_unref(slot.closing);
 	return true;
 }
 

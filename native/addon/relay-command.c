@@ -89,7 +89,7 @@ napi_value command_call(napi_env env, napi_callback_info info)
 		if (strcmp(commands[i].name, name) != 0)
 			continue;
 		if (link->relay->stopped) {
-			fds_close((int[]){ a, b }, commands[i].fds);
+			closing_socket(link->closing, commands[i].fds ? a : -1, false);
 			free(request);
 			return pvx_undefined(env);
 		}

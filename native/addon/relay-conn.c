@@ -22,8 +22,10 @@ static void side_init(struct side *side, struct conn *conn)
 
 static bool side_watch(struct conn *conn, struct side *side)
 {
-	int on = 1, large = RELAY_SCRATCH;
+	int on = 1, large = RELAY_SCRATCH, domain = AF_UNIX;
+	socklen_t length = sizeof(domain);
 
+	side->local = getsockopt(side->source.fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0 || domain == AF_UNIX;
 	if (conn->link->type == SOCK_SEQPACKET) {
 		/* A record of no bytes carries a time; the end of the stream does not (relay-record.c). */
 		setsockopt(side->source.fd, SOL_SOCKET, SO_TIMESTAMP, &on, sizeof(on));
@@ -97,7 +99,7 @@ void conn_close(struct conn *conn, enum reason reason)
 			tcp_break(conn->side[i].source.fd);
 		side_drop(&conn->side[i]);
 		share_settle(link, &conn->side[i].fds_ahead);
-		relay_unwatch(link->relay, &conn->side[i].source);
+		relay_unwatch(link->relay, &conn->side[i].source, link->closing, conn->transfer != NULL);
 	}
 	list_del(&conn->node);
 	list_del(&conn->ready);
@@ -257,7 +259,8 @@ void conn_join(struct relay *relay, struct command *command)
 
 	(void)relay;
 	if (!conn) {
-		fds_close(command->fd, 2);
+		for (int i = 0; i < 2; i++)
+			closing_socket(command->link->closing, command->fd[i], false);
 		atomic_fetch_sub(&command->link->active, 1);
 		return;
 	}

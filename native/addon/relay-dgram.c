@@ -42,7 +42,7 @@ static void flow_connect(struct flow *flow)
 
 	if (flow->slot || !link->upstream)
 		return;
-	flow->slot = broker_ask(link->relay, link->upstream, NULL, 0, flow, (broker_answer *)dgram_connected);
+	flow->slot = broker_ask(link, link->upstream, NULL, 0, flow, (broker_answer *)dgram_connected);
 	flow->retry_at = relay_now() + RELAY_TICK_MS;
 }
 
@@ -73,7 +73,7 @@ static bool flow_send(struct flow *flow)
 	} else {
 		atomic_fetch_add(&flow->link->closes[REASON_TRUNCATED], 1);
 	}
-	fds_close(held->fds, held->nfds);
+	closing_take(flow->link->closing, held->fds, held->nfds);
 	free(held);
 	flow->held = NULL;
 	flow->link->held = NULL;
@@ -87,7 +87,7 @@ static bool hold(struct flow *flow, const char *data, size_t length, const int *
 	struct backlog *held = malloc(sizeof(*held) + padded + (nfds + 1) * sizeof(int));
 
 	if (!held) {
-		fds_close(fds, nfds);
+		closing_take(flow->link->closing, fds, nfds);
 		return false;
 	}
 	*held = (struct backlog){ .length = length, .nfds = nfds };
@@ -131,6 +131,10 @@ void dgram_readable(struct link *link)
 			relay_rearm(relay, &link->listener, EPOLLIN); /* others first */
 			return;
 		}
+		if (closing_full(link->closing)) {
+			link_accept_later(link);
+			return;
+		}
 		n = recvmsg(link->listener.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -141,11 +145,13 @@ void dgram_readable(struct link *link)
 		nfds = control_fds(&message, fds);
 		who = sender(&message);
 		if (message.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) {
-			fds_close(fds, nfds);
+			closing_take(link->closing, fds, nfds);
 			atomic_fetch_add(&link->closes[REASON_TRUNCATED], 1);
 			continue;
 		}
 		flow = flow_of(link, &address, message.msg_namelen, &who);
+		if (!flow)
+			closing_take(link->closing, fds, nfds);
 		if (!flow || !hold(flow, relay->scratch, (size_t)n, fds, nfds)) {
 			atomic_fetch_add(&link->closes[REASON_ERROR], 1);
 			continue;
@@ -190,7 +196,7 @@ void dgram_connected(struct flow *flow, int fd, int error)
 	flow->source.fd = fd;
 	enlarge(fd);
 	if (relay_watch(link->relay, &flow->source, EPOLLIN | EPOLLOUT) < 0) {
-		close(fd);
+		closing_take(link->closing, &fd, 1);
 		flow->source.fd = -1;
 		return;
 	}

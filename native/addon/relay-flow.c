@@ -18,7 +18,7 @@ void flow_disconnect(struct flow *flow)
 	flow->slot = flow->reply_slot = 0;
 	flow->readable = false;
 	share_settle(flow->link, &flow->fds_ahead);
-	relay_unwatch(relay, &flow->source);
+	relay_unwatch(relay, &flow->source, flow->link->closing, false);
 }
 
 void flow_free(struct flow *flow)
@@ -27,7 +27,7 @@ void flow_free(struct flow *flow)
 
 	flow_disconnect(flow);
 	if (flow->held) {
-		fds_close(flow->held->fds, flow->held->nfds);
+		closing_take(link->closing, flow->held->fds, flow->held->nfds);
 		free(flow->held);
 		link->held = NULL;
 	}

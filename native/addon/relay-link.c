@@ -14,7 +14,7 @@
 
 #define ACCEPT_PAUSE_MS 100
 
-struct link *link_new(struct relay *relay, uint32_t number)
+struct link *link_new(struct relay *relay, uint32_t number, struct closing *closing)
 {
 	struct link *link = calloc(1, sizeof(*link));
 
@@ -22,6 +22,7 @@ struct link *link_new(struct relay *relay, uint32_t number)
 		return NULL;
 	link->relay = relay;
 	link->number = number;
+	link->closing = closing_ref(closing);
 	link->listener = (struct source){ .kind = KIND_LISTENER, .fd = -1 };
 	list_init(&link->node);
 	list_init(&link->conns);
@@ -36,20 +37,23 @@ void link_unref(struct link *link)
 		return;
 	free(link->upstream);
 	free(link->access);
+	closing_unref(link->closing);
 	free(link);
 }
 
 static void close_listener(struct link *link)
 {
-	relay_unwatch(link->relay, &link->listener);
+	relay_unwatch(link->relay, &link->listener, link->closing, false);
 	if (link->accept_at) {
 		link->accept_at = 0;
 		link->relay->draining--;
 	}
 }
 
-static void accept_later(struct link *link)
+void link_accept_later(struct link *link)
 {
+	if (link->accept_at)
+		return;
 	link->accept_at = relay_now() + ACCEPT_PAUSE_MS;
 	link->relay->draining++;
 }
@@ -62,12 +66,16 @@ void link_accept(struct link *link)
 
 		if (link->accept_at || atomic_load(&link->active) >= link->max_conns)
 			return; /* resumed by link_tick or by a connection that ends */
+		if (closing_full(link->closing)) {
+			link_accept_later(link); /* and each could bring more */
+			return;
+		}
 		if (n == RELAY_BATCH) {
 			relay_rearm(link->relay, &link->listener, EPOLLIN); /* others first */
 			return;
 		}
 		if (link->mode == ACCEPT_HAND && relay_crowded(link->relay)) {
-			accept_later(link); /* JavaScript has not taken the last ones yet */
+			link_accept_later(link); /* JavaScript has not taken the last ones yet */
 			return;
 		}
 		client = tcp_accept(link);
@@ -75,7 +83,7 @@ void link_accept(struct link *link)
 			if (errno == EAGAIN) {
 				link->acceptable = false;
 			} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-				accept_later(link);
+				link_accept_later(link);
 			} else if (errno == EPERM) {
 				atomic_fetch_add(&link->closes[REASON_NOT_ALLOWED], 1);
 			} else if (errno != EINTR && errno != ECONNABORTED && errno != EPROTO) {
@@ -141,7 +149,7 @@ void link_listen(struct relay *relay, struct command *command)
 	struct link *link = command->link;
 
 	if (link->draining || link->listener.fd >= 0) {
-		close(command->fd[0]);
+		closing_socket(link->closing, command->fd[0], false);
 		return;
 	}
 	link->listener.fd = command->fd[0];

@@ -42,7 +42,7 @@ static void deliver(napi_env env, napi_value callback, void *context, void *data
 	if (!env) {
 		for (uint32_t i = 0; i < n; i++)
 			if (events[i].fd >= 0)
-				close(events[i].fd);
+				closing_take(relay->closing, &events[i].fd, 1);
 		free(events);
 		return;
 	}
@@ -55,6 +55,7 @@ static void deliver(napi_env env, napi_value callback, void *context, void *data
 		pvx_set(env, event, "type", type);
 		pvx_set(env, event, "link", pvx_number(env, events[i].link));
 		pvx_set(env, event, "conn", pvx_number(env, events[i].conn));
+		account_put(&events[i].fd, 1, NULL);
 		pvx_set(env, event, "fd", pvx_number(env, events[i].fd));
 		pvx_set(env, event, "errno", pvx_number(env, events[i].error));
 		pvx_set(env, event, "bytes", pvx_number(env, (double)events[i].bytes));
@@ -80,11 +81,12 @@ static int start_thread(struct relay *relay)
 
 static void release(struct relay *relay)
 {
-	int fds[] = { relay->wake.fd, relay->epoll, relay->broker.fd };
+	int fds[] = { relay->wake.fd, relay->epoll };
 
 	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
+	closing_socket(relay->closing, relay->broker.fd, false);
 	scratch_free(relay->scratch);
 	relay->scratch = NULL;
 }
@@ -100,7 +102,9 @@ static napi_value start(napi_env env, napi_callback_info info)
 	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
 	NAPI_OK(env, napi_get_value_int32(env, argv[0], &broker));
 	relay = calloc(1, sizeof(*relay));
-	if (!relay || !(relay->scratch = scratch_new())) {
+	if (!relay || !(relay->scratch = scratch_new()) || !(relay->closing = closing_new())) {
+		if (relay)
+			scratch_free(relay->scratch);
 		free(relay);
 		if (broker >= 0)
 			close(broker);
@@ -121,7 +125,6 @@ static napi_value start(napi_env env, napi_callback_info info)
 	relay->wake = (struct source){ .kind = KIND_WAKE, .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
 	relay->broker = (struct source){ .kind = KIND_BROKER, .fd = broker };
 	relay->broker_writable = true;
-	relay->peek_walks = peek_walks();
 	if (relay->epoll < 0 || relay->wake.fd < 0 || relay_watch(relay, &relay->wake, EPOLLIN) < 0 ||
 	    (broker >= 0 && relay_watch(relay, &relay->broker, EPOLLIN) < 0)) {
 		error = errno;
@@ -161,14 +164,15 @@ static void finalize_link(napi_env env, void *data, void *hint)
 	link_unref(data);
 }
 
-/* relayLink(relay, number, type, fds, patienceMs, maxConnections, consumerHandle) -> link */
+/* relayLink(relay, number, type, fds, patienceMs, maxConnections, consumerHandle, closing) -> link */
 static napi_value add(napi_env env, napi_callback_info info)
 {
 	uint32_t number, patience, most, consumer;
 	struct relay *relay;
 	struct link *link;
-	napi_value argv[7], external;
-	size_t argc = 7;
+	struct closing *closing;
+	napi_value argv[8], external;
+	size_t argc = 8;
 	int32_t type;
 	bool fds;
 
@@ -180,9 +184,10 @@ static napi_value add(napi_env env, napi_callback_info info)
 	NAPI_OK(env, napi_get_value_uint32(env, argv[4], &patience));
 	NAPI_OK(env, napi_get_value_uint32(env, argv[5], &most));
 	NAPI_OK(env, napi_get_value_uint32(env, argv[6], &consumer));
+	closing = account_get(env, argv[7]);
 	if (relay->stopped)
 		return pvx_throw_errno(env, "relay", ESHUTDOWN);
-	link = link_new(relay, number);
+	link = link_new(relay, number, closing ? closing : relay->closing);
 	if (!link)
 		return pvx_throw_errno(env, "relay", ENOMEM);
 	link->type = type;

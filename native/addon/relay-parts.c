@@ -3,6 +3,7 @@
  */
 #include "relay.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +56,28 @@ uint32_t control_fds(struct msghdr *message, int *fds)
 	return nfds;
 }
 
+ssize_t receive_bytes(int fd, void *data, size_t length, struct closing *closing)
+{
+	char control[CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX) + CMSG_SPACE(64)];
+	struct iovec iov = { .iov_base = data, .iov_len = length };
+	struct msghdr message = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
+	};
+	ssize_t n = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	int fds[RELAY_FDS_MAX];
+	uint32_t nfds;
+
+	if (n < 0 || message.msg_controllen == 0)
+		return n;
+	nfds = control_fds(&message, fds);
+	if (nfds > 0 && closing_full(closing)) {
+		n = -1;
+		errno = ETOOMANYREFS;
+	}
+	closing_take(closing, fds, nfds); /* keeps errno */
+	return n;
+}
+
 /* `buffer` has CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX) bytes. */
 void control_put(struct msghdr *message, void *buffer, const int *fds, uint32_t nfds)
 {
@@ -72,17 +95,11 @@ void control_put(struct msghdr *message, void *buffer, const int *fds, uint32_t 
 	memcpy(CMSG_DATA(c), fds, sizeof(int) * nfds);
 }
 
-void fds_close(const int *fds, uint32_t nfds)
-{
-	for (uint32_t i = 0; i < nfds; i++)
-		close(fds[i]);
-}
-
 void side_drop(struct side *side)
 {
 	if (side->backlog) {
 		side->conn->link->relay->held -= side->backlog->nfds;
-		fds_close(side->backlog->fds, side->backlog->nfds);
+		closing_take(side->conn->link->closing, side->backlog->fds, side->backlog->nfds);
 		free(side->backlog);
 		side->backlog = NULL;
 	}

@@ -16,7 +16,7 @@ void provider_wanted(struct link *link, int client)
 	struct conn *conn = conn_new(link);
 
 	if (!conn) {
-		close(client);
+		closing_socket(link->closing, client, false);
 		return;
 	}
 	conn_count(link);
@@ -122,7 +122,7 @@ static void answered(void *owner, int fd, int error)
 	if (fd >= 0 && conn->tcp && (error = tcp_shaken(fd))) {
 		if (error == EINPROGRESS && shake(conn, fd))
 			return;
-		close(fd);
+		close(fd); /* TCP */
 		fd = -1;
 	}
 	conn->link->trying--;
@@ -167,7 +167,7 @@ void provider_try(struct conn *conn)
 		park_for_a_tick(conn);
 		return;
 	}
-	conn->slot = broker_ask(link->relay, request, NULL, 0, conn, answered);
+	conn->slot = broker_ask(link, request, NULL, 0, conn, answered);
 	if (!conn->slot) {
 		park(conn, 0); /* the channel is full: the very next chance */
 		return;

@@ -22,8 +22,6 @@
 
 #define COPY_LENGTH (64u * 1024u) /* a read that is worth its system call */
 
-enum way { WAY_SPLICE = 1, WAY_COPY };
-
 static ssize_t peek(int fd, char *buffer, size_t length, bool *has_fds)
 {
 	struct iovec iov = { .iov_base = buffer, .iov_len = length };
@@ -32,24 +30,6 @@ static ssize_t peek(int fd, char *buffer, size_t length, bool *has_fds)
 
 	*has_fds = n > 0 && (message.msg_flags & MSG_CTRUNC);
 	return n;
-}
-
-bool peek_walks(void)
-{
-	char byte = 0, control[CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX)];
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
-	bool has_fds = false;
-	int pair[2];
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return false;
-	control_put(&message, control, pair, 1);
-	if (send(pair[0], &byte, 1, 0) == 1 && sendmsg(pair[0], &message, 0) == 1)
-		peek(pair[1], &byte, 1, &has_fds);
-	close(pair[0]);
-	close(pair[1]);
-	return has_fds;
 }
 
 /*
@@ -133,7 +113,15 @@ static enum move move_spliced(struct side *from, struct side *to, size_t length)
 
 static enum move move_copied(struct side *from, struct side *to, size_t length)
 {
-	ssize_t n = recv(from->source.fd, to->conn->link->relay->scratch, transfer_room(from, length), MSG_DONTWAIT);
+	struct link *link = from->conn->link;
+	char *data = link->relay->scratch;
+	ssize_t n;
+
+	length = transfer_room(from, length);
+	if (from->local && !link->fds)
+		n = receive_bytes(from->source.fd, data, length, link->closing); /* where only bytes pass, the rest is dropped */
+	else
+		n = recv(from->source.fd, data, length, MSG_DONTWAIT);
 
 	if (n < 0)
 		return read_failed(from, to, errno);
@@ -147,20 +135,19 @@ static enum move move_copied(struct side *from, struct side *to, size_t length)
 	return side_send(from, to, (size_t)n, NULL, 0);
 }
 
-static bool is_unix(int fd)
+/*
+ * How many bytes of the queue are worth a splice and known to be plain, 0 for none. A splice drops descriptors: by this
+ * thread, which may have to wait for that. The length first: descriptors that come later come behind it.
+ */
+static size_t plain_queue(struct side *from)
 {
-	socklen_t length = sizeof(int);
-	int domain = AF_UNSPEC;
+	int queued = 0;
 
-	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_UNIX;
-}
-
-/* From a unix socket to TCP a copy is faster: `npm run bench -- http --only http-down`. */
-static bool worth_splicing(struct side *from, const struct side *to)
-{
-	if (!from->way)
-		from->way = is_unix(from->source.fd) && !is_unix(to->source.fd) ? WAY_COPY : WAY_SPLICE;
-	return from->way == WAY_SPLICE;
+	if (!from->local)
+		return RELAY_PIPE;
+	if (ioctl(from->source.fd, SIOCINQ, &queued) < 0 || queued <= (int)RELAY_PEEK || queue_has_fds(from->source.fd))
+		return 0;
+	return (size_t)queued;
 }
 
 static enum move move_with_fds(struct side *from, struct side *to)
@@ -183,7 +170,7 @@ static enum move move_with_fds(struct side *from, struct side *to)
 	nfds = control_fds(&message, fds);
 	if (message.msg_flags & MSG_CTRUNC) {
 		/* Our descriptor table is full: some are lost, and nobody may go on as if they were not. */
-		fds_close(fds, nfds);
+		closing_take(from->conn->link->closing, fds, nfds);
 		conn_close(from->conn, REASON_TRUNCATED);
 		return MOVE_END;
 	}
@@ -195,6 +182,7 @@ enum move pump_stream(struct side *from, struct side *to)
 	struct relay *relay = from->conn->link->relay;
 	enum move move = side_flush(to);
 	bool has_fds;
+	size_t plain;
 	ssize_t n;
 
 	if (move != MOVE_AGAIN)
@@ -203,31 +191,24 @@ enum move pump_stream(struct side *from, struct side *to)
 		return at_eof(from, to);
 	if (!from->readable)
 		return MOVE_WAIT;
-	if (!from->conn->link->fds) {
-		/* What did not fit into one read is worth a splice, or a longer read. */
-		if (from->plenty && !worth_splicing(from, to))
+	if (from->plenty) {
+		/* What did not fit into one read is worth a splice, or a longer read: from a unix socket to TCP a copy is
+		 * faster (`npm run bench -- http --only http-down`). */
+		if (!from->conn->link->fds && from->local && !to->local)
 			return move_copied(from, to, COPY_LENGTH);
-		if (from->plenty && (move = move_spliced(from, to, RELAY_PIPE)) != MOVE_END)
+		plain = plain_queue(from);
+		if (plain > 0 && (move = move_spliced(from, to, plain)) != MOVE_END)
 			return move;
+	}
+	if (!from->conn->link->fds)
 		return move_copied(from, to, RELAY_PEEK);
-	}
-	if (from->plenty && relay->peek_walks) {
-		int queued = 0;
-
-		/* The length first: descriptors that come later come behind it. */
-		if (ioctl(from->source.fd, SIOCINQ, &queued) == 0 && queued > (int)RELAY_PEEK &&
-		    peek(from->source.fd, relay->scratch, 1, &has_fds) == 1 && !has_fds &&
-		    (move = move_spliced(from, to, (size_t)queued)) != MOVE_END)
-			return move;
-	}
 	n = peek(from->source.fd, relay->scratch, RELAY_PEEK, &has_fds);
 	if (n < 0)
 		return read_failed(from, to, errno);
 	if (n == 0)
 		return at_eof(from, to);
 	if (has_fds) {
-		size_t plain = plain_prefix(from->source.fd, relay, n);
-
+		plain = plain_prefix(from->source.fd, relay, n);
 		return plain ? move_copied(from, to, plain) : move_with_fds(from, to);
 	}
 	if (n == (ssize_t)RELAY_PEEK)

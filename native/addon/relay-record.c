@@ -48,7 +48,7 @@ enum move pump_record(struct side *from, struct side *to)
 	}
 	nfds = control_fds(&message, fds);
 	if (message.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) {
-		fds_close(fds, nfds);
+		closing_take(from->conn->link->closing, fds, nfds);
 		conn_close(from->conn, REASON_TRUNCATED);
 		return MOVE_END;
 	}

@@ -42,8 +42,7 @@ static void reply_sent(void *owner, int fd, int error)
 {
 	struct flow *flow = owner;
 
-	if (fd >= 0)
-		close(fd);
+	closing_take(flow->link->closing, &fd, 1);
 	flow->reply_slot = 0;
 	if (settled(flow, error))
 		dgram_replies(flow);
@@ -68,11 +67,11 @@ static int reply_by_path(struct flow *flow, struct msghdr *datagram)
 	if (sendmsg(pair[0], datagram, MSG_NOSIGNAL) < 0) {
 		error = errno;
 	} else {
-		flow->reply_slot = broker_ask(link->relay, &request, fds, 2, flow, reply_sent);
+		flow->reply_slot = broker_ask(link, &request, fds, 2, flow, reply_sent);
 		error = flow->reply_slot ? EINPROGRESS : EAGAIN;
 	}
 	close(pair[0]);
-	close(pair[1]);
+	closing_take(link->closing, &pair[1], 1); /* the datagram may be in it still */
 	return error;
 }
 
@@ -121,7 +120,7 @@ void dgram_replies(struct flow *flow)
 		flow->reply_nfds = control_fds(&message, fds);
 		error = message.msg_flags & (MSG_CTRUNC | MSG_TRUNC) ? EMSGSIZE :
 								     reply(flow, (size_t)n, fds, flow->reply_nfds);
-		fds_close(fds, flow->reply_nfds);
+		closing_take(link->closing, fds, flow->reply_nfds);
 		if (error == EINPROGRESS || !settled(flow, error))
 			return;
 	}

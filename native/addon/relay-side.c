@@ -70,7 +70,7 @@ enum move side_fds_room(struct side *to)
 
 	if (poll(&room, 1, 0) == 0)
 		return blocked(to, EAGAIN);
-	if (link->relay->held > RELAY_HELD_MAX)
+	if (link->relay->held > RELAY_HELD_MAX || closing_full(link->closing))
 		return blocked(to, ETOOMANYREFS);
 	if (to->fds_ahead >= FDS_AHEAD && share_unread(link, to->source.fd, &to->fds_ahead))
 		return blocked(to, ETOOMANYREFS);
@@ -96,12 +96,12 @@ enum move side_send(struct side *from, struct side *to, size_t length, const int
 	ssize_t n = send_with_fds(to->source.fd, data, length, fds, nfds);
 
 	if (n < 0 && !transient(errno)) {
-		fds_close(fds, nfds);
+		closing_take(to->conn->link->closing, fds, nfds);
 		return side_broken(from, to);
 	}
 	if (n >= 0) {
 		count(to, (size_t)n);
-		fds_close(fds, nfds);
+		closing_take(to->conn->link->closing, fds, nfds);
 		share_sent(to->conn->link, &to->fds_ahead, nfds);
 		nfds = 0;
 	}
@@ -112,7 +112,7 @@ enum move side_send(struct side *from, struct side *to, size_t length, const int
 
 		left = malloc(sizeof(*left) + length - sent + nfds * sizeof(int) + sizeof(int));
 		if (!left) {
-			fds_close(fds, nfds);
+			closing_take(to->conn->link->closing, fds, nfds);
 			conn_close(to->conn, REASON_ERROR);
 			return MOVE_END;
 		}
@@ -169,7 +169,7 @@ enum move side_flush(struct side *to)
 		if (n < 0)
 			return transient(errno) ? blocked(to, errno) : side_broken(from, to);
 		count(to, (size_t)n);
-		fds_close(left->fds, left->nfds);
+		closing_take(conn->link->closing, left->fds, left->nfds);
 		share_sent(conn->link, &to->fds_ahead, left->nfds);
 		conn->link->relay->held -= left->nfds;
 		left->nfds = 0;

@@ -125,9 +125,11 @@ static napi_value join_call(napi_env env, napi_callback_info info)
 	NAPI_OK(env, napi_get_value_int32(env, argv[1], &fd[0]));
 	NAPI_OK(env, napi_get_value_int32(env, argv[2], &fd[1]));
 	if (link->relay->stopped) {
-		fds_close(fd, 2);
+		for (int i = 0; i < 2; i++)
+			closing_socket(link->closing, fd[i], false);
 		return pvx_undefined(env);
 	}
+	account_put(fd, 2, NULL); /* the relay's, and on the link's from here on */
 	command = command_new(conn_join, link);
 	command->fd[0] = fd[0];
 	command->fd[1] = fd[1];

@@ -43,12 +43,12 @@ void relay_rearm(struct relay *relay, struct source *source, uint32_t events)
 
 /* Closing alone would not do: while anybody else (the broker, a child between fork and exec) still has the
  * same open file, it stays in the set, and its events would name memory that is gone. */
-void relay_unwatch(struct relay *relay, struct source *source)
+void relay_unwatch(struct relay *relay, struct source *source, struct closing *closing, bool shared)
 {
 	if (source->fd < 0)
 		return;
 	epoll_ctl(relay->epoll, EPOLL_CTL_DEL, source->fd, NULL);
-	close(source->fd);
+	closing_socket(closing, source->fd, shared);
 	source->fd = -1;
 }
 
@@ -64,7 +64,7 @@ bool relay_crowded(struct relay *relay)
 
 /* Queues a report for JavaScript; the end of something that JavaScript began, of which there is one each, always
  * finds room. Its descriptor goes along and is closed here if it can't. */
-static void emit(struct relay *relay, struct event event)
+static void emit(struct relay *relay, const struct link *link, struct event event)
 {
 	bool signal = false, kept = false;
 
@@ -86,19 +86,19 @@ static void emit(struct relay *relay, struct event event)
 	}
 	pthread_mutex_unlock(&relay->lock);
 	if (!kept && event.fd >= 0)
-		close(event.fd);
+		closing_socket(link->closing, event.fd, false);
 	if (signal)
 		relay_notify(relay);
 }
 
 void relay_emit(struct relay *relay, enum event_type type, const struct link *link, uint32_t conn, int fd, int error)
 {
-	emit(relay, (struct event){ .type = type, .link = link ? link->number : 0, .conn = conn, .fd = fd, .error = error });
+	emit(relay, link, (struct event){ .type = type, .link = link ? link->number : 0, .conn = conn, .fd = fd, .error = error });
 }
 
 void relay_report(struct relay *relay, const struct link *link, uint32_t conn, int outcome, uint64_t bytes)
 {
-	emit(relay, (struct event){ .type = EVENT_MOVED, .link = link->number, .conn = conn, .fd = -1, .error = outcome,
+	emit(relay, link, (struct event){ .type = EVENT_MOVED, .link = link->number, .conn = conn, .fd = -1, .error = outcome,
 				    .bytes = bytes });
 }
 

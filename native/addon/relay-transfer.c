@@ -28,7 +28,8 @@ void transfer_begin(struct relay *relay, struct command *command)
 	struct conn *conn = link->draining ? NULL : conn_new(link);
 
 	if (!conn) {
-		fds_close(command->fd, 2);
+		for (int i = 0; i < 2; i++)
+			closing_socket(link->closing, command->fd[i], true);
 		relay_report(relay, link, command->conn, MOVED_CANCELLED, 0);
 		return;
 	}

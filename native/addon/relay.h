@@ -5,6 +5,7 @@
  * Everything below `struct relay` is touched by the relay's thread alone, except where a field says
  * otherwise; the JavaScript thread only appends commands and reads counters.
  *
+ *   ../closer.c      closing what came from the ends, elsewhere
  *   relay-thread.c   the loop: events, commands, the 50 ms tick while somebody waits
  *   relay-link.c     a link: its listener, its counters, its end
  *   relay-conn.c     a connection: joined, run, closed
@@ -33,6 +34,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "../closer.h"
 #include "../protocol.h"
 #include "list.h"
 
@@ -100,7 +102,7 @@ struct side {
 	bool readable, writable;
 	bool watched; /* an event will say when it is writable again */
 	bool plenty; /* the last read took all that it could */
-	uint8_t way; /* in which plenty goes on from here, see relay-pump.c; 0: not known yet */
+	bool local; /* a unix socket, and not TCP */
 	bool drain;  /* a short read does not mean that nothing is left: read until it says so */
 	bool gone;   /* the peer closed it: it sends no more, and reads no more */
 	bool eof;    /* nothing more will be read from here */
@@ -138,6 +140,7 @@ struct link {
 	struct list conns; /* of conn */
 	struct list flows; /* of flow */
 	struct access *access; /* owned; NULL: everybody, and no header */
+	struct closing *closing; /* counted reference; on whose account what came from its ends is closed */
 	struct pvx_request *upstream; /* how to reach the provider; NULL: not known yet */
 	struct flow *held;            /* datagram that waits for its flow, see relay-dgram.c */
 	uint64_t drain_at; /* when to close what is left; 0: not draining */
@@ -171,6 +174,7 @@ struct relay {
 	int epoll;
 	pthread_t thread;
 	char *scratch;
+	struct closing *closing; /* owned; of what is on no link's account */
 	struct list links, ready, parked, pipes;
 	struct list dead, dead_flows, dead_links; /* freed at the end of the round */
 	struct pipe *pipe; /* the one at hand; empty between two pumps */
@@ -179,11 +183,11 @@ struct relay {
 	uint64_t recount_at;
 	struct inflight {
 		void *owner; /* NULL: whoever asked is gone; the descriptor is closed on arrival */
+		struct closing *closing; /* counted reference; on whose account */
 		broker_answer *answer;
 		bool busy;
 	} inflight[RELAY_INFLIGHT];
 	bool broker_writable, stopping;
-	bool peek_walks; /* a peek tells of descriptors anywhere in the queue, as every kernel so far does */
 	uint32_t draining; /* links that have a drain or an accept time to keep */
 	pthread_mutex_t lock;    /* guards the next three */
 	struct list commands;
@@ -202,7 +206,8 @@ void relay_report(struct relay *, const struct link *, uint32_t conn, int outcom
 bool relay_crowded(struct relay *); /* many reports wait for JavaScript */
 int relay_watch(struct relay *, struct source *, uint32_t events);
 void relay_rearm(struct relay *, struct source *, uint32_t events); /* what holds now is reported again */
-void relay_unwatch(struct relay *, struct source *);                /* closes its descriptor */
+/* Closes its descriptor, see closing_socket. */
+void relay_unwatch(struct relay *, struct source *, struct closing *, bool shared);
 
 /* A command from JavaScript. `run` is called once in the relay's thread and frees what it holds. */
 struct command {
@@ -218,9 +223,10 @@ struct command {
 };
 
 /* relay-link.c */
-struct link *link_new(struct relay *, uint32_t number);
+struct link *link_new(struct relay *, uint32_t number, struct closing *); /* refers to it */
 void link_unref(struct link *);
 void link_accept(struct link *);
+void link_accept_later(struct link *); /* something that no event tells the end of is in the way */
 void link_tick(struct link *, uint64_t now);
 void link_upstream_result(struct link *, int error);
 void link_maybe_gone(struct link *);
@@ -254,7 +260,6 @@ void provider_resolve(struct relay *, struct command *);
  * MOVE_AGAIN: call again; MOVE_WAIT: an event will say when; MOVE_END: the connection is closed. */
 enum move { MOVE_AGAIN, MOVE_WAIT, MOVE_END };
 enum move pump_stream(struct side *from, struct side *to);
-bool peek_walks(void); /* tries it */
 enum move pump_record(struct side *from, struct side *to);
 enum move side_flush(struct side *to);
 enum move side_send(struct side *from, struct side *to, size_t length, const int *fds, uint32_t nfds);
@@ -262,8 +267,9 @@ enum move side_fds_room(struct side *to); /* MOVE_AGAIN: descriptors may be read
 enum move side_broken(struct side *from, struct side *to);
 void side_drop(struct side *); /* frees what it is owed */
 uint32_t control_fds(struct msghdr *, int *fds); /* collects, at most RELAY_FDS_MAX; the caller's then */
+/* recv(2) without waiting: descriptors that came along are closed on that account. ETOOMANYREFS: it had too many. */
+ssize_t receive_bytes(int fd, void *data, size_t length, struct closing *);
 void control_put(struct msghdr *, void *buffer, const int *fds, uint32_t nfds);
-void fds_close(const int *fds, uint32_t nfds);
 struct pipe *pipe_get(struct relay *);
 void pipe_put(struct relay *, struct pipe *);
 void pipes_free(struct relay *);
@@ -279,7 +285,7 @@ bool share_left(struct link *);                            /* it may send more *
 
 /* relay-broker.c */
 /* A slot (not 0) that broker_forget takes, or 0: full, ask again later. `fds` (two at most) stay the caller's. */
-uint32_t broker_ask(struct relay *, const struct pvx_request *, const int *fds, uint32_t nfds, void *owner,
+uint32_t broker_ask(struct link *, const struct pvx_request *, const int *fds, uint32_t nfds, void *owner,
 		    broker_answer *);
 void broker_forget(struct relay *, uint32_t slot);
 void broker_event(struct relay *, uint32_t events);

@@ -1,9 +1,9 @@
 /** From an accepted descriptor to a connection in a plugin's hands, and how many of those a link may have. */
-import { closeSync } from 'node:fs';
 import type { Link } from '../graph/link.js';
 import type { Logger } from '../kernel/log.js';
 import type { LinkStats } from '../mesh/attacher.js';
 import type { Channel, Tally } from '../plugins/plugin.js';
+import { closeSocket } from '../relay/closing.js';
 import type { RelayLinkEvents } from '../relay/relay.js';
 import type { ChannelSet } from './channel-set.js';
 import type { LinkHostOptions } from './link-host-parts.js';
@@ -39,7 +39,7 @@ export function acceptEach(
   return {
     onHanded: async (fd) => {
       if (isFull()) {
-        closeSync(fd);
+        closeSocket(fd);
         return;
       }
       const client = channels.open(fd);

@@ -5,11 +5,14 @@
 import { Emptiness } from '../kernel/emptiness.js';
 import { ByteChannel } from '../relay/byte-channel.js';
 import { Channel } from '../relay/channel.js';
+import { type Closing, newClosing } from '../relay/closing.js';
 
 /** Whose account a channel is on. */
 const owners = new WeakMap<Channel, ChannelSet>();
 
 export class ChannelSet {
+  /** On whose account what comes through them is closed. */
+  readonly closing: Closing;
   readonly #channels = new Set<Channel | ByteChannel>();
   /** Of byte channels that are closed. */
   #bytesIn = 0;
@@ -17,6 +20,10 @@ export class ChannelSet {
   /** One is neither the one nor the other for a moment. */
   #moving = false;
   readonly #emptiness = new Emptiness(() => this.#channels.size === 0 && !this.#moving);
+
+  constructor(closing: Closing = newClosing()) {
+    this.closing = closing;
+  }
 
   get size(): number {
     return this.#channels.size;
@@ -35,7 +42,8 @@ export class ChannelSet {
 
   /** Takes the descriptor. Paused: nothing may be lost before somebody listens. */
   open(fd: number): Channel {
-    const channel = new Channel(fd, false, () => this.#remove(channel));
+    const remove = () => this.#remove(channel);
+    const channel: Channel = new Channel(fd, false, remove, this.closing);
     channel.pause();
     this.#channels.add(channel);
     owners.set(channel, this);

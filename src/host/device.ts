@@ -6,13 +6,13 @@
  * device that all of this is about. A planted node follows the provider's: it goes when that goes, and is made
  * anew where that became another one. A provider that only ended leaves it: nothing about the device changed.
  */
-import { closeSync } from 'node:fs';
 import { posix } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import type { Broker } from '../broker/client.js';
 import type { FoundNode, Granted } from '../broker/device-operations.js';
 import type { Node } from '../broker/devices.js';
 import type { Link } from '../graph/link.js';
+import { closeAll } from '../kernel/descriptors.js';
 import type { LinkError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
 import { Turns } from '../kernel/turns.js';
@@ -86,7 +86,7 @@ export class LinkDevice implements Device {
       else if (this.#node && !isSameNode(this.#node, found.node)) await this.#uproot();
       this.#node = found.node;
       if (this.#planting && !this.#ended && this.#plant === null) return this.#plantNode(found);
-      closeSync(found.fd);
+      closeAll([found.fd]);
       return { error: null };
     });
   }
@@ -94,7 +94,7 @@ export class LinkDevice implements Device {
   async find(): Promise<Node | LinkError> {
     const found = await this.#wait();
     if ('error' in found) return found.error;
-    closeSync(found.fd);
+    closeAll([found.fd]);
     return found.node;
   }
 
@@ -120,7 +120,7 @@ export class LinkDevice implements Device {
     const again = await this.#find();
     if ('error' in again) return again.error;
     if (!isSameDevice(again.node, found.node)) {
-      closeSync(again.fd);
+      closeAll([again.fd]);
       return deviceError(this.#link, found.path, 'ENODEV');
     }
     const leased = await devices.lease(objects, again.fd);
@@ -157,7 +157,7 @@ export class LinkDevice implements Device {
     const { fd, node } = found.value;
     const error = place.isIt(node) ? check?.(place.path, node) : notIt(this.#link, place.path);
     if (!error) return { fd, node, path: place.path };
-    closeSync(fd);
+    closeAll([fd]);
     return { error };
   }
 
@@ -230,7 +230,7 @@ export class LinkDevice implements Device {
     };
     this.#granted.add(opened);
     if (!this.#ended) return opened;
-    closeSync(fd);
+    closeAll([fd]);
     void opened.revoke();
     return { code: 'container-gone', message: `The link of ${this.#link.consumer} has ended.` };
   }

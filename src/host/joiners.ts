@@ -2,9 +2,9 @@
  * From two connections in a plugin's hands to one of the native relay: what JavaScript still holds of either goes
  * first, then the relay has both descriptors.
  */
-import { closeSync } from 'node:fs';
 import type { ForwardOptions } from '../plugins/plugin.js';
 import type { End } from '../plugins/stream-host.js';
+import { closeSocket } from '../relay/closing.js';
 import type { RelayLink } from '../relay/relay.js';
 import type { TransferOptions, TransferResult } from '../relay/transfer.js';
 
@@ -32,9 +32,9 @@ export class Joiners {
       if (consumerEnd >= 0 && providerEnd >= 0) {
         this.#joiner(fds).join(consumerEnd, providerEnd, { toConsumer, toProvider });
       } else if (consumerEnd >= 0) {
-        closeSync(consumerEnd);
+        closeSocket(consumerEnd);
       } else if (providerEnd >= 0) {
-        closeSync(providerEnd);
+        closeSocket(providerEnd);
       }
     };
     void hand();

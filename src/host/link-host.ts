@@ -27,6 +27,7 @@ import type {
 import type { End } from '../plugins/stream-host.js';
 import type { SocketStream } from '../relay/byte-stream.js';
 import type { Channel } from '../relay/channel.js';
+import { newClosing } from '../relay/closing.js';
 import type { RelayLink, RelayLinkEvents } from '../relay/relay.js';
 import type { TransferOptions, TransferResult } from '../relay/transfer.js';
 import { acceptEach, crowded, mostOf } from './accepting.js';
@@ -59,8 +60,10 @@ export class OneLinkHost implements LinkHost {
   readonly #memberships = new Set<Membership<Acceptor>>();
   readonly #relayLinks = new Set<RelayLink>();
   readonly #joiners = new Joiners((fds) => this.#relayLink({ type: 'stream', fds }, {}));
-  readonly #clients = new ChannelSet();
-  readonly #providers = new ChannelSet();
+  /** Whatever the link's two ends send is closed on one account. */
+  readonly #closing = newClosing();
+  readonly #clients = new ChannelSet(this.#closing);
+  readonly #providers = new ChannelSet(this.#closing);
   readonly #onProviderChange = new Set<() => void>();
   /** What else ends with the link. */
   readonly #ends = new Set<() => void | Promise<void>>();
@@ -282,7 +285,9 @@ export class OneLinkHost implements LinkHost {
     const { patienceMs, maxConnections: most } = this.#options;
     const bounds = { patienceMs, maxConnections: own ? mostOf(this.#link, this.#options) : most };
     const access = own ? accessOf(this.#link) : {};
-    return relay.link({ type, fds, ...bounds, consumerHandle: consumer.handle, ...access }, events);
+    const closing = this.#closing;
+    const handle = { consumerHandle: consumer.handle, closing };
+    return relay.link({ type, fds, ...bounds, ...handle, ...access }, events);
   }
 
   /** A connection of ours to the provider, which may have to be told that it is nobody else's. */

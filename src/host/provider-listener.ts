@@ -3,13 +3,13 @@
  * has the same name for the same link: one that a daemon left behind is replaced by its successor's.
  */
 import { createHash } from 'node:crypto';
-import { closeSync } from 'node:fs';
 import { posix } from 'node:path';
 import type { Broker } from '../broker/client.js';
 import { type Link, linkId } from '../graph/link.js';
 import type { LinkError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
 import type { ProviderListener } from '../plugins/plugin.js';
+import { closeSocket } from '../relay/closing.js';
 import { native, SOCKET_TYPES } from '../relay/native.js';
 import { listenError } from './errno.js';
 import { removePlant } from './plant.js';
@@ -33,7 +33,7 @@ export async function listenBeside(
   const [ours, hangup] = native.socketPair(SOCKET_TYPES.stream);
   const remove = async () => {
     if (!ends.delete(remove)) return;
-    closeSync(ours);
+    closeSocket(ours);
     await removePlant(broker, made.value.plant, path, log);
   };
   ends.add(remove);

@@ -6,13 +6,13 @@
  * Whether a TCP provider is there is asked of the kernel, and not by a connection: that would be one that the
  * provider accepts, logs, and may count.
  */
-import { closeSync } from 'node:fs';
 import type { Broker } from '../broker/client.js';
 import { endpointOf } from '../graph/endpoint.js';
 import type { Link } from '../graph/link.js';
 import { errnoName } from '../kernel/errno.js';
 import type { SocketType } from '../plugins/plugin.js';
 import { connected } from '../relay/channel.js';
+import { closeSocket } from '../relay/closing.js';
 import type { Container } from './containers.js';
 import { fixedIdentity, type Identity } from './identity.js';
 
@@ -64,7 +64,7 @@ export class Reach {
     if (!made.ok) return { errno: made.errno };
     const errno = await connected(made.value, timeoutMs);
     if (errno === 0) return { fd: made.value };
-    closeSync(made.value);
+    closeSocket(made.value);
     return { errno: errnoName(errno) };
   }
 
@@ -80,7 +80,7 @@ export class Reach {
 
 /** For who has closed meanwhile: nobody else would close what is connected now. */
 export function endedMeanwhile({ consumer }: Link, made: { readonly fd: number } | object) {
-  if ('fd' in made) closeSync(made.fd);
+  if ('fd' in made) closeSocket(made.fd);
   const message = `The link of ${consumer} has ended.`;
   return { error: { code: 'container-gone', message } as const, again: false };
 }

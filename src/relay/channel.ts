@@ -6,10 +6,10 @@
  * wait for `flushed` before writing more. Nothing but `onClosed` is called back after
  * `close` or `release`.
  */
-import { closeSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
 import { closeAll } from '../kernel/descriptors.js';
 import type { SocketAddress } from '../kernel/ip-address.js';
+import { type Closing, closeSocket } from './closing.js';
 import { type NativeChannel, native } from './native.js';
 
 const EAGAIN = 11;
@@ -57,17 +57,23 @@ export class Channel {
 
   /**
    * Takes the descriptor. `records`: a seqpacket socket, whose writes are sent whole or not at all.
-   * `onReleased` is called once, when the descriptor is closed or given back.
+   * `onReleased` is called once, when the descriptor is closed or given back. `closing`: on whose account it and what
+   * comes through it are closed; one that has too many to be closed already brings no more, and ends. Absent: what
+   * comes is nobody's to guard against.
    */
-  constructor(fd: number, records = false, onReleased?: () => void) {
+  constructor(fd: number, records = false, onReleased?: () => void, closing?: Closing) {
     this.#fd = fd;
     this.#records = records;
     this.#onReleased = onReleased;
-    this.#native = native.channelOpen(fd, (what, data, fds, errno) => {
-      if (what === 'data') this.#received(data as Buffer, fds as number[], errno);
-      else if (what === 'end') this.#ended(errno);
-      else this.#flush();
-    });
+    this.#native = native.channelOpen(
+      fd,
+      (what, data, fds, errno) => {
+        if (what === 'data') this.#received(data as Buffer, fds as number[], errno);
+        else if (what === 'end') this.#ended(errno);
+        else this.#flush();
+      },
+      closing,
+    );
   }
 
   /** Its descriptor, the channel's own: to be looked at, or lent to a transfer. -1: closed. */
@@ -130,7 +136,7 @@ export class Channel {
 
   close(): void {
     const fd = this.release();
-    if (fd >= 0) closeSync(fd);
+    if (fd >= 0) closeSocket(fd);
   }
 
   /** Gives the descriptor back, the caller's from then on (-1: it is closed). Unsent data is dropped. */

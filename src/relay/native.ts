@@ -9,10 +9,12 @@ declare const relayBrand: unique symbol;
 declare const linkBrand: unique symbol;
 declare const channelBrand: unique symbol;
 declare const pollerBrand: unique symbol;
+declare const closingBrand: unique symbol;
 export type NativeRelay = { readonly [relayBrand]: true };
 export type NativeLink = { readonly [linkBrand]: true };
 export type NativeChannel = { readonly [channelBrand]: true };
 export type NativePoller = { readonly [pollerBrand]: true };
+export type NativeClosing = { readonly [closingBrand]: true };
 
 export interface NativeEvent {
   readonly type: 'pending' | 'handed' | 'upstream' | 'gone' | 'broker' | 'stopped' | 'moved';
@@ -50,6 +52,7 @@ export interface Native {
     patienceMs: number,
     maxConnections: number,
     consumerHandle: number,
+    closing: NativeClosing | undefined,
   ): NativeLink;
   relayCommand(
     link: NativeLink,
@@ -81,7 +84,7 @@ export interface Native {
   socketState(fd: number): number;
   relayStats(link: NativeLink): NativeStats;
   relayStop(relay: NativeRelay): void;
-  channelOpen(fd: number, callback: ChannelCallback): NativeChannel;
+  channelOpen(fd: number, callback: ChannelCallback, closing?: NativeClosing): NativeChannel;
   channelSend(channel: NativeChannel, data: Buffer, fds: readonly number[]): number;
   channelWatch(channel: NativeChannel, readable: boolean, writable: boolean, limit: number): void;
   channelUnread(channel: NativeChannel): number;
@@ -95,6 +98,8 @@ export interface Native {
   socketWrite(fd: number, buffer: Buffer, from: number, to: number): number;
   socketShutdown(fd: number): void;
   socketClose(fd: number): void;
+  descriptorsClose(fds: readonly number[]): void;
+  closingNew(): NativeClosing;
   socketPair(type: number): [number, number];
   launch(
     brokerArgv: readonly string[],

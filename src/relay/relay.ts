@@ -4,8 +4,8 @@
  * Bytes never enter JavaScript here. A descriptor handed in is the relay's from the call on; one that comes
  * out (`onHanded`) is the receiver's. Counters are read when asked for and cost nothing until then.
  */
-import { closeSync } from 'node:fs';
 import { type Access, encodeRules } from './access.js';
+import { type Closing, closeSocket } from './closing.js';
 import {
   type NativeEvent,
   type NativeLink,
@@ -29,6 +29,8 @@ export interface RelayLinkOptions {
   readonly maxConnections: number;
   /** Broker handle of the consumer, for datagram replies; 0: none. */
   readonly consumerHandle: number;
+  /** On whose account what its ends send is closed; absent: nobody's in particular. */
+  readonly closing?: Closing;
   /** Absent: everybody may connect, and nobody is announced. */
   readonly access?: Access;
 }
@@ -146,7 +148,7 @@ export class RelayLink {
   deliver(event: NativeEvent): void {
     if (event.type === 'pending') this.events.onPending?.(event.conn);
     else if (event.type === 'handed' && this.events.onHanded) this.events.onHanded(event.fd);
-    else if (event.type === 'handed') closeSync(event.fd);
+    else if (event.type === 'handed') closeSocket(event.fd);
     else if (event.type === 'upstream') this.events.onUpstream?.(event.errno);
     else if (event.type === 'stopped') this.#markStopped();
     else if (event.type === 'moved') this.#moved(event.conn, event.bytes, event.errno);
@@ -202,6 +204,7 @@ export class Relay {
         options.patienceMs,
         options.maxConnections,
         options.consumerHandle,
+        options.closing,
       ),
       events,
     );
@@ -226,6 +229,6 @@ export class Relay {
     const link = this.#links.get(event.link);
     if (event.type === 'gone') this.#links.delete(event.link);
     if (link) link.deliver(event);
-    else if (event.fd >= 0) closeSync(event.fd);
+    else if (event.fd >= 0) closeSocket(event.fd);
   }
 }

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { TestContainer } from './container.js';
 import { Peer } from './peer-process.js';
+import { endBy } from './processes.js';
 
 /** As `seconds`: longer than any test. */
 export const FOR_EVER = 100_000;
@@ -12,15 +13,32 @@ function program(name: string): string {
   return `${text('fuse')}\n${text(name)}`;
 }
 
-async function mount(on: TestContainer, name: string, ...args: (string | number)[]) {
+async function mount(
+  on: TestContainer,
+  name: string,
+  ...args: (string | number)[]
+): Promise<FileSystem> {
   const child = on.run(['python3', '-c', program(name), ...args.map(String)]);
   child.stderr?.pipe(process.stderr);
-  const said = await new Peer(child).line();
+  const peer = new Peer(child);
+  const said = await peer.line();
   if (said !== 'mounted') throw new Error(`no file system "${name}" in ${on.name}`);
+  return { line: () => peer.line(), end: () => endBy(child) };
+}
+
+/** Answers no more once it has ended: whoever waits for it goes on, with an error. */
+export interface FileSystem {
+  line(): Promise<string>;
+  end(): Promise<unknown>;
+}
+
+/** One file is in it, "file", and whoever closes that waits for ever; each of them is said in a line. */
+export function mountUnflushed(on: TestContainer, where: string): Promise<FileSystem> {
+  return mount(on, 'unflushed', where);
 }
 
 /** No file is in it, and each look for one takes so many seconds. */
-export function mountSlow(on: TestContainer, where: string, seconds: number): Promise<void> {
+export function mountSlow(on: TestContainer, where: string, seconds: number): Promise<FileSystem> {
   return mount(on, 'slow', where, seconds);
 }
 
@@ -30,6 +48,6 @@ export function mountLying(
   where: string,
   major: number,
   minor: number,
-): Promise<void> {
+): Promise<FileSystem> {
   return mount(on, 'lying', where, major, minor);
 }

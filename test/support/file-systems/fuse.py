@@ -3,7 +3,7 @@ A file system that answers for itself: spoken over /dev/fuse directly (linux/fus
 be root of a user namespace only. What follows this in the same program says what is in it, and calls `serve`.
 """
 import ctypes, os, stat, struct, sys
-LOOKUP, FORGET, GETATTR, STATFS, INIT, INTERRUPT, BATCH = 1, 2, 3, 17, 26, 36, 42
+LOOKUP, FORGET, GETATTR, OPEN, STATFS, RELEASE, FLUSH, INIT, INTERRUPT, BATCH = 1, 2, 3, 14, 17, 18, 25, 26, 36, 42
 
 def mount(where, name, flags=0):
     """Mounts it there; returns what to read questions from and write answers to."""

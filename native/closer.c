@@ -1,0 +1,301 @@
+/*
+ * Descriptors that came from others are closed here, by threads that may hang alone.
+ *
+ * close(2) can take for ever: it waits for who serves a file of FUSE, for the linger time that the owner of a TCP
+ * socket chose (socket(7)), for a file system that nobody else uses any more. The kernel takes the time of the
+ * thread that closes, and a unix socket is closed with all the descriptors in its queue.
+ *
+ * Each account has one thread at a time at most, so whoever hands over what hangs has one thread hang, and all that
+ * comes from him later waits behind it: up to CLOSING_MAX, then nothing more is taken from him. Others have theirs.
+ *
+ *            closing_take                  a thread is free
+ *   at rest --------------> it waits ----------------------> a thread closes, all that there is
+ *      ^                        ^                                  |              |
+ *      |                        +------- more has come meanwhile --+              |
+ *      +---------------------------------------- nothing is left ----------------+
+ */
+#include "closer.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define STACK 65536
+#define IDLE_S 5 /* then a thread that is not standing ends */
+
+struct closing {
+	struct closing *next; /* of those that wait for a thread */
+	int *fds;             /* not begun yet */
+	uint32_t n, capacity, refs;
+	bool waits, worked; /* for a thread; by one */
+	atomic_uint owed;   /* not closed yet */
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards everything below, and accounts but for `owed` */
+static pthread_cond_t work = PTHREAD_COND_INITIALIZER;
+static struct closing *first, **last = &first;
+static uint32_t nwaiting, nthreads, nidle, standing_threads, most_threads = 256;
+
+struct closing *closing_new(void)
+{
+	struct closing *c = calloc(1, sizeof(*c));
+
+	if (c)
+		c->refs = 1;
+	return c;
+}
+
+struct closing *closing_ref(struct closing *c)
+{
+	pthread_mutex_lock(&lock);
+	c->refs++;
+	pthread_mutex_unlock(&lock);
+	return c;
+}
+
+/* Locked. While something is to be closed the account stays. */
+static void drop(struct closing *c)
+{
+	if (--c->refs > 0)
+		return;
+	free(c->fds);
+	free(c);
+}
+
+void closing_unref(struct closing *c)
+{
+	pthread_mutex_lock(&lock);
+	drop(c);
+	pthread_mutex_unlock(&lock);
+}
+
+bool closing_full(const struct closing *c)
+{
+	return atomic_load_explicit(&c->owed, memory_order_relaxed) >= CLOSING_MAX;
+}
+
+/* Locked. */
+static void enqueue(struct closing *c)
+{
+	c->waits = true;
+	c->next = NULL;
+	*last = c;
+	last = &c->next;
+	nwaiting++;
+}
+
+static struct closing *dequeue(void)
+{
+	struct closing *c = first;
+
+	first = c->next;
+	if (!first)
+		last = &first;
+	nwaiting--;
+	c->waits = false;
+	return c;
+}
+
+/* Locked; not while it closes. */
+static void close_all(struct closing *c)
+{
+	uint32_t n = c->n;
+	int *fds = c->fds;
+
+	c->fds = NULL;
+	c->n = c->capacity = 0;
+	c->worked = true;
+	pthread_mutex_unlock(&lock);
+	for (uint32_t i = 0; i < n; i++) {
+		close(fds[i]);
+		atomic_fetch_sub_explicit(&c->owed, 1, memory_order_relaxed);
+	}
+	free(fds);
+	pthread_mutex_lock(&lock);
+	c->worked = false;
+	if (c->n > 0)
+		enqueue(c);
+	else
+		drop(c);
+}
+
+static void *closer(void *unused)
+{
+	(void)unused;
+	pthread_mutex_lock(&lock);
+	for (;;) {
+		struct timespec until;
+		int error = 0;
+
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec += IDLE_S;
+		nidle++;
+		while (!first && error != ETIMEDOUT)
+			error = pthread_cond_timedwait(&work, &lock, &until);
+		nidle--;
+		if (first)
+			close_all(dequeue());
+		else if (nthreads > standing_threads)
+			break;
+	}
+	nthreads--;
+	pthread_mutex_unlock(&lock);
+	return NULL;
+}
+
+/* Locked. Signals are for others. */
+static int start(void)
+{
+	pthread_attr_t attributes;
+	sigset_t all, before;
+	pthread_t thread;
+	int error;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, STACK > PTHREAD_STACK_MIN ? STACK : PTHREAD_STACK_MIN);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = pthread_create(&thread, &attributes, closer, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attributes);
+	nthreads += error == 0;
+	return error;
+}
+
+int closers_start(uint32_t standing, uint32_t most)
+{
+	int error = 0;
+
+	pthread_mutex_lock(&lock);
+	standing_threads = standing;
+	most_threads = most;
+	while (nthreads < standing && !error)
+		error = start();
+	pthread_mutex_unlock(&lock);
+	return error;
+}
+
+/* Locked. */
+static bool append(struct closing *c, int fd)
+{
+	if (c->n == c->capacity) {
+		uint32_t capacity = c->capacity ? c->capacity * 2 : 16;
+		int *grown = realloc(c->fds, capacity * sizeof(*grown));
+
+		if (!grown)
+			return false;
+		c->fds = grown;
+		c->capacity = capacity;
+	}
+	c->fds[c->n++] = fd;
+	atomic_fetch_add_explicit(&c->owed, 1, memory_order_relaxed);
+	return true;
+}
+
+void closing_take(struct closing *c, const int *fds, uint32_t n)
+{
+	bool was_at_rest;
+
+	if (n == 0)
+		return;
+	pthread_mutex_lock(&lock);
+	was_at_rest = c->n == 0 && !c->worked;
+	while (n > 0 && (fds[n - 1] < 0 || append(c, fds[n - 1])))
+		n--;
+	if (was_at_rest && c->n > 0) {
+		c->refs++;
+		enqueue(c);
+		if (nwaiting <= nidle)
+			pthread_cond_signal(&work);
+		else if (nthreads < most_threads)
+			(void)start(); /* else one that is busy comes to it */
+	}
+	pthread_mutex_unlock(&lock);
+	while (n > 0)
+		close(fds[--n]); /* there was no memory: late is better than never */
+}
+
+/* A peek without room for them says MSG_CTRUNC where there are descriptors: among the bytes that it looks at, or (the
+ * kernel walks on, copying nothing) behind them. */
+static int peek(int fd)
+{
+	char byte;
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n = recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT);
+
+	return n <= 0 ? -1 : (message.msg_flags & MSG_CTRUNC) != 0;
+}
+
+static bool walks;
+
+/* Tries whether it does. Where it can't be tried, nothing is taken for granted. */
+static void try_walk(void)
+{
+	union {
+		char space[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = { 0 };
+	char byte = 0;
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space,
+				  .msg_controllen = sizeof(control.space) };
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return;
+	*CMSG_FIRSTHDR(&message) =
+		(struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+	memcpy(CMSG_DATA(CMSG_FIRSTHDR(&message)), pair, sizeof(int));
+	if (send(pair[0], &byte, 1, 0) == 1 && sendmsg(pair[0], &message, 0) == 1)
+		walks = peek(pair[1]) == 1;
+	close(pair[0]);
+	close(pair[1]);
+}
+
+bool queue_has_fds(int fd)
+{
+	static pthread_once_t tried = PTHREAD_ONCE_INIT;
+	int seen;
+
+	pthread_once(&tried, try_walk);
+	seen = peek(fd);
+	return seen == 1 || (seen == 0 && !walks);
+}
+
+static int option(int fd, int name)
+{
+	socklen_t length = sizeof(int);
+	int value = -1;
+
+	return getsockopt(fd, SOL_SOCKET, name, &value, &length) < 0 ? -1 : value;
+}
+
+void closing_socket(struct closing *c, int fd, bool shared)
+{
+	bool harmless;
+
+	if (fd < 0)
+		return;
+	harmless = option(fd, SO_DOMAIN) != AF_UNIX;
+	if (!harmless && option(fd, SO_TYPE) == SOCK_STREAM && !option(fd, SO_ACCEPTCONN)) {
+		if (!shared)
+			shutdown(fd, SHUT_RD); /* nothing comes any more while we look */
+		harmless = !queue_has_fds(fd);
+	}
+	if (harmless) {
+		close(fd);
+		return;
+	}
+	if (!shared)
+		shutdown(fd, SHUT_RDWR);
+	closing_take(c, &fd, 1);
+}

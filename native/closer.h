@@ -1,0 +1,27 @@
+/* Closing what came from others, by threads that may hang: closer.c says why. */
+#ifndef PVX_CLOSER_H
+#define PVX_CLOSER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CLOSING_MAX 256u /* of one account, not closed yet: then whoever it is brings no more */
+
+/* An account: on whose behalf descriptors are closed. Counted references; any thread. */
+struct closing;
+
+struct closing *closing_new(void); /* NULL: no memory */
+struct closing *closing_ref(struct closing *);
+void closing_unref(struct closing *); /* what it was given is closed all the same */
+/* Takes the descriptors; never waits. Negative ones are none. */
+void closing_take(struct closing *, const int *fds, uint32_t n);
+/* The same for a socket of ours. `shared`: there is another descriptor of it, for which it goes on. One that has
+ * nothing of others in its queue, as nearly all, is closed at once; else its peer sees it closed at once. */
+void closing_socket(struct closing *, int fd, bool shared);
+bool closing_full(const struct closing *);
+/* Threads: `standing` are there from now on (0, or an errno), more are started when all are busy, up to `most`. */
+int closers_start(uint32_t standing, uint32_t most);
+/* Descriptors among what is in the queue of a stream, anywhere; nothing is taken. */
+bool queue_has_fds(int fd);
+
+#endif

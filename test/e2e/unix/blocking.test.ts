@@ -1,0 +1,146 @@
+/**
+ * Descriptors that can't be closed: a TCP socket that lingers (socket(7)) before a peer that reads nothing, a file
+ * whose file system never answers. Whoever closes the last one waits, of such a file whoever closes any.
+ */
+import { afterEach, describe, expect, test } from 'vitest';
+import { mountUnflushed } from '../../support/file-systems.js';
+import { countOpenAtRest, countOpenFiles } from '../../support/open-files.js';
+import { fuse } from '../../support/requirements.js';
+import { eventually } from '../../support/wait.js';
+import { TARGET, UnixPair, useUnixPair } from './support.js';
+
+const CALM = { name: 'calm', target: '/run/calm.sock' };
+/** Of the neighbour, each there and back. */
+const ROUNDS = 500;
+const FILE = 'a file';
+
+/** KIND TARGET WHAT CONNECTIONS EACH: so many connections with as many descriptors each; then it says so, and stays. */
+const HOSTILE = `
+import array, os, socket, struct, sys, time
+kind, target, what, connections, each = sys.argv[1:6]
+resource = __import__("resource")
+resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+kept = []
+def lingering():
+    server = socket.create_server(("127.0.0.1", 0))
+    client = socket.create_connection(server.getsockname())
+    kept.append((server, server.accept()[0]))
+    client.setblocking(False)
+    try:
+        while True:
+            client.send(bytes(1 << 20))
+    except BlockingIOError:
+        pass
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 10000))
+    return client.detach()
+types = {"stream": socket.SOCK_STREAM, "seqpacket": socket.SOCK_SEQPACKET, "dgram": socket.SOCK_DGRAM}
+for _ in range(int(connections)):
+    bad = lingering() if what == "linger" else os.open(what, os.O_RDONLY)
+    client = socket.socket(socket.AF_UNIX, types[kind])
+    client.settimeout(0.2)
+    try:
+        client.connect(target)
+        for _ in range(int(each)):
+            client.sendmsg([b"GET / HTTP/1.1\\r\\n"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [bad]))])
+        client.close()
+    except OSError:
+        pass
+    if what == "linger":
+        os.close(bad)
+print("sent", flush=True)
+time.sleep(1000)
+`;
+
+/** Sends so many bytes, one after the other, each as soon as the one before is back. */
+const NEIGHBOUR = `
+import socket, sys
+sock = socket.socket(socket.AF_UNIX)
+sock.connect(sys.argv[1])
+for i in range(int(sys.argv[2])):
+    sock.sendall(b"x")
+    assert sock.recv(1) == b"x"
+print("all came back")
+`;
+
+describe.runIf(fuse())('what a tenant sends and nobody can close', () => {
+  const pair = useUnixPair('--drain', '0', '--patience', '0.2');
+  afterEach(async () => {
+    await pair.clear();
+  });
+
+  const hostile = (kind: string, what: string, connections = 1, each = 1) => {
+    const args = [kind, TARGET, what, String(connections), String(each)];
+    return pair.talk(pair.consumer, ['python3', '-c', HOSTILE, ...args]);
+  };
+
+  async function neighbourGoesOn(): Promise<void> {
+    const argv = ['python3', '-c', NEIGHBOUR, CALM.target, String(ROUNDS)];
+    const { stdout, stderr } = await pair.consumer.exec(argv, { timeout: 20_000 });
+    expect(stdout + stderr).toBe('all came back\n');
+    expect(await pair.daemon.shown()).toHaveLength(2); // nor does JavaScript stand
+    await pair.ask('fds', CALM.target, '20', '5', '1'); // and others' descriptors are closed
+  }
+
+  async function links(fields: object): Promise<void> {
+    await pair.serve('serve-echo');
+    pair.daemon.set(pair.link(CALM), pair.link(fields));
+    await pair.daemon.until({
+      calm: 'established',
+      raw: 'socket' in fields ? 'waiting' : 'established',
+    });
+    await pair.ask('fds', CALM.target, '20', '5', '1');
+  }
+
+  const ABSENT = { socket: '/run/example/nobody.sock' };
+  test.each([
+    ['stream', 'linger', ABSENT],
+    ['stream', FILE, {}],
+    ['seqpacket', 'linger', { ...ABSENT, mode: 'seqpacket' }],
+    ['dgram', FILE, { ...ABSENT, mode: 'dgram' }],
+    ['stream', 'linger', { fds: false }],
+    ['stream', 'linger', { ...ABSENT, type: 'rest' }],
+    ['stream', 'linger', { ...ABSENT, type: 'dbus', policy: { talk: ['org.example.*'] } }],
+  ])('as a %s (%s) keeps nobody else waiting (%o)', async (kind, what, fields) => {
+    await links(fields);
+    const before = await countOpenAtRest(pair.daemon.pid);
+    const where = `/mnt/${kind}`;
+    const files = what === FILE ? await mountUnflushed(pair.consumer, where) : null;
+    const tenant = hostile(kind, files ? `${where}/file` : what);
+    expect(await tenant.line()).toBe('sent');
+    if (files) expect(await files.line()).toBe('flush'); // somebody closes it, and waits
+    await neighbourGoesOn();
+    await files?.end();
+    tenant.kill();
+    await eventually(() => expect(countOpenFiles(pair.daemon.pid)).toBeLessThanOrEqual(before + 4));
+  });
+
+  test('is taken up to a bound, and no more', async () => {
+    await links(ABSENT);
+    const before = await countOpenAtRest(pair.daemon.pid);
+    const tenant = hostile('stream', 'linger', 100, 20);
+    expect(await tenant.line()).toBe('sent');
+    await neighbourGoesOn();
+    expect(countOpenFiles(pair.daemon.pid)).toBeLessThan(before + 400);
+    tenant.kill();
+    await eventually(() => expect(countOpenFiles(pair.daemon.pid)).toBeLessThanOrEqual(before + 4));
+  });
+});
+
+describe('a daemon that holds what can’t be closed', () => {
+  const pair = new UnixPair(['--drain', '0', '--patience', '0.2']);
+  afterEach(() => pair.tearDown());
+
+  test('ends when it is told to', async () => {
+    await pair.setUp();
+    pair.daemon.set(pair.link({ socket: '/run/example/nobody.sock' }));
+    await pair.daemon.until({ raw: 'waiting' });
+    const args = ['stream', TARGET, 'linger', '3', '3'];
+    const tenant = pair.talk(pair.consumer, ['python3', '-c', HOSTILE, ...args]);
+    expect(await tenant.line()).toBe('sent');
+    await eventually(async () => {
+      const [shown] = await pair.daemon.shown();
+      expect(shown?.connections.active).toBe(0);
+    });
+    expect(await pair.daemon.kill('SIGTERM')).toBe(0);
+  });
+});
