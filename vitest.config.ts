@@ -1,12 +1,34 @@
 import { defineConfig } from 'vitest/config';
 
-// Suites that enter real namespaces share one kernel and two cores with each other: they run one file at a time.
+/**
+ * What needs nothing of the machine runs first, on all cores, the files of a worker in one process. Suites that enter
+ * real namespaces share one kernel with each other: they run one file at a time, each in a process of its own.
+ */
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     testTimeout: 40_000,
     hookTimeout: 60_000,
-    fileParallelism: false,
     pool: 'forks',
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['test/unit/**/*.test.ts'],
+          maxWorkers: '100%',
+          isolate: false,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'machine',
+          include: ['test/{integration,e2e}/**/*.test.ts'],
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });

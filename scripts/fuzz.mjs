@@ -57,7 +57,9 @@ function runRound(files, fuzzing, folder) {
     process.execPath,
     [
       ...[join(ROOT, 'node_modules/vitest/vitest.mjs'), 'run', '--allowOnly', '--passWithNoTests'],
-      ...['--sequence.shuffle.files', '--reporter=json', `--outputFile=${report}`, ...files],
+      // A process a file: where one crashes, the others are tried all the same.
+      ...['--isolate', '--sequence.shuffle.files', '--reporter=json', `--outputFile=${report}`],
+      ...files,
     ],
     {
       cwd: ROOT,
