@@ -41,6 +41,8 @@ export class ByteChannel implements SocketStream, Polled {
   #ended = false;
   /** Writing failed: the peer is gone, but what it sent before is still read. */
   #mute = false;
+  /** The peer is gone, and the owner has not been told: what it sent before comes first. */
+  #hangingUp = false;
   #queued = false;
   #open = true;
   #ending = false;
@@ -65,8 +67,7 @@ export class ByteChannel implements SocketStream, Polled {
       return true;
     }
     if (sent < 0 && sent !== EAGAIN && sent !== ENOBUFS) {
-      this.#mute = true;
-      setImmediate(() => this.owner?.hungUp()); // not in the middle of the owner's own call
+      this.#silence();
       return true;
     }
     const done = Math.max(sent, 0);
@@ -126,16 +127,33 @@ export class ByteChannel implements SocketStream, Polled {
   happened(events: number): void {
     if (events & EPOLLOUT && this.#unsent.length > 0) this.#flush();
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) this.#finishing = true;
+    if (events & (EPOLLHUP | EPOLLERR)) this.#hangingUp = true;
     if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
       this.#readable = true;
       if (this.#reading) this.#read();
     }
-    if (events & (EPOLLHUP | EPOLLERR) && this.#fd >= 0) this.owner?.hungUp();
+    this.#hangUp();
   }
 
   turn(): void {
     this.#queued = false;
     if (this.#reading && this.#readable) this.#read();
+    this.#hangUp();
+  }
+
+  /** Nothing that is written will arrive; what came before is read first, and not in the middle of the owner's own call. */
+  #silence(): void {
+    this.#unsent = [];
+    this.#mute = this.#finishing = this.#readable = this.#hangingUp = true;
+    this.#askForTurn();
+  }
+
+  /** Says that the peer is gone, once nothing of it is left to be read. */
+  #hangUp(): void {
+    if (!this.#hangingUp || this.#fd < 0) return;
+    if (this.#reading && this.#readable && !this.#ended) return; // another turn follows
+    this.#hangingUp = false;
+    this.owner?.hungUp();
   }
 
   #askForTurn(): void {
@@ -177,9 +195,7 @@ export class ByteChannel implements SocketStream, Polled {
       const sent = native.socketWrite(this.#fd, first, 0, first.length);
       if (sent === EAGAIN || sent === ENOBUFS) return;
       if (sent < 0) {
-        this.#mute = true;
-        this.#unsent = [];
-        this.owner?.hungUp();
+        this.#silence();
         return;
       }
       this.bytesOut += sent;

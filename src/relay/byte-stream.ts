@@ -12,7 +12,10 @@ export interface ByteStreamOwner {
   drained(): void;
   /** The peer will send no more; it may still read. */
   ended(): void;
-  /** The peer is gone: what it sent may still be read, nothing will reach it. May be said more than once. */
+  /**
+   * The peer is gone: nothing will reach it. A stream that is read says so behind all that the peer sent, a paused one
+   * at once, and what it sent is still there to be read. May be said more than once.
+   */
   hungUp(): void;
   /** Nothing can be read or written any more; the stream is closed. */
   broken(): void;

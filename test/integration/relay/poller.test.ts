@@ -1,4 +1,4 @@
-/** A bug about one of many connections in JavaScript's hands. Real sockets; the bug is the test's. */
+/** Many connections in JavaScript's hands: a bug about one of them, and one whose peer is gone. Real sockets. */
 import net from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { ByteChannel } from '../../../src/relay/byte-channel.js';
@@ -51,4 +51,63 @@ test.each([false, true])('ends that one alone (its end is another bug: %s)', asy
   expect(told).toEqual(['broken']);
   bad.destroy();
   good.destroy();
+});
+
+/** What the owner of a channel was told, in order; `far` is the peer. */
+function watched(): { near: ByteChannel; far: number; told: string[] } {
+  const [fd, far] = native.socketPair(SOCKET_TYPES.stream);
+  const near = new ByteChannel(fd);
+  const told: string[] = [];
+  const tell = (what: string) => () => void told.push(what);
+  near.owner = {
+    received: (buffer, from, to) => void told.push(buffer.toString('latin1', from, to)),
+    drained: tell('drained'),
+    ended: tell('ended'),
+    hungUp: tell('hung up'),
+    broken: tell('broken'),
+  };
+  return { near, far, told };
+}
+
+function say(far: number, text: string): void {
+  native.socketWrite(far, Buffer.from(text), 0, text.length);
+}
+
+test('a peer that leaves is gone behind all that it sent', async () => {
+  const { near, far, told } = watched();
+  near.resume();
+  say(far, 'last words');
+  native.socketClose(far);
+  await eventually(() => expect(told).toEqual(['last words', 'ended', 'hung up']));
+  near.close();
+});
+
+test('so it is where writing finds out first', async () => {
+  const { near, far, told } = watched();
+  say(far, 'last words');
+  native.socketClose(far);
+  near.write(Buffer.from('x'), 0, 1);
+  near.resume();
+  await eventually(() => expect(told).toEqual(['last words', 'ended', 'hung up']));
+  near.close();
+});
+
+test('a peer that has ended, and leaves later, is gone then', async () => {
+  const { near, far, told } = watched();
+  near.resume();
+  native.socketShutdown(far);
+  await eventually(() => expect(told).toEqual(['ended']));
+  native.socketClose(far);
+  await eventually(() => expect(told).toEqual(['ended', 'hung up']));
+  near.close();
+});
+
+test('who does not read hears at once that the peer is gone, and can read what it sent', async () => {
+  const { near, far, told } = watched();
+  say(far, 'last words');
+  native.socketClose(far);
+  await eventually(() => expect(told).toEqual(['hung up']));
+  near.resume();
+  await eventually(() => expect(told).toEqual(['hung up', 'last words', 'ended']));
+  near.close();
 });
