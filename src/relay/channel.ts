@@ -3,8 +3,9 @@
  *
  * A descriptor that arrives is the receiver's to close; one that is written is taken, and closed once it is
  * sent or the channel closes. What can't be sent yet is kept in order, and `write` says so by `false`:
- * wait for `flushed` before writing more. Nothing but `onClosed` is called back after
- * `close` or `release`.
+ * wait for `flushed` before writing more. What is written to a side that is gone is dropped, and says nothing of the
+ * end: that comes behind all that the side sent, by reading. Nothing but `onClosed` is called back after `close` or
+ * `release`.
  */
 import { getSystemErrorName } from 'node:util';
 import { closeAll } from '../kernel/descriptors.js';
@@ -15,6 +16,8 @@ import { type NativeChannel, native } from './native.js';
 const EAGAIN = 11;
 const ETIMEDOUT = 110;
 const EINPROGRESS = 115;
+/** EPIPE, ECONNRESET: the other side is gone, or reads no more. What it sent before is another matter. */
+const GONE = [32, 104];
 /** ENOMEM, ENOBUFS, ETOOMANYREFS: no event tells when they are over. */
 const TRANSIENT = [12, 105, 109];
 const TOO_MANY = -109;
@@ -35,7 +38,7 @@ export class Channel {
    * listens, the channel ends: no one may go on as if they had come.
    */
   onTruncated: ((data: Buffer, fds: number[]) => void) | null = null;
-  /** The other side will send no more; with an error where it broke off. */
+  /** The other side will send no more, and all that it sent has been read; with an error where it broke off. */
   onEnd: ((error?: Error) => void) | null = null;
 
   /** It is closed or given back, by whomever; the last thing that is called. */
@@ -49,6 +52,8 @@ export class Channel {
   /** What the loop was told last. */
   #watched = 1;
   #ending = false;
+  /** The other side reads no more. */
+  #mute = false;
   #open = true;
   #flushed: (() => void)[] = [];
   readonly #fd: number;
@@ -88,9 +93,9 @@ export class Channel {
 
   /** False: it is kept until the socket has room. Takes the descriptors. */
   write(data: Buffer, fds: readonly number[] = []): boolean {
-    if (!this.#open) {
+    if (!this.#open || this.#mute) {
       closeAll(fds);
-      return false;
+      return this.#open;
     }
     this.#unsent.push({ data, fds });
     if (this.#unsent.length === 1) this.#flush();
@@ -202,7 +207,8 @@ export class Channel {
       first.fds = [];
       if (sent < 0) {
         for (const { fds } of this.#unsent.splice(0)) closeAll(fds);
-        this.#ended(-sent);
+        if (GONE.includes(-sent)) this.#mute = true;
+        else this.#ended(-sent);
         break;
       }
       if (sent < first.data.length && !this.#records) first.data = first.data.subarray(sent);

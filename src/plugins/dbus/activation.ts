@@ -3,7 +3,8 @@
  *
  * Of each name that may be started and is called, the bus is asked whether it has an owner, and told to say when that
  * changes; from then on a call costs a look into a table. Calls to a name wait in their order, so that none overtakes
- * another to the same receiver. What waits is bounded, far below what would keep the session from reading.
+ * another to the same receiver. What waits for somebody to be started is bounded, far below what would keep the session
+ * from reading; what waits for the bus's answer is bounded by that, for the answer comes at once.
  *
  * The bus knows of none of these names that they may be started: in its answer to ListActivatableNames they are added.
  */
@@ -93,9 +94,9 @@ class ActivationFilter implements MessageFilter {
     if (name?.state === 'owned' && isStart(header)) return this.#startReply(header, RUNS_ALREADY);
     if (!name || name.state === 'owned') return 'pass';
     if (!message.isWhole) return name.state === 'asking' ? 'pass' : 'hold'; // the session refuses it
-    if (this.#count >= MAX_HELD || this.#bytes + message.length > MAX_HELD_BYTES) {
-      const text = `Too many calls wait for ${called} and others to be started.`;
-      return wantsReply(header) ? { answer: this.#error(header, LIMITS_EXCEEDED, text) } : 'drop';
+    const isFull = this.#count >= MAX_HELD || this.#bytes + message.length > MAX_HELD_BYTES;
+    if (isFull && name.state !== 'asking') {
+      return wantsReply(header) ? { answer: this.#tooMany(header, called) } : 'drop';
     }
     name.held.push(message);
     this.#count++;
@@ -180,7 +181,20 @@ class ActivationFilter implements MessageFilter {
   #unowned(name: Name): void {
     if (name.state !== 'asking') return;
     name.state = 'away';
+    this.#refuseExcess(name);
     if (name.held.length > 0) this.#start(name);
+  }
+
+  /** While the bus was asked, more were held than may wait for somebody to be started. */
+  #refuseExcess(name: Name): void {
+    const excess: Message[] = [];
+    while (name.held.length > 0 && (this.#count > MAX_HELD || this.#bytes > MAX_HELD_BYTES)) {
+      const last = name.held.pop() as Message;
+      this.#count--;
+      this.#bytes -= last.length;
+      excess.unshift(last);
+    }
+    for (const call of excess) this.#refuse(call, this.#tooMany(call.header, name.name));
   }
 
   /** Its owner left; what is being started goes on being started. */
@@ -212,10 +226,18 @@ class ActivationFilter implements MessageFilter {
     this.#onDemand.done(name.name);
     name.state = 'away';
     for (const message of this.#takeHeld(name)) {
-      const { header } = message;
-      if (wantsReply(header)) this.#port.answer(message, this.#error(header, error, text));
-      else this.#port.release(message); // the bus drops it, and is silent about it
+      this.#refuse(message, this.#error(message.header, error, text));
     }
+  }
+
+  #refuse(message: Message, answer: Buffer): void {
+    if (wantsReply(message.header)) this.#port.answer(message, answer);
+    else this.#port.release(message); // the bus drops it, and is silent about it
+  }
+
+  #tooMany(call: Header, name: string): Buffer {
+    const text = `Too many calls wait for ${name} and others to be started.`;
+    return this.#error(call, LIMITS_EXCEEDED, text);
   }
 
   #release(name: Name): void {

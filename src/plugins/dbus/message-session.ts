@@ -3,8 +3,12 @@
  * them, and bounds.
  *
  * No side is read while what goes to the other one waits for room, so a slow reader costs one read of its peer. The
- * consumer is not read either while its answers wait, or while too much of its own is held. Whoever breaks the
- * protocol ends the connection.
+ * consumer is not read either while its answers wait, or while too much of its own is held.
+ *
+ *     open ──a side sends no more, or breaks the protocol──> ending ──the other does too, or 5 s──> over
+ *
+ * What a side sent before its end has reached the other one before it hears of that end; what is held is waited for.
+ * Whoever breaks the protocol is told at once that no more comes.
  */
 import { closeAll } from '../../kernel/descriptors.js';
 import type { Channel, Tally } from '../plugin.js';
@@ -50,6 +54,8 @@ export class MessageSession {
   #hello: number | null = null;
   #uniqueName: string | undefined;
   #budgeted = 0;
+  /** Of the end, from the first side that had one. */
+  #why: { readonly reason: string; readonly fault?: string } | null = null;
   #linger: NodeJS.Timeout | null = null;
   #ended = false;
 
@@ -74,22 +80,13 @@ export class MessageSession {
     const { tally } = this.#parts;
     if (side === this.#consumer) tally.toProvider += bytes;
     else tally.toConsumer += bytes;
-    if (fault !== null) this.#end('malformed', fault);
-    else this.#settle();
+    if (fault !== null) this.#broke(side, fault);
+    this.#settle();
   }
 
-  onEnd(side: Side, broken: boolean): void {
-    if (broken) {
-      this.#end('reset');
-      return;
-    }
-    const other = side === this.#bus ? this.#consumer : this.#bus;
-    if (other.isOver) {
-      this.#end('eof');
-      return;
-    }
-    other.channel.end();
-    this.#linger = setTimeout(() => this.#end('eof'), LINGER_MS);
+  onEnd(_side: Side, broken: boolean): void {
+    this.#why ??= { reason: broken ? 'reset' : 'eof' };
+    this.#settle();
   }
 
   onClosed(): void {
@@ -157,8 +154,14 @@ export class MessageSession {
 
   #refuse(message: Message, fault: string): false {
     closeAll(message.fds);
-    this.#end('malformed', fault);
+    this.#broke(this.#consumer, fault);
     return false;
+  }
+
+  /** Nothing of it can be trusted any more. */
+  #broke(side: Side, fault: string): void {
+    this.#why ??= { reason: 'malformed', fault };
+    side.giveUp();
   }
 
   #judge(message: Message, first: number): boolean {
@@ -240,6 +243,21 @@ export class MessageSession {
     if (!consumer) this.#consumer.onRoom(() => this.#settle());
     if (!bus) this.#bus.onRoom(() => this.#settle());
     this.#count();
+    if (this.#why) this.#goOn(this.#why);
+  }
+
+  /** Ends it, step by step. */
+  #goOn({ reason, fault }: { readonly reason: string; readonly fault?: string }): void {
+    const [consumer, bus] = [this.#consumer, this.#bus];
+    if (this.#ended) return;
+    if (bus.isOver || fault !== undefined) consumer.finish();
+    if (this.#held.count > 0 && !bus.isOver) return; // to be released, or answered
+    if (consumer.isOver) bus.finish();
+    if (bus.isOver && consumer.isOver && bus.channel.idle && consumer.channel.idle) {
+      this.#end(reason, fault);
+    } else {
+      this.#linger ??= setTimeout(() => this.#end(reason, fault), LINGER_MS);
+    }
   }
 
   #count(): void {

@@ -8,7 +8,7 @@ import { Outlet } from './outlet.js';
 export interface SideOwner {
   /** So many bytes of it were looked at, and this is wrong with them. */
   onRead(side: Side, bytes: number, fault: string | null): void;
-  /** It sends no more. */
+  /** It sends no more, and all that it sent was looked at. */
   onEnd(side: Side, broken: boolean): void;
   /** It was closed under us. */
   onClosed(): void;
@@ -22,6 +22,7 @@ export class Side {
   readonly #reader: MessageReader;
   readonly #owner: SideOwner;
   #isOver = false;
+  #isFinished = false;
   #isWaiting = false;
 
   constructor(channel: Channel, options: ReaderOptions, owner: SideOwner, receiver: Receiver) {
@@ -40,6 +41,20 @@ export class Side {
   /** It will send no more. */
   get isOver(): boolean {
     return this.#isOver;
+  }
+
+  /** Looks at no more of it. */
+  giveUp(): void {
+    this.#isOver = true;
+    this.#reader.close();
+    this.channel.pause();
+  }
+
+  /** It is told that no more comes, behind what is on its way to it. */
+  finish(): void {
+    if (this.#isFinished) return;
+    this.#isFinished = true;
+    this.channel.end();
   }
 
   /** Descriptors in our table that wait for a message, or for room. */

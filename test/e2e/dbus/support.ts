@@ -22,6 +22,7 @@ const CONFIG = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Config
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
   <listen>unix:path=${SOCKET}</listen>
+  <limit name="max_replies_per_connection">10000</limit>
   <policy context="default">
     <allow user="*"/>
     <allow own="*"/>

@@ -6,6 +6,8 @@ import type { Message } from '../../../../src/plugins/dbus/message.js';
 import { BUS, busCall, writeMessage } from '../../../../src/plugins/dbus/message-writer.js';
 import { BAR, call, FOO, Stand, toMessage } from './activation-stand.js';
 
+const LIMITS_EXCEEDED = 'org.freedesktop.DBus.Error.LimitsExceeded';
+
 let at: Stand;
 beforeEach(() => {
   vi.useFakeTimers();
@@ -191,18 +193,36 @@ describe('bounds', () => {
   it('of calls that wait: more are refused at once, and what wants no answer is dropped', () => {
     const held = Array.from({ length: 64 }, () => call(FOO));
     for (const one of held) expect(at.filter.fromConsumer(one)).toBe('hold');
-    const refused = at.filter.fromConsumer(call(BAR));
+    at.answers();
+    const refused = at.filter.fromConsumer(call(FOO));
     expect(refused).toMatchObject({ answer: expect.any(Buffer) });
     const { answer } = refused as { answer: Buffer };
-    expect(toMessage(answer).header.errorName).toBe('org.freedesktop.DBus.Error.LimitsExceeded');
-    expect(at.filter.fromConsumer(call(BAR, { flags: Flag.noReply }))).toBe('drop');
-    at.answers(FOO, BAR);
+    expect(toMessage(answer).header.errorName).toBe(LIMITS_EXCEEDED);
+    expect(at.filter.fromConsumer(call(FOO, { flags: Flag.noReply }))).toBe('drop');
+    at.owner(FOO, ':1.9');
     expect(at.released).toEqual(held);
-    expect(at.filter.fromConsumer(call(BAR))).toBe('pass'); // it is known by now
+  });
+
+  it('of calls that wait, not of those of which it is not known yet whether they have to', () => {
+    const calls = Array.from({ length: 200 }, () => call(FOO));
+    for (const one of calls) expect(at.filter.fromConsumer(one)).toBe('hold');
+    at.answers(FOO);
+    expect(at.released).toEqual(calls);
+  });
+
+  it('of those that then have to: the last are refused, in their order', () => {
+    const calls = Array.from({ length: 66 }, () => call(FOO));
+    for (const one of calls) expect(at.filter.fromConsumer(one)).toBe('hold');
+    at.answers();
+    expect(at.answered).toEqual(calls.slice(64).map((one) => [one, LIMITS_EXCEEDED]));
+    at.owner(FOO, ':1.9');
+    expect(at.released).toEqual(calls.slice(0, 64));
   });
 
   it('of their bytes', () => {
     const long = () => call(FOO, {}, ['x'.repeat(200_000)]);
+    expect(at.filter.fromConsumer(call(FOO))).toBe('hold');
+    at.answers();
     expect(at.filter.fromConsumer(long())).toBe('hold');
     expect(at.filter.fromConsumer(long())).toBe('hold');
     expect(at.filter.fromConsumer(long())).toMatchObject({ answer: expect.any(Buffer) });
@@ -224,7 +244,7 @@ describe('bounds', () => {
   it('of names that all wait: the next one is left to the bus', () => {
     at.names = undefined;
     for (let n = 0; n < 64; n++) at.filter.fromConsumer(call(`a.b${n}`));
-    for (let n = 64; n < 128; n++) at.filter.fromConsumer(call(`a.b${n}`)); // refused, and asked about
+    for (let n = 64; n < 128; n++) at.filter.fromConsumer(call(`a.b${n}`));
     expect(at.filter.fromConsumer(call('a.c'))).toBe('pass');
   });
 

@@ -10,6 +10,8 @@ export class FakeChannel {
   readonly unsentFds = 0;
   isOpen = true;
   isReading = true;
+  /** Its peer was told that no more comes. */
+  isEnded = false;
   written = Buffer.alloc(0);
 
   get channel(): Channel {
@@ -45,10 +47,12 @@ export class FakeChannel {
     return Promise.resolve();
   }
 
-  end(): void {}
+  end(): void {
+    this.isEnded = true;
+  }
 
   close(): void {
     this.isOpen = false;
-    this.onData = null;
+    this.onData = this.onEnd = null;
   }
 }

@@ -82,6 +82,7 @@ test('a consumer has none of our serials, for its Hello neither', () => {
     tally: { toProvider: 0, toConsumer: 0, closes: {}, denied: {}, audited: {} },
   });
   consumer.feed(toBus(0xffff_0001, 'Hello'));
+  bus.onEnd?.();
   expect(ends).toEqual(['malformed']);
   expect(bus.take()).toHaveLength(0);
 });

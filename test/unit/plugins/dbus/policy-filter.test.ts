@@ -70,7 +70,10 @@ describe('a connection under a policy', () => {
   test('ends where a consumer uses serials that are not for it, or sends no message', async () => {
     for (const bytes of [call(0xffff_0001, THERMOSTAT), Buffer.from('x'.repeat(16))]) {
       const { consumer, bus, ends } = await policySession(RULES, OWNERS);
-      consumer.feed(bytes, call(5, THERMOSTAT));
+      consumer.feed(call(4, THERMOSTAT), bytes, call(5, THERMOSTAT));
+      expect([consumer.isEnded, bus.isEnded]).toEqual([true, true]);
+      expect(headersOf(bus.take()).map(({ serial }) => serial)).toEqual([4]);
+      bus.onEnd?.();
       expect(ends).toMatchObject([['malformed', expect.any(String), undefined]]);
       expect([consumer.isOpen, bus.isOpen]).toEqual([false, false]);
     }
