@@ -26,20 +26,24 @@
 
 /* The closed list of what the daemon may ask for. */
 enum pvx_op {
-	/* -> value = PVX_PROTOCOL_VERSION, fd = the control socket's listener (none if not configured) */
+	/* -> value = PVX_PROTOCOL_VERSION, fd = the control socket's listener (once; none if not configured) */
 	PVX_OP_HELLO = 1,
 	/* -> fd = a stream connected to the runtime's pv-ctrl socket, made as the broker's own user */
 	PVX_OP_RUNTIME = 2,
 	/* arg = pid, stamp = newest acceptable start time in clock ticks since boot (0: any)
 	 * -> value = container handle, fd = pidfd (readable when it dies), stamp = start time, aux = mount ns inode.
 	 * ESRCH: no such process. ESTALE: it started after `stamp`, so the pid was recycled.
+	 * data = its cgroups, as /proc/PID/cgroup has them (cgroups(7)); empty where the kernel has none.
 	 * EXDEV: it lives in the broker's own mount namespace, so it is no container. */
 	PVX_OP_HOLD = 3,
 	/* container -> (nothing). What was planted there stays until REMOVE or the end. */
 	PVX_OP_RELEASE = 4,
+	/* Every operation that takes a path in a container answers EXDEV where that leads to the host's own files: the
+	 * root of the container is the host's, and nothing is mounted over it there. EAGAIN, too: its file system says
+	 * without end that it was interrupted. */
 	/* container, type, path -> value = plant handle, fd = listening (stream, seqpacket) or bound (dgram) socket.
 	 * EEXIST: something that is no socket is at the path. EADDRINUSE: a live foreign socket is.
-	 * EXDEV: the path is on the host's own file system. EROFS, ELOOP, ENOTDIR, EACCES: as open(2). */
+	 * EROFS, ELOOP, ENOTDIR, EACCES: as open(2). */
 	PVX_OP_LISTEN_UNIX = 5,
 	/* container, type, path, uid, gid (as the container counts them)
 	 * -> fd = a non-blocking connected socket; for dgram also autobound in the container's network namespace.
@@ -55,7 +59,8 @@ enum pvx_op {
 	PVX_OP_REMOVE = 9,
 	/* container, path, uid, gid (as the broker counts them), two descriptors with the request: [0] the planted
 	 * dgram socket, [1] a dgram socket holding one datagram. Sends that datagram from [0] to the socket at path,
-	 * as that user. EAGAIN: there is no room for it. */
+	 * as that user. EAGAIN: there is no room for it. EBUSY: nor for the descriptors that it may carry, as too many are
+	 * waiting to be closed. */
 	PVX_OP_REPLY_DGRAM = 10,
 	/* arg = which of the buses on the broker's own command line, from 0; uid (as the host counts)
 	 * -> fd = a non-blocking stream connected to that bus as that uid, with the gid of the same number.
@@ -83,6 +88,8 @@ enum pvx_op {
 	PVX_OP_LEASE_CARD = 25,
 	/* The TCP operations take a container or PVX_HOST, an address of 4 or 16 raw bytes in `path` and a port in
 	 * `arg` (EINVAL: neither), and work in that one's network namespace.
+	 * ENOLINK: that is none of ours and can't be entered, as there would be no way back (root of a user namespace has
+	 * none); also for a dgram socket of CONNECT_UNIX.
 	 * -> fd = a listening, non-blocking socket; an IPv6 one takes no IPv4.
 	 * EADDRINUSE: taken. EADDRNOTAVAIL: no interface has the address. EACCES: a port that we may not have. */
 	PVX_OP_LISTEN_TCP = 30,

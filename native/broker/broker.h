@@ -6,11 +6,13 @@
  * folder in /proc, never by a number that somebody else may have by now; a path is resolved by the kernel within
  * the root of that process (openat2, RESOLVE_IN_ROOT), never joined to a string.
  *
+ *   end.c         what is unmade at the end
  *   main.c        start, privileges given up, threads, the end
  *   channel.c     requests in, one reply each out
  *   container.c   the table of held containers
  *   idmap.c       what a uid of a container is on the host
- *   path.c        paths within a container's root
+ *   path.c        paths within a container's root; what makes a container
+ *   foreign.c     descriptors that came along, and their closing
  *   plant.c       sockets planted in containers, and the removal of all that is planted
  *   device.c      device nodes: found, planted
  *   mount.c       device nodes mounted where a file system allows none
@@ -37,12 +39,27 @@
 #include "../process.h"
 #include "../protocol.h"
 
+#define CHANNELS 2
 #define THREADS_PER_CHANNEL 8
 #define CONTAINER_BUSY_MAX 3 /* operations in one container at once: one that hangs takes no more threads */
 #define HANGS_MS 100         /* the longest wait for one of them to end; then EBUSY */
 #define SLOW_MS 1000         /* and for as long nobody waits there */
 #define IDMAP_MAX 8
+#define DATAGRAM_MAX (256u * 1024u)
 #define FDS_MAX 253 /* SCM_MAX_FD: all that a record can carry */
+
+/* A call that a signal interrupted, or a file system of a container's making that says so (it may say so for ever),
+ * is made again. */
+#define INTERRUPTIONS_MAX 64
+#define RETRY(call)                                                                 \
+	({                                                                          \
+		__typeof__(call) result_;                                           \
+		int left_ = INTERRUPTIONS_MAX;                                      \
+		do                                                                  \
+			result_ = (call);                                           \
+		while (result_ < 0 && errno == EINTR && left_-- > 0);               \
+		result_;                                                            \
+	})
 
 /* idmap.c */
 struct idmap {
@@ -65,11 +82,14 @@ struct container {
 	uint64_t moved; /* when an operation ended last, or the first of those under way began: milliseconds */
 	uint64_t slow_until;
 	bool released;
+	bool uprooted; /* at the end: somebody removes what is planted there */
 };
 struct held {
 	uint32_t handle;
 	uint64_t start, mount_ns;
-	int pidfd; /* a duplicate */
+	int pidfd;    /* a duplicate */
+	char *cgroup; /* room for PVX_DATA_MAX bytes; cgroups(7) as the kernel tells, no NUL at its end */
+	uint32_t cgroup_length;
 };
 int containers_init(void);
 int container_hold(uint32_t pid, uint64_t newest, struct held *);
@@ -81,15 +101,26 @@ void container_ref(struct container *);
 void container_unref(struct container *);
 int container_root(const struct container *, int *root); /* O_PATH, as it is now: it may have pivoted */
 bool container_alive(const struct container *);
+bool container_works(struct container *); /* operations are under way in it, which may hang */
 
-/* path.c */
+/* foreign.c */
+struct msghdr;
+int foreign_init(void);
+bool foreign_room(void); /* else nothing that may carry descriptors is to be taken */
+uint32_t foreign_take(struct msghdr *, int *fds);
+void foreign_close(const int *fds, uint32_t n); /* takes them; never blocks */
+
+/* path.c: what is opened is O_PATH; symlinks are followed, and lead out of nothing. EXDEV: it is the host's own */
 struct place {
 	int folder; /* O_PATH */
 	char name[256];
 };
+struct open_how;
+extern const struct open_how path_inside, path_inside_plain, path_inside_folder, path_beneath_folder;
 int path_check(const char *path, uint32_t length);
-int path_open(int root, const char *path, int *fd); /* O_PATH, symlinks followed inside the root */
-int path_place(const struct container *, int root, const char *path, bool make, struct place *);
+int path_open(const struct container *, const char *path, int *fd);
+int path_open_below(int folder, const char *path, int *fd); /* of the host */
+int path_place(const struct container *, const char *path, bool make, struct place *);
 
 /* plant.c */
 #define PLANT_TEMPORARY 32
@@ -112,12 +143,15 @@ bool plant_same(const struct identity *, const struct identity *);
 int plant_temporary(char *name); /* PLANT_TEMPORARY bytes: a name that nobody has */
 int plant_remember(struct container *, const char *path, const struct planted *, uint32_t *plant); /* or removes it */
 int plant_remove(uint32_t plant);
-void plant_remove_all(void);
+/* At the end: all that is planted in a container that nobody has taken yet, `works`: be it at work or not. False:
+ * there is none. */
+bool plant_remove_some(bool works);
 
 /* connect.c */
 int connect_unix(struct container *, int type, const char *path, uint32_t uid, uint32_t gid, int *fd);
 int connect_probe(struct container *, const char *path);
-int connect_reply(struct container *, const char *path, uint32_t uid, uint32_t gid, const int fds[2]);
+/* `room`: DATAGRAM_MAX bytes. */
+int connect_reply(struct container *, const char *path, uint32_t uid, uint32_t gid, const int fds[2], char *room);
 
 /* tcp.c: `c` NULL means our own network; the address is 4 or 16 raw bytes, anything else EINVAL */
 bool is_tcp(uint32_t op);
@@ -156,24 +190,28 @@ int ioctl_read_card(int fd, struct pvx_card *);
 int ioctl_lease(int fd, const uint32_t *objects, uint32_t count, int *lease, uint32_t *lessee);
 int ioctl_revoke_lease(int fd, uint32_t lessee);
 
-/* thread.c: each has its counterpart, and aborts the process where the way back fails */
+/* thread.c: each has its counterpart, and is not done at all (EPERM) where there would be no way back */
 int threads_init(void);
-int thread_init(void); /* first of all in every thread */
+int thread_start(void *(*run)(void *), void *argument);
+void *thread_rest(void); /* never returns */
+int thread_init(void); /* first of all in every thread that serves */
 int thread_become(uint32_t uid, uint32_t gid); /* effective, as the host counts */
 void thread_return(void);
-void thread_fs_become(uint32_t uid, uint32_t gid); /* for the file system only */
-void thread_fs_own(uint32_t uid, uint32_t gid); /* the same, with our capabilities: what is made is theirs */
+int thread_fs_become(uint32_t uid, uint32_t gid); /* for the file system only */
+int thread_fs_own(uint32_t uid, uint32_t gid); /* the same, with our capabilities: what is made is theirs */
 int thread_fs_stranger(uint32_t owner); /* the return is to be called on errors, too */
 void thread_fs_return(void);
 int thread_mounts_enter(const struct container *); /* its mount namespace: until the way back no absolute path */
 void thread_mounts_return(void);
+int thread_root(void); /* a folder: of the host, for who looks at what is its own */
 int thread_descriptors(void); /* the folder of ours: a name in it leads to what that descriptor is of */
-/* A non-blocking socket, made in the container's network namespace where that matters (NULL: in ours). */
+/* A non-blocking socket, made in the container's network namespace where that matters (NULL: in ours). ENOLINK: it
+ * can't be entered, for there would be no way back. */
 int thread_socket(const struct container *, int family, int type, int protocol, int *fd);
 
 /* host.c */
 int host_listen(const char *path); /* says what is wrong on stderr; 0 or an errno */
-int host_listener(void);           /* a duplicate, or -1 */
+int host_listener(void);           /* once, then -1: it is the caller's alone */
 void host_remove(void);
 int host_runtime(const char *path, int *fd);
 
@@ -190,11 +228,18 @@ struct channel {
 	void (*ended)(void); /* called once by one of its threads */
 };
 int channel_serve(struct channel *); /* starts the threads */
+void channel_end(struct channel *); /* whoever waits for an answer is told that there is none */
 void channel_hold(void); /* threads that are started wait from here ... */
 void channel_open(void); /* ... to here; both in one thread */
+
+/* end.c */
+int end_init(void);
+void end_all(int seconds); /* takes at most so long */
 
 /* sandbox.c */
 int sandbox_capabilities(void);
 int sandbox_filter(void); /* ENOSYS, EINVAL: this kernel has none */
+/* Arguments that the filter knows by their addresses. */
+extern const char fixed_tmpfs[], fixed_node[], fixed_empty[], fixed_here[];
 
 #endif

@@ -44,14 +44,14 @@ int bus_connect(uint32_t which, uint32_t uid, int *fd)
 	*fd = -1;
 	if (which >= nbuses || uid < first || uid > last)
 		return ERANGE;
-	file = open(buses[which], O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	file = RETRY(open(buses[which], O_PATH | O_NOFOLLOW | O_CLOEXEC));
 	if (file < 0)
 		return errno;
 	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d", file);
 	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	error = *fd < 0 ? errno : thread_become(uid, uid);
 	if (!error) {
-		if (connect(*fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		if (RETRY(connect(*fd, (struct sockaddr *)&address, sizeof(address))) < 0)
 			error = errno;
 		thread_return();
 	}

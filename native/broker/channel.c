@@ -9,7 +9,7 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdio.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -25,20 +25,12 @@ struct exchange {
 	struct pvx_reply reply;
 	char data[PVX_DATA_MAX]; /* of the reply */
 	int fd;                  /* of the reply; -1: none */
+	char datagram[DATAGRAM_MAX];
 };
 
-static void collect(struct msghdr *message, struct exchange *x)
-{
-	x->nfds = 0;
-	for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(message); cmsg; cmsg = CMSG_NXTHDR(message, cmsg)) {
-		size_t n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
-			continue;
-		memcpy(x->fds + x->nfds, CMSG_DATA(cmsg), n * sizeof(int));
-		x->nfds += (uint32_t)n;
-	}
-}
+/* One a thread: memory that was never used costs none. */
+static struct exchange exchanges[CHANNELS * THREADS_PER_CHANNEL];
+static atomic_uint taken;
 
 /* False: the channel has ended. `*error`: the record is no request. */
 static bool receive(int fd, struct exchange *x, int *error)
@@ -55,7 +47,7 @@ static bool receive(int fd, struct exchange *x, int *error)
 	} while (n < 0 && (errno == EINTR || errno == ENOMEM || errno == ENOBUFS));
 	if (n <= 0)
 		return false;
-	collect(&message, x);
+	x->nfds = foreign_take(&message, x->fds);
 	*error = 0;
 	if (n < (ssize_t)sizeof(uint32_t))
 		x->request.id = 0;
@@ -115,7 +107,8 @@ static int in_container(struct exchange *x, struct container *c)
 		x->reply.value = x->reply.data_length;
 		return error;
 	case PVX_OP_REPLY_DGRAM:
-		return x->nfds == 2 ? connect_reply(c, x->path, request->uid, request->gid, x->fds) : EBADMSG;
+		return x->nfds == 2 ? connect_reply(c, x->path, request->uid, request->gid, x->fds, x->datagram) :
+				      EBADMSG;
 	case PVX_OP_FIND_NODE:
 		return find_node(x, c);
 	case PVX_OP_PLANT_NODE:
@@ -158,7 +151,7 @@ static int tcp(struct exchange *x, const struct container *c)
 
 static int hold(struct exchange *x)
 {
-	struct held held;
+	struct held held = { .cgroup = x->data };
 	int error = container_hold(x->request.arg, x->request.stamp, &held);
 
 	if (error)
@@ -166,6 +159,7 @@ static int hold(struct exchange *x)
 	x->reply.value = held.handle;
 	x->reply.stamp = held.start;
 	x->reply.aux = held.mount_ns;
+	x->reply.data_length = held.cgroup_length;
 	x->fd = held.pidfd;
 	return 0;
 }
@@ -251,10 +245,10 @@ static void answer(int fd, struct exchange *x)
 static void *serve(void *argument)
 {
 	struct channel *channel = argument;
-	struct exchange *x = calloc(1, sizeof(*x));
+	struct exchange *x = &exchanges[atomic_fetch_add(&taken, 1)];
 	int error;
 
-	if (!x || thread_init())
+	if (thread_init())
 		abort();
 	pthread_mutex_lock(&gate);
 	pthread_mutex_unlock(&gate);
@@ -265,28 +259,28 @@ static void *serve(void *argument)
 			error = perform(x, channel);
 		if (error)
 			CLOSE_FD(x->fd);
-		x->reply.error = (uint32_t)error;
-		for (uint32_t i = 0; i < x->nfds; i++)
-			CLOSE_FD(x->fds[i]);
+		x->reply.error = (uint32_t)(error == EINTR ? EAGAIN : error); /* a file system that goes on saying so */
+		foreign_close(x->fds, x->nfds);
 		answer(channel->fd, x);
 	}
 	if (channel->ended)
 		channel->ended();
-	free(x);
-	return NULL;
+	return thread_rest();
 }
 
 int channel_serve(struct channel *channel)
 {
-	for (int i = 0; i < THREADS_PER_CHANNEL; i++) {
-		pthread_t thread;
-		int error = pthread_create(&thread, NULL, serve, channel);
+	int error = 0;
 
-		if (error)
-			return error;
-		pthread_detach(thread);
-	}
-	return 0;
+	for (int i = 0; i < THREADS_PER_CHANNEL && !error; i++)
+		error = thread_start(serve, channel);
+	return error;
+}
+
+/* A thread that hangs keeps the descriptor, and this process, for ever: closing it would tell nobody anything. */
+void channel_end(struct channel *channel)
+{
+	shutdown(channel->fd, SHUT_RDWR);
 }
 
 void channel_hold(void)

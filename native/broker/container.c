@@ -58,7 +58,7 @@ bool container_alive(const struct container *c)
 {
 	struct pollfd poll_fd = { .fd = c->pidfd, .events = POLLIN };
 
-	return poll(&poll_fd, 1, 0) == 0;
+	return RETRY(poll(&poll_fd, 1, 0)) == 0;
 }
 
 /* Field 22 of /proc/PID/stat. The name in field 2 is the process's own choice: what counts comes after its last
@@ -85,8 +85,24 @@ static int start_time(int proc, uint64_t *ticks)
 	return 0;
 }
 
+/* What the kernel tells of its cgroups, as the runtime names a container there; nothing where it tells nothing. */
+static void read_cgroup(int proc, struct held *held)
+{
+	int fd = RETRY(openat(proc, "cgroup", O_RDONLY | O_CLOEXEC));
+
+	held->cgroup_length = 0;
+	while (fd >= 0 && held->cgroup_length < PVX_DATA_MAX) {
+		ssize_t n = RETRY(read(fd, held->cgroup + held->cgroup_length, PVX_DATA_MAX - held->cgroup_length));
+
+		if (n <= 0)
+			break;
+		held->cgroup_length += (uint32_t)n;
+	}
+	CLOSE_FD(fd);
+}
+
 /* Fills `c` but for its place in the table. What it opened is the caller's to close, on errors too. */
-static int examine(uint32_t pid, uint64_t newest, struct container *c)
+static int examine(uint32_t pid, uint64_t newest, struct container *c, struct held *held)
 {
 	char path[32];
 	struct stat st;
@@ -113,6 +129,7 @@ static int examine(uint32_t pid, uint64_t newest, struct container *c)
 		error = idmap_read(c->proc, "gid_map", &c->gids);
 	if (error)
 		return error;
+	read_cgroup(c->proc, held);
 	if (!container_alive(c))
 		return ESRCH; /* else the folder was still that of the process behind the pidfd */
 	if (newest && c->start > newest)
@@ -140,7 +157,7 @@ int container_hold(uint32_t pid, uint64_t newest, struct held *held)
 {
 	struct container c = { .refs = 1 };
 	struct container *entry = NULL;
-	int error = examine(pid, newest, &c);
+	int error = examine(pid, newest, &c, held);
 
 	held->pidfd = -1;
 	if (!error && (held->pidfd = fcntl(c.pidfd, F_DUPFD_CLOEXEC, 0)) < 0)
@@ -189,6 +206,16 @@ void container_unref(struct container *c)
 	pthread_mutex_lock(&lock);
 	unref(c);
 	pthread_mutex_unlock(&lock);
+}
+
+bool container_works(struct container *c)
+{
+	bool works;
+
+	pthread_mutex_lock(&lock);
+	works = c->busy > 0;
+	pthread_mutex_unlock(&lock);
+	return works;
 }
 
 int container_release(uint32_t handle)
@@ -276,7 +303,7 @@ void container_done(struct container *c)
 /* ESRCH: its process is gone. */
 int container_root(const struct container *c, int *root)
 {
-	*root = openat(c->proc, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	*root = RETRY(openat(c->proc, "root", O_PATH | O_DIRECTORY | O_CLOEXEC));
 	if (*root >= 0)
 		return 0;
 	return errno == ENOENT ? ESRCH : errno;

@@ -36,7 +36,7 @@ static bool is_kind(uint32_t kind, unsigned number)
 
 static int check(uint32_t kind, int node, struct stat *st)
 {
-	if (fstat(node, st) < 0)
+	if (RETRY(fstat(node, st)) < 0)
 		return errno;
 	if (!S_ISCHR(st->st_mode))
 		return ENOTTY;
@@ -62,31 +62,18 @@ static int check_real(int node, uint32_t owner)
 	char self[32];
 
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", node);
-	if (!error && (fd = open(self, O_RDONLY | O_NOATIME | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)) < 0)
+	if (!error && (fd = RETRY(open(self, O_RDONLY | O_NOATIME | O_NONBLOCK | O_NOCTTY | O_CLOEXEC))) < 0)
 		error = errno;
 	thread_fs_return();
 	CLOSE_FD(fd);
 	return error == EPERM ? 0 : error;
 }
 
-static int root_of(const struct container *c, int *root)
-{
-	if (c)
-		return container_root(c, root);
-	*root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return *root < 0 ? errno : 0;
-}
-
 int device_find(const struct container *c, uint32_t kind, const char *path, int *fd, struct pvx_node *node)
 {
 	struct stat st;
-	int root, error = root_of(c, &root);
+	int error = c ? path_open(c, path, fd) : path_open_below(thread_root(), path, fd);
 
-	*fd = -1;
-	if (error)
-		return error;
-	error = path_open(root, path, fd);
-	CLOSE_FD(root);
 	if (!error)
 		error = check(kind, *fd, &st);
 	if (!error)
@@ -120,7 +107,7 @@ static int look(const struct place *place, const struct pvx_node *node)
 {
 	struct stat st;
 
-	if (fstatat(place->folder, place->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (RETRY(fstatat(place->folder, place->name, &st, AT_SYMLINK_NOFOLLOW)) < 0)
 		return errno;
 	return S_ISCHR(st.st_mode) && st.st_rdev == makedev(node->major, node->minor) ? 0 : EEXIST;
 }
@@ -134,10 +121,11 @@ static int make(const struct container *c, const struct place *place, const stru
 
 	if (!error)
 		error = device_owner(c, node, &uid, &gid);
+	if (!error)
+		error = thread_fs_own(uid, gid);
 	if (error)
 		return error;
-	thread_fs_own(uid, gid);
-	if (mknodat(place->folder, temporary, S_IFCHR | node->mode, makedev(node->major, node->minor)) < 0)
+	if (RETRY(mknodat(place->folder, temporary, S_IFCHR | node->mode, makedev(node->major, node->minor))) < 0)
 		error = errno;
 	thread_fs_return();
 	return error;
@@ -154,17 +142,17 @@ static int check_usable(const struct container *c, const struct place *place)
 
 	if (error)
 		return error;
-	fd = openat(place->folder, temporary, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(null.major, null.minor)) {
+	fd = RETRY(openat(place->folder, temporary, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+	if (fd < 0 || RETRY(fstat(fd, &st)) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(null.major, null.minor)) {
 		error = EAGAIN; /* exchanged by the container meanwhile */
 	} else {
 		snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-		opened = open(self, O_RDONLY | O_CLOEXEC);
+		opened = RETRY(open(self, O_RDONLY | O_CLOEXEC));
 		error = opened < 0 ? errno : 0;
 	}
 	CLOSE_FD(opened);
 	CLOSE_FD(fd);
-	unlinkat(place->folder, temporary, 0);
+	RETRY(unlinkat(place->folder, temporary, 0));
 	return error;
 }
 
@@ -181,10 +169,10 @@ static int make_node(const struct container *c, const struct place *place, const
 	if (error)
 		return error;
 	error = plant_identify(place->folder, temporary, S_IFCHR, &what->identity);
-	if (!error && renameat2(place->folder, temporary, place->folder, place->name, RENAME_NOREPLACE) < 0)
+	if (!error && RETRY(renameat2(place->folder, temporary, place->folder, place->name, RENAME_NOREPLACE)) < 0)
 		error = errno;
 	if (error)
-		unlinkat(place->folder, temporary, 0);
+		RETRY(unlinkat(place->folder, temporary, 0));
 	return error;
 }
 
@@ -211,7 +199,7 @@ int device_plant(struct container *c, const struct pvx_request *request, const c
 	struct place place;
 	struct stat st;
 	bool planted;
-	int root, error = check(request->type, node, &st);
+	int error = check(request->type, node, &st);
 
 	*plant = 0;
 	if (error)
@@ -221,11 +209,7 @@ int device_plant(struct container *c, const struct pvx_request *request, const c
 				    .mode = st.st_mode & 0777,
 				    .uid = request->uid,
 				    .gid = request->gid };
-	error = container_root(c, &root);
-	if (error)
-		return error;
-	error = path_place(c, root, path, true, &place);
-	CLOSE_FD(root);
+	error = path_place(c, path, true, &place);
 	if (error)
 		return error;
 	error = plant_at(c, &place, &wanted, &planted, &what);
@@ -244,7 +228,7 @@ int device_reopen(uint32_t kind, int node, int flags, int *fd, dev_t *device)
 	if (error)
 		return error;
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", node);
-	*fd = open(self, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	*fd = RETRY(open(self, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
 	if (*fd < 0)
 		return errno;
 	error = device_check(kind, *fd, &found);

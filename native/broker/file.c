@@ -10,28 +10,25 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Takes `root`. */
-static int read_below(int root, const char *path, char *data, uint32_t *length)
+/* Takes `found`. */
+static int read_whole(int found, char *data, uint32_t *length)
 {
 	char self[32], over;
 	struct stat st;
-	int found, fd = -1, error = path_open(root, path, &found);
+	int fd, error;
 
-	CLOSE_FD(root);
-	if (error)
-		return error;
-	if (fstat(found, &st) < 0 || !S_ISREG(st.st_mode)) {
+	if (RETRY(fstat(found, &st)) < 0 || !S_ISREG(st.st_mode)) {
 		CLOSE_FD(found);
 		return EINVAL;
 	}
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", found);
-	fd = open(self, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	fd = RETRY(open(self, O_RDONLY | O_NONBLOCK | O_CLOEXEC));
 	error = fd < 0 ? errno : 0;
 	CLOSE_FD(found);
 	while (!error && *length < PVX_DATA_MAX) {
-		ssize_t n = read(fd, data + *length, PVX_DATA_MAX - *length);
+		ssize_t n = RETRY(read(fd, data + *length, PVX_DATA_MAX - *length));
 
-		if (n < 0 && errno != EINTR)
+		if (n < 0)
 			error = errno;
 		if (n == 0)
 			break;
@@ -48,16 +45,20 @@ static int read_below(int root, const char *path, char *data, uint32_t *length)
 
 int file_read(struct container *c, const char *path, char *data, uint32_t *length)
 {
-	int root, error = container_root(c, &root);
+	int found, error = path_open(c, path, &found);
 
 	*length = 0;
-	return error ? error : read_below(root, path, data, length);
+	return error ? error : read_whole(found, data, length);
 }
 
 int file_read_certificate(const char *folder, const char *path, char *data, uint32_t *length)
 {
-	int root = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int root = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC), found, error;
 
 	*length = 0;
-	return root < 0 ? errno : read_below(root, path, data, length);
+	if (root < 0)
+		return errno;
+	error = path_open_below(root, path, &found);
+	CLOSE_FD(root);
+	return error ? error : read_whole(found, data, length);
 }

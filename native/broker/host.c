@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -40,11 +41,35 @@ int host_runtime(const char *path, int *fd)
 	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (*fd < 0)
 		return errno;
-	if (connect(*fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+	if (RETRY(connect(*fd, (struct sockaddr *)&address, sizeof(address))) < 0) {
 		error = errno;
 		CLOSE_FD(*fd);
 	}
 	return error;
+}
+
+/* Whether who made a listener, and can be connected to, is gone: of a process that a container's file system holds up,
+ * the kernel keeps the descriptors until that answers. A broker makes the listener, and its daemon ends with it. */
+static bool is_orphaned(int fd)
+{
+	struct ucred maker;
+	socklen_t length = sizeof(maker);
+	char path[32], text[512];
+	ssize_t n;
+	int stat;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &maker, &length) < 0 || maker.pid <= 0)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/stat", maker.pid);
+	stat = open(path, O_RDONLY | O_CLOEXEC);
+	if (stat < 0)
+		return errno == ENOENT;
+	n = read(stat, text, sizeof(text) - 1);
+	CLOSE_FD(stat);
+	if (n <= 0)
+		return errno == ESRCH;
+	text[n] = 0;
+	return strstr(text, ") Z ") != NULL;
 }
 
 /* Only a socket that nobody listens on is in the way no longer. */
@@ -52,14 +77,16 @@ static int remove_stale(const char *path)
 {
 	struct stat st;
 	int fd, error;
+	bool orphaned;
 
 	if (lstat(path, &st) < 0)
 		return errno == ENOENT ? 0 : errno;
 	if (!S_ISSOCK(st.st_mode))
 		return EEXIST;
 	error = host_runtime(path, &fd);
+	orphaned = !error && is_orphaned(fd);
 	CLOSE_FD(fd);
-	if (error != ECONNREFUSED)
+	if (error != ECONNREFUSED && !orphaned)
 		return EADDRINUSE;
 	return unlink(path) < 0 ? errno : 0;
 }
@@ -113,16 +140,22 @@ int host_listen(const char *path)
 	return error;
 }
 
+/* Once, and then the daemon's alone: it ends with the daemon, whatever holds us up. */
 int host_listener(void)
 {
-	return control.fd < 0 ? -1 : fcntl(control.fd, F_DUPFD_CLOEXEC, 0);
+	static atomic_bool given;
+
+	return atomic_exchange(&given, true) ? -1 : control.fd;
 }
 
 void host_remove(void)
 {
 	struct stat st;
 
-	if (control.fd >= 0 && lstat(control.path, &st) == 0 && st.st_dev == control.device &&
+	int unclaimed = host_listener();
+
+	if (*control.path && lstat(control.path, &st) == 0 && st.st_dev == control.device &&
 	    st.st_ino == control.inode)
 		unlink(control.path);
+	CLOSE_FD(unclaimed);
 }

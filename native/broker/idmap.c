@@ -65,8 +65,11 @@ int idmap_outside(const struct idmap *map, uint32_t inside, uint32_t *outside)
 	for (uint32_t i = 0; i < map->n; i++) {
 		if (inside < map->range[i].inside || inside - map->range[i].inside >= map->range[i].length)
 			continue;
-		*outside = map->range[i].outside + (inside - map->range[i].inside);
-		return *outside == UINT32_MAX ? EPERM : 0;
+		inside -= map->range[i].inside;
+		if (map->range[i].outside > UINT32_MAX - 1 - inside)
+			return EPERM; /* the range has no place in our own user namespace */
+		*outside = map->range[i].outside + inside;
+		return 0;
 	}
 	return EPERM;
 }

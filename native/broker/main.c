@@ -12,39 +12,41 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #define LAST_SECONDS 3 /* for removing what was planted, should a container's file system hang */
 
-static int end_event = -1;
-
+/* SIGTERM is blocked in every thread, and waited for by the first. */
 static void end(void)
 {
-	uint64_t one = 1;
-	ssize_t n = write(end_event, &one, sizeof(one));
-
-	(void)n;
+	syscall(SYS_tgkill, getpid(), getpid(), SIGTERM);
 }
 
-static void on_signal(int number)
-{
-	(void)number;
-	end();
-}
-
+/* All are blocked; those that a terminal or a closed pipe sends lead nowhere. */
 static int signals(void)
 {
-	struct sigaction handle = { .sa_handler = on_signal }, ignore = { .sa_handler = SIG_IGN };
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	sigset_t all;
 
-	end_event = eventfd(0, EFD_CLOEXEC);
-	if (end_event < 0 || sigaction(SIGTERM, &handle, NULL) < 0 || sigaction(SIGINT, &ignore, NULL) < 0 ||
-	    sigaction(SIGHUP, &ignore, NULL) < 0 || sigaction(SIGPIPE, &ignore, NULL) < 0)
-		return errno;
-	return 0;
+	sigfillset(&all);
+	return sigprocmask(SIG_SETMASK, &all, NULL) < 0 || sigaction(SIGINT, &ignore, NULL) < 0 ||
+			       sigaction(SIGHUP, &ignore, NULL) < 0 || sigaction(SIGPIPE, &ignore, NULL) < 0 ||
+			       prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 ?
+		       errno :
+		       0;
+}
+
+static void wait_for_end(void)
+{
+	sigset_t end_of_us;
+
+	sigemptyset(&end_of_us);
+	sigaddset(&end_of_us, SIGTERM);
+	while (sigwaitinfo(&end_of_us, NULL) < 0)
+		;
 }
 
 static int fail(const char *what, int error)
@@ -54,27 +56,45 @@ static int fail(const char *what, int error)
 	return 1;
 }
 
-/* All threads but this one block SIGTERM, so that it interrupts the wait below. */
+/* Somebody may wait for their end, and ours may be held up. What remains of the standard error is the caller's. */
+static int leave_standard_streams(void)
+{
+	int complaints = fcntl(2, F_DUPFD_CLOEXEC, 0), nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int fd = 0; fd <= 2 && nothing >= 0; fd++)
+		dup2(nothing, fd);
+	CLOSE_FD(nothing);
+	return complaints;
+}
+
 static int start(struct channel *channels)
 {
-	sigset_t all, before;
-	int error;
+	int error = foreign_init();
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = channel_serve(&channels[0]);
 	if (!error)
-		error = channel_serve(&channels[1]);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+		error = end_init();
+	for (int i = 0; i < CHANNELS && !error; i++)
+		error = channel_serve(&channels[i]);
 	return error;
+}
+
+/*
+ * In the order of what others wait for. A file system that hangs holds up who removes from it, and then this process
+ * stays as a zombie with all that it has open: so what anybody could wait for is unmade first, in its own words.
+ */
+static void leave(struct channel *channels)
+{
+	host_remove();
+	for (int i = 0; i < CHANNELS; i++)
+		channel_end(&channels[i]);
+	end_all(LAST_SECONDS);
 }
 
 int main(int argc, char **argv)
 {
 	const char *control = "", *runtime = "", *certificates = "";
-	struct channel channels[2];
-	uint64_t ended;
-	int error;
+	struct channel channels[CHANNELS];
+	int error, complaints;
 
 	for (int i = 1; i + 1 < argc; i += 2) {
 		error = 0;
@@ -108,15 +128,13 @@ int main(int argc, char **argv)
 	channel_hold();
 	if ((error = start(channels)))
 		return fail("start of the threads", error);
+	complaints = leave_standard_streams();
 	if ((error = sandbox_filter()))
-		fprintf(stderr, "pvx-broker: this kernel takes no seccomp filter (%s): going on without.\n",
+		dprintf(complaints, "pvx-broker: this kernel takes no seccomp filter (%s): going on without.\n",
 			strerror(error));
+	CLOSE_FD(complaints);
 	channel_open();
-	while (read(end_event, &ended, sizeof(ended)) < 0 && errno == EINTR)
-		;
-	setitimer(ITIMER_REAL, &(struct itimerval){ .it_value.tv_sec = LAST_SECONDS }, NULL);
-	grant_revoke_all();
-	plant_remove_all();
-	host_remove();
+	wait_for_end();
+	leave(channels);
 	_exit(0);
 }

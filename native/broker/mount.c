@@ -18,13 +18,12 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#define NODE "node"
 #define DETACH 2 /* MNT_DETACH: sys/mount.h can't be had together with linux/mount.h */
 
 /* A file system with nothing but the node in it, attached nowhere. */
 static int make_file_system(const struct container *c, const struct pvx_node *node, int *fd)
 {
-	int context = (int)syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC), error = 0;
+	int context = (int)syscall(SYS_fsopen, fixed_tmpfs, FSOPEN_CLOEXEC), error = 0;
 	uint32_t uid, gid;
 
 	*fd = -1;
@@ -36,9 +35,8 @@ static int make_file_system(const struct container *c, const struct pvx_node *no
 	CLOSE_FD(context);
 	if (!error)
 		error = device_owner(c, node, &uid, &gid);
-	if (!error) {
-		thread_fs_own(uid, gid);
-		if (mknodat(*fd, NODE, S_IFCHR | node->mode, makedev(node->major, node->minor)) < 0)
+	if (!error && !(error = thread_fs_own(uid, gid))) {
+		if (mknodat(*fd, fixed_node, S_IFCHR | node->mode, makedev(node->major, node->minor)) < 0)
 			error = errno;
 		thread_fs_return();
 	}
@@ -64,13 +62,13 @@ static int mount_over(const struct place *place, const char *temporary, int file
 	struct identity found = { 0 };
 	int error, last, tree;
 
-	if (syscall(SYS_move_mount, file_system, "", place->folder, temporary, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+	if (syscall(SYS_move_mount, file_system, fixed_empty, place->folder, temporary, MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return errno;
-	tree = (int)syscall(SYS_open_tree, file_system, NODE, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
+	tree = (int)syscall(SYS_open_tree, file_system, fixed_node, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
 	error = tree < 0 ? errno : plant_identify(tree, "", S_IFCHR, &found);
 	if (!error && !plant_same(&found, node))
 		error = EEXIST;
-	if (!error && syscall(SYS_move_mount, tree, "", point, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+	if (!error && syscall(SYS_move_mount, tree, fixed_empty, point, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
 		error = errno;
 	CLOSE_FD(tree);
 	last = unmount(file_system);
@@ -86,15 +84,16 @@ static int make_points(const struct container *c, const struct place *place, con
 	*point = -1;
 	if (!error)
 		error = idmap_outside(&c->gids, 0, &gid);
+	if (!error)
+		error = thread_fs_become(uid, gid);
 	if (error)
 		return error;
-	thread_fs_become(uid, gid);
-	*point = openat(place->folder, place->name, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0);
+	*point = RETRY(openat(place->folder, place->name, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0));
 	if (*point < 0) {
 		error = errno;
-	} else if (mkdirat(place->folder, temporary, 0700) < 0) {
+	} else if (RETRY(mkdirat(place->folder, temporary, 0700)) < 0) {
 		error = errno;
-		unlinkat(place->folder, place->name, 0);
+		RETRY(unlinkat(place->folder, place->name, 0));
 		CLOSE_FD(*point);
 	}
 	thread_fs_return();
@@ -112,7 +111,7 @@ int mount_node(const struct container *c, const struct place *place, const struc
 		error = make_file_system(c, node, &file_system);
 	if (error)
 		return error;
-	error = plant_identify(file_system, NODE, S_IFCHR, &what->identity);
+	error = plant_identify(file_system, fixed_node, S_IFCHR, &what->identity);
 	if (!error)
 		error = make_points(c, place, temporary, &point);
 	if (error) {
@@ -124,7 +123,7 @@ int mount_node(const struct container *c, const struct place *place, const struc
 		error = mount_over(place, temporary, file_system, point, &what->identity);
 		thread_mounts_return();
 	}
-	unlinkat(place->folder, temporary, AT_REMOVEDIR);
+	RETRY(unlinkat(place->folder, temporary, AT_REMOVEDIR));
 	if (error)
 		mount_remove(c, place, what);
 	CLOSE_FD(point);
@@ -136,7 +135,7 @@ int mount_node(const struct container *c, const struct place *place, const struc
 int mount_remove(const struct container *c, const struct place *place, const struct planted *what)
 {
 	struct identity found = { 0 };
-	int error = 0, node = openat(place->folder, place->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	int error = 0, node = RETRY(openat(place->folder, place->name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
 
 	if (node >= 0 && plant_identify(node, "", S_IFCHR, &found) == 0 && plant_same(&found, &what->identity) &&
 	    !(error = thread_mounts_enter(c))) {
@@ -147,7 +146,7 @@ int mount_remove(const struct container *c, const struct place *place, const str
 	if (error)
 		return error;
 	if (plant_identify(place->folder, place->name, S_IFREG, &found) == 0 && plant_same(&found, &what->point) &&
-	    unlinkat(place->folder, place->name, 0) < 0 && errno != ENOENT)
+	    RETRY(unlinkat(place->folder, place->name, 0)) < 0 && errno != ENOENT)
 		error = errno;
 	return error;
 }

@@ -17,11 +17,16 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static int open_at(int folder, const char *path, uint64_t flags, uint64_t resolve)
-{
-	struct open_how how = { .flags = flags | O_CLOEXEC, .resolve = resolve | RESOLVE_NO_MAGICLINKS };
+/* All the ways in which a path is ever resolved: the filter of sandbox.c knows them by their addresses. */
+#define WAY(how, which) { .flags = O_PATH | O_CLOEXEC | (how), .resolve = RESOLVE_NO_MAGICLINKS | (which) }
+const struct open_how path_inside = WAY(0, RESOLVE_IN_ROOT);
+const struct open_how path_inside_plain = WAY(0, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+const struct open_how path_inside_folder = WAY(O_DIRECTORY, RESOLVE_IN_ROOT);
+const struct open_how path_beneath_folder = WAY(O_DIRECTORY, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 
-	return (int)syscall(SYS_openat2, folder, path, &how, sizeof(how));
+static int open_at(int folder, const char *path, const struct open_how *how)
+{
+	return (int)RETRY(syscall(SYS_openat2, folder, path, how, sizeof(*how)));
 }
 
 int path_check(const char *path, uint32_t length)
@@ -39,12 +44,6 @@ int path_check(const char *path, uint32_t length)
 	return 0;
 }
 
-int path_open(int root, const char *path, int *fd)
-{
-	*fd = open_at(root, path, O_PATH, RESOLVE_IN_ROOT);
-	return *fd < 0 ? errno : 0;
-}
-
 static int name_of(int fd, char name[PATH_MAX])
 {
 	char link[32];
@@ -58,55 +57,97 @@ static int name_of(int fd, char name[PATH_MAX])
 	return 0;
 }
 
-/* The path of a folder from the root, without symlinks. EXDEV: there is none. */
-static int path_of(int root, int folder, char path[PATH_MAX])
+/* The path of what is open from the root, without symlinks. EXDEV: there is none. ENOENT: its name is gone. */
+static int path_of(int root, int fd, char path[PATH_MAX])
 {
+	static const char gone[] = " (deleted)";
 	char above[PATH_MAX];
-	size_t n;
+	size_t n, length;
 	int error = name_of(root, above);
 
 	if (!error)
-		error = name_of(folder, path);
+		error = name_of(fd, path);
 	if (error)
 		return error;
 	n = strcmp(above, "/") == 0 ? 0 : strlen(above);
+	length = strlen(path);
+	if (length >= sizeof(gone) && strcmp(path + length - (sizeof(gone) - 1), gone) == 0)
+		return ENOENT;
 	if (strncmp(path, above, n) != 0 || (path[n] && path[n] != '/'))
 		return EXDEV;
-	memmove(path, path + n, strlen(path + n) + 1);
+	memmove(path, path + n, length - n + 1);
 	return 0;
 }
 
-/* A container that has not pivoted yet, or never will, has the host's own root: nothing is planted there. But a
- * folder that is mounted over the host's, for it alone, is its own. What counts is where the folder is: a symlink
- * on the way may have led out of what is its own. */
-static int refuse_host(int root, int folder)
+/* 0: both are reached through one mount, so far as this kernel tells. */
+static int same_mount(int a, int b)
 {
-	struct stat host, ours, theirs;
-	char path[PATH_MAX];
-	int fd, error;
+	struct statx one, other;
 
-	if (stat("/", &host) < 0 || fstat(root, &theirs) < 0)
+	if (RETRY(statx(a, "", AT_EMPTY_PATH, STATX_MNT_ID, &one)) < 0 ||
+	    RETRY(statx(b, "", AT_EMPTY_PATH, STATX_MNT_ID, &other)) < 0)
 		return errno;
-	if (host.st_dev != theirs.st_dev || host.st_ino != theirs.st_ino)
-		return 0;
-	error = path_of(root, folder, path);
+	return one.stx_mask & other.stx_mask & STATX_MNT_ID && one.stx_mnt_id == other.stx_mnt_id ? 0 : ENOENT;
+}
+
+static int same_file(int a, int b, bool *same)
+{
+	struct stat one, other;
+
+	if (RETRY(fstat(a, &one)) < 0 || RETRY(fstat(b, &other)) < 0)
+		return errno;
+	*same = one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+	return 0;
+}
+
+/*
+ * What makes a container, asked for everything that is opened in one: its root is another than the host's, or what is
+ * opened lies beneath something that is mounted over the host's root for it. A process that merely has a mount
+ * namespace of its own (a service with a private /tmp, a container that has not pivoted yet) has no more than that,
+ * and EXDEV for all else. What counts is where the file is: a symlink on the way may have led out of what is its own.
+ */
+static int refuse_host(int root, int fd)
+{
+	int host = thread_root(), ours = -1, error;
+	char path[PATH_MAX];
+	bool same;
+
+	error = same_file(host, root, &same);
+	if (!error && same && same_mount(root, fd) == 0)
+		error = EXDEV;
+	if (!error && same && !(error = path_of(root, fd, path))) {
+		ours = open_at(host, *path ? path : "/", &path_inside_plain);
+		if (ours < 0) /* it is there and not on the host */
+			same = false, error = errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : errno;
+		else
+			error = same_file(ours, fd, &same);
+		if (!error && same)
+			error = EXDEV;
+	}
+	CLOSE_FD(ours);
+	return error;
+}
+
+int path_open_below(int folder, const char *path, int *fd)
+{
+	*fd = open_at(folder, path, &path_inside);
+	return *fd < 0 ? errno : 0;
+}
+
+int path_open(const struct container *c, const char *path, int *fd)
+{
+	int root, error = container_root(c, &root);
+
+	*fd = -1;
 	if (error)
 		return error;
-	root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (root < 0)
-		return errno;
-	fd = open_at(root, *path ? path : "/", O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
-	error = fd < 0 ? errno : 0;
+	error = path_open_below(root, path, fd);
+	if (!error)
+		error = refuse_host(root, *fd);
 	CLOSE_FD(root);
-	if (error == ENOENT || error == ENOTDIR || error == ELOOP)
-		return 0; /* it is there and not on the host */
 	if (error)
-		return error;
-	error = fstat(fd, &ours) < 0 || fstat(folder, &theirs) < 0 ? errno : 0;
-	CLOSE_FD(fd);
-	if (error)
-		return error;
-	return ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino ? EXDEV : 0;
+		CLOSE_FD(*fd);
+	return error;
 }
 
 /* Opens the deepest part of `path` that is there, a folder. `*length`: how much of the path that is. */
@@ -118,7 +159,7 @@ static int open_deepest(int root, char *path, size_t *length, int *folder)
 		char kept = path[end];
 
 		path[end] = 0;
-		*folder = open_at(root, end ? path : "/", O_PATH | O_DIRECTORY, RESOLVE_IN_ROOT);
+		*folder = open_at(root, end ? path : "/", &path_inside_folder);
 		path[end] = kept;
 		*length = end;
 		if (*folder >= 0)
@@ -147,9 +188,9 @@ static int make_folders(int *folder, char *rest)
 			break;
 		if (*next)
 			*next++ = 0;
-		if (mkdirat(*folder, rest, 0755) < 0 && errno != EEXIST)
+		if (RETRY(mkdirat(*folder, rest, 0755)) < 0 && errno != EEXIST)
 			return errno;
-		child = open_at(*folder, rest, O_PATH | O_DIRECTORY, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+		child = open_at(*folder, rest, &path_beneath_folder);
 		if (child < 0)
 			return errno;
 		CLOSE_FD(*folder);
@@ -158,14 +199,30 @@ static int make_folders(int *folder, char *rest)
 	return 0;
 }
 
-/* The folder and the last name of a path. `make`: folders that are missing are made, as the container's root. */
-int path_place(const struct container *c, int root, const char *path, bool make, struct place *place)
+/* Makes what is missing as the container's root. */
+static int make_as_root(const struct container *c, int *folder, char *rest)
+{
+	uint32_t uid, gid;
+	int error = idmap_outside(&c->uids, 0, &uid);
+
+	if (!error)
+		error = idmap_outside(&c->gids, 0, &gid);
+	if (!error)
+		error = thread_fs_become(uid, gid);
+	if (error)
+		return error;
+	error = make_folders(folder, rest);
+	thread_fs_return();
+	return error;
+}
+
+/* The folder and the last name of a path. `make`: folders that are missing are made. */
+int path_place(const struct container *c, const char *path, bool make, struct place *place)
 {
 	char folder[PVX_PATH_MAX + 1];
 	const char *slash = strrchr(path, '/');
-	uint32_t uid, gid;
 	size_t length;
-	int error;
+	int root, error;
 
 	place->folder = -1;
 	if (!slash || !slash[1] || strcmp(slash + 1, ".") == 0)
@@ -175,16 +232,15 @@ int path_place(const struct container *c, int root, const char *path, bool make,
 	strcpy(place->name, slash + 1);
 	memcpy(folder, path, (size_t)(slash - path));
 	folder[slash - path] = 0;
-	error = open_deepest(root, folder, &length, &place->folder);
+	error = container_root(c, &root);
 	if (error)
 		return error;
-	error = folder[length] && !make ? ENOENT : refuse_host(root, place->folder);
-	if (!error && folder[length] && !(error = idmap_outside(&c->uids, 0, &uid)) &&
-	    !(error = idmap_outside(&c->gids, 0, &gid))) {
-		thread_fs_become(uid, gid);
-		error = make_folders(&place->folder, folder + length);
-		thread_fs_return();
-	}
+	error = open_deepest(root, folder, &length, &place->folder);
+	if (!error)
+		error = folder[length] && !make ? ENOENT : refuse_host(root, place->folder);
+	CLOSE_FD(root);
+	if (!error && folder[length])
+		error = make_as_root(c, &place->folder, folder + length);
 	if (error)
 		CLOSE_FD(place->folder);
 	return error;

@@ -13,7 +13,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -38,7 +37,7 @@ int plant_identify(int folder, const char *name, mode_t type, struct identity *i
 {
 	struct statx st;
 
-	if (statx(folder, name, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, STATX_TYPE | STATX_INO | STATX_BTIME, &st) < 0)
+	if (RETRY(statx(folder, name, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, STATX_TYPE | STATX_INO | STATX_BTIME, &st)) < 0)
 		return errno;
 	*identity = (struct identity){ .inode = st.stx_ino, .major = st.stx_dev_major, .minor = st.stx_dev_minor };
 	if (st.stx_mask & STATX_BTIME) {
@@ -58,7 +57,7 @@ int plant_temporary(char *name)
 {
 	uint64_t number;
 
-	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
+	if (RETRY(syscall(SYS_getrandom, &number, sizeof(number), 0)) != sizeof(number))
 		return EAGAIN;
 	snprintf(name, PLANT_TEMPORARY, ".pvx-%016llx", (unsigned long long)number);
 	return 0;
@@ -72,7 +71,7 @@ static int probe_stale(int folder, const char *name, struct identity *identity)
 
 	if (error)
 		return error;
-	fd = openat(folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	fd = RETRY(openat(folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
 	if (fd < 0)
 		return errno;
 	probe = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -80,7 +79,7 @@ static int probe_stale(int folder, const char *name, struct identity *identity)
 	/* Of all that can happen only this says that nobody is behind it; another type's socket is EPROTOTYPE. */
 	if (probe < 0)
 		error = errno;
-	else if (connect(probe, (struct sockaddr *)&address, sizeof(address)) == 0 || errno != ECONNREFUSED)
+	else if (RETRY(connect(probe, (struct sockaddr *)&address, sizeof(address))) == 0 || errno != ECONNREFUSED)
 		error = EADDRINUSE;
 	CLOSE_FD(probe);
 	CLOSE_FD(fd);
@@ -95,12 +94,12 @@ static int replace_stale(int folder, const char *temporary, const char *name)
 
 	if (error)
 		return error;
-	if (renameat2(folder, temporary, folder, name, RENAME_EXCHANGE) < 0)
+	if (RETRY(renameat2(folder, temporary, folder, name, RENAME_EXCHANGE)) < 0)
 		return errno;
 	error = plant_identify(folder, temporary, S_IFSOCK, &swapped);
 	if (!error && plant_same(&stale, &swapped))
-		return unlinkat(folder, temporary, 0) < 0 ? errno : 0;
-	renameat2(folder, temporary, folder, name, RENAME_EXCHANGE);
+		return RETRY(unlinkat(folder, temporary, 0)) < 0 ? errno : 0;
+	RETRY(renameat2(folder, temporary, folder, name, RENAME_EXCHANGE));
 	return EEXIST;
 }
 
@@ -114,16 +113,19 @@ static int bind_at(const struct place *place, int socket_fd, int type, struct id
 	if (error)
 		return error;
 	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s", place->folder, temporary);
-	if (bind(socket_fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return errno == EADDRINUSE ? EAGAIN : errno;
+	umask(0111); /* of this thread: the socket's mode is 0666 */
+	error = RETRY(bind(socket_fd, (struct sockaddr *)&address, sizeof(address))) < 0 ? errno : 0;
+	umask(0);
+	if (error)
+		return error == EADDRINUSE ? EAGAIN : error;
 	if (type != SOCK_DGRAM && listen(socket_fd, BACKLOG) < 0)
 		error = errno;
 	if (!error)
 		error = plant_identify(place->folder, temporary, S_IFSOCK, identity);
-	if (!error && renameat2(place->folder, temporary, place->folder, place->name, RENAME_NOREPLACE) < 0)
+	if (!error && RETRY(renameat2(place->folder, temporary, place->folder, place->name, RENAME_NOREPLACE)) < 0)
 		error = errno == EEXIST ? replace_stale(place->folder, temporary, place->name) : errno;
 	if (error)
-		unlinkat(place->folder, temporary, 0);
+		RETRY(unlinkat(place->folder, temporary, 0));
 	return error;
 }
 
@@ -132,21 +134,18 @@ static int uproot(const struct container *c, const char *path, const struct plan
 {
 	struct identity found = { 0 };
 	struct place place;
-	int root, error;
+	int error;
 
 	if (!container_alive(c))
 		return 0; /* its file systems went with it, or belong to somebody else by now */
-	error = container_root(c, &root);
+	error = path_place(c, path, false, &place);
 	if (error)
-		return error == ESRCH ? 0 : error;
-	error = path_place(c, root, path, false, &place);
-	CLOSE_FD(root);
-	if (error)
-		return error == ENOENT || error == ENOTDIR || error == ELOOP ? 0 : error;
+		return error == ESRCH || error == ENOENT || error == ENOTDIR || error == ELOOP ? 0 : error;
 	if (what->mounted)
 		error = mount_remove(c, &place, what);
 	else if (plant_identify(place.folder, place.name, what->type, &found) == 0 &&
-		 plant_same(&found, &what->identity) && unlinkat(place.folder, place.name, 0) < 0 && errno != ENOENT)
+		 plant_same(&found, &what->identity) && RETRY(unlinkat(place.folder, place.name, 0)) < 0 &&
+		 errno != ENOENT)
 		error = errno;
 	CLOSE_FD(place.folder);
 	return error;
@@ -185,14 +184,10 @@ int plant_listen(struct container *c, int type, const char *path, int *fd, uint3
 	struct planted what = { .type = S_IFSOCK };
 	uint32_t uid, gid;
 	struct place place;
-	int root, error;
+	int error;
 
 	*fd = -1;
-	error = container_root(c, &root);
-	if (error)
-		return error;
-	error = path_place(c, root, path, true, &place);
-	CLOSE_FD(root);
+	error = path_place(c, path, true, &place);
 	if (error)
 		return error;
 	error = idmap_outside(&c->uids, 0, &uid);
@@ -200,10 +195,7 @@ int plant_listen(struct container *c, int type, const char *path, int *fd, uint3
 		error = idmap_outside(&c->gids, 0, &gid);
 	if (!error)
 		error = thread_socket(c, AF_UNIX, type, 0, fd);
-	if (!error && fchmod(*fd, 0666) < 0) /* what bind gives the name, less our umask of 0 */
-		error = errno;
-	if (!error) {
-		thread_fs_become(uid, gid);
+	if (!error && !(error = thread_fs_become(uid, gid))) {
 		error = bind_at(&place, *fd, type, &what.identity);
 		thread_fs_return();
 	}
@@ -258,8 +250,45 @@ int plant_remove(uint32_t handle)
 	return error;
 }
 
-void plant_remove_all(void)
+/* A container that has plants and no remover yet: it has one from now on. NULL: there is none. */
+static struct container *next_container(bool works)
 {
-	for (uint32_t i = 0; i < PVX_PLANTS_MAX; i++)
-		remove_at(i, 0);
+	struct container *found = NULL;
+
+	pthread_mutex_lock(&lock);
+	for (uint32_t i = 0; i < PVX_PLANTS_MAX && !found; i++) {
+		struct container *c = table[i].container;
+
+		if (c && !c->uprooted && (works || !container_works(c)))
+			found = c;
+	}
+	if (found) {
+		found->uprooted = true;
+		container_ref(found);
+	}
+	pthread_mutex_unlock(&lock);
+	return found;
+}
+
+static void remove_all_of(struct container *c)
+{
+	for (uint32_t i = 0; i < PVX_PLANTS_MAX; i++) {
+		bool its;
+
+		pthread_mutex_lock(&lock);
+		its = table[i].container == c;
+		pthread_mutex_unlock(&lock);
+		if (its)
+			remove_at(i, 0);
+	}
+	container_unref(c);
+}
+
+bool plant_remove_some(bool works)
+{
+	struct container *c = next_container(works);
+
+	if (c)
+		remove_all_of(c);
+	return c != NULL;
 }

@@ -1,10 +1,17 @@
 /*
  * What is left of root: eleven capabilities, and the system calls that the closed list of operations needs.
  *
- * The filter is written out here and loaded for all threads at once, after they were made: there is no call in it
- * that makes a process or executes a program; nodes are made of DRM and input devices only, what is mounted is a new
- * file system or a part of it (mount.c). What is not in it fails with EPERM rather than killing, so that a C library
- * of another mind shows in an error and not in a crash.
+ * The filter is written out here and loaded for all threads at once, after they were made. What is not in it fails
+ * with EPERM rather than killing, so that a C library of another mind shows in an error and not in a crash. There is
+ * no call in it that
+ *   - makes a process or a thread, or executes a program;
+ *   - writes into a file, makes one shorter, or changes its mode or owner: what the broker says it sends over sockets;
+ *   - changes what memory is mapped, or what may be done with it: all that is ever needed is there before it;
+ *   - signals another process.
+ * Nodes are made of DRM and input devices only. What is mounted is a new tmpfs or a node out of it (mount.c).
+ *
+ * A filter sees numbers, not what they point to. Where a string or a structure decides what a call does, it is one
+ * of a few constants, and the filter knows their addresses: they are in memory that nothing can change any more.
  */
 #include "broker.h"
 
@@ -16,8 +23,10 @@
 #include <linux/input.h>
 #include <linux/mount.h>
 #include <linux/netlink.h>
+#include <linux/openat2.h>
 #include <linux/seccomp.h>
 #include <sched.h>
+#include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -67,93 +76,207 @@ int sandbox_capabilities(void)
 #define ARCH AUDIT_ARCH_AARCH64
 #endif
 
+const char fixed_tmpfs[] = "tmpfs", fixed_node[] = "node", fixed_empty[] = "", fixed_here[] = ".";
+
 #ifdef ARCH
-#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
-#define RETURN(value) BPF_STMT(BPF_RET | BPF_K, value)
-#define ALLOW(call) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##call, 0, 1), RETURN(SECCOMP_RET_ALLOW)
+#define VALUES_MAX 10
 
-/* The word is loaded already. */
-#define IS(value) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(value), 0, 1), RETURN(SECCOMP_RET_ALLOW)
-#define ALLOW_WITH(call, argument, value) \
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##call, 0, 4), LOAD(args[argument]), IS(value), \
-	RETURN(SECCOMP_RET_ERRNO | EPERM)
-
-static struct sock_filter filter[] = {
-	LOAD(arch),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0),
-	RETURN(SECCOMP_RET_ERRNO | EPERM),
-	LOAD(nr),
-	/* sockets: unix ones, TCP, and netlink for the question who listens */
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 12),
-	LOAD(args[0]),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 8, 0),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 4, 0),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 3, 0),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_NETLINK, 0, 6),
-	LOAD(args[2]),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NETLINK_SOCK_DIAG, 3, 4),
-	LOAD(args[1]),
-	BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xf), /* less SOCK_CLOEXEC and SOCK_NONBLOCK */
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SOCK_STREAM, 0, 1),
-	RETURN(SECCOMP_RET_ALLOW),
-	RETURN(SECCOMP_RET_ERRNO | EPERM),
-	ALLOW(bind), ALLOW(listen), ALLOW(connect), ALLOW(recvmsg), ALLOW(sendmsg), ALLOW(setsockopt),
-	ALLOW(getsockname),
-	/* devices: nodes of DRM, of input and the null device (device.c tries file systems with it), ioctls one by one */
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mknodat, 0, 10),
-	LOAD(args[2]),
-	BPF_STMT(BPF_ALU | BPF_AND | BPF_K, S_IFMT),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, S_IFCHR, 0, 5),
-	LOAD(args[3]),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 1u << 8 | 3, 4, 0),
-	BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xfff00), /* the major number, as linux/kdev_t.h has it */
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 226u << 8, 2, 0),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 13u << 8, 1, 0),
-	RETURN(SECCOMP_RET_ERRNO | EPERM),
-	RETURN(SECCOMP_RET_ALLOW),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, 20),
-	LOAD(args[1]),
-	IS(DRM_IOCTL_SET_MASTER), IS(DRM_IOCTL_DROP_MASTER), IS(DRM_IOCTL_MODE_GETRESOURCES),
-	IS(DRM_IOCTL_MODE_GETENCODER), IS(DRM_IOCTL_MODE_GETCONNECTOR), IS(DRM_IOCTL_MODE_CREATE_LEASE),
-	IS(DRM_IOCTL_MODE_REVOKE_LEASE), IS(EVIOCGVERSION), IS(EVIOCREVOKE),
-	RETURN(SECCOMP_RET_ERRNO | EPERM),
-	/* a mount over a node's target: a new file system without options, a part of it, no other mount */
-	ALLOW(fsopen), ALLOW_WITH(fsconfig, 1, FSCONFIG_CMD_CREATE),
-	ALLOW_WITH(fsmount, 2, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC),
-	ALLOW_WITH(open_tree, 2, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_move_mount, 0, 6),
-	LOAD(args[4]),
-	IS(MOVE_MOUNT_F_EMPTY_PATH), IS(MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH),
-	RETURN(SECCOMP_RET_ERRNO | EPERM),
-	ALLOW_WITH(umount2, 1, 2), /* MNT_DETACH */
-	ALLOW(fchdir), ALLOW(chroot), ALLOW(capget), ALLOW(capset), ALLOW_WITH(unshare, 0, CLONE_FS),
-	/* files */
-	ALLOW(openat), ALLOW(openat2), ALLOW(close), ALLOW(read), ALLOW(write), ALLOW(newfstatat), ALLOW(fstat),
-	ALLOW(statx), ALLOW(mkdirat), ALLOW(unlinkat), ALLOW(renameat2), ALLOW(fchmod), ALLOW(fcntl),
-	ALLOW(readlinkat),
-	/* processes that are held */
-	ALLOW(pidfd_open), ALLOW(ppoll), ALLOW(setns),
-	/* who a thread is for one operation */
-	ALLOW(setresuid), ALLOW(setresgid), ALLOW(setfsuid), ALLOW(setfsgid),
-	/* what a C library does */
-	ALLOW(futex), ALLOW(mmap), ALLOW(munmap), ALLOW(mprotect), ALLOW(madvise), ALLOW(brk), ALLOW(getrandom),
-	ALLOW(rt_sigaction), ALLOW(rt_sigprocmask), ALLOW(rt_sigreturn), ALLOW(restart_syscall),
-	ALLOW(clock_nanosleep), ALLOW(clock_gettime), ALLOW(set_robust_list), ALLOW(rseq), ALLOW(sched_yield),
-	ALLOW(getpid), ALLOW(gettid), ALLOW(tgkill), ALLOW(setitimer), ALLOW(exit), ALLOW(exit_group),
-#ifdef __x86_64__
-	/* older spellings, which the C library still uses here */
-	ALLOW(open), ALLOW(stat), ALLOW(lstat), ALLOW(unlink), ALLOW(mkdir), ALLOW(poll),
-#endif
-	RETURN(SECCOMP_RET_ERRNO | EPERM),
+/* An argument of a call: what is left of it under the mask is one of the values. */
+struct condition {
+	int argument;
+	uint64_t mask; /* 0: there is no condition */
+	uint64_t values[VALUES_MAX];
+	int n;
 };
+
+static struct sock_filter filter[768];
+static uint16_t length;
+
+static uint16_t put(uint16_t code, uint32_t k)
+{
+	if (length < sizeof(filter) / sizeof(*filter))
+		filter[length] = (struct sock_filter)BPF_STMT(code, k);
+	return length++;
+}
+
+static void load(size_t offset)
+{
+	put(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset);
+}
+
+/* Where it goes is filled in later; 0: behind itself. */
+static uint16_t jump_if(uint32_t value)
+{
+	return put(BPF_JMP | BPF_JEQ | BPF_K, value);
+}
+
+/* Half of a 64-bit argument; both machines that there is a filter for have the lower one first. */
+static void load_half(const struct condition *c, int half)
+{
+	load(offsetof(struct seccomp_data, args) + (size_t)c->argument * 8 + (size_t)half * 4);
+	if ((uint32_t)(c->mask >> (32 * half)) != UINT32_MAX)
+		put(BPF_ALU | BPF_AND | BPF_K, (uint32_t)(c->mask >> (32 * half)));
+}
+
+/* Goes on behind itself where it holds; else to an end that is written into `misses`. */
+static void require(const struct condition *c, uint16_t *misses, int *n)
+{
+	uint16_t met[VALUES_MAX];
+
+	for (int i = 0; i < c->n; i++) {
+		uint16_t other;
+
+		load_half(c, 0);
+		other = jump_if((uint32_t)c->values[i]);
+		if (c->mask >> 32) {
+			load_half(c, 1);
+			met[i] = jump_if((uint32_t)(c->values[i] >> 32));
+		} else {
+			met[i] = other;
+		}
+		filter[other].jf = (uint8_t)(length - other - 1);
+	}
+	misses[(*n)++] = put(BPF_JMP | BPF_JA, 0);
+	for (int i = 0; i < c->n; i++)
+		filter[met[i]].jt = (uint8_t)(length - met[i] - 1);
+}
+
+/* The number of the call is loaded, before it and behind it. */
+static void allow(uint32_t call, const struct condition *conditions)
+{
+	uint16_t misses[6], is_other = jump_if(call);
+	int n = 0;
+
+	for (; conditions && conditions->mask; conditions++)
+		require(conditions, misses, &n);
+	put(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	for (int i = 0; i < n; i++)
+		filter[misses[i]].k = length - misses[i] - 1u;
+	if (n > 0)
+		load(offsetof(struct seccomp_data, nr));
+	/* of another call the number is still loaded */
+	filter[is_other].jf = (uint8_t)(length - is_other - 1 - (n > 0));
+}
+
+#define COUNT(...) ((int)(sizeof((uint64_t[]){ __VA_ARGS__ }) / sizeof(uint64_t)))
+#define MASKED(argument, mask, ...) { argument, mask, { __VA_ARGS__ }, COUNT(__VA_ARGS__) }
+#define WORD(argument, ...) MASKED(argument, UINT32_MAX, __VA_ARGS__)
+#define POINTER(argument, ...) MASKED(argument, UINT64_MAX, __VA_ARGS__)
+#define AT(object) (uint64_t)(uintptr_t)(object)
+#define ALLOW(call) allow(SYS_##call, NULL)
+#define ALLOW_IF(call, ...) allow(SYS_##call, (const struct condition[]){ __VA_ARGS__, { 0 } })
+
+#define UNCHANGED UINT32_MAX
+#define TYPE 0xf           /* of a socket, less SOCK_CLOEXEC and SOCK_NONBLOCK */
+#define DEVICE_MAJOR 0xfff00 /* as linux/kdev_t.h has it */
+#define CUTS (O_TRUNC | O_APPEND | (O_TMPFILE & ~O_DIRECTORY))
+
+static void sockets(void)
+{
+	ALLOW_IF(socket, WORD(0, AF_UNIX));
+	ALLOW_IF(socket, WORD(0, AF_INET, AF_INET6), MASKED(1, TYPE, SOCK_STREAM));
+	ALLOW_IF(socket, WORD(0, AF_NETLINK), WORD(2, NETLINK_SOCK_DIAG)); /* who listens */
+	ALLOW(recvmsg), ALLOW(sendmsg), ALLOW(bind), ALLOW(listen), ALLOW(connect), ALLOW(setsockopt);
+	ALLOW(getsockname), ALLOW(shutdown);
+}
+
+/* No `write`: a descriptor that is opened for writing serves for a device's ioctls alone. */
+static void files(void)
+{
+	ALLOW_IF(openat2, POINTER(2, AT(&path_inside), AT(&path_inside_plain), AT(&path_inside_folder),
+				  AT(&path_beneath_folder)));
+	ALLOW_IF(openat, MASKED(2, CUTS, 0), MASKED(2, O_CREAT | O_EXCL, 0, O_CREAT | O_EXCL));
+	ALLOW(close), ALLOW(read), ALLOW(newfstatat), ALLOW(fstat), ALLOW(statx), ALLOW(readlinkat);
+	ALLOW(mkdirat), ALLOW(unlinkat), ALLOW(renameat2), ALLOW(umask);
+	ALLOW_IF(fcntl, WORD(1, F_DUPFD_CLOEXEC));
+#ifdef __x86_64__
+	/* older spellings, which a C library may use here */
+	ALLOW_IF(open, MASKED(1, CUTS | O_CREAT, 0));
+	ALLOW(stat), ALLOW(lstat), ALLOW(unlink), ALLOW(poll);
+#endif
+}
+
+/* Nodes of DRM, of input and the null device (device.c tries file systems with it); ioctls one by one. */
+static void devices(void)
+{
+	ALLOW_IF(mknodat, MASKED(2, S_IFMT, S_IFCHR), WORD(3, 1u << 8 | 3));
+	ALLOW_IF(mknodat, MASKED(2, S_IFMT, S_IFCHR), MASKED(3, DEVICE_MAJOR, 226u << 8, 13u << 8));
+	ALLOW_IF(ioctl, WORD(1, DRM_IOCTL_SET_MASTER, DRM_IOCTL_DROP_MASTER, DRM_IOCTL_MODE_GETRESOURCES,
+			     DRM_IOCTL_MODE_GETENCODER, DRM_IOCTL_MODE_GETCONNECTOR, DRM_IOCTL_MODE_CREATE_LEASE,
+			     DRM_IOCTL_MODE_REVOKE_LEASE, EVIOCGVERSION, EVIOCREVOKE));
+}
+
+/* Over a node's target: a new tmpfs without options, the node out of it, no other mount. */
+static void mounts(void)
+{
+	ALLOW_IF(fsopen, POINTER(0, AT(fixed_tmpfs)));
+	ALLOW_IF(fsconfig, WORD(1, FSCONFIG_CMD_CREATE));
+	ALLOW_IF(fsmount, WORD(2, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC));
+	ALLOW_IF(open_tree, POINTER(1, AT(fixed_node)),
+		 WORD(2, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW));
+	ALLOW_IF(move_mount, POINTER(1, AT(fixed_empty)),
+		 WORD(4, MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH));
+	ALLOW_IF(umount2, WORD(1, 2)); /* MNT_DETACH */
+}
+
+/* Who and where a thread is for one operation, and the processes that are held. */
+static void identities(void)
+{
+	ALLOW_IF(setresuid, WORD(0, UNCHANGED), WORD(2, UNCHANGED));
+	ALLOW_IF(setresgid, WORD(0, UNCHANGED), WORD(2, UNCHANGED));
+	ALLOW(setfsuid), ALLOW(setfsgid), ALLOW(capget), ALLOW(capset);
+	ALLOW_IF(setns, WORD(1, CLONE_NEWNET, CLONE_NEWNS));
+	ALLOW(fchdir);
+	ALLOW_IF(chroot, POINTER(0, AT(fixed_here)));
+	ALLOW_IF(unshare, WORD(0, CLONE_FS));
+	ALLOW_IF(pidfd_open, WORD(1, 0));
+	ALLOW(ppoll);
+}
+
+/* What a C library does without being asked. */
+static void library(void)
+{
+	ALLOW(futex), ALLOW(getrandom), ALLOW(rt_sigaction), ALLOW(rt_sigprocmask), ALLOW(rt_sigreturn);
+	ALLOW(rt_sigtimedwait), ALLOW(restart_syscall), ALLOW(clock_nanosleep), ALLOW(clock_gettime);
+	ALLOW(set_robust_list), ALLOW(rseq), ALLOW(sched_yield), ALLOW(getpid), ALLOW(gettid);
+	ALLOW_IF(tgkill, WORD(0, (uint32_t)getpid()));
+	ALLOW(exit), ALLOW(exit_group);
+}
+
+/* For tests alone: what stands in for devices leaves marks to be looked at; a sanitizer has memory of its own. */
+static void tests(void)
+{
+#ifdef PVX_STAND_INS
+	ALLOW(openat), ALLOW(write);
+	ALLOW_IF(fcntl, WORD(1, F_GETFL, F_SETFL));
+#endif
+#ifdef PVX_SANITIZED
+	ALLOW(mmap), ALLOW(munmap), ALLOW(mprotect), ALLOW(madvise), ALLOW(mremap), ALLOW(write), ALLOW(openat);
+	ALLOW(sigaltstack), ALLOW(prctl), ALLOW(getrusage), ALLOW(readlink), ALLOW(sched_getaffinity);
+#endif
+}
 
 int sandbox_filter(void)
 {
-	struct sock_fprog program = { .len = sizeof(filter) / sizeof(*filter), .filter = filter };
+	struct sock_fprog program = { .filter = filter };
 
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0)
-		return 0;
-	return errno;
+	length = 0;
+	load(offsetof(struct seccomp_data, arch));
+	filter[jump_if(ARCH)].jt = 1;
+	put(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
+	load(offsetof(struct seccomp_data, nr));
+	sockets();
+	files();
+	devices();
+	mounts();
+	identities();
+	library();
+	tests();
+	put(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
+	if (length > sizeof(filter) / sizeof(*filter))
+		return E2BIG;
+	program.len = length;
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0 ? 0 : errno;
 }
 #else
 int sandbox_filter(void)

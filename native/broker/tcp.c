@@ -119,7 +119,7 @@ static int tcp_connect(const struct container *c, const char *bytes, uint32_t le
 
 	if (!error)
 		error = set(*fd, IPPROTO_TCP, TCP_NODELAY, 1);
-	if (!error && connect(*fd, &address.any, size) < 0 && errno != EINPROGRESS)
+	if (!error && RETRY(connect(*fd, &address.any, size)) < 0 && errno != EINPROGRESS)
 		error = errno;
 	if (!error && met_itself(*fd, &address, size)) {
 		struct linger at_once = { .l_onoff = 1 };
@@ -151,9 +151,9 @@ static uint16_t ask(int netlink, struct question *question, uint16_t flags, int 
 	question->header = (struct nlmsghdr){ .nlmsg_len = sizeof(*question), .nlmsg_type = SOCK_DIAG_BY_FAMILY,
 					      .nlmsg_flags = NLM_F_REQUEST | flags };
 	*error = EOPNOTSUPP;
-	if (sendmsg(netlink, &(struct msghdr){ .msg_iov = &out, .msg_iovlen = 1 }, 0) < 0)
+	if (RETRY(sendmsg(netlink, &(struct msghdr){ .msg_iov = &out, .msg_iovlen = 1 }, 0)) < 0)
 		return NLMSG_ERROR;
-	n = recvmsg(netlink, &(struct msghdr){ .msg_iov = &in, .msg_iovlen = 1 }, 0);
+	n = RETRY(recvmsg(netlink, &(struct msghdr){ .msg_iov = &in, .msg_iovlen = 1 }, 0));
 	if (n >= (ssize_t)NLMSG_LENGTH(sizeof(*found)) && answer.header.nlmsg_type == SOCK_DIAG_BY_FAMILY) {
 		memcpy(found, NLMSG_DATA(&answer.header), sizeof(*found));
 		*error = 0;

@@ -2,14 +2,17 @@
  * Identity, network and mount namespace of one thread, switched for one operation and switched back.
  *
  * These are the kernel's calls, not the C library's: those change every thread of the process. Real and saved
- * uid stay 0, so that the way back is open; where it fails nonetheless, going on would mean to work under
- * somebody else's identity, and the process ends.
+ * uid stay 0, so that the way back is open. A namespace is entered only where the way back from it was tried at the
+ * start: root of a user namespace may enter those of its containers, but not the one that it came with. Where a way
+ * back fails nonetheless, going on would mean to work under somebody else's identity, and the process ends.
  */
 #include "broker.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -22,6 +25,7 @@
 
 static int our_network = -1, our_mounts = -1, our_root = -1, our_descriptors = -1;
 static ino_t our_network_inode;
+static bool network_is_left, mounts_are_left; /* there is a way back into ours */
 static _Thread_local bool is_another;
 
 /* Once, before there are threads. Groups are dropped for good; a user namespace may not allow it, and then
@@ -39,7 +43,29 @@ int threads_init(void)
 	our_mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
 	our_root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	our_descriptors = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return our_mounts < 0 || our_root < 0 || our_descriptors < 0 ? errno : 0;
+	if (our_mounts < 0 || our_root < 0 || our_descriptors < 0)
+		return errno;
+	network_is_left = setns(our_network, CLONE_NEWNET) == 0;
+	mounts_are_left = setns(our_mounts, CLONE_NEWNS) == 0;
+	return mounts_are_left && (fchdir(our_root) < 0 || chroot(fixed_here) < 0) ? errno : 0;
+}
+
+/* Not joined, and blocks every signal if its maker does. 0 or an errno. */
+int thread_start(void *(*run)(void *), void *argument)
+{
+	pthread_t thread;
+	int error = pthread_create(&thread, NULL, run, argument);
+
+	if (!error)
+		pthread_detach(thread);
+	return error;
+}
+
+/* For a thread with nothing left to do: its memory could not be given back under the filter. */
+void *thread_rest(void)
+{
+	for (;;)
+		ppoll(NULL, 0, NULL, NULL);
 }
 
 /* Root and working folder are this thread's own from now on: setns(2) asks for it. */
@@ -76,34 +102,35 @@ void thread_return(void)
 }
 
 /* setfsuid(2) never says whether it worked: asked again with an impossible value, it says what is. */
-static void fs_identity(uint32_t uid, uint32_t gid)
+static bool fs_identity(uint32_t uid, uint32_t gid)
 {
 	syscall(SYS_setfsgid, gid);
 	syscall(SYS_setfsuid, uid);
-	if ((uint32_t)syscall(SYS_setfsuid, UNCHANGED) != uid || (uint32_t)syscall(SYS_setfsgid, UNCHANGED) != gid)
-		abort();
+	return (uint32_t)syscall(SYS_setfsuid, UNCHANGED) == uid && (uint32_t)syscall(SYS_setfsgid, UNCHANGED) == gid;
 }
 
-void thread_fs_become(uint32_t uid, uint32_t gid)
+/* EPERM: it has no place in our own user namespace. */
+int thread_fs_become(uint32_t uid, uint32_t gid)
 {
-	if (uid || gid)
-		fs_identity(uid, gid);
+	if ((!uid && !gid) || fs_identity(uid, gid))
+		return 0;
+	thread_fs_return();
+	return EPERM;
 }
 
 /* Another fsuid than root's takes the capabilities of the file system away; they are raised again. */
-void thread_fs_own(uint32_t uid, uint32_t gid)
+int thread_fs_own(uint32_t uid, uint32_t gid)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[2];
+	int error = thread_fs_become(uid, gid);
 
-	if (!uid && !gid)
-		return;
-	fs_identity(uid, gid);
-	if (syscall(SYS_capget, &header, data) < 0)
-		return; /* what needs them says so */
+	if (error || (!uid && !gid) || syscall(SYS_capget, &header, data) < 0)
+		return error; /* what needs them says so */
 	for (int i = 0; i < 2; i++)
 		data[i].effective = data[i].permitted;
 	syscall(SYS_capset, &header, data);
+	return 0;
 }
 
 /* Somebody who may read every file and owns none of this owner's. EPERM: there is nobody else in our own user
@@ -126,13 +153,17 @@ int thread_fs_stranger(uint32_t owner)
 
 void thread_fs_return(void)
 {
-	fs_identity(0, 0);
+	if (!fs_identity(0, 0))
+		abort();
 }
 
 int thread_mounts_enter(const struct container *c)
 {
-	int mounts = openat(c->proc, "ns/mnt", O_RDONLY | O_CLOEXEC), error = 0;
+	int mounts, error = 0;
 
+	if (!mounts_are_left)
+		return EPERM;
+	mounts = openat(c->proc, "ns/mnt", O_RDONLY | O_CLOEXEC);
 	if (mounts < 0)
 		return errno == ENOENT ? ESRCH : errno;
 	if (setns(mounts, CLONE_NEWNS) < 0)
@@ -144,8 +175,13 @@ int thread_mounts_enter(const struct container *c)
 /* The way back ends at the root of our namespace, which need not be ours. */
 void thread_mounts_return(void)
 {
-	if (setns(our_mounts, CLONE_NEWNS) < 0 || fchdir(our_root) < 0 || chroot(".") < 0)
+	if (setns(our_mounts, CLONE_NEWNS) < 0 || fchdir(our_root) < 0 || chroot(fixed_here) < 0)
 		abort();
+}
+
+int thread_root(void)
+{
+	return our_root;
 }
 
 int thread_descriptors(void)
@@ -162,6 +198,8 @@ static int enter_network(const struct container *c, bool *entered)
 	*entered = false;
 	if (fstatat(c->proc, "ns/net", &st, 0) == 0 && st.st_ino == our_network_inode)
 		return 0;
+	if (!network_is_left)
+		return ENOLINK;
 	network = openat(c->proc, "ns/net", O_RDONLY | O_CLOEXEC);
 	if (network < 0)
 		return errno == ENOENT ? ESRCH : errno;

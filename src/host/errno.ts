@@ -41,6 +41,7 @@ const LISTEN: Readonly<Record<string, ErrorCode>> = {
   ELOOP: 'target-unreachable',
   EACCES: 'target-unreachable',
   ENOSPC: 'limit-reached',
+  ENOLINK: 'network-closed',
 };
 
 const CONNECT: Readonly<Record<string, ErrorCode>> = {
@@ -57,6 +58,8 @@ const CONNECT: Readonly<Record<string, ErrorCode>> = {
   EAGAIN: 'provider-refused',
   EACCES: 'provider-refused',
   EPROTOTYPE: 'provider-refused',
+  EXDEV: 'not-a-container',
+  ENOLINK: 'network-closed',
 };
 
 const BIND: Readonly<Record<string, ErrorCode>> = {
@@ -67,6 +70,7 @@ const BIND: Readonly<Record<string, ErrorCode>> = {
   EAFNOSUPPORT: 'target-unreachable',
   EINVAL: 'target-invalid',
   EACCES: 'permission-denied',
+  ENOLINK: 'network-closed',
 };
 
 const BUS: Readonly<Record<string, ErrorCode>> = {
@@ -78,6 +82,13 @@ const BUS: Readonly<Record<string, ErrorCode>> = {
   ERANGE: 'bus-uid',
   EACCES: 'permission-denied',
 };
+
+/** What belongs to a container is its own root, and what is mounted over the host's for it alone. */
+const HOSTS_OWN =
+  "that is the host's own file, for the container has the host's root and nothing mounted over it there";
+const NETWORK_CLOSED =
+  'it has a network of its own, which could not be left again: without root on the host only containers in the ' +
+  "host's network can be served there";
 
 /** The provider may mend these by itself by starting to listen; the others need a person. */
 const NOT_THERE_YET = new Set([
@@ -112,6 +123,7 @@ export function listenError(link: Link, errno: string): XConnectError {
     'target-invalid': 'it is no absolute path without ".." of at most 1024 bytes',
     'target-unreachable': `the way to it inside the container is broken (${errno})`,
     'container-gone': 'the container is gone',
+    'network-closed': NETWORK_CLOSED,
   };
   return new XConnectError(
     code,
@@ -128,6 +140,7 @@ export function bindError(link: Link, errno: string): XConnectError {
     'target-unreachable':
       errno === 'EADDRNOTAVAIL' ? 'no interface there has that address' : 'there is no IPv6 there',
     'target-invalid': 'it is no IP:PORT',
+    'network-closed': NETWORK_CLOSED,
     'permission-denied': 'the kernel does not let us have that port',
     'container-gone': 'the container is gone',
   };
@@ -164,8 +177,17 @@ export function connectError(link: Link, errno: string): LinkError {
         : errno === 'EPROTOTYPE'
           ? 'it is a socket of another mode'
           : 'nobody accepts connections on it',
+    'not-a-container': HOSTS_OWN,
+    'network-closed': NETWORK_CLOSED,
   };
   return { code, message: `${link.socket} in ${link.provider}: ${found[code] ?? errno}.` };
+}
+
+/** Of the provider's /etc/passwd. The host's own users say nothing about a container: a role is none of them. */
+export function identityError(provider: string, role: string, errno: string): LinkError {
+  const why = errno === 'EXDEV' ? HOSTS_OWN : errno;
+  const message = `/etc/passwd of ${provider} can't be read (${why}), so role ${role} has no uid.`;
+  return { code: 'identity-unknown', message };
 }
 
 function tcpError(link: Link, errno: string): LinkError {
@@ -178,6 +200,12 @@ function tcpError(link: Link, errno: string): LinkError {
   if (found) {
     const code = errno === 'ECONNREFUSED' ? 'provider-socket-missing' : 'provider-refused';
     return { code, message: `${link.socket} in ${link.provider}: ${found}.` };
+  }
+  if (errno === 'ENOLINK') {
+    return {
+      code: 'network-closed',
+      message: `${link.socket} in ${link.provider}: ${NETWORK_CLOSED}.`,
+    };
   }
   const gone = errno in GONE;
   const code = gone ? 'provider-not-running' : (COMMON[errno] ?? 'broker-failed');

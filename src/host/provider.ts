@@ -10,7 +10,7 @@ import { type Link, RUNTIME_PROVIDER } from '../graph/link.js';
 import { type LinkError, XConnectError } from '../kernel/errors.js';
 import type { Identity, Seen, SocketType } from '../plugins/plugin.js';
 import { type Container, type Containers, THE_HOST } from './containers.js';
-import { connectError, isNotThereYet } from './errno.js';
+import { connectError, identityError, isNotThereYet } from './errno.js';
 import { resolveIdentity } from './identity.js';
 import { PasswdReader } from './passwd-reader.js';
 import { endedMeanwhile, Reach } from './reach.js';
@@ -230,10 +230,7 @@ export class Provider {
       return { code: 'provider-not-running', message: `${provider} has ended.` };
     }
     if (!passwd.ok && passwd.errno !== 'ENOENT') {
-      const error: LinkError = {
-        code: 'identity-unknown',
-        message: `/etc/passwd of ${provider} can't be read (${passwd.errno}), so role ${role} has no uid.`,
-      };
+      const error = identityError(provider, role, passwd.errno);
       this.#identityFailed = true;
       this.#say('failed', error);
       return error;

@@ -44,7 +44,8 @@ export const REMEDIES = {
     'Look at what the provider answers at the path of "health", and at its log.',
   'type-unknown': 'Use a type that this daemon has a plugin for, or load one with --plugin.',
   'type-unsupported': "Ask for a type that the provider's type can serve.",
-  'identity-unknown': 'Make /etc/passwd of the provider a readable regular file under 64 KiB.',
+  'identity-unknown':
+    'Give the provider an /etc/passwd of its own, a readable regular file under 64 KiB.',
   'bus-off': 'Do what the message says, then restart; docs/hosted-bus.md has what the bus needs.',
   'bus-away': 'Nothing to do: connections wait for the bus; the log says why it is not there.',
   'bus-unlisted': "Start pv-xconnect with --bus and the path of the runtime's bus.",
@@ -54,6 +55,8 @@ export const REMEDIES = {
     'Raise the limit of open files of pv-xconnect, or have fewer links; it is being retried.',
   'permission-denied':
     'Run pv-xconnect with the privileges that chapter "This daemon\'s powers" of docs/security.md lists.',
+  'network-closed':
+    "Run pv-xconnect as root of the host, or give that container the host's network or a unix socket.",
   'broker-lost': 'Nothing to do: the daemon ends and its runtime starts it anew.',
   'broker-failed':
     "Look at the errno in the message; report it with the log if it is not the system's.",

@@ -26,8 +26,9 @@ describe('the broker that is installed', () => {
     const built = ['binding.gyp', 'package.json'].map((name) => join(PACKAGE_ROOT, name));
     const all = [...built, ...['bin', 'scripts', 'src', 'dist', 'native'].flatMap(filesBelow)];
     const naming = all.filter((path) => readFileSync(path, 'utf8').includes(DEFINITION));
-    expect(naming).toEqual([join(PACKAGE_ROOT, 'native/broker/device.c')]);
-    expect(readFileSync(naming[0] as string, 'utf8')).toContain(`#ifdef ${DEFINITION}\n`);
+    const of = ['device.c', 'sandbox.c'].map((name) => join(PACKAGE_ROOT, 'native/broker', name));
+    expect(naming).toEqual(of);
+    for (const path of of) expect(readFileSync(path, 'utf8')).toContain(`#ifdef ${DEFINITION}\n`);
   });
 
   test('reads no environment at all, which the one of the tests does', () => {

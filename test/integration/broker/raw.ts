@@ -1,0 +1,82 @@
+/** A broker that is spoken to in records, for what no client of ours would ask. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync } from 'node:fs';
+import {
+  decodeReply,
+  encodeRequest,
+  type Op,
+  type Reply,
+  type Request,
+} from '../../../src/broker/protocol.js';
+import { closeAll } from '../../../src/kernel/descriptors.js';
+import { Channel } from '../../../src/relay/channel.js';
+import { native, PACKAGE_ROOT, SOCKET_TYPES } from '../../../src/relay/native.js';
+import { endOf } from '../../support/processes.js';
+import { eventually } from '../../support/wait.js';
+
+export class RawBroker {
+  readonly process: ChildProcess;
+  readonly #channel: Channel;
+  readonly #relay: number;
+  readonly #replies = new Map<number, Reply>();
+  #lastId = 0;
+
+  constructor(args: readonly string[] = []) {
+    const [ours, theirs] = native.socketPair(SOCKET_TYPES.seqpacket);
+    const [relay, theirRelay] = native.socketPair(SOCKET_TYPES.seqpacket);
+    this.process = spawn(`${PACKAGE_ROOT}/build/Release/pvx-broker`, args, {
+      stdio: ['ignore', 'inherit', 'inherit', theirs, theirRelay],
+    });
+    closeSync(theirs);
+    closeSync(theirRelay);
+    this.#relay = relay;
+    this.#channel = new Channel(ours, true);
+    this.#channel.onData = (record, fds) => {
+      closeAll(fds);
+      const reply = decodeReply(record);
+      if (reply) this.#replies.set(reply.id, reply);
+    };
+  }
+
+  get pid(): number {
+    return this.process.pid as number;
+  }
+
+  /** Takes the descriptors; those of the answer are closed. */
+  async ask(op: Op, request: Request, fds: readonly number[] = []): Promise<Reply> {
+    const id = ++this.#lastId;
+    this.#channel.write(encodeRequest(id, op, request) as Buffer, fds);
+    return eventually(() => {
+      const reply = this.#replies.get(id);
+      if (!reply) throw new Error(`no answer to ${op}`);
+      return reply;
+    });
+  }
+
+  async hold(pid: number): Promise<number> {
+    const { errno, value } = await this.ask('HOLD', { arg: pid });
+    if (errno) throw new Error(errno);
+    return value;
+  }
+
+  /** Has a datagram with these descriptors sent to a path in the container, as uid and gid. Its errno's name. */
+  async reply(container: number, path: string, carried: readonly number[] = [], id = 0) {
+    const [from, unused] = native.socketPair(SOCKET_TYPES.dgram);
+    const [queue, filled] = native.socketPair(SOCKET_TYPES.dgram);
+    closeSync(unused);
+    const sender = new Channel(filled, true);
+    sender.write(Buffer.from('datagram'), carried);
+    await sender.flushed();
+    const request = { container, type: SOCKET_TYPES.dgram, path, uid: id, gid: id };
+    const { errno } = await this.ask('REPLY_DGRAM', request, [from, queue]);
+    sender.close();
+    return errno;
+  }
+
+  /** As a daemon that ends; how the broker did, then. */
+  async stop(): Promise<number | NodeJS.Signals> {
+    this.#channel.close();
+    closeSync(this.#relay);
+    return endOf(this.process);
+  }
+}
