@@ -42,16 +42,16 @@ static napi_value access_call(napi_env env, napi_callback_info info)
 	return pvx_undefined(env);
 }
 
-/* relayTransfer(link, number, source, sink, bytes, towardsProvider, end, idleMs) -> 0, or an errno: then there is no
- * report. The descriptors stay the caller's; bytes is infinite where all is meant. */
+/* relayTransfer(link, number, source, sink, bytes, towardsProvider, end, idleMs, silenceMs) -> 0, or an errno: then
+ * there is no report. The descriptors stay the caller's; bytes is infinite where all is meant. */
 static napi_value transfer_call(napi_env env, napi_callback_info info)
 {
 	struct transfer *transfer;
 	struct command *command;
 	struct link *link;
-	napi_value argv[8];
-	size_t argc = 8;
-	uint32_t number, idle_ms;
+	napi_value argv[9];
+	size_t argc = 9;
+	uint32_t number, idle_ms, silence_ms;
 	bool to_provider, end;
 	int32_t fd[2];
 	double bytes;
@@ -65,6 +65,7 @@ static napi_value transfer_call(napi_env env, napi_callback_info info)
 	NAPI_OK(env, napi_get_value_bool(env, argv[5], &to_provider));
 	NAPI_OK(env, napi_get_value_bool(env, argv[6], &end));
 	NAPI_OK(env, napi_get_value_uint32(env, argv[7], &idle_ms));
+	NAPI_OK(env, napi_get_value_uint32(env, argv[8], &silence_ms));
 	if (!(bytes >= 1))
 		return pvx_number(env, EINVAL);
 	if (link->relay->stopped)
@@ -84,6 +85,7 @@ static napi_value transfer_call(napi_env env, napi_callback_info info)
 		return pvx_number(env, error);
 	}
 	*transfer = (struct transfer){ .left = bytes < 0x1p63 ? (uint64_t)bytes : UINT64_MAX, .idle_ms = idle_ms,
+				       .silence_ms = silence_ms,
 				       .from = to_provider ? 0 : 1, .end = end, .outcome = MOVED_CANCELLED };
 	command->conn = number;
 	command_submit(link->relay, command);

@@ -21,7 +21,7 @@ static struct side *sink_of(struct conn *conn)
 	return &conn->side[!conn->transfer->from];
 }
 
-/* command: fd[0] = source, fd[1] = sink, transfer, conn = its number, drain_ms = how long nothing may move */
+/* command: fd[0] = source, fd[1] = sink, transfer, conn = its number */
 void transfer_begin(struct relay *relay, struct command *command)
 {
 	struct link *link = command->link;
@@ -40,8 +40,8 @@ void transfer_begin(struct relay *relay, struct command *command)
 	sink_of(conn)->source.fd = command->fd[1];
 	source_of(conn)->plenty = conn->transfer->left > RELAY_PEEK;
 	conn_joined(conn);
-	if (conn->state == CONN_JOINED && conn->transfer->idle_ms > 0) {
-		conn->deadline = relay_now() + conn->transfer->idle_ms;
+	if (conn->state == CONN_JOINED && (conn->transfer->idle_ms > 0 || conn->transfer->silence_ms > 0)) {
+		conn->transfer->moved_at = relay_now();
 		list_add_tail(&relay->parked, &conn->parked);
 	}
 }
@@ -108,13 +108,15 @@ bool transfer_finished(struct conn *conn)
 void transfer_tick(struct conn *conn, uint64_t now)
 {
 	struct transfer *transfer = conn->transfer;
+	bool owed = sink_of(conn)->backlog || sink_of(conn)->pipe;
+	uint32_t patience = owed ? transfer->idle_ms : transfer->silence_ms;
 
 	if (transfer->busy)
-		conn->deadline = now + transfer->idle_ms;
+		transfer->moved_at = now;
 	transfer->busy = false;
-	if (now < conn->deadline || transfer->idle_ms == 0)
+	if (patience == 0 || now - transfer->moved_at < patience)
 		return;
-	transfer->outcome = MOVED_IDLE;
+	transfer->outcome = owed ? MOVED_IDLE : MOVED_SILENT;
 	conn_close(conn, REASON_EOF);
 }
 

@@ -5,12 +5,13 @@
 #include "relay.h"
 
 /* How it ended; src/relay/transfer.ts has the names, in this order. */
-enum outcome { MOVED_ALL, MOVED_EOF, MOVED_SOURCE, MOVED_SINK, MOVED_IDLE, MOVED_CANCELLED };
+enum outcome { MOVED_ALL, MOVED_EOF, MOVED_SOURCE, MOVED_SINK, MOVED_IDLE, MOVED_SILENT, MOVED_CANCELLED };
 
 struct transfer {
 	uint64_t left; /* UINT64_MAX: until the end of the source */
 	uint64_t moved; /* arrived at the sink */
-	uint32_t idle_ms; /* 0: for ever */
+	uint64_t moved_at; /* or begun */
+	uint32_t idle_ms, silence_ms; /* how long the sink, the source may be waited for; 0: for ever */
 	uint8_t from;   /* which side is the source */
 	bool end;       /* the sink is told of the source's end */
 	bool busy;      /* something was moved since the last look */

@@ -1,11 +1,17 @@
 /**
  * The chunked coding, read (RFC 9112, 7.1): which bytes are data, where it ends, what trailers say.
  *
- * Sizes are 1 to 15 hexadecimal digits, lines end with CRLF, nothing stands before or behind a size but an
- * extension. Extensions are bounded and dropped, as are trailers that a head would not let pass.
+ * Sizes are 1 to 15 hexadecimal digits, lines end with CRLF, nothing stands before or behind a size but
+ * extensions. Those are bounded and dropped, as are trailers that a head would not let pass.
+ *
+ *     SIZE ──CR──▸ SIZE_END ──LF──▸ DATA ▸ DATA_CR ▸ DATA_LF ▸ SIZE; TRAILERS where the size is 0
+ *      │ blank or ;
+ *      ▾                                    chunk-ext = *( BWS ";" BWS name [ BWS "=" BWS ( token / quoted ) ] )
+ *     BETWEEN ─;▸ NAME ▸ IN_NAME ─=▸ VALUE ▸ IN_TOKEN, or IN_QUOTES ▸ BEHIND; of these IN_NAME, IN_TOKEN and BEHIND
+ *     may end with CR
  */
-import { FAULT, Fields, MORE } from './fields.js';
-import { CR, HEX, LF, VALUE } from './grammar.js';
+import { FAULT, Fields, isBlank, MORE } from './fields.js';
+import { CR, HEX, LF, NAME, VALUE } from './grammar.js';
 import { OTHER } from './names.js';
 import { PartialHead } from './partial-head.js';
 import { BAD_CHUNK, type Refusal } from './refusal.js';
@@ -18,13 +24,26 @@ const MAX_TRAILERS = 8 * 1024;
 const MAX_TRAILER_FIELDS = 100;
 export const NO_TRAILERS: Buffer = Buffer.alloc(0);
 
+const EQUALS = 61;
+const QUOTE = 34;
+const BACKSLASH = 92;
+
 const SIZE = 0;
-const EXTENSION = 1;
-const SIZE_END = 2;
-const DATA = 3;
-const DATA_CR = 4;
-const DATA_LF = 5;
-const TRAILERS = 6;
+const SIZE_END = 1;
+const DATA = 2;
+const DATA_CR = 3;
+const DATA_LF = 4;
+const TRAILERS = 5;
+/** In extensions. */
+const BETWEEN = 6;
+const EXT_NAME = 7;
+const IN_NAME = 8;
+const BEHIND_NAME = 9;
+const EXT_VALUE = 10;
+const IN_TOKEN = 11;
+const IN_QUOTES = 12;
+const ESCAPED = 13;
+const BEHIND = 14;
 
 const fields = new Fields();
 
@@ -76,10 +95,6 @@ export class ChunkReader {
       case SIZE:
         this.#sizeByte(byte);
         return;
-      case EXTENSION:
-        if (byte === CR) this.#state = SIZE_END;
-        else if (VALUE[byte] !== 1 || ++this.#extensions > MAX_EXTENSIONS) this.fault = BAD_CHUNK;
-        return;
       case SIZE_END:
         this.#expect(byte, LF, this.#size === 0 ? TRAILERS : DATA);
         return;
@@ -90,6 +105,8 @@ export class ChunkReader {
         this.#digits = 0;
         this.#expect(byte, LF, SIZE);
         return;
+      default:
+        this.#extensionByte(byte);
     }
   }
 
@@ -100,12 +117,18 @@ export class ChunkReader {
       this.#digits++;
     } else if (this.#digits > 0 && this.#size <= Number.MAX_SAFE_INTEGER && byte === CR) {
       this.#state = SIZE_END;
-    } else if (this.#digits > 0 && this.#size <= Number.MAX_SAFE_INTEGER && byte === SEMICOLON) {
-      this.#state = EXTENSION;
-      this.#extensions++;
+    } else if (this.#digits > 0 && this.#size <= Number.MAX_SAFE_INTEGER) {
+      this.#state = BETWEEN;
+      this.#extensionByte(byte);
     } else {
       this.fault = BAD_CHUNK;
     }
+  }
+
+  #extensionByte(byte: number): void {
+    const next = byte === CR ? endOf(this.#state) : afterByte(this.#state, byte);
+    if (next === FAULT || ++this.#extensions > MAX_EXTENSIONS) this.fault = BAD_CHUNK;
+    else this.#state = next;
   }
 
   #expect(byte: number, wanted: number, next: number): void {
@@ -131,6 +154,46 @@ export class ChunkReader {
     this.trailers = keptLines(bytes);
     return from + end - before;
   }
+}
+
+/** Where an extension's line may end. */
+function endOf(state: number): number {
+  return state === IN_NAME || state === IN_TOKEN || state === BEHIND ? SIZE_END : FAULT;
+}
+
+/** The state after one more byte of an extension, or FAULT. */
+function afterByte(state: number, byte: number): number {
+  const blank = isBlank(byte);
+  switch (state) {
+    case BETWEEN:
+    case BEHIND:
+      if (byte === SEMICOLON) return EXT_NAME;
+      return blank ? BETWEEN : FAULT;
+    case EXT_NAME:
+      if (blank) return EXT_NAME;
+      return NAME[byte] === 0 ? FAULT : IN_NAME;
+    case IN_NAME:
+    case BEHIND_NAME:
+      if (byte === EQUALS) return EXT_VALUE;
+      if (byte === SEMICOLON) return EXT_NAME;
+      if (blank) return BEHIND_NAME;
+      return state === BEHIND_NAME || NAME[byte] === 0 ? FAULT : IN_NAME;
+    case EXT_VALUE:
+      if (blank) return EXT_VALUE;
+      if (byte === QUOTE) return IN_QUOTES;
+      return NAME[byte] === 0 ? FAULT : IN_TOKEN;
+    case IN_TOKEN:
+      if (byte === SEMICOLON) return EXT_NAME;
+      if (blank) return BETWEEN;
+      return NAME[byte] === 0 ? FAULT : IN_TOKEN;
+    case IN_QUOTES:
+      if (byte === QUOTE) return BEHIND;
+      if (byte === BACKSLASH) return ESCAPED;
+      return VALUE[byte] === 1 ? IN_QUOTES : FAULT;
+    case ESCAPED:
+      return VALUE[byte] === 1 ? IN_QUOTES : FAULT;
+  }
+  return FAULT;
 }
 
 function keptLines(bytes: Buffer): Buffer {

@@ -1,7 +1,9 @@
 /** What a client is answered where no provider answers: one sentence, as JSON or text, as it prefers. */
+import { currentDate } from './date.js';
 import type { Refusal } from './refusal.js';
 
 const REASONS: Readonly<Record<number, string>> = {
+  200: 'OK',
   400: 'Bad Request',
   403: 'Forbidden',
   404: 'Not Found',
@@ -15,6 +17,9 @@ const REASONS: Readonly<Record<number, string>> = {
   504: 'Gateway Timeout',
   505: 'HTTP Version Not Supported',
 };
+
+/** What may be passed on; which of it, the provider says (RFC 9110, 15.5.6 wants the field). */
+export const ALLOWED = 'GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH';
 
 export interface ErrorPage {
   readonly status: number;
@@ -40,10 +45,13 @@ export function errorPage(refusal: Refusal, accept: string): ErrorPage {
 
 /** As an HTTP/1.1 message; `withBody` is false for HEAD. */
 export function pageMessage(page: ErrorPage, keepAlive: boolean, withBody: boolean): Buffer {
+  const date = currentDate();
   const lines = [
     `HTTP/1.1 ${page.status} ${page.reason}`,
+    ...(date === '' ? [] : [`Date: ${date}`]),
     `Content-Type: ${page.type}`,
     `Content-Length: ${page.body.length}`,
+    ...(page.status === 405 ? [`Allow: ${ALLOWED}`] : []),
     ...(page.retryAfter === undefined ? [] : [`Retry-After: ${page.retryAfter}`]),
     `Connection: ${keepAlive ? 'keep-alive' : 'close'}`,
   ];

@@ -19,7 +19,7 @@ import type { Waiter } from './pool.js';
 import type { Asker, ProviderConnection } from './provider-connection.js';
 import { type Refusal, SLOW_BODY } from './refusal.js';
 import type { ResponseHead } from './response-head.js';
-import type { Route } from './route.js';
+import type { Cut, Route } from './route.js';
 
 const RETRY_AFTER_S = 1;
 /** As nginx logs it. */
@@ -51,6 +51,8 @@ export class Exchange implements Asker, Waiter, Timed {
   #route: Route | null = null;
   #provider: ProviderConnection | null = null;
   #retried = false;
+  /** It has not yet read what came of its answer. */
+  #clientIsOwed = false;
   #waiting = false;
   /** As performance.now() counts: it goes on for nobody until then. */
   #until = Number.POSITIVE_INFINITY;
@@ -70,7 +72,7 @@ export class Exchange implements Asker, Waiter, Timed {
     this.method = start.method;
     this.mayUpgrade = start.mayUpgrade;
     this.requestDone = start.body === 'none';
-    this.hasAnswer = this.#retried = false;
+    this.hasAnswer = this.#retried = this.#clientIsOwed = false;
     this.#until = Number.POSITIVE_INFINITY;
     this.#journal.begin(route, start);
     deadlines.add(this);
@@ -92,7 +94,7 @@ export class Exchange implements Asker, Waiter, Timed {
   requestFlush(): boolean {
     if (this.#waiting) return false;
     if (!this.#provider) return true;
-    this.#allow(this.requestDone);
+    this.#progress();
     return this.#provider.outlet.flush();
   }
 
@@ -104,7 +106,7 @@ export class Exchange implements Asker, Waiter, Timed {
     const options = { bytes, to: 'provider', idleMs: this.#idleMs } as const;
     this.#requestRun.begin(transfer, source, provider.stream, options, ({ outcome }) => {
       if (outcome === 'all') done();
-      else if (outcome === 'idle') this.expired();
+      else if (outcome === 'idle' || outcome === 'silent') this.expired();
       else if (outcome !== 'sink') this.#client.breakOff(); // the client itself broke off
       this.#progress();
     });
@@ -112,6 +114,7 @@ export class Exchange implements Asker, Waiter, Timed {
   }
 
   answerDrained(): void {
+    this.#clientIsOwed = false;
     if (!this.#route || this.#answerRun.active) return;
     this.#provider?.stream.resume();
     this.#progress();
@@ -143,7 +146,7 @@ export class Exchange implements Asker, Waiter, Timed {
       this.requestDone = this.#early.writeTo(outlet);
       if (outlet.flush()) this.#client.requestDrained();
     }
-    this.#allow(this.requestDone);
+    this.#progress();
   }
 
   unreachable(error: LinkError): void {
@@ -174,7 +177,8 @@ export class Exchange implements Asker, Waiter, Timed {
 
   turned(): void {
     if (!this.#provider) return;
-    if (!this.#client.flush()) this.#provider.stream.pause();
+    this.#clientIsOwed = !this.#client.flush();
+    if (this.#clientIsOwed) this.#provider.stream.pause();
     if (this.hasAnswer && this.#provider.body.left >= LONG) this.#handAnswer(this.#provider);
     this.#progress();
   }
@@ -216,21 +220,36 @@ export class Exchange implements Asker, Waiter, Timed {
       return;
     }
     const blocked = this.requestDone || this.#provider?.outlet.flush() === false;
+    this.#journal.cut(this.#cutAs(blocked));
     this.#drop();
     if (this.hasAnswer) this.#breakOff();
     else if (!blocked) this.#refuse(SLOW_BODY);
     else this.#refuse({ status: 504, message: 'The provider did not answer in time.' });
   }
 
+  #cutAs(blocked: boolean): Cut {
+    if (this.hasAnswer) return this.#clientIsOwed ? 'idle-timeout' : 'silence-timeout';
+    return blocked ? 'answer-timeout' : 'idle-timeout';
+  }
+
   #handAnswer(provider: ProviderConnection): void {
     const transfer = this.#route?.transfer;
     const sink = this.#client.answerSink;
     if (!transfer || !sink) return;
-    const options = { bytes: provider.body.left, to: 'consumer', idleMs: this.#idleMs } as const;
+    const options = {
+      ...({ bytes: provider.body.left, to: 'consumer' } as const),
+      ...{ idleMs: this.#idleMs, silenceMs: this.#route?.pool.limits.silenceMs ?? 0 },
+    } as const;
     this.#answerRun.begin(transfer, provider.stream, sink, options, (result) => {
       this.#journal.bytes += result.moved;
-      if (result.outcome === 'all') provider.moved(result.moved);
-      else this.#giveUp();
+      const { outcome } = result;
+      if (outcome === 'all') {
+        provider.moved(result.moved);
+        return;
+      }
+      if (outcome === 'idle') this.#journal.cut('idle-timeout');
+      if (outcome === 'silent') this.#journal.cut('silence-timeout');
+      this.#giveUp();
     });
   }
 
@@ -256,15 +275,16 @@ export class Exchange implements Asker, Waiter, Timed {
 
   /** A byte moved: time begins anew. */
   #progress(): void {
-    this.#allow(this.requestDone && !this.hasAnswer);
-  }
-
-  #allow(answer: boolean): void {
     const limits = this.#route?.pool.limits;
     if (!limits) return;
     const running = this.#requestRun.active || this.#answerRun.active;
     if (running) this.#expireWithin(Number.POSITIVE_INFINITY);
-    else this.#expireWithin(answer ? limits.answerMs : limits.idleMs);
+    else this.#expireWithin(limits[this.#waitsFor]);
+  }
+
+  get #waitsFor(): 'idleMs' | 'answerMs' | 'silenceMs' {
+    if (this.hasAnswer) return this.#clientIsOwed ? 'idleMs' : 'silenceMs';
+    return this.requestDone ? 'answerMs' : 'idleMs';
   }
 
   #expireWithin(ms: number): void {

@@ -4,11 +4,13 @@
  */
 import { type Body, CHUNKED, TO_THE_END } from './body-reader.js';
 import type { ByteWriter } from './byte-writer.js';
+import { dateLine } from './date.js';
 import type { Fields } from './fields.js';
 import { SLASH } from './grammar.js';
 import {
   CONNECTION,
   CONTENT_LENGTH,
+  DATE,
   DISGUISED,
   DROPPED,
   FORWARDED,
@@ -16,6 +18,7 @@ import {
   IDENTITY,
   IDS,
   KEEP_ALIVE,
+  MAX_FORWARDS,
   OVERRIDE,
   TE,
   TRANSFER_ENCODING,
@@ -27,7 +30,7 @@ import type { ResponseHead } from './response-head.js';
 const CRLF = Buffer.from('\r\n');
 const CHUNKED_LINE = Buffer.from('Transfer-Encoding: chunked\r\n');
 const UPGRADE_LINE = Buffer.from('Connection: Upgrade\r\n');
-const TE_LINE = Buffer.from('Connection: TE\r\n');
+const TE_LINES = Buffer.from('TE: trailers\r\nConnection: TE\r\n');
 const CLOSE_LINE = Buffer.from('Connection: close\r\n');
 const KEEP_ALIVE_LINE = Buffer.from('Connection: keep-alive\r\n');
 const VERSION = 'HTTP/1.1';
@@ -43,7 +46,7 @@ function cutting(...ids: number[]): Cut {
 
 const HOP_BY_HOP = [CONNECTION, HOP, KEEP_ALIVE, TRANSFER_ENCODING, DISGUISED, DROPPED];
 /** Of a request, always: what is for this hop alone, and what the consumer says it is. */
-const REQUEST_CUT = [...HOP_BY_HOP, IDENTITY];
+const REQUEST_CUT = [...HOP_BY_HOP, TE, IDENTITY];
 const ANSWER_CUT = cutting(...HOP_BY_HOP, UPGRADE);
 const SWITCH_CUT = cutting(...HOP_BY_HOP);
 const NO_BODY_CUT = cutting(...HOP_BY_HOP, UPGRADE, CONTENT_LENGTH);
@@ -55,6 +58,8 @@ export interface RequestEdit {
   readonly strip: number;
   /** Host for a request that has none; Latin-1. */
   readonly host: string;
+  /** By what name the provider is told of us, in Via; null: it is not. Latin-1. */
+  readonly via: string | null;
   /** Adds header lines, each with its CRLF. */
   addLines(writer: ByteWriter, request: RequestHead): void;
 }
@@ -67,14 +72,20 @@ export function requestCut(options: { forwarded: boolean; override: boolean }): 
   return cut;
 }
 
-export function writeRequest(writer: ByteWriter, request: RequestHead, edit: RequestEdit): void {
+/** `version`: the client's, as Via has it. */
+export function writeRequest(
+  writer: ByteWriter,
+  request: RequestHead,
+  edit: RequestEdit,
+  version = `1.${request.minor}`,
+): void {
   const { buffer, fields, framing } = request;
   if (request.rewritten || request.minor === 0 || edit.strip > 0) {
     writeLine(writer, request, edit.strip);
   } else {
     writer.copy(buffer, request.from, request.lineTo);
   }
-  writeFields(writer, buffer, fields, request.to, edit.cut);
+  writeFields(writer, buffer, fields, request.to, request.hops < 0 ? edit.cut : hopsCut(edit.cut));
   if (request.lacksHost) {
     writer.text('Host: ');
     if (request.hostTo > 0) writer.copy(buffer, request.hostFrom, request.hostTo);
@@ -83,9 +94,17 @@ export function writeRequest(writer: ByteWriter, request: RequestHead, edit: Req
   }
   if (framing.chunked) writer.bytes(CHUNKED_LINE);
   if (request.upgrades) writer.bytes(UPGRADE_LINE);
-  else if (fields.has(TE)) writer.bytes(TE_LINE);
+  else if (request.trailers) writer.bytes(TE_LINES);
+  if (request.hops > 0) writer.text(`Max-Forwards: ${request.hops - 1}\r\n`);
+  if (edit.via !== null) writer.text(`Via: ${version} ${edit.via}\r\n`);
   edit.addLines(writer, request);
   writer.bytes(CRLF);
+}
+
+function hopsCut(cut: Cut): Cut {
+  const more = cut.slice();
+  more[MAX_FORWARDS] = 1;
+  return more;
 }
 
 function writeLine(writer: ByteWriter, request: RequestHead, strip: number): void {
@@ -115,6 +134,8 @@ export function writeAnswer(writer: ByteWriter, answer: ResponseHead, edit: Answ
   writeStatus(writer, answer);
   const cut = answer.forbidsLength ? NO_BODY_CUT : ANSWER_CUT;
   writeFields(writer, answer.buffer, answer.fields, answer.to, cut);
+  // RFC 9110, 6.6.1: whoever passes on an answer without one dates it.
+  if (!answer.fields.has(DATE)) writer.bytes(dateLine());
   if (edit.body === CHUNKED) writer.bytes(CHUNKED_LINE);
   if (!edit.keepAlive || edit.body === TO_THE_END) writer.bytes(CLOSE_LINE);
   else if (edit.minor === 0) writer.bytes(KEEP_ALIVE_LINE);

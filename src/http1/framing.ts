@@ -13,7 +13,9 @@ import {
   DROPPED,
   HOST,
   IDENTITY,
+  MAX_FORWARDS,
   OTHER,
+  TE,
   TRANSFER_ENCODING,
 } from './names.js';
 import {
@@ -29,13 +31,15 @@ const ZERO = 48;
 const NINE = 57;
 /** Digits of the largest length that a number here holds exactly. */
 const MAX_DIGITS = 15;
-/** Not dropped, whatever Connection says: the message would be another one without them. */
+/** Not dropped, whatever Connection says: the message would be another one without them, or they are said anew. */
 const ESSENTIAL: readonly number[] = [
   HOST,
   CONTENT_LENGTH,
   TRANSFER_ENCODING,
   IDENTITY,
   CONNECTION,
+  MAX_FORWARDS,
+  TE,
 ];
 
 export class Framing {
@@ -84,20 +88,31 @@ export class Framing {
 
   #connection(fields: Fields, buffer: Buffer, index: number): void {
     const to = fields.valueTo(index);
-    let at = fields.valueFrom(index);
-    while (at < to) {
-      let end = at;
-      while (end < to && buffer[end] !== COMMA) end++;
-      let last = end;
-      while (at < last && isBlank(buffer[at] as number)) at++;
-      while (last > at && isBlank(buffer[last - 1] as number)) last--;
+    forEachMember(buffer, fields.valueFrom(index), to, (at, last) => {
       if (isText(buffer, at, last, 'keep-alive')) this.keepAlive = true;
       else if (isText(buffer, at, last, 'close')) this.close = true;
       else if (isText(buffer, at, last, 'upgrade')) this.upgrade = true;
-      else if (last > at)
-        dropNamed(fields, buffer, buffer.toString('latin1', at, last).toLowerCase());
-      at = end + 1;
-    }
+      else dropNamed(fields, buffer, buffer.toString('latin1', at, last).toLowerCase());
+    });
+  }
+}
+
+/** The members of a list (RFC 9110, 5.6.1) that are not empty. No member may have a comma in quotes. */
+export function forEachMember(
+  buffer: Buffer,
+  from: number,
+  to: number,
+  member: (from: number, to: number) => void,
+): void {
+  let at = from;
+  while (at < to) {
+    let end = at;
+    while (end < to && buffer[end] !== COMMA) end++;
+    let last = end;
+    while (at < last && isBlank(buffer[at] as number)) at++;
+    while (last > at && isBlank(buffer[last - 1] as number)) last--;
+    if (last > at) member(at, last);
+    at = end + 1;
   }
 }
 

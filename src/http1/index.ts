@@ -7,12 +7,13 @@
  *
  * ACCEPTED
  *   request   HTTP/1.0 and 1.1; a path, a URL whose host is the Host, or `*` for OPTIONS; one empty line before it
+ *   hops      OPTIONS with Max-Forwards: one less is passed on; none left: 200, of our own
  *   answer    HTTP/1.0 and 1.1, with a reason or without; 1xx before the final one (dropped for 1.0 clients);
  *             101 where it was asked for
  *   bodies    counted; chunked, in 1.1; until the end of the connection, in answers. Passed on counted where they
  *             came so, else as chunks of our own, or to an HTTP/1.0 client until the end
  *   twice     the same Content-Length again (one is passed on)
- *   chunks    extensions, 16 KiB a body (dropped); trailers (those that mean nothing to a proxy pass)
+ *   chunks    extensions that are well-formed, 16 KiB a body (dropped); trailers (those that mean nothing to a proxy pass)
  *   early     an answer before the request's end: it passes, and the connection ends with it
  *
  * REFUSED, a request with 400 unless another status is said, an answer by 502 to the client; the connection ends
@@ -20,7 +21,8 @@
  *   Content-Length that is not 1 to 15 digits; two that differ; one beside Transfer-Encoding
  *   Transfer-Encoding other than a single `chunked`; any in HTTP/1.0
  *   a chunk size that is not 1 to 15 hexadecimal digits up to 2^53, with anything but an extension around it
- *   no Host in HTTP/1.1; two; one that is no host and port; one that differs from the target's
+ *   no Host in HTTP/1.1; two; one that is no host and port; one that differs from the target's by more than its
+ *   case or the scheme's own port
  *   a target with `#`, control bytes or bytes above 126 that are not percent-encoded
  *   CONNECT and TRACE (405); an expectation but 100-continue (417); another version (505)
  *   a head over its limit (431, its first line: 414), too many fields (431), too slow (408)
@@ -30,6 +32,9 @@
  *   Upgrade that was not asked for in Connection, and any to HTTP/2 or TLS, which would carry requests past us;
  *   X-PV-* and, of names that mean something here, every spelling that other software takes for the same
  *   (`Content_Length`); Content-Length of a 1xx or 204
+ *
+ * ADDED
+ *   TE: trailers where the client takes them; Via (`via: false` leaves it out); Date to an answer without one
  *
  * A stream that is given to a Server, a Pool, a Tunnel or a probe is closed by them. Sizes are bytes, times
  * milliseconds. Nothing here throws or rejects for what a peer does: a Refusal or a LinkError says what was wrong.

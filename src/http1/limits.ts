@@ -1,4 +1,4 @@
-/** What a peer may take, in bytes, numbers and milliseconds. Each can be set; these are the defaults of chapter 3. */
+/** What a peer may take, in bytes, numbers and milliseconds. Each can be set; these are the defaults. */
 
 export interface Limits {
   /** Bytes of a head, start line and all. */
@@ -9,10 +9,12 @@ export interface Limits {
   readonly connections: number;
   /** From the first byte of a head to its last. */
   readonly headMs: number;
-  /** Without a request, or without a byte moving in one. */
+  /** Between two requests, and wherever the client is waited for: for more of a body, or to read what it is owed. */
   readonly idleMs: number;
-  /** From the last byte of a request to the head of its answer. */
+  /** From the last byte of a request to the head of its answer. Infinity: as long as it takes. */
   readonly answerMs: number;
+  /** Within an answer, without a byte from the provider. Infinity: as long as it takes. */
+  readonly silenceMs: number;
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -21,5 +23,6 @@ export const DEFAULT_LIMITS: Limits = {
   connections: 1000,
   headMs: 10_000,
   idleMs: 60_000,
-  answerMs: 60_000,
+  answerMs: 5 * 60_000,
+  silenceMs: 60 * 60_000,
 };

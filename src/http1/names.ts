@@ -27,7 +27,9 @@ export const ACCEPT = 13;
 export const DISGUISED = 14;
 /** Named by Connection, or a repetition: never passed on. */
 export const DROPPED = 15;
-export const IDS = 16;
+export const DATE = 16;
+export const MAX_FORWARDS = 17;
+export const IDS = 18;
 
 const KNOWN: readonly (readonly [string, number])[] = [
   ['host', HOST],
@@ -48,6 +50,8 @@ const KNOWN: readonly (readonly [string, number])[] = [
   ['x-original-url', OVERRIDE],
   ['x-rewrite-url', OVERRIDE],
   ['accept', ACCEPT],
+  ['date', DATE],
+  ['max-forwards', MAX_FORWARDS],
 ];
 const IDENTITY_PREFIX = 'x-pv-';
 const FORWARDED_PREFIX = 'x-forwarded-';

@@ -31,9 +31,15 @@ export const NO_HOST = bad('HTTP/1.1 needs a Host, and none was found.');
 export const TWO_HOSTS = bad('More than one Host was found.');
 export const BAD_HOST = bad('The Host is not a name or address, perhaps with a port.');
 export const OTHER_HOST = bad('The Host differs from that of the request target.');
+export const BAD_HOPS = bad('The Max-Forwards is not one plain number.');
 export const BAD_CHUNK = bad('A chunk of the body does not have a valid size and end.');
 export const BAD_STATUS_LINE = bad('The status line is not "HTTP/1.1 200 text".');
 export const UNASKED_UPGRADE = bad('It switched protocols without being asked.');
+/** As good as a refusal: OPTIONS that may go no further is answered here (RFC 9110, 7.6.2). */
+export const NO_FURTHER: Refusal = {
+  status: 200,
+  message: 'This is pv-xconnect: Max-Forwards let the request come so far.',
+};
 export const BAD_VERSION: Refusal = {
   status: 505,
   message: 'HTTP/1.0 or HTTP/1.1 is spoken here.',

@@ -4,7 +4,7 @@
  * One object is used for one head after the other: what is to outlive the next one has to be copied.
  */
 import { FAULT, Fields, MORE } from './fields.js';
-import { Framing } from './framing.js';
+import { digits, Framing, forEachMember } from './framing.js';
 import {
   AUTHORITY,
   CR,
@@ -19,10 +19,21 @@ import {
   TARGET,
 } from './grammar.js';
 import type { Limits } from './limits.js';
-import { ACCEPT, DROPPED, EXPECT, HOST, OTHER, TE, TRANSFER_ENCODING, UPGRADE } from './names.js';
+import {
+  ACCEPT,
+  DROPPED,
+  EXPECT,
+  HOST,
+  MAX_FORWARDS,
+  OTHER,
+  TE,
+  TRANSFER_ENCODING,
+  UPGRADE,
+} from './names.js';
 import {
   BAD_EXPECTATION,
   BAD_FORM,
+  BAD_HOPS,
   BAD_HOST,
   BAD_METHOD,
   BAD_REQUEST_LINE,
@@ -73,6 +84,10 @@ export class RequestHead {
   expects = false;
   /** It asks for another protocol, one that may be passed on. */
   upgrades = false;
+  /** It takes trailers (TE: trailers). */
+  trailers = false;
+  /** How many more may pass it on, of OPTIONS (RFC 9110, 7.6.2); -1: that is not said. */
+  hops = -1;
 
   /** Null: a whole head was read, up to `to`. MORE: bytes are missing. Else why it is refused. */
   read(buffer: Buffer, start: number, end: number, limits: Limits): Refusal | null | typeof MORE {
@@ -170,7 +185,8 @@ export class RequestHead {
     const refusal = framing.read(fields, buffer);
     if (refusal) return refusal;
     this.hostFrom = this.hostTo = 0;
-    this.expects = this.upgrades = false;
+    this.expects = this.upgrades = this.trailers = false;
+    this.hops = -1;
     let hosts = 0;
     for (let i = 0; i < fields.count; i++) {
       switch (fields.ids[i]) {
@@ -196,10 +212,16 @@ export class RequestHead {
           else fields.ids[i] = DROPPED;
           break;
         case TE:
-          // The one coding that can be promised: trailers pass.
-          if (!isText(buffer, fields.valueFrom(i), fields.valueTo(i), 'trailers')) {
-            fields.ids[i] = DROPPED;
-          }
+          // Of what it may say, this alone can be promised.
+          forEachMember(buffer, fields.valueFrom(i), fields.valueTo(i), (from, to) => {
+            if (this.minor === 1 && isText(buffer, from, to, 'trailers')) this.trailers = true;
+          });
+          break;
+        case MAX_FORWARDS:
+          if (this.method !== 'OPTIONS') break; // means nothing there
+          if (this.hops >= 0) return BAD_HOPS;
+          this.hops = digits(buffer, fields.valueFrom(i), fields.valueTo(i));
+          if (this.hops < 0) return BAD_HOPS;
           break;
       }
     }
@@ -231,11 +253,12 @@ export class RequestHead {
     if (isText(buffer, at, at + 7, 'http://')) at += 7;
     else if (isText(buffer, at, at + 8, 'https://')) at += 8;
     else return BAD_FORM;
+    const port = at - targetFrom === 7 ? ':80' : ':443';
     const hostFrom = at;
     while (at < targetTo && buffer[at] !== SLASH && buffer[at] !== QUESTION) at++;
     if (at === hostFrom || !isAll(AUTHORITY, buffer, hostFrom, at)) return BAD_FORM;
-    const host = buffer.toString('latin1', hostFrom, at).toLowerCase();
-    if (!this.lacksHost && !isText(buffer, this.hostFrom, this.hostTo, host)) return OTHER_HOST;
+    const asked = buffer.toString('latin1', hostFrom, at);
+    if (!this.lacksHost && !isSameAuthority(asked, this.host(), port)) return OTHER_HOST;
     this.lacksHost = true;
     for (let i = 0; i < fields.count; i++) if (fields.ids[i] === HOST) fields.ids[i] = DROPPED;
     this.hostFrom = hostFrom;
@@ -243,6 +266,16 @@ export class RequestHead {
     this.targetFrom = at;
     return null;
   }
+}
+
+/** Whatever their case, with the scheme's own port or without (RFC 3986, 6.2.3). `port`: that one, as `:80`. */
+export function isSameAuthority(one: string, other: string, port: string): boolean {
+  const normal = (authority: string) => {
+    const name = authority.toLowerCase();
+    if (name.endsWith(port)) return name.slice(0, -port.length);
+    return name.endsWith(':') ? name.slice(0, -1) : name;
+  };
+  return normal(one) === normal(other);
 }
 
 function methodOf(buffer: Buffer, from: number, to: number): string {

@@ -4,7 +4,7 @@ import type { RequestEdit } from './forwarding.js';
 import type { Transfer } from './handover.js';
 import type { Limits } from './limits.js';
 import type { Pool } from './pool.js';
-import type { Refusal } from './refusal.js';
+import { NO_FURTHER, type Refusal } from './refusal.js';
 import type { RequestHead } from './request-head.js';
 
 /** One request as it was dealt with, for an access log. */
@@ -16,7 +16,12 @@ export interface Served {
   /** Of the answer's body, as they came from the provider. */
   readonly bytes: number;
   readonly milliseconds: number;
+  /** What took too long, where that ended it. */
+  readonly cut?: Cut;
 }
+
+/** A request that was not waited for any longer: for the head of its answer, the rest of that, or its client. */
+export type Cut = 'answer-timeout' | 'silence-timeout' | 'idle-timeout';
 
 export interface Route extends RequestEdit {
   readonly pool: Pool;
@@ -25,6 +30,8 @@ export interface Route extends RequestEdit {
   /** Begins and ends with a request: how many are under way is the route's to count. */
   readonly onBegin: (() => void) | null;
   readonly onEnd: (() => void) | null;
+  /** Counts what is cut. */
+  readonly onCut: ((cut: Cut) => void) | null;
   /** Moves long bodies natively. */
   readonly transfer: Transfer | null;
   /** Takes two streams and moves bytes between them until both have ended. */
@@ -36,4 +43,14 @@ export interface Site<Client> {
   readonly limits: Limits;
   /** `client`: who asks, as the plugin described the connection. The request is read in place, and only now. */
   route(request: RequestHead, client: Client): Route | Refusal;
+}
+
+/** Where a request goes, or why it goes nowhere. */
+export function routeOf<Client>(
+  site: Site<Client>,
+  request: RequestHead,
+  client: Client,
+): Route | Refusal {
+  const found = site.route(request, client);
+  return request.hops === 0 && !('status' in found) ? NO_FURTHER : found;
 }

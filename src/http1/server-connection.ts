@@ -20,7 +20,7 @@ import { PartialHead } from './partial-head.js';
 import { type Refusal, SLOW_HEAD } from './refusal.js';
 import { RequestHead } from './request-head.js';
 import type { ResponseHead } from './response-head.js';
-import type { Route, Site } from './route.js';
+import { type Route, routeOf, type Site } from './route.js';
 
 /** A body that came with its head and is no longer goes with it, and can be sent again. */
 const SMALL_BODY = 16 * 1024;
@@ -224,7 +224,7 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
 
   /** The request that was just read; returns behind what of its body was read, too. */
   #begin(buffer: Buffer, to: number): number {
-    const route = this.#site.route(request, this.#description);
+    const route = routeOf(this.#site, request, this.#description);
     const { framing, minor } = request;
     let at = request.to;
     this.#answer.minor = minor;

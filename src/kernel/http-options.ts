@@ -11,10 +11,11 @@ export interface HttpLimits {
   readonly headers?: number;
   /** Of one address or socket, at once. */
   readonly connections?: number;
-  /** Seconds: for a head to come; without a byte or a request; for the head of an answer. */
+  /** Seconds: for a head to come; that a client is waited for; for the head of an answer; without a byte within it. */
   readonly head_timeout?: number;
   readonly idle_timeout?: number;
   readonly answer_timeout?: number;
+  readonly silence_timeout?: number;
 }
 
 export interface HttpOptions {
@@ -30,10 +31,19 @@ export interface HttpOptions {
   };
   readonly limits?: HttpLimits;
   readonly access_log?: boolean;
+  /** Absent: true, the provider is told of the proxy (RFC 9110, 7.6.3). */
+  readonly via?: boolean;
 }
 
 /** Which of them a requirement may have, by name. */
-export const HTTP_FIELDS = ['strip_prefix', 'tls', 'health', 'limits', 'access_log'] as const;
+export const HTTP_FIELDS = [
+  'strip_prefix',
+  'tls',
+  'health',
+  'limits',
+  'access_log',
+  'via',
+] as const;
 
 export const MAX_RULES = 1000;
 const MAX_RULE = 1024;
@@ -68,6 +78,7 @@ const LIMITS: Fields = {
   head_timeout: SECONDS,
   idle_timeout: SECONDS,
   answer_timeout: SECONDS,
+  silence_timeout: SECONDS,
 };
 const OPTIONS: Fields = {
   strip_prefix: FLAG,
@@ -75,6 +86,7 @@ const OPTIONS: Fields = {
   health: [isObject, 'an object with a "path"'],
   limits: [isObject, 'an object of limits'],
   access_log: FLAG,
+  via: FLAG,
 };
 const INNER: Readonly<Record<string, readonly [fields: Fields, needed: readonly string[]]>> = {
   tls: [TLS, ['cert', 'key']],

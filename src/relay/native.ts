@@ -78,6 +78,7 @@ export interface Native {
     towardsProvider: boolean,
     end: boolean,
     idleMs: number,
+    silenceMs: number,
   ): number;
   /** Of the other end. */
   socketAddress(fd: number): { ip: string; port: number } | undefined;

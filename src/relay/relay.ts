@@ -101,14 +101,16 @@ export class RelayLink {
    * the source's reading and the sink's writing until this resolves. Never rejects. Only on a link without `fds`.
    */
   transfer(source: number, sink: number, options: TransferOptions): Promise<TransferResult> {
-    const { bytes, to, end = false, idleMs = 0, signal } = options;
+    const { bytes, to, end = false, signal } = options;
+    const { idleMs = 0, silenceMs = idleMs } = options;
     if (this.#isGone || signal?.aborted) return Promise.resolve({ moved: 0, outcome: 'cancelled' });
     if (bytes === 0) return Promise.resolve({ moved: 0, outcome: 'all' });
     const number = ++this.#lastTransfer;
     const cancel = () => native.relayCommand(this.#native, 'cancel', number, 0, null);
     return new Promise((resolve) => {
       const errno = native.relayTransfer(
-        ...([this.#native, number, source, sink, bytes, to === 'provider', end, idleMs] as const),
+        ...([this.#native, number, source, sink, bytes, to === 'provider', end] as const),
+        ...([idleMs, silenceMs].map(patience) as [number, number]),
       );
       if (errno !== 0) {
         resolve({ moved: 0, outcome: 'cancelled' });
@@ -231,4 +233,9 @@ export class Relay {
     if (link) link.deliver(event);
     else if (event.fd >= 0) closeSocket(event.fd);
   }
+}
+
+/** As the native side has it: 0 is for ever. */
+function patience(ms: number): number {
+  return ms >= 2 ** 32 ? 0 : ms;
 }

@@ -7,18 +7,20 @@ export interface TransferOptions {
   readonly to: 'provider' | 'consumer';
   /** The sink is told, by a half-close, when it was all or the source has ended. Default false. */
   readonly end?: boolean;
-  /** Ends it when nothing has moved for so long. 0, the default: never. */
+  /** Ends it when the sink has taken nothing for so long of what it is owed. 0, the default: never. */
   readonly idleMs?: number;
+  /** Ends it when the source has sent nothing for so long, and nothing is owed. 0: never; `idleMs` by default. */
+  readonly silenceMs?: number;
   /** Cancels it. */
   readonly signal?: AbortSignal;
 }
 
 /**
  * `all`: every byte that was asked for. `eof`: the source ended first. Both leave the two ends usable. The others
- * don't, as bytes may have been read that did not arrive: `source` broke off; `sink` takes no more; `idle`;
- * `cancelled`, by the caller or because the link has gone.
+ * don't, as bytes may have been read that did not arrive: `source` broke off; `sink` takes no more; `idle`,
+ * `silent`; `cancelled`, by the caller or because the link has gone.
  */
-export type TransferOutcome = 'all' | 'eof' | 'source' | 'sink' | 'idle' | 'cancelled';
+export type TransferOutcome = 'all' | 'eof' | 'source' | 'sink' | 'idle' | 'silent' | 'cancelled';
 
 export interface TransferResult {
   /** Bytes that the sink was sent. */
@@ -26,7 +28,9 @@ export interface TransferResult {
   readonly outcome: TransferOutcome;
 }
 
-const OUTCOMES: readonly TransferOutcome[] = ['all', 'eof', 'source', 'sink', 'idle', 'cancelled'];
+const OUTCOMES: readonly TransferOutcome[] = [
+  ...(['all', 'eof', 'source', 'sink', 'idle', 'silent', 'cancelled'] as const),
+];
 
 /** As native/addon/relay-transfer.h numbers them. */
 export function outcomeOf(number: number): TransferOutcome {

@@ -50,9 +50,11 @@ export class LinkRoute {
       cut: requestCut({ forwarded: options.forwarded, override: this.#rules !== null }),
       strip: 0,
       host: options.authority,
+      via: link.http?.via === false ? null : 'pv-xconnect',
       log: this.logOf(),
       onBegin: null,
       onEnd: null,
+      onCut: (cut) => count(host, cut),
       transfer: (source, sink, transfer) => host.transfer(source, sink, transfer),
       join: (client, provider) => {
         if (isSocket(client) && isSocket(provider)) host.join(client, provider, { fds: false });
@@ -81,4 +83,9 @@ export class LinkRoute {
   close(): void {
     this.pool.close({ code: 'provider-not-running', message: 'The link has gone.' });
   }
+}
+
+/** As one of the reasons for which the link's connections end. */
+function count({ tally: { closes } }: LinkHost, reason: string): void {
+  closes[reason] = (closes[reason] ?? 0) + 1;
 }

@@ -29,7 +29,15 @@ const DOT_SEGMENTS: Refusal = {
   status: 400,
   message: 'The path has dot segments, which may lead anywhere.',
 };
-const NAMES = ['head', 'fields', 'connections', 'headMs', 'idleMs', 'answerMs'] as const;
+const NAMES = [
+  'head',
+  'fields',
+  'connections',
+  'headMs',
+  'idleMs',
+  'answerMs',
+  'silenceMs',
+] as const;
 
 /** Of an address without TLS. */
 export const openEntrance = (): Entrance => new Entrance();

@@ -150,7 +150,7 @@ describe('requests', () => {
       ),
     );
     const chunks = await exchange(stand, 'GET /chunks HTTP/1.0\r\n\r\n');
-    expect(chunks).toMatch(/^HTTP\/1.1 200 OK\r\nConnection: close\r\n\r\nok$/);
+    expect(chunks).toMatch(/^HTTP\/1.1 200 OK\r\nDate: .*\r\nConnection: close\r\n\r\nok$/);
     const kept = 'GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n';
     const two = await exchange(stand, `${kept}GET / HTTP/1.0\r\n\r\n`);
     expect(two.match(/\r\n\r\nok/g)).toHaveLength(2);
@@ -219,10 +219,10 @@ describe('time', () => {
     stands(silent, { limits: { answerMs: 200 } });
     expect(await exchange(stand, last('/'))).toMatch(/^HTTP\/1.1 504 /);
     stand.close();
-    const half = 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf';
+    const half = 'HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 10\r\n\r\nhalf';
     stands(
       answering(() => half),
-      { limits: { idleMs: 200 } },
+      { limits: { silenceMs: 200 } },
     );
     expect(await exchange(stand, get('/'))).toBe(half);
   });
@@ -251,7 +251,37 @@ describe('time', () => {
     await eventually(() => expect(stand.connections.size).toBe(1));
     await eventually(() => expect(stand.connections.size).toBe(0));
     expect(sent).toBeLessThan(8 * 1024 * 1024);
+    expect(stand.cuts).toEqual(['idle-timeout']);
     socket.destroy();
+  });
+
+  test('within an answer is the provider’s for as long as it likes, where that is said', async () => {
+    let say: (text: string) => void = () => undefined;
+    stands(
+      (socket) => {
+        socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\nDate: now\r\n\r\n'));
+        say = (text) => socket.end(text);
+      },
+      { limits: { idleMs: 100, answerMs: 100, silenceMs: Number.POSITIVE_INFINITY } },
+    );
+    setTimeout(() => say('data: late\n'), 600);
+    expect(await exchange(stand, last('/'))).toMatch(/data: late\n/);
+    expect(stand.cuts).toEqual([]);
+  });
+
+  test('that ran out is told to the access log, and counted', async () => {
+    stands(silent, { limits: { answerMs: 100 } });
+    await exchange(stand, last('/'));
+    expect(stand.served).toMatchObject([{ status: 504, cut: 'answer-timeout' }]);
+    expect(stand.cuts).toEqual(['answer-timeout']);
+    stand.close();
+    stands(
+      answering(() => 'HTTP/1.1 200 OK\r\n\r\nhalf'),
+      { limits: { silenceMs: 100 } },
+    );
+    await exchange(stand, last('/'));
+    expect(stand.served).toMatchObject([{ status: 200, bytes: 4, cut: 'silence-timeout' }]);
+    expect(stand.cuts).toEqual(['silence-timeout']);
   });
 
   test('between two requests is bounded too', async () => {

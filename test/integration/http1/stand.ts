@@ -20,6 +20,7 @@ export interface StandOptions {
   readonly strip?: number;
   readonly lines?: string;
   readonly override?: boolean;
+  readonly via?: string;
   readonly refuse?: Refusal;
   readonly unreachable?: () => LinkError | null | Promise<LinkError | null>;
 }
@@ -27,6 +28,7 @@ export interface StandOptions {
 export class Stand {
   readonly pool: Pool;
   readonly served: Served[] = [];
+  readonly cuts: string[] = [];
   readonly connections = new Set<ServerConnection<null>>();
   /** Connections to the provider so far. */
   made = 0;
@@ -44,10 +46,12 @@ export class Stand {
       cut: requestCut({ forwarded: false, override: options.override ?? false }),
       strip: options.strip ?? 0,
       host: 'localhost',
+      via: options.via ?? null,
       addLines: (writer) => writer.text(options.lines ?? ''),
       log: (served) => this.served.push(served),
       onBegin: null,
       onEnd: null,
+      onCut: (cut) => this.cuts.push(cut),
       transfer: null,
       join: (client, provider) => new Tunnel(client, provider),
     };

@@ -152,7 +152,13 @@ describe('a transfer', () => {
       await new Promise((resolve) => setTimeout(resolve, 150));
       source.far.write('x');
     }
-    expect(await moving).toEqual({ moved: 5, outcome: 'idle' });
+    expect(await moving).toEqual({ moved: 5, outcome: 'silent' });
+  });
+
+  test('waits for a source longer than for a sink, where that is wanted', async () => {
+    source.far.write(Buffer.alloc(4 * MiB));
+    const stuck = await move({ bytes: 8 * MiB, idleMs: 200, silenceMs: 60_000 });
+    expect(stuck.outcome).toBe('idle'); // nobody reads at the far end
   });
 
   test('is cancelled by its signal, by the end of its link, and by the end of the relay', async () => {
