@@ -19,13 +19,14 @@ interface DaemonFlags {
   readonly pvCtrl: string;
   readonly control: string;
   readonly certificates: string;
-  readonly user: string;
+  readonly user?: string;
   readonly storage: string;
   readonly bus: string[];
   readonly busUids?: UidRange;
   readonly plugin: string[];
   readonly logLevel: string;
   readonly drain: number;
+  readonly stopDrain?: number;
   readonly patience: number;
 }
 
@@ -38,6 +39,9 @@ const STORAGE = '/var/lib/pv-xconnect';
 const BUSES = [busPlaces(CONTROL, STORAGE).socket, '/run/pv/dbus/system_bus_socket'];
 /** Pantavisor gives its roles uids from 90000 on, we do from 200000. */
 const RUNTIME_UIDS: UidRange = { first: 90_000, last: DEFAULT_UIDS.last };
+
+/** A runtime waits for its daemons when it stops them. */
+const RUNTIME_STOP_MS = 1_000;
 
 /** A flag that is an environment variable too: `--log-level` is `PV_XCONNECT_LOG_LEVEL`. */
 function flag(flags: string, description: string): Option {
@@ -113,6 +117,7 @@ function startDaemon(flags: DaemonFlags): never {
     plugins: flags.plugin,
     logLevel: flags.logLevel,
     drainMs: flags.drain,
+    stopDrainMs: flags.stopDrain ?? (flags.state === undefined ? RUNTIME_STOP_MS : flags.drain),
     patienceMs: flags.patience,
   };
   const { control, pvCtrl: runtime, certificates, user } = flags;
@@ -133,7 +138,7 @@ function program(exit: (code: number) => void): Command {
         CERTIFICATES,
       ),
     )
-    .addOption(flag('--user <name>', 'whom to become once started').default('nobody'))
+    .addOption(flag('--user <name>', 'whom to become once started (default: a user of its own)'))
     .addOption(
       flag(
         '--storage <folder>',
@@ -157,6 +162,12 @@ function program(exit: (code: number) => void): Command {
       flag('--drain <seconds>', 'for connections of a link that left')
         .argParser(milliseconds)
         .default(5_000, '5'),
+    )
+    .addOption(
+      flag(
+        '--stop-drain <seconds>',
+        "for all connections when it is told to end (default: 1; with --state, --drain's)",
+      ).argParser(milliseconds),
     )
     .addOption(
       flag('--patience <seconds>', 'how long a connection waits for its provider')

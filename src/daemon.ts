@@ -4,12 +4,14 @@
  * Source → mesh → plugins and host → broker and relay → status. The daemon has no state of its own to lose: when
  * its broker is gone it ends, and the runtime that started it starts it anew, from the same graph.
  */
-import { readFileSync } from 'node:fs';
+import { closeSync, readFileSync } from 'node:fs';
 import net from 'node:net';
 import { Broker } from './broker/client.js';
 import type { Channels } from './broker/launch.js';
 import { openMessageChannel } from './broker/message-channel.js';
+import { RuntimeWatch } from './broker/relatives.js';
 import { NO_ACTIVATOR, RuntimeActivator } from './bus/activator.js';
+import type { Keeper } from './bus/keeper.js';
 import type { UidRange } from './bus/uid-book.js';
 import { PvCtrlSource } from './graph/pv-ctrl-source.js';
 import { RuntimeClient } from './graph/runtime-client.js';
@@ -45,6 +47,8 @@ export interface DaemonOptions {
   readonly plugins: readonly string[];
   readonly logLevel: string;
   readonly drainMs: number;
+  /** The same for all links together, when the daemon is told to end. */
+  readonly stopDrainMs: number;
   readonly patienceMs: number;
 }
 
@@ -60,6 +64,8 @@ const LEAVE_MS = 3_000;
 export class Daemon {
   readonly #options: DaemonOptions;
   readonly #log: Logger;
+  #runtime!: RuntimeWatch;
+  #keeper: Keeper | null = null;
   #exit!: (code: number) => void;
 
   constructor(options: DaemonOptions) {
@@ -68,13 +74,14 @@ export class Daemon {
   }
 
   /**
-   * Runs until SIGTERM, SIGINT (exit code 0) or until a program that was started with it is gone (1). Takes the
-   * channels. Rejects with an XConnectError where it can't start.
+   * Runs until SIGTERM, SIGINT (exit code 0), until a program that was started with it is gone, or the runtime that
+   * launched it (1). Takes the channels, which are closed then. Rejects with an XConnectError where it can't start.
    */
   async run(channels: Channels): Promise<number> {
     const ended = new Promise<number>((resolve) => {
       this.#exit = resolve;
     });
+    this.#runtime = new RuntimeWatch((pid) => this.#orphaned(pid));
     process.on('SIGTERM', () => this.#exit(0));
     process.on('SIGINT', () => this.#exit(0));
 
@@ -82,12 +89,28 @@ export class Daemon {
     const relay = new Relay(channels.relay);
     poller.onBug = (err) => this.#log.error({ err }, 'a bug ended one connection');
     broker.onLost = relay.onBrokerLost = () => this.#lost('pvx-broker');
+    try {
+      return await this.#serve(broker, relay, channels.bus, ended);
+    } finally {
+      relay.stop();
+      broker.close();
+      if (this.#keeper) this.#keeper.close();
+      else if (channels.bus >= 0) closeSync(channels.bus);
+    }
+  }
+
+  async #serve(
+    broker: Broker,
+    relay: Relay,
+    busFd: number,
+    ended: Promise<number>,
+  ): Promise<number> {
     const listener = await broker.hello();
     if (!listener.ok) {
       throw new XConnectError('broker-lost', `pvx-broker did not answer (${listener.errno}).`);
     }
 
-    const source = await this.#source(broker, channels.bus);
+    const source = await this.#source(broker, busFd);
     process.on('SIGHUP', () => source.refresh('SIGHUP'));
 
     const plugins = new Registry();
@@ -124,9 +147,8 @@ export class Daemon {
     const code = await ended;
     source.stop();
     await server.close();
-    if (code === 0) await Promise.race([mesh.close(), this.#leavingTime()]);
-    relay.stop();
-    broker.close();
+    const { stopDrainMs } = this.#options;
+    if (code === 0) await Promise.race([mesh.close(stopDrainMs), this.#leavingTime()]);
     return code;
   }
 
@@ -142,14 +164,14 @@ export class Daemon {
         log: this.#log,
       });
     }
-    return new PvCtrlSource({ connect: () => runtimeSocket(broker), log: this.#log });
+    return new PvCtrlSource({ connect: () => this.#runtimeSocket(broker), log: this.#log });
   }
 
   /** Who starts the owner of a name on the hosted bus: the runtime, where there is one. */
   #activator(broker: Broker): Activator {
     if (this.#options.statePath !== undefined) return NO_ACTIVATOR;
     const client = new RuntimeClient({
-      connect: () => runtimeSocket(broker),
+      connect: () => this.#runtimeSocket(broker),
       timeoutMs: ACTIVATION_MS,
       maxBytes: MAX_ANSWER,
     });
@@ -168,7 +190,8 @@ export class Daemon {
     if (fd < 0) void host.attach(hostedBus.obstacle ?? 'pvx-bus was not started');
     else {
       const log = this.#log.child({ part: 'bus' });
-      void host.attach(new Keeper(fd, log, () => this.#lost('pvx-bus')));
+      this.#keeper = new Keeper(fd, log, () => this.#lost('pvx-bus'));
+      void host.attach(this.#keeper);
     }
     return { hostBus: (revision, onLate) => host.host(revision, onLate) };
   }
@@ -203,8 +226,20 @@ export class Daemon {
   /** What has not left by then hangs in its container, and ends with the broker. */
   #leavingTime(): Promise<void> {
     return new Promise((resolve) => {
-      setTimeout(resolve, this.#options.drainMs + LEAVE_MS).unref();
+      setTimeout(resolve, this.#options.stopDrainMs + LEAVE_MS).unref();
     });
+  }
+
+  async #runtimeSocket(broker: Broker): Promise<net.Socket> {
+    const made = await broker.runtime();
+    if (!made.ok) throw new XConnectError('runtime-away', `The runtime's socket: ${made.errno}.`);
+    this.#runtime.look(made.value);
+    return new net.Socket({ fd: made.value, readable: true, writable: true });
+  }
+
+  #orphaned(pid: number): void {
+    this.#log.warn(`the runtime that launched this daemon (pid ${pid}) is gone: ending, too`);
+    this.#exit(1);
   }
 
   /** What was started while we were root can only be started anew together with us. */
@@ -212,12 +247,6 @@ export class Daemon {
     this.#log.fatal({ code: 'broker-lost' }, `${program} is gone: ending, to be started anew`);
     this.#exit(1);
   }
-}
-
-async function runtimeSocket(broker: Broker): Promise<net.Socket> {
-  const made = await broker.runtime();
-  if (made.ok) return new net.Socket({ fd: made.value, readable: true, writable: true });
-  throw new XConnectError('runtime-away', `The runtime's socket: ${made.errno}.`);
 }
 
 /** No link may take all descriptors: a connection has two, and eight links should be able to be busy at once. */

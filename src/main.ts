@@ -1,11 +1,11 @@
 /**
  * Entry of pv-xconnect: the command line, or, executed anew by `launch`, the daemon. Exit codes and nothing else.
  */
-import { type Channels, inherited } from './broker/launch.js';
+import { type Inheritance, inherited } from './broker/launch.js';
 import type { DaemonOptions } from './daemon.js';
 import { report } from './kernel/errors.js';
 
-async function runDaemon(options: DaemonOptions, channels: Channels): Promise<number> {
+async function runDaemon({ options, channels }: Inheritance<DaemonOptions>): Promise<number> {
   try {
     const { Daemon } = await import('./daemon.js');
     return await new Daemon(options).run(channels);
@@ -16,8 +16,11 @@ async function runDaemon(options: DaemonOptions, channels: Channels): Promise<nu
 
 const daemon = inherited<DaemonOptions>();
 if (daemon) {
+  const code = await runDaemon(daemon);
+  const { reaped } = await import('./broker/relatives.js');
+  await reaped(daemon.children);
   // Threads and sockets of a daemon that is done must not keep its process.
-  process.exit(await runDaemon(daemon.options, daemon.channels));
+  process.exit(code);
 }
 const { runCommandLine } = await import('./command-line.js');
 process.exitCode = await runCommandLine();

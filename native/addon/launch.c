@@ -5,19 +5,27 @@
  * It is an exec and not a plain setuid because capabilities, no_new_privs and the bounding set belong to
  * threads, and Node.js has several before the first line of JavaScript runs: after the exec there is no
  * thread that ever had a privilege. The pid stays, which the runtime that launched us watches.
+ *
+ * What that left open is for none of us: a child and the new program have the descriptors that are named here, and
+ * standard input leads nowhere.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../privileges.h"
+#include "../process.h"
 #include "napi.h"
+
+#define CHANNELS 3
+#define CHILDREN 2
 
 /* Array of strings -> NULL-terminated vector, on the heap until the exec. */
 static char **get_strings(napi_env env, napi_value list)
@@ -57,11 +65,12 @@ static _Noreturn void run_child(char **argv, char **envp, const int *theirs, int
 	_exit(127);
 }
 
-/* Starts a program that has the other ends of `n` channels, at most two; ours are the caller's. 0 or an errno. */
-static int start_child(char **argv, char **envp, int *ours, int n)
+/* Starts a program that has the other ends of `n` channels, at most two; ours, and the child, are the caller's. 0 or
+ * an errno. */
+static int start_child(char **argv, char **envp, int *ours, int n, pid_t *child)
 {
 	int theirs[2] = { -1, -1 }, error = 0;
-	pid_t pid = -1;
+	pid_t pid = 0;
 
 	for (int i = 0; i < n && !error; i++) {
 		int pair[2];
@@ -73,8 +82,9 @@ static int start_child(char **argv, char **envp, int *ours, int n)
 	}
 	if (!error && (pid = fork()) < 0)
 		error = errno;
-	if (pid == 0)
+	if (!error && pid == 0)
 		run_child(argv, envp, theirs, n);
+	*child = pid > 0 ? pid : 0;
 	for (int i = 0; i < n; i++)
 		if (theirs[i] >= 0)
 			close(theirs[i]);
@@ -99,23 +109,43 @@ static napi_status keep_open(napi_env env, napi_value list)
 	return napi_ok;
 }
 
-/* Node.js may have marked them close-on-exec; a program that starts without would open something else there. */
+/* Node.js may have marked them close-on-exec; a program that starts without would open something else there. Of a
+ * terminal, or of whatever else standard input is, none of us has a use. */
 static void keep_standard_streams(void)
 {
+	int nowhere = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	if (nowhere > 0) {
+		dup2(nowhere, 0);
+		close(nowhere);
+	}
 	for (int fd = 0; fd <= 2; fd++)
 		fcntl(fd, F_SETFD, 0);
 }
 
+/* Those that were started, where we can't go on: the end of its channel is each one's end. */
+static napi_value give_up(napi_env env, const char *what, int error, const int *channels, const pid_t *children)
+{
+	for (int i = 0; i < CHANNELS; i++)
+		if (channels[i] >= 0)
+			close(channels[i]);
+	for (int i = 0; i < CHILDREN; i++)
+		if (children[i] > 0)
+			waitpid(children[i], NULL, 0);
+	return pvx_throw_errno(env, what, error);
+}
+
 /* launch(brokerArgv, nodeArgv, env, uid, gid, keepFds, busArgv): never returns but by an exception. env gains
  * PVX_BROKER_FDS=a,b: our ends of the two channels to the broker, and c: of the one to pvx-bus, which is started
- * where busArgv is not empty. */
+ * where busArgv is not empty; and PVX_CHILDREN=broker,bus: their pids, 0 for none. */
 static napi_value launch(napi_env env, napi_callback_info info)
 {
 	char **broker, **node, **envp, **bus;
-	int channels[3] = { -1, -1, -1 }, error;
+	int channels[CHANNELS] = { -1, -1, -1 }, error;
+	pid_t children[CHILDREN] = { 0 };
 	napi_value argv[7];
 	size_t argc = 7, n = 0;
-	char text[64];
+	char fds[64], pids[64];
 	int32_t uid, gid;
 
 	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
@@ -127,32 +157,116 @@ static napi_value launch(napi_env env, napi_callback_info info)
 	NAPI_OK(env, napi_get_value_int32(env, argv[4], &gid));
 	if (!broker || !node || !envp || !bus)
 		return pvx_throw_errno(env, "launch", ENOMEM);
-	keep_standard_streams();
-	error = start_child(broker, envp, channels, 2);
-	if (!error && bus[0])
-		error = start_child(bus, envp, channels + 2, 1);
-	if (error)
-		return pvx_throw_errno(env, "start of a child", error);
-	error = privileges_drop(uid, gid);
-	if (error)
-		return pvx_throw_errno(env, "giving up root", error);
-	NAPI_OK(env, keep_open(env, argv[5]));
-	for (int i = 0; i < 3; i++)
-		if (channels[i] >= 0)
-			fcntl(channels[i], F_SETFD, 0);
 	while (envp[n])
 		n++;
-	envp = realloc(envp, (n + 2) * sizeof(*envp));
+	envp = realloc(envp, (n + 3) * sizeof(*envp));
 	if (!envp)
 		return pvx_throw_errno(env, "launch", ENOMEM);
-	snprintf(text, sizeof(text), "PVX_BROKER_FDS=%d,%d,%d", channels[0], channels[1], channels[2]);
-	envp[n] = text;
-	envp[n + 1] = NULL;
+	process_seal(); /* for what is started from here on: no core dump */
+	keep_standard_streams();
+	descriptors_end_at_exec(3);
+	error = start_child(broker, envp, channels, 2, &children[0]);
+	if (!error && bus[0])
+		error = start_child(bus, envp, channels + 2, 1, &children[1]);
+	if (error)
+		return give_up(env, "start of a child", error, channels, children);
+	error = privileges_drop(uid, gid, gid);
+	if (error)
+		return give_up(env, "giving up root", error, channels, children);
+	keyring_renew(); /* the new user's */
+	NAPI_OK(env, keep_open(env, argv[5]));
+	for (int i = 0; i < CHANNELS; i++)
+		if (channels[i] >= 0)
+			fcntl(channels[i], F_SETFD, 0);
+	snprintf(fds, sizeof(fds), "PVX_BROKER_FDS=%d,%d,%d", channels[0], channels[1], channels[2]);
+	snprintf(pids, sizeof(pids), "PVX_CHILDREN=%d,%d", children[0], children[1]);
+	envp[n] = fds;
+	envp[n + 1] = pids;
+	envp[n + 2] = NULL;
 	execve(node[0], node, envp);
-	return pvx_throw_errno(env, node[0], errno);
+	return give_up(env, node[0], errno, channels, children);
+}
+
+/* seal(): see process_seal; for the program that was executed, first of all. */
+static napi_value seal(napi_env env, napi_callback_info info)
+{
+	(void)info;
+	process_seal();
+	return pvx_undefined(env);
+}
+
+/* descriptorsEndAtExec(): all but the standard streams. */
+static napi_value end_at_exec(napi_env env, napi_callback_info info)
+{
+	(void)info;
+	descriptors_end_at_exec(3);
+	return pvx_undefined(env);
+}
+
+/* reap(pid) -> whether it is a child of ours no more: it has ended, or never was. Does not wait. */
+static napi_value reap(napi_env env, napi_callback_info info)
+{
+	napi_value argv[1], gone;
+	size_t argc = 1;
+	int32_t pid;
+
+	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
+	NAPI_OK(env, napi_get_value_int32(env, argv[0], &pid));
+	napi_get_boolean(env, waitpid(pid, NULL, WNOHANG) != 0, &gone);
+	return gone;
+}
+
+/* socketPeerPid(fd) -> the process that made the other end of a unix socket, or listened for it, as SO_PEERCRED of
+ * unix(7) has it; 0: not in our pid namespace; -errno */
+static napi_value peer_pid(napi_env env, napi_callback_info info)
+{
+	struct ucred peer;
+	socklen_t length = sizeof(peer);
+	napi_value argv[1];
+	size_t argc = 1;
+	int32_t fd;
+
+	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
+	NAPI_OK(env, napi_get_value_int32(env, argv[0], &fd));
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0)
+		return pvx_number(env, -errno);
+	return pvx_number(env, peer.pid);
+}
+
+/* pidfdOpen(pid) -> fd, close-on-exec, the caller's; or -errno */
+static napi_value pidfd_of(napi_env env, napi_callback_info info)
+{
+	napi_value argv[1];
+	size_t argc = 1;
+	int32_t pid;
+	long fd;
+
+	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
+	NAPI_OK(env, napi_get_value_int32(env, argv[0], &pid));
+	fd = syscall(SYS_pidfd_open, pid, 0u);
+	return pvx_number(env, fd < 0 ? -errno : (double)fd);
+}
+
+/* lock(fd) -> whether it is locked, by flock(2), until it is closed; false: another one has it. */
+static napi_value lock(napi_env env, napi_callback_info info)
+{
+	napi_value argv[1], locked;
+	size_t argc = 1;
+	int32_t fd;
+
+	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
+	NAPI_OK(env, napi_get_value_int32(env, argv[0], &fd));
+	napi_get_boolean(env, flock(fd, LOCK_EX | LOCK_NB) == 0, &locked);
+	return locked;
 }
 
 void launch_exports(napi_env env, napi_value exports)
 {
 	pvx_export(env, exports, "launch", launch);
+	pvx_export(env, exports, "seal", seal);
+	pvx_export(env, exports, "descriptorsEndAtExec", end_at_exec);
+	pvx_export(env, exports, "reap", reap);
+	pvx_export(env, exports, "lock", lock);
+	pvx_export(env, exports, "socketPeerPid", peer_pid);
+	pvx_export(env, exports, "pidfdOpen", pidfd_of);
 }

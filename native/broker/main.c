@@ -96,6 +96,10 @@ int main(int argc, char **argv)
 	struct channel channels[CHANNELS];
 	int error, complaints;
 
+	process_seal();
+	keyring_renew();
+	if ((error = standard_streams()))
+		return error;
 	for (int i = 1; i + 1 < argc; i += 2) {
 		error = 0;
 		if (strcmp(argv[i], "--control") == 0)
@@ -111,9 +115,7 @@ int main(int argc, char **argv)
 		if (error)
 			return fail(argv[i], error);
 	}
-	if ((error = standard_streams()))
-		return error;
-	syscall(SYS_close_range, 5u, ~0u, 0u); /* the daemon's are close-on-exec; others may have left some */
+	descriptors_end(5); /* the daemon's are close-on-exec; others may have left some */
 	umask(0);
 	raise_descriptor_limit();
 	if ((error = signals()) || (error = threads_init()) || (error = thread_init()) ||

@@ -14,7 +14,6 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../privileges.h"
@@ -59,6 +58,8 @@ int main(int argc, char **argv)
 	uid_t user = 0;
 	int error, signals;
 
+	process_seal();
+	keyring_renew();
 	for (int i = 1; i + 1 < argc; i += 2) {
 		if (strcmp(argv[i], "--folder") == 0)
 			bus.path = argv[i + 1];
@@ -73,7 +74,7 @@ int main(int argc, char **argv)
 		return error;
 	if (fcntl(CHANNEL, F_SETFD, FD_CLOEXEC) < 0)
 		return errno;
-	syscall(SYS_close_range, CHANNEL + 1u, ~0u, 0u);
+	descriptors_end(CHANNEL + 1);
 	if (*bus.path != '/' || *store != '/' || user == 0)
 		return fail("the folders and a user that is not root have to be given", EINVAL);
 	umask(0022); /* the folders around ours are others' too */
@@ -93,8 +94,9 @@ int main(int argc, char **argv)
 		return fail("an /etc/passwd of its own for the bus", error);
 	if (chdir(bus.path) < 0) /* from here on it need not be allowed to find the way */
 		return fail(bus.path, errno);
-	if ((error = privileges_drop((int32_t)user, (int32_t)user)))
+	if ((error = privileges_drop((int32_t)user, (int32_t)user, GID_OF_NOBODY)))
 		return fail("becoming the bus's own user", error);
+	process_seal(); /* that was undone */
 	unlinkat(bus.folder, SOCKET_FILE, 0); /* of one that was killed */
 	error = loop(&bus, signals);
 	child_end(&bus);

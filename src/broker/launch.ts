@@ -8,6 +8,7 @@ import { accessSync, constants, openSync, readFileSync, statSync } from 'node:fs
 import { dirname } from 'node:path';
 import { XConnectError } from '../kernel/errors.js';
 import { native, PACKAGE_ROOT } from '../relay/native.js';
+import { ownUser } from './own-user.js';
 
 export interface LaunchOptions {
   /** Path of the daemon's own control socket, made by the broker. */
@@ -22,13 +23,14 @@ export interface LaunchOptions {
   readonly busUids: string;
   /** pvx-bus and its arguments; empty: no bus is hosted. */
   readonly busHost: readonly string[];
-  /** Name or number of the user to become. */
-  readonly user: string;
+  /** Name or number of the user to become; absent: one that nobody else is. */
+  readonly user?: string | undefined;
   /** What the daemon is told, as JSON has it. */
   readonly daemon: unknown;
 }
 
 const FDS = 'PVX_BROKER_FDS';
+const CHILDREN = 'PVX_CHILDREN';
 const OPTIONS = 'PVX_DAEMON_OPTIONS';
 /** One daemon has few megabytes of objects: small young generations cost nothing and save memory. */
 const NODE_OPTIONS = ['--max-semi-space-size=1', '--disable-warning=ExperimentalWarning'];
@@ -42,18 +44,30 @@ export interface Channels {
   readonly bus: number;
 }
 
+export interface Inheritance<T> {
+  readonly options: T;
+  readonly channels: Channels;
+  /** Pids of the programs behind the channels, which are children of ours. */
+  readonly children: readonly number[];
+}
+
 /**
  * What `launch` left to this process, where it is the unprivileged daemon: its options, and its channels, which are
  * the caller's. Null for any other process.
  */
-export function inherited<T>(): { options: T; channels: Channels } | null {
+export function inherited<T>(): Inheritance<T> | null {
   const fds = /^(\d+),(\d+),(-?\d+)$/.exec(process.env[FDS] ?? '');
   const options = process.env[OPTIONS];
-  delete process.env[FDS];
-  delete process.env[OPTIONS];
+  const pids = (process.env[CHILDREN] ?? '').split(',').map(Number);
+  for (const name of [FDS, OPTIONS, CHILDREN]) delete process.env[name];
   if (!fds || options === undefined) return null;
+  native.seal(); // first of all: from here on what we hold can't be taken
   const [control, relay, bus] = fds.slice(1).map(Number) as [number, number, number];
-  return { options: JSON.parse(options) as T, channels: { control, relay, bus } };
+  return {
+    options: JSON.parse(options) as T,
+    channels: { control, relay, bus },
+    children: pids.filter((pid) => pid > 0),
+  };
 }
 
 /** Never returns. Throws an XConnectError where this process can't be launched as it is. */
@@ -71,7 +85,7 @@ export function launch(options: LaunchOptions): never {
   } catch {
     throw new XConnectError('broker-lost', `${broker} is missing: run npm ci.`);
   }
-  const [uid, gid] = onlyRootIsMapped() ? [-1, -1] : userIds(options.user);
+  const [uid, gid] = onlyRootIsMapped() ? [-1, -1] : userIds(options);
   const { program, main, flags, keep } = reachable(uid, gid);
   const brokerArgv = [
     broker,
@@ -122,7 +136,15 @@ function onlyRootIsMapped(): boolean {
   return inside === '0' && length === '1';
 }
 
-function userIds(user: string): [number, number] {
+function userIds({ user, busUids }: LaunchOptions): [number, number] {
+  if (user === undefined) {
+    const own = ownUser(busUids);
+    if (own !== null) return [own, own];
+    throw new XConnectError(
+      'permission-denied',
+      'Every user of this user namespace has somebody already: map more of them, or give one with --user.',
+    );
+  }
   const passwd = readFileSync('/etc/passwd', 'utf8');
   for (const line of passwd.split('\n')) {
     const [name, , uid, gid] = line.split(':');

@@ -33,7 +33,7 @@ interface Attached extends Current {
 export class LinkRunner {
   readonly #attacher: Attacher;
   readonly #events: RunnerEvents;
-  readonly #drainMs: number;
+  readonly #drainMs: () => number;
   readonly #backOff = new BackOff();
   readonly #stats = new StatsSum();
   readonly #draining = new Set<Promise<void>>();
@@ -42,7 +42,7 @@ export class LinkRunner {
   #running = false;
   #retry: NodeJS.Timeout | null = null;
 
-  constructor(attacher: Attacher, drainMs: number, events: RunnerEvents) {
+  constructor(attacher: Attacher, drainMs: () => number, events: RunnerEvents) {
     this.#attacher = attacher;
     this.#drainMs = drainMs;
     this.#events = events;
@@ -159,7 +159,7 @@ export class LinkRunner {
   }
 
   async #detach(current: Attached, revoked: boolean): Promise<void> {
-    const drainMs = revoked || current.lost ? 0 : this.#drainMs;
+    const drainMs = revoked || current.lost ? 0 : this.#drainMs();
     const { removed, done }: Detached = current.handle.detach(drainMs);
     this.#current = null;
     this.#events.onState(this.#desired ? 'waiting' : 'draining', null);

@@ -33,7 +33,7 @@ interface Entry {
 
 export class Mesh extends EventEmitter<MeshEvents> {
   readonly #attacher: Attacher;
-  readonly #drainMs: number;
+  #drainMs: number;
   readonly #entries = new Map<string, Entry>();
   readonly #emptiness = new Emptiness(() => this.#entries.size === 0);
 
@@ -72,8 +72,9 @@ export class Mesh extends EventEmitter<MeshEvents> {
     return this.#entries.get(id)?.runner.shown() ?? {};
   }
 
-  /** Takes every link out, and resolves when nothing is left. */
-  async close(): Promise<void> {
+  /** Takes every link out, and resolves when nothing is left. `drainMs`: for those that leave now, and later. */
+  async close(drainMs = this.#drainMs): Promise<void> {
+    this.#drainMs = drainMs;
     this.reconcile({ links: [], stamp: 0 });
     await this.#emptiness.reached();
   }
@@ -99,7 +100,7 @@ export class Mesh extends EventEmitter<MeshEvents> {
   }
 
   #enter(id: string, link: Link): Entry {
-    const runner = new LinkRunner(this.#attacher, this.#drainMs, {
+    const runner = new LinkRunner(this.#attacher, () => this.#drainMs, {
       onState: (state, error) => this.#show(id, entry, state, error),
       onStale: () => this.emit('stale', id),
       onGone: () => {

@@ -1,6 +1,6 @@
 /**
  * The addon `pvx.node`, typed. Descriptors are plain numbers; native/addon says who owns each.
- * Only this folder and the launch of the daemon use it directly.
+ * Only this folder, and what has to do with whole processes (src/broker, src/bus, src/runtime), use it directly.
  */
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
@@ -83,6 +83,9 @@ export interface Native {
   /** Of the other end. */
   socketAddress(fd: number): { ip: string; port: number } | undefined;
   socketState(fd: number): number;
+  /** Who made the other end, or listened there; 0: somebody outside our pid namespace. -errno. */
+  socketPeerPid(fd: number): number;
+  pidfdOpen(pid: number): number;
   relayStats(link: NativeLink): NativeStats;
   relayStop(relay: NativeRelay): void;
   channelOpen(fd: number, callback: ChannelCallback, closing?: NativeClosing): NativeChannel;
@@ -111,6 +114,10 @@ export interface Native {
     keepFds: readonly number[],
     busArgv: readonly string[],
   ): never;
+  seal(): void;
+  descriptorsEndAtExec(): void;
+  reap(pid: number): boolean;
+  lock(fd: number): boolean;
 }
 
 /** Folder of the checkout or the package: build/Release is below it. */

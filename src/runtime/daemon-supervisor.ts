@@ -2,8 +2,8 @@
  * Keeps pv-xconnect running, as Pantavisor keeps its managed daemons: launched, and respawned when it exits, at
  * once the first time and ever more slowly if it keeps ending.
  *
- * It never outlives this process, however that ends: a shell waits for the end of a pipe that we hold, and then
- * ends it. (Its parent-death signal can't do that: the kernel clears it when the daemon gives up root.)
+ * It never outlives this process for long, however that ends: it watches its launcher itself, as broker/relatives.ts
+ * has it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -22,7 +22,6 @@ export interface DaemonEvents {
 const MAX_WAIT_MS = 5_000;
 /** Its links are detached meanwhile, with a drain time. */
 const GRACE_MS = 10_000;
-const LAST_WILL = 'read -r _ || kill -TERM "$0"';
 
 export class DaemonSupervisor extends EventEmitter<DaemonEvents> {
   readonly name = 'pv-xconnect';
@@ -91,20 +90,18 @@ export class DaemonSupervisor extends EventEmitter<DaemonEvents> {
   #launch(): void {
     const began = performance.now();
     const [program, ...args] = this.#argv as [string, ...string[]];
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    const child = spawn(program, args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, PVX_LAUNCHER: String(process.pid) },
+      detached: true,
+    });
     child.once('error', (error) => this.#ended(child, error.message, began));
     if (child.pid === undefined) return;
     this.#process = child;
     for (const stream of [child.stdout, child.stderr]) {
       if (stream) void this.#log.copy(stream);
     }
-    const lastWill = spawn('sh', ['-c', LAST_WILL, String(child.pid)], {
-      stdio: ['pipe', 'ignore', 'ignore'],
-      detached: true,
-    });
-    lastWill.once('error', (error) => this.emit('news', `is not watched: ${error.message}`));
     child.once('exit', (code, signal) => {
-      lastWill.kill('SIGKILL');
       this.#ended(child, signal ? `signal ${signal}` : `exit code ${code}`, began);
     });
     this.emit('news', `is running, pid ${child.pid}.`);

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { Command, CommanderError, Option } from 'commander';
 import { busPlaces, DEFAULT_UIDS } from '../bus/program.js';
 import { LOG_LEVELS } from '../kernel/log.js';
+import { native } from '../relay/native.js';
 import { AppEngine } from './appengine.js';
 import { isRootless, mustRunAnew, obstacle, ROOTLESS, type Rootless, runAnew } from './rootless.js';
 
@@ -82,6 +83,7 @@ function fail(sentence: string): number {
   return 1;
 }
 
+native.descriptorsEndAtExec(); // none that our launcher left is for our children
 const places = defaults();
 const command = new Command('pv-appengine')
   .description('Runs the containers of a revision, with pv-xconnect between them.')

@@ -50,7 +50,9 @@ export class TestDaemon {
   onActivate: (body: unknown) => Promise<number> = () => Promise.resolve(404);
   graph: readonly WireLink[] = [];
   process: ChildProcess | null = null;
+  /** All that it printed, and each stream of it. */
   log = '';
+  readonly printed = { stdout: '', stderr: '' };
   protected readonly folder = mkdtempSync(join(tmpdir(), 'pvx-daemon-'));
   readonly #server: http.Server;
   readonly #args: readonly string[];
@@ -104,13 +106,16 @@ export class TestDaemon {
     const { prefix = [], env } = this.#options;
     const [program = '', ...rest] = [...prefix, `${PACKAGE_ROOT}/bin/pv-xconnect`, ...args];
     const child = spawn(program, rest, {
-      stdio: ['ignore', 'inherit', 'pipe'],
+      stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...env },
     });
     this.process = child;
-    child.stderr.on('data', (chunk: Buffer) => {
-      this.log += chunk.toString();
-    });
+    for (const name of ['stdout', 'stderr'] as const) {
+      child[name].on('data', (chunk: Buffer) => {
+        this.log += chunk.toString();
+        this.printed[name] += chunk.toString();
+      });
+    }
     await eventually(async () => void (await this.shown()), { timeoutMs: 10_000 });
   }
 

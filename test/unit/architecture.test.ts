@@ -24,7 +24,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   host: ['graph', 'mesh', 'plugins', 'broker', 'relay'],
   status: ['graph', 'mesh'],
   cli: ['manifest', 'graph', 'status'],
-  runtime: ['manifest', 'graph', 'bus'],
+  runtime: ['manifest', 'graph', 'bus', 'relay'],
 };
 /** Files of types that describe the seam between two folders. */
 const CONTRACTS = [

@@ -1,0 +1,91 @@
+/** What a launcher leaks ends with it: no process of ours has a descriptor that is not its own. */
+import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { TestDaemon } from '../../support/daemon.js';
+import { openFiles } from '../../support/open-files.js';
+import { childrenOf, statusOf } from '../../support/processes.js';
+import { has, isRoot } from '../../support/requirements.js';
+import { eventually } from '../../support/wait.js';
+import { AppEngineProcess } from '../runtime/appengine-process.js';
+
+const LEAKY = fileURLToPath(new URL('leaky.py', import.meta.url));
+
+/** Pids of the processes that have it open. */
+function holdersOf(path: string): number[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return pids.filter((pid) => targetsOf(pid).includes(path)).map(Number);
+}
+
+function targetsOf(pid: string): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+  } catch {
+    return []; // gone
+  }
+}
+
+function below(pid: number): number[] {
+  return childrenOf(pid).flatMap((child) => [child, ...below(child)]);
+}
+
+const namesBelow = (pid: number) => below(pid).map((child) => statusOf(child)('Name'));
+
+describe.runIf(isRoot())('descriptors that were left open', () => {
+  let folder: string;
+  let leaked: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'pvx-leak-'));
+    leaked = join(folder, 'secret');
+    writeFileSync(leaked, '');
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  test.each(['new', 'old'])(
+    'are not with the daemon and its broker, on a %s kernel',
+    async (kernel) => {
+      const daemon = new TestDaemon([], { prefix: ['python3', LEAKY, leaked, kernel] });
+      try {
+        await daemon.launch();
+        expect(namesBelow(daemon.pid)).toEqual(['pvx-broker']);
+        expect(holdersOf(leaked)).toEqual([]);
+        for (const pid of [daemon.pid, daemon.brokerPid]) {
+          expect(openFiles(pid).find(({ fd }) => fd === 0)?.target).toBe('/dev/null');
+        }
+      } finally {
+        await daemon.stop();
+      }
+    },
+  );
+
+  test.runIf(has('dbus-daemon') && has('unshare')).each(['new', 'old'])(
+    'are with nothing that pv-appengine starts, on a %s kernel',
+    async (kernel) => {
+      const engine = new AppEngineProcess();
+      engine.write({
+        'server/run.json': { exec: ['sleep', '600'] },
+        'server/services.json': [
+          { name: 'foo', type: 'dbus', owns: 'org.example.Foo', role: 'foo' },
+        ],
+        'client/run.json': {
+          exec: ['sleep', '600'],
+          services: { required: [{ name: 'system-bus', role: 'bar' }] },
+        },
+      });
+      try {
+        await engine.start([], ['python3', LEAKY, leaked, kernel]);
+        const { pid = 0 } = engine.process;
+        await eventually(() => {
+          const names = namesBelow(pid);
+          const wanted = ['pvx-broker', 'pvx-bus', 'dbus-daemon', 'sleep', 'unshare'];
+          expect(wanted.filter((name) => !names.includes(name))).toEqual([]);
+        });
+        expect(holdersOf(leaked)).toEqual([pid]);
+      } finally {
+        await engine.remove();
+      }
+    },
+  );
+});

@@ -1,0 +1,195 @@
+/** How the daemon ends: with the runtime that launched it, in time, and leaving no process behind. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { PACKAGE_ROOT } from '../../../src/relay/native.js';
+import { TARGET, UnixPair } from '../../e2e/unix/support.js';
+import { request, TestDaemon } from '../../support/daemon.js';
+import { wireLink } from '../../support/link.js';
+import { childrenOf, endBy } from '../../support/processes.js';
+import { isRoot } from '../../support/requirements.js';
+import { eventually } from '../../support/wait.js';
+
+const RUNTIME = fileURLToPath(new URL('runtime.py', import.meta.url));
+const IN_A_SHELL = ['sh', '-c', '"$@"; exit', 'sh'];
+
+const isThere = (pid: number) => existsSync(`/proc/${pid}`);
+
+describe.runIf(isRoot())('the daemon of a runtime', () => {
+  let folder: string;
+  let pvCtrl: string;
+  let control: string;
+  const started: ChildProcess[] = [];
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'pvx-end-'));
+    pvCtrl = join(folder, 'pv-ctrl');
+    control = join(folder, 'control.sock');
+  });
+  afterEach(async () => {
+    for (const child of started.splice(0)) await endBy(child);
+    rmSync(folder, { recursive: true });
+  });
+
+  /** Lines of a runtime that does these things, and the runtime. */
+  function runtime(tasks: string, ...args: string[]) {
+    const daemon = [`${PACKAGE_ROOT}/bin/pv-xconnect`, '--pv-ctrl', pvCtrl, '--control', control];
+    const child = spawn('python3', [RUNTIME, pvCtrl, tasks, ...args, ...daemon], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    started.push(child);
+    const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+    const line = async () => String((await lines.next()).value);
+    return { child, pid: child.pid as number, line };
+  }
+
+  const health = () => request(control, '/health');
+  const serves = () =>
+    eventually(async () => {
+      expect(await health()).toMatchObject({ status: 'ok', source: { failing: false } });
+    });
+
+  test.each([
+    ['', []],
+    [', through a shell of its', IN_A_SHELL],
+  ])('ends with it when it is killed%s', async (_, shell) => {
+    const { child, pid, line } = runtime('serve+start', ...shell);
+    await line();
+    await serves();
+    const family = descendants(pid);
+    expect(family.length).toBe(2 + (shell.length > 0 ? 1 : 0));
+    await endBy(child);
+    await eventually(() => expect(existsSync(control)).toBe(false));
+  });
+
+  test('goes on where another process serves the socket, and that one is killed', async () => {
+    const first = runtime('serve');
+    await first.line();
+    const launcher = runtime('start');
+    const pid = Number(await launcher.line());
+    await serves();
+    await endBy(first.child);
+    rmSync(pvCtrl);
+    process.kill(pid, 'SIGHUP');
+    await eventually(async () =>
+      expect(await health()).toMatchObject({ source: { failing: true } }),
+    );
+    await runtime('serve').line();
+    process.kill(pid, 'SIGHUP');
+    await serves();
+    await endBy(launcher.child);
+    await serves(); // who started it is not its runtime
+    process.kill(pid, 'SIGTERM');
+    await eventually(() => expect(existsSync(control)).toBe(false));
+  });
+
+  test('whose launcher ended before it was seen ends, too', async () => {
+    const { line } = runtime('serve+start', 'env', 'PVX_LAUNCHER=4000000');
+    await line();
+    expect(await line()).toBe('ended 1');
+  });
+
+  test.each(['SIGTERM', 'SIGINT'] as const)(
+    'leaves no zombie to a process 1 that reaps nobody, at %s',
+    async (signal) => {
+      const { pid, line } = runtime('serve+start');
+      const daemon = Number(await line());
+      await serves();
+      const broker = childrenOf(daemon)[0] as number;
+      process.kill(daemon, signal);
+      expect(await line()).toBe('ended 0');
+      expect([isThere(broker), childrenOf(pid)]).toEqual([false, []]);
+      expect(existsSync(control)).toBe(false);
+    },
+  );
+
+  test('leaves no zombie where its broker was killed, and ends', async () => {
+    const { pid, line } = runtime('serve+start');
+    const daemon = Number(await line());
+    await serves();
+    process.kill(childrenOf(daemon)[0] as number, 'SIGKILL');
+    expect(await line()).toBe('ended 1');
+    expect(childrenOf(pid)).toEqual([]);
+  });
+
+  test('leaves no zombie where it can not start', async () => {
+    const first = runtime('serve+start');
+    await first.line();
+    await serves();
+    const second = runtime('start');
+    await second.line();
+    expect(await second.line()).toBe('ended 1');
+    expect(childrenOf(second.pid)).toEqual([]);
+    await serves();
+  });
+});
+
+function descendants(pid: number): number[] {
+  return childrenOf(pid).flatMap((child) => [child, ...descendants(child)]);
+}
+
+describe.runIf(isRoot())('the daemon that is told to end', () => {
+  test('gives connections a second under a runtime, whatever a link is given that leaves', async () => {
+    const pair = new UnixPair(['--drain', '3600']);
+    try {
+      await pair.setUp();
+      await pair.serve('serve-hold');
+      await pair.establish();
+      await pair.start(pair.consumer, 'hold', TARGET, '3');
+      await pair.daemon.untilActive(3);
+      expect(await pair.daemon.kill('SIGTERM')).toBe(0);
+    } finally {
+      await pair.tearDown();
+    }
+  });
+
+  test('gives them what --stop-drain says', async () => {
+    const pair = new UnixPair(['--drain', '3600', '--stop-drain', '3600']);
+    try {
+      await pair.setUp();
+      await pair.serve('serve-hold');
+      await pair.establish();
+      await pair.start(pair.consumer, 'hold', TARGET, '1');
+      await pair.daemon.untilActive(1);
+      const ended = pair.daemon.kill('SIGTERM');
+      await eventually(() => expect(pair.daemon.log).toContain('"state":"draining"'));
+      expect(await Promise.race([ended, pause(1_500)])).toBeUndefined();
+      pair.reset();
+      expect(await ended).toBe(0);
+    } finally {
+      await pair.tearDown();
+    }
+  });
+});
+
+const pause = (ms: number) =>
+  new Promise<undefined>((resolve) => setTimeout(resolve, ms, undefined));
+
+describe.runIf(isRoot())("the daemon's log", () => {
+  test('is on standard output, and its warnings are on standard error', async () => {
+    const daemon = new TestDaemon([]);
+    try {
+      await daemon.launch();
+      daemon.set(wireLink());
+      await eventually(() => expect(daemon.printed.stdout).toContain('"state":"waiting"'));
+      process.kill(daemon.brokerPid, 'SIGKILL');
+      await once(daemon.process as ChildProcess, 'close');
+      expect(daemon.printed.stderr).toContain('pvx-broker is gone');
+      expect(levelsOf(daemon.printed.stdout).filter((level) => level >= WARN)).toEqual([]);
+      expect(levelsOf(daemon.printed.stderr).filter((level) => level < WARN)).toEqual([]);
+    } finally {
+      await daemon.stop();
+    }
+  });
+});
+
+const WARN = 40; // as pino counts
+
+function levelsOf(text: string): number[] {
+  const lines = text.trim().split('\n');
+  return lines.map((line) => (JSON.parse(line) as { level: number }).level);
+}
