@@ -66,12 +66,16 @@ enum pvx_op {
 	 * -> fd = a non-blocking stream connected to that bus as that uid, with the gid of the same number.
 	 * ERANGE: no such bus, or a uid that is not one of a role. ENOENT, ECONNREFUSED: it is not there now. */
 	PVX_OP_CONNECT_BUS = 11,
+	/* container -> data = handles (32-bit words) of what was planted there and is no longer what the container sees
+	 * at its path; aux = inode of its network namespace, as it is now */
+	PVX_OP_CHECK = 12,
 	/* container or PVX_HOST, type = PVX_DEVICE_*, path -> fd = the device's node, O_PATH, data = struct pvx_node.
 	 * Symlinks are followed inside the container. ENOTTY: no character device. EPROTOTYPE: one of another kind.
 	 * EACCES: it is in a file system in which devices can't be opened. */
 	PVX_OP_FIND_NODE = 20,
 	/* container, type, path, uid, gid (as the container counts them; one that it does not have becomes its
-	 * root), one descriptor: [0] a node -> value = plant handle, or 0 where the same device was there already.
+	 * root), one descriptor: [0] a node -> value = plant handle. Where the same device was there already, that one
+	 * counts as planted, and REMOVE leaves it.
 	 * EEXIST: something else is. EXDEV, EROFS, ...: as LISTEN_UNIX. */
 	PVX_OP_PLANT_NODE = 21,
 	/* type, arg = PVX_OPEN_*, one descriptor: [0] a node -> fd = the device, opened, non-blocking;
@@ -90,7 +94,7 @@ enum pvx_op {
 	 * `arg` (EINVAL: neither), and work in that one's network namespace.
 	 * ENOLINK: that is none of ours and can't be entered, as there would be no way back (root of a user namespace has
 	 * none); also for a dgram socket of CONNECT_UNIX.
-	 * -> fd = a listening, non-blocking socket; an IPv6 one takes no IPv4.
+	 * -> fd = a listening, non-blocking socket; an IPv6 one takes no IPv4. aux = as of CHECK; 0 for the host.
 	 * EADDRINUSE: taken. EADDRNOTAVAIL: no interface has the address. EACCES: a port that we may not have. */
 	PVX_OP_LISTEN_TCP = 30,
 	/* -> fd = a non-blocking socket, connected or on its way: once it is writable, SO_ERROR says which way it

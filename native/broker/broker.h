@@ -100,6 +100,7 @@ void container_done(struct container *);
 void container_ref(struct container *);
 void container_unref(struct container *);
 int container_root(const struct container *, int *root); /* O_PATH, as it is now: it may have pivoted */
+int container_network(const struct container *, uint64_t *inode); /* of its network namespace, as it is now */
 bool container_alive(const struct container *);
 bool container_works(struct container *); /* operations are under way in it, which may hang */
 
@@ -133,6 +134,7 @@ struct identity {
 struct planted {
 	struct identity identity;
 	mode_t type;           /* S_IFSOCK, S_IFCHR */
+	bool theirs;           /* it was there before us, and stays */
 	bool mounted;          /* over a file of ours, which is */
 	struct identity point; /* this one */
 };
@@ -146,6 +148,7 @@ int plant_remove(uint32_t plant);
 /* At the end: all that is planted in a container that nobody has taken yet, `works`: be it at work or not. False:
  * there is none. */
 bool plant_remove_some(bool works);
+int plant_check(const struct container *, uint32_t *lost, uint32_t *count);
 
 /* connect.c */
 int connect_unix(struct container *, int type, const char *path, uint32_t uid, uint32_t gid, int *fd);

@@ -15,6 +15,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+_Static_assert(PVX_PLANTS_MAX * sizeof(uint32_t) <= PVX_DATA_MAX, "all plants fit into an answer");
+
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER; /* locked until everything is in place */
 
 struct exchange {
@@ -23,7 +25,7 @@ struct exchange {
 	int fds[FDS_MAX]; /* that came */
 	uint32_t nfds;
 	struct pvx_reply reply;
-	char data[PVX_DATA_MAX]; /* of the reply */
+	_Alignas(uint32_t) char data[PVX_DATA_MAX]; /* of the reply */
 	int fd;                  /* of the reply; -1: none */
 	char datagram[DATAGRAM_MAX];
 };
@@ -145,8 +147,24 @@ static int with_node(struct exchange *x)
 static int tcp(struct exchange *x, const struct container *c)
 {
 	const struct pvx_request *request = &x->request;
+	/* Asked first: should the container change it meanwhile, the socket is taken for one of its old network. */
+	int error = c && request->op == PVX_OP_LISTEN_TCP ? container_network(c, &x->reply.aux) : 0;
 
+	if (error)
+		return error;
 	return tcp_perform(request->op, c, request->path, request->path_length, request->arg, &x->fd);
+}
+
+static int check(struct exchange *x, const struct container *c)
+{
+	uint32_t count;
+	int error = container_network(c, &x->reply.aux);
+
+	if (!error)
+		error = plant_check(c, (uint32_t *)x->data, &count);
+	if (!error)
+		x->reply.data_length = count * (uint32_t)sizeof(uint32_t);
+	return error;
 }
 
 static int hold(struct exchange *x)
@@ -211,7 +229,10 @@ static int perform(struct exchange *x, const struct channel *channel)
 	error = container_use(x->request.container, &c);
 	if (error)
 		return error;
-	error = is_tcp(x->request.op) ? tcp(x, c) : in_container(x, c);
+	if (x->request.op == PVX_OP_CHECK)
+		error = check(x, c);
+	else
+		error = is_tcp(x->request.op) ? tcp(x, c) : in_container(x, c);
 	container_done(c);
 	return error;
 }

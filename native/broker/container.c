@@ -308,3 +308,13 @@ int container_root(const struct container *c, int *root)
 		return 0;
 	return errno == ENOENT ? ESRCH : errno;
 }
+
+int container_network(const struct container *c, uint64_t *inode)
+{
+	struct stat st;
+
+	if (fstatat(c->proc, "ns/net", &st, 0) < 0)
+		return errno == ENOENT ? ESRCH : errno;
+	*inode = st.st_ino;
+	return 0;
+}

@@ -102,14 +102,17 @@ int device_owner(const struct container *c, const struct pvx_node *node, uint32_
 	return error;
 }
 
-/* 0: the same device is there. ENOENT: nothing is. EEXIST: something else. */
-static int look(const struct place *place, const struct pvx_node *node)
+/* 0: the same device is there, and `what` is it. ENOENT: nothing is. EEXIST: something else. */
+static int look(const struct place *place, const struct pvx_node *node, struct planted *what)
 {
 	struct stat st;
 
+	*what = (struct planted){ .type = S_IFCHR, .theirs = true };
 	if (RETRY(fstatat(place->folder, place->name, &st, AT_SYMLINK_NOFOLLOW)) < 0)
 		return errno;
-	return S_ISCHR(st.st_mode) && st.st_rdev == makedev(node->major, node->minor) ? 0 : EEXIST;
+	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(node->major, node->minor))
+		return EEXIST;
+	return plant_identify(place->folder, place->name, S_IFCHR, &what->identity);
 }
 
 /* Makes a node of another name in the folder, as its owner: giving it to somebody else later could hit what took
@@ -176,20 +179,17 @@ static int make_node(const struct container *c, const struct place *place, const
 	return error;
 }
 
-/* `*planted` false: the same device was there. */
-static int plant_at(const struct container *c, const struct place *place, const struct pvx_node *node, bool *planted,
+static int plant_at(const struct container *c, const struct place *place, const struct pvx_node *node,
 		    struct planted *what)
 {
-	int error = look(place, node);
+	int error = look(place, node, what);
 
-	*planted = false;
 	if (error != ENOENT)
 		return error;
 	error = make_node(c, place, node, what);
 	if (error == EPERM || error == EOVERFLOW || error == EACCES)
 		error = mount_node(c, place, node, what);
-	*planted = error == 0;
-	return error == EEXIST ? look(place, node) : error; /* somebody else was faster */
+	return error == EEXIST ? look(place, node, what) : error; /* somebody else was faster */
 }
 
 int device_plant(struct container *c, const struct pvx_request *request, const char *path, int node, uint32_t *plant)
@@ -198,7 +198,6 @@ int device_plant(struct container *c, const struct pvx_request *request, const c
 	struct planted what;
 	struct place place;
 	struct stat st;
-	bool planted;
 	int error = check(request->type, node, &st);
 
 	*plant = 0;
@@ -212,9 +211,9 @@ int device_plant(struct container *c, const struct pvx_request *request, const c
 	error = path_place(c, path, true, &place);
 	if (error)
 		return error;
-	error = plant_at(c, &place, &wanted, &planted, &what);
+	error = plant_at(c, &place, &wanted, &what);
 	CLOSE_FD(place.folder);
-	return !error && planted ? plant_remember(c, path, &what, plant) : error;
+	return error ? error : plant_remember(c, path, &what, plant);
 }
 
 /* Opens what the node stands for; `flags` as open(2). It is looked at again: what counts is what was opened. */

@@ -4,7 +4,8 @@
  * A socket is bound under a name of its own beside the target and then renamed: at no moment is there something
  * half-made at the target, and what was there is never lost. A stale socket is exchanged, not overwritten, so
  * that what took its place in the last instant is put back. What was planted is known by device, inode and birth
- * time, and only that is ever removed.
+ * time, and only that is ever removed. Whether it is still what the container sees at its path is looked at on request:
+ * it may have been removed, exchanged or mounted over, and the container may have another root by now.
  */
 #include "broker.h"
 
@@ -31,6 +32,7 @@ static struct plant {
 	char path[PVX_PATH_MAX + 1];
 } table[PVX_PLANTS_MAX];
 static uint32_t next_free; /* where to look first */
+static uint32_t used_end;  /* no place from here on was ever taken */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 int plant_identify(int folder, const char *name, mode_t type, struct identity *identity)
@@ -136,7 +138,7 @@ static int uproot(const struct container *c, const char *path, const struct plan
 	struct place place;
 	int error;
 
-	if (!container_alive(c))
+	if (what->theirs || !container_alive(c))
 		return 0; /* its file systems went with it, or belong to somebody else by now */
 	error = path_place(c, path, false, &place);
 	if (error)
@@ -170,6 +172,8 @@ int plant_remember(struct container *c, const char *path, const struct planted *
 		strcpy(plant->path, path);
 		*handle = plant->generation << INDEX_BITS | (uint32_t)(plant - table);
 		next_free = (uint32_t)(plant - table) + 1;
+		if (used_end < next_free)
+			used_end = next_free;
 	}
 	pthread_mutex_unlock(&lock);
 	if (plant)
@@ -248,6 +252,46 @@ int plant_remove(uint32_t handle)
 	}
 	container_unref(c);
 	return error;
+}
+
+/* Whether somebody in the container who opens the path gets something else than what was planted, or nothing. What
+ * we have no means to tell now is not said to be lost. */
+static bool is_lost(const struct container *c, const char *path, const struct planted *what)
+{
+	struct identity found = { 0 };
+	int fd, error = path_open(c, path, &fd);
+
+	if (!error) {
+		error = plant_identify(fd, "", what->type, &found);
+		CLOSE_FD(fd);
+		if (!error)
+			return !plant_same(&found, &what->identity);
+	}
+	return error != EMFILE && error != ENFILE && error != ENOMEM && error != EAGAIN && error != EINTR;
+}
+
+/* `lost` has room for PVX_PLANTS_MAX handles. */
+int plant_check(const struct container *c, uint32_t *lost, uint32_t *count)
+{
+	struct plant plant;
+	uint32_t end;
+
+	*count = 0;
+	pthread_mutex_lock(&lock);
+	end = used_end;
+	pthread_mutex_unlock(&lock);
+	for (uint32_t i = 0; i < end; i++) {
+		bool is_here;
+
+		pthread_mutex_lock(&lock);
+		is_here = table[i].container == c;
+		if (is_here)
+			plant = table[i];
+		pthread_mutex_unlock(&lock);
+		if (is_here && is_lost(c, plant.path, &plant.what))
+			lost[(*count)++] = plant.generation << INDEX_BITS | i;
+	}
+	return container_alive(c) ? 0 : ESRCH;
 }
 
 /* A container that has plants and no remover yet: it has one from now on. NULL: there is none. */

@@ -8,6 +8,7 @@
  */
 import { closeAll } from '../kernel/descriptors.js';
 import type { SocketAddress } from '../kernel/ip-address.js';
+import { wordAt } from '../kernel/word.js';
 import { SOCKET_TYPES } from '../relay/native.js';
 import {
   type Answer,
@@ -45,6 +46,20 @@ export interface Planted {
   readonly fd: number;
   /** What `remove` takes. */
   readonly plant: number;
+}
+
+/** A container as `check` found it. */
+export interface Checked {
+  /** Plants that are no longer what the container sees at their paths. */
+  readonly lost: readonly number[];
+  /** Inode of its network namespace. */
+  readonly network: bigint;
+}
+
+export interface TcpListener {
+  readonly fd: number;
+  /** Inode of the network namespace that it is in; 0: the host's. */
+  readonly network: bigint;
 }
 
 export type BrokerSocketType = keyof typeof SOCKET_TYPES;
@@ -153,6 +168,14 @@ export class Broker {
     return withoutDescriptor(await this.#ask('REMOVE', { arg: plant }), () => undefined);
   }
 
+  /** Whether what was planted in a container is still there, and in which network it is. */
+  async check(container: number): Promise<BrokerResult<Checked>> {
+    return withoutDescriptor(await this.#ask('CHECK', { container }), ({ data, aux }) => ({
+      lost: Array.from({ length: data.length / 4 }, (_, i) => wordAt(data, i * 4)),
+      network: aux,
+    }));
+  }
+
   /** The record that `connectUnix` would send, for the relay to send it; null where the path is unusable. */
   encodeConnect(
     container: number,
@@ -166,8 +189,9 @@ export class Broker {
   }
 
   /** A listener in the network namespace of a container, or (HOST) in our own. */
-  async listenTcp(container: number, address: SocketAddress): Promise<BrokerResult<number>> {
-    return withDescriptor(await this.#ask('LISTEN_TCP', { container, address }), (fd) => fd);
+  async listenTcp(container: number, address: SocketAddress): Promise<BrokerResult<TcpListener>> {
+    const answer = await this.#ask('LISTEN_TCP', { container, address });
+    return withDescriptor(answer, (fd, { aux }) => ({ fd, network: aux }));
   }
 
   /** Connected or on its way: `connected` of relay/channel.ts says which way it goes. */

@@ -52,7 +52,9 @@ export class DeviceOperations {
     }));
   }
 
-  /** Takes the node. uid and gid as the container counts them. The plant; 0: the same device was there before. */
+  /** Takes the node. uid and gid as the container counts them. The plant, which
+   * where the same device was there before is that one, and stays when it is removed.
+   */
   async plant(
     container: number,
     kind: DeviceKind,

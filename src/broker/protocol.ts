@@ -25,6 +25,7 @@ export const OPS = {
   REMOVE: 9,
   REPLY_DGRAM: 10,
   CONNECT_BUS: 11,
+  CHECK: 12,
   FIND_NODE: 20,
   PLANT_NODE: 21,
   OPEN_NODE: 22,

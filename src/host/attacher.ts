@@ -7,7 +7,7 @@
 import type { Broker } from '../broker/client.js';
 import { endpointOf } from '../graph/endpoint.js';
 import { EXTERNAL, type Link, linkId, RUNTIME_PROVIDER } from '../graph/link.js';
-import { XConnectError } from '../kernel/errors.js';
+import { type LinkError, XConnectError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
 import type { AttachedLink, AttachedListener, Attacher, Detached } from '../mesh/attacher.js';
 import type { Activator, OnDemand } from '../plugins/on-demand.js';
@@ -15,10 +15,12 @@ import type { Attachment } from '../plugins/plugin.js';
 import type { Registry } from '../plugins/registry.js';
 import type { Relay } from '../relay/relay.js';
 import { BusProvider } from './bus-provider.js';
+import { Condition } from './condition.js';
 import { type Container, type Containers, THE_HOST } from './containers.js';
 import { DeviceWatch } from './device-watch.js';
 import { OneLinkHost } from './link-host.js';
 import type { LinkHostOptions } from './link-host-parts.js';
+import { PlantWatch } from './plant-watch.js';
 import { type LinkProvider, Provider, type ProviderEvents } from './provider.js';
 import { SharedListeners } from './shared-listeners.js';
 
@@ -44,9 +46,11 @@ export class HostAttacher implements Attacher {
   readonly #options: LinkHostOptions;
   readonly #deviceWatch = new DeviceWatch();
   readonly #shared = new SharedListeners();
+  readonly #plantWatch: PlantWatch;
 
   constructor(parts: HostParts, options: LinkHostOptions) {
     this.#parts = parts;
+    this.#plantWatch = new PlantWatch(parts.broker);
     this.#options = options;
   }
 
@@ -93,13 +97,16 @@ export class HostAttacher implements Attacher {
   #hostOf(link: Link, consumer: Container, listener: AttachedListener) {
     const { broker, relay } = this.#parts;
     const log = this.#parts.log.child({ link: linkId(link) });
+    const condition = new Condition((state, error) => listener.onState(state, error));
     const provider = this.#providerOf(link, {
       onChange: () => host.providerChanged(),
-      onState: (state, error) => listener.onState(state, error),
+      onState: (state, error) => condition.provider(state, error),
     });
+    const onTarget = (error: LinkError | null) => condition.target(error);
     const onDemand = provider instanceof BusProvider ? this.#onDemand(provider, link) : null;
-    const [shared, deviceWatch] = [this.#shared, this.#deviceWatch];
-    const parts = { broker, relay, shared, deviceWatch, consumer, provider, onDemand, log };
+    const [shared, deviceWatch, plantWatch] = [this.#shared, this.#deviceWatch, this.#plantWatch];
+    const watches = { shared, deviceWatch, plantWatch, onTarget };
+    const parts = { broker, relay, ...watches, consumer, provider, onDemand, log };
     const host = new OneLinkHost(parts, link, this.#options);
     return { host, provider };
   }

@@ -4,7 +4,8 @@
  *
  * What is found is held by a descriptor of its node while it is checked, planted or opened, so it is always one
  * device that all of this is about. A planted node follows the provider's: it goes when that goes, and is made
- * anew where that became another one. A provider that only ended leaves it: nothing about the device changed.
+ * anew where that became another one. A provider that only ended leaves it: nothing about the device changed. One that
+ * the consumer lost is planted again.
  */
 import { posix } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -26,8 +27,11 @@ import type {
 import type { Attachment, Seen } from '../plugins/plugin.js';
 import type { Container } from './containers.js';
 import { deviceError, deviceSeen, plantError } from './device-errno.js';
+import { lostError } from './errno.js';
 import { findEventDevices } from './input-devices.js';
 import { removePlant } from './plant.js';
+import type { PlantWatch } from './plant-watch.js';
+import { Replanting } from './replanting.js';
 
 /** Between two attempts to find a device that a client waits for. */
 const AGAIN_MS = 50;
@@ -35,6 +39,7 @@ const AGAIN_MS = 50;
 export interface LinkDeviceParts {
   readonly broker: Broker;
   readonly consumer: Container;
+  readonly plantWatch: PlantWatch;
   readonly log: Logger;
   /** How long a client waits for the device, in milliseconds. */
   readonly patienceMs: number;
@@ -54,8 +59,16 @@ export class LinkDevice implements Device {
   #container: Container | null = null;
   #node: Node | null = null;
   #planting = false;
-  /** Of the broker; 0: what is there is not ours; null: nothing is there. */
+  /** Of the broker; null: nothing is planted. */
   #plant: number | null = null;
+  /** The consumer sees no longer what is planted. */
+  #isLost = false;
+  #unwatch = () => {};
+  readonly #replanting = new Replanting(performance.now());
+  /** Not to be planted before, by performance.now(). */
+  #plantAt = 0;
+  /** Why it could not be planted again. */
+  #obstacle: LinkError | null = null;
   /** What is about to be planted. */
   #underWay: Promise<unknown> = Promise.resolve();
   #ended = false;
@@ -85,6 +98,7 @@ export class LinkDevice implements Device {
       if (this.#node && !isSameDevice(this.#node, found.node)) await this.#lose();
       else if (this.#node && !isSameNode(this.#node, found.node)) await this.#uproot();
       this.#node = found.node;
+      if (this.#planting && !this.#ended && this.#isLost) await this.#uproot();
       if (this.#planting && !this.#ended && this.#plant === null) return this.#plantNode(found);
       closeAll([found.fd]);
       return { error: null };
@@ -193,22 +207,46 @@ export class LinkDevice implements Device {
   }
 
   async #plantNode({ fd, node }: Found): Promise<Seen> {
-    const { broker, consumer } = this.#parts;
+    const { broker, consumer, plantWatch } = this.#parts;
     const { handle } = consumer;
     const { kind } = this.#options;
     const { target } = this.#link;
+    if (performance.now() < this.#plantAt) {
+      closeAll([fd]);
+      return { error: this.#obstacle ?? lostError(this.#link) };
+    }
     const planting = broker.devices.plant(handle, kind, target, node.uid, node.gid, fd);
     this.#underWay = planting;
     const planted = await planting;
-    if (!planted.ok) return { error: plantError(this.#link, planted.errno) };
+    if (!planted.ok) {
+      this.#obstacle = plantError(this.#link, planted.errno);
+      if (this.#plantAt > 0) this.#plantLater();
+      return { error: this.#obstacle };
+    }
     this.#plant = planted.value;
+    this.#obstacle = null;
+    this.#replanting.planted(performance.now());
+    this.#unwatch = plantWatch.plant(consumer, planted.value, () => this.#lost());
     return { error: null };
+  }
+
+  #lost(): void {
+    this.#isLost = true;
+    this.#plantLater();
+    this.#parts.lookSoon();
+  }
+
+  #plantLater(): void {
+    const now = performance.now();
+    this.#plantAt = now + this.#replanting.wait(now);
   }
 
   async #uproot(): Promise<void> {
     const plant = this.#plant;
     this.#plant = null;
-    if (!plant) return;
+    this.#isLost = false;
+    this.#unwatch();
+    if (plant === null) return;
     await removePlant(this.#parts.broker, plant, this.#link.target, this.#parts.log);
   }
 

@@ -131,6 +131,12 @@ export function listenError(link: Link, errno: string): XConnectError {
   );
 }
 
+/** Of a target that was made, and that the consumer sees no longer. */
+export function lostError({ target, consumer }: Link): LinkError {
+  const message = `${target} in ${consumer} was removed or covered since it was made: it is made anew.`;
+  return { code: 'target-lost', message };
+}
+
 /** Where the target is an address. */
 export function bindError(link: Link, errno: string): XConnectError {
   const code = BIND[errno] ?? 'broker-failed';

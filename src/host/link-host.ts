@@ -40,7 +40,7 @@ import type { LinkHostOptions, LinkHostParts } from './link-host-parts.js';
 import type { LinkProvider } from './provider.js';
 import { listenBeside } from './provider-listener.js';
 import type { Membership } from './shared-listeners.js';
-import { type Listener, listenAt } from './target.js';
+import { Target } from './target.js';
 import { Waiting } from './waiting.js';
 
 /** Between two attempts at what may work in a moment. */
@@ -81,7 +81,7 @@ export class OneLinkHost implements LinkHost {
   }
 
   async forward(options: ForwardOptions): Promise<Attachment> {
-    const listener = await this.#listenAt(options);
+    const target = await this.#targetOf(options);
     const isStanding = () => !options.through && this.#provider.hasFixedIdentity;
     const waiting = new Waiting(this.#options.patienceMs);
     const answer = async (connection: number) => {
@@ -101,30 +101,29 @@ export class OneLinkHost implements LinkHost {
       }
       for (const connection of waiting.take()) void answer(connection);
     });
-    if (isStanding()) {
-      relayLink.listen(listener.fd, 'forward', this.#provider.standingRequest(options.type));
-    } else {
-      relayLink.listen(listener.fd, 'ask', null);
-    }
-    return this.#attachment(listener, relayLink);
+    target.serve(relayLink, (fd) => {
+      if (!isStanding()) relayLink.listen(fd, 'ask', null);
+      else relayLink.listen(fd, 'forward', this.#provider.standingRequest(options.type));
+    });
+    return this.#attachment(target, relayLink);
   }
 
   async listen(onConnection: (client: Channel) => void | Promise<void>): Promise<Attachment> {
-    const listener = await this.#listenAt({ type: 'stream' });
+    const target = await this.#targetOf({ type: 'stream' });
     const isFull = crowded(mostOf(this.#link, this.#options), () => this.stats(), this.tally);
     const events = acceptEach(this.#clients, onConnection, this.log, isFull);
     const relayLink = this.#relayLink({ type: 'stream' }, events);
-    relayLink.listen(listener.fd, 'hand', null);
-    return this.#attachment(listener, relayLink);
+    target.serve(relayLink, (fd) => relayLink.listen(fd, 'hand', null));
+    return this.#attachment(target, relayLink);
   }
 
   async share<T extends Acceptor>(make: () => T): Promise<T> {
-    const { consumer, shared, log } = this.#parts;
+    const { consumer, shared, onTarget, log } = this.#parts;
     const membership = await shared.enter(
       {
         consumer,
         link: this.#link,
-        listen: () => this.#listenAt({ type: 'stream' }),
+        listen: () => this.#targetAt({ type: 'stream' }),
         relayLink: (channels, acceptor) =>
           this.#newRelayLink(
             { type: 'stream' },
@@ -135,7 +134,11 @@ export class OneLinkHost implements LinkHost {
       make,
     );
     this.#memberships.add(membership);
-    this.#removes.add(() => membership.leave());
+    const unwatch = membership.watch(onTarget);
+    this.#removes.add(() => {
+      unwatch();
+      return membership.leave();
+    });
     return membership.acceptor;
   }
 
@@ -175,15 +178,16 @@ export class OneLinkHost implements LinkHost {
     this.shown = { ...this.shown, ...fields };
   }
 
-  listenAtProvider(): Promise<ProviderListener | LinkError> {
-    return listenBeside(this.#parts.broker, this.#provider, this.#link, this.#ends, this.log);
+  listenAtProvider(onLost: () => void): Promise<ProviderListener | LinkError> {
+    const parts = { ...this.#parts, link: this.#link, ends: this.#ends };
+    return listenBeside(parts, onLost);
   }
 
   device(options: DeviceOptions): Device {
-    const { broker, consumer, deviceWatch } = this.#parts;
+    const { broker, consumer, deviceWatch, plantWatch } = this.#parts;
     const { patienceMs } = this.#options;
     const lookSoon = () => this.#provider.soon();
-    const parts = { broker, consumer, log: this.log, patienceMs, lookSoon };
+    const parts = { broker, consumer, plantWatch, log: this.log, patienceMs, lookSoon };
     const device = new LinkDevice(parts, this.#link, options);
     this.#provider.lookWith((container) => device.look(container), { mayBeHost: true });
     // Taken back however long the consumer's file systems take, and before a connection's end tells its client so.
@@ -253,13 +257,19 @@ export class OneLinkHost implements LinkHost {
     }
   }
 
-  #listenAt({ type }: ForwardOptions): Promise<Listener> {
-    const { broker, consumer, log } = this.#parts;
-    return listenAt(broker, consumer, this.#link, type, log);
+  #targetAt({ type }: ForwardOptions): Promise<Target> {
+    const { broker, plantWatch, consumer, log } = this.#parts;
+    return Target.open({ broker, plantWatch, consumer, link: this.#link, type, log });
   }
 
-  #attachment(listener: Listener, relayLink: RelayLink): Attachment {
-    const remove = () => listener.remove(relayLink);
+  async #targetOf(options: ForwardOptions): Promise<Target> {
+    const target = await this.#targetAt(options);
+    target.watch(this.#parts.onTarget);
+    return target;
+  }
+
+  #attachment(target: Target, relayLink: RelayLink): Attachment {
+    const remove = () => target.remove();
     this.#removes.add(remove);
     return {
       detach: async (drainMs) => {

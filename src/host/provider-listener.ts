@@ -13,29 +13,40 @@ import { closeSocket } from '../relay/closing.js';
 import { native, SOCKET_TYPES } from '../relay/native.js';
 import { listenError } from './errno.js';
 import { removePlant } from './plant.js';
+import type { PlantWatch } from './plant-watch.js';
 import type { LinkProvider } from './provider.js';
 
-/** `ends`: what is called when the link ends. */
+export interface BesideParts {
+  readonly broker: Broker;
+  readonly provider: LinkProvider;
+  readonly plantWatch: PlantWatch;
+  readonly link: Link;
+  /** What is called when the link ends. */
+  readonly ends: Set<() => void | Promise<void>>;
+  readonly log: Logger;
+}
+
+/** `onLost`: the provider sees it no longer. */
 export async function listenBeside(
-  broker: Broker,
-  provider: LinkProvider,
-  link: Link,
-  ends: Set<() => void | Promise<void>>,
-  log: Logger,
+  { broker, provider, plantWatch, link, ends, log }: BesideParts,
+  onLost: () => void,
 ): Promise<ProviderListener | LinkError> {
   const name = createHash('sha256').update(linkId(link)).digest('hex').slice(0, 16);
   const path = posix.join(posix.dirname(link.socket), `.pvx-${name}`);
-  const made = await provider.listen(path);
-  if (!made?.ok) {
-    const there = { ...link, consumer: link.provider, target: path };
-    return listenError(there, made?.errno ?? 'ESRCH').toLinkError();
-  }
+  const there = await provider.listen(path);
+  const inProvider = { ...link, consumer: link.provider, target: path };
+  if (!there) return listenError(inProvider, 'ESRCH').toLinkError();
+  const { container, made } = there;
+  if (!made.ok) return listenError(inProvider, made.errno).toLinkError();
+  const { fd, plant } = made.value;
   const [ours, hangup] = native.socketPair(SOCKET_TYPES.stream);
+  const unwatch = plantWatch.plant(container, plant, onLost);
   const remove = async () => {
     if (!ends.delete(remove)) return;
+    unwatch();
     closeSocket(ours);
-    await removePlant(broker, made.value.plant, path, log);
+    await removePlant(broker, plant, path, log);
   };
   ends.add(remove);
-  return { fd: made.value.fd, hangup, path, remove };
+  return { fd, hangup, path, remove };
 }

@@ -146,9 +146,12 @@ export class Provider {
   }
 
   /** A listening stream socket of ours in the provider; null: it is not running. */
-  async listen(path: string): Promise<BrokerResult<Planted> | null> {
+  async listen(
+    path: string,
+  ): Promise<{ container: Container; made: BrokerResult<Planted> } | null> {
     const container = this.#container;
-    return container && (await this.#broker.listenUnix(container.handle, 'stream', path));
+    if (!container) return null;
+    return { container, made: await this.#broker.listenUnix(container.handle, 'stream', path) };
   }
 
   /**

@@ -6,19 +6,19 @@
  */
 import { endpointOf } from '../graph/endpoint.js';
 import type { Link } from '../graph/link.js';
-import { XConnectError } from '../kernel/errors.js';
+import { type LinkError, XConnectError } from '../kernel/errors.js';
 import type { Acceptor } from '../plugins/plugin.js';
 import type { RelayLink } from '../relay/relay.js';
 import { ChannelSet } from './channel-set.js';
 import type { Container } from './containers.js';
 import { bindError } from './errno.js';
-import type { Listener } from './target.js';
+import type { Target } from './target.js';
 
 export interface SharedParts {
   readonly consumer: Container;
   readonly link: Link;
   /** Rejects with an XConnectError. */
-  listen(): Promise<Listener>;
+  listen(): Promise<Target>;
   /** Hands each client to the acceptor, as a channel of that set. */
   relayLink(channels: ChannelSet, acceptor: Acceptor): RelayLink;
 }
@@ -26,6 +26,8 @@ export interface SharedParts {
 /** One link's part in it. */
 export interface Membership<T> {
   readonly acceptor: T;
+  /** As of Target. */
+  watch(onChange: (error: LinkError | null) => void): () => void;
   /** Resolves when the address is free, where this was the last link. Once is as good as twice. */
   leave(): Promise<void>;
   /** After `leave`: where this was the last link, ends what is still open after `drainMs`. */
@@ -35,7 +37,7 @@ export interface Membership<T> {
 interface Opened {
   readonly acceptor: Acceptor;
   readonly channels: ChannelSet;
-  readonly listener: Listener;
+  readonly target: Target;
   readonly relayLink: RelayLink;
 }
 
@@ -66,6 +68,7 @@ export class SharedListeners {
       let isLast = false;
       return {
         acceptor: opened.acceptor as T,
+        watch: (onChange) => opened.target.watch(onChange),
         leave: () => {
           if (!left) isLast = --entry.members === 0;
           left ??= isLast ? this.#leave(key, opened) : Promise.resolve();
@@ -91,9 +94,9 @@ export class SharedListeners {
     return entry;
   }
 
-  async #leave(key: string, { listener, relayLink }: Opened): Promise<void> {
+  async #leave(key: string, { target }: Opened): Promise<void> {
     this.#entries.delete(key);
-    const removed = listener.remove(relayLink);
+    const removed = target.remove();
     this.#leaving.set(key, removed);
     await removed;
     this.#leaving.delete(key);
@@ -101,12 +104,12 @@ export class SharedListeners {
 }
 
 async function openListener(parts: SharedParts, make: () => Acceptor): Promise<Opened> {
-  const listener = await parts.listen();
+  const target = await parts.listen();
   const acceptor = make();
   const channels = new ChannelSet();
   const relayLink = parts.relayLink(channels, acceptor);
-  relayLink.listen(listener.fd, 'hand', null);
-  return { acceptor, channels, listener, relayLink };
+  target.serve(relayLink, (fd) => relayLink.listen(fd, 'hand', null));
+  return { acceptor, channels, target, relayLink };
 }
 
 function keyOf({ consumer, link }: SharedParts): string {

@@ -35,6 +35,8 @@ export const REMEDIES = {
     'Mount a writable folder (a tmpfs on /run, say) at the target in the consumer.',
   'target-on-host':
     'Wait for the container to enter its own root, or give it a private folder at the target.',
+  'target-lost':
+    'Nothing to do; where it happens again and again, find out who removes or covers it in the consumer.',
   'target-unreachable':
     'Check the folders on the way to the target, or the addresses, inside the consumer.',
   'not-allowed': 'Add the consumer\'s role, or container:<name>, to "allow" of the export.',

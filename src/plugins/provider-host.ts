@@ -30,8 +30,11 @@ export interface ProviderHost {
   watch(look: () => Promise<Seen>): void;
   /** Further fields of the link in `GET /xconnect-graph`. */
   show(fields: Readonly<Record<string, unknown>>): void;
-  /** Planted in the provider, gone with the link; or why it can't be. Never rejects. */
-  listenAtProvider(): Promise<ProviderListener | LinkError>;
+  /**
+   * Planted in the provider, gone with the link; or why it can't be. `onLost`: the provider sees it there no longer.
+   * Never rejects.
+   */
+  listenAtProvider(onLost: () => void): Promise<ProviderListener | LinkError>;
   /** The provider's device, looked for from now on; the link's state follows it. */
   device(options: DeviceOptions): Device;
 }

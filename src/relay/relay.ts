@@ -53,15 +53,12 @@ export class RelayLink {
   #lastTransfer = 0;
   #isGone = false;
   #markGone!: () => void;
-  #markStopped!: () => void;
-  readonly #stopped: Promise<void>;
+  /** Of listeners that are being closed, in their order. */
+  readonly #stops: (() => void)[] = [];
 
   constructor(link: NativeLink, events: RelayLinkEvents) {
     this.#native = link;
     this.events = events;
-    this.#stopped = new Promise((resolve) => {
-      this.#markStopped = resolve;
-    });
     this.gone = new Promise((resolve) => {
       this.#markGone = resolve;
     });
@@ -124,10 +121,11 @@ export class RelayLink {
     });
   }
 
-  /** Closes the listener; connections go on. Resolves when its address is free. */
+  /** Closes the listener; connections go on, and it may take another one. Resolves when its address is free. */
   stop(): Promise<void> {
+    if (this.#isGone) return Promise.resolve();
     native.relayCommand(this.#native, 'stop', 0, 0, null);
-    return this.#stopped;
+    return new Promise((resolve) => this.#stops.push(resolve));
   }
 
   /** Closes the listener now and what is left of the connections after `drainMs`. */
@@ -152,7 +150,7 @@ export class RelayLink {
     else if (event.type === 'handed' && this.events.onHanded) this.events.onHanded(event.fd);
     else if (event.type === 'handed') closeSocket(event.fd);
     else if (event.type === 'upstream') this.events.onUpstream?.(event.errno);
-    else if (event.type === 'stopped') this.#markStopped();
+    else if (event.type === 'stopped') this.#stops.shift()?.();
     else if (event.type === 'moved') this.#moved(event.conn, event.bytes, event.errno);
     else this.ended();
   }
@@ -166,7 +164,7 @@ export class RelayLink {
   /** For Relay only. */
   ended(): void {
     this.#isGone = true;
-    this.#markStopped();
+    for (const stopped of this.#stops.splice(0)) stopped();
     for (const number of [...this.#transfers.keys()]) this.#moved(number, 0, -1);
     this.#markGone();
   }

@@ -92,7 +92,7 @@ export class Compositor {
     const knows = await client.knowsContexts();
     if (typeof knows === 'object' && knows.what !== 'foreign') return this.#failed(knows);
     if (knows !== true) return { client, foreign: knows !== false };
-    const listener = await this.#host.listenAtProvider();
+    const listener = await this.#host.listenAtProvider(() => client.close());
     if ('code' in listener) return listener;
     const failure = await client.introduce({
       engine: ENGINE,

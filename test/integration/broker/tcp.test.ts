@@ -103,7 +103,7 @@ describe('pvx-broker and TCP', () => {
     const made = await at.host.broker.listenTcp(handle, { ip: '0.0.0.0', port: 80 });
     if (!made.ok) throw new Error(made.errno);
     const server = new net.Server((socket) => socket.end('served'));
-    server.listen({ fd: made.value });
+    server.listen({ fd: made.value.fd });
     const { stdout } = await container.exec(['nc.openbsd', '-N', '127.0.0.1', '80'], { input: '' });
     expect(stdout).toBe('served');
     expect((await at.host.broker.probeTcp(HOST, { ip: '127.0.0.1', port: 80 })).ok).toBe(false);
@@ -117,7 +117,7 @@ describe('pvx-broker and TCP', () => {
     const made = await at.host.broker.listenTcp(HOST, { ip: '127.0.0.1', port: 4711 });
     if (!made.ok) throw new Error(made.errno);
     const server = new net.Server((socket) => socket.end('host'));
-    server.listen({ fd: made.value });
+    server.listen({ fd: made.value.fd });
     expect(await ask(net.connect(4711, '127.0.0.1'), '')).toBe('host');
     expect(await ask(await connect('127.0.0.1', 4711, HOST), '')).toBe('host');
     server.close();
@@ -127,8 +127,8 @@ describe('pvx-broker and TCP', () => {
     const six = await at.host.broker.listenTcp(handle, { ip: '::', port: 4004 });
     const four = await at.host.broker.listenTcp(handle, { ip: '0.0.0.0', port: 4004 });
     expect([six.ok, four.ok]).toEqual([true, true]);
-    if (six.ok) closeSync(six.value);
-    if (four.ok) closeSync(four.value);
+    if (six.ok) closeSync(six.value.fd);
+    if (four.ok) closeSync(four.value.fd);
   });
 
   test('an address that no interface has is EADDRNOTAVAIL; one of another shape, EINVAL', async () => {
@@ -156,7 +156,7 @@ describe('pvx-broker and TCP', () => {
     const made = await at.host.broker.listenTcp(inside, { ip: '127.0.0.1', port: 81 });
     if (!made.ok) throw new Error(made.errno);
     const server = new net.Server((socket) => socket.end('mapped'));
-    server.listen({ fd: made.value });
+    server.listen({ fd: made.value.fd });
     const { stdout } = await other.exec(['nc.openbsd', '-N', '127.0.0.1', '81'], { input: '' });
     expect(stdout).toBe('mapped');
     server.close();

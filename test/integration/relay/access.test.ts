@@ -48,7 +48,7 @@ describe('the access rules of a listener', () => {
         client.destroy();
       },
     });
-    link.listen(bound.value, 'hand', null);
+    link.listen(bound.value.fd, 'hand', null);
     for (const localAddress of sources) {
       await new Promise<void>((resolve) => {
         const client = net.connect({ host: IP, port, localAddress });

@@ -1,0 +1,94 @@
+/**
+ * Looks after what stands in containers: one question to the broker for each container that has something, half a
+ * second apart, about all of it together. Whoever planted a thing is told once when the container sees something else at
+ * its path, or nothing; whoever listens in a network is told when the container is in another one.
+ *
+ * A look and not a subscription: inotify knows nothing of a mount over the folder, of another root, or of a folder above
+ * that was renamed, and its watches are few and shared by all processes of a user. A container whose file systems hang
+ * has one question under way, and holds up no other.
+ */
+import type { Broker } from '../broker/client.js';
+import type { Container } from './containers.js';
+
+/** Milliseconds. What is lost is planted again within a second. */
+const PERIOD_MS = 500;
+
+interface Watched {
+  readonly plants: Map<number, () => void>;
+  readonly networks: Map<object, { readonly network: bigint; readonly onLost: () => void }>;
+  asking: boolean;
+}
+
+export class PlantWatch {
+  readonly #broker: Pick<Broker, 'check'>;
+  readonly #containers = new Map<Container, Watched>();
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(broker: Pick<Broker, 'check'>) {
+    this.#broker = broker;
+  }
+
+  /** `onLost` is called at most once, and not after the returned function. */
+  plant(container: Container, plant: number, onLost: () => void): () => void {
+    const watched = this.#of(container);
+    watched.plants.set(plant, onLost);
+    return () => {
+      watched.plants.delete(plant);
+      this.#forget(container, watched);
+    };
+  }
+
+  /** The same for a listener in that network namespace of the container. */
+  network(container: Container, network: bigint, onLost: () => void): () => void {
+    const watched = this.#of(container);
+    const key = {};
+    watched.networks.set(key, { network, onLost });
+    return () => {
+      watched.networks.delete(key);
+      this.#forget(container, watched);
+    };
+  }
+
+  #of(container: Container): Watched {
+    const known = this.#containers.get(container);
+    if (known) return known;
+    const watched = { plants: new Map(), networks: new Map(), asking: false };
+    this.#containers.set(container, watched);
+    this.#timer ??= setInterval(() => this.#look(), PERIOD_MS).unref();
+    return watched;
+  }
+
+  #forget(container: Container, { plants, networks }: Watched): void {
+    if (plants.size > 0 || networks.size > 0) return;
+    this.#containers.delete(container);
+    if (this.#containers.size > 0 || !this.#timer) return;
+    clearInterval(this.#timer);
+    this.#timer = null;
+  }
+
+  #look(): void {
+    for (const [container, watched] of this.#containers) {
+      if (container.alive && !watched.asking) void this.#ask(container, watched);
+    }
+  }
+
+  async #ask(container: Container, watched: Watched): Promise<void> {
+    watched.asking = true;
+    const checked = await this.#broker.check(container.handle);
+    watched.asking = false;
+    if (!checked.ok || !container.alive) return; // busy, or gone: its end is told elsewhere
+    const { lost, network } = checked.value;
+    const told: (() => void)[] = [];
+    for (const plant of lost) {
+      const onLost = watched.plants.get(plant);
+      if (onLost && watched.plants.delete(plant)) told.push(onLost);
+    }
+    for (const [key, listener] of watched.networks) {
+      if (listener.network === network) continue;
+      watched.networks.delete(key);
+      told.push(listener.onLost);
+    }
+    this.#forget(container, watched);
+    for (const onLost of told) onLost();
+  }
+}
