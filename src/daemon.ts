@@ -21,6 +21,7 @@ import { HostAttacher } from './host/attacher.js';
 import { Containers } from './host/containers.js';
 import { XConnectError } from './kernel/errors.js';
 import { createLogger, type Logger } from './kernel/log.js';
+import { placeText } from './manifest/problem.js';
 import { Mesh } from './mesh/mesh.js';
 import { observation } from './plugins/dbus/observation.js';
 import type { Activator } from './plugins/on-demand.js';
@@ -201,8 +202,9 @@ export class Daemon {
     source.on('failure', (error) => log.warn({ code: error.code }, error.message));
     source.on('recovered', () => log.info('the graph can be read again'));
     source.on('problems', (problems) => {
-      for (const { severity, file, pointer, message } of problems) {
-        log[severity === 'error' ? 'error' : 'info'](`${file}:${pointer}: ${message}`);
+      for (const problem of problems) {
+        const text = `${placeText(problem)}: ${problem.message}`;
+        log[problem.severity === 'error' ? 'error' : 'info'](text);
       }
     });
     mesh.on('state', (link, _fields, state, error) => {

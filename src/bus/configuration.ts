@@ -4,7 +4,8 @@
  *
  *   everyone       may be here, is sent what is meant for it, may send signals, answer calls, ask the bus driver
  *   a role         may own the names that it owns, and call those
- *   its callers    may call that name: the names of roles in `allow`, or everyone where there is none
+ *   its callers    may call that name: the names of roles in `allow`, or everyone where there is none; one that is
+ *                  narrowed, the interfaces, members and paths that it lists
  *
  * Of rules that match a message the last one counts, and those of a user come after those for everyone. A rule for
  * calls to a name holds for the connection that owns it, under whatever name it is called: also its unique one.
@@ -13,6 +14,7 @@
  */
 import { type BusName, callersOf } from '../graph/bus-names.js';
 import type { BusDeclarations } from '../graph/hosted-bus.js';
+import type { NarrowedCaller } from '../manifest/revision.js';
 
 /** In the folder that the bus works in. */
 export const SOCKET_NAME = 'system_bus_socket';
@@ -69,8 +71,12 @@ export function busConfiguration(
   for (const name of names) {
     allow(name.role, `<allow own="${name.name}"/>`);
     for (const role of new Set([name.role, ...(callersOf(name) ?? [])])) allow(role, call(name));
+    for (const caller of name.service.calls ?? []) {
+      if (caller.role === name.role) continue;
+      for (const rule of narrowedCalls(name, caller)) allow(caller.role, rule);
+    }
   }
-  const forAll = names.filter((name) => callersOf(name) === null).map(call);
+  const forAll = names.filter((name) => callersOf(name) === null).map((name) => call(name));
   const users = [...rules].sort(([a], [b]) => a - b);
   return [
     HEAD,
@@ -90,9 +96,20 @@ export function userLines(uids: Iterable<number>): string[] {
   return [...uids].map((uid) => `role-${uid}:x:${uid}:${uid}::/:/bin/false\n`);
 }
 
-/** A name has no character that means something in XML: see isBusName. */
-function call({ name }: BusName): string {
-  return `<allow send_destination="${name}" send_type="method_call"/>`;
+/** A name has no character that means something in XML: see isBusName. Nor has what it is narrowed by. */
+function call({ name }: BusName, narrowed = ''): string {
+  return `<allow send_destination="${name}" send_type="method_call"${narrowed}/>`;
+}
+
+/** A rule for each combination, as what one rule says has to be true together. */
+function narrowedCalls(name: BusName, { interfaces, members, paths }: NarrowedCaller): string[] {
+  const each = (attribute: string, values: readonly string[] | undefined) =>
+    values?.map((value) => ` send_${attribute}="${value}"`) ?? [''];
+  return each('interface', interfaces).flatMap((face) =>
+    each('member', members).flatMap((member) =>
+      each('path', paths).map((path) => call(name, `${face}${member}${path}`)),
+    ),
+  );
 }
 
 function policy(who: string, rules: readonly string[]): string[] {

@@ -3,9 +3,13 @@
  */
 import { buildGraph } from '../graph/builder.js';
 import { unhosted } from '../graph/hosted-bus.js';
-import type { Problem } from '../manifest/problem.js';
+import { DEVICE_FILE } from '../manifest/device.js';
+import { type Problem, placeText } from '../manifest/problem.js';
 import { readRevision } from '../manifest/reader.js';
+import type { Revision } from '../manifest/revision.js';
 import { printable, printableJson } from '../manifest/text.js';
+import { planAddresses } from '../runtime/address-plan.js';
+import { runtimeSettings } from '../runtime/container-settings.js';
 
 export interface CheckOptions {
   readonly json: boolean;
@@ -19,7 +23,7 @@ export async function checkCommand(
 ): Promise<number> {
   const revision = await readRevision(path);
   const graph = buildGraph(revision, new Map(), unhosted(revision));
-  const all = [...revision.problems, ...graph.problems];
+  const all = [...revision.problems, ...graph.problems, ...poolProblems(revision)];
   const errors = all.filter(({ severity }) => severity === 'error');
   const notices = all.filter(({ severity }) => severity === 'notice');
   const counts = {
@@ -34,8 +38,15 @@ export async function checkCommand(
   return errors.length > 0 ? 1 : 0;
 }
 
-function line({ file, pointer, message }: Problem): string {
-  return printable(`${file}:${pointer}: ${message}`);
+/** What a runtime would say about its network pools; of a revision without a device.json it can't be told. */
+function poolProblems(revision: Revision): readonly Problem[] {
+  if (revision.state[DEVICE_FILE] === undefined) return [];
+  const { containers } = runtimeSettings(revision);
+  return planAddresses(revision.device.pools, containers, false).problems;
+}
+
+function line(problem: Problem): string {
+  return printable(`${placeText(problem)}: ${problem.message}`);
 }
 
 function summary(counts: { errors: number; notices: number; containers: number; links: number }) {

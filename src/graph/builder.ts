@@ -6,16 +6,17 @@
  */
 
 import type { Problem } from '../manifest/problem.js';
-import { show } from '../manifest/problem.js';
+import { placeText, show } from '../manifest/problem.js';
 import { ProblemList } from '../manifest/problem-list.js';
 import type { Requirement, Revision } from '../manifest/revision.js';
 import { SYSTEM_BUS } from '../manifest/services.js';
 import { type Dependencies, findActivationCycles } from './activation-cycle.js';
 import { busNames, noteUnknownBuses } from './bus-names.js';
 import { exportsOf } from './exports.js';
-import { EXTERNAL, type Link, RUNTIME_PROVIDER } from './link.js';
+import { EXTERNAL, type Link, linkId, RUNTIME_PROVIDER } from './link.js';
 import { type GraphOptions, LinkMaker } from './link-maker.js';
 import { Targets } from './targets.js';
+import { noteUnknownRoles } from './unknown-roles.js';
 
 export type { GraphOptions, HostedBus } from './link-maker.js';
 
@@ -42,23 +43,36 @@ export function buildGraph(
   for (const [consumer, requirements] of consumersOf(revision)) {
     const targets = new Targets();
     const providers = new Set<string>();
+    const refused: Link[] = [];
     for (const requirement of requirements) {
       const link = maker.make(consumer, requirement);
       if (!link) continue;
-      const owner = ownerOf.get(`${SYSTEM_BUS}/${link.interface}`);
-      const provider = link.provider === RUNTIME_PROVIDER ? owner : link.provider;
-      if (!requirement.optional && provider !== undefined) providers.add(provider);
+      const needed = [link.interface, ...(requirement.names ?? [])];
+      const owners = needed.flatMap((name) => ownerOf.get(`${SYSTEM_BUS}/${name}`) ?? []);
+      const all = link.provider === RUNTIME_PROVIDER ? owners : [link.provider];
+      if (!requirement.optional) for (const one of all) if (one !== '') providers.add(one);
+      if (link.error?.code === 'manifest-invalid') {
+        refused.push(link);
+        continue;
+      }
       const taken = targets.claim(link, requirement.place);
       if (!taken) {
         links.push(link);
         continue;
       }
       const code = consumer === EXTERNAL ? 'ingress-collision' : 'target-duplicate';
-      const found = `the target ${show(link.target)}, taken by ${taken.file}:${taken.pointer}`;
+      const found = `the target ${show(link.target)}, taken by ${placeText(taken)}`;
       problems.add(code, requirement.place, found, 'one that is free');
+    }
+    // They hold no target, and are not shown where another link is known by the same three.
+    const ids = new Set(links.filter((link) => link.consumer === consumer).map(linkId));
+    for (const link of refused) {
+      if (!ids.has(linkId(link))) links.push(link);
+      ids.add(linkId(link));
     }
     dependencies.set(consumer, providers);
   }
+  noteUnknownRoles(revision, problems);
   noteUnknownBuses(names, problems);
   findActivationCycles(names, dependencies, problems);
   return { links, problems: problems.list(), dependencies };

@@ -59,7 +59,8 @@ export function callersOf({ service }: BusName): string[] | null {
 /** Its owner may: whoever may own a name can answer for it anyway. */
 export function mayCall(name: BusName, role: string): boolean {
   const callers = callersOf(name);
-  return callers === null || role === name.role || callers.includes(role);
+  if (callers === null || role === name.role || callers.includes(role)) return true;
+  return name.service.calls?.some((caller) => caller.role === role) ?? false;
 }
 
 /** Containers that are started when somebody calls a name of theirs, each with that name's declaration. */

@@ -20,3 +20,14 @@ export function prefixOf(target: string): string {
   const address = parseAddress(target);
   return typeof address === 'string' ? '' : address.prefix;
 }
+
+/** sun_path holds 108 bytes, the NUL at its end among them (unix(7)): no program can name a longer one. */
+const MAX_SOCKET_PATH = 107;
+
+/** What is wrong with a target that nobody could connect to; null: they could. */
+export function beyondReach(target: string): { found: string; expected: string } | null {
+  const bytes = target.startsWith('/') ? Buffer.byteLength(target) : 0;
+  if (bytes <= MAX_SOCKET_PATH) return null;
+  const expected = `at most ${MAX_SOCKET_PATH}, which is what a program can connect to`;
+  return { found: `a target of ${bytes} bytes`, expected };
+}

@@ -3,11 +3,12 @@
  * declared on it. Pure.
  */
 import { ProblemList } from '../manifest/problem-list.js';
-import type { Revision } from '../manifest/revision.js';
+import type { Requirement, Revision } from '../manifest/revision.js';
 import { SYSTEM_BUS } from '../manifest/services.js';
 import { byName } from '../manifest/text.js';
 import { type BusName, busNames, callersOf } from './bus-names.js';
-import { type GraphOptions, isForRuntime } from './link-maker.js';
+import { RUNTIME_PROVIDER } from './link.js';
+import type { GraphOptions } from './link-maker.js';
 
 /** Of pv-appengine and of `--state`, run as root without another word. */
 export const SYSTEM_BUS_SOCKET = '/run/pv-xconnect/bus/system_bus_socket';
@@ -40,7 +41,13 @@ export function busDeclarations(revision: Revision): BusDeclarations {
   const requirements = revision.containers.flatMap((container) => container.requirements);
   const roles = new Set([
     ...names.flatMap((name) => [name.role, ...(callersOf(name) ?? [])]),
+    ...names.flatMap(({ service }) => (service.calls ?? []).map(({ role }) => role)),
     ...requirements.filter(isForRuntime).map(({ role }) => role),
   ]);
   return { names, roles: [...roles].sort(byName) };
+}
+
+/** Whether it means the bus that the runtime provides, where that is on. */
+export function isForRuntime({ name, provider }: Requirement): boolean {
+  return name === SYSTEM_BUS && (provider === undefined || provider === RUNTIME_PROVIDER);
 }

@@ -3,19 +3,22 @@
  */
 import { isIP } from 'node:net';
 import type { LinkError } from '../kernel/errors.js';
+import { suggestion } from '../kernel/nearest.js';
 import { formatAddress } from '../manifest/address.js';
 import { rulesOf } from '../manifest/policy.js';
-import { show } from '../manifest/problem.js';
+import { placeText, show } from '../manifest/problem.js';
 import type { ProblemList } from '../manifest/problem-list.js';
-import type { Requirement, Service } from '../manifest/revision.js';
+import type { RefusedService, Requirement, Service } from '../manifest/revision.js';
 import { CONTAINER_PREFIX, SYSTEM_BUS } from '../manifest/services.js';
 import { isNetworked } from '../manifest/target.js';
 import { type BusName, mayCall } from './bus-names.js';
 import { SERVES, transportOf } from './compatibility.js';
+import { beyondReach } from './endpoint.js';
 import type { Export, Exports } from './exports.js';
+import { isForRuntime } from './hosted-bus.js';
 import { rulesFor, speaksHttp } from './http-fields.js';
 import { EXTERNAL, type Link, RUNTIME_PROVIDER, type ServiceType } from './link.js';
-import { consumedType, exporterOf, targetOf } from './resolution.js';
+import { consumedType, defaultTarget, exporterOf, targetOf } from './resolution.js';
 
 /** The system bus that the runtime itself provides. */
 export interface HostedBus {
@@ -41,6 +44,8 @@ export class LinkMaker {
   readonly #pids: ReadonlyMap<string, number>;
   readonly #options: GraphOptions;
   readonly #problems: ProblemList;
+  /** Names on the hosted bus. */
+  readonly #owned: ReadonlySet<string>;
   readonly #onDemand: readonly BusName[];
   readonly #allowed = new Map<Service, ReadonlySet<string>>();
 
@@ -52,6 +57,7 @@ export class LinkMaker {
     problems: ProblemList,
   ) {
     this.#exports = exports;
+    this.#owned = new Set(names.filter(({ bus }) => bus === SYSTEM_BUS).map(({ name }) => name));
     this.#onDemand = names.filter(
       ({ bus, service }) => bus === SYSTEM_BUS && service.activation === 'on-demand',
     );
@@ -60,19 +66,73 @@ export class LinkMaker {
     this.#problems = problems;
   }
 
-  /** Undefined after adding a problem. A link that is not allowed is one, with its `error`. */
+  /** Undefined after adding a problem. A link that is not allowed, or was refused, is one, with its `error`. */
   make(consumer: string, requirement: Requirement): Link | undefined {
+    if (requirement.refused) return this.#refused(consumer, requirement, requirement);
     const bus = this.#options.hostedBus;
-    if (bus && isForRuntime(requirement)) {
-      return this.#toHostedBus(consumer, requirement, bus);
+    if (isForRuntime(requirement) && (bus || requirement.names)) {
+      const fault = this.#namesMissing(requirement);
+      if (fault) return this.#refused(consumer, requirement, requirement, fault);
+      if (bus) return this.#toHostedBus(consumer, requirement, bus);
     }
     const exporter = exporterOf(requirement, this.#exports, this.#problems);
     if (!exporter) return undefined;
+    if ('refused' in exporter) {
+      const { container, refused } = exporter;
+      return this.#refused(consumer, requirement, { ...refused, container });
+    }
     const type = consumedType(consumer, requirement, exporter, this.#problems);
     if (!type) return undefined;
     const target = targetOf(requirement, type, exporter.service, this.#problems);
     if (target === undefined) return undefined;
     return this.#link(consumer, requirement, exporter, type, target);
+  }
+
+  /** A link for what is not served, so that it is seen to be missing. `by`: the entry that is at fault. */
+  #refused(
+    consumer: string,
+    requirement: Requirement,
+    by: Pick<RefusedService, 'type' | 'socket' | 'place'> & { readonly container?: string },
+    why = `${placeText(by.place)} is not served, as something in it is wrong.`,
+  ): Link {
+    const provider = by.container ?? requirement.provider ?? '';
+    const type = requirement.type ?? by.type ?? '';
+    return {
+      consumer,
+      consumerPid: consumer === EXTERNAL ? 0 : this.#pidOf(consumer),
+      provider,
+      providerPid: this.#pidOf(provider),
+      name: requirement.name,
+      type,
+      role: requirement.role,
+      interface: requirement.interface ?? type,
+      target: requirement.target ?? defaultTarget(requirement, type, by.socket) ?? '',
+      socket: by.socket ?? '',
+      error: { code: 'manifest-invalid', message: why },
+    };
+  }
+
+  /** Why a requirement of names on the hosted bus can't be served, after adding a problem where there is none yet. */
+  #namesMissing({ names = [], optional, place }: Requirement): string | undefined {
+    let fault: string | undefined;
+    for (const name of names) {
+      if (this.#owned.has(name)) continue;
+      const { refusedNames, unreadable } = this.#exports;
+      const refused = refusedNames.get(name)?.refused.place;
+      const file = unreadable[0] && `${unreadable[0]}/services.json`;
+      const isSaid = refused !== undefined || file !== undefined;
+      if (!isSaid) {
+        const found = `no container that owns ${show(name)} on the ${SYSTEM_BUS}`;
+        const expected = () => `one${suggestion(name, this.#owned)}`;
+        const severity = optional ? 'notice' : 'error';
+        this.#problems.add('bus-name-missing', place, found, expected, severity);
+      }
+      const why = isSaid
+        ? `and ${refused ? placeText(refused) : file} is not served`
+        : 'which no container owns';
+      if (!optional) fault ??= `${placeText(place)} needs ${name}, ${why}.`;
+    }
+    return fault;
   }
 
   #link(
@@ -85,8 +145,9 @@ export class LinkMaker {
     const transport = transportOf(service, type);
     const allowed = this.#isAllowed(service, consumer, requirement.role);
     const error = allowed
-      ? this.#refuseRaw(requirement, service, container, type)
-      : this.#refuse(consumer, requirement, container);
+      ? (this.#refuseRaw(requirement, service, container, type) ??
+        this.#refuseTarget(requirement, type, target))
+      : this.#refuse(consumer, requirement, container, service);
     const isHttp = speaksHttp(type);
     const rules = isHttp ? rulesFor(service, requirement.role) : undefined;
     const http = isHttp ? requirement.http : undefined;
@@ -129,7 +190,10 @@ export class LinkMaker {
     const target = targetOf(requirement, type, undefined, this.#problems);
     if (target === undefined) return undefined;
     const uid = bus.uids?.get(role);
-    const error = bus.error ?? (bus.uids && uid === undefined ? noUid(role) : undefined);
+    const error =
+      bus.error ??
+      (bus.uids && uid === undefined ? noUid(role) : undefined) ??
+      this.#refuseTarget(requirement, type, target);
     const activates = this.#onDemand
       .filter((owned) => mayCall(owned, role))
       .map((owned) => owned.name);
@@ -179,10 +243,21 @@ export class LinkMaker {
     return { code: 'not-allowed', message } as const;
   }
 
-  #refuse(consumer: string, requirement: Requirement, container: string) {
+  /** A socket that no program could connect to. */
+  #refuseTarget({ mode, place }: Requirement, type: ServiceType, target: string) {
+    const isNode = (type === 'drm' || type === 'input') && mode !== 'fd';
+    const fault = isNode ? null : beyondReach(target);
+    if (fault === null) return undefined;
+    this.#problems.add('path-too-long', place, fault.found, fault.expected);
+    const message = `Found ${fault.found}, expected ${fault.expected}.`;
+    return { code: 'target-invalid', message } as const;
+  }
+
+  #refuse(consumer: string, requirement: Requirement, container: string, { allow }: Service) {
     const { name, role, place, optional } = requirement;
     const found = `${consumer} with the role ${show(role)}`;
-    const expected = `one that "allow" of ${name} in ${container} names`;
+    const meant = () => suggestion(role, allow ?? []);
+    const expected = () => `one that "allow" of ${name} in ${container} names${meant()}`;
     this.#problems.add('not-allowed', place, found, expected, optional ? 'notice' : 'error');
     const message = `${consumer} with the role ${show(role)} may not consume ${name} of ${container}.`;
     return { code: 'not-allowed', message } as const;
@@ -217,11 +292,6 @@ function clientsOf(requirement: Requirement, service: Service, type: ServiceType
     ...(maxConnections !== undefined && isNetworked(type) ? { maxConnections } : {}),
     ...(allowFrom !== undefined && isNetworked(type) ? { allowFrom } : {}),
   };
-}
-
-/** Whether it means the bus that the runtime provides, where that is on. */
-export function isForRuntime({ name, provider }: Requirement): boolean {
-  return name === SYSTEM_BUS && (provider === undefined || provider === RUNTIME_PROVIDER);
 }
 
 function noUid(role: string): LinkError {

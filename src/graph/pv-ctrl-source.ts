@@ -133,7 +133,8 @@ export class PvCtrlSource extends GraphSource {
     if (!Array.isArray(json)) return senseless(show(json));
     const { links, errors } = parseGraph(json);
     this.#logErrors(errors);
-    if (json.length > 0 && links.length === 0) {
+    const isLost = links.every(({ error }) => error?.code === 'runtime-answer');
+    if (errors.length > 0 && isLost) {
       return senseless(`no entry that can be read (${errors[0]})`);
     }
     return { links, stamp };

@@ -2,39 +2,53 @@
  * One requirement to the one service that it means. Only the manifests decide, never who is running, so
  * the answer does not change while containers come and go.
  */
+import { nearest, suggestion } from '../kernel/nearest.js';
 import { pointerTo, show } from '../manifest/problem.js';
 import type { ProblemList } from '../manifest/problem-list.js';
 import type { Requirement, Service } from '../manifest/revision.js';
 import { A_PATH, AN_ADDRESS, isNetworked } from '../manifest/target.js';
 import { ingressType, serveable } from './compatibility.js';
-import type { Export, Exports } from './exports.js';
+import type { Export, Exports, RefusedExport } from './exports.js';
 import { EXTERNAL, type ServiceType } from './link.js';
 
 const NAMED_AT_MOST = 5;
 /** What `XDG_RUNTIME_DIR=/run` and no WAYLAND_DISPLAY make a client look for. */
 const WAYLAND_TARGET = '/run/wayland-0';
 
-/** The exporter, or undefined after adding a problem. */
+/**
+ * The exporter; or the one whose entry was refused, or can't be read, about which there is a problem already; or
+ * undefined after adding a problem.
+ */
 export function exporterOf(
   requirement: Requirement,
-  exports: Exports,
+  { offered, refused, unreadable }: Exports,
   problems: ProblemList,
-): Export | undefined {
+): Export | RefusedExport | undefined {
   const { name, provider, place, optional } = requirement;
   const severity = optional ? 'notice' : 'error';
-  const exporters = exports.get(name);
+  const exporters = offered.get(name);
+  const bad = refused.get(name);
+  if (provider !== undefined) {
+    const meant = exporters?.get(provider) ?? bad?.get(provider);
+    if (meant) return meant;
+    if (unreadable.includes(provider)) return unread(provider);
+  } else if (exporters === undefined) {
+    const [first = unreadable[0] === undefined ? undefined : unread(unreadable[0])] =
+      bad?.values() ?? [];
+    if (first) return first;
+  }
   const [first] = exporters?.values() ?? [];
   if (!exporters || !first) {
     const found = `no container that exports ${show(name)}`;
-    problems.add('service-missing', place, found, 'one', severity);
+    problems.add('service-missing', place, found, () => `one${alike(name, offered)}`, severity);
     return undefined;
   }
   if (provider !== undefined) {
-    const meant = exporters.get(provider);
-    if (meant) return meant;
     const at = { file: place.file, pointer: pointerTo(place.pointer, 'provider') };
     const found = `${show(provider)}, which exports no ${show(name)}`;
-    problems.add('provider-missing', at, found, listed(exporters), severity);
+    const meant = () => (exporters.size > 1 ? suggestion(provider, exporters.keys()) : '');
+    const expected = () => `${listed(exporters)}${meant()}`;
+    problems.add('provider-missing', at, found, expected, severity);
     return undefined;
   }
   if (exporters.size > 1) {
@@ -43,6 +57,18 @@ export function exporterOf(
     return undefined;
   }
   return first;
+}
+
+function unread(container: string): RefusedExport {
+  const place = { file: `${container}/services.json`, pointer: '' };
+  return { container, refused: { place } };
+}
+
+/** ` (did you mean "raw" of server-app?)`, or nothing. */
+function alike(name: string, offered: Exports['offered']): string {
+  const meant = nearest(name, offered.keys());
+  const [container] = offered.get(meant ?? '')?.keys() ?? [];
+  return container === undefined ? '' : ` (did you mean ${show(meant)} of ${container}?)`;
 }
 
 /** The type on the consumer's side, or undefined after adding a problem. */
@@ -68,6 +94,17 @@ export function consumedType(
   return undefined;
 }
 
+/** Where it appears unless told otherwise; undefined where there is no such place. */
+export function defaultTarget(
+  { name }: Pick<Requirement, 'name'>,
+  type: string,
+  socket: string | undefined,
+): string | undefined {
+  if (isNetworked(type)) return undefined;
+  if ((type === 'drm' || type === 'input') && socket !== undefined) return socket;
+  return type === 'wayland' ? WAYLAND_TARGET : `/run/pv/services/${name}.sock`;
+}
+
 /** The target, of the kind that the type needs, or undefined after adding a problem. */
 export function targetOf(
   requirement: Requirement,
@@ -75,21 +112,13 @@ export function targetOf(
   service: Service | undefined,
   problems: ProblemList,
 ): string | undefined {
-  const { place, name } = requirement;
-  const isDevice = type === 'drm' || type === 'input';
-  const byDefault =
-    isDevice && service?.socket
-      ? service.socket
-      : type === 'wayland'
-        ? WAYLAND_TARGET
-        : `/run/pv/services/${name}.sock`;
   const networked = isNetworked(type);
-  const target = requirement.target ?? (networked ? undefined : byDefault);
+  const target = requirement.target ?? defaultTarget(requirement, type, service?.socket);
   if (target !== undefined && target.startsWith('/') !== networked) return target;
   const found =
     target === undefined ? `no target for type ${type}` : `${show(target)} for type ${type}`;
-  if (networked) problems.add('address-invalid', place, found, AN_ADDRESS);
-  else problems.add('path-invalid', place, found, A_PATH);
+  if (networked) problems.add('address-invalid', requirement.place, found, AN_ADDRESS);
+  else problems.add('path-invalid', requirement.place, found, A_PATH);
   return undefined;
 }
 

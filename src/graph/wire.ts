@@ -3,18 +3,21 @@
  * from any runtime that has at least the ten fixed ones.
  *
  * Reading is strict on types and bounds, because every string here ends up in a path, an address or a log; a
- * bad entry takes out itself alone. What is reported about a link (`state`, counters) is never part of what is
+ * bad entry takes out itself alone, and is shown as failed where it says whose it is. What is reported about a link (`state`, counters) is never part of what is
  * wanted, so it is dropped on input: a graph that is read back stays the same graph.
  */
 
+import type { LinkError } from '../kernel/errors.js';
 import { isRule, MAX_RULES } from '../kernel/http-options.js';
 import { isNetwork } from '../manifest/address.js';
 import { isObject, type JsonObject } from '../manifest/json.js';
 import { MAX_CONNECTIONS, MAX_ENTRIES, MAX_NETWORKS } from '../manifest/limits.js';
 import { pointerTo, show } from '../manifest/problem.js';
 import { isBusName } from '../manifest/text.js';
+import { beyondReach } from './endpoint.js';
 import { EntryReader } from './entry-reader.js';
 import { type Link, linkId, RUNTIME_PROVIDER } from './link.js';
+import { defaultTarget } from './resolution.js';
 
 /** Errors of one graph that are said one by one. */
 const MAX_ERRORS = 100;
@@ -66,6 +69,7 @@ export function linkToWire(link: Link): WireLink {
 }
 
 export interface ParsedGraph {
+  /** Those that can't be read, but for whose they are, come last, with the error `runtime-answer`. */
   readonly links: readonly Link[];
   /** One sentence each; not empty means that something was left out. */
   readonly errors: readonly string[];
@@ -79,19 +83,23 @@ export function parseGraph(json: unknown): ParsedGraph {
   const links = new Map<string, Link>();
   const errors: string[] = [];
   const activatable = new Map<string, string[]>();
+  const failed: Link[] = [];
   for (const [index, entry] of json.slice(0, MAX_ENTRIES).entries()) {
     if (isAboutName(entry)) {
       noteActivatable(entry, activatable);
       continue;
     }
     const link = parseLink(entry);
-    const id = typeof link === 'string' ? undefined : linkId(link);
-    if (typeof link === 'string') errors.push(`${pointerTo('', index)}${link}`);
-    else if (id === undefined || links.has(id)) {
+    if (typeof link === 'string') {
+      errors.push(`${pointerTo('', index)}${link}`);
+      const shown = unreadable(entry, link);
+      if (shown) failed.push(shown);
+    } else if (links.has(linkId(link))) {
       const what = `${show(link.name)} of ${show(link.consumer)} at ${show(link.target)}`;
       errors.push(`${pointerTo('', index)}: found ${what} again, expected each link once.`);
-    } else links.set(id, link);
+    } else links.set(linkId(link), link);
   }
+  for (const link of failed) if (!links.has(linkId(link))) links.set(linkId(link), link);
   if (json.length > MAX_ENTRIES) {
     errors.unshift(
       `Found ${json.length} links, expected at most ${MAX_ENTRIES}: the rest is left out.`,
@@ -125,18 +133,25 @@ function withActivatable(link: Link, names: ReadonlyMap<string, string[]>): Link
 function parseLink(entry: unknown): Link | string {
   if (!isObject(entry)) return `: found ${show(entry)}, expected an object.`;
   const read = new EntryReader(entry);
-  const type = read.text('type');
+  const failed = read.optionalError();
+  // Of a link that can't be made it need not be known where it would lead.
+  const needed = (field: string) =>
+    failed.error ? (read.optionalText(field) ?? '') : read.text(field);
+  const [name, type, socket] = [read.text('name'), needed('type'), needed('socket')];
+  const device = read.optional('device', ['node', 'fd'] as const);
+  const target =
+    read.optionalText('target') || defaultTarget({ name }, type, socket || undefined) || '';
   const link: Link = {
     consumer: read.text('consumer'),
     consumerPid: read.pid('consumer_pid'),
-    provider: read.text('provider'),
+    provider: needed('provider'),
     providerPid: read.pid('provider_pid'),
-    name: read.text('name'),
+    name,
     type,
     role: read.optionalText('role') || 'any',
     interface: read.optionalText('interface') || type,
-    target: read.text('target'),
-    socket: read.text('socket'),
+    target,
+    socket,
     ...read.optional('transport', ['unix', 'tcp'] as const),
     ...read.optionalId('uid'),
     ...read.optionalPolicy(),
@@ -144,17 +159,56 @@ function parseLink(entry: unknown): Link | string {
     ...readActivates(read),
     ...read.optional('mode', ['stream', 'seqpacket', 'dgram'] as const),
     ...read.optional('fds', [true, false] as const),
-    ...read.optional('device', ['node', 'fd'] as const),
+    ...device,
     ...read.optional('access', ['ro', 'rw'] as const),
     ...read.optionalLease(),
     ...read.optionalMatch(),
     ...read.optionalHost(),
     ...readTcpFields(read),
     ...readHttpFields(read),
-    ...read.optionalError(),
+    ...targetFault(target, type, device.device),
+    ...failed,
     ...read.extra(KNOWN),
   };
   return read.fault ?? link;
+}
+
+/** Nobody could be given it, or nobody could connect there. */
+function targetFault(target: string, type: string, device: Link['device']): { error?: LinkError } {
+  const isNode = (type === 'drm' || type === 'input') && device !== 'fd';
+  const fault =
+    target === ''
+      ? { found: `no target for type ${type}`, expected: 'IP:PORT' }
+      : isNode
+        ? null
+        : beyondReach(target);
+  if (fault === null) return {};
+  const message = `Found ${fault.found}, expected ${fault.expected}.`;
+  return { error: { code: 'target-invalid', message } };
+}
+
+/** What there is to show of an entry that can't be read; undefined where it does not say which link it is about. */
+function unreadable(entry: unknown, fault: string): Link | undefined {
+  if (!isObject(entry)) return undefined;
+  const read = new EntryReader(entry);
+  const [consumer, name] = [read.text('consumer'), read.text('name')];
+  const target = read.optionalText('target') ?? '';
+  if (read.fault) return undefined;
+  const lenient = (field: string) => new EntryReader(entry).optionalText(field) ?? '';
+  const type = lenient('type');
+  return {
+    consumer,
+    consumerPid: new EntryReader(entry).pid('consumer_pid'),
+    provider: lenient('provider'),
+    providerPid: new EntryReader(entry).pid('provider_pid'),
+    name,
+    type,
+    role: 'any',
+    interface: type,
+    target: target || defaultTarget({ name }, type, undefined) || '',
+    socket: '',
+    error: { code: 'runtime-answer', message: `Its entry in the graph can't be read: ${fault}` },
+  };
 }
 
 function readActivates(read: EntryReader) {

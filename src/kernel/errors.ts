@@ -44,6 +44,8 @@ export const REMEDIES = {
     'Put a PEM certificate and its key into the folder of --certificates; they are read again every few seconds.',
   'provider-unhealthy':
     'Look at what the provider answers at the path of "health", and at its log.',
+  'manifest-invalid':
+    'Correct the entry that the message names; pv-xconnect check says what is wrong with it.',
   'type-unknown': 'Use a type that this daemon has a plugin for, or load one with --plugin.',
   'type-unsupported': "Ask for a type that the provider's type can serve.",
   'identity-unknown':

@@ -3,6 +3,7 @@
  * read from either, each field by its type and bound. Pure.
  */
 import { parseRule } from './http-rule.js';
+import { suggestion } from './nearest.js';
 
 export interface HttpLimits {
   /** Bytes of a head. */
@@ -135,8 +136,9 @@ function readInner(
   }
   for (const [field, inner] of Object.entries(value)) {
     if (!Object.hasOwn(fields, field)) {
-      const expected = `no other fields than ${Object.keys(fields).join(', ')}`;
-      return { path: [name, field], found: inner, expected };
+      const names = Object.keys(fields);
+      const expected = `no other fields than ${names.join(', ')}${suggestion(field, names)}`;
+      return { path: [name, field], found: field, expected };
     }
     const [check, expected] = fields[field] as readonly [Check, string];
     if (!check(inner)) return { path: [name, field], found: inner, expected };

@@ -1,5 +1,5 @@
 /**
- * A pvrexport: a gzipped tar whose member `json` is the state. Only that member is kept; what comes before
+ * A pvrexport: a tar, gzipped or plain, whose member `json` is the state. Only that member is kept; what comes before
  * it is unpacked and dropped, within a bound that no decompression bomb passes, and what comes after it is not
  * even read.
  */
@@ -7,15 +7,27 @@ import type { FileHandle } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { Parser, type ReadEntry } from 'tar';
-import { Fault } from './files.js';
+import { Fault, readHead } from './files.js';
 import { MAX_STATE, MAX_UNPACK_RATIO, MIN_UNPACKED } from './limits.js';
 
 const GZIP_MAGIC = Buffer.from([0x1f, 0x8b]);
 const REGULAR = new Set(['File', 'OldFile', 'ContiguousFile']);
 
+/** Bytes that tell whether a file is an archive. */
+export const ARCHIVE_HEAD = 512;
+/** POSIX and GNU have it in each header; the tar of Unix V7 had none. */
+const TAR_MAGIC = Buffer.from('ustar');
+const TAR_MAGIC_AT = 257;
+
 /** Do these first bytes of a file begin a gzip member (RFC 1952)? */
-export function isGzip(head: Buffer): boolean {
+function isGzip(head: Buffer): boolean {
   return head.subarray(0, GZIP_MAGIC.length).equals(GZIP_MAGIC);
+}
+
+/** Do they begin an archive, gzipped or plain? */
+export function isArchive(head: Buffer): boolean {
+  if (isGzip(head)) return true;
+  return head.subarray(TAR_MAGIC_AT, TAR_MAGIC_AT + TAR_MAGIC.length).equals(TAR_MAGIC);
 }
 
 /** Bytes of the member `json`. The handle stays open and is the caller's. */
@@ -24,10 +36,12 @@ export async function readArchive(handle: FileHandle): Promise<Buffer | Fault> {
   try {
     const { size } = await handle.stat();
     const limit = Math.max(MIN_UNPACKED, size * MAX_UNPACK_RATIO);
+    const head = await readHead(handle, ARCHIVE_HEAD);
+    if (head instanceof Fault) return head;
     const source = handle.createReadStream({ autoClose: false, start: 0 });
-    await pipeline(source, createGunzip(), (unpacked: AsyncIterable<Buffer>) =>
-      member.find(unpacked, limit),
-    );
+    const find = (unpacked: AsyncIterable<Buffer>) => member.find(unpacked, limit);
+    if (isGzip(head)) await pipeline(source, createGunzip(), find);
+    else await pipeline(source, find);
   } catch (thrown) {
     // Ending the pipeline early, once the member was found, is an error to the pipeline alone.
     if (member.result === null) return invalid(thrown);
@@ -47,7 +61,7 @@ class StateMember {
     let total = 0;
     for await (const chunk of unpacked) {
       if (total === 0 && isGzip(chunk)) {
-        this.result = new Fault('archive-invalid', 'gzip within gzip', 'a gzipped tar');
+        this.result = new Fault('archive-invalid', 'gzip within gzip', 'a tar, gzipped once');
         return;
       }
       total += chunk.length;
@@ -96,6 +110,6 @@ function invalid(thrown: unknown): Fault {
   return new Fault(
     'archive-invalid',
     `an archive that can't be unpacked (${reason})`,
-    'a gzipped tar',
+    'a tar, gzipped or plain',
   );
 }

@@ -16,10 +16,17 @@ import { EXTERNAL, RUNTIME_PROVIDER } from './vocabulary.js';
 
 const RESERVED = new Set([EXTERNAL, RUNTIME_PROVIDER]);
 
+const NO_SERVICES = { services: [], refused: [] };
+
 type Manifests = Map<ManifestFile, unknown>;
 
 export function toRevision(state: ReadonlyMap<string, unknown>, reading: Reading): Revision {
   const { problems } = reading;
+  const unreadable = problems
+    .files()
+    .filter((file) => !state.has(file))
+    .flatMap((file) => manifestKey(file) ?? [])
+    .flatMap(({ container, file }) => (file === 'services.json' ? [container] : []));
   const containers: ContainerManifest[] = [];
   for (const [name, manifests] of manifestsByContainer(state)) {
     if (isName(name) && !RESERVED.has(name)) {
@@ -33,6 +40,7 @@ export function toRevision(state: ReadonlyMap<string, unknown>, reading: Reading
   const device = state.has(DEVICE_FILE) ? readDevice(state.get(DEVICE_FILE), problems) : NO_DEVICE;
   return {
     containers,
+    unreadable,
     device,
     problems: problems.list(),
     ...(reading.failed ? { failed: true } : {}),
@@ -62,7 +70,7 @@ function readContainer(
   const file = `${name}/services.json`;
   return {
     name,
-    services: services === undefined ? [] : readServices(services, file, problems),
+    ...(services === undefined ? NO_SERVICES : readServices(services, file, problems)),
     requirements: readRequirements(name, run, args, problems),
     run,
     args,

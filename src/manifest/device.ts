@@ -2,11 +2,12 @@
  * `device.json`: groups, network pools and ingress rules; every other key belongs to somebody else.
  */
 import { GROUP_SCHEMA, POOL_SCHEMA } from './device-schema.js';
+import { noteNearMisses } from './fields.js';
 import { isObject } from './json.js';
 import { pointerTo, show } from './problem.js';
 import type { ProblemList } from './problem-list.js';
-import { INGRESS_SCHEMA } from './requirement-schema.js';
-import { type Entry, readWanted } from './requirements.js';
+import { INGRESS_SCHEMA, RULE_NAME } from './requirement-schema.js';
+import { readWanted, refused } from './requirements.js';
 import type {
   AutoRecovery,
   DeviceGroup,
@@ -14,7 +15,7 @@ import type {
   IngressRule,
   NetworkPool,
 } from './revision.js';
-import { meets } from './schema.js';
+import { meets, type Schema } from './schema.js';
 import { boundedEntries } from './services.js';
 import { isName } from './text.js';
 
@@ -27,6 +28,8 @@ export function readDevice(value: unknown, problems: ProblemList): DeviceManifes
     problems.add('shape-wrong', place, show(value), 'an object');
     return NO_DEVICE;
   }
+  noteNearMisses(value, ['ingress'], place, problems, 'error');
+  noteNearMisses(value, ['network', 'groups'], place, problems, 'notice');
   return {
     groups: readGroups(value.groups, problems),
     pools: readPools(value.network, problems),
@@ -38,6 +41,7 @@ function readGroups(value: unknown, problems: ProblemList): DeviceGroup[] {
   const groups: DeviceGroup[] = [];
   const names = new Set<string>();
   for (const { item, place } of entriesOf(value, 'groups', problems)) {
+    if (isObject(item)) noteNearMisses(item, fieldsOf(GROUP_SCHEMA), place, problems, 'notice');
     if (!meets(GROUP_SCHEMA, item, place, problems)) continue;
     const group = toGroup(item as RawGroup);
     if (names.has(group.name)) {
@@ -51,18 +55,21 @@ function readGroups(value: unknown, problems: ProblemList): DeviceGroup[] {
 }
 
 function readPools(network: unknown, problems: ProblemList): NetworkPool[] {
+  const place = { file: DEVICE_FILE, pointer: '/network' };
+  if (isObject(network)) noteNearMisses(network, ['pools'], place, problems, 'notice');
   if (network === undefined || (isObject(network) && network.pools === undefined)) return [];
   const [pools, pointer] = isObject(network)
     ? [network.pools, '/network/pools']
     : [network, '/network'];
-  const place = { file: DEVICE_FILE, pointer };
+  const inner = { file: DEVICE_FILE, pointer };
   if (!isObject(network) || !isObject(pools)) {
-    problems.add('shape-wrong', place, show(pools), 'an object');
+    problems.add('shape-wrong', inner, show(pools), 'an object');
     return [];
   }
   const read: NetworkPool[] = [];
-  for (const [, [name, pool]] of boundedEntries(Object.entries(pools), place, problems)) {
+  for (const [, [name, pool]] of boundedEntries(Object.entries(pools), inner, problems)) {
     const at = { file: DEVICE_FILE, pointer: pointerTo(pointer, name) };
+    if (isObject(pool)) noteNearMisses(pool, fieldsOf(POOL_SCHEMA), at, problems, 'notice');
     if (!isName(name)) {
       problems.add('name-invalid', at, `the pool ${show(name)}`, 'a name without slashes');
     } else if (meets(POOL_SCHEMA, pool, at, problems)) {
@@ -76,17 +83,21 @@ function readPools(network: unknown, problems: ProblemList): NetworkPool[] {
 function readIngress(value: unknown, problems: ProblemList): IngressRule[] {
   const rules: IngressRule[] = [];
   for (const { item, place } of entriesOf(value, 'ingress', problems)) {
-    if (!meets(INGRESS_SCHEMA, item, place, problems)) continue;
-    const { name: rule, ...entry } = item as Entry;
+    const { name: rule = null, ...rest } = isObject(item) ? item : {};
+    const at = { file: place.file, pointer: pointerTo(place.pointer, 'name') };
+    const isNamed = rule !== null && meets(RULE_NAME, rule, at, problems);
     // A rule without "service" is named like the service that it stands for.
-    const service = entry.service ?? rule;
-    const wanted = readWanted({ ...entry, ...(service ? { service } : {}) }, place, problems);
-    if (!wanted) continue;
-    if (wanted.target === undefined) {
+    const entry = isNamed ? { ...rest, service: rest.service ?? rule } : rest;
+    const before = problems.errors;
+    const wanted = readWanted(isObject(item) ? entry : item, INGRESS_SCHEMA, place, problems);
+    if (wanted && wanted.target === undefined) {
       problems.add('address-invalid', place, 'no "external"', 'IP:PORT, for http with /PREFIX');
-      continue;
     }
-    rules.push({ ...wanted, ...(rule === undefined ? {} : { rule }), optional: false, place });
+    const isSound = problems.errors === before && (isNamed || rule === null);
+    const read = isSound ? wanted : refused(entry);
+    if (read?.target === undefined) continue;
+    const named = isNamed ? { rule: rule as string } : {};
+    rules.push({ ...read, ...named, optional: false, place });
   }
   return rules;
 }
@@ -124,6 +135,10 @@ function toGroup(raw: RawGroup): DeviceGroup {
     timeout: raw.timeout,
     autoRecovery,
   });
+}
+
+function fieldsOf(schema: Schema): string[] {
+  return Object.keys(schema.properties as object);
 }
 
 function* entriesOf(value: unknown, key: string, problems: ProblemList) {

@@ -1,6 +1,6 @@
 /**
- * A revision that is a folder: `device.json`, a folder for each container, and any `.pvrexport.tgz` in name
- * order after that. One file that can't be read takes out itself alone.
+ * A revision that is a folder: `device.json`, a folder for each container, and any pvrexport in name order after
+ * that. One file that can't be read takes out itself alone.
  */
 import type { FileHandle } from 'node:fs/promises';
 import { readArchive } from './archive.js';
@@ -18,7 +18,7 @@ import { MAX_ENTRIES, MAX_MANIFEST, MAX_STATE } from './limits.js';
 import type { ProblemList } from './problem-list.js';
 import { type Layer, MANIFEST_FILES, mayBeContainer, readState, STATE_SPEC } from './state.js';
 
-const EXPORT = '.pvrexport.tgz';
+const EXPORT = /\.pvrexport(\.tgz|\.tar|\.tar\.gz)?$/;
 
 /** What is noted on the way: problems, and whether the system rather than the revision was at fault. */
 export interface Reading {
@@ -38,7 +38,8 @@ export async function readFolder(
   const layers: Layer[] = [];
   for (const { name, kind } of entries) {
     if (name === 'device.json') await manifests.read(folder, name, name);
-    else if (name.endsWith(EXPORT)) layers.push(...(await exportLayer(folder, name, reading)));
+    else if (kind !== 'folder' && EXPORT.test(name))
+      layers.push(...(await exportLayer(folder, name, reading)));
     else if (kind !== 'file' && mayBeContainer(name)) await manifests.readContainer(name, kind);
   }
   if (manifests.values.size > 0) {

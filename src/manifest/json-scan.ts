@@ -1,6 +1,6 @@
 /**
- * What JSON.parse does not tell: how deep a text is nested, before it is parsed, and which object keys
- * come twice, after. Both are one pass over the text, without recursion.
+ * What JSON.parse does not tell: how deep a text is nested, before it is parsed; where it is wrong and what belongs
+ * there, for people; which object keys come twice. Each is one pass over the text.
  */
 import { pointerTo } from './problem.js';
 
@@ -73,4 +73,135 @@ function stringEnd(text: string, start: number): number {
 
 function pointerOf(frames: readonly Frame[]): string {
   return frames.reduce((pointer, frame) => pointerTo(pointer, frame.key), '');
+}
+
+/** Where a text stops being JSON, and what would go on there. */
+export interface JsonFault {
+  /** From 1, the column in UTF-16 code units. */
+  readonly line: number;
+  readonly column: number;
+  readonly found: string;
+  readonly expected: string;
+}
+
+const SHOWN = 24;
+const NO_COMMA = 'no comma before it';
+
+/** The first fault (RFC 8259); null where the text is JSON. It recurses: at most as deep as `deeperThan` allowed. */
+export function jsonFault(text: string): JsonFault | null {
+  const scan = new FaultScan(text);
+  scan.value('a value');
+  if (!scan.expected) scan.end();
+  if (!scan.expected) return null;
+  const before = text.slice(0, scan.at);
+  const line = before.split('\n').length;
+  const column = scan.at - before.lastIndexOf('\n');
+  const tail = before.trimEnd().split('\n').at(-1)?.trim() ?? '';
+  const shown = tail.length > SHOWN ? `...${tail.slice(-SHOWN)}` : tail;
+  const after = shown === '' ? '' : `, after \`${shown}\``;
+  return {
+    line,
+    column,
+    found: `${foundAt(text, scan.at)} at line ${line}, column ${column}${after}`,
+    expected: isComment(text, scan.at) ? 'no comments, which JSON has not' : scan.expected,
+  };
+}
+
+const LITERAL = /true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: JSON forbids them in strings
+const STRING = /"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*/y;
+
+class FaultScan {
+  at = 0;
+  /** Set once something is wrong; nothing is read after that. */
+  expected: string | null = null;
+  readonly #text: string;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  value(expected: string): void {
+    const next = this.#peek();
+    if (next === '{') this.#members();
+    else if (next === '[') this.#items();
+    else if (next === '"') this.#string();
+    else if (!this.#match(LITERAL)) this.expected = expected;
+  }
+
+  end(): void {
+    if (this.#peek() !== undefined) this.expected = 'nothing more';
+  }
+
+  #members(): void {
+    this.at++;
+    if (this.#taken('}')) return;
+    let key = 'a key in double quotes or "}"';
+    for (;;) {
+      if (this.#peek() === '}') this.expected = NO_COMMA;
+      else if (this.#peek() !== '"') this.expected = key;
+      else this.#string();
+      if (this.expected) return;
+      if (!this.#taken(':')) this.expected = '":" and a value';
+      else this.value('a value');
+      if (this.expected || this.#taken('}')) return;
+      if (!this.#taken(',')) this.expected = '"," or "}"';
+      if (this.expected) return;
+      key = 'a key in double quotes';
+    }
+  }
+
+  #items(): void {
+    this.at++;
+    if (this.#taken(']')) return;
+    let item = 'a value or "]"';
+    for (;;) {
+      if (this.#peek() === ']') this.expected = NO_COMMA;
+      else this.value(item);
+      if (this.expected || this.#taken(']')) return;
+      if (!this.#taken(',')) this.expected = '"," or "]"';
+      if (this.expected) return;
+      item = 'a value';
+    }
+  }
+
+  #string(): void {
+    this.#match(STRING);
+    if (this.#text[this.at] === '"') this.at++;
+    else if (this.#text[this.at] === '\\') this.expected = 'an escape such as \\n, \\" or \\u0041';
+    else this.expected = 'the closing double quote';
+  }
+
+  #match(pattern: RegExp): boolean {
+    pattern.lastIndex = this.at;
+    const matched = pattern.test(this.#text);
+    if (matched) this.at = pattern.lastIndex;
+    return matched;
+  }
+
+  #taken(character: string): boolean {
+    if (this.#peek() !== character) return false;
+    this.at++;
+    return true;
+  }
+
+  #peek(): string | undefined {
+    while (' \t\n\r'.includes(this.#text[this.at] ?? 'x')) this.at++;
+    return this.#text[this.at];
+  }
+}
+
+function foundAt(text: string, at: number): string {
+  const rest = text.slice(at, at + SHOWN);
+  if (rest === '') return 'the end of the file';
+  if (isComment(text, at)) return 'a comment';
+  if (rest.startsWith("'")) return 'a single quote';
+  if (rest.startsWith('\n') || rest.startsWith('\r')) return 'the end of the line';
+  if (rest.startsWith('"')) return `the string ${/^"[^"]*"?/.exec(rest)?.[0]}`;
+  const word = /^[\w$]+/.exec(rest)?.[0] ?? String.fromCodePoint(rest.codePointAt(0) ?? 0);
+  return JSON.stringify(word);
+}
+
+function isComment(text: string, at: number): boolean {
+  return text.startsWith('//', at) || text.startsWith('/*', at);
 }

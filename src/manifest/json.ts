@@ -2,7 +2,7 @@
  * Bytes to JSON, with a problem in place of every exception: too deep, not UTF-8, not JSON, a key twice.
  */
 
-import { deeperThan, duplicateKeys } from './json-scan.js';
+import { deeperThan, duplicateKeys, jsonFault } from './json-scan.js';
 import { MAX_DEPTH } from './limits.js';
 import type { ProblemList } from './problem-list.js';
 import { printable } from './text.js';
@@ -39,7 +39,8 @@ export function parseJson(bytes: Buffer, file: string, problems: ProblemList): u
   try {
     value = JSON.parse(text);
   } catch (thrown) {
-    problems.add('json-invalid', place, whatIsWrong(text, thrown), 'JSON');
+    const [found, expected] = whatIsWrong(text, thrown);
+    problems.add('json-invalid', place, found, expected);
     return undefined;
   }
   for (const pointer of duplicateKeys(text, MAX_DUPLICATES)) {
@@ -48,14 +49,10 @@ export function parseJson(bytes: Buffer, file: string, problems: ProblemList): u
   return value;
 }
 
-/** The parser's own words, and line and column where it gives a position. */
-function whatIsWrong(text: string, thrown: unknown): string {
-  if (text.trim() === '') return 'an empty file';
-  const message = printable(thrown instanceof Error ? thrown.message : String(thrown));
-  const position = /at position (\d+)/.exec(message)?.[1];
-  if (position === undefined || message.includes('line'))
-    return `text that is not JSON (${message})`;
-  const before = text.slice(0, Number(position)).split('\n');
-  const column = (before.at(-1)?.length ?? 0) + 1;
-  return `text that is not JSON (${message}, line ${before.length} column ${column})`;
+function whatIsWrong(text: string, thrown: unknown): [found: string, expected: string] {
+  if (text.trim() === '') return ['an empty file', 'JSON'];
+  const fault = jsonFault(text);
+  if (fault) return [fault.found, fault.expected];
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return [`text that is not JSON (${printable(message)})`, 'JSON'];
 }

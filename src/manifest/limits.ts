@@ -12,6 +12,8 @@ export const MAX_PROBLEMS = 1000;
 export const MAX_ENTRIES = 20_000;
 /** Connectors of one lease: as many as a card has CRTCs. */
 export const MAX_LEASED = 32;
+/** Interfaces, members and paths, of each, that one caller of a bus name is narrowed to. */
+export const MAX_PARTS = 16;
 /** Of one `allow_from`. */
 export const MAX_NETWORKS = 64;
 /** Of one `max_connections`. */

@@ -26,6 +26,22 @@ export function isMemberRule(text: string): boolean {
   return more.length === 0 && METHOD.test(method) && (path === undefined || isPathPattern(path));
 }
 
+const INTERFACE = new RegExp(`^${ELEMENT}(?:\\.${ELEMENT})+$`);
+const MEMBER = new RegExp(`^${ELEMENT}$`);
+
+/** As the D-Bus specification has them ("Valid Names", "Valid Object Paths"). */
+export function isInterface(text: string): boolean {
+  return text.length <= 255 && INTERFACE.test(text);
+}
+
+export function isMember(text: string): boolean {
+  return text.length <= 255 && MEMBER.test(text);
+}
+
+export function isObjectPath(text: string): boolean {
+  return text.length <= MAX_RULE && isPathPattern(text) && !text.includes('*');
+}
+
 function isPathPattern(text: string): boolean {
   if (text === '/' || text === '/*') return true;
   const path = text.endsWith('/*') ? text.slice(0, -2) : text;

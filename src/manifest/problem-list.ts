@@ -10,6 +10,7 @@ export class ProblemList {
   readonly #limit: number;
   #omitted = 0;
   #omittedErrors = 0;
+  #errors = 0;
 
   constructor(limit = MAX_PROBLEMS) {
     this.#limit = limit;
@@ -20,15 +21,28 @@ export class ProblemList {
     return this.#items.length + this.#omitted;
   }
 
+  /** How many of them are errors. */
+  get errors(): number {
+    return this.#errors;
+  }
+
+  /** Those that are about a whole file, by its name. */
+  files(): string[] {
+    return this.#items.flatMap(({ file, pointer }) => (pointer === '' ? [file] : []));
+  }
+
+  /** `expected` as a function: asked only where the problem is not omitted, as finding near names takes time. */
   add(
     code: ProblemCode,
     place: Place,
     found: string,
-    expected: string,
+    expected: string | (() => string),
     severity: Severity = 'error',
   ): void {
+    if (severity === 'error') this.#errors++;
     if (this.#items.length < this.#limit) {
-      this.#items.push(problem(code, place, found, expected, severity));
+      const text = typeof expected === 'string' ? expected : expected();
+      this.#items.push(problem(code, place, found, text, severity));
       return;
     }
     this.#omitted++;

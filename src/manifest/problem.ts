@@ -3,6 +3,9 @@
  * remedy, and the one function that makes a problem. Problems are values; reading manifests never throws.
  */
 
+/** A remedy, or one for each severity where an error and a notice of one code want different ones. */
+type Remedy = string | { readonly error: string; readonly notice: string };
+
 export const PROBLEM_REMEDIES = {
   'path-missing': 'Give the path of a revision folder, a state file or a .pvrexport.tgz.',
   'file-unreadable': 'Make it a regular file that this process may read.',
@@ -13,16 +16,28 @@ export const PROBLEM_REMEDIES = {
   'json-duplicate-key': 'Remove one of the two: only the last one counts.',
   'spec-wrong': 'Correct "#spec", or update pv-xconnect if the spec is a newer one.',
   'shape-wrong': 'Give the value that is expected there.',
+  'field-unknown': {
+    error: 'Correct it; until then neither it nor what it may have limited is served.',
+    notice: 'Correct it, or remove it: it is ignored.',
+  },
+  'field-ignored': {
+    error: 'Remove it, or write what is kept there; until then its entry is not served.',
+    notice: 'Remove it: it is ignored.',
+  },
   'name-invalid': 'Choose a name without slashes, control characters or reserved meaning.',
   'type-unknown': 'Correct the type.',
   'path-invalid': 'Give an absolute path without "..".',
+  'path-too-long': 'Choose a shorter path.',
   'port-invalid': 'Give a TCP port from 1 to 65535.',
   'address-invalid': 'Give IP:PORT, or for http IP:PORT/PREFIX; an IPv6 address goes in brackets.',
   'policy-invalid': 'Write the policy as docs/manifests.md shows.',
   'service-duplicate': 'Rename one of the two services.',
   'service-reserved':
     'Rename the service: the name is that of the hosted bus, on which somebody owns a name.',
-  'service-missing': 'Add a container that exports the service, or make the requirement optional.',
+  'service-missing': {
+    error: 'Add a container that exports the service, or make the requirement optional.',
+    notice: 'Nothing to do if it may be missing; else add a container that exports it.',
+  },
   'provider-missing': 'Correct "provider": it must name a container that exports the service.',
   'provider-ambiguous': 'Say which one with "provider".',
   'type-unserveable': 'Ask for a type that the provider can serve.',
@@ -37,10 +52,15 @@ export const PROBLEM_REMEDIES = {
   'bus-name-duplicate': 'Let one container alone own the name.',
   'activation-without-owns': 'Add "owns", or remove "activation".',
   'activation-cycle': 'Make one service of the cycle "always", or remove one requirement.',
+  'bus-name-missing': {
+    error: 'Add a container that owns the name, or make the requirement optional.',
+    notice: 'Nothing to do if it may be missing; else add a container that owns it.',
+  },
   'not-allowed': 'Add the role, or container:<name>, to "allow" of the service.',
+  'role-unknown': 'Correct the name; there is nothing to do if it is for a container to come.',
   'key-overridden': 'Nothing to do if it is meant; otherwise remove one of the two.',
   'problems-omitted': 'Correct those that are listed, then check again.',
-} as const;
+} as const satisfies Readonly<Record<string, Remedy>>;
 
 export type ProblemCode = keyof typeof PROBLEM_REMEDIES;
 export type Severity = 'error' | 'notice';
@@ -73,7 +93,8 @@ export function problem(
   expected: string,
   severity: Severity = 'error',
 ): Problem {
-  const remedy = PROBLEM_REMEDIES[code];
+  const remedies: Remedy = PROBLEM_REMEDIES[code];
+  const remedy = typeof remedies === 'string' ? remedies : remedies[severity];
   const lower = remedy.charAt(0).toLowerCase() + remedy.slice(1);
   return {
     code,
@@ -84,6 +105,11 @@ export function problem(
     expected,
     message: `found ${found}, expected ${expected}: ${lower}`,
   };
+}
+
+/** For people: `web/services.json:/services/0`, or the file alone. */
+export function placeText({ file, pointer }: Place): string {
+  return pointer === '' ? file : `${file}:${pointer}`;
 }
 
 /** `base` with one more reference token, escaped as RFC 6901 asks. */

@@ -5,23 +5,26 @@
  * the rest of the revision is there. Which shape it is, its content says, not its name.
  */
 import type { FileHandle } from 'node:fs/promises';
-import { isGzip } from './archive.js';
+import { basename, dirname, resolve } from 'node:path';
+import { ARCHIVE_HEAD, isArchive } from './archive.js';
 import { toRevision } from './assembly.js';
+import { DEVICE_FILE } from './device.js';
 import {
   close,
   Fault,
   isFolder,
+  listFolder,
   openNamedFile,
   openNamedFolder,
   readAll,
   readHead,
 } from './files.js';
 import { archiveValues, note, type Reading, readFolder } from './folder.js';
-import { parseJson } from './json.js';
-import { MAX_STATE } from './limits.js';
+import { isObject, parseJson } from './json.js';
+import { MAX_ENTRIES, MAX_STATE } from './limits.js';
 import { ProblemList } from './problem-list.js';
 import type { Revision } from './revision.js';
-import { type Layer, mergeLayers, readState } from './state.js';
+import { type Layer, MANIFEST_FILES, mergeLayers, readState, STATE_SPEC } from './state.js';
 
 export async function readRevision(path: string): Promise<Revision> {
   return readRevisions([path]);
@@ -63,20 +66,48 @@ async function folderLayers(folder: FileHandle, path: string, reading: Reading):
     return [];
   }
   if (layers.length === 0 && reading.problems.count === before) {
-    const found = 'a folder without containers, device.json or .pvrexport.tgz';
-    note(new Fault('path-missing', found, 'a revision'), path, reading);
+    note(await noRevision(folder, path), path, reading);
   }
   return layers;
 }
 
+/** A folder of nothing that we know; perhaps that of one container. */
+async function noRevision(folder: FileHandle, path: string): Promise<Fault> {
+  const entries = await listFolder(folder, MAX_ENTRIES);
+  const names = entries instanceof Fault ? [] : entries.map(({ name }) => name);
+  if (MANIFEST_FILES.some((file) => names.includes(file))) {
+    const above = dirname(resolve(path));
+    return new Fault('path-missing', 'the folder of one container', `the one above it, ${above}`);
+  }
+  if (names.includes('json')) {
+    return new Fault('path-missing', 'an unpacked pvrexport', `the state in it, ${path}/json`);
+  }
+  const found = 'a folder without containers, device.json or pvrexports';
+  return new Fault('path-missing', found, 'a revision');
+}
+
 async function fileValues(handle: FileHandle, path: string, reading: Reading) {
-  const head = await readHead(handle, 2);
-  if (!(head instanceof Fault) && isGzip(head)) return archiveValues(handle, path, reading);
+  const head = await readHead(handle, ARCHIVE_HEAD);
+  if (!(head instanceof Fault) && isArchive(head)) return archiveValues(handle, path, reading);
   const bytes = await readAll(handle, MAX_STATE);
   if (bytes instanceof Fault) {
     note(bytes, path, reading);
     return undefined;
   }
   const value = parseJson(bytes, path, reading.problems);
-  return value === undefined ? undefined : readState(value, bytes.length, path, reading.problems);
+  if (value === undefined) return undefined;
+  const alone = revisionOf(path);
+  if (alone !== undefined && !(isObject(value) && value['#spec'] === STATE_SPEC)) {
+    const found = `${basename(path)} alone`;
+    note(new Fault('path-missing', found, `the revision that it is of, ${alone}`), path, reading);
+    return undefined;
+  }
+  return readState(value, bytes.length, path, reading.problems);
+}
+
+/** The folder that a manifest by this name would be part of; undefined for any other file. */
+function revisionOf(path: string): string | undefined {
+  const [name, folder] = [basename(path), dirname(resolve(path))];
+  if (name === DEVICE_FILE) return folder;
+  return MANIFEST_FILES.some((file) => file === name) ? dirname(folder) : undefined;
 }

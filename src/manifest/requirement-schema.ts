@@ -3,7 +3,7 @@
  */
 import { MAX_CONNECTIONS, MAX_NETWORKS, MAX_STRING } from './limits.js';
 import type { Schema } from './schema.js';
-import { nameSchema, PROXY_PROTOCOL, TYPE_SCHEMA } from './service-schema.js';
+import { BUS_NAME, nameSchema, PROXY_PROTOCOL, TYPE_SCHEMA } from './service-schema.js';
 
 const TARGET: Schema = {
   type: 'string',
@@ -52,23 +52,52 @@ const SHARED = {
   },
 };
 
+const WANTED_NAME: Schema = {
+  type: ['string', 'object'],
+  description: 'a bus name, or an object with a "name"',
+  if: { type: 'string' },
+  // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
+  then: BUS_NAME,
+  else: {
+    type: 'object',
+    required: ['name'],
+    description: 'an object with a "name"',
+    properties: {
+      name: BUS_NAME,
+      activation: {
+        type: 'object',
+        description: 'an object with a "mode"',
+        properties: { mode: { enum: ['none', 'on-owner'], description: '"none" or "on-owner"' } },
+      },
+    },
+  },
+};
+
 export const REQUIREMENT_SCHEMA: Schema = {
   type: 'object',
   description: 'an object or the name of a service',
   properties: {
     ...SHARED,
     name: nameSchema('the name of a service'),
+    names: {
+      type: 'array',
+      minItems: 1,
+      maxItems: MAX_NETWORKS,
+      items: WANTED_NAME,
+      description: `an array of 1 to ${MAX_NETWORKS} bus names`,
+    },
     type: TYPE_SCHEMA,
     mode: { enum: ['node', 'fd'], description: '"node" or "fd"' },
   },
 };
+
+export const RULE_NAME = nameSchema('the name of a rule');
 
 export const INGRESS_SCHEMA: Schema = {
   type: 'object',
   description: 'an object, an ingress rule',
   properties: {
     ...SHARED,
-    name: nameSchema('the name of a rule'),
     type: { enum: ['tcp', 'http'], problem: 'type-unknown', description: 'tcp or http' },
   },
 };

@@ -4,48 +4,35 @@
  */
 
 import { type HttpOptions, isOptionFault, readHttpOptions } from '../kernel/http-options.js';
+import {
+  fieldsAreKnown,
+  noteMisplaced,
+  noteNearMisses,
+  OF_A_REQUIREMENT,
+  OF_RUN_SERVICES,
+  REQUIREMENT_FIELDS,
+  type RequirementEntry,
+} from './fields.js';
 import { isObject, type JsonObject } from './json.js';
-import { noteMisplaced } from './misplaced.js';
 import { type Place, pointerTo, show } from './problem.js';
 import type { ProblemList } from './problem-list.js';
 import { REQUIREMENT_SCHEMA } from './requirement-schema.js';
 import type { Requirement } from './revision.js';
-import { meets } from './schema.js';
+import { meets, type Schema, unquoted } from './schema.js';
 import { nameSchema } from './service-schema.js';
-import { boundedEntries } from './services.js';
-import { targetIsSound } from './target.js';
-import type { ServiceType } from './vocabulary.js';
-
-/** An entry that meets its schema. */
-export interface Entry {
-  readonly name?: string;
-  readonly service?: string;
-  readonly type?: ServiceType;
-  readonly target?: string;
-  readonly external?: string;
-  readonly role?: string;
-  readonly provider?: string;
-  readonly interface?: string;
-  readonly mode?: 'node' | 'fd';
-  readonly host?: string;
-  readonly proxy_protocol?: 1 | 2;
-  readonly max_connections?: number;
-  readonly allow_from?: readonly string[];
-}
-
-/** Fields that mean something for some types only; what is about clients from a network does not at a path. */
-const FIELD_TYPES: Readonly<Partial<Record<keyof Entry, readonly ServiceType[]>>> = {
-  max_connections: ['tcp', 'http'],
-  allow_from: ['tcp', 'http'],
-  host: ['http'],
-};
-/** For how HTTP is served. */
-const HTTP_TYPES: readonly ServiceType[] = ['http', 'rest'];
+import { boundedEntries, SYSTEM_BUS } from './services.js';
+import { isSound, targetIsSound } from './target.js';
+import { isName } from './text.js';
 
 const BARE_NAME = nameSchema('the name of a service');
 
 /** The fields that a requirement and an ingress rule share, under their canonical names. */
 export type Wanted = Omit<Requirement, 'optional' | 'place'>;
+
+const RUN_LISTS = ['required', 'optional'];
+const ARGS_LISTS = ['PV_SERVICES_REQUIRED', 'PV_SERVICES_OPTIONAL'];
+/** Where a program looks for the system bus that is told nothing else. */
+const BUS_TARGET = '/run/dbus/system_bus_socket';
 
 export function readRequirements(
   container: string,
@@ -53,25 +40,26 @@ export function readRequirements(
   args: JsonObject,
   problems: ProblemList,
 ): Requirement[] {
-  const services = run.services;
-  const file = `${container}/${services === undefined ? 'args.json' : 'run.json'}`;
+  const { services } = run;
+  const [runFile, argsFile] = [`${container}/run.json`, `${container}/args.json`];
+  noteNearMisses(run, ['services'], { file: runFile, pointer: '' }, problems, 'error');
+  const inRun = { file: runFile, pointer: '/services' };
   if (services !== undefined && !isObject(services)) {
-    const place = { file, pointer: '/services' };
-    problems.add('shape-wrong', place, show(services), 'an object with "required" and "optional"');
+    problems.add('shape-wrong', inRun, show(services), 'an object with "required" and "optional"');
     return [];
   }
-  const lists: [unknown, string, boolean][] = services
-    ? [
-        [services.required, '/services/required', false],
-        [services.optional, '/services/optional', true],
-      ]
-    : [
-        [args.PV_SERVICES_REQUIRED, '/PV_SERVICES_REQUIRED', false],
-        [args.PV_SERVICES_OPTIONAL, '/PV_SERVICES_OPTIONAL', true],
-      ];
-  return lists.flatMap(([value, pointer, optional]) =>
-    readList(value, { file, pointer }, optional, problems),
-  );
+  if (services) {
+    fieldsAreKnown(services, OF_RUN_SERVICES, inRun, problems);
+  } else {
+    noteNearMisses(args, ARGS_LISTS, { file: argsFile, pointer: '' }, problems, 'error');
+  }
+  const [lists, object, file, base] = services
+    ? [RUN_LISTS, services, runFile, '/services']
+    : [ARGS_LISTS, args, argsFile, ''];
+  return lists.flatMap((key, index) => {
+    const place = { file, pointer: pointerTo(base, key) };
+    return readList(object[key], place, index === 1, problems);
+  });
 }
 
 function readList(value: unknown, place: Place, optional: boolean, problems: ProblemList) {
@@ -85,25 +73,42 @@ function readList(value: unknown, place: Place, optional: boolean, problems: Pro
   for (const [index, item] of boundedEntries(names ?? (value as unknown[]), place, problems)) {
     // Names in one string have no pointers of their own.
     const at = names ? place : { file: place.file, pointer: pointerTo(place.pointer, index) };
-    const wanted = readEntry(item, at, problems);
+    const wanted = readEntry(item, REQUIREMENT_SCHEMA, at, problems);
     if (wanted) requirements.push({ ...wanted, optional, place: at });
   }
   return requirements;
 }
 
-function readEntry(item: unknown, place: Place, problems: ProblemList): Wanted | undefined {
+function readEntry(item: unknown, schema: Schema, place: Place, problems: ProblemList) {
   if (typeof item === 'string') {
     return meets(BARE_NAME, item, place, problems) ? { name: item, role: 'any' } : undefined;
   }
-  if (!meets(REQUIREMENT_SCHEMA, item, place, problems)) return undefined;
-  const { tls = null } = item as { tls?: unknown };
-  if (tls !== null) {
+  const before = problems.errors;
+  const wanted = readWanted(item, schema, place, problems);
+  const { tls } = wanted?.http ?? {};
+  if (tls) {
     // Certificates are the host's own. To leave it out would serve in the clear what was to be encrypted.
     const at = { file: place.file, pointer: pointerTo(place.pointer, 'tls') };
     problems.add('shape-wrong', at, show(tls), 'it in the ingress of device.json only');
-    return undefined;
   }
-  return readWanted(item as Entry, place, problems);
+  return problems.errors > before ? refused(item) : wanted;
+}
+
+/** What there is to show of an entry that was refused; nothing where it is not told what it is about. */
+export function refused(item: unknown): Wanted | undefined {
+  if (!isObject(item)) return undefined;
+  const { names, role, provider } = item;
+  const name = item.name ?? item.service ?? (names === undefined ? undefined : SYSTEM_BUS);
+  const target = item.target ?? item.external ?? (names === undefined ? undefined : BUS_TARGET);
+  if (typeof name !== 'string' || !isName(name)) return undefined;
+  if (target !== undefined && !(typeof target === 'string' && isSound(target))) return undefined;
+  return {
+    name,
+    ...(target === undefined ? {} : { target }),
+    role: typeof role === 'string' && isName(role) ? role : 'any',
+    ...(typeof provider === 'string' && isName(provider) ? { provider } : {}),
+    refused: true,
+  };
 }
 
 function namesIn(text: string): string[] {
@@ -113,25 +118,50 @@ function namesIn(text: string): string[] {
     .filter((name) => name !== '');
 }
 
-/** Checks what a schema can't, and settles the aliases; undefined after adding a problem. */
-export function readWanted(entry: Entry, place: Place, problems: ProblemList): Wanted | undefined {
-  const name = entry.name ?? entry.service;
+/** null is as good as absent, but for what limits access: some tools write all fields. */
+function withoutNulls(item: JsonObject): JsonObject {
+  const kept = Object.entries(item).filter(
+    ([field, value]) => value !== null || field === 'allow_from',
+  );
+  return Object.fromEntries(kept);
+}
+
+/** Checks the entry, and settles the aliases; undefined after adding a problem. */
+export function readWanted(
+  item: unknown,
+  schema: Schema,
+  place: Place,
+  problems: ProblemList,
+): Wanted | undefined {
+  const object = isObject(item) ? withoutNulls(item) : item;
+  const isKnown = !isObject(object) || fieldsAreKnown(object, OF_A_REQUIREMENT, place, problems);
+  if (!meets(schema, object, place, problems) || !isKnown) return undefined;
+  const entry = object as RequirementEntry;
+  const names = entry.names?.map((one) => (typeof one === 'string' ? one : one.name));
+  const name = entry.name ?? entry.service ?? (names ? SYSTEM_BUS : undefined);
   if (name === undefined) {
     problems.add('shape-wrong', place, 'no "name"', 'the name of a service');
     return undefined;
   }
+  if (names && name !== SYSTEM_BUS) {
+    const at = { file: place.file, pointer: pointerTo(place.pointer, 'names') };
+    problems.add('shape-wrong', at, `"names" of ${show(name)}`, `them of "${SYSTEM_BUS}" only`);
+    return undefined;
+  }
   const field = entry.target === undefined ? 'external' : 'target';
-  const target = entry[field];
+  const target = entry[field] ?? (names ? BUS_TARGET : undefined);
   const at = { file: place.file, pointer: pointerTo(place.pointer, field) };
   if (target !== undefined && !targetIsSound(target, entry.type, at, problems)) return undefined;
-  for (const [field, types] of Object.entries(FIELD_TYPES)) {
-    if (!entry.type || entry[field as keyof Entry] === undefined) continue;
-    noteMisplaced(field, entry.type, types, place, problems);
+  for (const [field, rule] of Object.entries(REQUIREMENT_FIELDS)) {
+    if (entry.type && Object.hasOwn(entry, field)) {
+      noteMisplaced(field, rule, entry.type, place, problems);
+    }
   }
   const http = readHttp(entry, place, problems);
   if (!http) return undefined;
   return {
     name,
+    ...(names ? { names } : {}),
     ...(entry.type ? { type: entry.type } : {}),
     ...(target === undefined ? {} : { target }),
     role: entry.role ?? 'any',
@@ -147,17 +177,15 @@ export function readWanted(entry: Entry, place: Place, problems: ProblemList): W
 }
 
 /** How HTTP is served to it; undefined after adding a problem. */
-function readHttp(entry: Entry, place: Place, problems: ProblemList): HttpOptions | undefined {
+function readHttp(
+  entry: RequirementEntry,
+  place: Place,
+  problems: ProblemList,
+): HttpOptions | undefined {
   const read = readHttpOptions({ ...entry });
-  if (isOptionFault(read)) {
-    const pointer = read.path.reduce(pointerTo, place.pointer);
-    problems.add('shape-wrong', { file: place.file, pointer }, show(read.found), read.expected);
-    return undefined;
-  }
-  const { type } = entry;
-  if (!type) return read;
-  for (const field of Object.keys(read)) {
-    noteMisplaced(field, type, HTTP_TYPES, place, problems);
-  }
-  return read;
+  if (!isOptionFault(read)) return read;
+  const pointer = read.path.reduce(pointerTo, place.pointer);
+  const expected = unquoted(read.found, ['number', 'boolean'], read.expected);
+  problems.add('shape-wrong', { file: place.file, pointer }, show(read.found), expected);
+  return undefined;
 }

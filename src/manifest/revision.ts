@@ -16,6 +16,14 @@ export interface PolicyRules {
   readonly broadcast?: Readonly<Record<string, readonly string[]>>;
 }
 
+/** A role and the calls that it may make: each of those interfaces, members and paths; absent: any. */
+export interface NarrowedCaller {
+  readonly role: string;
+  readonly interfaces?: readonly string[];
+  readonly members?: readonly string[];
+  readonly paths?: readonly string[];
+}
+
 /** One entry of a `services.json`: an export (`socket` or `port`), a bus-name owner (`owns`), or both. */
 export interface Service {
   /** Absent for an owner of a bus name only. */
@@ -36,8 +44,10 @@ export interface Service {
   readonly match?: InputMatch;
   /** It reads a header of the PROXY protocol of this version first. Not dbus, drm, input, wayland. */
   readonly proxyProtocol?: 1 | 2;
-  /** Roles, or `container:<name>`. Absent: everyone. Empty: no one. */
+  /** Roles, or `container:<name>`. Absent: everyone. Empty: no one, but for `calls`. */
   readonly allow?: readonly string[];
+  /** Of a name on a hosted bus: roles that may make some calls only. */
+  readonly calls?: readonly NarrowedCaller[];
   /** The three of a bus-name owner come together; `bus` is `system-bus` where it was not given. */
   readonly bus?: string;
   readonly owns?: string;
@@ -52,8 +62,19 @@ export interface Service {
   readonly place: Place;
 }
 
+/** An entry of a `services.json` that is not served; a problem says why. Who requires it is told that alone. */
+export interface RefusedService {
+  readonly name?: string;
+  readonly owns?: string;
+  readonly type?: ServiceType;
+  readonly socket?: string;
+  readonly place: Place;
+}
+
 export interface Requirement {
   readonly name: string;
+  /** Names that are needed on the hosted system bus, which is then what `name` means. */
+  readonly names?: readonly string[];
   /** Absent: the provider's. */
   readonly type?: ServiceType;
   /** A path, or `IP:PORT[/PREFIX]`. Absent: the default of chapter 1. */
@@ -76,6 +97,8 @@ export interface Requirement {
   /** Networks, `IP/LENGTH` or `IP`, that may connect. Absent: all. Empty: none. */
   readonly allowFrom?: readonly string[];
   readonly optional: boolean;
+  /** It was refused, and a problem at its place says why: its link is shown as failed, and never made. */
+  readonly refused?: true;
   readonly place: Place;
 }
 
@@ -87,6 +110,7 @@ export interface IngressRule extends Requirement {
 export interface ContainerManifest {
   readonly name: string;
   readonly services: readonly Service[];
+  readonly refused: readonly RefusedService[];
   readonly requirements: readonly Requirement[];
   /** `run.json` and `args.json` as parsed; empty where there is none. Untrusted beyond being objects. */
   readonly run: Readonly<Record<string, unknown>>;
@@ -131,6 +155,8 @@ export interface DeviceManifest {
 export interface Revision {
   /** In order of their names. */
   readonly containers: readonly ContainerManifest[];
+  /** Containers whose `services.json` can't be read: nobody knows what they provide. */
+  readonly unreadable: readonly string[];
   readonly device: DeviceManifest;
   readonly problems: readonly Problem[];
   /**

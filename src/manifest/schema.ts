@@ -7,9 +7,10 @@
 import { isIP } from 'node:net';
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import { isRule } from '../kernel/http-options.js';
+import { suggestion } from '../kernel/nearest.js';
 import { isCidr, isNetwork } from './address.js';
 import { isContainerPath } from './paths.js';
-import { isMemberRule, isNamePattern } from './policy.js';
+import { isInterface, isMember, isMemberRule, isNamePattern, isObjectPath } from './policy.js';
 import { type Place, type ProblemCode, pointerTo, show } from './problem.js';
 import type { ProblemList } from './problem-list.js';
 import { isBusName, isClean, isName } from './text.js';
@@ -54,6 +55,9 @@ function compile(schema: Schema): ValidateFunction {
       'name-pattern': isNamePattern,
       'member-rule': isMemberRule,
       'bus-name': isBusName,
+      interface: isInterface,
+      member: isMember,
+      'object-path': isObjectPath,
       cidr: isCidr,
       'http-rule': isRule,
       network: isNetwork,
@@ -79,12 +83,35 @@ function report(error: ErrorObject, place: Place, problems: ProblemList): void {
     case 'additionalProperties': {
       const name = String(error.params.additionalProperty);
       const extra = { file: at.file, pointer: pointerTo(at.pointer, name) };
-      problems.add(code, extra, `the key ${show(name)}`, expected);
+      const meant = suggestion(name, Object.keys(error.parentSchema?.properties ?? {}));
+      problems.add(code, extra, `the key ${show(name)}`, `${expected}${meant}`);
       return;
     }
+    case 'if': // what its branch found is an error of its own
+      return;
+    case 'enum': {
+      const values: readonly unknown[] = error.params.allowedValues;
+      const texts = values.filter((value) => typeof value === 'string');
+      const meant = suggestion(error.data, texts);
+      problems.add(code, at, show(error.data), `${unquoted(error.data, values, expected)}${meant}`);
+      return;
+    }
+    case 'type':
+      problems.add(code, at, show(error.data), unquoted(error.data, error.schema, expected));
+      return;
     default:
       problems.add(code, at, show(error.data), expected);
   }
+}
+
+/** A number or truth value in quotes: what is expected, and how it is written. */
+export function unquoted(found: unknown, wanted: unknown, expected: string): string {
+  if (typeof found !== 'string' || !/^(-?\d+(\.\d+)?|true|false)$/.test(found)) return expected;
+  const value: unknown = JSON.parse(/^-?0\d/.test(found) ? 'null' : found);
+  const fits = Array.isArray(wanted)
+    ? wanted.includes(value) || wanted.includes(typeof value)
+    : wanted === typeof value || (wanted === 'integer' && Number.isInteger(value));
+  return fits ? `${expected}, without the quotes` : expected;
 }
 
 function blame(error: ErrorObject): { code: ProblemCode; description: string | undefined } {

@@ -1,11 +1,11 @@
 /**
  * What an entry of `services.json` must look like, field by field; what fields mean together is checked in
- * services.ts. Unknown fields are ignored: a later runtime may have more.
+ * services.ts, and which there may be in fields.ts.
  */
 
 import { MAX_RULES } from '../kernel/http-options.js';
 import { MAX_PORT } from './address.js';
-import { MAX_ENTRIES, MAX_LEASED } from './limits.js';
+import { MAX_ENTRIES, MAX_LEASED, MAX_PARTS } from './limits.js';
 import type { Schema } from './schema.js';
 import { SERVICE_TYPES } from './vocabulary.js';
 
@@ -22,7 +22,7 @@ export function nameSchema(what: string): Schema {
 
 export const PROXY_PROTOCOL: Schema = { enum: [1, 2], description: '1 or 2' };
 
-const BUS_NAME: Schema = {
+export const BUS_NAME: Schema = {
   type: 'string',
   format: 'bus-name',
   problem: 'name-invalid',
@@ -106,6 +106,32 @@ const INPUT_MATCH: Schema = {
   properties: { name: INPUT_TEXT, phys: INPUT_TEXT, vendor: USB_NUMBER, product: USB_NUMBER },
 };
 
+function partsOf(what: string, format: string): Schema {
+  return {
+    type: 'array',
+    minItems: 1,
+    maxItems: MAX_PARTS,
+    items: { type: 'string', format, problem: 'policy-invalid', description: `${what}` },
+    problem: 'policy-invalid',
+    description: `an array of 1 to ${MAX_PARTS}, each ${what}`,
+  };
+}
+
+/** A role that may make some calls only, of an entry with `owns`. */
+const NARROWED: Schema = {
+  type: 'object',
+  required: ['role'],
+  additionalProperties: false,
+  problem: 'policy-invalid',
+  description: 'an object with "role", "interfaces", "members" and "paths" only',
+  properties: {
+    role: nameSchema('a role'),
+    interfaces: partsOf('an interface such as "org.example.Foo"', 'interface'),
+    members: partsOf('the name of a method', 'member'),
+    paths: partsOf('an object path such as "/org/example"', 'object-path'),
+  },
+};
+
 export const SERVICE_SCHEMA: Schema = {
   type: 'object',
   description: 'an object, a service',
@@ -145,7 +171,14 @@ export const SERVICE_SCHEMA: Schema = {
     allow: {
       type: 'array',
       maxItems: MAX_ENTRIES,
-      items: nameSchema('a role, or container:<name>'),
+      items: {
+        type: ['string', 'object'],
+        description: 'a role, container:<name>, or an object with a "role"',
+        if: { type: 'string' },
+        // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
+        then: nameSchema('a role, or container:<name>'),
+        else: NARROWED,
+      },
       description: 'an array of roles and container:<name>',
     },
     bus: nameSchema('the name of a bus'),

@@ -2,16 +2,26 @@
  * `<container>/services.json` to services. A bad entry takes out itself alone.
  */
 
+import {
+  type Caller,
+  fieldsAreKnown,
+  noteMisplaced,
+  OF_A_SERVICE,
+  OF_A_SERVICE_FILE,
+  SERVICE_FIELDS,
+  type ServiceEntry,
+} from './fields.js';
 import { isObject } from './json.js';
 import { MAX_ENTRIES } from './limits.js';
-import { noteMisplaced } from './misplaced.js';
+import { isContainerPath } from './paths.js';
 import { type Place, pointerTo, show } from './problem.js';
 import type { ProblemList } from './problem-list.js';
-import type { PolicyRules, Service } from './revision.js';
+import type { RefusedService, Service } from './revision.js';
 import { meets } from './schema.js';
 import { SERVICE_SCHEMA } from './service-schema.js';
 import { isNetworked } from './target.js';
-import type { InputMatch, ServiceType } from './vocabulary.js';
+import { isBusName, isName } from './text.js';
+import { type InputMatch, SERVICE_TYPES } from './vocabulary.js';
 
 export const SERVICE_SPECS = ['service-manifest-xconnect@1', 'service-manifest-xconnect@2'];
 export const SYSTEM_BUS = 'system-bus';
@@ -19,52 +29,52 @@ export const SYSTEM_BUS = 'system-bus';
 export const CONTAINER_PREFIX = 'container:';
 const BUS_DRIVER = 'org.freedesktop.DBus';
 
-/** Fields that mean something for some types only. */
-const FIELD_TYPES: Readonly<Record<string, readonly ServiceType[]>> = {
-  port: ['tcp', 'http'],
-  mode: ['unix'],
-  fds: ['unix'],
-  access: ['drm', 'input'],
-  lease: ['drm'],
-  match: ['input'],
-  proxy_protocol: ['unix', 'rest', 'tcp', 'http'],
-  bus: ['dbus'],
-  owns: ['dbus'],
-  policy: ['dbus'],
-  rules: ['rest', 'http', 'unix', 'tcp'],
-  policy_mode: ['dbus'],
-};
-
-type Reshaped = 'proxyProtocol' | 'activation' | 'policy' | 'policyMode' | 'rules' | 'place';
-
-/** An entry that meets the schema: a service, but for what JSON spells or shapes otherwise. */
-interface Entry extends Omit<Service, Reshaped> {
-  readonly proxy_protocol?: 1 | 2;
-  readonly activation?: { readonly mode: 'always' | 'on-demand' };
-  readonly policy?: Readonly<Record<string, PolicyRules>>;
-  readonly policy_mode?: 'enforce' | 'audit';
-  readonly rules?: Readonly<Record<string, readonly string[]>>;
+/** What a `services.json` comes to. */
+export interface ServicesRead {
+  readonly services: readonly Service[];
+  readonly refused: readonly RefusedService[];
 }
 
-export function readServices(value: unknown, file: string, problems: ProblemList): Service[] {
-  const list = listOf(value, file, problems);
-  if (!list) return [];
+export function readServices(value: unknown, file: string, problems: ProblemList): ServicesRead {
   const services: Service[] = [];
+  const refused: RefusedService[] = [];
+  const { items, place: at, sound } = listOf(value, file, problems);
   const names = new Set<string>();
-  for (const [index, item] of boundedEntries(list.items, list.place, problems)) {
-    const place = { file, pointer: pointerTo(list.place.pointer, index) };
-    if (!meets(SERVICE_SCHEMA, item, place, problems)) continue;
-    const entry = item as Entry;
-    if (!isWhole(entry, place, problems)) continue;
-    if (entry.name !== undefined && names.has(entry.name)) {
-      const at = { file, pointer: pointerTo(place.pointer, 'name') };
-      problems.add('service-duplicate', at, `${show(entry.name)} again`, 'each name once');
-      continue;
+  for (const [index, item] of boundedEntries(items, at, problems)) {
+    const place = { file, pointer: pointerTo(at.pointer, index) };
+    const entry = sound ? readEntry(item, place, problems) : undefined;
+    if (!entry) {
+      refused.push(refusedOf(item, place));
+    } else if (entry.name !== undefined && names.has(entry.name)) {
+      const twice = { file, pointer: pointerTo(place.pointer, 'name') };
+      problems.add('service-duplicate', twice, `${show(entry.name)} again`, 'each name once');
+    } else {
+      if (entry.name !== undefined) names.add(entry.name);
+      services.push(toService(entry, place));
     }
-    if (entry.name !== undefined) names.add(entry.name);
-    services.push(toService(entry, place));
   }
-  return services;
+  return { services, refused };
+}
+
+/** Undefined after adding a problem. */
+function readEntry(item: unknown, place: Place, problems: ProblemList): ServiceEntry | undefined {
+  const isKnown = !isObject(item) || fieldsAreKnown(item, OF_A_SERVICE, place, problems);
+  if (!meets(SERVICE_SCHEMA, item, place, problems) || !isKnown) return undefined;
+  const entry = item as ServiceEntry;
+  return isWhole(entry, place, problems) ? entry : undefined;
+}
+
+/** What it was to be called, as far as that can be told. */
+function refusedOf(item: unknown, place: Place): RefusedService {
+  const { name, owns, type, socket } = isObject(item) ? item : {};
+  const known = SERVICE_TYPES.find((one) => one === type);
+  return {
+    ...(known ? { type: known } : {}),
+    ...(typeof socket === 'string' && isContainerPath(socket) ? { socket } : {}),
+    ...(typeof name === 'string' && isName(name) ? { name } : {}),
+    ...(typeof owns === 'string' && isBusName(owns) ? { owns } : {}),
+    place,
+  };
 }
 
 /** Entries with their indexes, not more than can be meant. */
@@ -75,31 +85,48 @@ export function* boundedEntries<T>(items: readonly T[], place: Place, problems: 
   }
 }
 
-function listOf(value: unknown, file: string, problems: ProblemList) {
+interface ServiceList {
+  readonly items: readonly unknown[];
+  readonly place: Place;
+  /** False after adding a problem: none of them may be served. */
+  readonly sound: boolean;
+}
+
+function listOf(value: unknown, file: string, problems: ProblemList): ServiceList {
   const place = { file, pointer: '' };
-  if (Array.isArray(value)) return { items: value as unknown[], place };
+  if (Array.isArray(value)) return { items: value, place, sound: true };
+  const inner = { file, pointer: '/services' };
+  const items = isObject(value) && Array.isArray(value.services) ? value.services : [];
+  const refused = { items, place: inner, sound: false };
   if (!isObject(value)) {
     problems.add('shape-wrong', place, show(value), 'an object with "#spec" and "services"');
-    return undefined;
+    return refused;
   }
+  const isKnown = fieldsAreKnown(value, OF_A_SERVICE_FILE, place, problems);
   const spec = value['#spec'];
   if (typeof spec !== 'string' || !SERVICE_SPECS.includes(spec)) {
     const found = spec === undefined ? 'no "#spec"' : `the "#spec" ${show(spec)}`;
     const at = spec === undefined ? place : { file, pointer: '/#spec' };
     problems.add('spec-wrong', at, found, SERVICE_SPECS.map(show).join(' or '));
-    return undefined;
+    return refused;
   }
-  const items = value.services;
-  if (Array.isArray(items))
-    return { items: items as unknown[], place: { file, pointer: '/services' } };
-  const at = items === undefined ? place : { file, pointer: '/services' };
-  problems.add('shape-wrong', at, items === undefined ? 'no "services"' : show(items), 'an array');
-  return undefined;
+  if (!Array.isArray(value.services)) {
+    const isAbsent = value.services === undefined;
+    const found = isAbsent ? 'no "services"' : show(value.services);
+    problems.add('shape-wrong', isAbsent ? place : inner, found, 'an array');
+    return refused;
+  }
+  if (value.roles !== undefined) {
+    const found = '"roles", which gives roles uids of the owner\'s choice';
+    const at = { file, pointer: '/roles' };
+    problems.add('field-ignored', at, found, 'roles to have uids of their own', 'notice');
+  }
+  return { items, place: inner, sound: isKnown };
 }
 
 /** Do the fields, each right by itself, make a service together? */
-function isWhole(entry: Entry, place: Place, problems: ProblemList): boolean {
-  const before = problems.count;
+function isWhole(entry: ServiceEntry, place: Place, problems: ProblemList): boolean {
+  const before = problems.errors;
   const networked = isNetworked(entry.type);
   const owner = entry.type === 'dbus' && entry.owns !== undefined;
   const at = (field: string) => ({ file: place.file, pointer: pointerTo(place.pointer, field) });
@@ -131,60 +158,74 @@ function isWhole(entry: Entry, place: Place, problems: ProblemList): boolean {
   if (entry.type === 'drm' && entry.lease && entry.access === 'ro') {
     problems.add('shape-wrong', at('access'), '"ro" beside "lease"', 'a lease, which is "rw"');
   }
-  if (problems.count > before) return false;
-  noteIgnored(entry, place, problems);
+  if (entry.role !== undefined && entry.type === 'dbus' && !owner) {
+    const found = '"role" without "owns", which limits nothing';
+    problems.add('field-ignored', at('role'), found, '"allow" for those who may consume it');
+  }
+  const narrowed = owner ? -1 : (entry.allow?.findIndex(isNarrowed) ?? -1);
+  if (narrowed >= 0) {
+    const found = '"interfaces", "members" or "paths" without "owns", where nobody keeps them';
+    const where = { file: place.file, pointer: pointerTo(at('allow').pointer, narrowed) };
+    problems.add('field-ignored', where, found, 'a role alone, or a "policy"');
+  }
+  for (const [field, rule] of Object.entries(SERVICE_FIELDS)) {
+    if (!Object.hasOwn(entry, field)) continue;
+    const severity = rule.guard ? 'error' : 'notice';
+    noteMisplaced(field, rule, entry.type, place, problems, severity);
+  }
+  if (problems.errors > before) return false;
+  const container = entry.allow?.find((caller) => roleOf(caller).startsWith(CONTAINER_PREFIX));
+  if (entry.owns !== undefined && entry.name === undefined && container !== undefined) {
+    const found = `${show(container)}, who has no uid on a bus and so can't be allowed anything there`;
+    problems.add('shape-wrong', at('allow'), found, 'roles', 'notice');
+  }
   if (entry.type === 'dbus' && entry.policy_mode !== undefined && !entry.policy) {
     const found = '"policy_mode" without "policy"';
-    problems.add('policy-invalid', at('policy_mode'), found, 'a policy to apply', 'notice');
+    problems.add('field-ignored', at('policy_mode'), found, 'a policy to apply', 'notice');
   }
   return true;
 }
 
-function noteIgnored(entry: Entry, place: Place, problems: ProblemList): void {
-  for (const [field, types] of Object.entries(FIELD_TYPES)) {
-    if (Object.hasOwn(entry, field)) noteMisplaced(field, entry.type, types, place, problems);
-  }
-  const container = entry.allow?.find((caller) => caller.startsWith(CONTAINER_PREFIX));
-  if (entry.owns !== undefined && entry.name === undefined && container !== undefined) {
-    const found = `${show(container)}, who has no uid on a bus and so can't be allowed anything there`;
-    const at = { file: place.file, pointer: pointerTo(place.pointer, 'allow') };
-    problems.add('shape-wrong', at, found, 'roles', 'notice');
-  }
+function roleOf(caller: Caller): string {
+  return typeof caller === 'string' ? caller : caller.role;
 }
 
-const COPIED = ['name', 'socket', 'port', 'mode', 'fds', 'access', 'lease', 'allow'] as const;
+function isNarrowed(caller: Caller): caller is Exclude<Caller, string> {
+  if (typeof caller === 'string') return false;
+  return (caller.interfaces ?? caller.members ?? caller.paths) !== undefined;
+}
 
-function toService(entry: Entry, place: Place): Service {
+const COPIED = ['name', 'socket', 'port', 'mode', 'fds', 'access', 'lease'] as const;
+
+function toService(entry: ServiceEntry, place: Place): Service {
   const { type } = entry;
-  const meant = COPIED.filter(
-    (field) => entry[field] !== undefined && (FIELD_TYPES[field]?.includes(type) ?? true),
+  const isMeant = (field: keyof ServiceEntry) =>
+    entry[field] !== undefined && (SERVICE_FIELDS[field].types?.includes(type) ?? true);
+  const copied: Pick<ServiceEntry, (typeof COPIED)[number]> = Object.fromEntries(
+    COPIED.filter(isMeant).map((field) => [field, entry[field]]),
   );
-  const copied: Pick<Entry, (typeof COPIED)[number]> = Object.fromEntries(
-    meant.map((field) => [field, entry[field]]),
-  );
-  const rules = FIELD_TYPES.rules?.includes(type) ? entry.rules : undefined;
-  const match = type === 'input' ? entry.match : undefined;
-  const expectsHeader = FIELD_TYPES.proxy_protocol?.includes(type) && entry.proxy_protocol;
-  const {
-    owns,
-    role,
-    bus = SYSTEM_BUS,
-    activation,
-    policy,
-    policy_mode,
-  } = type === 'dbus' ? entry : {};
+  const { match, rules, allow, proxy_protocol: proxyProtocol } = entry;
+  const { owns, role, bus = SYSTEM_BUS, activation, policy, policy_mode: mode } = entry;
   return {
     ...copied,
     type,
     ...(match ? { match: matchOf(match), socket: entry.socket ?? `/dev/input/${entry.name}` } : {}),
-    ...(expectsHeader ? { proxyProtocol: expectsHeader } : {}),
+    ...(proxyProtocol ? { proxyProtocol } : {}),
+    ...(allow ? callersOf(allow) : {}),
     ...(owns !== undefined && role !== undefined ? { bus, owns, role } : {}),
     ...(activation ? { activation: activation.mode } : {}),
     ...(rules ? { rules: new Map(Object.entries(rules)) } : {}),
     ...(policy ? { policy: new Map(Object.entries(policy)) } : {}),
-    ...(policy && policy_mode === 'audit' ? { policyMode: 'audit' as const } : {}),
+    ...(policy && mode === 'audit' ? { policyMode: 'audit' as const } : {}),
     place,
   };
+}
+
+/** Those who may do everything, and those who may make some calls; who is among both may do everything. */
+function callersOf(callers: readonly Caller[]): Pick<Service, 'allow' | 'calls'> {
+  const allow = callers.filter((caller) => !isNarrowed(caller)).map(roleOf);
+  const calls = callers.filter(isNarrowed).filter(({ role }) => !allow.includes(role));
+  return { allow, ...(calls.length > 0 ? { calls } : {}) };
 }
 
 /** With its numbers as sysfs writes them. */

@@ -20,6 +20,13 @@ export function isNetworked(type: string | undefined): boolean {
   return type === 'tcp' || type === 'http';
 }
 
+/** A path or an address, whichever type it is for. */
+export function isSound(target: string): boolean {
+  return looksLikeAddress(target)
+    ? typeof parseAddress(target) !== 'string'
+    : isContainerPath(target);
+}
+
 /** Is it a path or an address at all? False after adding a problem. */
 export function targetIsSound(
   target: string,

@@ -8,7 +8,7 @@ import type { BusPlaces } from '../bus/program.js';
 import type { UidRange } from '../bus/uid-book.js';
 import { buildGraph } from '../graph/builder.js';
 import { unhosted } from '../graph/hosted-bus.js';
-import type { Problem } from '../manifest/problem.js';
+import { type Problem, placeText } from '../manifest/problem.js';
 import { readRevisions } from '../manifest/reader.js';
 import { isName, printable } from '../manifest/text.js';
 import { Activation } from './activation.js';
@@ -169,8 +169,8 @@ export class AppEngine {
   }
 
   #sayProblems(problems: readonly Problem[]): void {
-    for (const { file, pointer, message } of problems) {
-      this.#options.say(printable(`${file}:${pointer}: ${message}`));
+    for (const problem of problems) {
+      this.#options.say(printable(`${placeText(problem)}: ${problem.message}`));
     }
   }
 }

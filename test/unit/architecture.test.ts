@@ -23,8 +23,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   broker: ['relay'],
   host: ['graph', 'mesh', 'plugins', 'broker', 'relay'],
   status: ['graph', 'mesh'],
-  cli: ['manifest', 'graph', 'status'],
   runtime: ['manifest', 'graph', 'bus', 'relay'],
+  cli: ['manifest', 'graph', 'status', 'runtime'],
 };
 /** Files of types that describe the seam between two folders. */
 const CONTRACTS = [

@@ -9,6 +9,7 @@ import { requires, services } from '../../unit/manifest/scratch.js';
 
 const FOO = 'org.example.Foo';
 const OPEN = 'org.example.Open';
+const NARROW = 'org.example.Narrow';
 const DRIVER = 'org.freedesktop.DBus';
 const DENIED = 'org.freedesktop.DBus.Error.AccessDenied';
 
@@ -16,6 +17,13 @@ const FILES = {
   'a/services.json': services({ type: 'dbus', owns: FOO, role: 'owner', allow: ['friend'] }),
   'b/services.json': services({ type: 'dbus', owns: OPEN, role: 'open' }),
   'c/run.json': requires({ name: 'system-bus', role: 'stranger' }),
+  'd/services.json': services({
+    ...{ type: 'dbus', owns: NARROW, role: 'open' },
+    allow: [
+      { role: 'stranger', interfaces: ['org.example.Test'], members: ['Echo'] },
+      { role: 'friend', interfaces: ['org.example.Else'] },
+    ],
+  }),
 };
 
 /** Calls somebody else, and then answers its own call to who was not asked. */
@@ -103,6 +111,16 @@ describe.runIf(isRoot() && has('dbus-daemon') && has('dbus-send'))('the hosted b
     for (const role of ['stranger', 'friend', 'owner']) {
       expect((await bus.call(uid(role), OPEN, 'org.example.Test.Echo', 'string:hi')).code).toBe(0);
     }
+  });
+
+  test('lets who is narrowed make those calls alone', async () => {
+    await bus.serve(uid('open'), NARROW);
+    const call = (role: string, member: string) =>
+      bus.call(uid(role), NARROW, `org.example.Test.${member}`, 'string:hi');
+    expect((await call('stranger', 'Echo')).code).toBe(0);
+    expect((await call('stranger', 'Change')).out).toContain(DENIED);
+    expect((await call('friend', 'Echo')).out).toContain(DENIED);
+    expect((await call('owner', 'Echo')).out).toContain(DENIED);
   });
 
   test('lets nobody call who owns nothing', async () => {

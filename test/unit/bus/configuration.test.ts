@@ -54,6 +54,20 @@ describe('the configuration of the bus', () => {
     expect(text.match(/send_destination="org.example.Bar"/g)).toHaveLength(1);
   });
 
+  it('has a rule for each combination of what a caller is narrowed to', () => {
+    const caller = { role: 'operator', interfaces: ['a.B', 'a.C'], members: ['Get'], paths: ['/'] };
+    const text = configurationOf({
+      'a/services.json': services(owner('Foo', { allow: [caller, { role: 'monitor' }] })),
+    });
+    const rule = (more: string) =>
+      `<allow send_destination="org.example.Foo" send_type="method_call"${more}/>`;
+    expect(rulesOf(text, 'user="200002"')).toEqual([
+      rule(' send_interface="a.B" send_member="Get" send_path="/"'),
+      rule(' send_interface="a.C" send_member="Get" send_path="/"'),
+    ]);
+    expect(rulesOf(text, 'user="200003"')).toEqual([rule('')]);
+  });
+
   it('denies everyone to own and to call before it allows anything', () => {
     const rules = rulesOf(configurationOf({}), 'context="default"');
     expect(rules.slice(0, 3)).toEqual([

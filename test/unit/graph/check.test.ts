@@ -42,6 +42,22 @@ describe('check', () => {
     ]);
   });
 
+  it('names a file alone where the whole of it is wrong', async () => {
+    const { text } = await check({ 'c/run.json': '{' });
+    expect(text.split('\n')[0]).toMatch(/^c\/run\.json: found the end of the file at line 1, /);
+  });
+
+  it('knows pools as soon as there is a device', async () => {
+    const files = { 'c/args.json': { PV_NETWORK_POOL: 'internl' } };
+    expect(await check(files)).toMatchObject({ code: 0 });
+    const pools = { internal: { type: 'bridge', bridge: 'br0', subnet: '10.0.3.0/24' } };
+    const { code, text } = await check({ ...files, 'device.json': { network: { pools } } });
+    expect(code).toBe(1);
+    expect(text.split('\n')[0]).toBe(
+      'c/args.json:/PV_NETWORK_POOL: found the pool "internl", expected one of "internal": correct the name of the pool, or declare it in device.json.',
+    );
+  });
+
   it('prints JSON with --json', async () => {
     const { code, text } = await check({ 'c/run.json': requires('nothing') }, true);
     expect(code).toBe(1);

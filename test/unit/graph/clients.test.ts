@@ -41,7 +41,7 @@ describe('the fields about clients', () => {
     expect(links[1]).toMatchObject({ proxyProtocol: 1, maxConnections: 5, allowFrom: [] });
   });
 
-  it('are problems where they are wrong, and notices where they are ignored', () => {
+  it('are problems where they are wrong, or where a limit would be ignored', () => {
     const { problems } = revisionFrom({
       'p/services.json': services(
         { name: 'a', type: 'tcp', port: 1, proxy_protocol: 3 },
@@ -56,11 +56,11 @@ describe('the fields about clients', () => {
     });
     expect(brief(problems).sort()).toEqual([
       'error address-invalid c/run.json:/services/required/1/allow_from/0',
+      'error field-ignored p/services.json:/services/1/proxy_protocol',
       'error shape-wrong c/run.json:/services/required/0/max_connections',
       'error shape-wrong c/run.json:/services/required/2/allow_from',
       'error shape-wrong p/services.json:/services/0/proxy_protocol',
-      'notice shape-wrong c/run.json:/services/required/3/max_connections',
-      'notice shape-wrong p/services.json:/services/1/proxy_protocol',
+      'notice field-ignored c/run.json:/services/required/3/max_connections',
     ]);
   });
 
@@ -80,7 +80,7 @@ describe('the fields about clients', () => {
     { allow_from: new Array(65).fill('10.0.0.1') },
   ])('are refused by name on the wire where they are wrong: %j', (field) => {
     const { links, errors } = parseGraph([{ ...TCP, ...field }]);
-    expect(links).toEqual([]);
+    expect(links).toMatchObject([{ error: { code: 'runtime-answer' } }]);
     expect(errors[0]).toContain(`/${Object.keys(field)[0]}: found`);
   });
 });

@@ -86,8 +86,8 @@ describe('an export of a device', () => {
     );
   });
 
-  it('is told of fields that are not for its type', () => {
-    const at = 'notice shape-wrong p/services.json:/services/0';
+  it('is refused with limits that are not kept for its type', () => {
+    const at = 'error field-ignored p/services.json:/services/0';
     expect(problemsOf({ ...CARD, match: { name: 'x' } })).toEqual([`${at}/match`]);
     expect(problemsOf({ ...KEYS, lease: ['DP-1'] })).toEqual([`${at}/lease`]);
   });

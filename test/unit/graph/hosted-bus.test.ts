@@ -144,7 +144,7 @@ describe('the graph of a foreign runtime', () => {
     ['a number', [7]],
   ])('is refused where "activates" is %s', (_, activates) => {
     expect(parseGraph([{ ...LINK, activates }])).toMatchObject({
-      links: [],
+      links: [{ error: { code: 'runtime-answer' } }],
       errors: [expect.stringContaining('/activates')],
     });
   });

@@ -61,6 +61,39 @@ describe('read from a foreign runtime', () => {
     expect(parseGraph([rest]).links).toMatchObject([{ role: 'any', interface: 'unix' }]);
   });
 
+  it.each([
+    ['raw', 'unix', '/run/pv/services/raw.sock'],
+    ['bus', 'dbus', '/run/pv/services/bus.sock'],
+    ['screen', 'wayland', '/run/wayland-0'],
+    ['card', 'drm', '/run/example/raw.sock'],
+  ])('takes the default for a target of null: %s of type %s', (name, type, target) => {
+    expect(parseOne({ name, type, target: null })).toMatchObject({ target });
+    expect(parseOne({ name, type, target: null })).not.toHaveProperty('error');
+  });
+
+  it.each([
+    [{ type: 'tcp', target: null }, 'Found no target for type tcp, expected IP:PORT.'],
+    [
+      { target: `/run/${'x'.repeat(103)}` },
+      'Found a target of 108 bytes, expected at most 107, which is what a program can connect to.',
+    ],
+  ])('shows a target that nobody can have as failed: %j', (change, message) => {
+    expect(parseOne(change)).toMatchObject({ error: { code: 'target-invalid', message } });
+  });
+
+  it('takes a device node at any path', () => {
+    expect(parseOne({ type: 'drm', target: `/dev/${'x'.repeat(200)}` })).not.toHaveProperty(
+      'error',
+    );
+  });
+
+  it('needs no type, provider or socket of a link that can not be made', () => {
+    const error = { code: 'manifest-invalid', message: 'No.' };
+    const wire = { ...TEN, type: '', interface: '', provider: '', socket: '', target: '/x', error };
+    const [link] = parseGraph([wire]).links;
+    expect(link && linkToWire(link)).toEqual(wire);
+  });
+
   it('keeps unknown fields', () => {
     const text = JSON.stringify([TEN]).replace('{', '{"__proto__":{"x":1},"future":[1],');
     const [link] = parseGraph(JSON.parse(text)).links;
@@ -117,7 +150,12 @@ describe('a bad entry takes out itself alone', () => {
       { ...TEN, ...change },
       { ...TEN, name: 'other' },
     ]);
-    expect(links.map(({ name }) => name)).toEqual(['other']);
+    expect(links[0]).toMatchObject({ name: 'other' });
+    // Shown where it says whose it is.
+    const isKnown = !['/consumer', '/name', '/target'].includes(field);
+    const message = `Its entry in the graph can't be read: ${errors[0]?.slice('/0'.length)}`;
+    const shown = { name: 'raw', socket: '', error: { code: 'runtime-answer', message } };
+    expect(links.slice(1)).toMatchObject(isKnown ? [shown] : []);
     expect(errors).toHaveLength(1);
     expect(errors[0]).toMatch(new RegExp(`^/0${field}: found .+, expected .+\\.$`));
   });

@@ -32,7 +32,7 @@ describe('docs/manifests.md', () => {
   it('has every problem code with its remedy, in the order of the source', () => {
     const expected = Object.entries(PROBLEM_REMEDIES).map(([code, remedy]) => [
       `\`${code}\``,
-      remedy,
+      typeof remedy === 'string' ? remedy : `${remedy.error} As a notice: ${remedy.notice}`,
     ]);
     expect(rows('| code | what to do |')).toEqual(expected);
   });

@@ -106,8 +106,8 @@ export const ENTRY_CASES: readonly ProblemCase[] = [
     title: 'fields on a type that has no use for them',
     files: { 'a/services.json': services({ ...RAW, type: 'rest', mode: 'dgram', fds: false }) },
     problems: [
-      'notice shape-wrong a/services.json:/services/0/mode',
-      'notice shape-wrong a/services.json:/services/0/fds',
+      'notice field-ignored a/services.json:/services/0/mode',
+      'notice field-ignored a/services.json:/services/0/fds',
     ],
   },
   {

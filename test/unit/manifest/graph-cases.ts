@@ -153,6 +153,38 @@ export const GRAPH_CASES: readonly ProblemCase[] = [
     links: ['raw', 'raw', 'ok'],
   },
   {
+    title: 'a field that nobody knows, and one that was to limit access',
+    files: { 'a/services.json': services({ ...RAW, color: 'red' }, { ...RAW, alow: [] }) },
+    problems: [
+      'notice field-unknown a/services.json:/services/0/color',
+      'error field-unknown a/services.json:/services/1/alow',
+    ],
+  },
+  {
+    title: 'a target longer than a program can connect to',
+    files: {
+      'a/services.json': services(RAW),
+      'b/run.json': requires({ name: 'raw', target: `/run/${'x'.repeat(103)}` }),
+    },
+    problems: ['error path-too-long b/run.json:/services/required/0'],
+    links: ['ok', 'raw'],
+  },
+  {
+    title: 'a role that nobody has',
+    files: {
+      'a/services.json': services({ ...RAW, allow: ['any', 'operator'] }),
+      'b/run.json': requires('raw'),
+    },
+    problems: ['notice role-unknown a/services.json:/services/0/allow'],
+    links: ['ok', 'raw'],
+  },
+  {
+    title: 'a name on the bus that nobody owns',
+    files: { 'b/run.json': requires({ names: ['org.example.Foo'] }) },
+    options: { hostedBus: { socket: '/run/pv-xconnect/bus' } },
+    problems: ['error bus-name-missing b/run.json:/services/required/0'],
+  },
+  {
     title: 'a run.json, an args.json and a device.json of the wrong shape',
     files: {
       'a/run.json': [],

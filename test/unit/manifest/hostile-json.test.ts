@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { buildGraph } from '../../../src/graph/builder.js';
 import { linkId } from '../../../src/graph/link.js';
 import { parseJson } from '../../../src/manifest/json.js';
-import { deeperThan, duplicateKeys } from '../../../src/manifest/json-scan.js';
+import { deeperThan, duplicateKeys, jsonFault } from '../../../src/manifest/json-scan.js';
 import { ProblemList } from '../../../src/manifest/problem-list.js';
 import { readRevision } from '../../../src/manifest/reader.js';
 import { fc, property } from '../../support/property.js';
@@ -104,11 +104,12 @@ describe('a hostile revision', () => {
           expect(buildGraph(revision, new Map([['a', 1]]), options)).toEqual(graph);
           const ids = graph.links.map(linkId); // throws where a name is no Unicode
           expect(new Set(ids).size).toBe(ids.length);
-          for (const { target, type, name } of graph.links) {
+          for (const { target, type, name, error } of graph.links) {
+            expect(name).not.toMatch(/[/\0]/);
+            if (error?.code === 'manifest-invalid') continue; // it leads nowhere, and is never made
             expect(target).toMatch(/^(\/|[^/]+:\d+)/);
             expect(target.split('/')).not.toContain('..');
             expect(type).toMatch(/^(unix|rest|dbus|drm|tcp|http|wayland)$/);
-            expect(name).not.toMatch(/[/\0]/);
           }
         }
       }),
@@ -178,9 +179,34 @@ describe('the scan of JSON text', () => {
     );
   });
 
-  it('says line and column of an error where the parser gives a position', () => {
+  it('finds a fault where the parser does, and only there', () => {
+    const text = fc.oneof(
+      fc.string(),
+      fc.json(),
+      fc.tuple(fc.json(), fc.nat(), fc.string({ maxLength: 2 })).map(([json, at, more]) => {
+        const cut = at % (json.length + 1);
+        return json.slice(0, cut) + more + json.slice(cut + 1);
+      }),
+    );
+    const isJson = (one: string) => {
+      try {
+        JSON.parse(one);
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    fc.assert(
+      fc.property(text, (one) => {
+        if (!deeperThan(one, 64)) expect(jsonFault(one) === null).toBe(isJson(one));
+      }),
+      { seed: 7, numRuns: 2000 },
+    );
+  });
+
+  it('says line and column of an error', () => {
     const problems = new ProblemList();
     expect(parseJson(Buffer.from('{\n "a": 1,\n "b" 2}'), 'x', problems)).toBeUndefined();
-    expect(problems.list()[0]?.found).toContain('line 3 column 6');
+    expect(problems.list()[0]?.found).toBe('"2" at line 3, column 6, after `"b"`');
   });
 });

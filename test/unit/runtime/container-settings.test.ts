@@ -9,7 +9,8 @@ function revision(
   groups: readonly DeviceGroup[] = [],
 ): Revision {
   return {
-    containers: [{ name: 'web', services: [], requirements: [], run, args }],
+    containers: [{ name: 'web', services: [], refused: [], requirements: [], run, args }],
+    unreadable: [],
     device: { groups, pools: [], ingress: [] },
     problems: [],
     state: {},
