@@ -6,7 +6,7 @@
  * nobody would keep it, the entry is refused, because to serve it without would be to serve it open. Any other
  * unknown field is ignored, and told.
  */
-import { HTTP_FIELDS, type HttpOptions } from '../kernel/http-options.js';
+import type { HttpOptions } from '../kernel/http-options.js';
 import { nearest } from '../kernel/nearest.js';
 import { type Place, pointerTo, show } from './problem.js';
 import type { ProblemList } from './problem-list.js';
@@ -120,10 +120,8 @@ export const REQUIREMENT_FIELDS: Table<RequirementEntry> = {
   health: HTTP,
   limits: HTTP,
   access_log: HTTP,
+  via: HTTP,
 };
-
-/** Everything about how HTTP is served. */
-export const HTTP_ONLY: readonly (keyof HttpOptions)[] = HTTP_FIELDS;
 
 /** Words that speak of access: a field with one of them was to close something, whatever it is called. */
 const ABOUT_ACCESS =
