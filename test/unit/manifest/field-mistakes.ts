@@ -277,10 +277,10 @@ export const FIELD_MISTAKES: readonly Mistake[] = [
     ],
   },
   {
-    title: 'a limit misspelt',
-    files: pair(API, { name: 'api', limits: { haed: 1024 } }),
+    title: 'an inner field of HTTP misspelt',
+    files: pair(API, { name: 'api', health: { path: '/', intervall: 5 } }),
     said: [
-      'error client/run.json:/services/required/0/limits/haed: found "haed", expected no other fields than head, headers, connections, head_timeout, idle_timeout, answer_timeout (did you mean "head"?): give the value that is expected there.',
+      'error client/run.json:/services/required/0/health/intervall: found "intervall", expected no other fields than path, interval, timeout (did you mean "interval"?): give the value that is expected there.',
     ],
     links: [
       'client api: manifest-invalid: client/run.json:/services/required/0 is not served, as something in it is wrong.',
