@@ -197,7 +197,8 @@ describe('what can not be read', () => {
     const { state, seen } = await setUp();
     await writeFiles({ 'p/services.json': '{' }, state);
     const failed = { error: { code: 'manifest-invalid' } };
-    await eventually(() => expect(seen.graphs.at(-1)?.links).toMatchObject([failed]));
+    const shown = () => expect(seen.graphs.at(-1)?.links).toMatchObject([failed]);
+    await eventually(shown, { timeoutMs: 30_000 });
     expect(seen.problems.at(-1)?.map(({ code }) => code)).toContain('json-invalid');
     await writeFiles({ 'q/services.json': services(RAW) }, state);
     await eventually(() => expect(seen.graphs.at(-1)?.links[0]?.provider).toBe('q'));
@@ -209,7 +210,7 @@ describe('what can not be read', () => {
     const { state, seen } = await setUp({ ...FILES, ...more });
     await writeFiles({ 'p/services.json': '{' }, state);
     const failures = () => seen.graphs.at(-1)?.links.filter(({ error }) => error);
-    await eventually(() => expect(failures()).toHaveLength(1));
+    await eventually(() => expect(failures()).toHaveLength(1), { timeoutMs: 30_000 });
     await writeFiles({ 'q/services.json': '{' }, state);
     await quiet();
     expect(failures()).toHaveLength(1);
