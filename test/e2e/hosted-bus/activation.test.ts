@@ -179,17 +179,19 @@ describe.runIf(ready())('a call to a name that is started on demand', () => {
     one.disconnect();
   });
 
-  test('of a client that leaves meanwhile keeps nobody from asking again', async () => {
+  test('of a client that leaves meanwhile still waits, and those of others with it', async () => {
     const one = connect();
     one.on('error', () => undefined);
     one.call(echo('a')).catch(() => undefined);
     await eventually(() => expect(at.asked).toHaveLength(1));
     one.disconnect();
-    await at.daemon.untilActive(0);
-    at.starts();
     const two = connect();
-    expect((await two.call(echo('b')))?.body[0]).toBe('b');
-    expect(at.asked).toHaveLength(2);
+    const answered = two.call(echo('b'));
+    await at.daemon.untilActive(2);
+    await at.serve(FOO);
+    expect((await answered)?.body[0]).toBe('b');
+    await at.daemon.untilActive(1);
+    expect(at.asked).toHaveLength(1);
     two.disconnect();
   });
 
