@@ -34,6 +34,7 @@ const ERROR = 'org.freedesktop.DBus.Error';
 export const ACCESS_DENIED = `${ERROR}.AccessDenied`;
 export const INVALID_ARGS = `${ERROR}.InvalidArgs`;
 export const LIMITS_EXCEEDED = `${ERROR}.LimitsExceeded`;
+export const UNKNOWN_METHOD = `${ERROR}.UnknownMethod`;
 
 const FREE: BusMethod = { is: 'free' };
 const LIST: BusMethod = { is: 'list' };

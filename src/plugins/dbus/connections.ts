@@ -2,76 +2,141 @@
  * The connections of one link: each authenticated first, then joined at relay speed, or, where somebody has to look
  * at its messages, moved one by one.
  *
- * How many are in the middle of the first at a time is bounded, and so is its time: a bus has few places for clients
- * that have not said Hello, and one consumer must not take those of the others.
+ * Until the bus knows a client it holds one of the few places that a bus has for such (places.ts), and has only so much
+ * time.
  */
 import type { Channel, LinkHost } from '../plugin.js';
-import { Authentication, type Outcome } from './authentication.js';
+import { Authentication } from './authentication.js';
 import type { FilterFactory } from './filter.js';
 import { MessageSession } from './message-session.js';
-import { Places } from './places.js';
+import type { LinkPlaces } from './places.js';
+import { Registration } from './registration.js';
+import { Share } from './share.js';
 
 export interface ConnectionsOptions {
   /** Who looks at the messages of a connection that begins now; nobody: it is joined. */
   readonly filters: () => readonly FilterFactory[];
-  /** For all of the authentication, in milliseconds. */
+  readonly places: LinkPlaces;
+  /** From the connection to the answer to Hello, in milliseconds; time without a place does not count. */
   readonly patienceMs?: number;
-  readonly places?: number;
 }
 
 const PATIENCE_MS = 30_000;
-const PLACES = 32;
+
+/** What a client has until the bus knows it. */
+interface Entry {
+  /** What to do when its time is over. */
+  abort: (reason: string) => void;
+  timer: NodeJS.Timeout | undefined;
+  /** Gives its place back. */
+  free: () => void;
+}
 
 export class Connections {
   readonly #host: LinkHost;
   readonly #filters: ConnectionsOptions['filters'];
   readonly #patienceMs: number;
-  readonly #places: Places;
+  readonly #places: LinkPlaces;
   readonly #budget = { fds: 0 };
+  readonly #share = new Share();
+  /** What was wrong with connections, as far as it was said. */
+  readonly #told = new Set<string>();
 
   constructor(host: LinkHost, options: ConnectionsOptions) {
     this.#host = host;
     this.#filters = options.filters;
     this.#patienceMs = options.patienceMs ?? PATIENCE_MS;
-    this.#places = new Places(options.places ?? PLACES);
+    this.#places = options.places;
   }
 
   /** Takes the channel. */
   async accept(consumer: Channel): Promise<void> {
-    const outcome = await this.#authenticate(consumer);
+    const entry: Entry = { abort: () => undefined, timer: undefined, free: () => undefined };
+    this.#begin(entry);
+    const authentication = new Authentication(consumer, () => this.#connect(entry));
+    entry.abort = (reason) => authentication.abort(reason);
+    const outcome = await authentication.run();
     if ('failed' in outcome) {
-      this.#host.log.debug({ reason: outcome.failed }, 'not authenticated');
-      this.#count('refused');
+      this.#end(entry);
+      this.#refused(outcome.failed);
       return;
     }
     const { bus, fds } = outcome;
     const filters = this.#filters();
-    if (filters.length === 0) this.#host.join(consumer, bus, { fds });
-    else this.#look(consumer, bus, fds, filters);
+    if (filters.length === 0) await this.#join(consumer, bus, fds, entry);
+    else this.#look(consumer, bus, fds, filters, entry);
   }
 
-  #look(consumer: Channel, bus: Channel, fds: boolean, filters: readonly FilterFactory[]): void {
-    const { tally, log } = this.#host;
-    const onEnd = (reason: string, fault?: string, thrown?: unknown) => {
-      this.#count(reason);
-      if (thrown !== undefined) log.error({ err: thrown }, 'a bug ended one connection');
-      else if (fault !== undefined) log.debug({ reason: fault }, 'ended a connection');
-    };
-    new MessageSession({ consumer, bus, fds, filters, tally, budget: this.#budget, onEnd });
-  }
-
-  async #authenticate(consumer: Channel): Promise<Outcome> {
-    await this.#places.take();
-    const authentication = new Authentication(consumer, () => this.#host.connectAs());
-    const timer = setTimeout(() => {
-      authentication.abort(`It took longer than ${this.#patienceMs / 1000} s.`);
-    }, this.#patienceMs);
-    try {
-      return await authentication.run();
-    } finally {
-      clearTimeout(timer);
-      this.#places.free();
+  async #join(consumer: Channel, bus: Channel, fds: boolean, entry: Entry): Promise<void> {
+    const registration = new Registration(consumer, bus);
+    entry.abort = (reason) => registration.abort(reason);
+    const failed = await registration.run();
+    this.#end(entry);
+    if (failed === null) {
+      this.#host.join(consumer, bus, { fds });
+      return;
     }
+    await consumer.flushed();
+    consumer.close();
+    bus.close();
+    this.#refused(failed);
+  }
+
+  #look(
+    consumer: Channel,
+    bus: Channel,
+    fds: boolean,
+    filters: readonly FilterFactory[],
+    entry: Entry,
+  ): void {
+    const { tally } = this.#host;
+    const session = new MessageSession({
+      ...{ consumer, bus, fds, filters, tally, budget: this.#budget, share: this.#share },
+      onRegistered: () => this.#end(entry),
+      onEnd: (reason, fault, thrown) => {
+        this.#end(entry);
+        this.#count(reason);
+        if (thrown !== undefined)
+          this.#host.log.error({ err: thrown }, 'a bug ended one connection');
+        else if (fault !== undefined) this.#tell(fault);
+      },
+    });
+    entry.abort = (reason) => session.abort(reason);
+  }
+
+  #begin(entry: Entry): void {
+    entry.timer = setTimeout(() => {
+      const seconds = this.#patienceMs / 1000;
+      entry.abort(
+        `The bus did not know the consumer after ${seconds} s: it has to authenticate and say Hello.`,
+      );
+    }, this.#patienceMs);
+  }
+
+  async #connect(entry: Entry) {
+    clearTimeout(entry.timer);
+    entry.free = await this.#places.take();
+    this.#begin(entry);
+    return this.#host.connectAs();
+  }
+
+  /** Nothing more is to be waited for. */
+  #end(entry: Entry): void {
+    clearTimeout(entry.timer);
+    entry.free();
+  }
+
+  #refused(reason: string): void {
+    this.#host.log.debug({ reason }, 'not let in');
+    this.#count('refused');
+  }
+
+  /** Once: whoever does it will do it again. */
+  #tell(fault: string): void {
+    const { log } = this.#host;
+    if (this.#told.has(fault)) log.debug({ reason: fault }, 'ended a connection');
+    else log.warn(`A connection was ended. ${fault}`);
+    this.#told.add(fault);
   }
 
   #count(reason: string): void {

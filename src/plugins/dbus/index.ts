@@ -10,11 +10,13 @@ export const dbus: Plugin = {
   types: ['dbus'],
   async attach(link, host) {
     // Loaded with the first such link: a daemon without one has no use for it.
-    const [{ Connections }, { PolicyFilters }, { activation, mayActivate }] = await Promise.all([
-      import('./connections.js'),
-      import('./policy-filters.js'),
-      import('./activation.js'),
-    ]);
+    const [{ Connections }, { PolicyFilters }, { activation, mayActivate }, { placesAt }] =
+      await Promise.all([
+        import('./connections.js'),
+        import('./policy-filters.js'),
+        import('./activation.js'),
+        import('./places.js'),
+      ]);
     const { onDemand } = host;
     const policy = new PolicyFilters(link, host, observation);
     // A call that is refused must start nobody: the policy comes first.
@@ -23,7 +25,19 @@ export const dbus: Plugin = {
       if (!onDemand || !mayActivate(onDemand.names())) return judges;
       return [...judges, activation(onDemand, { isAlone: judges.length === 0 })];
     };
-    const connections = new Connections(host, { filters });
-    return host.listen((client) => connections.accept(client));
+    const places = placesAt(link.provider, link.socket);
+    const connections = new Connections(host, { filters, places });
+    try {
+      const attachment = await host.listen((client) => connections.accept(client));
+      return {
+        detach: async (drainMs) => {
+          places.leave();
+          await attachment.detach(drainMs);
+        },
+      };
+    } catch (thrown) {
+      places.leave();
+      throw thrown;
+    }
   },
 };

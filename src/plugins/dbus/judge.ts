@@ -9,13 +9,16 @@ import {
   INVALID_ARGS,
   nameHasNoOwner,
   serviceUnknown,
+  UNKNOWN_METHOD,
 } from './bus-methods.js';
-import { Flag, type Header } from './header.js';
+import { Flag, type Header, MessageType } from './header.js';
 import { isEavesdropping } from './match-rule.js';
 import { BUS } from './message-writer.js';
 import type { NameTracker } from './name-tracker.js';
 import { type Grant, Level, mayHear, maySend } from './policy.js';
 import { beyondRules, methodOf, useOfBroadcast, useOfName, useOfSend } from './use.js';
+
+const PEER = `${BUS}.Peer`;
 
 export interface Refusal {
   /** Null: no right is missing, the message is just wrong. */
@@ -32,6 +35,23 @@ export function judgeSend(header: Header, names: NameTracker): Refusal | null {
   if (grant.level >= Level.see) return denied(use);
   const isStarting = (header.flags & Flag.noAutoStart) === 0;
   return { use, answer: isStarting ? serviceUnknown(name) : nameHasNoOwner(name) };
+}
+
+/**
+ * Who called the consumer hears what it has to say to that, be it an answer or a signal to the caller alone. That needs
+ * no right; xdg-dbus-proxy lets only answers pass, so that no service behind it can tell its callers of their jobs.
+ */
+export function isSignalToCaller({ type, destination }: Header, names: NameTracker): boolean {
+  return type === MessageType.signal && names.hasCalled(destination as string);
+}
+
+/** What a bus says to a call that names no receiver, of anything but the few methods that it then takes as its own. */
+export function noSuchMethod({ member, interface: of, signature }: Header): Refusal {
+  const message =
+    of === PEER
+      ? `Unknown method invoked on ${PEER} interface`
+      : `Method "${member}" with signature "${signature}" on interface "${of ?? '(null)'}" doesn't exist\n`;
+  return { use: null, answer: { error: UNKNOWN_METHOD, message } };
 }
 
 /** A signal of somebody to everybody. Null: it may be heard. */

@@ -19,6 +19,7 @@ import { Held } from './held.js';
 import type { Message } from './message.js';
 import { type Addressed, errorReply } from './message-writer.js';
 import { isFromBus, isHello, Questions } from './questions.js';
+import type { Share } from './share.js';
 import { Side } from './side.js';
 
 export interface SessionParts {
@@ -28,8 +29,11 @@ export interface SessionParts {
   readonly fds: boolean;
   readonly filters: readonly FilterFactory[];
   readonly tally: Tally;
-  /** Of the link: what all its connections keep. */
+  /** Of the link: what all its connections keep, and what is looked at of them in one turn. */
   readonly budget: { fds: number };
+  readonly share: Share;
+  /** Called once the bus has answered its Hello, should it do so. */
+  readonly onRegistered?: () => void;
   /** Called once. `fault`: what was wrong, in one sentence. `thrown`: by a bug of ours. */
   readonly onEnd: (reason: string, fault?: string, thrown?: unknown) => void;
 }
@@ -41,6 +45,7 @@ const MAX_HELD = 1024;
 const MAX_HELD_BYTES = 1024 * 1024;
 /** Descriptors in our table that wait for something, of one link. */
 const MAX_FDS = 512;
+const MAX_SERIAL = 0xffff_ffff;
 /** For the other side to finish once one of them has, in milliseconds. */
 const LINGER_MS = 5_000;
 
@@ -53,6 +58,8 @@ export class MessageSession {
   readonly #held = new Held();
   #hello: number | null = null;
   #uniqueName: string | undefined;
+  /** Serials of what the consumer is told in place of the bus; nobody answers those. */
+  #answers = 0;
   #budgeted = 0;
   /** Of the end, from the first side that had one. */
   #why: { readonly reason: string; readonly fault?: string } | null = null;
@@ -61,13 +68,13 @@ export class MessageSession {
 
   /** Takes both channels, authenticated and paused. */
   constructor(parts: SessionParts) {
-    const { consumer, bus, fds } = parts;
+    const { consumer, bus, fds, share } = parts;
     this.#parts = parts;
-    this.#consumer = new Side(consumer, { longest: LONGEST.consumer, fds }, this, {
+    this.#consumer = new Side(consumer, { longest: LONGEST.consumer, fds, share }, this, {
       onMessage: (message) => this.#fromConsumer(message),
       onMore: (chunk, start, end) => this.#bus.outlet.more(chunk, start, end),
     });
-    this.#bus = new Side(bus, { longest: LONGEST.bus, fds }, this, {
+    this.#bus = new Side(bus, { longest: LONGEST.bus, fds, share }, this, {
       onMessage: (message) => this.#fromBus(message),
       onMore: (chunk, start, end) => this.#consumer.outlet.more(chunk, start, end),
     });
@@ -93,6 +100,11 @@ export class MessageSession {
     this.#end('detached');
   }
 
+  /** `why`: one sentence. */
+  abort(why: string): void {
+    this.#end('refused', why);
+  }
+
   onBug(thrown: unknown): void {
     this.#end('error', 'This is a bug.', thrown);
   }
@@ -105,7 +117,9 @@ export class MessageSession {
       },
       answerTo: (call) => this.#answerTo(call),
       ask: (member, values, onAnswer) => {
-        if (!this.#ended) this.#bus.outlet.send(this.#questions.ask(member, values, onAnswer));
+        if (this.#ended) return;
+        this.#bus.outlet.send(this.#questions.ask(member, values, onAnswer));
+        queueMicrotask(() => this.#settle()); // where nobody else does
       },
       release: (message) => {
         if (this.#held.take(message) === undefined) return;
@@ -124,16 +138,15 @@ export class MessageSession {
   }
 
   #answerTo({ serial }: Pick<Header, 'serial'>): Addressed {
-    const addressed = { serial: this.#questions.nextSerial(), replySerial: serial };
+    this.#answers = (this.#answers % MAX_SERIAL) + 1;
+    const addressed = { serial: this.#answers, replySerial: serial };
     if (this.#uniqueName === undefined) return addressed;
     return { ...addressed, destination: this.#uniqueName };
   }
 
   #fromConsumer(message: Message): boolean {
     const { header } = message;
-    if (this.#questions.isOurs(header.serial)) {
-      return this.#refuse(message, 'A serial was of the range that is not for consumers.');
-    }
+    this.#questions.heard(header.serial);
     if (this.#hello === null) return this.#start(message);
     return this.#judge(message, 0);
   }
@@ -159,7 +172,8 @@ export class MessageSession {
   }
 
   /** Nothing of it can be trusted any more. */
-  #broke(side: Side, fault: string): void {
+  #broke(side: Side, what: string): void {
+    const fault = `The ${side === this.#bus ? 'bus' : 'consumer'} broke the protocol: ${what}`;
     this.#why ??= { reason: 'malformed', fault };
     side.giveUp();
   }
@@ -228,7 +242,9 @@ export class MessageSession {
   /** From the answer to Hello. */
   #noteName({ header, body }: Message): void {
     if (this.#uniqueName !== undefined || header.replySerial !== this.#hello) return;
-    if (header.type === MessageType.reply && isFromBus(header)) this.#uniqueName = body?.string();
+    if (header.type !== MessageType.reply || !isFromBus(header)) return;
+    this.#uniqueName = body?.string();
+    this.#parts.onRegistered?.();
   }
 
   /** Sends what waits together, and decides who is read. */

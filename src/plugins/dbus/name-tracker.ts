@@ -22,6 +22,7 @@ export class NameTracker {
   readonly #grants = new Map<string, Grant>();
   /** Who is there, once owned a name that may be seen, or has spoken to the consumer. */
   readonly #known = new Set<string>();
+  readonly #callers = new Set<string>();
   /** The consumer's own. */
   #self: string | undefined;
 
@@ -61,6 +62,17 @@ export class NameTracker {
     if (this.#known.has(unique)) return;
     if (this.#known.size < MAX_KNOWN) this.#known.add(unique);
     this.#grants.delete(unique);
+  }
+
+  /** This unique name has called the consumer. */
+  calledBy(unique: string): void {
+    this.met(unique);
+    if (this.#callers.size < MAX_KNOWN) this.#callers.add(unique);
+  }
+
+  /** Whether it has, and is still there. */
+  hasCalled(unique: string): boolean {
+    return this.#callers.has(unique);
   }
 
   namesOf(unique: string): ReadonlySet<string> {
@@ -109,5 +121,6 @@ export class NameTracker {
     this.#names.delete(unique);
     this.#grants.delete(unique);
     this.#known.delete(unique);
+    this.#callers.delete(unique);
   }
 }

@@ -1,5 +1,6 @@
 /**
- * What goes to one side of a connection. Pieces that stood next to each other when they came leave in one write.
+ * What goes to one side of a connection. What comes together leaves in one write: what stood together when it came as it
+ * is, the rest put together.
  *
  * A long message comes in pieces, and nothing goes between them: the receiver would take it for a part of the message,
  * and a part of the message for one of its own. What is to be sent meanwhile waits.
@@ -9,6 +10,8 @@ import type { Channel } from '../plugin.js';
 
 export class Outlet {
   readonly #channel: Channel;
+  /** What leaves before `#chunk`. */
+  #pieces: Buffer[] = [];
   #chunk: Buffer | null = null;
   #start = 0;
   #end = 0;
@@ -51,17 +54,23 @@ export class Outlet {
       this.#waiting.push({ bytes, fds });
       return;
     }
+    if (fds.length === 0) {
+      this.#setAside();
+      this.#pieces.push(bytes);
+      return;
+    }
     this.flush();
     this.#channel.write(bytes, fds);
   }
 
-  /** Once nothing more comes that could stand next to it. */
+  /** Once nothing more comes for the moment: what was sent so far leaves. */
   flush(): void {
-    const chunk = this.#chunk;
-    if (!chunk) return;
-    this.#chunk = null;
-    const isAll = this.#start === 0 && this.#end === chunk.length;
-    this.#channel.write(isAll ? chunk : chunk.subarray(this.#start, this.#end));
+    this.#setAside();
+    const [first] = this.#pieces;
+    if (!first) return;
+    const bytes = this.#pieces.length === 1 ? first : Buffer.concat(this.#pieces);
+    this.#pieces = [];
+    this.#channel.write(bytes);
   }
 
   /** Sends nothing of what waits, and closes its descriptors. */
@@ -71,10 +80,17 @@ export class Outlet {
 
   #append(chunk: Buffer, start: number, end: number): void {
     if (this.#chunk !== chunk || this.#end !== start) {
-      this.flush();
+      this.#setAside();
       this.#chunk = chunk;
       this.#start = start;
     }
     this.#end = end;
+  }
+  #setAside(): void {
+    const chunk = this.#chunk;
+    if (!chunk) return;
+    this.#chunk = null;
+    const isAll = this.#start === 0 && this.#end === chunk.length;
+    this.#pieces.push(isAll ? chunk : chunk.subarray(this.#start, this.#end));
   }
 }

@@ -9,7 +9,14 @@ import type { Use } from '../../graph/use.js';
 import { busMethod, INVALID_ARGS, LIMITS_EXCEEDED } from './bus-methods.js';
 import type { MessageFilter, Port, Verdict } from './filter.js';
 import { type Header, MessageType, wantsReply } from './header.js';
-import { judgeBroadcast, judgeBusCall, judgeSend, type Refusal } from './judge.js';
+import {
+  isSignalToCaller,
+  judgeBroadcast,
+  judgeBusCall,
+  judgeSend,
+  noSuchMethod,
+  type Refusal,
+} from './judge.js';
 import type { Message } from './message.js';
 import { BUS, errorReply, reply } from './message-writer.js';
 import { NameTracker } from './name-tracker.js';
@@ -40,7 +47,6 @@ const invalid = (message: string): Refusal => ({
   use: null,
   answer: { error: INVALID_ARGS, message },
 });
-const TO_NOBODY = invalid('A call has to say whom it is for.');
 const SAME_SERIAL = invalid('Another call with this serial still waits for its answer.');
 
 export class PolicyFilter implements MessageFilter {
@@ -86,7 +92,7 @@ export class PolicyFilter implements MessageFilter {
     if (isReply(header)) return this.#answered(message);
     if (header.type === MessageType.call) {
       if (wantsReply(header)) this.#replies.owes(header);
-      this.#names.met(header.sender as string);
+      this.#names.calledBy(header.sender as string);
       return 'pass';
     }
     if (header.type !== MessageType.signal) return 'drop';
@@ -104,11 +110,11 @@ export class PolicyFilter implements MessageFilter {
 
   #call(message: Message): Verdict {
     const { header } = message;
-    if (header.destination === undefined) return this.#refuse(header, TO_NOBODY);
     // Else what answers the one might pass as what answers the other.
     const isTaken = this.#enforce && this.#replies.isAwaited(header.serial);
     if (isTaken) return this.#refuse(header, SAME_SERIAL);
-    if (header.destination !== BUS) {
+    const isForBus = header.destination === BUS || header.destination === undefined;
+    if (!isForBus) {
       const verdict = this.#send(header);
       return verdict === 'pass' ? this.#awaiting(header, false) : verdict;
     }
@@ -123,7 +129,8 @@ export class PolicyFilter implements MessageFilter {
     const arg = header.signature.startsWith('s') ? message.body?.string() : undefined;
     const refusal = judgeBusCall(header, method, arg, this.#names);
     if (refusal) {
-      const verdict = this.#refuse(header, refusal);
+      const isNamed = header.destination !== undefined;
+      const verdict = this.#refuse(header, isNamed ? refusal : noSuchMethod(header));
       if (verdict !== 'pass') return verdict;
     } else if (method?.is === 'about-name' && arg !== undefined && this.#isOfUse(arg)) {
       this.#witness.used(useOfName(header, arg, method.needs, this.#names));
@@ -136,6 +143,7 @@ export class PolicyFilter implements MessageFilter {
   }
 
   #send(header: Header): Verdict {
+    if (isSignalToCaller(header, this.#names)) return 'pass';
     const refusal = judgeSend(header, this.#names);
     if (refusal) return this.#refuse(header, refusal);
     if (this.#witness.isWatching && !this.#names.isSelf(header.destination as string)) {

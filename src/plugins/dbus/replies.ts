@@ -4,6 +4,7 @@
  */
 import { type Header, MessageType } from './header.js';
 import { BUS } from './message-writer.js';
+import { isFromBus } from './questions.js';
 
 /** Calls by a consumer without an answer. */
 const MAX_ASKED = 8_192;
@@ -35,15 +36,16 @@ export class Replies {
 
   /** The consumer calls somebody. */
   asks({ serial, destination }: Header, isList = false): void {
-    const ofBus = destination === BUS;
+    const ofBus = destination === BUS || destination === undefined;
     this.#asked.set(serial, isList ? LIST_OF_BUS : ofBus ? OF_BUS : OF_PEER);
   }
 
   /** What this answers; undefined: nothing that was asked. */
-  answered({ replySerial, sender }: Header): Asked | undefined {
-    const asked = this.#asked.get(replySerial as number);
-    if (!asked || (asked.ofBus && sender !== BUS)) return undefined; // the bus may answer for others
-    this.#asked.delete(replySerial as number);
+  answered(header: Header): Asked | undefined {
+    const replySerial = header.replySerial as number;
+    const asked = this.#asked.get(replySerial);
+    if (!asked || (asked.ofBus && !isFromBus(header))) return undefined; // the bus may answer for others
+    this.#asked.delete(replySerial);
     return asked;
   }
 

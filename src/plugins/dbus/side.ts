@@ -4,6 +4,7 @@
 import type { Channel } from '../plugin.js';
 import { MessageReader, type ReaderOptions, type Receiver } from './message-reader.js';
 import { Outlet } from './outlet.js';
+import type { Share } from './share.js';
 
 export interface SideOwner {
   /** So many bytes of it were looked at, and this is wrong with them. */
@@ -21,15 +22,34 @@ export class Side {
   readonly outlet: Outlet;
   readonly #reader: MessageReader;
   readonly #owner: SideOwner;
+  readonly #share: Share;
+  /** Reasons to look at nothing for now. */
+  #stops = 0;
   #isOver = false;
   #isFinished = false;
   #isWaiting = false;
 
-  constructor(channel: Channel, options: ReaderOptions, owner: SideOwner, receiver: Receiver) {
+  /** `share`: of its link. */
+  constructor(
+    channel: Channel,
+    options: ReaderOptions & { readonly share: Share },
+    owner: SideOwner,
+    { onMessage, onMore }: Receiver,
+  ) {
     this.channel = channel;
     this.outlet = new Outlet(channel);
     this.#owner = owner;
-    this.#reader = new MessageReader(receiver, options);
+    this.#share = options.share;
+    const taking: Receiver = {
+      onMessage: (message) => {
+        const { length } = message;
+        const isWanted = onMessage(message);
+        if (!this.#share.spend(length)) this.#takeTurns();
+        return isWanted;
+      },
+      onMore,
+    };
+    this.#reader = new MessageReader(taking, options);
     channel.onData = (chunk, fds) => this.#look(chunk, fds);
     channel.onEnd = (error) => {
       this.#isOver = true;
@@ -79,11 +99,17 @@ export class Side {
 
   /** Looks at nothing that comes until `go`. */
   stop(): void {
+    this.#stops++;
     this.#reader.stop();
   }
 
   go(): void {
-    this.#look(null, []);
+    if (--this.#stops === 0) this.#look(null, []);
+  }
+
+  #takeTurns(): void {
+    this.stop();
+    this.#share.wait(() => this.go());
   }
 
   /** A bug in whoever looks ends this connection, and nothing else. Null: at what was left. */

@@ -93,6 +93,11 @@ export class BusPair extends ContainerPair {
     return this.#connect(this.consumer.rootDir + target);
   }
 
+  /** A dbus-next client on that socket, by its path on the host. */
+  clientAt(path: string): Promise<MessageBus> {
+    return this.#connect(path);
+  }
+
   async #connect(path: string): Promise<MessageBus> {
     const bus = dbus.sessionBus({ busAddress: `unix:socket=${path}` });
     this.#busses.push(bus);

@@ -13,6 +13,7 @@ export class FakeChannel {
   /** Its peer was told that no more comes. */
   isEnded = false;
   written = Buffer.alloc(0);
+  writes = 0;
 
   get channel(): Channel {
     return this as unknown as Channel;
@@ -31,6 +32,7 @@ export class FakeChannel {
 
   write(data: Buffer, fds: readonly number[] = []): boolean {
     closeAll(fds);
+    this.writes++;
     this.written = Buffer.concat([this.written, data]);
     return true;
   }

@@ -4,6 +4,8 @@ import type { Port } from '../../../../src/plugins/dbus/filter.js';
 import type { Message } from '../../../../src/plugins/dbus/message.js';
 import { MessageSession } from '../../../../src/plugins/dbus/message-session.js';
 import { writeMessage } from '../../../../src/plugins/dbus/message-writer.js';
+import { Questions } from '../../../../src/plugins/dbus/questions.js';
+import { Share } from '../../../../src/plugins/dbus/share.js';
 import { FakeChannel } from './fake-channel.js';
 import { headersOf, policySession, SELF, toBus } from './policy-session.js';
 
@@ -55,6 +57,7 @@ describe('a long message', () => {
     new MessageSession({
       ...{ consumer: consumer.channel, bus: bus.channel, fds: false, budget: { fds: 0 } },
       ...{ filters: [holding], onEnd: () => undefined },
+      share: new Share(),
       tally: { toProvider: 0, toConsumer: 0, closes: {}, denied: {}, audited: {} },
     });
     const [first, long, last] = [call(2, 'a.b'), call(3, THERMOSTAT, 80 * KIB), call(4, 'a.b')];
@@ -67,22 +70,69 @@ describe('a long message', () => {
       [1, 'Hello'],
       [3, 'C'],
       [2, 'C'],
-      [0xffff_0001, 'GetId'],
+      [0x7fff_0000, 'GetId'],
       [4, 'C'],
     ]);
   });
 });
 
-test('a consumer has none of our serials, for its Hello neither', () => {
+describe('serials of our questions', () => {
+  test('are none that the consumer has used, whatever it uses', async () => {
+    const { bus, consumer, ask } = asking();
+    let answers = 0;
+    for (const serial of [1, 0x7fff_0003, 0x7ffe_ffff, 0xffff_0001, 0xffff_ffff, 0x7ffd_0000]) {
+      consumer.feed(serial === 1 ? toBus(1, 'Hello') : call(serial, 'a.b'));
+      ask(() => answers++);
+    }
+    await Promise.resolve();
+    const sent = headersOf(bus.take());
+    expect(sent.filter(({ member }) => member !== 'GetId')).toHaveLength(6);
+    const ours = sent.filter(({ member }) => member === 'GetId').map(({ serial }) => serial);
+    expect(ours).toEqual([
+      0x7fff_0000, 0x7ffe_0000, 0x7ffd_0000, 0x7ffd_0001, 0x7ffd_0002, 0x7ffc_0000,
+    ]);
+    for (const replySerial of ours) {
+      bus.feed(writeMessage({ type: 2, serial: 1, replySerial, sender: 'org.freedesktop.DBus' }));
+    }
+    expect([answers, consumer.take().length]).toEqual([6, 0]);
+  });
+
+  test('may become the consumer’s too: the first answer is ours, the second its own', async () => {
+    const { bus, consumer, ask } = asking();
+    let answers = 0;
+    consumer.feed(toBus(1, 'Hello'));
+    ask(() => answers++);
+    consumer.feed(toBus(0x7fff_0000, 'GetId'));
+    const reply = { type: 2, serial: 1, replySerial: 0x7fff_0000, sender: 'org.freedesktop.DBus' };
+    bus.feed(writeMessage(reply));
+    expect([answers, consumer.take().length]).toEqual([1, 0]);
+    bus.feed(writeMessage(reply));
+    expect([answers, headersOf(consumer.take()).length]).toEqual([1, 1]);
+  });
+
+  test('go round when the consumer has used all there are', async () => {
+    const questions = new Questions();
+    for (let block = 0; block < 0x1_0000; block++) questions.heard(block * 0x1_0000 + 1);
+    const [header] = headersOf(questions.ask('GetId', [], () => undefined));
+    expect((header?.serial ?? 0) >>> 16).not.toBe(0xffff);
+  });
+});
+
+/** A session whose one filter lets everything pass, and asks when it is told to. */
+function asking() {
   const [consumer, bus] = [new FakeChannel(), new FakeChannel()];
-  const ends: unknown[] = [];
+  let port: Port | undefined;
   new MessageSession({
     ...{ consumer: consumer.channel, bus: bus.channel, fds: false, budget: { fds: 0 } },
-    ...{ filters: [], onEnd: (reason: string) => ends.push(reason) },
+    filters: [
+      (made: Port) => {
+        port = made;
+        return { fromConsumer: () => 'pass' as const, fromBus: () => 'pass' as const };
+      },
+    ],
+    onEnd: () => undefined,
+    share: new Share(),
     tally: { toProvider: 0, toConsumer: 0, closes: {}, denied: {}, audited: {} },
   });
-  consumer.feed(toBus(0xffff_0001, 'Hello'));
-  bus.onEnd?.();
-  expect(ends).toEqual(['malformed']);
-  expect(bus.take()).toHaveLength(0);
-});
+  return { consumer, bus, ask: (onAnswer: () => void) => port?.ask('GetId', [], onAnswer) };
+}

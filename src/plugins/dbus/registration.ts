@@ -1,0 +1,90 @@
+/**
+ * From BEGIN until the bus knows its client: until it answers with anything but an error, which is what it says to
+ * whoever has not said Hello. Everything passes as it comes, and no byte of the bus's is read but the head of each such
+ * message, so both channels can go on elsewhere as they are.
+ */
+import { closeAll } from '../../kernel/descriptors.js';
+import type { Channel } from '../plugin.js';
+import { FIXED_LENGTH, MessageType, readFrame } from './header.js';
+
+export class Registration {
+  readonly #consumer: Channel;
+  readonly #bus: Channel;
+  /** Of the message that the bus begins. */
+  #head = Buffer.alloc(0);
+  /** Bytes still to come of one that was an error. */
+  #rest = 0;
+  #settle: (failed: string | null) => void = () => undefined;
+
+  /** Both stay the caller's. */
+  constructor(consumer: Channel, bus: Channel) {
+    this.#consumer = consumer;
+    this.#bus = bus;
+  }
+
+  /** Null: the bus knows it, or it sends no more. Else what ended it, in one sentence. Both channels are paused then. */
+  async run(): Promise<string | null> {
+    const [consumer, bus] = [this.#consumer, this.#bus];
+    const failed = await new Promise<string | null>((settle) => {
+      this.#settle = settle;
+      consumer.onData = (bytes, fds) => this.#pass(consumer, bus, 0, bytes, fds);
+      bus.onData = (bytes, fds) => this.#fromBus(bytes, fds);
+      consumer.onEnd = () => settle(null);
+      bus.onEnd = () => settle('The bus left before it knew the consumer.');
+      consumer.onTruncated = bus.onTruncated = (_bytes, fds) => {
+        closeAll(fds);
+        settle('Descriptors were lost for want of room.');
+      };
+      consumer.onClosed = bus.onClosed = () => settle('The link has ended.');
+      consumer.resume();
+      bus.resume(FIXED_LENGTH);
+    });
+    for (const side of [consumer, bus]) {
+      side.pause();
+      side.onData = side.onTruncated = side.onEnd = side.onClosed = null;
+    }
+    return failed;
+  }
+
+  abort(reason: string): void {
+    this.#settle(reason);
+  }
+
+  #fromBus(bytes: Buffer, fds: number[]): void {
+    if (this.#rest > 0) {
+      this.#rest -= bytes.length;
+    } else {
+      this.#head = Buffer.concat([this.#head, bytes]);
+      if (this.#head.length === FIXED_LENGTH && !this.#isRefused(this.#head)) {
+        this.#consumer.write(bytes, fds);
+        this.#settle(null);
+        return;
+      }
+    }
+    const wanted = this.#rest > 0 ? this.#rest : FIXED_LENGTH - this.#head.length;
+    this.#pass(this.#bus, this.#consumer, wanted, bytes, fds);
+  }
+
+  /** What is no message is none of ours to judge. */
+  #isRefused(head: Buffer): boolean {
+    const frame = readFrame(head, 0);
+    if (typeof frame === 'string' || head[1] !== MessageType.error) return false;
+    this.#rest = frame.total - FIXED_LENGTH;
+    this.#head = Buffer.alloc(0);
+    return true;
+  }
+
+  /** Reads at most `wanted` bytes next, once there is room for them. */
+  #pass(from: Channel, to: Channel, wanted: number, bytes: Buffer, fds: number[]): void {
+    const hasRoom = to.write(bytes, fds);
+    if (hasRoom) {
+      if (wanted > 0) from.resume(wanted);
+      return;
+    }
+    from.pause();
+    const settle = this.#settle;
+    void to.flushed().then(() => {
+      if (this.#settle === settle && from.onData) from.resume(wanted);
+    });
+  }
+}

@@ -1,0 +1,53 @@
+/** Places for clients that a bus does not know yet: how they are shared out. */
+import { expect, test } from 'vitest';
+import { type LinkPlaces, Places } from '../../../../src/plugins/dbus/places.js';
+
+/** Takes as many; those that it gets. */
+async function take(link: LinkPlaces, count: number): Promise<(() => void)[]> {
+  const got: (() => void)[] = [];
+  for (let n = 0; n < count; n++) void link.take().then((free) => got.push(free));
+  await Promise.resolve();
+  await new Promise((resolve) => setImmediate(resolve));
+  return got;
+}
+
+test('one link has as many as a link may have, and never all of the bus', async () => {
+  const places = new Places(48);
+  const [greedy, modest] = [places.enter(), places.enter()];
+  expect(await take(greedy, 100)).toHaveLength(24);
+  expect(await take(modest, 2)).toHaveLength(2);
+  const only = new Places(48).enter();
+  expect(await take(only, 100)).toHaveLength(32);
+});
+
+test('however many links take all they can, each of the others still has one', async () => {
+  const places = new Places(48);
+  const links = Array.from({ length: 40 }, () => places.enter());
+  for (const greedy of links.slice(1)) expect(await take(greedy, 100)).toHaveLength(1);
+  expect(await take(links[0] as LinkPlaces, 1)).toHaveLength(1);
+});
+
+test('what is given back goes to who waits longest, and is given back once', async () => {
+  const places = new Places(2);
+  const [one, two] = [places.enter(), places.enter()];
+  const got = await take(one, 3);
+  expect(got).toHaveLength(1);
+  got[0]?.();
+  got[0]?.();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(got).toHaveLength(2);
+  expect(await take(two, 2)).toHaveLength(1);
+});
+
+test('a link that ends leaves its share to the others, and nobody of it waits', async () => {
+  const places = new Places(4);
+  const [one, two] = [places.enter(), places.enter()];
+  const [ofOne, ofTwo] = [await take(one, 4), await take(two, 4)];
+  expect([ofOne.length, ofTwo.length]).toEqual([2, 2]);
+  two.leave();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(ofTwo).toHaveLength(4);
+  for (const free of ofTwo) free();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(ofOne).toHaveLength(4);
+});
