@@ -2,7 +2,9 @@
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { guardOutput } from './setup.mjs';
 
+guardOutput(() => process.kill(process.pid, 'SIGTERM')); // which stops what was started, too
 const root = fileURLToPath(new URL('..', import.meta.url));
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
 const compiled = spawnSync(process.execPath, [tsc, '-p', `${root}/bench`], { stdio: 'inherit' });

@@ -10,7 +10,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
-import { ROOT, setUp } from './setup.mjs';
+import { guardOutput, ROOT, setUp } from './setup.mjs';
 
 const USAGE = 'npm run fuzz [-- [--minutes N] [--seed S] [NAME...]]';
 /** How long a property is tried in a round, where there is time: so long that its start does not matter. */
@@ -92,6 +92,7 @@ function readBatches(path) {
 }
 
 const { seed, minutes, names } = readArguments();
+guardOutput(() => process.exit());
 setUp();
 const files = filesFor(names);
 const folder = mkdtempSync(join(tmpdir(), 'pvx-fuzz-'));

@@ -11,6 +11,23 @@ import { buildNative } from './native.mjs';
 
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
+/** What can't be written is no stack trace: quiet where nobody reads any more, else a sentence, and exit code 1. */
+export function guardOutput(onEnd = () => undefined) {
+  let ended = false;
+  process.stderr.on('error', () => undefined);
+  process.stdout.on('error', (error) => {
+    if (ended) return;
+    ended = true;
+    if (error.code !== 'EPIPE') {
+      process.stderr.write(`The output can't be written: ${error.message}.\n`);
+      process.once('exit', () => {
+        process.exitCode ||= 1;
+      });
+    }
+    onEnd();
+  });
+}
+
 function newest(folder) {
   const files = readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())

@@ -6,11 +6,35 @@ import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ROOT, setUp } from './setup.mjs';
+import { guardOutput, ROOT, setUp } from './setup.mjs';
 
 const ROUND_MS = 20_000;
 const GREETING = 'the server says';
-const once = process.argv.includes('--once');
+const USAGE = `npm start [-- --once]
+
+Runs examples/unix on two real containers and shows what happens. Ctrl-C ends it.
+
+  --once   ends after one round: 0 if a greeting came across
+  --help   this text
+`;
+const options = process.argv.slice(2);
+const once = options.includes('--once');
+
+let interrupt = () => undefined;
+guardOutput(() => interrupt());
+
+/** The exit code where the options leave nothing to run: the usage is wanted, or one of them is unknown. */
+function answered() {
+  for (const option of options.filter((one) => one !== '--once')) {
+    if (option === '--help' || option === '-h') {
+      process.stdout.write(USAGE);
+      return 0;
+    }
+    process.stderr.write(`npm start: unknown option ${JSON.stringify(option)}.\n\n${USAGE}`);
+    return 2;
+  }
+  return undefined;
+}
 
 const say = (line) => process.stdout.write(`${line}\n`);
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -71,12 +95,11 @@ async function main() {
     ended = true;
   });
   let interrupted = false;
-  const interrupt = () => {
+  interrupt = () => {
     interrupted = true;
     engine.kill('SIGTERM');
   };
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, interrupt);
-  process.stdout.on('error', interrupt);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => interrupt());
 
   const words = tail(join(folder, 'logs/unix/client-app/console.log'));
   const deadline = Date.now() + ROUND_MS;
@@ -106,4 +129,4 @@ async function main() {
   return isDone && code === 0 ? 0 : 1;
 }
 
-process.exitCode = await main();
+process.exitCode = answered() ?? (await main());

@@ -6,8 +6,9 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ROOT, setUp } from './setup.mjs';
+import { guardOutput, ROOT, setUp } from './setup.mjs';
 
+guardOutput();
 setUp();
 const folder = mkdtempSync(join(tmpdir(), 'pvx-test-'));
 const report = join(folder, 'report.json');

@@ -11,6 +11,8 @@ import type { UidRange } from './bus/uid-book.js';
 import type { DaemonOptions } from './daemon.js';
 import { report } from './kernel/errors.js';
 import { LOG_LEVELS } from './kernel/log.js';
+import { suggestion } from './kernel/nearest.js';
+import { StandardOutput } from './kernel/standard-output.js';
 import { PACKAGE_ROOT } from './relay/native.js';
 
 interface DaemonFlags {
@@ -175,7 +177,11 @@ function program(exit: (code: number) => void): Command {
         .default(5_000, '5'),
     )
     .addOption(flag('--log-level <level>', 'what is logged').choices(LOG_LEVELS).default('info'))
-    .action(startDaemon);
+    .allowExcessArguments() // what would be one too many is a command that there is not
+    .action((flags: DaemonFlags, own: Command) => {
+      refuseUnknown(own);
+      startDaemon(flags);
+    });
 
   command
     .command('check <path>')
@@ -219,6 +225,17 @@ function program(exit: (code: number) => void): Command {
   return command;
 }
 
+/** A word where a command is expected: commander takes it for an argument of the daemon. */
+function refuseUnknown(command: Command): void {
+  const [word] = command.args;
+  if (word === undefined) return;
+  const names = command.commands.map((one) => one.name());
+  command.error(
+    `error: unknown command ${JSON.stringify(word)}${suggestion(word, names)}, expected ${names.join(', ')} or none`,
+    { exitCode: 2 },
+  );
+}
+
 function fail(thrown: unknown, debug: boolean): number {
   if (thrown instanceof CommanderError) {
     return thrown.exitCode === 0 ? 0 : 2; // commander has said it already
@@ -228,6 +245,11 @@ function fail(thrown: unknown, debug: boolean): number {
 
 /** Runs what the command line asks for. Resolves with the exit code: 0 done, 1 failure, 2 wrong usage. */
 export async function runCommandLine(): Promise<number> {
+  const output = new StandardOutput('pv-xconnect');
+  return output.settle(await runCommand());
+}
+
+async function runCommand(): Promise<number> {
   let exitCode = 0;
   const command = program((code) => {
     exitCode = code;

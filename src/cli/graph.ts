@@ -48,7 +48,6 @@ export async function graphCommand(
   }
   const got = await look();
   if (!got.ok) return fail(got.error, 1);
-  stdout.on('error', () => {}); // whoever read it has enough (head, less)
   stdout.write(render(got.value));
   return 0;
 }

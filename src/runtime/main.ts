@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { Command, CommanderError, Option } from 'commander';
 import { busPlaces, DEFAULT_UIDS } from '../bus/program.js';
 import { LOG_LEVELS } from '../kernel/log.js';
+import { StandardOutput } from '../kernel/standard-output.js';
 import { native } from '../relay/native.js';
 import { AppEngine } from './appengine.js';
 import { isRootless, mustRunAnew, obstacle, ROOTLESS, type Rootless, runAnew } from './rootless.js';
@@ -84,6 +85,7 @@ function fail(sentence: string): number {
 }
 
 native.descriptorsEndAtExec(); // none that our launcher left is for our children
+let exitCode = 0;
 const places = defaults();
 const command = new Command('pv-appengine')
   .description('Runs the containers of a revision, with pv-xconnect between them.')
@@ -106,12 +108,18 @@ const command = new Command('pv-appengine')
   )
   .option('--no-daemon', 'do not launch pv-xconnect')
   .action(async (revisions: string[], flags: Flags) => {
-    process.exitCode = await run(revisions, flags);
+    exitCode = await run(revisions, flags);
   });
 
-try {
-  await command.parseAsync();
-} catch (thrown) {
-  if (thrown instanceof CommanderError) process.exitCode = thrown.exitCode === 0 ? 0 : 2;
-  else process.exitCode = fail(`${(thrown as Error).message}. This is a bug: report it.`);
+async function runCommand(): Promise<number> {
+  try {
+    await command.parseAsync();
+    return exitCode;
+  } catch (thrown) {
+    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 2;
+    return fail(`${(thrown as Error).message}. This is a bug: report it.`);
+  }
 }
+
+const output = new StandardOutput('pv-appengine');
+process.exitCode = await output.settle(await runCommand());

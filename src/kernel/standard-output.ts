@@ -1,0 +1,30 @@
+/**
+ * Standard output of a command that ends: what could not be written is no exception. That nobody reads any more
+ * (`| head -1`) is what the reader wanted, and quiet; that the disk is full is a failure, and told.
+ */
+type Failure = NodeJS.ErrnoException;
+
+export class StandardOutput {
+  readonly #program: string;
+  #failure: Failure | null = null;
+
+  /** From now on an error of the two streams ends nobody. `program`: who says what is wrong. */
+  constructor(program: string) {
+    this.#program = program;
+    process.stdout.on('error', (error: Failure) => {
+      this.#failure ??= error;
+    });
+    process.stderr.on('error', () => undefined);
+  }
+
+  /** Waits until everything is written. Resolves with the exit code: `code`, or 1 where it was not. */
+  async settle(code: number): Promise<number> {
+    await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));
+    await new Promise(setImmediate); // an error is told after the write that it is about
+    const failure = this.#failure;
+    if (!failure || failure.code === 'EPIPE') return code;
+    const reason = failure.code === 'ENOSPC' ? 'no space is left there' : failure.message;
+    process.stderr.write(`${this.#program}: The output can't be written: ${reason}.\n`);
+    return code || 1;
+  }
+}
