@@ -69,6 +69,12 @@ enum pvx_op {
 	/* container -> data = handles (32-bit words) of what was planted there and is no longer what the container sees
 	 * at its path; aux = inode of its network namespace, as it is now */
 	PVX_OP_CHECK = 12,
+	/* container, uid, gid (as the container counts them), arg = how many, two descriptors with the request: [0] a
+	 * connected dgram socket, [1] a seqpacket socket holding as many datagrams, a record each. Sends them out of [0] in
+	 * order, as far as that goes, and says to a receiver that asks that they are that user's -> value = how many.
+	 * Another error than 0 is about the next one, which stays. EAGAIN: there is no room for it. EBUSY: none for its
+	 * descriptors here. */
+	PVX_OP_SEND_DGRAMS = 13,
 	/* container or PVX_HOST, type = PVX_DEVICE_*, path -> fd = the device's node, O_PATH, data = struct pvx_node.
 	 * Symlinks are followed inside the container. ENOTTY: no character device. EPROTOTYPE: one of another kind.
 	 * EACCES: it is in a file system in which devices can't be opened. */

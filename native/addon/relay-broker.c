@@ -22,7 +22,7 @@ static void fail_all(struct relay *relay)
 
 		relay->inflight[i] = (struct inflight){ 0 };
 		if (slot.owner)
-			slot.answer(slot.owner, -1, EPIPE);
+			slot.answer(slot.owner, -1, EPIPE, 0);
 		if (slot.busy)
 			closing_unref(slot.closing);
 	}
@@ -102,7 +102,7 @@ static bool receive(struct relay *relay)
 			error = message.msg_flags & MSG_CTRUNC ? EMFILE : 0; /* our own table is full */
 	}
 	if (slot.owner)
-		slot.answer(slot.owner, fd, error);
+		slot.answer(slot.owner, fd, error, reply.value);
 	closing_unref(slot.closing);
 	return true;
 }

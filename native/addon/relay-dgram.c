@@ -5,10 +5,13 @@
  * through the consumer's socket, the only one that a client which connected would accept it from. Clients
  * without an address share a flow and get no replies, as on any datagram socket.
  *
- * One datagram at a time is held, while its flow connects or its provider is slow; the others wait in the
- * kernel's queue and their senders block: back-pressure. A reply is looked at, sent, and only then taken
- * from its queue. A datagram whose provider does not come within the link's patience is dropped and counted
- * (no-provider), and so is a reply whose client is gone (error).
+ * One datagram at a time is held, while its flow connects or its queue (relay-send.c) is full; the others wait in
+ * the kernel's queue and their senders block: back-pressure. A reply is looked at, sent, and only then taken from its
+ * queue; one whose client is gone is dropped (error).
+ *
+ * A datagram whose provider does not come within the link's patience is dropped and counted (no-provider), and from
+ * then on the provider is away: each datagram has one attempt, and is dropped if that fails, until one succeeds.
+ * Whoever sends has waited once, and is not held up again.
  */
 #include "relay-flow.h"
 
@@ -19,6 +22,7 @@
 #include <unistd.h>
 
 #define NOBODY 65534u
+#define ATTEMPT_MS 200 /* for the one attempt of a datagram whose provider is away */
 
 /* What the client or provider could send can be passed on, within the kernel's own limit: else EMSGSIZE. */
 static void enlarge(int fd)
@@ -36,48 +40,93 @@ void dgram_listen(struct link *link)
 	setsockopt(link->listener.fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
 }
 
-static void flow_connect(struct flow *flow)
+/* The provider did not come in time. */
+static void given_up(struct flow *flow)
 {
-	struct link *link = flow->link;
-
-	if (flow->slot || !link->upstream)
-		return;
-	flow->slot = broker_ask(link, link->upstream, NULL, 0, flow, (broker_answer *)dgram_connected);
-	flow->retry_at = relay_now() + RELAY_TICK_MS;
+	flow->link->away = true;
+	flow_drop(flow, REASON_NO_PROVIDER);
 }
 
-/* Sends what the flow holds. False: it still holds it. */
-static bool flow_send(struct flow *flow)
+static void connected(void *owner, int fd, int error, uint32_t value)
 {
-	char control[CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX)];
-	struct backlog *held = flow->held;
-	struct iovec iov = { .iov_base = held->data, .iov_len = held->length };
-	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
-	ssize_t n;
+	struct flow *flow = owner;
+	struct link *link = flow->link;
 
-	if (held->nfds > 0 && !share_left(flow->link))
-		return false;
-	control_put(&message, control, held->fds, held->nfds);
-	n = sendmsg(flow->source.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (n < 0 && errno != EMSGSIZE) {
-		if (errno != EAGAIN && errno != ENOBUFS && errno != ETOOMANYREFS && errno != EINTR) {
-			/* The provider went: a new socket to the next one, for the same client. */
-			flow_disconnect(flow);
-			flow_connect(flow);
+	(void)value;
+	flow->slot = 0;
+	link_upstream_result(link, error);
+	if (error == ESRCH || error == ESTALE || error == EBADF) {
+		/* The container is gone: who and where its successor is must be asked anew. */
+		free(flow->request);
+		flow->request = NULL;
+		flow->asked = false;
+	}
+	if (fd >= 0) {
+		flow->source.fd = fd;
+		enlarge(fd);
+		if (relay_watch(link->relay, &flow->source, EPOLLIN | EPOLLOUT) == 0) {
+			link->away = false;
+			flow_flush(flow);
+			if (flow->held && flow_send(flow))
+				dgram_readable(link);
+			return;
 		}
-		return false;
+		closing_take(link->closing, &fd, 1);
+		flow->source.fd = -1;
 	}
-	if (n >= 0) {
-		atomic_fetch_add(&flow->link->bytes[0], (uint64_t)n);
-		share_sent(flow->link, &flow->fds_ahead, held->nfds);
-	} else {
-		atomic_fetch_add(&flow->link->closes[REASON_TRUNCATED], 1);
+	if (!link->away && relay_now() < flow->deadline)
+		return; /* dgram_tick tries again until then */
+	given_up(flow);
+	dgram_readable(link);
+}
+
+void flow_connect(struct flow *flow)
+{
+	struct link *link = flow->link;
+	const struct pvx_request *request = flow->request ? flow->request : link->upstream;
+
+	if (flow->slot)
+		return;
+	flow->retry_at = relay_now() + RELAY_TICK_MS;
+	if (!request && link->mode == ACCEPT_ASK && !flow->asked) {
+		relay_emit(link->relay, EVENT_PENDING, link, flow->id, -1, 0);
+		flow->asked = true;
 	}
-	closing_take(flow->link->closing, held->fds, held->nfds);
-	free(held);
-	flow->held = NULL;
-	flow->link->held = NULL;
-	return true;
+	if (request)
+		flow->slot = broker_ask(link, request, NULL, 0, flow, connected);
+}
+
+/* For the first datagram of a flow that is not connected. */
+static void flow_begin(struct flow *flow)
+{
+	flow_connect(flow);
+	if (flow->link->away && !flow->slot && !flow->asked)
+		given_up(flow); /* there is nowhere to try */
+}
+
+/* command: conn, request: as provider_resolve */
+void dgram_resolve(struct command *command)
+{
+	struct link *link = command->link;
+	struct list *node;
+
+	for (node = link->flows.next; node != &link->flows; node = node->next) {
+		struct flow *flow = list_entry(node, struct flow, node);
+
+		if (flow->id != command->conn)
+			continue;
+		flow->asked = false;
+		free(flow->request);
+		flow->request = command->request;
+		command->request = NULL;
+		if (flow->request && flow->source.fd < 0) {
+			flow_connect(flow);
+		} else if (!flow->request && link->away) {
+			given_up(flow);
+			dgram_readable(link);
+		}
+		return; /* refused, it is asked for again by dgram_tick until the deadline */
+	}
 }
 
 /* Takes fds. */
@@ -97,7 +146,7 @@ static bool hold(struct flow *flow, const char *data, size_t length, const int *
 		memcpy(held->fds, fds, nfds * sizeof(int));
 	flow->held = held;
 	flow->link->held = flow;
-	flow->deadline = relay_now() + flow->link->patience_ms;
+	flow->deadline = relay_now() + (flow->link->away ? ATTEMPT_MS : flow->link->patience_ms);
 	return true;
 }
 
@@ -159,55 +208,36 @@ void dgram_readable(struct link *link)
 		flow->idle_at = relay_now() + FLOW_IDLE_MS;
 		list_del(&flow->node);
 		list_add_tail(&link->flows, &flow->node);
-		if (flow->source.fd < 0)
-			flow_connect(flow);
-		else
+		if (flow->source.fd >= 0)
 			flow_send(flow);
+		else
+			flow_begin(flow);
 	}
 }
 
-/* Everybody to the new provider; the datagram that waits goes there too. */
+/* Everybody to the new provider; what waits goes there too. */
 void dgram_retarget(struct link *link)
 {
-	struct flow *waiting = link->held;
 	struct list *node, *next;
 
 	for (node = link->flows.next; node != &link->flows; node = next) {
 		struct flow *flow = list_entry(node, struct flow, node);
 
 		next = node->next;
-		if (flow != waiting)
+		if (flow->send_slot) {
+			flow->moving = true;
+		} else if (flow->held || flow->queued > 0) {
+			flow_disconnect(flow);
+			flow_connect(flow);
+		} else {
 			flow_free(flow);
+		}
 	}
-	if (!waiting)
-		return;
-	flow_disconnect(waiting);
-	flow_connect(waiting);
-}
-
-void dgram_connected(struct flow *flow, int fd, int error)
-{
-	struct link *link = flow->link;
-
-	flow->slot = 0;
-	link_upstream_result(link, error);
-	if (fd < 0)
-		return; /* dgram_tick tries again until the deadline */
-	flow->source.fd = fd;
-	enlarge(fd);
-	if (relay_watch(link->relay, &flow->source, EPOLLIN | EPOLLOUT) < 0) {
-		closing_take(link->closing, &fd, 1);
-		flow->source.fd = -1;
-		return;
-	}
-	if (flow->held && flow_send(flow))
-		dgram_readable(link);
 }
 
 void dgram_flow_event(struct source *source, uint32_t events)
 {
 	struct flow *flow = (struct flow *)source;
-	struct link *link = flow->link;
 
 	if (flow->source.fd < 0)
 		return;
@@ -215,14 +245,14 @@ void dgram_flow_event(struct source *source, uint32_t events)
 		flow->readable = true;
 		dgram_replies(flow);
 	}
-	if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) && flow->held && flow_send(flow))
-		dgram_readable(link);
+	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+		flow_flush(flow);
 }
 
 void dgram_tick(struct link *link, uint64_t now)
 {
 	struct list *node, *next;
-	bool resume = false;
+	bool resume = false, waits;
 
 	for (node = link->flows.next; node != &link->flows; node = next) {
 		struct flow *flow = list_entry(node, struct flow, node);
@@ -230,15 +260,17 @@ void dgram_tick(struct link *link, uint64_t now)
 		next = node->next;
 		if (flow->readable)
 			dgram_replies(flow);
-		if (flow->held && now >= flow->deadline) {
-			atomic_fetch_add(&link->closes[REASON_NO_PROVIDER], 1);
-			flow_free(flow);
+		waits = flow->held || flow->queued > 0;
+		if (waits && flow->source.fd < 0 && now >= flow->deadline) {
+			given_up(flow);
 			resume = true;
-		} else if (flow->held && flow->source.fd >= 0) {
-			resume |= flow_send(flow);
-		} else if (flow->held && now >= flow->retry_at) {
-			flow_connect(flow);
-		} else if (!flow->held && !flow->slot && now >= flow->idle_at) {
+		} else if (waits && now >= flow->retry_at) {
+			if (flow->source.fd < 0)
+				flow_connect(flow);
+			else if (flow->held)
+				resume |= flow_send(flow);
+			flow_flush(flow);
+		} else if (!waits && !flow->slot && now >= flow->idle_at) {
 			flow_free(flow);
 		}
 	}

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Its socket goes, and what was under way through it is nobody's. */
 void flow_disconnect(struct flow *flow)
@@ -13,10 +14,12 @@ void flow_disconnect(struct flow *flow)
 
 	if (flow->slot)
 		broker_forget(relay, flow->slot);
+	if (flow->send_slot)
+		broker_forget(relay, flow->send_slot);
 	if (flow->reply_slot)
 		broker_forget(relay, flow->reply_slot);
-	flow->slot = flow->reply_slot = 0;
-	flow->readable = false;
+	flow->slot = flow->send_slot = flow->reply_slot = 0;
+	flow->readable = flow->moving = false;
 	share_settle(flow->link, &flow->fds_ahead);
 	relay_unwatch(relay, &flow->source, flow->link->closing, false);
 }
@@ -25,11 +28,11 @@ void flow_free(struct flow *flow)
 {
 	struct link *link = flow->link;
 
+	flow_drop(flow, REASON_DETACHED);
 	flow_disconnect(flow);
-	if (flow->held) {
-		closing_take(link->closing, flow->held->fds, flow->held->nfds);
-		free(flow->held);
-		link->held = NULL;
+	if (flow->queue[0] >= 0) {
+		close(flow->queue[0]);
+		closing_take(link->closing, &flow->queue[1], 1); /* the broker may be at it still */
 	}
 	list_del(&flow->node);
 	list_add_tail(&link->relay->dead_flows, &flow->node);
@@ -45,6 +48,7 @@ void dgram_bury(struct relay *relay)
 		struct flow *flow = list_entry(relay->dead_flows.next, struct flow, node);
 
 		list_del(&flow->node);
+		free(flow->request);
 		free(flow);
 	}
 }
@@ -70,6 +74,18 @@ static struct flow *find(struct link *link, const struct sockaddr_un *address, s
 	return NULL;
 }
 
+/* Of the flows that nothing waits in, that which was idle longest; where there is none, of all. */
+static struct flow *least_needed(struct link *link)
+{
+	for (struct list *node = link->flows.next; node != &link->flows; node = node->next) {
+		struct flow *flow = list_entry(node, struct flow, node);
+
+		if (!flow->held && flow->queued == 0)
+			return flow;
+	}
+	return list_entry(link->flows.next, struct flow, node);
+}
+
 /* NULL: no memory. */
 struct flow *flow_of(struct link *link, const struct sockaddr_un *address, socklen_t length, const struct ucred *who)
 {
@@ -78,12 +94,14 @@ struct flow *flow_of(struct link *link, const struct sockaddr_un *address, sockl
 	if (flow)
 		return flow;
 	if (link->nflows == RELAY_FLOWS_MAX)
-		flow_free(list_entry(link->flows.next, struct flow, node));
+		flow_free(least_needed(link));
 	flow = calloc(1, sizeof(*flow));
 	if (!flow)
 		return NULL;
 	flow->source = (struct source){ .kind = KIND_FLOW, .fd = -1 };
 	flow->link = link;
+	flow->id = ++link->next_conn;
+	flow->queue[0] = flow->queue[1] = -1;
 	flow->length = length;
 	flow->who = *who;
 	memcpy(&flow->address, address, length);

@@ -1,36 +1,49 @@
-/* Datagrams: flows, and what relay-dgram.c, relay-flow.c and relay-reply.c do with them. */
+/* Datagrams: flows, and what relay-dgram.c, relay-flow.c, relay-send.c and relay-reply.c do with them. */
 #ifndef PVX_RELAY_FLOW_H
 #define PVX_RELAY_FLOW_H
 
 #include "relay.h"
 
 #define FLOW_IDLE_MS 60000
+#define FLOW_QUEUE 64u /* datagrams of a flow that the broker may be asked to send at once */
 
 struct flow {
 	struct source source; /* towards the provider; -1 while it connects */
 	struct list node;     /* in link.flows, least recently used first */
 	struct link *link;
 	struct backlog *held; /* the datagram that waits; link.held points here then */
+	struct pvx_request *request; /* owned: how to connect, where each flow has to ask; else the link's is used */
 	struct sockaddr_un address;
 	socklen_t length;
 	struct ucred who; /* sent to us from there, as the kernel says */
-	uint32_t slot, reply_slot; /* of requests under way: for a provider, to send a reply */
+	uint32_t id;      /* how JavaScript knows it, where it has to ask */
+	uint32_t slot, send_slot, reply_slot; /* of requests under way: for a provider, to send, to send a reply */
+	int queue[2];  /* what is written to [0] the broker takes from [1]; -1: none yet */
+	uint32_t first, queued, lengths[FLOW_QUEUE]; /* a ring, of what is in there */
 	uint32_t fds_ahead, reply_nfds; /* relay-share.c; of the reply that is being sent, */
 	size_t reply_length;            /* and its bytes */
 	uint64_t deadline, idle_at, retry_at;
 	bool readable;
+	bool asked;  /* JavaScript, for the request */
+	bool woken;  /* there was room, after the broker was asked to send */
+	bool moving; /* to another provider, once the broker has sent what it was asked to */
 };
 
 struct flow *flow_of(struct link *, const struct sockaddr_un *, socklen_t length, const struct ucred *);
 void flow_free(struct flow *);
 void flow_disconnect(struct flow *);
+void flow_drop(struct flow *, enum reason); /* all that waits in it for the provider */
+void flow_connect(struct flow *);
+/* Sends what the flow holds. False: it still holds it. */
+bool flow_send(struct flow *);
+void flow_flush(struct flow *); /* has the broker send what is queued */
 void dgram_replies(struct flow *);
 void dgram_readable(struct link *);
 void dgram_listen(struct link *);
-void dgram_connected(struct flow *, int fd, int error);
 void dgram_flow_event(struct source *, uint32_t events);
 void dgram_tick(struct link *, uint64_t now);
 void dgram_retarget(struct link *);
+void dgram_resolve(struct command *); /* takes its request where it is for a flow */
 void dgram_close(struct link *);
 void dgram_bury(struct relay *);
 

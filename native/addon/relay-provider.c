@@ -4,6 +4,7 @@
  * A parked client is accepted but not read: what it sends waits in its own socket buffer, and so does an
  * early end of stream. While a provider can't be reached, one connection of its link tries for all of them.
  */
+#include "relay-flow.h"
 #include "relay-tcp.h"
 
 #include <errno.h>
@@ -114,10 +115,11 @@ static bool shake(struct conn *conn, int fd)
 	return conn->shaking;
 }
 
-static void answered(void *owner, int fd, int error)
+static void answered(void *owner, int fd, int error, uint32_t value)
 {
 	struct conn *conn = owner;
 
+	(void)value;
 	conn->slot = 0;
 	if (fd >= 0 && conn->tcp && (error = tcp_shaken(fd))) {
 		if (error == EINPROGRESS && shake(conn, fd))
@@ -190,12 +192,13 @@ void provider_forget(struct conn *conn)
 	conn->link->trying--;
 }
 
-/* command: conn, request = how to connect, or NULL to refuse it */
+/* command: conn (or a flow of datagrams), request = how to connect, or NULL to refuse it */
 void provider_resolve(struct relay *relay, struct command *command)
 {
 	struct list *node;
 
 	(void)relay;
+	dgram_resolve(command);
 	for (node = command->link->conns.next; node != &command->link->conns; node = node->next) {
 		struct conn *conn = list_entry(node, struct conn, node);
 

@@ -38,10 +38,11 @@ static bool settled(struct flow *flow, int error)
 	return true;
 }
 
-static void reply_sent(void *owner, int fd, int error)
+static void reply_sent(void *owner, int fd, int error, uint32_t value)
 {
 	struct flow *flow = owner;
 
+	(void)value;
 	closing_take(flow->link->closing, &fd, 1);
 	flow->reply_slot = 0;
 	if (settled(flow, error))

@@ -19,6 +19,7 @@
  *   relay-record.c   seqpacket records, one direction
  *   relay-dgram.c    datagrams: flows told apart by the client's address
  *   relay-flow.c     such a flow, found, made and gone
+ *   relay-send.c     datagrams on their way to the provider
  *   relay-reply.c    what the provider answers to datagrams
  *   relay-broker.c   connection requests to pvx-broker
  *   relay-napi.c     the JavaScript face
@@ -90,7 +91,7 @@ struct conn;
 struct relay;
 
 /* Called once with an errno or with a descriptor that is the owner's from then on. */
-typedef void broker_answer(void *owner, int fd, int error);
+typedef void broker_answer(void *owner, int fd, int error, uint32_t value);
 
 /* One descriptor of a connection. `backlog` and `pipe` hold what it is owed by the other side. */
 struct side {
@@ -155,6 +156,7 @@ struct link {
 	enum accept_mode mode;
 	bool fds, acceptable, draining, gone;
 	bool unlucky; /* the last attempt failed for now: one connection tries for all */
+	bool away;    /* its datagrams have waited for the provider in vain, see relay-dgram.c */
 	atomic_uint refs; /* the relay's, each connection's, and JavaScript's */
 	/* Read by JavaScript at any time. */
 	_Atomic uint64_t active, total, bytes[2] /* to provider, to consumer */, closes[REASON_COUNT];

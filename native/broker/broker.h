@@ -19,6 +19,7 @@
  *   grant.c       devices opened for a client, and taken back
  *   ioctl.c       what DRM and input devices are asked
  *   connect.c     sockets connected to containers, probes, datagram replies
+ *   dgram.c       datagrams sent to providers under the name of a link's user
  *   tcp.c         TCP in the network namespace of a container, or in our own
  *   file.c        small files read
  *   thread.c      identity and network namespace of one thread, switched and back
@@ -155,6 +156,10 @@ int connect_unix(struct container *, int type, const char *path, uint32_t uid, u
 int connect_probe(struct container *, const char *path);
 /* `room`: DATAGRAM_MAX bytes. */
 int connect_reply(struct container *, const char *path, uint32_t uid, uint32_t gid, const int fds[2], char *room);
+
+/* dgram.c: `room`: DATAGRAM_MAX bytes; `*sent` counts on errors, too */
+int dgram_send(const struct container *, uint32_t uid, uint32_t gid, uint32_t many, const int fds[2], char *room,
+	       uint32_t *sent);
 
 /* tcp.c: `c` NULL means our own network; the address is 4 or 16 raw bytes, anything else EINVAL */
 bool is_tcp(uint32_t op);

@@ -167,6 +167,15 @@ static int check(struct exchange *x, const struct container *c)
 	return error;
 }
 
+static int send_dgrams(struct exchange *x, const struct container *c)
+{
+	const struct pvx_request *request = &x->request;
+
+	if (x->nfds != 2)
+		return EBADMSG;
+	return dgram_send(c, request->uid, request->gid, request->arg, x->fds, x->datagram, &x->reply.value);
+}
+
 static int hold(struct exchange *x)
 {
 	struct held held = { .cgroup = x->data };
@@ -231,6 +240,8 @@ static int perform(struct exchange *x, const struct channel *channel)
 		return error;
 	if (x->request.op == PVX_OP_CHECK)
 		error = check(x, c);
+	else if (x->request.op == PVX_OP_SEND_DGRAMS)
+		error = send_dgrams(x, c);
 	else
 		error = is_tcp(x->request.op) ? tcp(x, c) : in_container(x, c);
 	container_done(c);

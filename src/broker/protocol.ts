@@ -26,6 +26,7 @@ export const OPS = {
   REPLY_DGRAM: 10,
   CONNECT_BUS: 11,
   CHECK: 12,
+  SEND_DGRAMS: 13,
   FIND_NODE: 20,
   PLANT_NODE: 21,
   OPEN_NODE: 22,

@@ -84,10 +84,11 @@ export class OneLinkHost implements LinkHost {
     const target = await this.#targetOf(options);
     const isStanding = () => !options.through && this.#provider.hasFixedIdentity;
     const waiting = new Waiting(this.#options.patienceMs);
+    const isDatagram = options.type === 'dgram'; // of which the relay asks again, as long as it is to wait
     const answer = async (connection: number) => {
       const request = await this.#request(options);
       if (Buffer.isBuffer(request)) relayLink.resolve(connection, request);
-      else if (request.code === 'provider-not-running') waiting.add(connection);
+      else if (request.code === 'provider-not-running' && !isDatagram) waiting.add(connection);
       else relayLink.resolve(connection, null);
     };
     const relayLink = this.#relayLink(options, {

@@ -34,8 +34,7 @@ def lingering():
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 10000))
     return client.detach()
 types = {"stream": socket.SOCK_STREAM, "seqpacket": socket.SOCK_SEQPACKET, "dgram": socket.SOCK_DGRAM}
-for _ in range(int(connections)):
-    bad = lingering() if what == "linger" else os.open(what, os.O_RDONLY)
+def send(bad):
     client = socket.socket(socket.AF_UNIX, types[kind])
     client.settimeout(0.2)
     try:
@@ -45,8 +44,20 @@ for _ in range(int(connections)):
         client.close()
     except OSError:
         pass
-    if what == "linger":
-        os.close(bad)
+for _ in range(int(connections)):
+    if what != "linger":
+        send(os.open(what, os.O_RDONLY))
+        continue
+    bad, (mine, yours) = lingering(), os.pipe()
+    if os.fork() == 0: # the last to close it should be somebody else: a process that ends does not wait
+        os.close(yours)
+        os.read(mine, 1)
+        send(bad)
+        os._exit(0)
+    os.close(bad)
+    os.close(yours)
+    os.close(mine)
+    os.wait()
 print("sent", flush=True)
 time.sleep(1000)
 `;

@@ -1,0 +1,92 @@
+/*
+ * Datagrams that the relay has to send, with the name of the link's user on them: a receiver that asks (SO_PASSCRED,
+ * unix(7)) is told who sends by the kernel, which takes nobody's word for it but a privileged one's.
+ *
+ * They are copied from one socket to another, and looked at by nobody. One is taken from its queue only when it was sent.
+ */
+#include "broker.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define RECORDS_MAX 64u /* at once: others wait */
+
+union control {
+	struct cmsghdr align;
+	char space[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int) * FDS_MAX)];
+};
+
+static void put(struct msghdr *message, int type, const void *data, size_t length)
+{
+	struct cmsghdr header = { .cmsg_len = CMSG_LEN(length), .cmsg_level = SOL_SOCKET, .cmsg_type = type };
+	char *end = (char *)message->msg_control + message->msg_controllen;
+
+	memset(end, 0, CMSG_SPACE(length));
+	memcpy(end, &header, sizeof(header));
+	memcpy(end + CMSG_LEN(0), data, length);
+	message->msg_controllen += CMSG_SPACE(length);
+}
+
+/* The descriptors of the record at the head of the queue, which stays there. */
+static int carried_by(int queue, int *fds, uint32_t *n)
+{
+	union control control;
+	struct msghdr message = { .msg_control = control.space, .msg_controllen = sizeof(control.space) };
+
+	if (!foreign_room())
+		return EBUSY;
+	if (recvmsg(queue, &message, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC) < 0)
+		return errno;
+	*n = foreign_take(&message, fds);
+	return message.msg_flags & MSG_CTRUNC ? EMFILE : 0; /* our table is full */
+}
+
+static int send_one(const int fds[2], const struct ucred *who, char *room)
+{
+	union control control;
+	struct iovec iov = { .iov_base = room, .iov_len = DATAGRAM_MAX };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+	int carried[FDS_MAX], error = 0;
+	uint32_t n = 0;
+	ssize_t length = recvmsg(fds[1], &message, MSG_PEEK | MSG_DONTWAIT); /* without room for them, it says if there are some */
+
+	if (length < 0)
+		return errno;
+	if (message.msg_flags & MSG_TRUNC)
+		return EMSGSIZE;
+	if (message.msg_flags & MSG_CTRUNC)
+		error = carried_by(fds[1], carried, &n);
+	if (!error) {
+		iov.iov_len = (size_t)length;
+		message = (struct msghdr){ .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space };
+		put(&message, SCM_CREDENTIALS, who, sizeof(*who));
+		if (n > 0)
+			put(&message, SCM_RIGHTS, carried, n * sizeof(int));
+		if (sendmsg(fds[0], &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+			error = errno;
+	}
+	if (!error) {
+		iov.iov_len = 0;
+		message = (struct msghdr){ .msg_iov = &iov, .msg_iovlen = 1 };
+		recvmsg(fds[1], &message, MSG_DONTWAIT); /* what it carried is open here still: nothing is closed by this */
+	}
+	foreign_close(carried, n);
+	return error;
+}
+
+int dgram_send(const struct container *c, uint32_t uid, uint32_t gid, uint32_t many, const int fds[2], char *room,
+	       uint32_t *sent)
+{
+	struct ucred who = { .pid = getpid() };
+	int error = idmap_outside(&c->uids, uid, &who.uid);
+
+	if (!error)
+		error = idmap_outside(&c->gids, gid, &who.gid);
+	for (*sent = 0; !error && *sent < many && *sent < RECORDS_MAX;) {
+		error = send_one(fds, &who, room);
+		*sent += error == 0;
+	}
+	return error;
+}
