@@ -1,5 +1,6 @@
 /** File systems of a container's own making (FUSE): one that takes its time, and one that shows what is not there. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { TestContainer } from './container.js';
 import { Peer } from './peer-process.js';
 import { endBy } from './processes.js';
@@ -50,4 +51,11 @@ export function mountLying(
   minor: number,
 ): Promise<FileSystem> {
   return mount(on, 'lying', where, major, minor);
+}
+
+/** Holds what is planted in it; the returned function has it answer nothing any more. */
+export async function mountStalling(on: TestContainer, where: string): Promise<() => void> {
+  const flag = '/run/stall';
+  await mount(on, 'stalling', where, flag);
+  return () => writeFileSync(join(on.rootDir, flag), '');
 }

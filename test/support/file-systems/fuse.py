@@ -3,7 +3,8 @@ A file system that answers for itself: spoken over /dev/fuse directly (linux/fus
 be root of a user namespace only. What follows this in the same program says what is in it, and calls `serve`.
 """
 import ctypes, os, stat, struct, sys
-LOOKUP, FORGET, GETATTR, OPEN, STATFS, RELEASE, FLUSH, INIT, INTERRUPT, BATCH = 1, 2, 3, 14, 17, 18, 25, 26, 36, 42
+LOOKUP, FORGET, GETATTR, MKNOD, UNLINK, OPEN, STATFS, RELEASE, FLUSH = 1, 2, 3, 8, 10, 14, 17, 18, 25
+INIT, INTERRUPT, BATCH, RENAME2 = 26, 36, 42, 45
 
 def mount(where, name, flags=0):
     """Mounts it there; returns what to read questions from and write answers to."""
@@ -22,8 +23,8 @@ def attributes(node, mode, rdev=0):
 
 def serve(fuse, answers):
     """
-    Prints "mounted"; ends with the container. `answers`: by operation, a function of the node and of `reply`, which
-    takes an error and a body.
+    Prints "mounted"; ends with the container. `answers`: by operation, a function of the node, of `reply`, which takes
+    an error and a body, and of the question's body.
     """
     def reply_to(unique):
         def reply(error, body=b""):
@@ -44,6 +45,6 @@ def serve(fuse, answers):
         if op == INIT:
             reply(0, struct.pack("<IIIIHHIIHHI7I", 7, 31, 1 << 16, 1 << 18, 64, 64, 1 << 16, 1, 1, 0, 0, *[0] * 7))
         elif op in answers:
-            answers[op](node, reply)
+            answers[op](node, reply, data[40:])
         elif op not in (FORGET, INTERRUPT, BATCH):
             reply(-38)

@@ -2,12 +2,12 @@
 import threading
 delay = float(sys.argv[2])
 
-def look(_, reply):
+def look(_, reply, body):
     timer = threading.Timer(delay, reply, (-2,))
     timer.daemon = True
     timer.start()
 
 serve(mount(sys.argv[1], b"slow"), {
-    GETATTR: lambda _, reply: reply(0, struct.pack("<QII", 0, 0, 0) + attributes(1, 0o40755)),
+    GETATTR: lambda _, reply, body: reply(0, struct.pack("<QII", 0, 0, 0) + attributes(1, 0o40755)),
     LOOKUP: look,
 })
