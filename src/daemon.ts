@@ -138,7 +138,10 @@ export class Daemon {
     });
     if (listener.value >= 0) server.listen(listener.value);
 
-    source.on('graph', (snapshot) => mesh.reconcile(snapshot));
+    source.on('graph', (snapshot) => {
+      containers.see(snapshot);
+      mesh.reconcile(snapshot);
+    });
     mesh.on('stale', () => source.doubt('a process of the graph has ended'));
     containers.onExit = ({ name }) => source.refresh(`${name} has ended`);
     this.#logChanges(source, mesh);

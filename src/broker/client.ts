@@ -40,6 +40,8 @@ export interface Held {
   readonly startTime: number;
   /** Inode of its mount namespace. */
   readonly mountNamespace: bigint;
+  /** As /proc/PID/cgroup has it; empty where the kernel has none. */
+  readonly cgroup: string;
 }
 
 export interface Planted {
@@ -116,6 +118,7 @@ export class Broker {
       pidfd,
       startTime: reply.stamp,
       mountNamespace: reply.aux,
+      cgroup: reply.data.toString('utf8'),
     }));
   }
 

@@ -3,12 +3,19 @@
  *
  * A container is the process that was behind a pid when it was taken, not the pid: when that process ends,
  * everybody who retains it is told, and the pid is unknown again.
+ *
+ * A runtime may go on naming the pid of a container that has ended, in graphs that are newer than the stranger who got
+ * that number. So a pid that was seen to end is not taken for that container again until a graph has named another for
+ * it, or none; and where the cgroups of a process say which container it is in, that is what counts.
  */
+import { readFileSync } from 'node:fs';
 import type { Broker } from '../broker/client.js';
 import { HOST } from '../broker/protocol.js';
+import type { GraphSnapshot } from '../graph/link.js';
 import { XConnectError } from '../kernel/errors.js';
 import { watchProcess } from '../relay/channel.js';
-import { holdError } from './errno.js';
+import { containerOf, isSameContainer } from './cgroup.js';
+import { endedError, holdError, strangerError } from './errno.js';
 
 export class Container {
   alive = true;
@@ -21,6 +28,8 @@ export class Container {
     readonly handle: number,
     /** Another number for every process ever held. */
     readonly generation: number,
+    /** Name or id that its runtime gave it, as its cgroups tell; null: they tell none. */
+    readonly known: string | null = null,
   ) {}
 
   /** The returned function ends the subscription. */
@@ -38,6 +47,9 @@ export class Container {
 /** Where an operation of the broker may mean the host itself. Never retained, never gone. */
 export const THE_HOST = new Container('the host', 0, HOST, 0);
 
+/** As many containers as the broker holds. */
+const ENDED_MAX = 4_096;
+
 interface Entry {
   readonly held: Promise<Container | XConnectError>;
   container: Container | null;
@@ -50,10 +62,25 @@ export class Containers {
   onExit: ((container: Container) => void) | null = null;
   readonly #broker: Broker;
   readonly #entries = new Map<number, Entry>();
+  /** By a container's name: its pid that ended, and that the graph may still name. */
+  readonly #ended = new Map<string, number>();
+  readonly #ownCgroup = ownCgroup();
   #generations = 0;
 
   constructor(broker: Broker) {
     this.#broker = broker;
+  }
+
+  /** What a new graph names; before its links are made. */
+  see({ links }: Pick<GraphSnapshot, 'links'>): void {
+    if (this.#ended.size === 0) return;
+    const seen = (name: string, pid: number) => {
+      if (this.#ended.has(name) && this.#ended.get(name) !== pid) this.#ended.delete(name);
+    };
+    for (const { consumer, consumerPid, provider, providerPid } of links) {
+      seen(consumer, consumerPid);
+      seen(provider, providerPid);
+    }
   }
 
   /** 0: not held. No system call. */
@@ -70,9 +97,24 @@ export class Containers {
     entry.users++;
     const held = await entry.held;
     if (held instanceof XConnectError) return held;
-    if (held.alive) return held;
+    const error = held.alive ? this.#stranger(name, held) : holdError(name, pid, 'ESRCH');
+    if (!error) return held;
     this.#drop(pid, entry);
-    return holdError(name, pid, 'ESRCH');
+    return error;
+  }
+
+  /** Why this process is not that container; null: nothing says so. */
+  #stranger(name: string, { pid, known }: Container): XConnectError | null {
+    const isSame = known === null ? null : isSameContainer(name, known);
+    if (isSame === false) return strangerError(name, pid, known as string);
+    return isSame === null && this.#ended.get(name) === pid ? endedError(name, pid) : null;
+  }
+
+  #noteEnd(name: string, pid: number): void {
+    this.#ended.delete(name);
+    this.#ended.set(name, pid);
+    const [oldest] = this.#ended.keys();
+    if (this.#ended.size > ENDED_MAX) this.#ended.delete(oldest as string);
   }
 
   release(container: Container): void {
@@ -85,9 +127,12 @@ export class Containers {
       const result = await this.#broker.hold(pid, stamp);
       if (!result.ok) {
         this.#entries.delete(pid);
+        if (result.errno === 'ESRCH' || result.errno === 'ESTALE') this.#noteEnd(name, pid);
         return holdError(name, pid, result.errno);
       }
-      const container = new Container(name, pid, result.value.handle, ++this.#generations);
+      const { handle, cgroup } = result.value;
+      const known = containerOf(cgroup, this.#ownCgroup);
+      const container = new Container(name, pid, handle, ++this.#generations, known);
       entry.container = container;
       entry.unwatch = watchProcess(result.value.pidfd, () => this.#exited(container, entry));
       return container;
@@ -101,6 +146,7 @@ export class Containers {
     entry.unwatch = null;
     this.#entries.delete(container.pid);
     void this.#broker.release(container.handle);
+    this.#noteEnd(container.name, container.pid);
     container.exited();
     this.onExit?.(container);
   }
@@ -111,5 +157,14 @@ export class Containers {
     this.#entries.delete(pid);
     entry.unwatch?.();
     void this.#broker.release(entry.container.handle);
+  }
+}
+
+/** Empty where the kernel has no cgroups. */
+function ownCgroup(): string {
+  try {
+    return readFileSync('/proc/self/cgroup', 'utf8');
+  } catch {
+    return '';
   }
 }

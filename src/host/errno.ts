@@ -111,6 +111,23 @@ export function holdError(container: string, pid: number, errno: string): XConne
   return new XConnectError(code, `Container ${container}: ${found}.`);
 }
 
+/** `known`: the container's name or id as its cgroups have it. */
+export function strangerError(container: string, pid: number, known: string): XConnectError {
+  return new XConnectError(
+    'container-gone',
+    `Container ${container}: pid ${pid} is in the container ${known} by its cgroup, so it was given to another ` +
+      'process since the runtime named it.',
+  );
+}
+
+export function endedError(container: string, pid: number): XConnectError {
+  return new XConnectError(
+    'container-gone',
+    `Container ${container}: pid ${pid} has ended before, and whoever has that number by now is another process; ` +
+      'another pid was expected of the runtime.',
+  );
+}
+
 export function listenError(link: Link, errno: string): XConnectError {
   const code = LISTEN[errno] ?? 'broker-failed';
   const found: Partial<Record<ErrorCode, string>> = {

@@ -22,6 +22,8 @@ export interface ContainerOptions {
   readonly userns?: boolean;
   /** Nothing in it can be written, /run and /tmp neither (on the host, below `rootDir`, it can). */
   readonly readOnly?: boolean;
+  /** Of its init, as the host counts: one that nobody has. */
+  readonly pid?: number;
 }
 
 export interface ExecResult {
@@ -70,9 +72,10 @@ export class TestContainer {
   #guard: ChildProcess | null = null;
 
   /** Use `startContainer`. */
-  constructor({ name, net, userns, readOnly }: ContainerOptions) {
+  constructor({ name, net, userns, readOnly, pid }: ContainerOptions) {
     this.name = name;
-    this.#flags = `${net ? 'n' : ''}${userns ? 'u' : ''}${readOnly ? 'r' : ''}` || '-';
+    const flags = `${net ? 'n' : ''}${userns ? 'u' : ''}${readOnly ? 'r' : ''}` || '-';
+    this.#flags = pid === undefined ? flags : `${flags}=${pid}`;
   }
 
   /** Starts it, in its own root when this resolves. */

@@ -1,7 +1,8 @@
 /*
  * A container for tests: `container create` makes one and guards it, `container enter` runs a program in it.
  *
- * create ROOT NAME FLAGS BIND...   FLAGS of n (own network), u (own users), r (read-only root), or "-"
+ * create ROOT NAME FLAGS BIND...   FLAGS of n (own network), u (own users), r (read-only root), or "-"; then =PID for
+ *   an init of that pid, which nobody may have
  *   Mounts a tmpfs on the folder ROOT of the host, with others for /run and /tmp in it, and starts an init
  *   in new namespaces that sees nothing else but read-only binds of the given host paths. Its pid is
  *   printed once it is in its own root. The end of standard input, or of init, ends everything.
@@ -177,6 +178,8 @@ static int create(const char *root, const char *name, const char *flags, char **
 {
 	struct clone_args args = { .flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_PIDFD,
 				   .exit_signal = SIGCHLD };
+	const char *wanted = strchr(flags, '=');
+	pid_t pids[] = { 1, wanted ? (pid_t)atol(wanted + 1) : 0 }; /* within, and here */
 	int go[2], ready[2], pidfd, failed = 0;
 	char byte;
 	pid_t pid;
@@ -186,6 +189,10 @@ static int create(const char *root, const char *name, const char *flags, char **
 	if (wants(flags, 'u'))
 		args.flags |= CLONE_NEWUSER;
 	args.pidfd = (uintptr_t)&pidfd;
+	if (wanted) {
+		args.set_tid = (uintptr_t)pids;
+		args.set_tid_size = 2;
+	}
 	umask(0);
 	CHECK(mount("tmpfs", root, "tmpfs", MS_NOSUID, "mode=0755"));
 	CHECK(chdir(root));

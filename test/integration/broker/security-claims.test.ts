@@ -1,0 +1,150 @@
+/**
+ * What docs/security.md says of the broker, a test each: of its privileges, and of what its closed list can't be used
+ * for. What a process of the host, a hanging file system or a user namespace gets has a file of its own beside this.
+ */
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { errnoName } from '../../../src/kernel/errno.js';
+import { PACKAGE_ROOT } from '../../../src/relay/native.js';
+import { compile } from '../../support/compile.js';
+import { startContainer, type TestContainer } from '../../support/container.js';
+import { mountUnflushed } from '../../support/file-systems.js';
+import { countOpenAtRest, openFiles } from '../../support/open-files.js';
+import { statusOf } from '../../support/processes.js';
+import { fuse } from '../../support/requirements.js';
+import { RawBroker } from './raw.js';
+
+const NATIVE = join(PACKAGE_ROOT, 'native/broker');
+const PIDFD = fileURLToPath(new URL('pidfd.py', import.meta.url));
+const CALLS = fileURLToPath(new URL('../../support/filter/calls.c', import.meta.url));
+
+/** Calls that the filter has, with the arguments that the broker gives them. */
+const LET_THROUGH = [
+  ...['tgkill itself', 'openat to read', 'openat2 within a root', 'mknodat of DRM'],
+  ...['mknodat of input', 'open_tree of the node', 'fsmount of its own', 'setns of a network'],
+  ...['socket of unix', 'socket of TCP'],
+];
+/** What a kernel may refuse by itself, filter or not. */
+const REFUSED_ANYWAY = ['io_uring_setup', 'bpf', 'userfaultfd', 'reboot', 'init_module'];
+
+/** By what was tried, an errno's name; null: it worked. */
+function tryCalls(filter: 'on' | 'off'): Map<string, string | null> {
+  const sources = readdirSync(NATIVE).map((name) => join(NATIVE, name));
+  const linked = [...sources.filter((path) => !path.endsWith('/main.c')), CALLS];
+  const program = compile('calls', linked, ['-std=gnu11', '-pthread']);
+  const folder = mkdtempSync(join(tmpdir(), 'pvx-calls-'));
+  const { stdout, status } = spawnSync(program, [filter, folder], { encoding: 'utf8' });
+  rmSync(folder, { recursive: true });
+  expect(status).toBe(0);
+  return new Map(
+    [...stdout.matchAll(/^(.*) (\d+)$/gm)].map(([, name = '', errno]) => [
+      name,
+      errno === '0' ? null : errnoName(Number(errno)),
+    ]),
+  );
+}
+
+describe('the filter of pvx-broker', () => {
+  const on = tryCalls('on');
+  const off = tryCalls('off');
+
+  test.each([...on.keys()].filter((name) => !LET_THROUGH.includes(name)))('refuses %s', (name) => {
+    expect(on.get(name)).toBe('EPERM');
+    if (!REFUSED_ANYWAY.includes(name)) expect(off.get(name)).not.toBe('EPERM');
+  });
+
+  test.each(LET_THROUGH)('lets %s through', (name) => {
+    expect(on.has(name)).toBe(true);
+    expect(on.get(name)).toBe(off.get(name));
+  });
+});
+
+describe('pvx-broker', () => {
+  let broker: RawBroker;
+  let container: TestContainer;
+  let handle: number;
+
+  beforeAll(async () => {
+    broker = new RawBroker();
+    container = await startContainer({ name: 'claims' });
+    handle = await broker.hold(container.pid);
+  });
+  afterAll(async () => {
+    await container.kill(); // first: what hangs in its file systems ends with it
+    expect(await broker.stop()).toBe(0);
+  });
+
+  test('keeps eleven capabilities, no new privileges, and a filter on every thread', () => {
+    for (const thread of readdirSync(`/proc/${broker.pid}/task`)) {
+      const field = statusOf(broker.pid, Number(thread));
+      const effective = BigInt(`0x${field('CapEff')}`).toString(2);
+      expect(effective.replaceAll('0', '').length).toBe(11);
+      expect(field('CapBnd')).toBe(field('CapEff'));
+      expect(field('CapInh')).toBe('0000000000000000');
+      expect(field('NoNewPrivs')).toBe('1');
+      expect(field('Seccomp')).toBe('2');
+    }
+  });
+
+  test('keeps no stream open that its end could be waited for at', () => {
+    const streams = openFiles(broker.pid).filter(({ fd }) => fd <= 2);
+    expect(streams.map(({ target }) => target)).toEqual(Array(3).fill('/dev/null'));
+  });
+
+  test('has no more of a container open than what it is held by', async () => {
+    await countOpenAtRest(broker.pid);
+    for (const { target } of openFiles(broker.pid)) expect(target).not.toContain(container.rootDir);
+  });
+
+  test('gives the listener of the control socket away, once', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'pvx-claims-'));
+    const other = new RawBroker(['--control', join(folder, 'control.sock')]);
+    await other.ask('HELLO', {});
+    const before = await countOpenAtRest(other.pid);
+    await other.ask('HELLO', {});
+    expect(await countOpenAtRest(other.pid)).toBe(before);
+    const listeners = readFileSync(`/proc/${other.pid}/net/unix`, 'utf8');
+    expect(listeners).not.toContain(folder); // its answer was closed by us: nobody listens
+    await other.stop();
+    rmSync(folder, { recursive: true });
+  });
+
+  test('closes whatever descriptors come with a datagram, those that the kernel adds too', async () => {
+    const script =
+      "import socket;s=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM);s.bind('/run/answers');print('ready',flush=True);s.settimeout(20);\nwhile 1: s.recv(99)";
+    const receiver = container.run(['python3', '-c', script]);
+    await once(receiver.stdout as NodeJS.ReadableStream, 'data');
+    const argv = [PIDFD, `${PACKAGE_ROOT}/build/Release/pvx-broker`, String(container.pid)];
+    const { stdout } = spawnSync('python3', [...argv, '/run/answers'], { encoding: 'utf8' });
+    const [before, after, error] = stdout.trim().split(' ').map(Number);
+    expect([after, error]).toEqual([before, 0]);
+    receiver.kill('SIGKILL');
+  });
+
+  test('sends a datagram’s answer as its client, to nobody else', async () => {
+    const script =
+      "import socket,os;s=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM);s.bind('/run/root-only');os.chmod('/run/root-only',0o600);print('ready',flush=True);s.recv(99)";
+    const receiver = container.run(['python3', '-c', script]);
+    await once(receiver.stdout as NodeJS.ReadableStream, 'data');
+    expect(await broker.reply(handle, '/run/root-only', [], 7)).toBe('EACCES');
+    expect(await broker.reply(handle, '/run/root-only')).toBeNull();
+    receiver.kill('SIGKILL');
+  });
+
+  test.runIf(fuse())('is held up by no descriptor that can’t be closed', async () => {
+    await mountUnflushed(container, '/run/unflushed');
+    const path = `/proc/${container.pid}/root/run/unflushed/file`;
+    for (let i = 0; i < 40; i++) {
+      const file = openSync(path, 'r');
+      expect(await broker.reply(handle, '/run/nothing', [file])).toBe('ENOENT');
+    }
+    expect((await broker.ask('PROBE_UNIX', { container: handle, path: '/run/x' })).errno).toBe(
+      'ENOENT',
+    );
+  });
+});
