@@ -5,7 +5,7 @@
  * its broker is gone it ends, and the runtime that started it starts it anew, from the same graph.
  */
 import { closeSync, readFileSync } from 'node:fs';
-import net from 'node:net';
+import type net from 'node:net';
 import { Broker } from './broker/client.js';
 import type { Channels } from './broker/launch.js';
 import { openMessageChannel } from './broker/message-channel.js';
@@ -28,6 +28,7 @@ import type { Activator } from './plugins/on-demand.js';
 import { Registry } from './plugins/registry.js';
 import { poller } from './relay/poller.js';
 import { Relay } from './relay/relay.js';
+import { Acceptor, reserveLoop, socketOf } from './relay/socket.js';
 import { statusView } from './status/graph-view.js';
 import { ControlServer } from './status/server.js';
 import { StatusStore } from './status/store.js';
@@ -86,6 +87,7 @@ export class Daemon {
     process.on('SIGTERM', () => this.#exit(0));
     process.on('SIGINT', () => this.#exit(0));
 
+    reserveLoop();
     const broker = new Broker(openMessageChannel(channels.control));
     const relay = new Relay(channels.relay);
     poller.onBug = (err) => this.#log.error({ err }, 'a bug ended one connection');
@@ -136,7 +138,8 @@ export class Daemon {
       log: this.#log,
       observe: (link, onUse) => observation.observe(link, onUse),
     });
-    if (listener.value >= 0) server.listen(listener.value);
+    const acceptor = listener.value < 0 ? null : new Acceptor(listener.value);
+    if (acceptor) server.serve(acceptor);
 
     source.on('graph', (snapshot) => {
       containers.see(snapshot);
@@ -239,7 +242,9 @@ export class Daemon {
     const made = await broker.runtime();
     if (!made.ok) throw new XConnectError('runtime-away', `The runtime's socket: ${made.errno}.`);
     this.#runtime.look(made.value);
-    return new net.Socket({ fd: made.value, readable: true, writable: true });
+    const socket = socketOf(made.value, false);
+    if (typeof socket !== 'string') return socket;
+    throw new XConnectError('runtime-away', `The runtime's socket can't be watched: ${socket}.`);
   }
 
   #orphaned(pid: number): void {

@@ -4,12 +4,17 @@
  *
  * Every descriptor of a message is collected before anything is looked at; a control message that was cut
  * short is an error, for what was lost can't be known.
+ *
+ * All channels are in one epoll set, which is one handle of the loop, made with the first of them. libuv ends the
+ * process where the kernel has no memory or no watch left for a descriptor (uv__io_poll); here that is an errno. One
+ * that was watched once stays in the set, so that it can be again.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -21,17 +26,28 @@
 #define CHUNK 65536u
 #define RECORD (PVX_DATA_MAX + sizeof(struct pvx_reply)) /* the largest record that our broker sends */
 
+#define BATCH 128
+
 struct channel {
-	uv_poll_t poll;
 	napi_env env;
 	napi_ref callback;
 	napi_async_context context;
 	struct closing *closing; /* counted reference; on whose account what comes is closed. NULL: trusted */
 	int fd; /* owned; -1 once closed or released */
-	int events;
+	uint32_t events; /* of epoll(7), that it waits for */
 	uint32_t limit; /* bytes that one read may take; 0: all that there is room for */
-	bool closed, collected; /* freed when both: the loop and the garbage collector may each come last */
+	bool watched;   /* in the set */
+	bool running;   /* JavaScript is called, and may close it */
+	bool closed, collected; /* freed when both: its end and the garbage collector may each come last */
 };
+
+static struct {
+	uv_poll_t poll;
+	int epoll;        /* 0: not made yet */
+	uint32_t waiting; /* channels that wait for something: as long as there are any, the process lives */
+	struct epoll_event ready[BATCH];
+	int n, at; /* of this round */
+} set;
 
 static char chunk[RECORD > CHUNK ? RECORD : CHUNK];
 
@@ -92,23 +108,105 @@ static void readable(struct channel *c)
 	call(c, "data", data, list, message.msg_flags & MSG_CTRUNC ? EMFILE : 0);
 }
 
-static void on_poll(uv_poll_t *poll, int status, int events)
+/* Frees what JavaScript gave: its callback may hold the channel itself. */
+static void finish(struct channel *c)
 {
-	struct channel *c = poll->data;
+	napi_delete_reference(c->env, c->callback);
+	napi_async_destroy(c->env, c->context);
+	c->closed = true;
+	if (c->collected)
+		channel_free(c);
+}
+
+static void dispatch(struct channel *c, uint32_t events)
+{
 	napi_handle_scope scope;
 
+	/* Of a peer that left bytes unread, say: what it sent is still to be read, and the call that finds nothing more
+	 * names the error. */
+	if (events & (EPOLLERR | EPOLLHUP))
+		events |= EPOLLIN | EPOLLOUT;
+	events &= c->events;
+	if (!events)
+		return;
+	c->running = true;
 	napi_open_handle_scope(c->env, &scope);
-	if (status < 0) {
-		/* The loop stops at an error of the socket, such as that of a peer that left bytes unread. But
-		 * what it sent is still to be read, and the call that finds nothing more names the error. */
-		events = c->events;
-		uv_poll_start(&c->poll, c->events, on_poll);
-	}
-	if (events & UV_READABLE)
+	if (events & EPOLLIN)
 		readable(c);
-	if ((events & UV_WRITABLE) && c->fd >= 0)
+	if ((events & EPOLLOUT) && c->fd >= 0)
 		call(c, "writable", NULL, NULL, 0);
 	napi_close_handle_scope(c->env, scope);
+	c->running = false;
+	if (c->fd < 0)
+		finish(c);
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events)
+{
+	(void)poll;
+	(void)status;
+	(void)events;
+	set.n = epoll_wait(set.epoll, set.ready, BATCH, 0);
+	for (set.at = 0; set.at < set.n; set.at++)
+		if (set.ready[set.at].data.ptr)
+			dispatch(set.ready[set.at].data.ptr, set.ready[set.at].events);
+	set.n = 0;
+}
+
+/* 0 or an errno. */
+static int set_init(uv_loop_t *loop)
+{
+	int error;
+
+	if (set.epoll > 0)
+		return 0;
+	set.epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (set.epoll < 0)
+		error = errno;
+	else if (!(error = -uv_poll_init(loop, &set.poll, set.epoll))) {
+		uv_poll_start(&set.poll, UV_READABLE, on_ready);
+		uv_unref((uv_handle_t *)&set.poll);
+		return 0;
+	} else {
+		close(set.epoll);
+	}
+	set.epoll = 0;
+	return error;
+}
+
+static void set_waits(struct channel *c, uint32_t events)
+{
+	if (!c->events && events && set.waiting++ == 0)
+		uv_ref((uv_handle_t *)&set.poll);
+	if (c->events && !events && --set.waiting == 0)
+		uv_unref((uv_handle_t *)&set.poll);
+	c->events = events;
+}
+
+/* 0 or an errno: ENOSPC or ENOMEM pass. Only the first time can it fail. */
+static int set_watch(struct channel *c, uint32_t events)
+{
+	/* Who waits for nothing hears of a hang-up once, and not in each round. */
+	struct epoll_event event = { .events = events ? events : EPOLLET, .data.ptr = c };
+
+	if (!c->watched && !events)
+		return 0;
+	if (epoll_ctl(set.epoll, c->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->fd, &event) < 0)
+		return errno;
+	c->watched = true;
+	set_waits(c, events);
+	return 0;
+}
+
+/* Somebody else may have the same open file, which then stays open: it is taken out by hand. */
+static void set_forget(struct channel *c, int fd)
+{
+	set_waits(c, 0);
+	if (c->watched)
+		epoll_ctl(set.epoll, EPOLL_CTL_DEL, fd, NULL);
+	for (int i = set.at + 1; i < set.n; i++)
+		if (set.ready[i].data.ptr == c)
+			set.ready[i].data.ptr = NULL;
 }
 
 static struct channel *get(napi_env env, napi_callback_info info, napi_value *argv, size_t argc)
@@ -135,7 +233,8 @@ static void collect(napi_env env, void *data, void *hint)
 		channel_free(c);
 }
 
-/* channelOpen(fd, callback, account) -> channel. Takes the descriptor, makes it non-blocking and close-on-exec.
+/* channelOpen(fd, callback, account) -> channel. Takes the descriptor, makes it non-blocking and close-on-exec. Nothing
+ * is called back before it is watched.
  * What comes through it is closed on that account, and so is itself; undefined: it comes from nobody to guard against.
  * callback('data', Buffer, fds[], errno) | ('end', , , errno) | ('writable') */
 static napi_value open_channel(napi_env env, napi_callback_info info)
@@ -160,18 +259,16 @@ static napi_value open_channel(napi_env env, napi_callback_info info)
 		closing_ref(c->closing);
 	account_put(&fd, 1, c->closing);
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
-	error = uv_poll_init(loop, &c->poll, fd);
-	if (error < 0) {
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	error = set_init(loop);
+	if (error) {
 		closing_socket(account_of(fd), fd, false);
 		channel_free(c);
-		return pvx_throw_errno(env, "channel", -error);
+		return pvx_throw_errno(env, "channel", error);
 	}
-	c->poll.data = c;
 	napi_create_string_utf8(env, "pvx-channel", NAPI_AUTO_LENGTH, &name);
 	NAPI_OK(env, napi_async_init(env, NULL, name, &c->context));
 	NAPI_OK(env, napi_create_reference(env, argv[1], 1, &c->callback));
-	c->events = UV_READABLE;
-	uv_poll_start(&c->poll, c->events, on_poll);
 	napi_create_external(env, c, collect, NULL, &external);
 	return external;
 }
@@ -212,7 +309,8 @@ static napi_value send_channel(napi_env env, napi_callback_info info)
 	return pvx_number(env, n < 0 ? -errno : (double)n);
 }
 
-/* channelWatch(channel, readable, writable, limit): one read takes at most `limit` bytes, 0: as many as it can */
+/* channelWatch(channel, readable, writable, limit) -> 0 or -errno: one read takes at most `limit` bytes, 0: as many as
+ * it can */
 static napi_value watch(napi_env env, napi_callback_info info)
 {
 	napi_value argv[4];
@@ -225,13 +323,8 @@ static napi_value watch(napi_env env, napi_callback_info info)
 	NAPI_OK(env, napi_get_value_bool(env, argv[2], &want_write));
 	NAPI_OK(env, napi_get_value_uint32(env, argv[3], &c->limit));
 	if (c->fd < 0)
-		return pvx_undefined(env);
-	c->events = (want_read ? UV_READABLE : 0) | (want_write ? UV_WRITABLE : 0);
-	if (c->events)
-		uv_poll_start(&c->poll, c->events, on_poll);
-	else
-		uv_poll_stop(&c->poll);
-	return pvx_undefined(env);
+		return pvx_number(env, 0);
+	return pvx_number(env, -set_watch(c, (want_read ? EPOLLIN : 0) | (want_write ? EPOLLOUT : 0)));
 }
 
 /* channelUnread(channel) -> what its peer has not read yet: 0 for nothing, else more than the bytes alone */
@@ -244,17 +337,6 @@ static napi_value unread(napi_env env, napi_callback_info info)
 	if (c && c->fd >= 0)
 		ioctl(c->fd, SIOCOUTQ, &waiting);
 	return pvx_number(env, waiting);
-}
-
-static void closed(uv_handle_t *handle)
-{
-	struct channel *c = handle->data;
-
-	napi_delete_reference(c->env, c->callback);
-	napi_async_destroy(c->env, c->context);
-	c->closed = true;
-	if (c->collected)
-		channel_free(c);
 }
 
 /* channelRelease(channel) -> fd, the caller's now (-1: closed before), still on its account. Nothing is called back any
@@ -270,8 +352,9 @@ static napi_value release(napi_env env, napi_callback_info info)
 	fd = c->fd;
 	c->fd = -1;
 	if (fd >= 0) {
-		uv_poll_stop(&c->poll);
-		uv_close((uv_handle_t *)&c->poll, closed);
+		set_forget(c, fd);
+		if (!c->running)
+			finish(c);
 	}
 	return pvx_number(env, fd);
 }

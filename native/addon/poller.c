@@ -190,6 +190,23 @@ static napi_value socket_write(napi_env env, napi_callback_info info)
 	return pvx_number(env, n < 0 ? -errno : (double)n);
 }
 
+/* socketReserve(fd) -> 0 or -errno: a place in the epoll set of the loop itself, for a socket that Node.js is to have.
+ * libuv ends the process where it finds none; this one it takes over, and gives up when the socket is closed. */
+static napi_value socket_reserve(napi_env env, napi_callback_info info)
+{
+	struct epoll_event event = { .events = EPOLLET };
+	napi_value argv[1];
+	size_t argc = 1;
+	uv_loop_t *loop;
+	int32_t fd;
+
+	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
+	NAPI_OK(env, napi_get_value_int32(env, argv[0], &fd));
+	NAPI_OK(env, napi_get_uv_event_loop(env, &loop));
+	event.data.fd = fd; /* as libuv has it */
+	return pvx_number(env, epoll_ctl(uv_backend_fd(loop), EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0);
+}
+
 static int number_of(napi_env env, napi_callback_info info)
 {
 	napi_value argv[1];
@@ -199,6 +216,14 @@ static int number_of(napi_env env, napi_callback_info info)
 	if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) == napi_ok && argc == 1)
 		napi_get_value_int32(env, argv[0], &fd);
 	return fd;
+}
+
+/* socketAccept(fd) -> fd, non-blocking, close-on-exec, the caller's; or -errno */
+static napi_value socket_accept(napi_env env, napi_callback_info info)
+{
+	int fd = accept4(number_of(env, info), NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	return pvx_number(env, fd < 0 ? -errno : fd);
 }
 
 /* socketShutdown(fd): no more will be written */
@@ -214,6 +239,8 @@ void poller_exports(napi_env env, napi_value exports)
 	pvx_export(env, exports, "pollerAdd", add);
 	pvx_export(env, exports, "pollerRemove", remove_fd);
 	pvx_export(env, exports, "pollerHold", hold);
+	pvx_export(env, exports, "socketReserve", socket_reserve);
+	pvx_export(env, exports, "socketAccept", socket_accept);
 	pvx_export(env, exports, "socketRead", socket_read);
 	pvx_export(env, exports, "socketWrite", socket_write);
 	pvx_export(env, exports, "socketShutdown", socket_shutdown);

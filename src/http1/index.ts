@@ -41,6 +41,7 @@
  */
 
 export { isSocket } from '../relay/byte-stream.js';
+export { socketOf } from '../relay/socket.js';
 export { type Body, NO_BODY } from './body-reader.js';
 export type { ByteWriter } from './byte-writer.js';
 export { type Client, startOf } from './client.js';

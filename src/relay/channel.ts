@@ -21,6 +21,8 @@ const GONE = [32, 104];
 /** ENOMEM, ENOBUFS, ETOOMANYREFS: no event tells when they are over. */
 const TRANSIENT = [12, 105, 109];
 const TOO_MANY = -109;
+/** Why a descriptor can't be watched now: ENOMEM, ENOSPC (fs.epoll.max_user_watches). */
+const NO_WATCH = [12, 28];
 const RETRY_MS = 50;
 /** Descriptors that may be on their way, unread: they count against a limit that all connections share. */
 const FDS_AHEAD = 64;
@@ -49,8 +51,8 @@ export class Channel {
   readonly #unsent: Unsent[] = [];
   #reading = true;
   #limit = 0;
-  /** What the loop was told last. */
-  #watched = 1;
+  /** What the loop was told last; -1: it could not be. */
+  #watched = 0;
   #ending = false;
   /** The other side reads no more. */
   #mute = false;
@@ -59,6 +61,7 @@ export class Channel {
   readonly #fd: number;
   #fdsAhead = 0;
   #retry: NodeJS.Timeout | null = null;
+  #rewatch: NodeJS.Timeout | null = null;
 
   /**
    * Takes the descriptor. `records`: a seqpacket socket, whose writes are sent whole or not at all.
@@ -79,6 +82,7 @@ export class Channel {
       },
       closing,
     );
+    this.#watch();
   }
 
   /** Its descriptor, the channel's own: to be looked at, or lent to a transfer. -1: closed. */
@@ -152,6 +156,7 @@ export class Channel {
     this.onEnd = null;
     for (const { fds } of this.#unsent.splice(0)) closeAll(fds);
     if (this.#retry) clearTimeout(this.#retry);
+    if (this.#rewatch) clearTimeout(this.#rewatch);
     this.#settle();
     const fd = native.channelRelease(this.#native);
     this.#onReleased?.();
@@ -247,8 +252,18 @@ export class Channel {
     const writing = this.#unsent.length > 0 && this.#retry === null;
     const [before, after] = [this.#watched, Number(reading) + 2 * Number(writing) + 4 * limit];
     if (before === after) return; // each change is a system call or two
-    this.#watched = after;
-    native.channelWatch(this.#native, reading, writing, limit);
+    const error = -native.channelWatch(this.#native, reading, writing, limit);
+    this.#watched = error === 0 ? after : -1;
+    if (NO_WATCH.includes(error)) this.#watchLater();
+    else if (error > 0) setImmediate(() => this.#ended(error));
+  }
+
+  /** Until then it hears nothing, and loses nothing. */
+  #watchLater(): void {
+    this.#rewatch ??= setTimeout(() => {
+      this.#rewatch = null;
+      this.#watch();
+    }, RETRY_MS);
   }
 }
 
@@ -270,7 +285,8 @@ export async function connected(fd: number, timeoutMs: number): Promise<number> 
       resolve(errno);
     };
     const timer = setTimeout(() => settle(ETIMEDOUT), timeoutMs);
-    native.channelWatch(channel, false, true, 0);
+    const error = -native.channelWatch(channel, false, true, 0);
+    if (error > 0) settle(error);
   });
 }
 

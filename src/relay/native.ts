@@ -90,7 +90,7 @@ export interface Native {
   relayStop(relay: NativeRelay): void;
   channelOpen(fd: number, callback: ChannelCallback, closing?: NativeClosing): NativeChannel;
   channelSend(channel: NativeChannel, data: Buffer, fds: readonly number[]): number;
-  channelWatch(channel: NativeChannel, readable: boolean, writable: boolean, limit: number): void;
+  channelWatch(channel: NativeChannel, readable: boolean, writable: boolean, limit: number): number;
   channelUnread(channel: NativeChannel): number;
   channelRelease(channel: NativeChannel): number;
   channelShutdown(channel: NativeChannel): void;
@@ -98,6 +98,8 @@ export interface Native {
   pollerAdd(poller: NativePoller, fd: number): number;
   pollerRemove(poller: NativePoller, fd: number): void;
   pollerHold(poller: NativePoller, held: 0 | 1): void;
+  socketReserve(fd: number): number;
+  socketAccept(fd: number): number;
   socketRead(fd: number, buffer: Buffer): number;
   socketWrite(fd: number, buffer: Buffer, from: number, to: number): number;
   socketShutdown(fd: number): void;

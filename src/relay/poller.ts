@@ -32,13 +32,19 @@ class Poller {
   #waiting: Polled[] = [];
   #scheduled = false;
 
+  /** Makes its own place on the loop, which may find none later; `add` does it at the latest. */
+  open(): void {
+    this.#native ??= native.pollerOpen(this.#events, (count) => this.#round(count));
+  }
+
   /** Returns 0 or -errno. The descriptor stays the caller's, who removes it before it is closed. */
   add(fd: number, polled: Polled): number {
-    this.#native ??= native.pollerOpen(this.#events, (count) => this.#round(count));
-    const result = native.pollerAdd(this.#native, fd);
+    this.open();
+    const opened = this.#native as NativePoller;
+    const result = native.pollerAdd(opened, fd);
     if (result < 0) return result;
     this.#byFd.set(fd, polled);
-    if (this.#byFd.size === 1) native.pollerHold(this.#native, 1);
+    if (this.#byFd.size === 1) native.pollerHold(opened, 1);
     return 0;
   }
 

@@ -29,6 +29,12 @@ export interface ControlServerOptions {
   readonly stalledMs?: number;
 }
 
+/** Whoever accepts connections. */
+export interface Accepting {
+  onSocket: ((socket: Socket) => void) | null;
+  close(): void;
+}
+
 const MAX_CONNECTIONS = 64;
 /** No request here has a body; one of this size is read and dropped, a longer one cut off by the answer. */
 const MAX_BODY = 64 * 1024;
@@ -50,6 +56,8 @@ export class ControlServer {
   readonly #events: Events;
   readonly #observers: Observers;
   readonly #routes: ReadonlyMap<string, Route>;
+  readonly #sockets = new Set<Socket>();
+  #accepting: Accepting | null = null;
   #metrics: Promise<Metrics> | undefined;
 
   constructor(options: ControlServerOptions) {
@@ -78,17 +86,32 @@ export class ControlServer {
     this.#server.on('error', (error) => log.error({ err: error }, 'the control socket is broken'));
   }
 
-  /** A listening unix stream socket, the server's from then on; or the path of one that is to be made. */
-  listen(at: number | string): void {
-    this.#server.listen(typeof at === 'number' ? { fd: at } : { path: at });
+  /** Takes it. */
+  serve(accepting: Accepting): void {
+    this.#accepting = accepting;
+    accepting.onSocket = (socket) => {
+      if (this.#sockets.size >= MAX_CONNECTIONS) {
+        socket.destroy();
+        return;
+      }
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+      this.#server.emit('connection', socket);
+    };
+    this.#server.emit('listening'); // with which the server begins to look after its time limits
+  }
+
+  /** The path of a unix stream socket that is to be made. */
+  listen(path: string): void {
+    this.#server.listen({ path });
   }
 
   /** Ends every connection, and resolves when the socket is closed. */
   async close(): Promise<void> {
     this.#events.close();
     this.#observers.close();
-    if (!this.#server.listening) return;
-    const closed = new Promise((resolve) => this.#server.close(resolve));
+    this.#accepting?.close();
+    const closed = new Promise((resolve) => this.#server.close(resolve)); // an error where it listens nowhere itself
     this.#server.closeAllConnections();
     await closed;
   }

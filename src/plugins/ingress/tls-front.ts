@@ -2,8 +2,8 @@
  * TLS in front of an address: a handshake for each connection, with the certificates as they are at its begin, and
  * then HTTP/2 or HTTP/1.1, as the client prefers (ALPN, RFC 7301).
  */
-import { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
+import { socketOf } from '../../http1/index.js';
 import type { Certificate, Certificates } from './certificates.js';
 
 const HANDSHAKE_MS = 10_000;
@@ -40,7 +40,8 @@ export class TlsFront {
 
   /** Takes the descriptor. */
   accept(fd: number): void {
-    const raw = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
+    const raw = socketOf(fd);
+    if (typeof raw === 'string') return; // as where its client had not come
     raw.on('error', () => raw.destroy());
     const pem = this.#certificates.find('')?.pem;
     if (!pem) {

@@ -1,0 +1,89 @@
+/**
+ * Sockets that Node.js itself has, as HTTP and TLS of its own want them.
+ *
+ * libuv ends the process where the kernel has no memory or no watch left for a descriptor (ENOMEM, ENOSPC of
+ * epoll_ctl(2); watches are counted by user). So each of these has its place before libuv asks for one: a socket that
+ * finds none is closed, and nothing else ends. What is read and paused in turn may lose its place in between; few
+ * sockets are, and a user of the daemon's own, who has no use for so many, keeps others from using them up.
+ */
+import { closeSync, watch } from 'node:fs';
+import { Socket } from 'node:net';
+import { errnoName } from '../kernel/errno.js';
+import { native } from './native.js';
+import { type Polled, poller } from './poller.js';
+
+const EAGAIN = -11;
+const RETRY_MS = 100;
+
+/** What the loop needs for itself, while there is room: for our own epoll sets, and for watching files. */
+export function reserveLoop(): void {
+  poller.open();
+  try {
+    watch('/', { persistent: false }).close();
+  } catch {
+    // No inotify: whoever watches files finds out.
+  }
+}
+
+/**
+ * Takes the descriptor, of a connected stream; the name of an errno where it can't be watched, and is closed. Our half
+ * ends with the other's, or not (`allowHalfOpen`).
+ */
+export function socketOf(fd: number, allowHalfOpen = true): Socket | string {
+  const error = native.socketReserve(fd);
+  if (error === 0) return new Socket({ fd, readable: true, writable: true, allowHalfOpen });
+  closeSync(fd);
+  return errnoName(-error);
+}
+
+/** Accepts connections as such sockets. One that finds no room is closed; who can't be accepted waits. */
+export class Acceptor implements Polled {
+  onSocket: ((socket: Socket) => void) | null = null;
+  readonly #fd: number;
+  #retry: NodeJS.Timeout | undefined;
+  #open = true;
+
+  /** Takes the listening descriptor. */
+  constructor(fd: number) {
+    this.#fd = fd;
+    this.#begin();
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    clearTimeout(this.#retry);
+    poller.remove(this.#fd);
+    closeSync(this.#fd);
+  }
+
+  happened(): void {
+    for (;;) {
+      const fd = this.#open ? native.socketAccept(this.#fd) : EAGAIN;
+      if (fd === EAGAIN) return;
+      if (fd < 0) {
+        this.#later(() => this.happened());
+        return;
+      }
+      const socket = socketOf(fd);
+      if (typeof socket !== 'string') this.onSocket?.(socket);
+    }
+  }
+
+  turn(): void {}
+
+  /** A bug about one of them is not the listener's end. */
+  abort(): void {
+    this.#later(() => this.happened());
+  }
+
+  #begin(): void {
+    if (poller.add(this.#fd, this) < 0) this.#later(() => this.#begin());
+  }
+
+  /** No event tells when there is room again. */
+  #later(what: () => void): void {
+    clearTimeout(this.#retry);
+    if (this.#open) this.#retry = setTimeout(what, RETRY_MS);
+  }
+}
