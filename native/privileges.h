@@ -13,15 +13,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define GID_OF_NOBODY 65534 /* "nogroup" of most systems: as a real gid it opens nothing */
-
-/*
- * 0 or an errno. uid -1: keep the user (no other one is mapped here), lose the capabilities all the same. `real`: the
- * real gid. Where it is another than the effective one, the kernel makes nothing that is executed dumpable, which a
- * program that can't be asked to call process_seal would be (begin_new_exec in fs/exec.c; a gid that is not mapped
- * here does without).
- */
-static inline int privileges_drop(int32_t uid, int32_t gid, int32_t real)
+/* 0 or an errno. uid -1: keep the user (no other one is mapped here), lose the capabilities all the same. */
+static inline int privileges_drop(int32_t uid, int32_t gid)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct none[2] = { 0 };
@@ -29,11 +22,8 @@ static inline int privileges_drop(int32_t uid, int32_t gid, int32_t real)
 	for (int cap = 0; cap <= 63; cap++)
 		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
 			break; /* past the last one, or nothing to drop from */
-	if (uid >= 0 && (setgroups(0, NULL) < 0 || setresgid((gid_t)gid, (gid_t)gid, (gid_t)gid) < 0))
-		return errno;
-	if (uid >= 0 && setresgid((gid_t)real, (gid_t)-1, (gid_t)-1) < 0 && errno != EINVAL)
-		return errno;
-	if (uid >= 0 && setresuid((uid_t)uid, (uid_t)uid, (uid_t)uid) < 0)
+	if (uid >= 0 && (setgroups(0, NULL) < 0 || setresgid((gid_t)gid, (gid_t)gid, (gid_t)gid) < 0 ||
+			 setresuid((uid_t)uid, (uid_t)uid, (uid_t)uid) < 0))
 		return errno;
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	if (syscall(SYS_capset, &header, none) < 0)

@@ -170,7 +170,7 @@ static napi_value launch(napi_env env, napi_callback_info info)
 		error = start_child(bus, envp, channels + 2, 1, &children[1]);
 	if (error)
 		return give_up(env, "start of a child", error, channels, children);
-	error = privileges_drop(uid, gid, gid);
+	error = privileges_drop(uid, gid);
 	if (error)
 		return give_up(env, "giving up root", error, channels, children);
 	keyring_renew(); /* the new user's */

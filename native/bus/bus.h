@@ -8,6 +8,7 @@
  *   main.c    start: folders, users, privileges given up
  *   users.c   what the bus sees as /etc/passwd: the roles, and nobody else
  *   files.c   the files that are kept: role uids, users, configuration
+ *   program.c dbus-daemon's program, where nobody can read it
  *   child.c   dbus-daemon: started, reloaded, restarted ever more slowly, ended
  *   loop.c    records in and out, and what the child says
  *
@@ -50,6 +51,7 @@ enum record {
 
 struct bus {
 	const char *program; /* dbus-daemon */
+	int hidden;          /* folder with the program that is executed, as PROGRAM_FILE; -1: it is where it was */
 	const char *path;    /* of the folder */
 	int folder, store;   /* folders, kept open: configuration and socket, role uids */
 	pid_t child;         /* 0: not running */
@@ -63,6 +65,10 @@ struct bus {
 int users_init(const struct bus *, uid_t own); /* before root is given up */
 int users_add(const struct bus *, const char *lines, size_t length);
 void users_end(const struct bus *); /* removes the files */
+
+/* program.c */
+#define PROGRAM_FILE "dbus-daemon"
+int program_hide(const char *path); /* a folder, the caller's; -1: it can't be. Before root is given up */
 
 /* files.c */
 int folder_open(const char *path, uid_t owner, int *fd); /* makes it, for its owner alone */

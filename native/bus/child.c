@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -49,7 +50,8 @@ static _Noreturn void become(const struct bus *bus, int address, int errors, pid
 	errors = fcntl(errors, F_DUPFD_CLOEXEC, 10);
 	if (dup2(errors, 1) < 0 || dup2(errors, 2) < 0 || dup2(address, ADDRESS_FD) < 0)
 		_exit(126);
-	execve(bus->program, argv, envp);
+	syscall(SYS_execveat, bus->hidden, PROGRAM_FILE, argv, envp, 0);
+	execve(bus->program, argv, envp); /* a script, say, which is not executed from there */
 	_exit(127);
 }
 

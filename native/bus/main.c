@@ -53,7 +53,7 @@ static void clean_up(const struct bus *bus)
 
 int main(int argc, char **argv)
 {
-	struct bus bus = { .path = "", .program = "", .address = -1, .errors = -1 };
+	struct bus bus = { .path = "", .program = "", .address = -1, .errors = -1, .hidden = -1 };
 	const char *store = "";
 	uid_t user = 0;
 	int error, signals;
@@ -92,9 +92,10 @@ int main(int argc, char **argv)
 		return fail(error == EBUSY ? "another one has the folder of the bus or of its uids" : "lock", error);
 	if ((error = users_init(&bus, user)))
 		return fail("an /etc/passwd of its own for the bus", error);
+	bus.hidden = program_hide(bus.program);
 	if (chdir(bus.path) < 0) /* from here on it need not be allowed to find the way */
 		return fail(bus.path, errno);
-	if ((error = privileges_drop((int32_t)user, (int32_t)user, GID_OF_NOBODY)))
+	if ((error = privileges_drop((int32_t)user, (int32_t)user)))
 		return fail("becoming the bus's own user", error);
 	process_seal(); /* that was undone */
 	unlinkat(bus.folder, SOCKET_FILE, 0); /* of one that was killed */
