@@ -1,6 +1,7 @@
 /*
  * Sockets connected to the hosted bus, as the uid of a role. Which buses there are, and which uids are roles', comes
- * from our own command line: a message names a bus by its place there, and can name no other uid.
+ * from our own command line: a message names a bus by its place there, and can name no other uid, but nobody's: so
+ * is who requires a bus and says no role.
  *
  * The socket's file is opened as root, as the folder around it lets nobody else in, and connected to as the role. A
  * symbolic link in its place, which the bus's own user could make, is not followed.
@@ -13,6 +14,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#define NOBODY 65534u
 
 static const char *buses[PVX_BUSES_MAX];
 static uint32_t nbuses;
@@ -42,7 +45,7 @@ int bus_connect(uint32_t which, uint32_t uid, int *fd)
 	int file, error;
 
 	*fd = -1;
-	if (which >= nbuses || uid < first || uid > last)
+	if (which >= nbuses || (uid != NOBODY && (uid < first || uid > last)))
 		return ERANGE;
 	file = RETRY(open(buses[which], O_PATH | O_NOFOLLOW | O_CLOEXEC));
 	if (file < 0)

@@ -23,6 +23,7 @@ import type { LinkHostOptions } from './link-host-parts.js';
 import { PlantWatch } from './plant-watch.js';
 import { type LinkProvider, Provider, type ProviderEvents } from './provider.js';
 import { SharedListeners } from './shared-listeners.js';
+import { Verification } from './verification.js';
 
 const OVERTIME_MS = 1_000;
 
@@ -98,15 +99,19 @@ export class HostAttacher implements Attacher {
     const { broker, relay } = this.#parts;
     const log = this.#parts.log.child({ link: linkId(link) });
     const condition = new Condition((state, error) => listener.onState(state, error));
+    const verification = new Verification((state, error) => condition.provider(state, error));
     const provider = this.#providerOf(link, {
-      onChange: () => host.providerChanged(),
-      onState: (state, error) => condition.provider(state, error),
+      onChange: () => {
+        verification.anew();
+        host.providerChanged();
+      },
+      onState: (state, error) => verification.state(state, error),
     });
     const onTarget = (error: LinkError | null) => condition.target(error);
     const onDemand = provider instanceof BusProvider ? this.#onDemand(provider, link) : null;
     const [shared, deviceWatch, plantWatch] = [this.#shared, this.#deviceWatch, this.#plantWatch];
     const watches = { shared, deviceWatch, plantWatch, onTarget };
-    const parts = { broker, relay, ...watches, consumer, provider, onDemand, log };
+    const parts = { broker, relay, ...watches, consumer, provider, verification, onDemand, log };
     const host = new OneLinkHost(parts, link, this.#options);
     return { host, provider };
   }

@@ -9,6 +9,7 @@ import type { DeviceWatch } from './device-watch.js';
 import type { PlantWatch } from './plant-watch.js';
 import type { LinkProvider } from './provider.js';
 import type { SharedListeners } from './shared-listeners.js';
+import type { Verification } from './verification.js';
 
 export interface LinkHostOptions {
   /** How long a connection waits for its provider, in milliseconds. */
@@ -25,6 +26,7 @@ export interface LinkHostParts {
   readonly plantWatch: PlantWatch;
   readonly consumer: Container;
   readonly provider: LinkProvider;
+  readonly verification: Verification;
   readonly onDemand: OnDemand | null;
   /** Told why the consumer has no target now; null: it has. */
   readonly onTarget: (error: LinkError | null) => void;

@@ -175,6 +175,12 @@ export class OneLinkHost implements LinkHost {
     this.#provider.lookWith(look);
   }
 
+  verify(check: () => Promise<LinkError | null>): () => void {
+    const { verification } = this.#parts;
+    verification.by(check);
+    return () => verification.doubt();
+  }
+
   show(fields: Readonly<Record<string, unknown>>): void {
     this.shown = { ...this.shown, ...fields };
   }

@@ -53,6 +53,8 @@ export const REMEDIES = {
   'bus-off': 'Do what the message says, then restart; docs/hosted-bus.md has what the bus needs.',
   'bus-away': 'Nothing to do: connections wait for the bus; the log says why it is not there.',
   'bus-unlisted': "Start pv-xconnect with --bus and the path of the runtime's bus.",
+  'bus-refused':
+    'Have the role be a user that the bus knows: one of /etc/passwd beside it; on a hosted bus, one that an owner of a name has as "role" or in "allow".',
   'bus-uid':
     'Have the runtime give the link a uid within --bus-uids, or make that range larger; docs/hosted-bus.md says how.',
   'limit-reached':

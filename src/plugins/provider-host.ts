@@ -28,6 +28,11 @@ export interface ProviderHost {
    * reject.
    */
   watch(look: () => Promise<Seen>): void;
+  /**
+   * From now on the link is established only once `check` has found that the provider lets its consumer in: asked when it
+   * can be reached, and when the returned function is called because it let one in no more.
+   */
+  verify(check: () => Promise<LinkError | null>): () => void;
   /** Further fields of the link in `GET /xconnect-graph`. */
   show(fields: Readonly<Record<string, unknown>>): void;
   /**

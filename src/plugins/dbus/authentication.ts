@@ -23,6 +23,7 @@ type Connect = () => Promise<Connection | LinkError>;
 export class Authentication {
   readonly #client: Channel;
   readonly #connect: Connect;
+  readonly #onRejected: () => void;
   readonly #server = new SaslServer();
   readonly #machine = new SaslClient();
   #bus: Channel | null = null;
@@ -33,8 +34,9 @@ export class Authentication {
   #aborted: string | null = null;
   #stopWaiting: () => void = () => {};
 
-  /** `connect`: to the bus, as whoever the consumer is there. */
-  constructor(client: Channel, connect: Connect) {
+  /** `connect`: to the bus, as whoever the consumer is there. `onRejected`: whom the bus does not let in. */
+  constructor(client: Channel, connect: Connect, onRejected = () => {}) {
+    this.#onRejected = onRejected;
     this.#client = client;
     this.#connect = connect;
   }
@@ -92,6 +94,7 @@ export class Authentication {
     const event = this.#identified;
     if (event.is === 'failed') return event.reason;
     const accepted = event.is === 'accepted';
+    if (!accepted) this.#onRejected();
     this.#client.write(accepted ? this.#server.accept(event.guid) : this.#server.reject());
     return null;
   }

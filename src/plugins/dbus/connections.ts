@@ -17,6 +17,8 @@ export interface ConnectionsOptions {
   /** Who looks at the messages of a connection that begins now; nobody: it is joined. */
   readonly filters: () => readonly FilterFactory[];
   readonly places: LinkPlaces;
+  /** Called where the bus may have let in nobody. */
+  readonly onDoubt?: () => void;
   /** From the connection to the answer to Hello, in milliseconds; time without a place does not count. */
   readonly patienceMs?: number;
 }
@@ -37,6 +39,7 @@ export class Connections {
   readonly #filters: ConnectionsOptions['filters'];
   readonly #patienceMs: number;
   readonly #places: LinkPlaces;
+  readonly #onDoubt: () => void;
   readonly #budget = { fds: 0 };
   readonly #share = new Share();
   /** What was wrong with connections, as far as it was said. */
@@ -47,13 +50,14 @@ export class Connections {
     this.#filters = options.filters;
     this.#patienceMs = options.patienceMs ?? PATIENCE_MS;
     this.#places = options.places;
+    this.#onDoubt = options.onDoubt ?? (() => undefined);
   }
 
   /** Takes the channel. */
   async accept(consumer: Channel): Promise<void> {
     const entry: Entry = { abort: () => undefined, timer: undefined, free: () => undefined };
     this.#begin(entry);
-    const authentication = new Authentication(consumer, () => this.#connect(entry));
+    const authentication = new Authentication(consumer, () => this.#connect(entry), this.#onDoubt);
     entry.abort = (reason) => authentication.abort(reason);
     const outcome = await authentication.run();
     if ('failed' in outcome) {
@@ -76,6 +80,7 @@ export class Connections {
       this.#host.join(consumer, bus, { fds });
       return;
     }
+    this.#onDoubt();
     await consumer.flushed();
     consumer.close();
     bus.close();
@@ -90,11 +95,16 @@ export class Connections {
     entry: Entry,
   ): void {
     const { tally } = this.#host;
+    let isKnown = false;
     const session = new MessageSession({
       ...{ consumer, bus, fds, filters, tally, budget: this.#budget, share: this.#share },
-      onRegistered: () => this.#end(entry),
+      onRegistered: () => {
+        isKnown = true;
+        this.#end(entry);
+      },
       onEnd: (reason, fault, thrown) => {
         this.#end(entry);
+        if (!isKnown) this.#onDoubt();
         this.#count(reason);
         if (thrown !== undefined)
           this.#host.log.error({ err: thrown }, 'a bug ended one connection');

@@ -10,13 +10,19 @@ export const dbus: Plugin = {
   types: ['dbus'],
   async attach(link, host) {
     // Loaded with the first such link: a daemon without one has no use for it.
-    const [{ Connections }, { PolicyFilters }, { activation, mayActivate }, { placesAt }] =
-      await Promise.all([
-        import('./connections.js'),
-        import('./policy-filters.js'),
-        import('./activation.js'),
-        import('./places.js'),
-      ]);
+    const [
+      { Connections },
+      { PolicyFilters },
+      { activation, mayActivate },
+      { placesAt },
+      { tryLogin },
+    ] = await Promise.all([
+      import('./connections.js'),
+      import('./policy-filters.js'),
+      import('./activation.js'),
+      import('./places.js'),
+      import('./trial.js'),
+    ]);
     const { onDemand } = host;
     const policy = new PolicyFilters(link, host, observation);
     // A call that is refused must start nobody: the policy comes first.
@@ -26,7 +32,8 @@ export const dbus: Plugin = {
       return [...judges, activation(onDemand, { isAlone: judges.length === 0 })];
     };
     const places = placesAt(link.provider, link.socket);
-    const connections = new Connections(host, { filters, places });
+    const onDoubt = host.verify(() => tryLogin(link, host, places));
+    const connections = new Connections(host, { filters, places, onDoubt });
     try {
       const attachment = await host.listen((client) => connections.accept(client));
       return {

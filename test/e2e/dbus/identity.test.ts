@@ -31,6 +31,24 @@ describe.runIf(isRoot() && has('dbus-daemon'))('the bus in the provider', () => 
     });
   });
 
+  test('lets nobody in whom it does not know, which the link says, and does once it knows them', async () => {
+    const link = pair.link({ role: '5005' });
+    pair.daemon.set(link);
+    const is = (state: string) =>
+      eventually(async () => {
+        const shown = (await pair.daemon.shown()).find(({ role }) => role === '5005');
+        expect(shown?.state).toBe(state);
+        return shown;
+      });
+    expect((await is('failed'))?.last_error).toMatchObject({
+      code: 'bus-refused',
+      message: expect.stringMatching(/lets nobody in as uid 5005, which is the role "5005"/),
+    });
+    await pair.provider.exec(['sh', '-c', 'echo "known::5005:5005:::" >> /etc/passwd']);
+    await is('established');
+    expect(await askBus(await pair.through(), 'NameHasOwner', WHO)).toBe(false);
+  });
+
   test('sees a gid of the same line, and no other groups', async () => {
     await pair.establish({ role: 'operator' });
     const bus = await pair.through();

@@ -148,10 +148,14 @@ export class BusPair extends ContainerPair {
     return stdout.trim();
   }
 
-  /** Ends the clients of the test's own, too. */
+  /** Ends the clients of the test's own. */
+  disconnect(): void {
+    for (const bus of this.#busses.splice(0)) bus.disconnect();
+  }
+
   override reset(): void {
     super.reset();
-    for (const bus of this.#busses.splice(0)) bus.disconnect();
+    this.disconnect();
   }
 }
 

@@ -65,6 +65,33 @@ describe.runIf(isRoot() && has('dbus-daemon') && has('dbus-send'))("the runtime'
     expect(await whoAmI()).toMatch(UNREACHED);
   });
 
+  test('lets in as nobody who requires it without a role', async () => {
+    await bus.keeper?.addUsers(['nobody:x:65534:65534::/:/bin/false\n']);
+    daemon.set(link({ role: 'any', uid: 65_534 }));
+    await daemon.until({ 'system-bus': 'established' });
+    expect(await whoAmI()).toMatch(/uint32 65534|no such name/);
+  });
+
+  test.each([
+    ['dbus', {}],
+    ['dbus, with a policy', { policy: { see: ['*'] } }],
+  ])(
+    'is not established for a role that it does not know, and is once it does: %s',
+    async (name, fields) => {
+      const uid = 90_050 + name.length;
+      daemon.set(link({ name, role: 'stranger', uid, ...fields }));
+      const [shown] = await daemon.until({ [name]: 'failed' });
+      expect(shown?.last_error).toEqual({
+        code: 'bus-refused',
+        message: `The bus at ${bus.places.socket} lets nobody in as uid ${uid}, which is the role "stranger".`,
+      });
+      expect(await whoAmI()).toMatch(UNREACHED);
+      await bus.keeper?.addUsers([`role-${uid}:x:${uid}:${uid}::/:/bin/false\n`]);
+      await daemon.until({ [name]: 'established' });
+      expect(await whoAmI()).not.toMatch(UNREACHED);
+    },
+  );
+
   test('is waited for while it is away', async () => {
     daemon.set(link());
     await daemon.until({ 'system-bus': 'established' });

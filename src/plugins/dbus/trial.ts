@@ -1,0 +1,66 @@
+/**
+ * A login of our own, to find out whether the bus lets a link's identity in: up to the answer to Hello, for some buses
+ * accept an identity that they then have nothing to do with.
+ */
+import { type Link, RUNTIME_PROVIDER } from '../../graph/link.js';
+import { closeAll } from '../../kernel/descriptors.js';
+import type { LinkError } from '../../kernel/errors.js';
+import type { Channel, LinkHost } from '../plugin.js';
+import { busCall } from './message-writer.js';
+import type { LinkPlaces } from './places.js';
+import { SaslClient } from './sasl-client.js';
+
+const PATIENCE_MS = 5_000;
+const HELLO = busCall(1, 'Hello', []);
+
+/** Null: it does. Never rejects. */
+export async function tryLogin(
+  link: Link,
+  host: LinkHost,
+  places: LinkPlaces,
+): Promise<LinkError | null> {
+  const free = await places.take();
+  const made = await host.connectAs({ wait: false });
+  if ('code' in made) {
+    free();
+    return made;
+  }
+  const { channel, identity } = made;
+  const outcome = await login(channel, identity.uid);
+  channel.close();
+  free();
+  if (outcome === 'in') return null;
+  const { provider, role, socket } = link;
+  const bus = provider === RUNTIME_PROVIDER ? `The bus at ${socket}` : `The bus of ${provider}`;
+  if (outcome === 'silent') {
+    const message = `${bus} did not answer a login within ${PATIENCE_MS / 1000} s.`;
+    return { code: 'timed-out', message };
+  }
+  const message = `${bus} lets nobody in as uid ${identity.uid}, which is the role ${JSON.stringify(role)}.`;
+  return { code: 'bus-refused', message };
+}
+
+function login(channel: Channel, uid: number): Promise<'in' | 'refused' | 'silent'> {
+  const machine = new SaslClient();
+  let isAccepted = false;
+  return new Promise((settle) => {
+    const timer = setTimeout(() => settle('silent'), PATIENCE_MS);
+    const end = (outcome: 'in' | 'refused') => {
+      clearTimeout(timer);
+      settle(outcome);
+    };
+    channel.onData = channel.onTruncated = (bytes, fds) => {
+      closeAll(fds);
+      const event = isAccepted ? null : machine.feed(bytes);
+      if (isAccepted) end('in');
+      else if (event?.is === 'accepted') {
+        isAccepted = true;
+        channel.write(machine.begin());
+        channel.write(HELLO);
+      } else if (event) end('refused');
+    };
+    channel.onEnd = channel.onClosed = () => end('refused');
+    channel.write(machine.authenticate(uid));
+    channel.resume();
+  });
+}
