@@ -6,10 +6,15 @@ import { fileURLToPath } from 'node:url';
 
 const FLAGS = ['-std=gnu2x', '-Wall', '-Wextra', '-O1', '-D_GNU_SOURCE'];
 
-/** Path of the program. Headers are only looked at, for their age. */
-export function compile(name: string, sources: readonly string[], flags: readonly string[] = []) {
+/** Path of the program. Headers, and what is `included` otherwise, are only looked at, for their age. */
+export function compile(
+  name: string,
+  sources: readonly string[],
+  flags: readonly string[] = [],
+  included: readonly string[] = [],
+) {
   const program = fileURLToPath(new URL(`../../build/test/${name}`, import.meta.url));
-  const changed = Math.max(...sources.map((path) => statSync(path).mtimeMs));
+  const changed = Math.max(...[...sources, ...included].map((path) => statSync(path).mtimeMs));
   if (existsSync(program) && statSync(program).mtimeMs > changed) return program;
   mkdirSync(dirname(program), { recursive: true });
   const made = `${program}.${process.pid}`;
