@@ -69,6 +69,11 @@ export const REMEDIES = {
   'runtime-away': 'Start the runtime, or say where its socket is with --pv-ctrl.',
   'runtime-answer': 'Update the runtime: its graph could not be read; the last good one stands.',
   'state-unreadable': 'Correct what the message names; the last good graph stands meanwhile.',
+  'plugin-missing':
+    'Give the path of its file, or the name of a package that is installed in the working folder.',
+  'plugin-unreadable':
+    'Let others enter the folder and read the file (chmod o+x, o+r), or put the plugin where they may.',
+  'plugin-failed': 'Correct the plugin: docs/plugins.md says what it promises.',
   'plugin-invalid': 'Export a plugin object as docs/plugins.md describes.',
   'timed-out': 'Nothing to do: it is being retried.',
   internal: 'This is a bug: report it with the log.',

@@ -1,7 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test, vi } from 'vitest';
+import { XConnectError } from '../../../src/kernel/errors.js';
+import { guarded } from '../../../src/plugins/outside.js';
 import type { Plugin } from '../../../src/plugins/plugin.js';
 import { Registry } from '../../../src/plugins/registry.js';
 
@@ -46,25 +48,55 @@ describe('the registry of plugins', () => {
     await registry.load(module('export default { types: ["mine"], attach() {} }'));
     expect(registry.types).toContain('mine');
   });
+});
+
+describe('a plugin from outside', () => {
+  const attachOf = (attach: unknown) => {
+    const plugin = guarded('./mine.js', { types: ['mine'], attach } as Plugin, 50);
+    return plugin.attach(null as never, null as never);
+  };
 
   test.each([
-    ['no default export', 'export const x = 1', /is no plugin/],
-    ['no types', 'export default { attach() {} }', /is no plugin/],
-    ['types that are no names', 'export default { types: [1], attach() {} }', /is no plugin/],
-    ['no attach', 'export default { types: ["mine"] }', /is no plugin/],
-    ['a syntax error', 'export default {', /can't be loaded/],
-    ['an exception', 'throw new Error("boom")', /can't be loaded: boom/],
-  ])('refuses a module with %s in one sentence', async (_name, text, message) => {
-    const registry = new Registry();
-    await expect(registry.load(module(text))).rejects.toMatchObject({
-      code: 'plugin-invalid',
-      message: expect.stringMatching(message),
-    });
+    ['throws', () => fail('boom'), 'failed: boom'],
+    ['throws what is no error', () => raise('boom'), 'failed: boom'],
+    ['rejects', () => Promise.reject(new Error('boom')), 'failed: boom'],
+    ['returns nothing', () => undefined, 'attached nothing: {detach(drainMs)} was expected'],
+    ['resolves with nothing', async () => null, 'attached nothing: {detach(drainMs)} was expected'],
+    [
+      'returns what can not be detached',
+      () => ({ detach: 1 }),
+      'attached nothing: {detach(drainMs)} was expected',
+    ],
+    ['never settles', () => new Promise(() => undefined), 'has not attached within 0.05 s'],
+  ])('that %s costs its own link, with its name', async (_, attach, what) => {
+    const found: unknown = await attachOf(attach).catch((thrown: unknown) => thrown);
+    expect(found).toMatchObject({ code: 'plugin-failed' });
+    const at = / at \S+:\d+/; // of whatever runs the test
+    expect((found as Error).message.replace(at, '')).toBe(`Plugin ./mine.js ${what}.`);
   });
 
-  test('refuses a module that does not exist', async () => {
-    await expect(new Registry().load('./nothing-here.js')).rejects.toMatchObject({
-      code: 'plugin-invalid',
-    });
+  test('keeps the errors that its host gave it', async () => {
+    const error = new XConnectError('target-occupied', 'Somebody is there.');
+    await expect(attachOf(() => Promise.reject(error))).rejects.toBe(error);
+  });
+
+  test('is detached where it attached too late', async () => {
+    const detach = vi.fn(async () => undefined);
+    const late = new Promise((resolve) => setTimeout(() => resolve({ detach }), 60));
+    await expect(attachOf(() => late)).rejects.toMatchObject({ code: 'plugin-failed' });
+    await vi.waitFor(() => expect(detach).toHaveBeenCalledWith(0));
+  });
+
+  test('that throws while it detaches rejects, and nothing else', async () => {
+    const attached = await attachOf(() => ({ detach: () => fail('boom') }));
+    await expect(attached.detach(0)).rejects.toThrow('boom');
   });
 });
+
+function fail(message: string): never {
+  throw new Error(message);
+}
+
+function raise(text: string): never {
+  throw text;
+}

@@ -1,0 +1,205 @@
+/**
+ * Plugins from outside: found, imported, and held to the contract, so that what one does wrong costs its own links and
+ * nothing else. Each failure is a sentence that names the module as it was given.
+ *
+ * A path is taken from the working directory. A package is looked for in the project of the working directory first,
+ * as the caller's own imports would be, and beside pv-xconnect then.
+ */
+import { execFileSync } from 'node:child_process';
+import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { isAbsolute, join, parse, resolve, sep } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import type { Link } from '../graph/link.js';
+import { XConnectError } from '../kernel/errors.js';
+import type { Attachment, LinkHost, Plugin } from './plugin.js';
+
+/** For a plugin to attach, in milliseconds: less than the watchdog of a link, which does not know whose fault it is. */
+const ATTACH_MS = 9_000;
+const CHECK_MS = 10_000;
+
+/** The plugin that a module exports by default. Rejects with an XConnectError. */
+export async function importPlugin(module: string): Promise<Plugin> {
+  const place = placeOf(module);
+  const isPath = isAbsolute(place);
+  const obstacle = isPath ? obstacleTo(place) : null;
+  if (obstacle) throw new XConnectError(obstacle.code, `Plugin ${module}: ${obstacle.message}.`);
+  let exported: { default?: unknown };
+  try {
+    exported = (await import(isPath ? pathToFileURL(place).href : place)) as typeof exported;
+  } catch (thrown) {
+    throw loadingFailed(module, isPath ? place : null, thrown);
+  }
+  if (isPlugin(exported.default)) return guarded(module, exported.default);
+  throw new XConnectError(
+    'plugin-invalid',
+    `The default export of ${module} is no plugin: {types: string[], attach(link, host)} was expected.`,
+  );
+}
+
+/** A path, or the name of a package that is to be looked for beside us. */
+function placeOf(module: string): string {
+  const isPath = isAbsolute(module) || module.startsWith('.') || /\.[cm]?js$/.test(module);
+  if (isPath) return resolve(module);
+  const project = createRequire(join(process.cwd(), 'package.json'));
+  try {
+    return project.resolve(module);
+  } catch {
+    const folders = project.resolve.paths(module) ?? [];
+    const found = folders.map((folder) => join(folder, module)).find((one) => existsSync(one));
+    return found === undefined ? module : (importedOf(found) ?? module);
+  }
+}
+
+/** The file that a package is for those who import it and that nobody can require. */
+function importedOf(folder: string): string | undefined {
+  try {
+    const { exports } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+    const file = conditional(exports?.['.'] ?? exports);
+    return file === undefined ? undefined : join(folder, file);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The first condition that holds for an import (Node.js, "Conditional exports"). */
+function conditional(target: unknown): string | undefined {
+  if (typeof target === 'string') return target;
+  if (typeof target !== 'object' || target === null) return undefined;
+  for (const [condition, inner] of Object.entries(target)) {
+    if (!['node', 'import', 'default'].includes(condition)) continue;
+    const found = conditional(inner);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** What is in the way of reading that file: which folder may not be entered, by whom. */
+function obstacleTo(path: string) {
+  const { root } = parse(path);
+  const parts = path.slice(root.length).split(sep);
+  const who = `the daemon's user (uid ${process.geteuid?.()})`;
+  for (let count = 0; count < parts.length; count++) {
+    const folder = join(root, ...parts.slice(0, count));
+    const next = join(root, ...parts.slice(0, count + 1));
+    if (!may(folder, constants.X_OK)) {
+      const message = `${who} may not enter ${folder}, whose mode is ${modeOf(folder)}`;
+      return { code: 'plugin-unreadable', message } as const;
+    }
+    if (!existsSync(next)) {
+      return { code: 'plugin-missing', message: `there is nothing at ${next}` } as const;
+    }
+  }
+  if (statSync(path).isDirectory()) {
+    return { code: 'plugin-missing', message: `${path} is a folder, a file was expected` } as const;
+  }
+  if (may(path, constants.R_OK)) return null;
+  const message = `${who} may not read ${path}, whose mode is ${modeOf(path)}`;
+  return { code: 'plugin-unreadable', message } as const;
+}
+
+function may(path: string, mode: number): boolean {
+  try {
+    accessSync(path, mode);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function modeOf(path: string): string {
+  const { mode, uid } = statSync(path);
+  return `${(mode & 0o7777).toString(8)} with the owner ${uid}`;
+}
+
+function loadingFailed(module: string, path: string | null, thrown: unknown): XConnectError {
+  const { code, path: unread } = thrown as NodeJS.ErrnoException;
+  if ((code === 'EACCES' || code === 'EPERM') && unread !== undefined) {
+    const message = obstacleTo(unread)?.message ?? `${unread} may not be read`;
+    return new XConnectError('plugin-unreadable', `Plugin ${module}: ${message}.`);
+  }
+  if (code === 'ERR_MODULE_NOT_FOUND' && path === null) {
+    const found = `no package of that name in ${process.cwd()} or above, or beside pv-xconnect`;
+    return new XConnectError('plugin-missing', `Plugin ${module}: there is ${found}.`);
+  }
+  const where = thrown instanceof SyntaxError ? syntaxPlace(path) : placeIn(thrown);
+  const message = `Plugin ${module} can't be loaded: ${reasonOf(thrown)}${where}.`;
+  return new XConnectError('plugin-failed', message, { cause: thrown });
+}
+
+/** The engine keeps it from whoever imports, and says it to whoever asks for a check alone. */
+function syntaxPlace(path: string | null): string {
+  if (path === null) return '';
+  try {
+    execFileSync(process.execPath, ['--check', path], { stdio: 'pipe', timeout: CHECK_MS });
+    return ', in a module that it imports';
+  } catch (thrown) {
+    const said = String((thrown as { stderr?: unknown }).stderr ?? '');
+    const [, line] = /^(?:file:\/\/)?\/.*:(\d+)$/m.exec(said) ?? [];
+    return line === undefined ? ` in ${path}` : ` at ${path}:${line}`;
+  }
+}
+
+/** Where in a file it was thrown: ` at /a/plugin.js:3`. */
+function placeIn(thrown: unknown): string {
+  const stack = thrown instanceof Error ? (thrown.stack ?? '') : '';
+  const [, url, line] = /(file:\/\/\/[^\s)]+?):(\d+):\d+/.exec(stack) ?? [];
+  return url === undefined || isOurs(url) ? '' : ` at ${fileURLToPath(url)}:${line}`;
+}
+
+function isOurs(url: string): boolean {
+  return url.startsWith(new URL('..', import.meta.url).href);
+}
+
+function reasonOf(thrown: unknown): string {
+  const text = thrown instanceof Error ? thrown.message : String(thrown);
+  return (text.split('\n')[0] ?? '').replace(/\.$/, '');
+}
+
+function isPlugin(value: unknown): value is Plugin {
+  if (typeof value !== 'object' || value === null) return false;
+  const { types, attach } = value as Partial<Record<keyof Plugin, unknown>>;
+  return (
+    Array.isArray(types) &&
+    types.length > 0 &&
+    types.every((type) => typeof type === 'string' && type !== '') &&
+    typeof attach === 'function'
+  );
+}
+
+/** The same plugin, of which nothing comes but an attachment or an XConnectError, and in time. */
+export function guarded(module: string, plugin: Plugin, attachMs = ATTACH_MS): Plugin {
+  const failed = (what: string, cause?: unknown) =>
+    new XConnectError('plugin-failed', `Plugin ${module} ${what}.`, { cause });
+  return {
+    types: [...plugin.types],
+    attach: (link: Link, host: LinkHost) =>
+      new Promise<Attachment>((resolve, reject) => {
+        let over = false;
+        const timer = setTimeout(() => {
+          over = true;
+          reject(failed(`has not attached within ${attachMs / 1000} s`));
+        }, attachMs);
+        const attaching = (async () => plugin.attach(link, host))();
+        const settled = attaching.then(
+          (given: unknown) => {
+            if (!isAttachment(given))
+              throw failed('attached nothing: {detach(drainMs)} was expected');
+            const detach = async (drainMs: number) => void (await given.detach(drainMs));
+            if (over) void detach(0).catch(() => undefined); // nobody waits for it any more
+            return { detach };
+          },
+          (thrown: unknown) => {
+            if (thrown instanceof XConnectError) throw thrown;
+            throw failed(`failed: ${reasonOf(thrown)}${placeIn(thrown)}`, thrown);
+          },
+        );
+        void settled.then(resolve, reject).finally(() => clearTimeout(timer));
+      }),
+  };
+}
+
+function isAttachment(value: unknown): value is Attachment {
+  if (typeof value !== 'object' || value === null) return false;
+  return typeof (value as Partial<Attachment>).detach === 'function';
+}
