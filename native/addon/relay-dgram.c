@@ -14,6 +14,7 @@
  * Whoever sends has waited once, and is not held up again.
  */
 #include "relay-flow.h"
+#include "relay-ring.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -54,6 +55,12 @@ static void connected(void *owner, int fd, int error, uint32_t value)
 
 	(void)value;
 	flow->slot = 0;
+	if (fd >= 0 && ring_closed(link, fd)) {
+		closing_socket(link->closing, fd, false);
+		flow_drop(flow, REASON_REFUSED);
+		dgram_readable(link);
+		return;
+	}
 	link_upstream_result(link, error);
 	if (error == ESRCH || error == ESTALE || error == EBADF) {
 		/* The container is gone: who and where its successor is must be asked anew. */

@@ -5,6 +5,7 @@
  * and the memory goes with the last reference, which may be JavaScript's own for the counters.
  */
 #include "relay-flow.h"
+#include "relay-ring.h"
 #include "relay-tcp.h"
 
 #include <errno.h>
@@ -104,6 +105,8 @@ void link_accept(struct link *link)
 /* Reports a change of luck with the provider, not every attempt. */
 void link_upstream_result(struct link *link, int error)
 {
+	if (error == 0 && link->ring.member)
+		return; /* it was reached, but there is no end behind it */
 	if (link->last_errno == error || link->draining)
 		return;
 	link->last_errno = error;
@@ -156,6 +159,7 @@ void link_listen(struct relay *relay, struct command *command)
 	link->mode = command->mode;
 	link->upstream = command->request;
 	command->request = NULL;
+	ring_listens(link);
 	if (link->type == SOCK_DGRAM)
 		dgram_listen(link);
 	if (relay_watch(relay, &link->listener, EPOLLIN) < 0)

@@ -5,26 +5,13 @@
  * early end of stream. While a provider can't be reached, one connection of its link tries for all of them.
  */
 #include "relay-flow.h"
+#include "relay-ring.h"
 #include "relay-tcp.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
-
-void provider_wanted(struct link *link, int client)
-{
-	struct conn *conn = conn_new(link);
-
-	if (!conn) {
-		closing_socket(link->closing, client, false);
-		return;
-	}
-	conn_count(link);
-	conn->side[0].source.fd = client;
-	conn->deadline = relay_now() + link->patience_ms;
-	provider_try(conn);
-}
 
 static void park(struct conn *conn, uint64_t retry_at)
 {
@@ -37,6 +24,23 @@ static void park(struct conn *conn, uint64_t retry_at)
 static void park_for_a_tick(struct conn *conn)
 {
 	park(conn, relay_now() + RELAY_TICK_MS);
+}
+
+void provider_wanted(struct link *link, int client)
+{
+	struct conn *conn = conn_new(link);
+
+	if (!conn) {
+		closing_socket(link->closing, client, false);
+		return;
+	}
+	conn_count(link);
+	conn->side[0].source.fd = client;
+	conn->deadline = relay_now() + link->patience_ms;
+	if (ring_suspected(link))
+		park_for_a_tick(conn);
+	else
+		provider_try(conn);
 }
 
 void provider_retry(struct link *link)
@@ -54,6 +58,11 @@ void provider_retry(struct link *link)
 
 static void connected(struct conn *conn, int fd)
 {
+	if (ring_closed(conn->link, fd)) {
+		closing_socket(conn->link->closing, fd, false);
+		conn_close(conn, REASON_REFUSED);
+		return;
+	}
 	link_upstream_result(conn->link, 0);
 	if (conn->link->unlucky)
 		provider_retry(conn->link);
@@ -157,6 +166,10 @@ void provider_try(struct conn *conn)
 	struct link *link = conn->link;
 	const struct pvx_request *request = conn->request ? conn->request : link->upstream;
 
+	if (ring_gone(link, conn->side[0].source.fd)) {
+		conn_close(conn, REASON_REFUSED);
+		return;
+	}
 	if (link->mode == ACCEPT_ASK && !conn->request) {
 		/* Asked once; its answer (provider_resolve) or the deadline ends the wait. */
 		if (!conn->asked)

@@ -10,6 +10,7 @@
  *   relay-link.c     a link: its listener, its counters, its end
  *   relay-conn.c     a connection: joined, run, closed
  *   relay-provider.c how a connection gets its provider: parked, asked, connecting, joined
+ *   relay-ring.c     links that lead in a circle
  *   relay-pump.c     bytes and descriptors of a stream, one direction
  *   relay-side.c     the receiving side: sent at once, or owed
  *   relay-share.c    descriptors that receivers have not read yet
@@ -29,6 +30,7 @@
 #ifndef PVX_RELAY_H
 #define PVX_RELAY_H
 
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -134,6 +136,18 @@ struct conn {
 
 struct flow; /* relay-dgram.c */
 
+/* An address as relay-ring.c compares it. */
+struct name {
+	union {
+		struct sockaddr any;
+		struct sockaddr_in four;
+		struct sockaddr_in6 six;
+		struct sockaddr_un local;
+	} address;
+	socklen_t length;
+	uint64_t network; /* that an IP address is of */
+};
+
 struct link {
 	struct source listener;
 	struct relay *relay;
@@ -153,6 +167,12 @@ struct link {
 	uint32_t fds_ahead, fds_replied; /* relay-share.c: to its receivers; to clients, by datagram */
 	int type; /* SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM */
 	int last_errno; /* of the last attempt to reach the provider, to report changes only */
+	struct {
+		struct name name; /* of its listener */
+		uint32_t next;    /* number of the link that its last connection led to, 0: to none of ours */
+		bool closes;      /* that one would have closed a ring */
+		bool member;      /* of one: its connections end in vain */
+	} ring;
 	enum accept_mode mode;
 	bool fds, acceptable, draining, gone;
 	bool unlucky; /* the last attempt failed for now: one connection tries for all */

@@ -58,6 +58,7 @@ const CONNECT: Readonly<Record<string, ErrorCode>> = {
   EAGAIN: 'provider-refused',
   EACCES: 'provider-refused',
   EPROTOTYPE: 'provider-refused',
+  EDEADLK: 'provider-loop',
   EXDEV: 'not-a-container',
   ENOLINK: 'network-closed',
 };
@@ -194,6 +195,7 @@ export function connectError(link: Link, errno: string): LinkError {
         ? 'it does not exist yet'
         : `it can't be reached inside the container (${errno})`,
     'provider-not-a-socket': 'it is no socket',
+    'provider-loop': 'it leads back to this link, so that no connection would ever end somewhere',
     'provider-refused':
       errno === 'EACCES'
         ? `it does not let role ${link.role} in`
@@ -214,6 +216,10 @@ export function identityError(provider: string, role: string, errno: string): Li
 }
 
 function tcpError(link: Link, errno: string): LinkError {
+  if (errno === 'EDEADLK') {
+    const what = 'it leads back to this link, so that no connection would ever end somewhere';
+    return { code: 'provider-loop', message: `${link.socket} in ${link.provider}: ${what}.` };
+  }
   const found =
     errno === 'ECONNREFUSED'
       ? 'nobody listens there yet'

@@ -49,6 +49,8 @@ export class Provider {
   #identityFailed = false;
   /** The last attempt to connect found nobody. */
   #refused = false;
+  /** It led back to the link itself: that something is there says nothing. */
+  #looped = false;
   #announced = false;
   #state: Parameters<ProviderEvents['onState']> | null = null;
   /** Counts targets, so that an answer about an earlier one is known as such. */
@@ -73,6 +75,7 @@ export class Provider {
     this.#stamp = stamp;
     this.#reach = new Reach(this.#broker, link);
     this.#refused = false;
+    this.#looped = false;
     this.#leave();
     if (this.#mayBeHost && link.provider === RUNTIME_PROVIDER) {
       this.#container = THE_HOST;
@@ -182,6 +185,7 @@ export class Provider {
       return;
     }
     this.#refused = errno !== null;
+    this.#looped = errno === 'EDEADLK';
     if (errno === null) {
       this.#stopLooking();
       this.#say('established', null);
@@ -276,6 +280,7 @@ export class Provider {
   async #lookForSocket(container: Container): Promise<Seen | null> {
     const errno = await this.#reach.probe(container);
     if (errno === CANNOT_TELL && this.#refused) return null;
+    if (errno === null && this.#looped) return null;
     if (errno === null || errno === CANNOT_TELL) return { error: null };
     return { error: connectError(this.#link, errno), waits: isNotThereYet(errno) };
   }

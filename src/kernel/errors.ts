@@ -12,6 +12,8 @@ export const REMEDIES = {
     'Have the provider create its socket, or listen, where its manifest says.',
   'provider-not-a-socket':
     'Correct "socket" in the provider\'s services.json: it must be a unix socket.',
+  'provider-loop':
+    "Have the provider's manifest, or the symlink there, name the provider's own socket.",
   'provider-refused':
     "Check that the provider listens on its socket and lets the role's uid connect.",
   'device-missing':
