@@ -36,7 +36,9 @@ const SPOKEN_FOR: readonly IdRange[] = [
   { first: 65_534, last: 65_535 },
 ];
 /** How many there are to pick from in a user namespace that lacks our block. */
-const SPAN = 4_096;
+const SPAN = 8_192;
+/** By chance; then in order. */
+const TRIES = 64;
 /** The addon counts with 32 bits and a sign. */
 const MAX_ID = 0x7fff_ffff;
 /** A user namespace that maps so many maps all: it says nothing of who is in use. */
@@ -55,13 +57,13 @@ export function pickId({ mapped, taken }: KnownIds, random: () => number): numbe
     const end = Math.min(last, MAX_ID);
     return { first: Math.max(first, end - SPAN), last: end };
   });
-  for (const block of [OWN_BLOCK, ...upper.sort((a, b) => b.last - a.last)]) {
-    const size = block.last - block.first + 1;
-    const start = Math.floor(random() * size);
-    for (let i = 0; i < size; i++) {
-      const id = block.first + ((start + i) % size);
+  for (const { first, last } of [OWN_BLOCK, ...upper.sort((a, b) => b.last - a.last)]) {
+    const size = last - first + 1;
+    for (let i = 0; i < TRIES; i++) {
+      const id = first + Math.floor(random() * size);
       if (isFree(id)) return id;
     }
+    for (let id = first; id <= last; id++) if (isFree(id)) return id;
   }
   return null;
 }

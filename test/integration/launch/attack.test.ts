@@ -1,6 +1,6 @@
 /** Who shares a user with a process of the mesh, or is sent its pidfd, takes nothing from it. */
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -101,6 +101,11 @@ describe.runIf(isRoot() && has('setpriv'))('what the daemon and its broker hold'
     for (const uid of [NOBODY, 0]) {
       expect(stealFrom(pairs.own.daemon.brokerPid, uid)).toMatchObject(NOTHING);
     }
+  });
+
+  test.runIf(existsSync('/proc/key-users'))('has a session keyring of its own', () => {
+    const [uid = 0] = ids(pairs.own.daemon.pid, 'Uid');
+    expect(readFileSync('/proc/key-users', 'utf8')).toMatch(new RegExp(`^ *${uid}: `, 'm'));
   });
 
   test('is in no core dump', () => {
