@@ -80,6 +80,11 @@ static bool receive(struct relay *relay)
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return errno == EINTR;
+	if (n < 0 && transient(errno)) {
+		relay_rearm(relay, &relay->broker, EPOLLIN | EPOLLOUT); /* it is still there: the next round tries again */
+		relay->broker_writable = false;
+		return false;
+	}
 	if (n <= 0) {
 		fail_all(relay);
 		return false;

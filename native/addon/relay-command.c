@@ -3,6 +3,7 @@
  *
  * A command to a relay that was stopped has no effect; the descriptors in it are closed.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -33,7 +34,8 @@ void command_submit(struct relay *relay, struct command *command)
 	pthread_mutex_lock(&relay->lock);
 	list_add_tail(&relay->commands, &command->node);
 	pthread_mutex_unlock(&relay->lock);
-	(void)!write(relay->wake.fd, &one, sizeof(one));
+	while (write(relay->wake.fd, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
 }
 
 /* A request's bytes as src/broker/protocol.ts lays them out, or NULL for null. */

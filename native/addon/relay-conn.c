@@ -20,7 +20,7 @@ static void side_init(struct side *side, struct conn *conn)
 	side->conn = conn;
 }
 
-static bool side_watch(struct conn *conn, struct side *side)
+static void side_watch(struct conn *conn, struct side *side)
 {
 	int on = 1, large = RELAY_SCRATCH, domain = AF_UNIX;
 	socklen_t length = sizeof(domain);
@@ -35,7 +35,7 @@ static bool side_watch(struct conn *conn, struct side *side)
 		setsockopt(side->source.fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
 	}
 	side->readable = side->writable = true;
-	return relay_watch(conn->link->relay, &side->source, SIDE_EVENTS) == 0;
+	side->unwatched = true;
 }
 
 void conn_count(struct link *link)
@@ -74,10 +74,8 @@ void conn_joined(struct conn *conn)
 	list_del(&conn->parked);
 	free(conn->request); /* an idle connection keeps nothing that it does not need */
 	conn->request = NULL;
-	if (!side_watch(conn, &conn->side[0]) || !side_watch(conn, &conn->side[1])) {
-		conn_close(conn, REASON_ERROR);
-		return;
-	}
+	side_watch(conn, &conn->side[0]);
+	side_watch(conn, &conn->side[1]);
 	conn_schedule(conn);
 }
 
@@ -143,8 +141,7 @@ void conn_event(struct side *side, uint32_t events)
 		side->writable = true;
 	if ((events & EPOLLOUT) && !owed(side)) {
 		/* A receiver that reads in time would wake us each time that it does. */
-		side->watched = false;
-		relay_rearm(conn->link->relay, &side->source, SIDE_EVENTS);
+		side->watched = !relay_rearm(conn->link->relay, &side->source, SIDE_EVENTS);
 	}
 	conn_schedule(conn);
 }
@@ -208,6 +205,22 @@ static bool finished(struct conn *conn)
 	return false;
 }
 
+/* Where the kernel has no room for a side in the epoll set, each tick takes it for ready, and tries again. */
+static void watch(struct conn *conn)
+{
+	for (int i = 0; i < 2; i++) {
+		struct side *side = &conn->side[i];
+
+		if (!side->unwatched)
+			continue;
+		side->unwatched = relay_watch(conn->link->relay, &side->source, SIDE_EVENTS) < 0;
+		side->readable |= !side->eof;
+		side->writable = true;
+		if (side->unwatched)
+			conn_later(conn);
+	}
+}
+
 void conn_run(struct conn *conn)
 {
 	bool more;
@@ -218,6 +231,7 @@ void conn_run(struct conn *conn)
 	}
 	if (conn->state != CONN_JOINED)
 		return;
+	watch(conn);
 	if (conn->transfer) {
 		more = run_direction(conn, &conn->side[conn->transfer->from], &conn->side[!conn->transfer->from]);
 		if (conn->state == CONN_JOINED && !transfer_finished(conn) && more)

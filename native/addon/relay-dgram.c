@@ -183,8 +183,9 @@ void dgram_readable(struct link *link)
 		uint32_t nfds;
 		ssize_t n;
 
-		if (turn == RELAY_BATCH) {
-			relay_rearm(relay, &link->listener, EPOLLIN); /* others first */
+		if (turn == RELAY_BATCH) { /* others first */
+			if (!relay_rearm(relay, &link->listener, EPOLLIN))
+				link_accept_later(link);
 			return;
 		}
 		if (closing_full(link->closing)) {
@@ -194,6 +195,8 @@ void dgram_readable(struct link *link)
 		n = recvmsg(link->listener.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n < 0 && errno != EAGAIN)
+			link_accept_later(link);
 		if (n < 0)
 			return;
 		if (message.msg_namelen > sizeof(address))

@@ -72,7 +72,8 @@ void link_accept(struct link *link)
 			return;
 		}
 		if (n == RELAY_BATCH) {
-			relay_rearm(link->relay, &link->listener, EPOLLIN); /* others first */
+			if (!relay_rearm(link->relay, &link->listener, EPOLLIN)) /* others first */
+				link_accept_later(link);
 			return;
 		}
 		if (link->mode == ACCEPT_HAND && relay_crowded(link->relay)) {
@@ -83,13 +84,10 @@ void link_accept(struct link *link)
 		if (client < 0) {
 			if (errno == EAGAIN) {
 				link->acceptable = false;
-			} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-				link_accept_later(link);
 			} else if (errno == EPERM) {
 				atomic_fetch_add(&link->closes[REASON_NOT_ALLOWED], 1);
 			} else if (errno != EINTR && errno != ECONNABORTED && errno != EPROTO) {
-				relay_emit(link->relay, EVENT_UPSTREAM, link, 0, -1, errno);
-				link->acceptable = false;
+				link_accept_later(link); /* a limit, or trouble of the network that accept(2) says will pass */
 			}
 			continue;
 		}
@@ -123,8 +121,20 @@ void link_maybe_gone(struct link *link)
 	link->gone = true;
 	close_listener(link);
 	list_del(&link->node);
+	link->relay->nlinks--;
 	list_add_tail(&link->relay->dead_links, &link->node); /* the relay's reference goes at the end of the round */
 	relay_emit(link->relay, EVENT_GONE, link, 0, -1, 0);
+}
+
+/* Where the kernel has no room for its listener in the epoll set, every pause looks at it. */
+static void link_watch(struct link *link)
+{
+	if (!link->unwatched || link->listener.fd < 0)
+		return;
+	link->unwatched = relay_watch(link->relay, &link->listener, EPOLLIN) < 0;
+	link->acceptable = true;
+	if (link->unwatched)
+		link_accept_later(link);
 }
 
 void link_tick(struct link *link, uint64_t now)
@@ -132,6 +142,7 @@ void link_tick(struct link *link, uint64_t now)
 	if (link->accept_at && now >= link->accept_at) {
 		link->accept_at = 0;
 		link->relay->draining--;
+		link_watch(link);
 		if (link->type == SOCK_DGRAM)
 			dgram_readable(link);
 		else
@@ -162,8 +173,9 @@ void link_listen(struct relay *relay, struct command *command)
 	ring_listens(link);
 	if (link->type == SOCK_DGRAM)
 		dgram_listen(link);
-	if (relay_watch(relay, &link->listener, EPOLLIN) < 0)
-		relay_emit(relay, EVENT_UPSTREAM, link, 0, -1, EBADF);
+	(void)relay;
+	link->unwatched = true;
+	link_watch(link);
 }
 
 /* command: request = the new upstream or NULL; connections that wait try it at once */

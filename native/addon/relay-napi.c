@@ -149,6 +149,7 @@ static napi_value start(napi_env env, napi_callback_info info)
 static void add_link(struct relay *relay, struct command *command)
 {
 	list_add_tail(&relay->links, &command->link->node);
+	relay->nlinks++;
 }
 
 static void stop_relay(struct relay *relay, struct command *command)

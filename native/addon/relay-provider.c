@@ -31,6 +31,7 @@ void provider_wanted(struct link *link, int client)
 	struct conn *conn = conn_new(link);
 
 	if (!conn) {
+		atomic_fetch_add(&link->closes[REASON_ERROR], 1);
 		closing_socket(link->closing, client, false);
 		return;
 	}
@@ -135,6 +136,8 @@ static void answered(void *owner, int fd, int error, uint32_t value)
 			return;
 		close(fd); /* TCP */
 		fd = -1;
+		if (error == EINPROGRESS)
+			error = ENOMEM; /* nobody would tell us of its end */
 	}
 	conn->link->trying--;
 	if (fd >= 0)

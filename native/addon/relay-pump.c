@@ -76,6 +76,10 @@ static enum move read_failed(struct side *from, struct side *to, int error)
 	}
 	if (error == EINTR)
 		return MOVE_AGAIN;
+	if (transient(error) && error != ETOOMANYREFS) {
+		conn_later(from->conn); /* no event tells when the kernel has memory again */
+		return MOVE_WAIT;
+	}
 	from->conn->reset = true;
 	if (from->conn->transfer)
 		from->conn->transfer->outcome = MOVED_SOURCE;
@@ -99,6 +103,10 @@ static enum move move_spliced(struct side *from, struct side *to, size_t length)
 		return MOVE_END;
 	n = splice(from->source.fd, NULL, relay->pipe->fd[1], NULL, transfer_room(from, length),
 		   SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+	if (n < 0 && errno != EAGAIN && !transient(errno)) {
+		from->uncut = true; /* a read shows whether it is the splice that does not work, or the socket */
+		return MOVE_END;
+	}
 	if (n < 0)
 		return read_failed(from, to, errno);
 	if (n == 0)
@@ -196,7 +204,7 @@ enum move pump_stream(struct side *from, struct side *to)
 		 * faster (`npm run bench -- http --only http-down`). */
 		if (!from->conn->link->fds && from->local && !to->local)
 			return move_copied(from, to, COPY_LENGTH);
-		plain = plain_queue(from);
+		plain = from->uncut || to->uncut ? 0 : plain_queue(from);
 		if (plain > 0 && (move = move_spliced(from, to, plain)) != MOVE_END)
 			return move;
 	}

@@ -41,6 +41,10 @@ enum move pump_record(struct side *from, struct side *to)
 	}
 	if (n < 0 && errno == EINTR)
 		return MOVE_AGAIN;
+	if (n < 0 && transient(errno)) {
+		conn_later(from->conn);
+		return MOVE_WAIT;
+	}
 	if (n < 0 || (n == 0 && message.msg_controllen == 0)) {
 		from->conn->reset |= n < 0;
 		from->eof = true;

@@ -114,7 +114,7 @@ void dgram_replies(struct flow *flow)
 		}
 		n = recvmsg(flow->source.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_PEEK);
 		if (n < 0) {
-			flow->readable = errno == EINTR;
+			flow->readable = errno != EAGAIN; /* else dgram_tick comes back to it */
 			return;
 		}
 		flow->reply_length = (size_t)n;

@@ -2,8 +2,9 @@
  * Descriptors that we sent and their receivers have not read yet.
  *
  * The kernel counts them against the sender's user and refuses more than a process may have open (unix(7),
- * ETOOMANYREFS); all links are one user. So that one of them can't take everything, a link may have no more
- * than an eighth of what all together have left: whoever comes late finds some still.
+ * ETOOMANYREFS); all links are one user. So half of what there may be is shared out, as much to each link; of the other
+ * half a link may have an eighth of what all together have left. However many of them take what they can, the rest have
+ * their own.
  *
  * Nobody tells us when they are read. Our counts are therefore of what was sent since a receiver was last seen
  * to have read all, and the kernel is asked only where they seem to be too many.
@@ -52,7 +53,10 @@ static bool has_share(const struct link *link)
 {
 	const struct relay *relay = link->relay;
 
-	return relay->fds_ahead < relay->fds_limit && link->fds_ahead < (relay->fds_limit - relay->fds_ahead) / SHARES;
+	uint32_t half = relay->fds_limit / 2;
+
+	return link->fds_ahead < half / (relay->nlinks + 1) ||
+	       (relay->fds_ahead < half && link->fds_ahead < (half - relay->fds_ahead) / SHARES);
 }
 
 static void recount(struct link *link)

@@ -13,17 +13,22 @@
 
 #define FDS_AHEAD 512u /* sent to one receiver that has not read them */
 
-/* `to` takes no more: what is left for it is dropped and `from` learns it at its next write. */
-enum move side_broken(struct side *from, struct side *to)
+/* `to` takes no more: what is left for it is dropped and `from` learns it at its next write. An error that no peer can
+ * have made ends the connection, for both. */
+enum move side_broken(struct side *from, struct side *to, int error)
 {
+	if (from->conn->transfer)
+		from->conn->transfer->outcome = MOVED_SINK;
+	if (error != EPIPE && error != ECONNRESET) {
+		conn_close(from->conn, REASON_ERROR);
+		return MOVE_END;
+	}
 	side_drop(to);
 	to->shut = true;
 	from->eof = true;
 	from->readable = false;
 	from->conn->reset = true;
-	if (from->conn->transfer)
-		from->conn->transfer->outcome = MOVED_SINK;
-	else
+	if (!from->conn->transfer)
 		shutdown(from->source.fd, SHUT_RD);
 	return MOVE_WAIT;
 }
@@ -34,19 +39,15 @@ static enum move blocked(struct side *to, int error)
 
 	to->writable = false;
 	if (error == EAGAIN && !to->watched) {
-		to->watched = true;
-		relay_rearm(conn->link->relay, &to->source, SIDE_EVENTS | EPOLLOUT);
+		to->watched = relay_rearm(conn->link->relay, &to->source, SIDE_EVENTS | EPOLLOUT);
+		if (!to->watched)
+			conn_later(conn);
 	} else if (error != EAGAIN) {
 		/* ETOOMANYREFS and the like: no event will tell the end of it, a tick tries again. It may well be
 		 * writable, and to be told so again and again would keep us busy. */
 		conn_later(conn);
 	}
 	return MOVE_WAIT;
-}
-
-static bool transient(int error)
-{
-	return error == EAGAIN || error == ETOOMANYREFS || error == ENOBUFS || error == ENOMEM || error == EINTR;
 }
 
 static void count(struct side *to, size_t n)
@@ -96,8 +97,10 @@ enum move side_send(struct side *from, struct side *to, size_t length, const int
 	ssize_t n = send_with_fds(to->source.fd, data, length, fds, nfds);
 
 	if (n < 0 && !transient(errno)) {
+		int error = errno;
+
 		closing_take(to->conn->link->closing, fds, nfds);
-		return side_broken(from, to);
+		return side_broken(from, to, error);
 	}
 	if (n >= 0) {
 		count(to, (size_t)n);
@@ -144,8 +147,20 @@ static enum move flush_pipe(struct side *from, struct side *to)
 			continue;
 		} else if (n < 0 && transient(errno)) {
 			return blocked(to, errno);
+		} else if (n < 0 && (errno == EPIPE || errno == ECONNRESET)) {
+			return side_broken(from, to, errno);
 		} else {
-			return side_broken(from, to);
+			/* It can't be spliced to: what is in the pipe is copied, and what comes later is, too. */
+			enum move move;
+
+			to->uncut = true;
+			n = read(pipe->fd[0], to->conn->link->relay->scratch, RELAY_SCRATCH);
+			if (n <= 0)
+				return side_broken(from, to, EIO);
+			pipe->length -= (size_t)n;
+			move = side_send(from, to, (size_t)n, NULL, 0);
+			if (move != MOVE_AGAIN || to->pipe != pipe)
+				return move;
 		}
 	}
 	to->pipe = NULL;
@@ -167,7 +182,7 @@ enum move side_flush(struct side *to)
 					  left->fds, left->nfds);
 
 		if (n < 0)
-			return transient(errno) ? blocked(to, errno) : side_broken(from, to);
+			return transient(errno) ? blocked(to, errno) : side_broken(from, to, errno);
 		count(to, (size_t)n);
 		closing_take(conn->link->closing, left->fds, left->nfds);
 		share_sent(conn->link, &to->fds_ahead, left->nfds);

@@ -34,11 +34,17 @@ int relay_watch(struct relay *relay, struct source *source, uint32_t events)
 	return epoll_ctl(relay->epoll, EPOLL_CTL_ADD, source->fd, &event) < 0 ? -errno : 0;
 }
 
-void relay_rearm(struct relay *relay, struct source *source, uint32_t events)
+bool relay_rearm(struct relay *relay, struct source *source, uint32_t events)
 {
 	struct epoll_event event = { .events = events | EPOLLET, .data.ptr = source };
 
-	epoll_ctl(relay->epoll, EPOLL_CTL_MOD, source->fd, &event);
+	return epoll_ctl(relay->epoll, EPOLL_CTL_MOD, source->fd, &event) == 0;
+}
+
+bool transient(int error)
+{
+	return error == EAGAIN || error == ETOOMANYREFS || error == ENOBUFS || error == ENOMEM || error == EINTR ||
+	       error == EMFILE || error == ENFILE || error == ENOSPC;
 }
 
 /* Closing alone would not do: while anybody else (the broker, a child between fork and exec) still has the

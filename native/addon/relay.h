@@ -106,6 +106,8 @@ struct side {
 	bool watched; /* an event will say when it is writable again */
 	bool plenty; /* the last read took all that it could */
 	bool local; /* a unix socket, and not TCP */
+	bool unwatched; /* the kernel had no room for it in the epoll set: looked at by each tick */
+	bool uncut;     /* no splice works with it */
 	bool drain;  /* a short read does not mean that nothing is left: read until it says so */
 	bool gone;   /* the peer closed it: it sends no more, and reads no more */
 	bool eof;    /* nothing more will be read from here */
@@ -175,6 +177,7 @@ struct link {
 	} ring;
 	enum accept_mode mode;
 	bool fds, acceptable, draining, gone;
+	bool unwatched; /* as of a side */
 	bool unlucky; /* the last attempt failed for now: one connection tries for all */
 	bool away;    /* its datagrams have waited for the provider in vain, see relay-dgram.c */
 	atomic_uint refs; /* the relay's, each connection's, and JavaScript's */
@@ -200,7 +203,7 @@ struct relay {
 	struct list links, ready, parked, pipes;
 	struct list dead, dead_flows, dead_links; /* freed at the end of the round */
 	struct pipe *pipe; /* the one at hand; empty between two pumps */
-	uint32_t npipes;
+	uint32_t npipes, nlinks;
 	uint32_t held, fds_ahead, fds_limit; /* descriptors in backlogs, and see relay-share.c */
 	uint64_t recount_at;
 	struct inflight {
@@ -227,7 +230,9 @@ void relay_emit(struct relay *, enum event_type, const struct link *, uint32_t c
 void relay_report(struct relay *, const struct link *, uint32_t conn, int outcome, uint64_t bytes); /* EVENT_MOVED */
 bool relay_crowded(struct relay *); /* many reports wait for JavaScript */
 int relay_watch(struct relay *, struct source *, uint32_t events);
-void relay_rearm(struct relay *, struct source *, uint32_t events); /* what holds now is reported again */
+/* What holds now is reported again. False: it can't be said what will be reported. */
+bool relay_rearm(struct relay *, struct source *, uint32_t events);
+bool transient(int error); /* of a call that may work in a moment, with nothing changed */
 /* Closes its descriptor, see closing_socket. */
 void relay_unwatch(struct relay *, struct source *, struct closing *, bool shared);
 
@@ -286,7 +291,7 @@ enum move pump_record(struct side *from, struct side *to);
 enum move side_flush(struct side *to);
 enum move side_send(struct side *from, struct side *to, size_t length, const int *fds, uint32_t nfds);
 enum move side_fds_room(struct side *to); /* MOVE_AGAIN: descriptors may be read for it */
-enum move side_broken(struct side *from, struct side *to);
+enum move side_broken(struct side *from, struct side *to, int error);
 void side_drop(struct side *); /* frees what it is owed */
 uint32_t control_fds(struct msghdr *, int *fds); /* collects, at most RELAY_FDS_MAX; the caller's then */
 /* recv(2) without waiting: descriptors that came along are closed on that account. ETOOMANYREFS: it had too many. */

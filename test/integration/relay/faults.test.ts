@@ -1,0 +1,47 @@
+/** Every system call that the relay makes, failing: nothing is stuck, nothing is left, and what may go on does. */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { compile } from '../../support/compile.js';
+import { endOf } from '../../support/processes.js';
+
+const FAULTS = fileURLToPath(new URL('../../support/faults/', import.meta.url));
+/** Listens at PATH, and becomes the program with the listener as descriptor 3. */
+const LISTEN = `
+import os, socket, sys
+server = socket.socket(socket.AF_UNIX)
+server.bind(sys.argv[1])
+server.listen(16)
+server.setblocking(False)
+os.dup2(server.fileno(), 3)
+os.set_inheritable(3, True)
+os.execv(sys.argv[2], [sys.argv[2], sys.argv[3], "3", sys.argv[1]])
+`;
+
+test('a system call that fails holds up and ends nothing that it is not about', async () => {
+  const library = compile('faults.so', [join(FAULTS, 'faults.c')], ['-shared', '-fPIC', '-ldl']);
+  const folder = mkdtempSync(join(tmpdir(), 'pvx-faults-'));
+  writeFileSync(join(folder, 'order'), Buffer.alloc(4096));
+  const argv = [join(folder, 'door'), process.execPath, join(FAULTS, 'relayed.mjs')];
+  const child = spawn('python3', ['-c', LISTEN, ...argv], {
+    env: { ...process.env, FAULTS: join(folder, 'order'), LD_PRELOAD: library },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let said = '';
+  child.stdout?.on('data', (data) => {
+    said += data;
+  });
+  try {
+    expect(await endOf(child)).toBe(0);
+    const lines = said.trim().split('\n');
+    const last = lines.pop();
+    expect(lines).toEqual([]);
+    expect(Number(/^done (\d+)$/.exec(last ?? '')?.[1])).toBeGreaterThan(100);
+  } finally {
+    child.kill('SIGKILL');
+    rmSync(folder, { recursive: true });
+  }
+}, 300_000);

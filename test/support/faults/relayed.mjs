@@ -1,0 +1,172 @@
+/**
+ * Traffic through a relay whose system calls fail, one by one: run with faults.c loaded. Prints a line of JSON for each
+ * fault that it found an answer wanting to, then "done FAULTS".
+ */
+import { closeSync, openSync, readdirSync, readSync, writeSync } from 'node:fs';
+import { Channel } from '../../../dist/relay/channel.js';
+import { native, SOCKET_TYPES } from '../../../dist/relay/native.js';
+import { Relay } from '../../../dist/relay/relay.js';
+
+const CALLS = {
+  recvmsg: 1,
+  recv: 2,
+  sendmsg: 3,
+  send: 4,
+  splice: 5,
+  accept4: 6,
+  epoll_ctl: 7,
+  pipe2: 8,
+  ioctl: 9,
+};
+Object.assign(CALLS, { getsockopt: 10, read: 11 });
+/** What each may say, of which nothing is lost; then what may end the one connection that it is about. */
+const PASSING = {
+  recvmsg: ['EINTR', 'ENOMEM', 'ENOBUFS'],
+  recv: ['EINTR', 'ENOMEM'],
+  sendmsg: ['EINTR', 'ENOMEM', 'ENOBUFS', 'ETOOMANYREFS'],
+  send: ['EINTR', 'ENOMEM', 'ENOBUFS'],
+  splice: ['EINTR', 'ENOMEM', 'EINVAL', 'ENOSYS', 'EPERM', 'EIO'],
+  accept4: ['EINTR', 'EMFILE', 'ENFILE', 'ENOMEM', 'ECONNABORTED', 'ENETDOWN', 'EOPNOTSUPP'],
+  epoll_ctl: ['ENOMEM', 'ENOSPC'],
+  pipe2: ['EMFILE', 'ENFILE', 'ENOMEM'],
+  ioctl: ['EINVAL', 'ENOTTY'],
+  getsockopt: ['EINVAL', 'ENOBUFS'],
+  read: ['EINTR'],
+};
+const ENDING = {
+  recvmsg: ['EIO', 'ECONNRESET'],
+  recv: ['EIO', 'ECONNRESET'],
+  sendmsg: ['EIO'],
+  send: ['EIO'],
+};
+const ERRNO = {
+  EPERM: 1,
+  EINTR: 4,
+  EIO: 5,
+  ENOMEM: 12,
+  EINVAL: 22,
+  ENFILE: 23,
+  EMFILE: 24,
+  ENOTTY: 25,
+  ENOSPC: 28,
+};
+Object.assign(ERRNO, { ENOSYS: 38, EOPNOTSUPP: 95, ENETDOWN: 100, ECONNABORTED: 103 });
+Object.assign(ERRNO, { ECONNRESET: 104, ENOBUFS: 105, ETOOMANYREFS: 109 });
+const LARGE = 300_000;
+
+const order = openSync(process.env.FAULTS, 'r+');
+function arm(call, nth, errno) {
+  writeSync(order, Buffer.from(new Uint32Array([call, nth, errno, 0]).buffer), 0, 16, 0);
+}
+function disarm() {
+  const words = new Uint32Array(4);
+  readSync(order, words, 0, 16, 0);
+  arm(0, 0, 0);
+  return words[3];
+}
+
+const relay = new Relay(-1);
+const options = { type: 'stream', patienceMs: 1000, maxConnections: 100, consumerHandle: 0 };
+const links = {
+  fds: relay.link({ ...options, fds: true }),
+  bytes: relay.link({ ...options, fds: false }),
+  records: relay.link({ ...options, fds: true, type: 'seqpacket' }),
+};
+const listener = Number(process.argv[2]);
+const accepted = [];
+const door = relay.link(
+  { ...options, fds: false },
+  { onHanded: (fd) => accepted.shift()?.(fd) ?? closeSync(fd) },
+);
+door.listen(listener, 'hand', null);
+
+/** One end says a long and a short thing, the other answers; true when all has come, false when it was closed. */
+function talk(kind, [near, far]) {
+  const records = kind === 'records';
+  const [client, server] = [new Channel(near, records), new Channel(far, records)];
+  const size = records ? 60_000 : LARGE;
+  return new Promise((resolve) => {
+    let [there, back, fds] = [0, 0, 0];
+    const end = (whole) => {
+      client.close();
+      server.close();
+      resolve(whole);
+    };
+    const closing = (given) => {
+      fds += given.length;
+      for (const fd of given) closeSync(fd);
+    };
+    server.onData = (data, given) => {
+      closing(given);
+      there += data.length;
+      if (there === size + 4) server.write(Buffer.alloc(size));
+    };
+    client.onData = (data, given) => {
+      closing(given);
+      back += data.length;
+      if (back === size) end(kind === 'bytes' || fds === 1);
+    };
+    server.onEnd = client.onEnd = () => end(false);
+    client.write(Buffer.alloc(size));
+    client.write(Buffer.from('more'), kind === 'bytes' ? [] : [openSync('/dev/null')]);
+  });
+}
+
+function joined(kind) {
+  const type = SOCKET_TYPES[kind === 'records' ? 'seqpacket' : 'stream'];
+  const [client, near] = native.socketPair(type);
+  const [server, far] = native.socketPair(type);
+  links[kind].join(near, far);
+  return talk(kind, [client, server]);
+}
+
+/** Through the listener. */
+async function entered() {
+  const { connect } = await import('node:net');
+  const handed = new Promise((resolve) => accepted.push(resolve));
+  const client = connect(process.argv[3]);
+  const fd = await handed;
+  client.destroy();
+  native.socketClose(fd);
+  return true;
+}
+
+const within = (ms, what) => {
+  let timer;
+  const late = new Promise((resolve) => {
+    timer = setTimeout(() => resolve('stuck'), ms);
+  });
+  return Promise.race([what, late]).finally(() => clearTimeout(timer));
+};
+const all = () => Promise.all([joined('fds'), joined('bytes'), joined('records'), entered()]);
+const open = () => readdirSync('/proc/self/fd').length;
+
+for (let i = 0; i < 3; i++) await all();
+const before = open();
+let faults = 0;
+for (const [mayEnd, table] of [
+  [false, PASSING],
+  [true, ENDING],
+]) {
+  for (const [call, errnos] of Object.entries(table)) {
+    for (const errno of errnos) {
+      for (const nth of [1, 2, 3, 5, 8, 13]) {
+        arm(CALLS[call], nth, ERRNO[errno]);
+        const first = await within(5_000, all());
+        faults += disarm();
+        const then = await within(5_000, all());
+        const wanting =
+          first === 'stuck' ||
+          (!mayEnd && first.includes(false)) ||
+          then === 'stuck' ||
+          then.includes(false);
+        if (wanting) console.log(JSON.stringify({ call, errno, nth, first, then }));
+      }
+    }
+  }
+}
+for (let i = 0; i < 100 && open() > before + 12; i++)
+  await new Promise((resolve) => setTimeout(resolve, 50));
+if (open() > before + 12) console.log(JSON.stringify({ left: open() - before }));
+console.log('done', faults);
+process.exit(0);
