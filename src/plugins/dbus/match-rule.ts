@@ -45,11 +45,19 @@ export function isEavesdropping(text: string): boolean {
   return value !== undefined && value !== 'false';
 }
 
-/** Whether it asks to hear that this name has another owner. */
-export function asksForOwnerOf(rule: MatchRule, name: string): boolean {
+/** Whose changes of owner a rule asks for: of one name, of one and all below it, or of all. */
+export interface OwnersWanted {
+  readonly name?: string;
+  readonly namespace?: string;
+}
+
+/** Null: of nobody's. */
+export function ownersAskedFor(rule: MatchRule): OwnersWanted | null {
   const is = (key: string, wanted: string) => (rule.get(key) ?? wanted) === wanted;
   const isSignal = is('type', 'signal') && is('sender', BUS) && is('interface', BUS);
-  if (!isSignal || !is('member', OWNER_CHANGED) || !is('path', BUS_PATH)) return false;
-  const namespace = rule.get('arg0namespace') ?? name;
-  return is('arg0', name) && (namespace === name || name.startsWith(`${namespace}.`));
+  if (!isSignal || !is('member', OWNER_CHANGED) || !is('path', BUS_PATH)) return null;
+  const [name, namespace] = [rule.get('arg0'), rule.get('arg0namespace')];
+  if (name === undefined) return namespace === undefined ? {} : { namespace };
+  const isWithin = namespace === undefined || `${name}.`.startsWith(`${namespace}.`);
+  return isWithin ? { name } : null;
 }

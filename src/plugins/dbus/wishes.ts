@@ -1,14 +1,18 @@
 /**
- * Which changes of owners the consumer itself asked the bus for: ours is asked for all of them, on its connection.
+ * Which changes of owners the consumer itself asked the bus for: ours is asked for all of them, on its connection. How
+ * many rules it has makes no difference to what one change costs.
  */
-import { asksForOwnerOf, type MatchRule, parseMatchRule } from './match-rule.js';
+import { type OwnersWanted, ownersAskedFor, parseMatchRule } from './match-rule.js';
 
 /** More than this, and it hears of all that it may see. */
 const MAX_RULES = 1024;
 
 export class Wishes {
-  /** By their text, with how often they were added. */
-  readonly #rules = new Map<string, { readonly rule: MatchRule; count: number }>();
+  /** Those that ask for owners, by their text, with how often they were added. */
+  readonly #rules = new Map<string, { readonly wanted: OwnersWanted; count: number }>();
+  readonly #names = new Counts();
+  readonly #namespaces = new Counts();
+  #all = 0;
   #isFull = false;
 
   added(text: string): void {
@@ -18,19 +22,53 @@ export class Wishes {
       return;
     }
     const rule = parseMatchRule(text);
-    if (!rule) return;
-    if (this.#rules.size < MAX_RULES) this.#rules.set(text, { rule, count: 1 });
-    else this.#isFull = true;
+    const wanted = rule && ownersAskedFor(rule);
+    if (!wanted) return;
+    if (this.#rules.size >= MAX_RULES) {
+      this.#isFull = true;
+      return;
+    }
+    this.#rules.set(text, { wanted, count: 1 });
+    this.#note(wanted, 1);
   }
 
   removed(text: string): void {
     const known = this.#rules.get(text);
-    if (known && --known.count === 0) this.#rules.delete(text);
+    if (!known || --known.count > 0) return;
+    this.#rules.delete(text);
+    this.#note(known.wanted, -1);
   }
 
   wantsOwnerOf(name: string): boolean {
-    if (this.#isFull) return true;
-    for (const { rule } of this.#rules.values()) if (asksForOwnerOf(rule, name)) return true;
+    if (this.#isFull || this.#all > 0 || this.#names.has(name)) return true;
+    if (this.#namespaces.isEmpty) return false;
+    for (let end = name.length; end > 0; end = name.lastIndexOf('.', end - 1)) {
+      if (this.#namespaces.has(name.slice(0, end))) return true;
+    }
     return false;
+  }
+
+  #note({ name, namespace }: OwnersWanted, change: 1 | -1): void {
+    if (name !== undefined) this.#names.add(name, change);
+    else if (namespace !== undefined) this.#namespaces.add(namespace, change);
+    else this.#all += change;
+  }
+}
+
+class Counts {
+  readonly #counts = new Map<string, number>();
+
+  get isEmpty(): boolean {
+    return this.#counts.size === 0;
+  }
+
+  has(key: string): boolean {
+    return this.#counts.has(key);
+  }
+
+  add(key: string, change: number): void {
+    const count = (this.#counts.get(key) ?? 0) + change;
+    if (count === 0) this.#counts.delete(key);
+    else this.#counts.set(key, count);
   }
 }
