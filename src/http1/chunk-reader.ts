@@ -196,6 +196,13 @@ function afterByte(state: number, byte: number): number {
   return FAULT;
 }
 
+/** Of a whole section of trailers, those lines that pass, each with its CRLF; or why it is refused. */
+export function keptTrailers(section: Buffer): Buffer | Refusal {
+  const end = fields.scan(section, 0, Math.min(section.length, MAX_TRAILERS), MAX_TRAILER_FIELDS);
+  if (end === FAULT) return fields.fault;
+  return end === section.length ? keptLines(section) : BAD_CHUNK;
+}
+
 function keptLines(bytes: Buffer): Buffer {
   const lines: Buffer[] = [];
   for (let i = 0; i < fields.count; i++) {

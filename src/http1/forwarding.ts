@@ -4,7 +4,7 @@
  */
 import { type Body, CHUNKED, TO_THE_END } from './body-reader.js';
 import type { ByteWriter } from './byte-writer.js';
-import { dateLine } from './date.js';
+import { currentDate, dateLine } from './date.js';
 import type { Fields } from './fields.js';
 import { SLASH } from './grammar.js';
 import {
@@ -169,6 +169,8 @@ export function passedFields(answer: ResponseHead): [name: string, value: string
       buffer.toString('latin1', fields.valueFrom(i), fields.valueTo(i)),
     ]);
   }
+  if (!fields.has(DATE) && currentDate() !== '' && answer.status >= 200)
+    passed.push(['date', currentDate()]);
   return passed;
 }
 

@@ -41,19 +41,22 @@
  */
 
 export { isSocket } from '../relay/byte-stream.js';
-export { socketOf } from '../relay/socket.js';
+export { watchedSocketOf } from '../relay/watched-socket.js';
 export { type Body, NO_BODY } from './body-reader.js';
 export type { ByteWriter } from './byte-writer.js';
+export { keptTrailers } from './chunk-reader.js';
 export { type Client, startOf } from './client.js';
-export { errorPage } from './error-page.js';
+export { currentDate } from './date.js';
+export { deadlines, type Timed } from './deadlines.js';
+export { ALLOWED, errorPage } from './error-page.js';
 export { Exchange } from './exchange.js';
 export { passedFields, requestCut, writeRequest } from './forwarding.js';
 export { DEFAULT_LIMITS, type Limits } from './limits.js';
 export { Pool } from './pool.js';
 export { type Probed, probe } from './probe.js';
-export type { Refusal } from './refusal.js';
-export { RequestHead } from './request-head.js';
+export { LARGE_HEAD, type Refusal } from './refusal.js';
+export { isSameAuthority, RequestHead } from './request-head.js';
 export type { ResponseHead } from './response-head.js';
-export type { Route, Served, Site } from './route.js';
+export { type Route, routeOf, type Served, type Site } from './route.js';
 export { Server } from './server.js';
 export { Tunnel } from './tunnel.js';

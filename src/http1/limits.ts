@@ -7,6 +7,8 @@ export interface Limits {
   readonly fields: number;
   /** Connections of one address or socket. */
   readonly connections: number;
+  /** Of HTTP/2, of one address; beside the few that each connection may have. */
+  readonly streams: number;
   /** From the first byte of a head to its last. */
   readonly headMs: number;
   /** Between two requests, and wherever the client is waited for: for more of a body, or to read what it is owed. */
@@ -21,6 +23,7 @@ export const DEFAULT_LIMITS: Limits = {
   head: 16 * 1024,
   fields: 100,
   connections: 1000,
+  streams: 4000,
   headMs: 10_000,
   idleMs: 60_000,
   answerMs: 5 * 60_000,

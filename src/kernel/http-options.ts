@@ -12,6 +12,8 @@ export interface HttpLimits {
   readonly headers?: number;
   /** Of one address or socket, at once. */
   readonly connections?: number;
+  /** Of HTTP/2, of one address, at once. */
+  readonly streams?: number;
   /** Seconds: for a head to come; that a client is waited for; for the head of an answer; without a byte within it. */
   readonly head_timeout?: number;
   readonly idle_timeout?: number;
@@ -76,6 +78,7 @@ const LIMITS: Fields = {
   head: number(256, 65_536, true, 'bytes'),
   headers: number(1, 1000, true, 'headers'),
   connections: number(1, 65_535, true, 'connections'),
+  streams: number(1, 65_535, true, 'streams'),
   head_timeout: SECONDS,
   idle_timeout: SECONDS,
   answer_timeout: SECONDS,

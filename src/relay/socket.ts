@@ -30,8 +30,14 @@ export function reserveLoop(): void {
  * ends with the other's, or not (`allowHalfOpen`).
  */
 export function socketOf(fd: number, allowHalfOpen = true): Socket | string {
+  const error = reserve(fd);
+  return error === '' ? new Socket({ fd, readable: true, writable: true, allowHalfOpen }) : error;
+}
+
+/** Has a place for it in the loop: the empty string; or the name of an errno, and the descriptor is closed. */
+export function reserve(fd: number): string {
   const error = native.socketReserve(fd);
-  if (error === 0) return new Socket({ fd, readable: true, writable: true, allowHalfOpen });
+  if (error === 0) return '';
   closeSync(fd);
   return errnoName(-error);
 }

@@ -16,6 +16,7 @@ export function limitsOf({ type, http, maxConnections }: Link): Limits {
     head: given.head ?? DEFAULT_LIMITS.head,
     fields: given.headers ?? DEFAULT_LIMITS.fields,
     connections: given.connections ?? maxConnections ?? DEFAULT_LIMITS.connections,
+    streams: given.streams ?? DEFAULT_LIMITS.streams,
     headMs: ms(given.head_timeout, DEFAULT_LIMITS.headMs),
     idleMs: ms(given.idle_timeout, DEFAULT_LIMITS.idleMs),
     answerMs: ms(given.answer_timeout, endless ? never : answerMs),

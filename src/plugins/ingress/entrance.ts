@@ -30,6 +30,7 @@ const DOT_SEGMENTS: Refusal = {
   message: 'The path has dot segments, which may lead anywhere.',
 };
 const NAMES = [
+  'streams',
   'head',
   'fields',
   'connections',

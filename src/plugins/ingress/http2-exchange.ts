@@ -4,28 +4,43 @@
  */
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import {
+  ALLOWED,
   type Body,
   type Client,
+  currentDate,
   Exchange,
   errorPage,
+  keptTrailers,
+  LARGE_HEAD,
   NO_BODY,
   type Refusal,
   RequestHead,
   type ResponseHead,
+  routeOf,
   type Site,
   startOf,
   writeRequest,
 } from '../../http1/index.js';
-import { answerHeaders, requestText, trailerHeaders } from './http2-head.js';
+import { answerHeaders, requestText, trailerHeaders, trailerText } from './http2-head.js';
 
 const NOTHING: Buffer = Buffer.alloc(0);
+/** As Via has it. */
+const VERSION = '2.0';
 const MALFORMED: Refusal = { status: 400, message: 'The request is not well-formed.' };
 
 const request = new RequestHead();
 
+/** A field that is repeated takes a byte on the wire: it is not written out before it is known to be allowed. */
+function isLargerThan(limit: number, rawHeaders: readonly string[]): boolean {
+  let size = 0;
+  for (const text of rawHeaders) size += text.length;
+  return size > limit;
+}
+
 export class Http2Exchange implements Client {
   readonly answerSink = null;
   readonly #stream: ServerHttp2Stream;
+  readonly #session: ServerHttp2Stream['session'];
   readonly #headers: IncomingHttpHeaders;
   readonly #exchange = new Exchange(this);
   #blocked = false;
@@ -34,21 +49,36 @@ export class Http2Exchange implements Client {
   /** Of its body, what is still to come; Infinity: that was not said. */
   #left = Number.POSITIVE_INFINITY;
   #trailers: Buffer = NOTHING;
+  /** Behind the request's body. */
+  #requestTrailers: Buffer = NOTHING;
 
   /** `whole`: there is no body. */
   constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, whole: boolean) {
     this.#stream = stream;
+    this.#session = stream.session; // it forgets it in its end
     this.#headers = headers;
     this.#whole = whole;
     stream.on('error', () => undefined); // 'close' follows
-    stream.once('close', () => this.#exchange.cancel());
+    stream.once('close', () => this.#closed());
+    stream.on('trailers', (_headers: unknown, _flags: unknown, raw: string[]) =>
+      this.#trailed(raw),
+    );
     stream.on('drain', () => {
       this.#blocked = false;
       this.#exchange.answerDrained();
     });
   }
 
+  /** Somebody is waited for: the provider, or a client that takes its time but takes. */
+  get active(): boolean {
+    return this.#exchange.active;
+  }
+
   begin<D>(rawHeaders: readonly string[], site: Site<D>, description: D): void {
+    if (isLargerThan(site.limits.head, rawHeaders)) {
+      this.refuse(LARGE_HEAD);
+      return;
+    }
     const text = requestText(this.#headers, rawHeaders, this.#whole);
     const bytes = Buffer.from(text ?? '', 'latin1');
     const refusal = text === null ? MALFORMED : request.read(bytes, 0, bytes.length, site.limits);
@@ -61,14 +91,14 @@ export class Http2Exchange implements Client {
       this.refuse(MALFORMED);
       return;
     }
-    const route = site.route(request, description);
+    const route = routeOf(site, request, description);
     if ('status' in route) {
       this.refuse(route);
       return;
     }
     const { writer } = this.#exchange;
     writer.reset();
-    writeRequest(writer, request, route);
+    writeRequest(writer, request, route, VERSION);
     if (!request.framing.chunked) this.#left = Math.max(0, request.framing.length);
     this.#exchange.begin(route, startOf(request, route, this.#whole));
     if (this.#whole) return;
@@ -114,12 +144,17 @@ export class Http2Exchange implements Client {
   refuse(refusal: Refusal): void {
     if (this.#isOver || this.#stream.headersSent) return;
     const page = errorPage(refusal, this.#headers.accept ?? '');
-    this.#stream.respond({
+    const date = currentDate();
+    const head = {
       ':status': page.status,
       'content-type': page.type,
       'content-length': page.body.length,
+      ...(date === '' ? {} : { date }),
+      ...(page.status === 405 ? { allow: ALLOWED } : {}),
       ...(page.retryAfter === undefined ? {} : { 'retry-after': String(page.retryAfter) }),
-    });
+    };
+    const options = { endStream: false, sendDate: false };
+    this.#stream.respond(head, options);
     this.#end(this.#headers[':method'] === 'HEAD' ? NOTHING : page.body);
   }
 
@@ -146,13 +181,26 @@ export class Http2Exchange implements Client {
     if (!this.#exchange.requestFlush()) this.#stream.pause();
   }
 
+  /** They can go on behind chunks alone: where the length was said, HTTP/1.1 has no place for them. */
+  #trailed(raw: readonly string[]): void {
+    const kept = keptTrailers(Buffer.from(trailerText(raw), 'latin1'));
+    if ('status' in kept) this.#broken();
+    else this.#requestTrailers = kept;
+  }
+
+  /** By the client, or as both have said all; or its connection is gone: then what it asked is asked all the same. */
+  #closed(): void {
+    if (this.#whole && this.#exchange.active && this.#session?.destroyed) this.#exchange.abandon();
+    else this.#exchange.cancel();
+  }
+
   #ended(): void {
     this.#whole = true;
     if (this.#left > 0 && this.#left !== Number.POSITIVE_INFINITY) {
       this.#broken();
       return;
     }
-    this.#exchange.requestEnd(NOTHING);
+    this.#exchange.requestEnd(this.#requestTrailers);
     this.#exchange.requestFlush();
   }
 

@@ -1,6 +1,6 @@
 /** Heads between HTTP/2 and HTTP/1.1 (RFC 9113, 8.2 and 8.3). Pure. */
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2';
-import { passedFields, type ResponseHead } from '../../http1/index.js';
+import { isSameAuthority, passedFields, type ResponseHead } from '../../http1/index.js';
 
 /** Meaningless in HTTP/2, or said by us. */
 const LEFT_OUT = new Set([
@@ -9,7 +9,10 @@ const LEFT_OUT = new Set([
 ]);
 const VISIBLE = /^[\x21-\x7e]+$/;
 
-/** A request's head as HTTP/1.1 has it; null where a pseudo-header is missing or not one word. `whole`: no body follows. */
+/**
+ * A request's head as HTTP/1.1 has it. Null: it is malformed, for a pseudo-header is missing or not one word, a Host
+ * names another server, or TE asks for more than trailers (RFC 9113, 8.2.2 and 8.3.1). `whole`: no body follows.
+ */
 export function requestText(
   headers: IncomingHttpHeaders,
   rawHeaders: readonly string[],
@@ -18,11 +21,14 @@ export function requestText(
   const { ':method': method, ':path': path, ':authority': authority = headers.host } = headers;
   const words = [method, path, authority];
   if (!words.every((word) => typeof word === 'string' && VISIBLE.test(word))) return null;
+  const port = headers[':scheme'] === 'http' ? ':80' : ':443';
   const lines = [`${method} ${path} HTTP/1.1`, `Host: ${authority}`];
   const cookies: string[] = [];
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string;
     const value = rawHeaders[i + 1] as string;
+    if (name === 'host' && !isSameAuthority(value, authority as string, port)) return null;
+    if (name === 'te' && value.toLowerCase() !== 'trailers') return null;
     if (name.startsWith(':') || LEFT_OUT.has(name)) continue;
     if (name === 'cookie') cookies.push(value);
     else lines.push(`${name}: ${value}`);
@@ -47,6 +53,14 @@ export function trailerHeaders(lines: Buffer): OutgoingHttpHeaders {
       return [line.slice(0, colon), line.slice(colon + 1).trim()];
     });
   return headersOf(fields);
+}
+
+/** Trailers of a request as a section of HTTP/1.1. */
+export function trailerText(rawHeaders: readonly string[]): string {
+  const lines: string[] = [];
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2)
+    lines.push(`${rawHeaders[i]}: ${rawHeaders[i + 1]}\r\n`);
+  return `${lines.join('')}\r\n`;
 }
 
 function headersOf(fields: readonly (readonly [string, string])[]): OutgoingHttpHeaders {

@@ -3,7 +3,7 @@
  * then HTTP/2 or HTTP/1.1, as the client prefers (ALPN, RFC 7301).
  */
 import { createServer, type Server, type TLSSocket } from 'node:tls';
-import { socketOf } from '../../http1/index.js';
+import { watchedSocketOf } from '../../http1/index.js';
 import type { Certificate, Certificates } from './certificates.js';
 
 const HANDSHAKE_MS = 10_000;
@@ -40,9 +40,8 @@ export class TlsFront {
 
   /** Takes the descriptor. */
   accept(fd: number): void {
-    const raw = socketOf(fd);
+    const raw = watchedSocketOf(fd);
     if (typeof raw === 'string') return; // as where its client had not come
-    raw.on('error', () => raw.destroy());
     const pem = this.#certificates.find('')?.pem;
     if (!pem) {
       raw.destroy();

@@ -9,6 +9,7 @@ import { eventually } from '../../support/wait.js';
 import { Stand, type StandOptions } from './stand.js';
 
 const open: (() => void)[] = [];
+const sockets = new WeakMap<ClientHttp2Session, net.Socket>();
 afterEach(() => {
   for (const close of open.splice(0)) close();
 });
@@ -19,15 +20,20 @@ async function sessionWith(
   options: StandOptions = {},
 ): Promise<ClientHttp2Session> {
   const left = [...answers];
-  const stand = new Stand((socket) => {
+  const provider = (socket: net.Socket) => {
     socket.on('data', () => socket.write(left.shift() ?? '', 'latin1'));
-  }, options);
+  };
+  return sessionBefore(new Stand(provider, options));
+}
+
+async function sessionBefore(stand: Stand): Promise<ClientHttp2Session> {
   const front = new Http2Front(stand.site);
   // What TLS does is not what is tested: a plain socket is as good.
   const server = net.createServer((socket) => front.accept(socket as TLSSocket, null));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as net.AddressInfo;
-  const session = http2.connect(`http://127.0.0.1:${port}`);
+  const socket = net.connect(port, '127.0.0.1');
+  const session = http2.connect('http://127.0.0.1', { createConnection: () => socket });
   session.on('error', () => undefined);
   open.push(() => {
     session.destroy();
@@ -35,6 +41,7 @@ async function sessionWith(
     server.close();
     stand.close();
   });
+  sockets.set(session, socket);
   return session;
 }
 
@@ -111,3 +118,42 @@ test.each([
     await eventually(async () => expect((await ask(session)).body).toBe('good'));
   },
 );
+
+test('trailers of a request reach the provider behind its body', async () => {
+  let heard = '';
+  const provider = (socket: net.Socket) => {
+    socket.on('data', (chunk: Buffer) => {
+      heard += chunk.toString('latin1');
+      if (heard.endsWith('\r\n\r\n') && heard.includes('\r\n0\r\n')) socket.write(GOOD);
+    });
+  };
+  const session = await sessionBefore(new Stand(provider, { via: 'pv-xconnect' }));
+  const fields = { ':path': '/', ':method': 'POST', te: 'trailers' };
+  const stream = session.request(fields, { waitForTrailers: true });
+  stream.on('wantTrailers', () => stream.sendTrailers({ 'x-sum': '7', 'x-pv-role': 'root' }));
+  stream.end('hello');
+  stream.resume();
+  await new Promise((resolve) => stream.on('close', resolve));
+  expect(heard).toMatch(/^POST \/ HTTP\/1.1\r\n.*\r\n\r\n5\r\nhello\r\n0\r\nx-sum: 7\r\n\r\n$/s);
+  expect(heard).toContain('\r\nTE: trailers\r\nConnection: TE\r\nVia: 2.0 pv-xconnect\r\n');
+  expect(stream.sentHeaders).toMatchObject({ te: 'trailers' });
+});
+
+test('what a client asked in full before it left is asked all the same', async () => {
+  const seen: string[] = [];
+  const stand = new Stand(
+    (socket) => {
+      socket.on('data', (chunk: Buffer) => {
+        seen.push(chunk.toString('latin1').slice(0, 6));
+        socket.write(GOOD);
+      });
+    },
+    { unreachable: () => new Promise((resolve) => setTimeout(() => resolve(null), 50)) },
+  );
+  const session = await sessionBefore(stand);
+  const stream = session.request({ ':path': '/', ':method': 'POST' });
+  stream.on('error', () => undefined);
+  stream.end('hello');
+  stream.on('finish', () => setTimeout(() => sockets.get(session)?.destroy(), 10));
+  await eventually(() => expect(seen).toEqual(['POST /']));
+});

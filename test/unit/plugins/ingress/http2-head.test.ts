@@ -27,7 +27,7 @@ describe('a head of HTTP/2 as HTTP/1.1', () => {
         'cookie',
         'b=2',
         'host',
-        'evil',
+        'EXAMPLE.org:443',
         'te',
         'trailers',
       ),
@@ -53,6 +53,15 @@ describe('a head of HTTP/2 as HTTP/1.1', () => {
     [{ ':authority': '' }],
   ])('is none with %j', (wrong) => {
     expect(requestText({ ...HEADERS, ...wrong }, raw(), true)).toBeNull();
+  });
+
+  test.each([
+    ['host', 'evil'],
+    ['host', 'example.org:80'],
+    ['te', 'gzip'],
+    ['te', 'trailers, deflate'],
+  ])('is none with %s: %s', (name, value) => {
+    expect(requestText(HEADERS, raw(name, value), true)).toBeNull();
   });
 
   test('takes the authority from Host where it has none', () => {
