@@ -26,14 +26,13 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   runtime: ['manifest', 'graph', 'bus', 'relay'],
   cli: ['manifest', 'graph', 'status', 'runtime'],
 };
-/** Files of types, or of one class, that describe the seam between two folders. */
+/** Files of types that describe the seam between two folders. */
 const CONTRACTS = [
   'graph/link',
   'mesh/attacher',
   'plugins/plugin',
   'plugins/on-demand',
   'relay/channel',
-  'relay/node-socket',
   'relay/byte-stream',
   'relay/transfer',
 ];
