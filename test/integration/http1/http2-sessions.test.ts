@@ -4,9 +4,23 @@
  */
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 import type net from 'node:net';
+import tls from 'node:tls';
 import { afterEach, describe, expect, test } from 'vitest';
 import { has } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
+import {
+  block,
+  bytes,
+  END_HEADERS,
+  END_STREAM,
+  frame,
+  HEADERS,
+  Http2Client,
+  integer,
+  PREFACE,
+  REQUEST,
+  SETTINGS,
+} from './http2-client.js';
 import { Stand, type StandOptions } from './stand.js';
 import { TlsStand } from './tls-stand.js';
 
@@ -57,6 +71,32 @@ function outcome(stream: ClientHttp2Stream): Promise<number | string> {
     stream.on('close', () => resolve(`ended with ${stream.rstCode}`));
     stream.resume();
   });
+}
+
+/** Asks 90 times at once, of a head that has one large field `repeated` times, and again when all is answered. */
+async function hog(repeated: number, batches: number): Promise<void> {
+  const options = { socket: secure.socket(), rejectUnauthorized: false, ALPNProtocols: ['h2'] };
+  const socket = tls.connect(options);
+  await new Promise((resolve) => socket.once('secureConnect', resolve));
+  const client = new Http2Client(socket);
+  const text = (value: string) => bytes(integer(value.length, 0, 7), value);
+  const head = (id: number, ...more: Buffer[]) =>
+    frame(HEADERS, END_STREAM | END_HEADERS, id, bytes(block(...REQUEST), ...more));
+  let id = 1;
+  const indexed = bytes([0x40], text('x'), text('y'.repeat(3_900))); // a byte each, from then on
+  client.send(PREFACE, frame(SETTINGS, 0, 0), head(id, indexed));
+  for (let batch = 0; batch < batches; batch++) {
+    const over = () => client.heard.filter((words) => /^(answer|RST)/.test(words)).length;
+    const before = over();
+    const ids = Array.from({ length: 90 }, () => (id += 2));
+    client.send(...ids.map((one) => head(one, Buffer.alloc(repeated, 0xbe))));
+    await new Promise<void>((resolve) => {
+      client.onHeard = () => {
+        if (over() >= before + ids.length) resolve();
+      };
+    });
+  }
+  client.close();
 }
 
 describe.runIf(has('openssl'))('an HTTP/2 client', () => {
@@ -110,5 +150,26 @@ describe.runIf(has('openssl'))('an HTTP/2 client', () => {
     expect(await outcome(ask(neighbour, '/good'))).toBe(200);
     expect([...new Set(await Promise.all(bombs))]).toEqual([431]);
     expect(stand.served.map(({ target }) => target)).toEqual(['/good']);
+  });
+
+  test.each([
+    ['small heads', 0],
+    ['heads as large as they may be', 4],
+    ['heads that are larger than they may be', 120],
+  ])('that asks for much at once, with %s, keeps no neighbour waiting', async (_what, repeated) => {
+    stands((socket) => {
+      socket.on('error', () => socket.destroy());
+      socket.on('data', () => socket.write(GOOD));
+    });
+    const neighbour = await secure.session();
+    let hogging = true;
+    const hogs = Promise.all([1, 2, 3].map(() => hog(repeated, 5))).then(() => {
+      hogging = false;
+    });
+    let answered = 0;
+    for (; hogging; answered++) expect(await outcome(ask(neighbour, '/good'))).toBe(200);
+    await hogs;
+    // A turn for each of theirs would be 15: as many as they send at once.
+    expect(answered).toBeGreaterThan(60);
   });
 });
