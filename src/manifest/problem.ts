@@ -7,7 +7,7 @@
 type Remedy = string | { readonly error: string; readonly notice: string };
 
 export const PROBLEM_REMEDIES = {
-  'path-missing': 'Give the path of a revision folder, a state file or a .pvrexport.tgz.',
+  'path-missing': 'Give the path of a revision folder, a state file or a pvrexport.',
   'file-unreadable': 'Make it a regular file that this process may read.',
   'file-too-large': 'Shorten it, or move data that is no manifest elsewhere.',
   'archive-invalid': 'Export the revision anew: the archive needs a regular member named "json".',

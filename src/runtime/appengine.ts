@@ -177,7 +177,10 @@ export class AppEngine {
 
 /** As a folder of the logs. */
 function revisionName(paths: readonly string[]): string {
-  const name = basename(resolve(paths[0] ?? '.')).replace(/\.(json|pvrexport\.tgz)$/, '');
+  const name = basename(resolve(paths[0] ?? '.')).replace(
+    /\.(json|pvrexport(\.tgz|\.tar|\.tar\.gz)?)$/,
+    '',
+  );
   return isName(name) ? name : 'revision';
 }
 

@@ -91,10 +91,7 @@ const command = new Command('pv-appengine')
   .description('Runs the containers of a revision, with pv-xconnect between them.')
   .version(version())
   .exitOverride()
-  .argument(
-    '<revision...>',
-    'folder, state file or .pvrexport.tgz; of several, a later one wins a key',
-  )
+  .argument('<revision...>', 'folder, state file or pvrexport; of several, a later one wins a key')
   .option('--storage <folder>', 'logs and the uids of the hosted bus are below it', places.storage)
   .option('--pv-ctrl <path>', 'the control socket', places.pvCtrl)
   .option('--control <path>', "the daemon's own control socket", places.control)
