@@ -28,24 +28,31 @@ export function buildNative(root, run) {
     run(what, 'npm', ['run', '--silent', 'install'], { ...env, ...process.env });
     return;
   }
+  compileNative(root, 'build/Release', [], (...what) => run(...what, process.env));
+}
+
+/** By the C compiler alone, into that folder, with these flags after binding.gyp's. `run(what, command, args)`. */
+export function compileNative(root, folder, flags, run) {
+  const what = 'Building the native parts';
   const { target_defaults, targets } = JSON.parse(readFileSync(join(root, 'binding.gyp'), 'utf8'));
-  mkdirSync(join(root, 'build/Release'), { recursive: true });
+  mkdirSync(join(root, folder), { recursive: true });
   for (const target of targets) {
     const isProgram = target.type === 'executable';
     const output = join(
       root,
-      'build/Release',
+      folder,
       isProgram ? target.target_name : `${target.target_name}.node`,
     );
     const args = [
       ...target_defaults.cflags,
+      ...flags,
       ...(target.defines ?? []).map((define) => `-D${define}`),
       ...(isProgram ? [] : ['-fPIC', '-shared', `-I${HEADERS}`]),
       `-DNODE_GYP_MODULE_NAME=${target.target_name}`,
       ...sourcesOf(root, target),
       ...['-o', `${output}.new`, '-pthread'],
     ];
-    run(`${what}: ${target.target_name}`, 'cc', args, process.env);
+    run(`${what}: ${target.target_name}`, 'cc', args);
     renameSync(`${output}.new`, output);
   }
 }

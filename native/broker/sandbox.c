@@ -252,7 +252,8 @@ static void tests(void)
 #endif
 #ifdef PVX_SANITIZED
 	ALLOW(mmap), ALLOW(munmap), ALLOW(mprotect), ALLOW(madvise), ALLOW(mremap), ALLOW(write), ALLOW(openat);
-	ALLOW(sigaltstack), ALLOW(prctl), ALLOW(getrusage), ALLOW(readlink), ALLOW(sched_getaffinity);
+	ALLOW(open), ALLOW(lseek), ALLOW(sigaltstack), ALLOW(prctl), ALLOW(getrusage), ALLOW(readlink);
+	ALLOW(sched_getaffinity);
 #endif
 }
 

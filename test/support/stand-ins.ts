@@ -19,7 +19,9 @@ const IOCTL = fileURLToPath(new URL('stand-ins/ioctl.c', import.meta.url));
 export function standInBroker(): string {
   const own = readdirSync(BROKER).map((name) => join(BROKER, name));
   const sources = [...own, join(BROKER, '../protocol.h'), IOCTL];
-  return compile('pvx-broker', sources, ['-std=gnu11', '-DPVX_STAND_INS', '-pthread']);
+  const flags = process.env.PVX_TEST_CFLAGS?.split(' ') ?? []; // scripts/sanitize.mjs
+  const name = flags.length > 0 ? 'pvx-broker-sanitized' : 'pvx-broker';
+  return compile(name, sources, ['-std=gnu11', '-DPVX_STAND_INS', '-pthread', ...flags]);
 }
 
 /** Where the ioctls of such a broker are written down. */

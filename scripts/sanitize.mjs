@@ -1,0 +1,78 @@
+/**
+ * `node scripts/sanitize.mjs [FILE...]`: runs suites with native parts that are built with GCC's address and
+ * undefined-behaviour sanitizers (its manual, "Instrumentation Options"), and fails on anything that those report.
+ * Without files: the suites of the broker, the relay and the launch. As root, as those are.
+ *
+ * The build is a folder beside the usual one, mounted in its place in a mount namespace of the run's own, so that what
+ * starts pvx-broker or loads the addon finds it there. The broker's filter then has what a sanitizer needs, too
+ * (PVX_SANITIZED in sandbox.c).
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { compileNative } from './native.mjs';
+import { ROOT, setUp } from './setup.mjs';
+
+const SUITES = ['test/integration/broker', 'test/integration/relay', 'test/integration/launch'];
+const FLAGS = [
+  ...['-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-fno-omit-frame-pointer'],
+  ...['-g', '-O1'],
+  ...['-U_FORTIFY_SOURCE', '-DPVX_SANITIZED'],
+];
+const PLACE = 'build/sanitized';
+/** What must be as it is built, and what it must refuse. */
+const EXCEPT = ['production', 'security-claims'].map(
+  (name) => `test/integration/broker/${name}.test.ts`,
+);
+const REPORT = /ERROR: AddressSanitizer|runtime error:/;
+
+setUp();
+compileNative(ROOT, PLACE, FLAGS, (what, command, args) => {
+  process.stdout.write(`${what}, with sanitizers\n`);
+  const { status } = spawnSync(command, args, { cwd: ROOT, stdio: 'inherit' });
+  if (status !== 0) process.exit(1);
+});
+
+const reports = mkdtempSync(join(tmpdir(), 'pvx-sanitize-'));
+chmodSync(reports, 0o777); // the daemon is a user of its own
+const library = spawnSync('cc', ['-print-file-name=libasan.so'], { encoding: 'utf8' });
+const log = `log_path=${join(reports, 'report')}`;
+const vitest = [process.execPath, join(ROOT, 'node_modules/vitest/vitest.mjs'), 'run'];
+let seen = 0;
+const child = spawn(
+  'unshare',
+  [
+    ...['--mount', '--propagation', 'private', 'sh', '-c'],
+    'mount --bind "$0" "$1" && shift && export LD_PRELOAD="$PVX_LIBRARY" && exec "$@"',
+    ...[join(ROOT, PLACE), join(ROOT, 'build/Release')],
+    ...[...vitest, '--testTimeout=120000', ...EXCEPT.flatMap((file) => ['--exclude', file])],
+    ...(process.argv.length > 2 ? process.argv.slice(2) : SUITES),
+  ],
+  {
+    cwd: ROOT,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      ...process.env,
+      PVX_LIBRARY: library.stdout.trim(),
+      PVX_TEST_CFLAGS: FLAGS.join(' '), // of the broker that the tests compile
+      // Leaks are looked for by a process of its own making, which the filter does not let the broker have.
+      ASAN_OPTIONS: `detect_leaks=0:${log}`,
+      UBSAN_OPTIONS: `print_stacktrace=1:${log}`,
+    },
+  },
+);
+for (const stream of [child.stdout, child.stderr]) {
+  createInterface(stream).on('line', (line) => {
+    process.stdout.write(`${line}\n`);
+    if (REPORT.test(line)) seen++;
+  });
+}
+const [status] = await once(child, 'close');
+const found = readdirSync(reports);
+for (const name of found) process.stdout.write(readFileSync(join(reports, name), 'utf8'));
+rmSync(reports, { recursive: true });
+process.stdout.write(`${found.length + seen} reports of the sanitizers\n`);
+process.exitCode = status === 0 && found.length + seen === 0 ? 0 : 1;
