@@ -49,7 +49,8 @@ enum pvx_op {
 	 * -> fd = a non-blocking connected socket; for dgram also autobound in the container's network namespace.
 	 * ENOTSOCK: no socket at the path. EAGAIN: its backlog is full. ENOENT, ECONNREFUSED: not there yet. */
 	PVX_OP_CONNECT_UNIX = 6,
-	/* container, path -> value = 0; only says whether a socket is at the path (errno as CONNECT_UNIX) */
+	/* container, path -> value = 0; only says whether a socket is at the path that somebody has (errno as
+	 * CONNECT_UNIX); who has it notices nothing */
 	PVX_OP_PROBE_UNIX = 7,
 	/* container, path -> value = length, data. EFBIG: over PVX_DATA_MAX. EINVAL: not a regular file.
 	 * PVX_HOST: below the folder of certificates that the broker was started with, and nowhere else. */

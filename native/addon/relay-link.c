@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define ACCEPT_PAUSE_MS 100
+#define TELL_AGAIN_MS 1000
 
 struct link *link_new(struct relay *relay, uint32_t number, struct closing *closing)
 {
@@ -100,14 +101,18 @@ void link_accept(struct link *link)
 	}
 }
 
-/* Reports a change of luck with the provider, not every attempt. */
+/* Reports a change of luck with the provider, and that it is still bad, once in a while: whoever is told may have had
+ * reason to hope meanwhile. */
 void link_upstream_result(struct link *link, int error)
 {
+	uint64_t now = error ? relay_now() : 0;
+
 	if (error == 0 && link->ring.member)
 		return; /* it was reached, but there is no end behind it */
-	if (link->last_errno == error || link->draining)
+	if (link->draining || (link->last_errno == error && (!error || now < link->tell_at)))
 		return;
 	link->last_errno = error;
+	link->tell_at = now + TELL_AGAIN_MS;
 	relay_emit(link->relay, EVENT_UPSTREAM, link, 0, -1, error);
 }
 

@@ -168,7 +168,8 @@ struct link {
 	uint32_t trying; /* connections on their way to the provider */
 	uint32_t fds_ahead, fds_replied; /* relay-share.c: to its receivers; to clients, by datagram */
 	int type; /* SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM */
-	int last_errno; /* of the last attempt to reach the provider, to report changes only */
+	int last_errno; /* of the last attempt to reach the provider */
+	uint64_t tell_at; /* not to be reported again before */
 	struct {
 		struct name name; /* of its listener */
 		uint32_t next;    /* number of the link that its last connection led to, 0: to none of ours */

@@ -65,6 +65,19 @@ int connect_unix(struct container *c, int type, const char *path, uint32_t uid, 
 	return error;
 }
 
+/* Whether nobody has the socket any more that this is the file of. Its owner, if it has one, notices nothing: a stream
+ * or seqpacket socket takes no datagram one, and a datagram one is sent nothing. */
+static bool is_stale(int file)
+{
+	struct sockaddr_un address = address_of(file);
+	int probe = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	bool stale = probe >= 0 && RETRY(connect(probe, (struct sockaddr *)&address, sizeof(address))) < 0 &&
+		     errno == ECONNREFUSED;
+
+	CLOSE_FD(probe);
+	return stale;
+}
+
 int connect_probe(struct container *c, const char *path)
 {
 	int file, error = path_open(c, path, &file);
@@ -72,6 +85,8 @@ int connect_probe(struct container *c, const char *path)
 	if (error)
 		return error;
 	error = check_socket(file);
+	if (!error && is_stale(file))
+		error = ECONNREFUSED;
 	CLOSE_FD(file);
 	return error;
 }

@@ -26,9 +26,14 @@ export function deviceError(link: Link, path: string, errno: string): LinkError 
 }
 
 /** Of a look into the container, where EBUSY is about the container and not about the device. */
-export function deviceSeen(link: Link, path: string, errno: string): Seen {
+export function deviceSeen(
+  link: Link,
+  path: string,
+  errno: string,
+  waits = isNotThereYet(errno),
+): Seen {
   if (errno === 'EBUSY') return { error: connectError(link, errno), waits: true };
-  return { error: deviceError(link, path, errno), waits: isNotThereYet(errno) };
+  return { error: deviceError(link, path, errno), waits };
 }
 
 /** Of a node that could not be planted. */

@@ -27,6 +27,7 @@ import type {
 import type { Attachment, Seen } from '../plugins/plugin.js';
 import type { Container } from './containers.js';
 import { deviceError, deviceSeen, plantError } from './device-errno.js';
+import { hasDevice } from './device-numbers.js';
 import { lostError } from './errno.js';
 import { findEventDevices } from './input-devices.js';
 import { removePlant } from './plant.js';
@@ -170,9 +171,10 @@ export class LinkDevice implements Device {
     if (!found.ok) return deviceSeen(this.#link, place.path, found.errno) as Missing;
     const { fd, node } = found.value;
     const error = place.isIt(node) ? check?.(place.path, node) : notIt(this.#link, place.path);
-    if (!error) return { fd, node, path: place.path };
+    const isThere = error ? false : await hasDevice(node);
+    if (isThere) return { fd, node, path: place.path };
     closeAll([fd]);
-    return { error };
+    return error ? { error } : (deviceSeen(this.#link, place.path, 'ENXIO', true) as Missing);
   }
 
   /** Where the node is in the provider, and which numbers it must have. */

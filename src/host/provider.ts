@@ -19,6 +19,10 @@ const PROBE_FIRST_MS = 50;
 const PROBE_MOST_MS = 2_000;
 /** A kernel that does not know who listens: then it is assumed, and the first connection shows. */
 const CANNOT_TELL = 'EOPNOTSUPP';
+/** Refusals that no look sees, only who connects: not to be let in, or (EDEADLK) to come back to the link itself. */
+const UNSEEN = new Set(['EACCES', 'EPERM', 'EPROTOTYPE', 'EDEADLK']);
+/** A look that said the provider is there was wrong so often that it is believed no longer. */
+const MOST_WRONG = 2;
 
 export interface ProviderEvents {
   /** Connections go elsewhere from now on, or (no container) have to wait. */
@@ -47,10 +51,12 @@ export class Provider {
   #closed = false;
   #health: LinkError | null = null;
   #identityFailed = false;
-  /** The last attempt to connect found nobody. */
+  /** The last attempt to connect failed. */
   #refused = false;
-  /** It led back to the link itself: that something is there says nothing. */
-  #looped = false;
+  /** It will again, for all that a look can tell: only a connection, or another socket, changes that. */
+  #isFirm = false;
+  /** Attempts that failed where a look had said that it is there, since one succeeded. */
+  #wrongLooks = 0;
   #announced = false;
   #state: Parameters<ProviderEvents['onState']> | null = null;
   /** Counts targets, so that an answer about an earlier one is known as such. */
@@ -74,8 +80,7 @@ export class Provider {
     this.#link = link;
     this.#stamp = stamp;
     this.#reach = new Reach(this.#broker, link);
-    this.#refused = false;
-    this.#looped = false;
+    this.#forgetRefusals();
     this.#leave();
     if (this.#mayBeHost && link.provider === RUNTIME_PROVIDER) {
       this.#container = THE_HOST;
@@ -184,13 +189,15 @@ export class Provider {
       if (errno !== null) this.soon();
       return;
     }
-    this.#refused = errno !== null;
-    this.#looped = errno === 'EDEADLK';
     if (errno === null) {
+      this.#forgetRefusals();
       this.#stopLooking();
       this.#say('established', null);
       return;
     }
+    this.#refused = true;
+    if (this.#state?.[0] === 'established') this.#wrongLooks++;
+    this.#isFirm ||= UNSEEN.has(errno) || this.#wrongLooks >= MOST_WRONG;
     this.#unreachable(errno);
     if (!this.#probe) this.#lookLater(this.#target, PROBE_FIRST_MS);
   }
@@ -226,26 +233,33 @@ export class Provider {
   /** Which container, and who we are there: both as of one moment. */
   async #address(): Promise<{ container: Container; identity: Identity } | LinkError> {
     const container = this.#container;
-    const { role, type, provider } = this.#link;
+    const { provider } = this.#link;
     if (!container) {
       return { code: 'provider-not-running', message: `${provider} is not running.` };
     }
     const fixed = this.#reach.identity;
     if (fixed) return { container, identity: fixed };
-    const passwd = await this.#passwd.read(container);
+    const identity = await this.#identityIn(container);
     if (!container.alive) {
       return { code: 'provider-not-running', message: `${provider} has ended.` };
     }
-    if (!passwd.ok && passwd.errno !== 'ENOENT') {
-      const error = identityError(provider, role, passwd.errno);
+    if ('code' in identity) {
       this.#identityFailed = true;
-      this.#say('failed', error);
-      return error;
+      this.#say('failed', identity);
+      return identity;
     }
     if (this.#identityFailed) this.#say('established', null);
     this.#identityFailed = false;
-    const text = passwd.ok ? passwd.value.toString('utf8') : '';
-    return { container, identity: resolveIdentity(role, type, text) };
+    return { container, identity };
+  }
+
+  /** Who we are there, as its passwd says now. */
+  async #identityIn(container: Container): Promise<Identity | LinkError> {
+    const { role, type, provider } = this.#link;
+    const passwd = await this.#passwd.read(container);
+    if (passwd.ok) return resolveIdentity(role, type, passwd.value.toString('utf8'));
+    if (passwd.errno === 'ENOENT') return resolveIdentity(role, type, '');
+    return identityError(provider, role, passwd.errno);
   }
 
   #leave(): void {
@@ -269,7 +283,11 @@ export class Provider {
     this.#again = false;
     const seen = await (this.#lookFor?.(container) ?? this.#lookForSocket(container));
     if (this.#looking === target) this.#looking = null;
-    if (!seen || target !== this.#target || this.#closed || this.#container !== container) return;
+    if (target !== this.#target || this.#closed || this.#container !== container) return;
+    if (!seen) {
+      this.#lookLater(target, delayMs);
+      return;
+    }
     this.#say(!seen.error ? 'established' : seen.waits ? 'waiting' : 'failed', seen.error);
     if (this.#again) void this.#look(target, PROBE_FIRST_MS);
     else if (seen.error) this.#lookLater(target, delayMs);
@@ -280,9 +298,19 @@ export class Provider {
   async #lookForSocket(container: Container): Promise<Seen | null> {
     const errno = await this.#reach.probe(container);
     if (errno === CANNOT_TELL && this.#refused) return null;
-    if (errno === null && this.#looped) return null;
-    if (errno === null || errno === CANNOT_TELL) return { error: null };
+    if (errno === null || errno === CANNOT_TELL) {
+      if (this.#isFirm) return null;
+      const identity = this.#reach.identity ?? (await this.#identityIn(container));
+      return { error: 'code' in identity ? identity : null };
+    }
+    this.#forgetRefusals(); // who comes after may do otherwise
     return { error: connectError(this.#link, errno), waits: isNotThereYet(errno) };
+  }
+
+  #forgetRefusals(): void {
+    this.#refused = false;
+    this.#isFirm = false;
+    this.#wrongLooks = 0;
   }
 
   #lookLater(target: number, delayMs: number): void {

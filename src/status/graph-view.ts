@@ -2,7 +2,7 @@
  * The forms in which the store is shown: the wire form of chapter 2, and the short one that the runtime is told.
  */
 import { linkToWire, type WireLink } from '../graph/wire.js';
-import type { LinkError } from '../kernel/errors.js';
+import { type LinkError, REMEDIES } from '../kernel/errors.js';
 import type { LinkStats } from '../mesh/attacher.js';
 import { NO_STATS } from '../mesh/stats.js';
 import type { LinkStatus, StatusStore } from './store.js';
@@ -20,11 +20,12 @@ export function graphView(
   shown: ShownOf = () => ({}),
 ): WireLink[] {
   return [...store.all()].map((status) => {
-    const { active, total, toProvider, toConsumer } = stats(status.id) ?? NO_STATS;
+    const { active, total, toProvider, toConsumer, closes } = stats(status.id) ?? NO_STATS;
+    const refused = (closes.refused ?? 0) + (closes['no-provider'] ?? 0);
     return {
       ...linkToWire(status.link),
       ...stateView(status),
-      connections: { active, total },
+      connections: { active, total, ...(refused > 0 && { refused }) },
       bytes: { to_provider: toProvider, to_consumer: toConsumer },
       ...shown(status.id),
     };
@@ -36,17 +37,24 @@ export interface StatusEntry {
   readonly name: string;
   readonly target: string;
   readonly established: boolean;
-  readonly last_error: LinkError | null;
+  readonly last_error: ErrorView | null;
+}
+
+export interface ErrorView extends LinkError {
+  /** What can be done about it, in one sentence. */
+  readonly remedy: string;
+  /** When it began; ISO 8601, UTC. Other words for the same code are no other error. */
+  readonly since: string;
 }
 
 /** `GET /xconnect-status`, and what is posted to the runtime. */
 export function statusView(store: StatusStore): StatusEntry[] {
-  return [...store.all()].map(({ link, state, error }) => ({
-    consumer: link.consumer,
-    name: link.name,
-    target: link.target,
-    established: state === 'established',
-    last_error: error,
+  return [...store.all()].map((status) => ({
+    consumer: status.link.consumer,
+    name: status.link.name,
+    target: status.link.target,
+    established: status.state === 'established',
+    last_error: errorView(status),
   }));
 }
 
@@ -56,6 +64,12 @@ export function eventView(status: LinkStatus): WireLink {
   return { consumer, name, target, ...stateView(status) };
 }
 
-function stateView({ state, error, since }: LinkStatus): WireLink {
-  return { state, last_error: error, since };
+function stateView(status: LinkStatus): WireLink {
+  return { state: status.state, last_error: errorView(status), since: status.since };
+}
+
+function errorView({ error, errorSince }: LinkStatus): ErrorView | null {
+  if (!error || errorSince === null) return null;
+  const { code, message } = error;
+  return { code, message, remedy: REMEDIES[code], since: errorSince };
 }

@@ -14,6 +14,8 @@ export interface LinkStatus {
   readonly error: LinkError | null;
   /** When it came to this state; ISO 8601, UTC. A new reason for the same state is no new state. */
   readonly since: string;
+  /** When the error, by its code, began; null: there is none. */
+  readonly errorSince: string | null;
 }
 
 export interface StoreEvents {
@@ -44,8 +46,11 @@ export class StatusStore extends EventEmitter<StoreEvents> {
 
   #set(id: string, link: Link, state: LinkState, error: LinkError | null): void {
     const before = this.#statuses.get(id);
-    const since = before?.state === state ? before.since : new Date().toISOString();
-    const status = { id, link, state, error, since };
+    const now = new Date().toISOString();
+    const since = before?.state === state ? before.since : now;
+    const isSame = error && before?.error?.code === error.code;
+    const errorSince = isSame ? before.errorSince : error && now;
+    const status = { id, link, state, error, since, errorSince };
     this.#statuses.set(id, status);
     this.emit('change', status, false);
   }

@@ -1,7 +1,8 @@
 /**
  * The host as a daemon sees it, with devices of the test's making: a mount namespace of that daemon's own, in which
  * /dev and /sys/class/input are empty file systems to begin with. Nodes in there are real ones with the real
- * numbers, but there is no driver behind them. Nothing of it is seen by anyone else.
+ * numbers, but there is no driver behind them, though /sys/dev/char says so of all that tests make nodes for. Nothing
+ * of it is seen by anyone else.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,6 +13,10 @@ import type { TestDaemon } from './daemon.js';
 const SCRIPT = `
 set -e
 mount -t tmpfs -o mode=0755 tmpfs /sys/class/input
+mount -t tmpfs -o mode=0755 tmpfs /sys/dev/char
+cd /sys/dev/char
+for major in 1 10 13 226; do mkdir -m 0755 $(seq -f $major:%g 0 255); done
+cd /
 mount -t tmpfs -o mode=0755 tmpfs /dev
 mkdir -m 0755 /dev/dri /dev/input /dev/net
 umask 0
@@ -68,6 +73,13 @@ export class DeviceHost {
       writeFileSync(join(folder, file), `${text}\n`);
     }
     this.mknod(`/dev/input/event${number}`, 13, 64 + number);
+  }
+
+  /** Whether the kernel has a device of these numbers. */
+  setDriven(numbers: string, driven: boolean): void {
+    const at = this.path(`/sys/dev/char/${numbers}`);
+    if (driven) mkdirSync(at, { recursive: true });
+    else rmSync(at, { recursive: true, force: true });
   }
 
   unplugInput(number: number): void {

@@ -24,7 +24,15 @@ export async function attachDevice(
   }
   const device = host.device(options);
   const server = new DescriptorServer(open(device), host.log);
-  device.onGone = () => void server.endAll();
+  server.onOutcome = (error) => {
+    const { closes } = host.tally;
+    if (error) closes.refused = (closes.refused ?? 0) + 1;
+    host.reportHealth(server.isServing ? null : error);
+  };
+  device.onGone = () => {
+    host.reportHealth(null); // the next one may be another
+    void server.endAll();
+  };
   const listening = await host.listen((client) => server.serve(client));
   return {
     /** At once: there is nothing that a client could finish, and it would not be told to. */

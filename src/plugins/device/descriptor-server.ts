@@ -16,6 +16,8 @@ const BYTE = Buffer.from('d');
 export type OpenForClient = (end: () => Promise<void>) => Promise<OpenedDevice | LinkError>;
 
 export class DescriptorServer {
+  /** How opening it for one client went: what is wrong, or null. */
+  onOutcome: ((error: LinkError | null) => void) | null = null;
   readonly #open: OpenForClient;
   readonly #log: Logger;
   /** With what they have; null: it is being opened. */
@@ -25,6 +27,11 @@ export class DescriptorServer {
   constructor(open: OpenForClient, log: Logger) {
     this.#open = open;
     this.#log = log;
+  }
+
+  /** Some client has it. */
+  get isServing(): boolean {
+    return [...this.#clients.values()].some((opened) => opened !== null);
   }
 
   /** Takes the client. */
@@ -43,8 +50,10 @@ export class DescriptorServer {
     if ('code' in opened) {
       this.#log.warn({ code: opened.code }, opened.message);
       await end();
+      this.onOutcome?.(opened);
       return;
     }
+    this.onOutcome?.(null);
     const isThere = this.#clients.has(client);
     if (isThere) this.#clients.set(client, opened);
     client.write(BYTE, [opened.fd]); // closes it where the client has left

@@ -33,6 +33,20 @@ describe('a link that hands out descriptors', () => {
     expect(shown?.connections).toEqual({ active: 3, total: 3 });
   });
 
+  test('is not established while every client is refused, until one is not', async () => {
+    await use.established(use.card({ role: 'master' }));
+    use.record.setBusy(true);
+    for (let i = 0; i < 2; i++) expect((await use.at.client(CARD))[1]).not.toContain('nonblock');
+    const [shown] = await use.at.daemon.until({ card: 'failed' });
+    expect(shown).toMatchObject({
+      connections: { active: 0, refused: 2 },
+      last_error: { code: 'device-busy', remedy: expect.stringContaining('master') },
+    });
+    use.record.setBusy(false);
+    await use.at.client(CARD);
+    await use.at.daemon.until({ card: 'established' });
+  });
+
   test('works in a container with users of its own', async () => {
     await use.at.withContainer({ name: 'consumer', userns: true }, async (own) => {
       await use.established(use.keys({ consumer_pid: own.pid }));

@@ -3,7 +3,7 @@
  * daemon. What would open them needs the hardware: docs/hardware-testing.md.
  */
 import { statSync } from 'node:fs';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { startContainer } from '../../support/container.js';
 import { usePair } from '../../support/container-pair.js';
 import { eventually } from '../../support/wait.js';
@@ -47,6 +47,18 @@ describe('a link that plants a node', () => {
         '\n',
       ),
     );
+  });
+
+  test('waits for the device behind a node, and follows it', async () => {
+    await makeCard();
+    onTestFinished(() => at.host.setDriven('226:0', true));
+    at.host.setDriven('226:0', false);
+    expect(await at.refused('device-missing', at.link())).toMatch(/no device behind it/);
+    expect(await at.inConsumer('test -e /dev/dri/card0 || echo none')).toBe('none');
+    at.host.setDriven('226:0', true);
+    await at.daemon.until({ card: 'established' });
+    at.host.setDriven('226:0', false);
+    await at.daemon.until({ card: 'waiting' });
   });
 
   test('waits for a device that is not there, and follows it when it leaves', async () => {

@@ -1,10 +1,10 @@
 /** A control server on a mesh that only emits, and raw clients of it. */
 import net from 'node:net';
 import { EventEmitter } from 'eventemitter3';
-import { onTestFinished } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { type Link, linkId } from '../../../src/graph/link.js';
 import type { GraphSourceEvents } from '../../../src/graph/source.js';
-import type { LinkError } from '../../../src/kernel/errors.js';
+import { type LinkError, REMEDIES } from '../../../src/kernel/errors.js';
 import { createLogger } from '../../../src/kernel/log.js';
 import type { LinkStats } from '../../../src/mesh/attacher.js';
 import type { MeshEvents } from '../../../src/mesh/mesh.js';
@@ -17,6 +17,12 @@ import { eventually } from '../../support/wait.js';
 import { scratchFolder } from '../manifest/scratch.js';
 
 export const FAILURE: LinkError = { code: 'target-occupied', message: 'A file is at the target.' };
+/** As it is shown. */
+export const SHOWN = {
+  ...FAILURE,
+  remedy: REMEDIES['target-occupied'],
+  since: expect.stringMatching(/^\d{4}-.*Z$/),
+};
 
 export class Control {
   readonly mesh = new EventEmitter<MeshEvents>();

@@ -1,7 +1,7 @@
 /** Server-sent events: everybody sees every change, nobody costs more than was agreed. */
 import { describe, expect, it } from 'vitest';
 import { eventually } from '../../support/wait.js';
-import { type Client, Control, FAILURE } from './control.js';
+import { type Client, Control, FAILURE, SHOWN } from './control.js';
 
 async function listen(control: Control, version = 'HTTP/1.1'): Promise<Client> {
   const client = await control.connect();
@@ -34,7 +34,7 @@ describe('the events', () => {
       };
       await eventually(() => {
         expect(eventsOf(client)).toEqual([
-          ['state', { ...identity, state: 'failed', last_error: FAILURE }],
+          ['state', { ...identity, state: 'failed', last_error: SHOWN }],
           ['state', { ...identity, state: 'established', last_error: null }],
           ['gone', { ...identity, state: 'established', last_error: null }],
         ]);

@@ -5,7 +5,7 @@ import { parseGraph } from '../../../src/graph/wire.js';
 import { graphView, statusView } from '../../../src/status/graph-view.js';
 import type { LinkStatus } from '../../../src/status/store.js';
 import { unixLink, wireLink } from '../../support/link.js';
-import { Control, FAILURE } from './control.js';
+import { Control, FAILURE, SHOWN } from './control.js';
 
 describe('the store', () => {
   it('has links in the order in which they came, until they are gone', () => {
@@ -24,11 +24,17 @@ describe('the store', () => {
     try {
       const control = new Control();
       const since = () => [...control.store.all()][0]?.since;
+      const errorSince = () => [...control.store.all()][0]?.errorSince;
       control.put({}, FAILURE);
       vi.advanceTimersByTime(5_000);
       control.put({ providerPid: 7 }, { ...FAILURE, message: 'Another reason.' });
       expect(since()).toBe('2026-11-23T10:00:00.000Z');
+      expect(errorSince()).toBe('2026-11-23T10:00:00.000Z');
+      control.put({}, { code: 'target-lost', message: 'Another one.' });
+      expect(since()).toBe('2026-11-23T10:00:00.000Z');
+      expect(errorSince()).toBe('2026-11-23T10:00:05.000Z');
       control.put({ providerPid: 7 });
+      expect(errorSince()).toBeNull();
       expect(since()).toBe('2026-11-23T10:00:05.000Z');
     } finally {
       vi.useRealTimers();
@@ -60,7 +66,7 @@ describe('the wire form', () => {
       {
         ...wireLink({ consumer_pid: 1, provider_pid: 2, uid: 5, theirs: [1] }),
         state: 'failed',
-        last_error: FAILURE,
+        last_error: SHOWN,
         since: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
         connections: { active: 1, total: 42 },
         bytes: { to_provider: 1024, to_consumer: 2048 },
@@ -89,7 +95,7 @@ describe('the wire form', () => {
     const target = '/run/pv/services/raw.sock';
     expect(statusView(control.store)).toEqual([
       { consumer: 'consumer', name: 'a', target, established: true, last_error: null },
-      { consumer: 'consumer', name: 'b', target, established: false, last_error: FAILURE },
+      { consumer: 'consumer', name: 'b', target, established: false, last_error: SHOWN },
     ]);
   });
 });
