@@ -145,7 +145,7 @@ describe('a link that plants a node', () => {
     await makeCard();
     await at.inConsumer(`mkdir -p /dev/dri; mknod ${CARD} c 226 1`);
     const [shown] = await at.until('failed', at.link());
-    expect(shown?.last_error).toEqual({
+    expect(shown?.last_error).toMatchObject({
       code: 'target-occupied',
       message: `No device at ${CARD} in consumer: something else than that device is there, and was left untouched.`,
     });

@@ -29,7 +29,7 @@ describe('the settings of an http link', () => {
     );
     expect(await status('/sick/unwell')).toBe('200');
     await town.daemon.until({ web: 'established', sick: 'failed' });
-    expect((await found('sick'))?.last_error).toEqual({
+    expect((await found('sick'))?.last_error).toMatchObject({
       code: 'provider-unhealthy',
       message: 'sick is not well: GET /health: it answered 500.',
     });

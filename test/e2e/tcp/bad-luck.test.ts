@@ -77,7 +77,7 @@ describe('a tcp link in bad luck', () => {
     const link = pair.link({ type: 'tcp', target: taken, socket: SERVED });
     pair.daemon.set(link);
     const [shown] = await pair.daemon.until({ raw: 'failed' });
-    expect(shown?.last_error).toEqual({
+    expect(shown?.last_error).toMatchObject({
       code: 'target-occupied',
       message: `No listener at ${taken} in consumer: another process, or another link, listens there.`,
     });

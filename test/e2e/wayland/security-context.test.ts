@@ -146,7 +146,7 @@ describe('a wayland link to a compositor that is told who comes', () => {
     await eventually(async () => {
       const [shown] = await pair.daemon.shown();
       expect(shown?.state).toBe('waiting');
-      expect(shown?.last_error).toEqual({
+      expect(shown?.last_error).toMatchObject({
         code: 'provider-refused',
         message: `The compositor at ${SOCKET} in provider: it said: "no \\u001b[31mnesting".`,
       });
