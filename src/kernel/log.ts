@@ -1,19 +1,100 @@
 /**
  * Logging: pino, one JSON line an event, one child logger a link. Warnings and errors go to standard error and the
  * rest to standard output, as runtimes file them. A level that is off costs a call of an empty function.
+ *
+ * From level info on, what is repeated is counted in place of being written again and again (log-limit.ts).
  */
-import { type DestinationStream, destination, type Logger, multistream, pino } from 'pino';
+import {
+  type DestinationStream,
+  destination,
+  type LogFn,
+  type Logger,
+  multistream,
+  pino,
+  symbols,
+} from 'pino';
+import { type LeftOut, LogLimit } from './log-limit.js';
 
 export type { Logger } from 'pino';
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
+
+const INFO = 30;
+/** Between two looks at what is to be summed up, in milliseconds. */
+const SUM_UP_MS = 1_000;
+
+type Arguments = readonly unknown[];
+/** Writes a line past the limit. */
+interface Line {
+  readonly args: Arguments;
+  write(args: Arguments): void;
+}
+
+/** Loggers whose every line counts. */
+const unlimited = new WeakSet<object>();
 
 export function createLogger(level: string): Logger {
   const streams = [
     { level: 'trace' as const, stream: standardStream(1) },
     { level: 'warn' as const, stream: standardStream(2) },
   ];
-  return pino({ level, base: { pid: process.pid } }, multistream(streams, { dedupe: true }));
+  const hooks = { logMethod: spared() };
+  return pino({ level, base: { pid: process.pid }, hooks }, multistream(streams, { dedupe: true }));
+}
+
+/** The same logger for what has to be written however often it comes: a log of requests. */
+export function everyLine(log: Logger): Logger {
+  const child = log.child({});
+  unlimited.add(child);
+  return child;
+}
+
+function spared() {
+  const limit = new LogLimit<Line>();
+  let timer: NodeJS.Timeout | null = null;
+  let isFirst = true;
+  const sumUp = (now: number) => {
+    for (const leftOut of limit.due(now)) leftOut.line.write(summary(leftOut));
+    if (!limit.isEmpty || !timer) return;
+    clearInterval(timer);
+    timer = null;
+  };
+  return function logMethod(this: Logger, args: Arguments, method: LogFn, level: number): void {
+    const write = (all: Arguments) => method.apply(this, all as Parameters<LogFn>);
+    if (level >= INFO && !unlimited.has(this)) {
+      const line = { args, write };
+      if (!limit.admits(aboutOf(this, args), `${level} ${textOf(args)}`, line, performance.now())) {
+        return;
+      }
+      if (isFirst) process.once('exit', () => sumUp(Number.POSITIVE_INFINITY));
+      isFirst = false;
+      timer ??= setInterval(() => sumUp(performance.now()), SUM_UP_MS).unref();
+    }
+    write(args);
+  };
+}
+
+/** Whose line it is: of the link that it names, or of that child logger. */
+function aboutOf(log: Logger, [first]: Arguments): string {
+  const { link } = Object(first) as { link?: unknown };
+  if (typeof link === 'string') return link;
+  return String((log as unknown as Record<symbol, unknown>)[symbols.chindingsSym]);
+}
+
+function textOf(args: Arguments): string {
+  const text = args.find((one) => typeof one === 'string');
+  if (typeof text === 'string') return text;
+  return args[0] instanceof Error ? args[0].message : '';
+}
+
+function summary({ line: { args }, times, isSame }: LeftOut<Line>): Arguments {
+  const [first] = args;
+  const fields = first instanceof Error ? { err: first } : typeof first === 'string' ? {} : first;
+  const text = textOf(args);
+  const said = isSame
+    ? `${text} (repeated ${times} times)`
+    : `${times} more lines were left out, the last: ${text}`;
+  return [{ ...(fields as object), repeated: times }, said];
 }
 
 /** What can't be written is lost, and stops nobody: whoever read it may be gone, or the disk full. */

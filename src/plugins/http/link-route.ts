@@ -2,6 +2,7 @@
  * One link as a route: its pool of connections to the provider, its rules, its identity, its log. What `rest` and
  * `http` have in common.
  */
+
 import type { Link } from '../../graph/link.js';
 import {
   isSocket,
@@ -14,6 +15,7 @@ import {
   Tunnel,
 } from '../../http1/index.js';
 import { type HttpRule, isAllowed, parseRule } from '../../kernel/http-rule.js';
+import { everyLine } from '../../kernel/log.js';
 import type { LinkHost } from '../plugin.js';
 
 export interface RouteOptions {
@@ -71,7 +73,8 @@ export class LinkRoute {
   logOf(client?: string): Route['log'] {
     if (!this.#link.http?.access_log) return null;
     const from = client === undefined ? {} : { client };
-    return (served) => this.#host.log.info({ ...from, ...served }, 'request');
+    const log = everyLine(this.#host.log);
+    return (served) => log.info({ ...from, ...served }, 'request');
   }
 
   /** Null where the rules of the link let it pass. `target`: as the provider gets it. */

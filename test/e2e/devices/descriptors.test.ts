@@ -47,6 +47,21 @@ describe('a link that hands out descriptors', () => {
     await use.at.daemon.until({ card: 'established' });
   });
 
+  test('says in three lines and a count that it refused many clients', async () => {
+    await use.established(use.card({ role: 'master' }));
+    use.record.setBusy(true);
+    const before = use.at.daemon.log.length;
+    for (let i = 0; i < 20; i++) await use.at.client(CARD);
+    use.record.setBusy(false);
+    await eventually(() => {
+      const lines = use.at.daemon.log.slice(before).trimEnd().split('\n');
+      const refused = lines.map((line) => JSON.parse(line)).filter(isRefusal);
+      const counts = refused.map(({ repeated }) => repeated ?? 1);
+      expect(counts.reduce((sum, count) => sum + count, 0)).toBe(20);
+      expect(counts.length).toBeLessThan(12);
+    });
+  });
+
   test('works in a container with users of its own', async () => {
     await use.at.withContainer({ name: 'consumer', userns: true }, async (own) => {
       await use.established(use.keys({ consumer_pid: own.pid }));
@@ -194,3 +209,8 @@ s=socket.socket(1); s.connect('${KEYS}'); print(len(socket.recv_fds(s,1,1)[1]))`
     });
   });
 });
+
+/** A client's, not the link's. */
+function isRefusal(line: { code?: string; state?: string }): boolean {
+  return line.code === 'device-busy' && line.state === undefined;
+}
