@@ -1,7 +1,8 @@
 /**
  * Who the daemon's life hangs together with: the runtime that launched it, and the programs that it was launched with.
  *
- * It ends with that runtime, however that ended; its links are nobody's then. What counts as having launched it is a
+ * It ends with that runtime, however that ended; its links are nobody's then. One that ended before it was first asked
+ * for anything is not known, but where it said who it is (PVX_LAUNCHER). What counts as having launched it is a
  * process that serves the runtime's socket and is an ancestor: one that is started beside it, by an init, may come and
  * go. It is watched by a pidfd; a parent-death signal (PR_SET_PDEATHSIG of prctl(2)) would come with the end of the
  * thread that forked, and is cleared when root is given up.

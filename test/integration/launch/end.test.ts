@@ -57,9 +57,9 @@ describe.runIf(isRoot())('the daemon of a runtime', () => {
     ['', []],
     [', through a shell of its', IN_A_SHELL],
   ])('ends with it when it is killed%s', async (_, shell) => {
-    const { child, pid, line } = runtime('serve+start', ...shell);
+    const { child, pid, line } = runtime('serve+start+tell', ...shell);
     await line();
-    await serves();
+    expect(await line()).toBe('asked'); // from here on the daemon knows whom it belongs to
     const family = descendants(pid);
     expect(family.length).toBe(2 + (shell.length > 0 ? 1 : 0));
     await endBy(child);
