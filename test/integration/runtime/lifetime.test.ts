@@ -113,7 +113,9 @@ describe.runIf(isRoot() && has('setpriv') && has('unshare'))('pv-appengine', () 
     engine.write({ 'broken/run.json': '{', 'client/args.json': { PV_GROUP: 'nowhere' } });
     await engine.start(['--no-daemon']);
     await engine.pidOf('client');
-    expect(engine.said).toMatch(/^broken\/run\.json:.*: found /m);
+    expect(engine.said).toMatch(
+      /^broken\/run\.json: found the end of the file at line 1, column 2/m,
+    );
     expect(engine.said).toMatch(/^client\/run\.json:\/group: found "nowhere"/m);
   });
 
