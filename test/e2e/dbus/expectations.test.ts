@@ -4,8 +4,9 @@ import type { MessageBus } from 'dbus-next';
 import { afterAll, describe, expect, test } from 'vitest';
 import { startDbusProxy } from '../../support/bus/dbus-proxy.js';
 import { has, isRoot } from '../../support/requirements.js';
+import { inAWord, World } from './asks.js';
 import { SERVICES } from './example-policy.js';
-import { inAWord, POLICY, RULES, TABLE, World } from './expectations.js';
+import { POLICY, RULES, TABLE } from './expectations.js';
 import { SOCKET, TARGET, useBusPair } from './support.js';
 
 /** In all other words something came of it. */
