@@ -65,10 +65,11 @@ export class HostAttacher implements Attacher {
     if (!plugin) throw unknownType(link, plugins.types);
     const consumer = await this.#consumerOf(link, stamp);
     if (consumer instanceof XConnectError) throw consumer;
-    const { host, provider } = this.#hostOf(link, consumer, listener);
+    const { host, provider, verification } = this.#hostOf(link, consumer, listener);
     let unsubscribe = () => {};
     const end = () => {
       unsubscribe();
+      verification.close();
       provider.close();
       containers.release(consumer);
     };
@@ -113,7 +114,7 @@ export class HostAttacher implements Attacher {
     const watches = { shared, deviceWatch, plantWatch, onTarget };
     const parts = { broker, relay, ...watches, consumer, provider, verification, onDemand, log };
     const host = new OneLinkHost(parts, link, this.#options);
-    return { host, provider };
+    return { host, provider, verification };
   }
 
   #onDemand(provider: BusProvider, { name: bus }: Link): OnDemand {

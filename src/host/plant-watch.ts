@@ -58,8 +58,10 @@ export class PlantWatch {
     return watched;
   }
 
-  #forget(container: Container, { plants, networks }: Watched): void {
-    if (plants.size > 0 || networks.size > 0) return;
+  /** Once nothing of it is watched; whoever unsubscribes late, or twice, is not about what was planted since. */
+  #forget(container: Container, watched: Watched): void {
+    if (watched.plants.size > 0 || watched.networks.size > 0) return;
+    if (this.#containers.get(container) !== watched) return;
     this.#containers.delete(container);
     if (this.#containers.size > 0 || !this.#timer) return;
     clearInterval(this.#timer);

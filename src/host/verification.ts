@@ -24,6 +24,7 @@ export class Verification {
   #check: Check | null = null;
   #isReached = false;
   #isVerified = false;
+  #isClosed = false;
   /** Counts what there was to be asked about, so that an answer about something earlier is known as such. */
   #subject = 0;
   #isAsking = false;
@@ -37,11 +38,12 @@ export class Verification {
 
   /** From now on. */
   by(check: Check): void {
-    this.#check = check;
+    if (!this.#isClosed) this.#check = check;
   }
 
   /** Of the provider's end. */
   state(...told: Told): void {
+    if (this.#isClosed) return;
     const isReached = told[0] === 'established';
     if (!this.#check) {
       this.#tell(...told);
@@ -60,6 +62,13 @@ export class Verification {
     this.#againMs = AGAIN_FIRST_MS;
     clearTimeout(this.#timer);
     this.#timer = undefined;
+  }
+
+  /** The link has ended: nobody is asked any more, and nothing told. */
+  close(): void {
+    this.anew();
+    this.#check = null;
+    this.#isClosed = true;
   }
 
   /** A consumer was not let in. */

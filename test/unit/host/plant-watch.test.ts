@@ -47,6 +47,25 @@ describe('what stands in containers', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  test('is watched on, whoever of those before it ends late', async () => {
+    const { asked, watch, answer, next } = parts();
+    const lost: string[] = [];
+    const end = watch.plant(container, 10, () => lost.push('10'));
+    await next();
+    end(); // while the question is under way
+    const endSecond = watch.plant(container, 11, () => lost.push('11'));
+    await answer(1);
+    await next();
+    expect(asked).toEqual([1, 1]);
+    await answer(1, 11);
+    watch.plant(container, 12, () => lost.push('12'));
+    endSecond(); // it was lost before, and ends a second time
+    await next();
+    await answer(1, 12);
+    expect(lost).toEqual(['11', '12']);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   test('is told lost once, to whom it is about', async () => {
     const { watch, answer, next } = parts();
     const lost: string[] = [];

@@ -87,3 +87,15 @@ test('a doubt has it asked anew, and changes nothing until it is found to be rig
   await pass();
   expect([told, checks]).toEqual([['established', 'established', 'bus-refused'], 3]);
 });
+
+test('nobody is asked any more, and nothing is told, once the link has ended', async () => {
+  verified();
+  finds = [REFUSED];
+  verification.state('established', null);
+  await pass();
+  verification.close();
+  verification.doubt();
+  verification.state('established', null);
+  await pass(60_000);
+  expect([told, checks, vi.getTimerCount()]).toEqual([['bus-refused'], 1, 0]);
+});
