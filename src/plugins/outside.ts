@@ -113,7 +113,7 @@ function modeOf(path: string): string {
 }
 
 function loadingFailed(module: string, path: string | null, thrown: unknown): XConnectError {
-  const { code, path: unread } = thrown as NodeJS.ErrnoException;
+  const { code, path: unread } = Object(thrown) as NodeJS.ErrnoException; // a module may throw null
   if ((code === 'EACCES' || code === 'EPERM') && unread !== undefined) {
     const message = obstacleTo(unread)?.message ?? `${unread} may not be read`;
     return new XConnectError('plugin-unreadable', `Plugin ${module}: ${message}.`);

@@ -70,6 +70,7 @@ describe('a module', () => {
     ],
     ['an exception', 'const a = 1;\nthrow new Error("boom")', 'boom at %:2.'],
     ['a string thrown', 'throw "boom"', 'boom.'],
+    ['nothing thrown', 'throw null', 'null.'],
     [
       'an import that is not there',
       'import "nowhere";\nexport default {}',

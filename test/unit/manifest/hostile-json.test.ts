@@ -164,6 +164,16 @@ describe('the scan of JSON text', () => {
     );
   });
 
+  it.each([
+    ['letters', 'x'],
+    ['escapes', '\\n'],
+  ])('a fault behind a string of many %s is told like any other', (_, part) => {
+    const problems = new ProblemList();
+    const text = `{"a": "${part.repeat((12 * 1024 * 1024) / part.length)}" oops}`;
+    expect(parseJson(Buffer.from(text), 'state.json', problems)).toBeUndefined();
+    expect(problems.list()[0]?.message).toMatch(/^found "oops" at line 1, .* expected "," or "}"/);
+  });
+
   it('finds duplicate keys however they are written, with their pointers', () => {
     const text = '[{"a":{"x/y":1,"x\\u002fy":2}},"a\\"{",{"b":[{"c":1},{"c":1,"c":2}]}]';
     expect(JSON.parse(text)).toBeInstanceOf(Array);
