@@ -20,6 +20,8 @@ export interface FrameCase {
   readonly raw?: boolean;
   /** Node.js (nghttp2) does otherwise, so: and why that is no harm. */
   readonly deviates?: readonly [found: string, reason: string];
+  /** The fields that the provider is sent, names and values in turn. */
+  readonly seen?: readonly string[];
 }
 
 export const connection = (code: string) => [`GOAWAY ${code}`, 'closed'];

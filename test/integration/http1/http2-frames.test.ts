@@ -14,8 +14,11 @@ const PATIENCE_MS = 5_000;
 describe.runIf(has('openssl'))('an HTTP/2 client that sends', () => {
   let stand: Stand;
   let secure: TlsStand;
+  /** Of the last request that the provider had. */
+  let seenLast: readonly string[] = [];
   beforeAll(() => {
     const provider = httpProvider((asked, answer) => {
+      seenLast = asked.rawHeaders;
       asked.resume();
       asked.on('end', () => answer.end('good'));
     });
@@ -62,9 +65,10 @@ describe.runIf(has('openssl'))('an HTTP/2 client that sends', () => {
 
   test.each([...FRAME_CASES, ...REQUEST_CASES])(
     '$name',
-    async ({ sent, expected, raw = false, deviates }) => {
+    async ({ sent, expected, raw = false, deviates, seen }) => {
       const allowed = deviates ? [deviates[0]] : expected;
       expect(allowed).toContain(await outcome(sent, raw, allowed));
+      if (seen) expect(seenLast).toEqual(seen);
     },
   );
 });

@@ -2,6 +2,7 @@
 import {
   answered,
   connection,
+  type FrameCase,
   FrameCases,
   get,
   headers,
@@ -107,6 +108,74 @@ section(
     [post(1, ['content-length', '+5']), frame(DATA, END_STREAM, 1, 'hello')],
     malformed,
   ),
+);
+
+const LEFT_OUT = 'nghttp2 leaves the field out before anybody sees it: no byte of it is sent on';
+
+/** Fields that are malformed (8.2.1), behind which another one is passed on. */
+const dropped = (name: string, ...fields: [string, string][]): FrameCase => ({
+  name,
+  sent: [get(1, ...fields, ['x-last', 'z'])],
+  expected: malformed,
+  deviates: [answered()[0] as string, LEFT_OUT],
+  seen: ['Host', 'a', 'x-last', 'z'],
+});
+const CONTROLS = { CR: '\r', LF: '\n', NUL: '\0', DEL: '\x7f', SOH: '\x01' };
+const BLANKS = { 'a space': ' ', 'a tab': '\t' };
+const NAMES = ['', 'x a', ' xa', 'xa ', 'x:a', 'x(a', 'x\xe9'];
+const DISGUISED = ['content-length ', 'transfer-encoding ', 'transfer-encoding\r\n', 'host\0'];
+const SMUGGLED = 'a\r\ncontent-length: 5\r\n\r\nGET /evil HTTP/1.1';
+const pseudo = (name: string, value: string) => [
+  headers(
+    WHOLE,
+    1,
+    block(...REQUEST.map(([one, its]): [string, string] => [one, one === name ? value : its])),
+  ),
+];
+
+section(
+  '8.2.1 malformed fields',
+  ...Object.entries(CONTROLS).flatMap(([what, control]) => [
+    dropped(`${what} in a value`, ['x-a', `a${control}b`]),
+    dropped(`${what} in a name`, [`x${control}a`, 'a']),
+    ...[':method', ':scheme', ':path', ':authority'].map((name) =>
+      one(`${what} in ${name}`, pseudo(name, `/a${control}b`), malformed),
+    ),
+    one(
+      `${what} in a Host that stands for :authority`,
+      [headers(WHOLE, 1, bytes(without(':authority'), block(['host', `a${control}`])))],
+      malformed,
+    ),
+    // What would mean something here means nothing, and what it would have said is not believed.
+    dropped(`${what} in Host beside :authority`, ['host', `b${control}`]),
+    dropped(`${what} in TE`, ['te', `gzip${control}`]),
+    dropped(`${what} in Connection`, ['connection', `x-last${control}`]),
+    dropped(`${what} in Transfer-Encoding`, ['transfer-encoding', `chunked${control}`]),
+    {
+      ...dropped(
+        `${what} in one crumb of a cookie`,
+        ['cookie', `a=1${control}`],
+        ['cookie', 'b=2'],
+      ),
+      seen: ['Host', 'a', 'x-last', 'z', 'cookie', 'b=2'],
+    },
+    {
+      ...dropped(`${what} in a length`),
+      sent: [post(1, ['content-length', `1${control}`]), frame(DATA, END_STREAM, 1, 'hello')],
+      seen: ['Host', 'a', 'Transfer-Encoding', 'chunked'],
+    },
+  ]),
+  ...Object.entries(BLANKS).flatMap(([what, blank]) => [
+    dropped(`${what} before a value`, ['x-a', `${blank}a`]),
+    dropped(`${what} behind a value`, ['x-a', `a${blank}`]),
+    dropped(`${what} for a value`, ['x-a', blank]),
+    one(`${what} before :path`, pseudo(':path', `${blank}/`), malformed),
+    one(`${what} behind :authority`, pseudo(':authority', `a${blank}`), malformed),
+  ]),
+  ...NAMES.map((name) => dropped(`the name ${JSON.stringify(name)}`, [name, 'a'])),
+  ...DISGUISED.map((name) => dropped(`the name ${JSON.stringify(name)}`, [name, '5'])),
+  dropped('another request in a value', ['x-a', SMUGGLED]),
+  dropped('another field in a name', ['x\r\ncontent-length: 5', 'a']),
 );
 
 const H = REQUEST;
