@@ -1,5 +1,5 @@
 /**
- * The composition root: wires the flow of chapter 5, top to bottom, and ends it.
+ * The composition root: wires the flow of ARCHITECTURE.md, top to bottom, and ends it.
  *
  * Source → mesh → plugins and host → broker and relay → status. The daemon has no state of its own to lose: when
  * its broker is gone it ends, and the runtime that started it starts it anew, from the same graph.

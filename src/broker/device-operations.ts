@@ -52,8 +52,9 @@ export class DeviceOperations {
     }));
   }
 
-  /** Takes the node. uid and gid as the container counts them. The plant, which
-   * where the same device was there before is that one, and stays when it is removed.
+  /**
+   * Takes the node. uid and gid are as the container counts them. The plant; of the same device that was there before
+   * it is known as one, too, and its removal leaves that there.
    */
   async plant(
     container: number,

@@ -1,5 +1,5 @@
 /**
- * What a provider's type may be consumed as, and what follows from the pair: the tables of chapter 1.
+ * What a provider's type may be consumed as, and what follows from the pair, as docs/manifests.md has it.
  */
 import type { Service } from '../manifest/revision.js';
 import { isNetworked } from '../manifest/target.js';

@@ -1,6 +1,6 @@
 /**
  * Where a link begins and ends: a path, or an address. What `target` and `socket` look like decides it, not the
- * type: any provider's transport may stand behind any consumer's (chapter 1), and a foreign graph may not say which.
+ * type: any provider's transport may stand behind any consumer's, and a foreign graph may not say which.
  */
 import type { SocketAddress } from '../kernel/ip-address.js';
 import { parseAddress } from '../manifest/address.js';

@@ -2,9 +2,10 @@
  * The wire form of links, as `GET /xconnect-graph` has it: written in one fixed order of fields, and read
  * from any runtime that has at least the ten fixed ones.
  *
- * Reading is strict on types and bounds, because every string here ends up in a path, an address or a log; a
- * bad entry takes out itself alone, and is shown as failed where it says whose it is. What is reported about a link (`state`, counters) is never part of what is
- * wanted, so it is dropped on input: a graph that is read back stays the same graph.
+ * Reading is strict on types and bounds, because every string here ends up in a path, an address or a log; a bad
+ * entry takes out itself alone, and is shown as failed where it says whose it is. What is reported about a link
+ * (`state`, counters) is never part of what is wanted, so it is dropped on input: a graph that is read back stays the
+ * same graph.
  */
 
 import type { LinkError } from '../kernel/errors.js';

@@ -1,7 +1,6 @@
 /** Descriptors as plain numbers, whose owner each function's comment names. */
 import { closeSync } from 'node:fs';
 
-/** Takes them. */
 type Close = (fds: readonly number[]) => void;
 
 let close: Close = (fds) => {

@@ -1,4 +1,4 @@
-/** Bounds on what is read, so that no revision can exhaust memory or time. Chapter 1 of the spec. */
+/** Bounds on what is read, so that no revision can exhaust memory or time. */
 
 /** Bytes of one manifest. */
 export const MAX_MANIFEST = 1024 * 1024;

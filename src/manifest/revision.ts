@@ -7,7 +7,7 @@ import type { HttpOptions } from '../kernel/http-options.js';
 import type { Place, Problem } from './problem.js';
 import type { DeviceAccess, InputMatch, ServiceType, SocketMode } from './vocabulary.js';
 
-/** Per-role message rules of a dbus export, see chapter 3 of the spec. */
+/** Per-role message rules of a dbus export, see docs/dbus.md. */
 export interface PolicyRules {
   readonly see?: readonly string[];
   readonly talk?: readonly string[];
@@ -77,7 +77,7 @@ export interface Requirement {
   readonly names?: readonly string[];
   /** Absent: the provider's. */
   readonly type?: ServiceType;
-  /** A path, or `IP:PORT[/PREFIX]`. Absent: the default of chapter 1. */
+  /** A path, or `IP:PORT[/PREFIX]`. Absent: the default of its type, see docs/manifests.md. */
   readonly target?: string;
   readonly role: string;
   /** Absent: the only exporter. */

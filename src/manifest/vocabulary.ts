@@ -1,5 +1,5 @@
 /**
- * The words of chapter 1 that manifests, graph and wire form share.
+ * The words that manifests, graph and wire form share.
  */
 
 export const SERVICE_TYPES = [

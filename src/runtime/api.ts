@@ -1,5 +1,5 @@
 /**
- * The requests of pv-ctrl, as chapter 4 of the spec has them; docs/appengine.md lists those that are here.
+ * The requests of pv-ctrl, as Pantavisor has them; docs/appengine.md lists those that are here.
  */
 import { buildGraph } from '../graph/builder.js';
 import type { HostedBus } from '../graph/link-maker.js';

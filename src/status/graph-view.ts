@@ -1,5 +1,5 @@
 /**
- * The forms in which the store is shown: the wire form of chapter 2, and the short one that the runtime is told.
+ * The forms in which the store is shown: the wire form of docs/control-socket.md, and the short one that the runtime is told.
  */
 import { linkToWire, type WireLink } from '../graph/wire.js';
 import { type LinkError, REMEDIES } from '../kernel/errors.js';

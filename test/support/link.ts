@@ -1,7 +1,7 @@
 /** A unix link between two containers, as the code has it and as the wire has it; any field may be given another value. */
 import type { Link } from '../../src/graph/link.js';
 
-/** The ten fields of chapter 2, and what of ours a test wants to give. */
+/** The ten fields that every runtime gives, and what of ours a test wants to give. */
 export type WireLink = Record<string, unknown> & {
   consumer: string;
   consumer_pid: number;
@@ -33,7 +33,7 @@ export function unixLink(fields: Partial<Link> = {}): Link {
   };
 }
 
-/** Its ten fields are in the order of chapter 2. */
+/** Its ten fields are in the order of the wire form. */
 export function wireLink(fields: Partial<WireLink> = {}): WireLink {
   return {
     consumer: 'consumer',

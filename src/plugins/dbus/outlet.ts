@@ -86,6 +86,7 @@ export class Outlet {
     }
     this.#end = end;
   }
+
   #setAside(): void {
     const chunk = this.#chunk;
     if (!chunk) return;

@@ -2,7 +2,6 @@
  * One link as a route: its pool of connections to the provider, its rules, its identity, its log. What `rest` and
  * `http` have in common.
  */
-
 import type { Link } from '../../graph/link.js';
 import {
   isSocket,

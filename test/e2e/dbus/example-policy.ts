@@ -1,4 +1,4 @@
-/** The policy of chapter 3, for an operator, and the services that it is tried on. */
+/** A policy for an operator, and the services that it is tried on. */
 export const THERMOSTAT = 'org.example.Thermostat';
 export const ADMIN = 'org.example.Admin';
 export const LOCK = 'org.example.Lock';

@@ -73,7 +73,7 @@ describe.runIf(isRoot())('the everyday clients of pv-ctrl', () => {
     expect(bodyOf(answer)).toEqual(await graph());
   });
 
-  test('the rest of the table answers as chapter 4 says', async () => {
+  test('the rest of the table answers as Pantavisor does', async () => {
     expect((await engine.get('/daemons')).body).toEqual([]);
     expect((await engine.get('/nothing')).status).toBe(404);
     expect((await engine.ask('DELETE', '/containers')).status).toBe(405);

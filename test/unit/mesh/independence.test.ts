@@ -1,4 +1,4 @@
-/** The rules of chapter 2, "Reconciling": links and graphs among others (4, 5, 7). Rule 6 is the sources' own. */
+/** Reconciling: links and graphs among others. */
 import { describe, expect, test, vi } from 'vitest';
 import type { Link } from '../../../src/graph/link.js';
 import { C, DRAIN_MS, ID, link, settle, useMesh } from './mesh-fixture.js';

@@ -1,4 +1,4 @@
-/** The rules of chapter 2, "Reconciling": what a graph makes of a link (1 to 3). */
+/** Reconciling: what a graph makes of a link. */
 import { describe, expect, test, vi } from 'vitest';
 import { C, DRAIN_MS, ID, link, settle, useMesh } from './mesh-fixture.js';
 
