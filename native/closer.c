@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -261,6 +262,14 @@ static void try_walk(void)
 	close(pair[1]);
 }
 
+/* A byte out of band, which may have some, and at which a peek ends, or which it leaves out. */
+static bool has_urgent(int fd)
+{
+	struct pollfd urgent = { .fd = fd, .events = POLLPRI };
+
+	return poll(&urgent, 1, 0) != 0 && urgent.revents & POLLPRI;
+}
+
 bool queue_has_fds(int fd)
 {
 	static pthread_once_t tried = PTHREAD_ONCE_INIT;
@@ -268,7 +277,14 @@ bool queue_has_fds(int fd)
 
 	pthread_once(&tried, try_walk);
 	seen = peek(fd);
-	return seen == 1 || (seen == 0 && !walks);
+	return seen == 1 || (seen == 0 && !walks) || has_urgent(fd);
+}
+
+void keep_urgent(int fd)
+{
+	int on = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
 }
 
 static int option(int fd, int name)

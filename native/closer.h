@@ -23,5 +23,8 @@ bool closing_full(const struct closing *);
 int closers_start(uint32_t standing, uint32_t most);
 /* Descriptors among what is in the queue of a stream, anywhere; nothing is taken. */
 bool queue_has_fds(int fd);
+/* A byte that is sent out of band keeps its place in the stream. Else whoever reads on drops it, and closes the
+ * descriptors that it came with himself. */
+void keep_urgent(int fd);
 
 #endif

@@ -260,6 +260,7 @@ static napi_value open_channel(napi_env env, napi_callback_info info)
 	account_put(&fd, 1, c->closing);
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	keep_urgent(fd);
 	error = set_init(loop);
 	if (error) {
 		closing_socket(account_of(fd), fd, false);

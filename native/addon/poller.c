@@ -122,6 +122,7 @@ static napi_value add(napi_env env, napi_callback_info info)
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
 	    epoll_ctl(p->epoll, EPOLL_CTL_ADD, fd, &event) < 0)
 		return pvx_number(env, -errno);
+	keep_urgent(fd);
 	return pvx_number(env, 0);
 }
 

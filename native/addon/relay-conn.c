@@ -31,8 +31,7 @@ static void side_watch(struct conn *conn, struct side *side)
 		setsockopt(side->source.fd, SOL_SOCKET, SO_TIMESTAMP, &on, sizeof(on));
 		setsockopt(side->source.fd, SOL_SOCKET, SO_SNDBUF, &large, sizeof(large)); /* else EMSGSIZE */
 	} else {
-		/* A byte sent out of band keeps its place: else it is lost, and with it a descriptor's. */
-		setsockopt(side->source.fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+		keep_urgent(side->source.fd);
 	}
 	side->readable = side->writable = true;
 	side->unwatched = true;

@@ -33,7 +33,8 @@ static bool settled(struct flow *flow, int error)
 	default:
 		atomic_fetch_add(&link->closes[REASON_ERROR], 1);
 	}
-	recv(flow->source.fd, link->relay->scratch, 1, MSG_DONTWAIT);
+	/* Whoever had its descriptors may have closed them by now: what is in the queue is the last of them. */
+	(void)receive_bytes(flow->source.fd, link->relay->scratch, 1, link->closing);
 	flow->idle_at = relay_now() + FLOW_IDLE_MS;
 	return true;
 }

@@ -33,19 +33,26 @@ def lingering():
         pass
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 10000))
     return client.detach()
+URGENT = ("urgent", "behind") # out of band, behind nothing or another byte
 types = {"stream": socket.SOCK_STREAM, "seqpacket": socket.SOCK_SEQPACKET, "dgram": socket.SOCK_DGRAM}
 def send(bad):
     client = socket.socket(socket.AF_UNIX, types[kind])
     client.settimeout(0.2)
     try:
         client.connect(target)
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [bad]))]
+        if what == "behind":
+            client.send(b"G")
         for _ in range(int(each)):
-            client.sendmsg([b"GET / HTTP/1.1\\r\\n"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [bad]))])
+            if what in URGENT:
+                client.sendmsg([b"!"], rights, socket.MSG_OOB)
+            else:
+                client.sendmsg([b"GET / HTTP/1.1\\r\\n"], rights)
         client.close()
     except OSError:
         pass
 for _ in range(int(connections)):
-    if what != "linger":
+    if what not in ("linger", *URGENT):
         send(os.open(what, os.O_RDONLY))
         continue
     bad, (mine, yours) = lingering(), os.pipe()
@@ -108,9 +115,16 @@ describe.runIf(fuse())('what a tenant sends and nobody can close', () => {
     ['stream', FILE, {}],
     ['seqpacket', 'linger', { ...ABSENT, mode: 'seqpacket' }],
     ['dgram', FILE, { ...ABSENT, mode: 'dgram' }],
+    ['stream', 'urgent', ABSENT],
+    ['stream', 'behind', ABSENT],
     ['stream', 'linger', { fds: false }],
+    ['stream', 'urgent', { fds: false }],
     ['stream', 'linger', { ...ABSENT, type: 'rest' }],
+    ['stream', 'urgent', { ...ABSENT, type: 'rest' }],
+    ['stream', 'behind', { ...ABSENT, type: 'rest' }],
     ['stream', 'linger', { ...ABSENT, type: 'dbus', policy: { talk: ['org.example.*'] } }],
+    ['stream', 'urgent', { ...ABSENT, type: 'dbus', policy: { talk: ['org.example.*'] } }],
+    ['stream', 'behind', { ...ABSENT, type: 'dbus', policy: { talk: ['org.example.*'] } }],
   ])('as a %s (%s) keeps nobody else waiting (%o)', async (kind, what, fields) => {
     await links(fields);
     const before = await countOpenAtRest(pair.daemon.pid);
