@@ -10,6 +10,7 @@
 
 import { busDeclarations, wantsHostedBus } from '../graph/hosted-bus.js';
 import type { HostedBus } from '../graph/link-maker.js';
+import { BackOff } from '../kernel/back-off.js';
 import type { ErrorCode, LinkError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
 import { Turns } from '../kernel/turns.js';
@@ -55,7 +56,9 @@ export class BusHost {
   readonly #users = new Set<number>();
   #configuration = '';
   #again: NodeJS.Timeout | undefined;
-  #againMs = AGAIN_FIRST_MS;
+  readonly #backOff = new BackOff(AGAIN_MOST_MS, AGAIN_FIRST_MS);
+  /** What is waited now. */
+  #againMs = 0;
   readonly #turns = new Turns();
 
   constructor(options: BusHostOptions) {
@@ -166,17 +169,20 @@ export class BusHost {
       if (errno === null) this.#configuration = text;
     }
     if (errno !== null) this.#tryAgain(errno, 'bus-away', "The bus can't be configured");
-    if (!this.#again) this.#againMs = AGAIN_FIRST_MS;
+    if (!this.#again) this.#backOff.reset();
   }
 
   #tryAgain(errno: string, code: ErrorCode, what: string): void {
     if (errno === GONE) return;
-    const ms = this.#againMs;
-    this.#log.error({ code }, `${what} (${errno}): it is tried again in ${ms / 1000} s.`);
-    if (this.#again) return;
-    this.#againMs = Math.min(ms * 2, AGAIN_MOST_MS);
-    this.#again = setTimeout(() => void this.#turns.take(() => this.#applyAgain()), ms);
-    this.#again.unref();
+    if (!this.#again) {
+      this.#againMs = this.#backOff.next();
+      const again = () => void this.#turns.take(() => this.#applyAgain());
+      this.#again = setTimeout(again, this.#againMs).unref();
+    }
+    this.#log.error(
+      { code },
+      `${what} (${errno}): it is tried again in ${this.#againMs / 1000} s.`,
+    );
   }
 
   async #applyAgain(): Promise<void> {

@@ -2,17 +2,16 @@
  * When what was lost is planted again: at once, but for whom it is lost again soon after (a container that deletes its
  * targets in a loop) or can't be had (somebody else is there), later and later.
  */
-import { BackOff } from '../mesh/back-off.js';
+import { RestartBackOff } from '../kernel/back-off.js';
 
 const MOST_MS = 5_000;
 /** What stood for so long was not lost to a loop. */
 const STEADY_MS = 60_000;
 
 export class Replanting {
-  readonly #backOff = new BackOff(MOST_MS);
+  readonly #backOff = new RestartBackOff(MOST_MS, STEADY_MS);
   /** Null: it is lost. */
   #plantedAt: number | null;
-  #isFirst = true;
 
   /** Times are milliseconds of one clock. */
   constructor(now: number) {
@@ -27,12 +26,6 @@ export class Replanting {
   wait(now: number): number {
     const stoodMs = this.#plantedAt === null ? 0 : now - this.#plantedAt;
     this.#plantedAt = null;
-    if (stoodMs >= STEADY_MS) {
-      this.#backOff.reset();
-      this.#isFirst = true;
-    }
-    if (!this.#isFirst) return this.#backOff.next();
-    this.#isFirst = false;
-    return 0;
+    return this.#backOff.next(stoodMs);
   }
 }

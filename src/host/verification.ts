@@ -7,6 +7,7 @@
  *
  * Without such a plugin everything is told as it comes.
  */
+import { BackOff } from '../kernel/back-off.js';
 import type { LinkError } from '../kernel/errors.js';
 import type { AttachedListener } from '../mesh/attacher.js';
 
@@ -30,7 +31,7 @@ export class Verification {
   #isAsking = false;
   #askedAt = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
-  #againMs = AGAIN_FIRST_MS;
+  readonly #backOff = new BackOff(AGAIN_MOST_MS, AGAIN_FIRST_MS);
 
   constructor(tell: AttachedListener['onState']) {
     this.#tell = tell;
@@ -59,7 +60,7 @@ export class Verification {
   anew(): void {
     this.#subject++;
     this.#isReached = this.#isVerified = this.#isAsking = false;
-    this.#againMs = AGAIN_FIRST_MS;
+    this.#backOff.reset();
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
@@ -86,7 +87,7 @@ export class Verification {
     this.#isAsking = false;
     this.#isVerified = error === null;
     if (error === null) {
-      this.#againMs = AGAIN_FIRST_MS;
+      this.#backOff.reset();
       this.#tell('established', null);
       return;
     }
@@ -94,8 +95,7 @@ export class Verification {
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       if (this.#isReached) void this.#ask(check);
-    }, this.#againMs);
+    }, this.#backOff.next());
     this.#timer.unref();
-    this.#againMs = Math.min(this.#againMs * 2, AGAIN_MOST_MS);
   }
 }

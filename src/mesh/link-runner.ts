@@ -6,9 +6,9 @@
  * what it made is used if it is still wanted, and undone if not. Failures are tried again with back-off.
  */
 import type { Link, LinkState } from '../graph/link.js';
+import { BackOff } from '../kernel/back-off.js';
 import { type LinkError, XConnectError } from '../kernel/errors.js';
 import type { AttachedLink, Attacher, Detached, LinkStats } from './attacher.js';
-import { BackOff } from './back-off.js';
 import { type Current, type Desired, plan, type Step } from './plan.js';
 import { StatsSum } from './stats.js';
 

@@ -10,9 +10,9 @@ import { type BusPlaces, busCommand, spawnBus } from '../bus/program.js';
 import type { UidRange } from '../bus/uid-book.js';
 import { wantsHostedBus } from '../graph/hosted-bus.js';
 import type { HostedBus } from '../graph/link-maker.js';
+import { RestartBackOff } from '../kernel/back-off.js';
 import type { Revision } from '../manifest/revision.js';
 import { printable } from '../manifest/text.js';
-import { BackOff } from './back-off.js';
 
 const MAX_WAIT_MS = 5_000;
 
@@ -21,7 +21,7 @@ export class BusSupervisor {
   readonly #uids: UidRange;
   readonly #log;
   readonly #host: BusHost;
-  readonly #backOff = new BackOff(MAX_WAIT_MS);
+  readonly #backOff = new RestartBackOff(MAX_WAIT_MS);
   #hosted: HostedBus | undefined;
   #child: ChildProcess | null = null;
   #keeper: Keeper | null = null;

@@ -5,7 +5,7 @@
  *                  ↑  RECOVERING  ↩ ended by itself, or did not start: tried again, ever more slowly
  */
 import { EventEmitter } from 'eventemitter3';
-import { BackOff } from './back-off.js';
+import { RestartBackOff } from '../kernel/back-off.js';
 import type { ContainerSettings } from './container-settings.js';
 import { describe, type Engine, type Running } from './engine.js';
 import type { LogFile } from './log-file.js';
@@ -32,7 +32,7 @@ export class Container extends EventEmitter<ContainerEvents> {
   readonly settings: ContainerSettings;
   readonly #engine: Engine;
   readonly #log: LogFile;
-  readonly #backOff = new BackOff(MAX_WAIT_MS);
+  readonly #backOff = new RestartBackOff(MAX_WAIT_MS);
   #status: ContainerStatus = 'INSTALLED';
   #running: Running | null = null;
   #launching: Promise<void> | null = null;

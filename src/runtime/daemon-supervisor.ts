@@ -8,7 +8,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { EventEmitter } from 'eventemitter3';
-import { BackOff } from './back-off.js';
+import { RestartBackOff } from '../kernel/back-off.js';
 import type { LogFile } from './log-file.js';
 import { signalIfCaught } from './signals.js';
 
@@ -27,7 +27,7 @@ export class DaemonSupervisor extends EventEmitter<DaemonEvents> {
   readonly name = 'pv-xconnect';
   readonly #argv: readonly string[];
   readonly #log: LogFile;
-  readonly #backOff = new BackOff(MAX_WAIT_MS);
+  readonly #backOff = new RestartBackOff(MAX_WAIT_MS);
   #process: ChildProcess | null = null;
   #respawn = false;
   #retry: NodeJS.Timeout | undefined;
