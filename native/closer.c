@@ -8,6 +8,9 @@
  * Each account has one thread at a time at most, so whoever hands over what hangs has one thread hang, and all that
  * comes from him later waits behind it: up to CLOSING_MAX, then nothing more is taken from him. Others have theirs.
  *
+ * A process that gets no more memory (the broker's filter) says at the start how much this will need: what waits is
+ * chained by the numbers of the descriptors, which nobody else has until they are closed, and accounts are used again.
+ *
  *            closing_take                  a thread is free
  *   at rest --------------> it waits ----------------------> a thread closes, all that there is
  *      ^                        ^                                  |              |
@@ -33,8 +36,8 @@
 
 struct closing {
 	struct closing *next; /* of those that wait for a thread */
-	int *fds;             /* not begun yet */
-	uint32_t n, capacity, refs;
+	int head, tail;       /* of what is not begun yet, if `n` of it is more than 0 */
+	uint32_t n, refs;
 	bool waits, worked; /* for a thread; by one */
 	atomic_uint owed;   /* not closed yet */
 };
@@ -42,14 +45,28 @@ struct closing {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards everything below, and accounts but for `owed` */
 static pthread_cond_t work = PTHREAD_COND_INITIALIZER;
 static struct closing *first, **last = &first;
+static struct closing *unused, *fresh; /* accounts: a list; in a row, never touched, so many: */
+static uint32_t nfresh;
+static int *behind; /* by descriptor that waits: the next one of its account */
+static uint32_t nbehind;
+static atomic_uint owed_by_all;
 static uint32_t nwaiting, nthreads, nidle, standing_threads, most_threads = 256;
 
 struct closing *closing_new(void)
 {
-	struct closing *c = calloc(1, sizeof(*c));
+	struct closing *c;
 
+	pthread_mutex_lock(&lock);
+	c = unused;
 	if (c)
-		c->refs = 1;
+		unused = c->next;
+	else if (nfresh > 0)
+		c = &fresh[--nfresh];
+	else
+		c = malloc(sizeof(*c));
+	if (c)
+		*c = (struct closing){ .refs = 1 };
+	pthread_mutex_unlock(&lock);
 	return c;
 }
 
@@ -66,8 +83,8 @@ static void drop(struct closing *c)
 {
 	if (--c->refs > 0)
 		return;
-	free(c->fds);
-	free(c);
+	c->next = unused;
+	unused = c;
 }
 
 void closing_unref(struct closing *c)
@@ -79,7 +96,12 @@ void closing_unref(struct closing *c)
 
 bool closing_full(const struct closing *c)
 {
-	return atomic_load_explicit(&c->owed, memory_order_relaxed) >= CLOSING_MAX;
+	return closing_owed(c) >= CLOSING_MAX;
+}
+
+uint32_t closing_owed(const struct closing *c)
+{
+	return atomic_load_explicit(c ? &c->owed : &owed_by_all, memory_order_relaxed);
 }
 
 /* Locked. */
@@ -104,22 +126,21 @@ static struct closing *dequeue(void)
 	return c;
 }
 
-/* Locked; not while it closes. */
+/* Locked; not while it closes. What comes meanwhile has its turn after others. */
 static void close_all(struct closing *c)
 {
-	uint32_t n = c->n;
-	int *fds = c->fds;
-
-	c->fds = NULL;
-	c->n = c->capacity = 0;
 	c->worked = true;
-	pthread_mutex_unlock(&lock);
-	for (uint32_t i = 0; i < n; i++) {
-		close(fds[i]);
+	for (uint32_t left = c->n; left > 0; left--) {
+		int fd = c->head;
+
+		c->head = behind[fd]; /* before it is closed, and the number somebody else's */
+		c->n--;
+		pthread_mutex_unlock(&lock);
+		close(fd);
+		pthread_mutex_lock(&lock);
 		atomic_fetch_sub_explicit(&c->owed, 1, memory_order_relaxed);
+		atomic_fetch_sub_explicit(&owed_by_all, 1, memory_order_relaxed);
 	}
-	free(fds);
-	pthread_mutex_lock(&lock);
 	c->worked = false;
 	if (c->n > 0)
 		enqueue(c);
@@ -127,9 +148,9 @@ static void close_all(struct closing *c)
 		drop(c);
 }
 
-static void *closer(void *unused)
+static void *closer(void *nothing)
 {
-	(void)unused;
+	(void)nothing;
 	pthread_mutex_lock(&lock);
 	for (;;) {
 		struct timespec until;
@@ -139,7 +160,8 @@ static void *closer(void *unused)
 		until.tv_sec += IDLE_S;
 		nidle++;
 		while (!first && error != ETIMEDOUT)
-			error = pthread_cond_timedwait(&work, &lock, &until);
+			error = nthreads > standing_threads ? pthread_cond_timedwait(&work, &lock, &until) :
+							      pthread_cond_wait(&work, &lock);
 		nidle--;
 		if (first)
 			close_all(dequeue());
@@ -184,20 +206,36 @@ int closers_start(uint32_t standing, uint32_t most)
 	return error;
 }
 
+int closers_reserve(uint32_t accounts, uint32_t descriptors)
+{
+	fresh = calloc(accounts, sizeof(*fresh));
+	behind = calloc(descriptors, sizeof(*behind));
+	if (!fresh || !behind)
+		return ENOMEM;
+	nfresh = accounts;
+	nbehind = descriptors;
+	return 0;
+}
+
 /* Locked. */
 static bool append(struct closing *c, int fd)
 {
-	if (c->n == c->capacity) {
-		uint32_t capacity = c->capacity ? c->capacity * 2 : 16;
-		int *grown = realloc(c->fds, capacity * sizeof(*grown));
+	if ((uint32_t)fd >= nbehind) {
+		uint32_t many = fd < 1024 ? 1024 : (uint32_t)fd * 2;
+		int *grown = realloc(behind, many * sizeof(*grown));
 
 		if (!grown)
 			return false;
-		c->fds = grown;
-		c->capacity = capacity;
+		behind = grown;
+		nbehind = many;
 	}
-	c->fds[c->n++] = fd;
+	if (c->n++ == 0)
+		c->head = fd;
+	else
+		behind[c->tail] = fd;
+	c->tail = fd;
 	atomic_fetch_add_explicit(&c->owed, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&owed_by_all, 1, memory_order_relaxed);
 	return true;
 }
 

@@ -19,6 +19,10 @@ void closing_take(struct closing *, const int *fds, uint32_t n);
  * nothing of others in its queue, as nearly all, is closed at once; else its peer sees it closed at once. */
 void closing_socket(struct closing *, int fd, bool shared);
 bool closing_full(const struct closing *);
+uint32_t closing_owed(const struct closing *); /* descriptors that are not closed yet; NULL: of all accounts */
+/* Before anything else, where there is no memory later: for so many accounts at once that are in use or not closed
+ * yet, and descriptors below that number. Others are closed by who hands them over. 0 or an errno. */
+int closers_reserve(uint32_t accounts, uint32_t descriptors);
 /* Threads: `standing` are there from now on (0, or an errno), more are started when all are busy, up to `most`. */
 int closers_start(uint32_t standing, uint32_t most);
 /* Descriptors among what is in the queue of a stream, anywhere; nothing is taken. */

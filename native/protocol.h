@@ -60,8 +60,8 @@ enum pvx_op {
 	PVX_OP_REMOVE = 9,
 	/* container, path, uid, gid (as the broker counts them), two descriptors with the request: [0] the planted
 	 * dgram socket, [1] a dgram socket holding one datagram. Sends that datagram from [0] to the socket at path,
-	 * as that user. EAGAIN: there is no room for it. EBUSY: nor for the descriptors that it may carry, as too many are
-	 * waiting to be closed. */
+	 * as that user. What it carries is from the container `from`, and closed on its account. EAGAIN: there is no room
+	 * for it. EBUSY: nor for the descriptors that it carries, as too many of `from` or of all wait to be closed. */
 	PVX_OP_REPLY_DGRAM = 10,
 	/* arg = which of the buses on the broker's own command line, from 0; uid (as the host counts)
 	 * -> fd = a non-blocking stream connected to that bus as that uid, with the gid of the same number.
@@ -70,7 +70,7 @@ enum pvx_op {
 	/* container -> data = handles (32-bit words) of what was planted there and is no longer what the container sees
 	 * at its path; aux = inode of its network namespace, as it is now */
 	PVX_OP_CHECK = 12,
-	/* container, uid, gid (as the container counts them), arg = how many, two descriptors with the request: [0] a
+	/* container, uid, gid (as the container counts them), `from` as above, arg = how many, two descriptors: [0] a
 	 * connected dgram socket, [1] a seqpacket socket holding as many datagrams, a record each. Sends them out of [0] in
 	 * order, as far as that goes, and says to a receiver that asks that they are that user's -> value = how many.
 	 * Another error than 0 is about the next one, which stays. EAGAIN: there is no room for it. EBUSY: none for its
@@ -146,7 +146,10 @@ struct pvx_request {
 	uint32_t gid;
 	uint32_t arg;
 	uint32_t path_length;
-	uint64_t stamp;
+	union {
+		uint64_t stamp;
+		uint64_t from; /* a container, where descriptors may be carried; 0: none that is known */
+	};
 	char path[PVX_PATH_MAX]; /* or an address */
 };
 

@@ -55,8 +55,10 @@ static void reply_sent(void *owner, int fd, int error, uint32_t value)
 static int reply_by_path(struct flow *flow, struct msghdr *datagram)
 {
 	struct link *link = flow->link;
+	const struct pvx_request *provider = flow->request ? flow->request : link->upstream;
 	struct pvx_request request = { .op = PVX_OP_REPLY_DGRAM, .container = link->consumer, .type = SOCK_DGRAM,
-				       .uid = flow->who.uid, .gid = flow->who.gid };
+				       .uid = flow->who.uid, .gid = flow->who.gid,
+				       .from = provider ? provider->container : 0 };
 	size_t length = strnlen(flow->address.sun_path, flow->length - sizeof(sa_family_t));
 	int pair[2], fds[2], error = 0;
 

@@ -113,7 +113,8 @@ static void sent(void *owner, int fd, int error, uint32_t count)
 void flow_flush(struct flow *flow)
 {
 	const struct pvx_request *to = flow->request ? flow->request : flow->link->upstream;
-	struct pvx_request request = { .op = PVX_OP_SEND_DGRAMS, .arg = flow->queued };
+	struct pvx_request request = { .op = PVX_OP_SEND_DGRAMS, .arg = flow->queued,
+				       .from = flow->link->consumer };
 	int fds[2] = { flow->source.fd, flow->queue[1] };
 
 	if (flow->send_slot)

@@ -12,7 +12,7 @@
  *   container.c   the table of held containers
  *   idmap.c       what a uid of a container is on the host
  *   path.c        paths within a container's root; what makes a container
- *   foreign.c     descriptors that came along, and their closing
+ *   foreign.c     descriptors that came along, and on whose account they are closed
  *   plant.c       sockets planted in containers, and the removal of all that is planted
  *   device.c      device nodes: found, planted
  *   mount.c       device nodes mounted where a file system allows none
@@ -37,6 +37,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "../closer.h"
 #include "../process.h"
 #include "../protocol.h"
 
@@ -79,6 +80,7 @@ struct container {
 	uint64_t start;  /* clock ticks since boot */
 	uint64_t mount_ns;
 	struct idmap uids, gids;
+	struct closing *closing; /* the account of what comes from it */
 	uint32_t generation, refs, busy;
 	uint64_t moved; /* when an operation ended last, or the first of those under way began: milliseconds */
 	uint64_t slow_until;
@@ -102,15 +104,19 @@ void container_ref(struct container *);
 void container_unref(struct container *);
 int container_root(const struct container *, int *root); /* O_PATH, as it is now: it may have pivoted */
 int container_network(const struct container *, uint64_t *inode); /* of its network namespace, as it is now */
+struct closing *container_account(uint32_t handle); /* counted; NULL: it is not held */
 bool container_alive(const struct container *);
 bool container_works(struct container *); /* operations are under way in it, which may hang */
 
 /* foreign.c */
 struct msghdr;
 int foreign_init(void);
-bool foreign_room(void); /* else nothing that may carry descriptors is to be taken */
+/* Counted: of who hands over what comes with a request; of the receiver, where that one is not held any more; of
+ * nobody, where it comes from the daemon alone. */
+struct closing *foreign_account(const struct pvx_request *);
+bool foreign_room(const struct closing *); /* else nothing that may carry descriptors is to be taken */
 uint32_t foreign_take(struct msghdr *, int *fds);
-void foreign_close(const int *fds, uint32_t n); /* takes them; never blocks */
+void foreign_close(struct closing *, int *fds, uint32_t n); /* takes what came with a request */
 
 /* path.c: what is opened is O_PATH; symlinks are followed, and lead out of nothing. EXDEV: it is the host's own */
 struct place {
@@ -154,12 +160,13 @@ int plant_check(const struct container *, uint32_t *lost, uint32_t *count);
 /* connect.c */
 int connect_unix(struct container *, int type, const char *path, uint32_t uid, uint32_t gid, int *fd);
 int connect_probe(struct container *, const char *path);
-/* `room`: DATAGRAM_MAX bytes. */
-int connect_reply(struct container *, const char *path, uint32_t uid, uint32_t gid, const int fds[2], char *room);
+/* `room`: DATAGRAM_MAX bytes; `from`: of who hands over the descriptors. */
+int connect_reply(struct container *, const char *path, uint32_t uid, uint32_t gid, const int fds[2], char *room,
+		  struct closing *from);
 
-/* dgram.c: `room`: DATAGRAM_MAX bytes; `*sent` counts on errors, too */
+/* dgram.c: `room`, `from`: as of connect_reply; `*sent` counts on errors, too */
 int dgram_send(const struct container *, uint32_t uid, uint32_t gid, uint32_t many, const int fds[2], char *room,
-	       uint32_t *sent);
+	       struct closing *from, uint32_t *sent);
 
 /* tcp.c: `c` NULL means our own network; the address is 4 or 16 raw bytes, anything else EINVAL */
 bool is_tcp(uint32_t op);

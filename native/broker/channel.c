@@ -24,6 +24,7 @@ struct exchange {
 	char path[PVX_PATH_MAX + 1];
 	int fds[FDS_MAX]; /* that came */
 	uint32_t nfds;
+	struct closing *from; /* on whose account they are closed */
 	struct pvx_reply reply;
 	_Alignas(uint32_t) char data[PVX_DATA_MAX]; /* of the reply */
 	int fd;                  /* of the reply; -1: none */
@@ -109,7 +110,8 @@ static int in_container(struct exchange *x, struct container *c)
 		x->reply.value = x->reply.data_length;
 		return error;
 	case PVX_OP_REPLY_DGRAM:
-		return x->nfds == 2 ? connect_reply(c, x->path, request->uid, request->gid, x->fds, x->datagram) :
+		return x->nfds == 2 ? connect_reply(c, x->path, request->uid, request->gid, x->fds, x->datagram,
+						    x->from) :
 				      EBADMSG;
 	case PVX_OP_FIND_NODE:
 		return find_node(x, c);
@@ -173,7 +175,8 @@ static int send_dgrams(struct exchange *x, const struct container *c)
 
 	if (x->nfds != 2)
 		return EBADMSG;
-	return dgram_send(c, request->uid, request->gid, request->arg, x->fds, x->datagram, &x->reply.value);
+	return dgram_send(c, request->uid, request->gid, request->arg, x->fds, x->datagram, x->from,
+			  &x->reply.value);
 }
 
 static int hold(struct exchange *x)
@@ -287,12 +290,14 @@ static void *serve(void *argument)
 	while (receive(channel->fd, x, &error)) {
 		x->reply = (struct pvx_reply){ .id = x->request.id };
 		x->fd = -1;
+		x->from = foreign_account(error ? NULL : &x->request);
 		if (!error)
 			error = perform(x, channel);
 		if (error)
 			CLOSE_FD(x->fd);
 		x->reply.error = (uint32_t)(error == EINTR ? EAGAIN : error); /* a file system that goes on saying so */
-		foreign_close(x->fds, x->nfds);
+		foreign_close(x->from, x->fds, x->nfds);
+		closing_unref(x->from);
 		answer(channel->fd, x);
 	}
 	if (channel->ended)

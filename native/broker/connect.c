@@ -133,18 +133,22 @@ static int send_as(struct container *c, const char *path, uint32_t uid, uint32_t
 /* One datagram from fds[1]'s queue goes out of fds[0], which is bound in the container, with the descriptors
  * that are in it. The path is what a client said of itself: as its user, and with its name on it, the datagram
  * reaches nobody whom the client could not have written to. */
-int connect_reply(struct container *c, const char *path, uint32_t uid, uint32_t gid, const int fds[2], char *room)
+int connect_reply(struct container *c, const char *path, uint32_t uid, uint32_t gid, const int fds[2], char *room,
+		  struct closing *from)
 {
 	char control[CMSG_SPACE(sizeof(int) * FDS_MAX) + CMSG_SPACE(sizeof(struct ucred))];
 	struct iovec iov = { .iov_base = room, .iov_len = DATAGRAM_MAX };
 	struct msghdr message = {
 		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
 	};
+	struct msghdr glance = { 0 }; /* without room for descriptors it says if there are some */
 	int carried[FDS_MAX], error;
 	uint32_t ncarried;
 	ssize_t n;
 
-	if (!foreign_room())
+	if (RETRY(recvmsg(fds[1], &glance, MSG_PEEK | MSG_DONTWAIT)) < 0)
+		return errno;
+	if (glance.msg_flags & MSG_CTRUNC && !foreign_room(from))
 		return EBUSY;
 	n = RETRY(recvmsg(fds[1], &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
 	if (n < 0)
@@ -154,6 +158,6 @@ int connect_reply(struct container *c, const char *path, uint32_t uid, uint32_t 
 	error = message.msg_flags & (MSG_CTRUNC | MSG_TRUNC) ?
 			EMSGSIZE :
 			send_as(c, path, uid, gid, fds[0], &message, carried, ncarried);
-	foreign_close(carried, ncarried);
+	closing_take(from, carried, ncarried);
 	return error;
 }

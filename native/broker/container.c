@@ -162,6 +162,8 @@ int container_hold(uint32_t pid, uint64_t newest, struct held *held)
 	held->pidfd = -1;
 	if (!error && (held->pidfd = fcntl(c.pidfd, F_DUPFD_CLOEXEC, 0)) < 0)
 		error = errno;
+	if (!error && !(c.closing = closing_new()))
+		error = ENOMEM;
 	if (!error) {
 		pthread_mutex_lock(&lock);
 		for (uint32_t i = 0; i < PVX_CONTAINERS_MAX && !entry; i++)
@@ -179,6 +181,8 @@ int container_hold(uint32_t pid, uint64_t newest, struct held *held)
 		CLOSE_FD(held->pidfd);
 		CLOSE_FD(c.pidfd);
 		CLOSE_FD(c.proc);
+		if (c.closing)
+			closing_unref(c.closing);
 	}
 	held->start = c.start;
 	held->mount_ns = c.mount_ns;
@@ -192,6 +196,20 @@ static void unref(struct container *c)
 		return;
 	CLOSE_FD(c->pidfd);
 	CLOSE_FD(c->proc);
+	closing_unref(c->closing);
+}
+
+struct closing *container_account(uint32_t handle)
+{
+	struct closing *closing = NULL;
+	struct container *c;
+
+	pthread_mutex_lock(&lock);
+	c = find(handle);
+	if (c)
+		closing = closing_ref(c->closing);
+	pthread_mutex_unlock(&lock);
+	return closing;
 }
 
 void container_ref(struct container *c)

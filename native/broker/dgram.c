@@ -30,12 +30,12 @@ static void put(struct msghdr *message, int type, const void *data, size_t lengt
 }
 
 /* The descriptors of the record at the head of the queue, which stays there. */
-static int carried_by(int queue, int *fds, uint32_t *n)
+static int carried_by(int queue, const struct closing *from, int *fds, uint32_t *n)
 {
 	union control control;
 	struct msghdr message = { .msg_control = control.space, .msg_controllen = sizeof(control.space) };
 
-	if (!foreign_room())
+	if (!foreign_room(from))
 		return EBUSY;
 	if (recvmsg(queue, &message, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC) < 0)
 		return errno;
@@ -43,7 +43,7 @@ static int carried_by(int queue, int *fds, uint32_t *n)
 	return message.msg_flags & MSG_CTRUNC ? EMFILE : 0; /* our table is full */
 }
 
-static int send_one(const int fds[2], const struct ucred *who, char *room)
+static int send_one(const int fds[2], const struct ucred *who, char *room, struct closing *from)
 {
 	union control control;
 	struct iovec iov = { .iov_base = room, .iov_len = DATAGRAM_MAX };
@@ -57,7 +57,7 @@ static int send_one(const int fds[2], const struct ucred *who, char *room)
 	if (message.msg_flags & MSG_TRUNC)
 		return EMSGSIZE;
 	if (message.msg_flags & MSG_CTRUNC)
-		error = carried_by(fds[1], carried, &n);
+		error = carried_by(fds[1], from, carried, &n);
 	if (!error) {
 		iov.iov_len = (size_t)length;
 		message = (struct msghdr){ .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space };
@@ -72,12 +72,12 @@ static int send_one(const int fds[2], const struct ucred *who, char *room)
 		message = (struct msghdr){ .msg_iov = &iov, .msg_iovlen = 1 };
 		recvmsg(fds[1], &message, MSG_DONTWAIT); /* what it carried is open here still: nothing is closed by this */
 	}
-	foreign_close(carried, n);
+	closing_take(from, carried, n);
 	return error;
 }
 
 int dgram_send(const struct container *c, uint32_t uid, uint32_t gid, uint32_t many, const int fds[2], char *room,
-	       uint32_t *sent)
+	       struct closing *from, uint32_t *sent)
 {
 	struct ucred who = { .pid = getpid() };
 	int error = idmap_outside(&c->uids, uid, &who.uid);
@@ -85,7 +85,7 @@ int dgram_send(const struct container *c, uint32_t uid, uint32_t gid, uint32_t m
 	if (!error)
 		error = idmap_outside(&c->gids, gid, &who.gid);
 	for (*sent = 0; !error && *sent < many && *sent < RECORDS_MAX;) {
-		error = send_one(fds, &who, room);
+		error = send_one(fds, &who, room, from);
 		*sent += error == 0;
 	}
 	return error;

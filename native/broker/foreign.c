@@ -1,84 +1,76 @@
 /*
  * Descriptors that come with a message, of whatever somebody else opened: collected, and closed where nothing waits.
  *
- * Closing one may block for as long as its maker likes: a file of a FUSE file system that never answers, a TCP socket
- * that lingers. So it is done by threads that do nothing else, and whatever may carry such descriptors is taken only
- * while there is room for them to wait.
+ * Closing one may block for as long as its maker likes (../closer.c), so it is done on the account of the container that
+ * they come from, by threads that do nothing else: what hangs takes one of them from all, and what comes from there later
+ * waits behind it. Whatever may carry such descriptors is taken only while there is room for them to wait, in that
+ * account and in all. The threads are made before the filter is there: should as many containers as there are threads
+ * have one hang, what others hand over is not closed until one goes on, within the same bounds, and nobody waits for it.
  */
 #include "broker.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#define CLOSERS 4
-#define QUEUE 8192      /* a power of two; with what all threads may have in hand, more than WAITING_MAX */
-#define WAITING_MAX 4096
-#define PIDFD 4         /* SCM_PIDFD, which not every C library knows */
-_Static_assert(WAITING_MAX + 2 * THREADS_PER_CHANNEL * FDS_MAX < QUEUE, "what is under way finds room");
+#define CLOSERS 32       /* idle, some 20 KiB each, most of it the kernel's */
+#define WAITING_MAX 4096 /* of all accounts */
+#define SHARE 8          /* one account has at most so small a part of that; and CLOSING_MAX */
+#define PIDFD 4          /* SCM_PIDFD, which not every C library knows */
+/* What is under way in all threads may come on top. An account whose container was let go has one at least that is
+ * not closed. */
+#define ACCOUNTS (1 + PVX_CONTAINERS_MAX + WAITING_MAX + 2 * CHANNELS * THREADS_PER_CHANNEL * FDS_MAX)
+/* More than are ever open: of containers, plants, grants, and what waits. The kernel gives the lowest that is free. */
+#define DESCRIPTORS 65536
 
-static int queue[QUEUE];
-static uint32_t head, tail, most = WAITING_MAX; /* both only grow */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t more = PTHREAD_COND_INITIALIZER;
-
-static void *close_them(void *nothing)
-{
-	for (;;) {
-		int fd;
-
-		pthread_mutex_lock(&lock);
-		while (head == tail)
-			pthread_cond_wait(&more, &lock);
-		fd = queue[head++ % QUEUE];
-		pthread_mutex_unlock(&lock);
-		close(fd);
-	}
-	return nothing;
-}
+static uint32_t most = WAITING_MAX, most_each = CLOSING_MAX;
+static struct closing *of_nobody;
 
 int foreign_init(void)
 {
 	struct rlimit limit;
-	int error = 0;
+	int error = closers_reserve(ACCOUNTS, DESCRIPTORS);
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur / 4 < most)
 		most = (uint32_t)limit.rlim_cur / 4;
-	for (int i = 0; i < CLOSERS && !error; i++)
-		error = thread_start(close_them, NULL);
-	return error;
+	if (most / SHARE < most_each)
+		most_each = most / SHARE;
+	if (!error && !(of_nobody = closing_new()))
+		error = ENOMEM;
+	return error ? error : closers_start(CLOSERS, CLOSERS);
 }
 
-bool foreign_room(void)
+struct closing *foreign_account(const struct pvx_request *request)
 {
-	bool room;
+	struct closing *from = NULL;
 
-	pthread_mutex_lock(&lock);
-	room = tail - head < most;
-	pthread_mutex_unlock(&lock);
-	return room;
-}
-
-void foreign_close(const int *fds, uint32_t n)
-{
-	if (n == 0)
-		return;
-	pthread_mutex_lock(&lock);
-	for (uint32_t i = 0; i < n; i++) {
-		if (tail - head < QUEUE) {
-			queue[tail++ % QUEUE] = fds[i];
-			continue;
-		}
-		/* A flood of descriptors that the daemon was not asked for: who sends it may wait for it. */
-		pthread_mutex_unlock(&lock);
-		close(fds[i]);
-		pthread_mutex_lock(&lock);
+	if (request && (request->op == PVX_OP_REPLY_DGRAM || request->op == PVX_OP_SEND_DGRAMS)) {
+		from = container_account((uint32_t)request->from);
+		if (!from)
+			from = container_account(request->container);
 	}
-	pthread_cond_broadcast(&more);
-	pthread_mutex_unlock(&lock);
+	return from ? from : closing_ref(of_nobody);
+}
+
+/* Sockets of ours, as nearly always, with what somebody sent there perhaps. One whose account hangs goes on sending what
+ * carries nothing, so there is an end to what is put behind that. A flood of what the daemon was not asked for: who sends
+ * it may wait for it. */
+void foreign_close(struct closing *from, int *fds, uint32_t n)
+{
+	if (closing_owed(from) >= most_each)
+		from = of_nobody;
+	if (closing_owed(from) < most_each) {
+		closing_take(from, fds, n);
+		return;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		CLOSE_FD(fds[i]);
+}
+
+bool foreign_room(const struct closing *from)
+{
+	return closing_owed(from) < most_each && closing_owed(NULL) < most;
 }
 
 /* All that a message carried, whatever it came as; the number of those in `fds`, which has room for FDS_MAX. What

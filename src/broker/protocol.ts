@@ -52,6 +52,8 @@ export interface Request {
   readonly arg?: number;
   /** Clock ticks since boot. */
   readonly stamp?: number;
+  /** In place of `stamp`: the container that carried descriptors come from. */
+  readonly from?: number;
   readonly path?: string;
   /** 32-bit words in place of `path`. */
   readonly words?: readonly number[];
@@ -86,7 +88,7 @@ export function encodeRequest(id: number, op: Op, request: Request): Buffer | nu
   ]);
   head.copy(record);
   const view = new DataView(record.buffer, record.byteOffset, record.byteLength);
-  view.setBigUint64(32, BigInt(request.stamp ?? 0), LITTLE);
+  view.setBigUint64(32, BigInt(request.from ?? request.stamp ?? 0), LITTLE);
   place.copy(record, REQUEST_HEAD);
   return record;
 }

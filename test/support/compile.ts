@@ -1,8 +1,16 @@
 /** C programs that tests need, built when their sources changed. Two test processes may do so at once. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+
+/** All that the broker is made of, headers too. */
+export function brokerSources(): string[] {
+  const native = fileURLToPath(new URL('../../native', import.meta.url));
+  const own = readdirSync(join(native, 'broker')).map((name) => join(native, 'broker', name));
+  const shared = ['closer.c', 'closer.h', 'process.h', 'protocol.h'];
+  return [...own, ...shared.map((name) => join(native, name))];
+}
 
 const FLAGS = ['-std=gnu2x', '-Wall', '-Wextra', '-O1', '-D_GNU_SOURCE'];
 

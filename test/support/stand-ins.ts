@@ -5,20 +5,17 @@
  * It is another program, compiled by the tests with a definition that no installed one is compiled with. For a
  * daemon, it is mounted over the real one, in a mount namespace of that daemon alone.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { PACKAGE_ROOT } from '../../src/relay/native.js';
-import { compile } from './compile.js';
+import { brokerSources, compile } from './compile.js';
 
-const BROKER = join(PACKAGE_ROOT, 'native/broker');
 const IOCTL = fileURLToPath(new URL('stand-ins/ioctl.c', import.meta.url));
 
 /** Path of the program. */
 export function standInBroker(): string {
-  const own = readdirSync(BROKER).map((name) => join(BROKER, name));
-  const sources = [...own, join(BROKER, '../protocol.h'), IOCTL];
+  const sources = [...brokerSources(), IOCTL];
   const flags = process.env.PVX_TEST_CFLAGS?.split(' ') ?? []; // scripts/sanitize.mjs
   const name = flags.length > 0 ? 'pvx-broker-sanitized' : 'pvx-broker';
   return compile(name, sources, ['-std=gnu11', '-DPVX_STAND_INS', '-pthread', ...flags]);

@@ -3,13 +3,13 @@
  * sanitizers of the compiler, which end it where it reads or writes beside a buffer.
  */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect } from 'vitest';
 import { PACKAGE_ROOT } from '../../../src/relay/native.js';
-import { compile } from '../../support/compile.js';
+import { brokerSources, compile } from '../../support/compile.js';
 import { Peer } from '../../support/peer-process.js';
 import { fc, property } from '../../support/property.js';
 
@@ -17,10 +17,8 @@ const ESRCH = 3;
 const EPERM = 1;
 const NO_UID = 0xffff_ffff;
 
-const BROKER = join(PACKAGE_ROOT, 'native/broker');
-const sources = readdirSync(BROKER)
-  .filter((name) => name !== 'main.c' && name !== 'container.c')
-  .map((name) => join(BROKER, name));
+const CONTAINER = join(PACKAGE_ROOT, 'native/broker/container.c');
+const sources = brokerSources().filter((path) => path !== CONTAINER && !path.endsWith('/main.c'));
 const own = fileURLToPath(new URL('parsers.c', import.meta.url));
 const flags = [
   '-std=gnu11',
@@ -38,7 +36,7 @@ interface Extent {
 
 describe('of a process', () => {
   const folder = mkdtempSync(join(tmpdir(), 'pvx-proc-'));
-  const program = compile('parsers', [own, ...sources], flags, [join(BROKER, 'container.c')]);
+  const program = compile('parsers', [own, ...sources], flags, [CONTAINER]);
   const parsers = new Peer(spawn(program, [folder], { stdio: ['pipe', 'pipe', 'inherit'] }));
   afterAll(() => {
     parsers.kill();

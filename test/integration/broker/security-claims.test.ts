@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { errnoName } from '../../../src/kernel/errno.js';
 import { PACKAGE_ROOT } from '../../../src/relay/native.js';
-import { compile } from '../../support/compile.js';
+import { brokerSources, compile } from '../../support/compile.js';
 import { startContainer, type TestContainer } from '../../support/container.js';
 import { mountUnflushed } from '../../support/file-systems.js';
 import { countOpenAtRest, openFiles } from '../../support/open-files.js';
@@ -19,7 +19,6 @@ import { statusOf } from '../../support/processes.js';
 import { fuse } from '../../support/requirements.js';
 import { RawBroker } from './raw.js';
 
-const NATIVE = join(PACKAGE_ROOT, 'native/broker');
 const PIDFD = fileURLToPath(new URL('pidfd.py', import.meta.url));
 const CALLS = fileURLToPath(new URL('../../support/filter/calls.c', import.meta.url));
 
@@ -34,8 +33,7 @@ const REFUSED_ANYWAY = ['io_uring_setup', 'bpf', 'userfaultfd', 'reboot', 'init_
 
 /** By what was tried, an errno's name; null: it worked. */
 function tryCalls(filter: 'on' | 'off'): Map<string, string | null> {
-  const sources = readdirSync(NATIVE).map((name) => join(NATIVE, name));
-  const linked = [...sources.filter((path) => !path.endsWith('/main.c')), CALLS];
+  const linked = [...brokerSources().filter((path) => !path.endsWith('/main.c')), CALLS];
   const program = compile('calls', linked, ['-std=gnu11', '-pthread']);
   const folder = mkdtempSync(join(tmpdir(), 'pvx-calls-'));
   const { stdout, status } = spawnSync(program, [filter, folder], { encoding: 'utf8' });
