@@ -11,6 +11,7 @@
  * that reaps nobody's children but its own. Where the daemon is killed, nobody but process 1 can do that.
  */
 import { closeSync, readFileSync } from 'node:fs';
+import { statField } from '../kernel/process-stat.js';
 import { watchProcess } from '../relay/channel.js';
 import { native } from '../relay/native.js';
 
@@ -62,9 +63,7 @@ function isAncestor(pid: number): boolean {
 /** 0: it is gone, or /proc hides it from us. */
 function parentOf(pid: number): number {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // A name may hold blanks and brackets: what counts comes after the last bracket.
-    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+    return statField(readFileSync(`/proc/${pid}/stat`, 'utf8'), 4);
   } catch {
     return 0;
   }

@@ -7,6 +7,7 @@
  * let a recycled pid slip through.
  */
 import { readFileSync } from 'node:fs';
+import { statField } from './process-stat.js';
 
 const TICKS_PER_SECOND = 100;
 /** Rounding of three readings, and no more. */
@@ -27,10 +28,9 @@ export function ticksOf(uptime: string): number {
   return match ? Number(match[1]) * TICKS_PER_SECOND + Number(match[2]) : 0;
 }
 
-/** Field 22 of a stat file; the name in field 2 may hold spaces and parentheses. 0 for anything else. */
+/** When a process began, of its stat file. 0 for anything else. */
 export function startTicksOf(stat: string): number {
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return Number(fields[22 - 3]) || 0;
+  return statField(stat, 22);
 }
 
 /**

@@ -2,6 +2,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { statField } from '../../src/kernel/process-stat.js';
 
 /** Process ids of its children, oldest first. */
 export function childrenOf(pid: number): number[] {
@@ -18,9 +19,7 @@ export function statusOf(pid: number, thread = pid): (name: string) => string | 
 /** CPU time that all its threads used, in the kernel's ticks of 10 ms. */
 export function ticksOf(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  // Its name may hold blanks and brackets: what counts comes after the last bracket.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return Number(fields[11]) + Number(fields[12]);
+  return statField(stat, 14) + statField(stat, 15);
 }
 
 export function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
