@@ -50,8 +50,9 @@ describe.runIf(isRoot() && has('dbus-daemon'))('calls of a client that leaves at
       await eventually(() => expect(arrived).toEqual(serials));
     });
 
-    // A bus lets nobody in who does not hear that it does.
-    test.skipIf(!fields)('all arrive where it never listened', async () => {
+    // The bus itself lets nobody in who does not hear that it does.
+    if (!fields) return;
+    test('all arrive where it never listened', async () => {
       const [path, arrived] = await start();
       const client = new RawClient(path);
       await once(client.socket, 'connect');
