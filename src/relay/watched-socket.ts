@@ -5,13 +5,19 @@
  * would keep a connection that is no more: here the end is told by epoll itself, and the socket is destroyed.
  */
 import { Socket } from 'node:net';
+import { errnoName } from '../kernel/errno.js';
 import { EPOLLERR, EPOLLHUP, type Polled, poller } from './poller.js';
 import { reserve } from './socket.js';
 
 /** Takes the descriptor, as `socketOf` does; the name of an errno where it can't be watched, and is closed. */
 export function watchedSocketOf(fd: number): Socket | string {
   const error = reserve(fd);
-  return error === '' ? new WatchedSocket(fd) : error;
+  if (error !== '') return error;
+  const socket = new WatchedSocket(fd);
+  const added = poller.add(fd, socket);
+  if (added === 0) return socket;
+  socket.destroy();
+  return errnoName(-added);
 }
 
 class WatchedSocket extends Socket implements Polled {
@@ -21,7 +27,6 @@ class WatchedSocket extends Socket implements Polled {
     super({ fd, readable: true, writable: true, allowHalfOpen: true });
     this.#fd = fd;
     this.on('error', () => this.destroy());
-    if (poller.add(fd, this) < 0) this.destroy();
   }
 
   happened(events: number): void {
