@@ -30,6 +30,7 @@ interface DaemonFlags {
   readonly drain: number;
   readonly stopDrain?: number;
   readonly patience: number;
+  readonly linkMemory: number;
 }
 
 const CONTROL = '/run/pv-xconnect/control.sock';
@@ -57,6 +58,12 @@ function milliseconds(text: string): number {
     throw new InvalidArgumentError('A number of seconds from 0 to 86400 was expected.');
   }
   return Math.round(seconds * 1000);
+}
+
+function mebibytes(text: string): number {
+  const number = Number(text);
+  if (/^\d+$/.test(text) && number >= 1 && number <= 65_536) return number * 2 ** 20;
+  throw new InvalidArgumentError('A whole number of MiB from 1 to 65536 was expected.');
 }
 
 const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 };
@@ -121,6 +128,7 @@ function startDaemon(flags: DaemonFlags): never {
     drainMs: flags.drain,
     stopDrainMs: flags.stopDrain ?? (flags.state === undefined ? RUNTIME_STOP_MS : flags.drain),
     patienceMs: flags.patience,
+    linkMemory: flags.linkMemory,
   };
   const { control, pvCtrl: runtime, certificates, user } = flags;
   launch({ control, runtime, certificates, user, buses, busUids, busHost, daemon: options });
@@ -175,6 +183,11 @@ function program(exit: (code: number) => void): Command {
       flag('--patience <seconds>', 'how long a connection waits for its provider')
         .argParser(milliseconds)
         .default(5_000, '5'),
+    )
+    .addOption(
+      flag('--link-memory <MiB>', "what a link's connections may hold for those who do not read")
+        .argParser(mebibytes)
+        .default(64 * 2 ** 20, '64'),
     )
     .addOption(flag('--log-level <level>', 'what is logged').choices(LOG_LEVELS).default('info'))
     .allowExcessArguments() // what would be one too many is a command that there is not

@@ -52,6 +52,8 @@ export interface DaemonOptions {
   /** The same for all links together, when the daemon is told to end. */
   readonly stopDrainMs: number;
   readonly patienceMs: number;
+  /** Bytes that the connections of one link may hold for receivers that do not read. */
+  readonly linkMemory: number;
 }
 
 /** State changes that come together are posted to the runtime together. */
@@ -126,7 +128,11 @@ export class Daemon {
         buses: this.#options.buses,
         activator: this.#activator(broker),
       },
-      { patienceMs: this.#options.patienceMs, maxConnections: connectionsPerLink() },
+      {
+        patienceMs: this.#options.patienceMs,
+        maxConnections: connectionsPerLink(),
+        linkMemory: this.#options.linkMemory,
+      },
     );
     const mesh = new Mesh(attacher, { drainMs: this.#options.drainMs });
     const store = new StatusStore(mesh);

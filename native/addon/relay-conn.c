@@ -96,6 +96,7 @@ void conn_close(struct conn *conn, enum reason reason)
 			tcp_break(conn->side[i].source.fd);
 		side_drop(&conn->side[i]);
 		share_settle(link, &conn->side[i].fds_ahead);
+		memory_forget(&conn->side[i]);
 		relay_unwatch(link->relay, &conn->side[i].source, link->closing, conn->transfer != NULL);
 	}
 	list_del(&conn->node);
@@ -138,7 +139,7 @@ void conn_event(struct side *side, uint32_t events)
 		side->gone = true;
 	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
 		side->writable = true;
-	if ((events & EPOLLOUT) && !owed(side)) {
+	if ((events & EPOLLOUT) && !owed(side) && !side->paced) {
 		/* A receiver that reads in time would wake us each time that it does. */
 		side->watched = !relay_rearm(conn->link->relay, &side->source, SIDE_EVENTS);
 	}
@@ -280,6 +281,8 @@ void conn_join(struct relay *relay, struct command *command)
 	for (int i = 0; i < 2; i++) {
 		ioctl(command->fd[i], FIONBIO, &on); /* a splice would wait otherwise, and everybody with it */
 		conn->side[i].source.fd = command->fd[i];
+		if (command->owed[i])
+			memory_read(&conn->side[i], command->owed[i]->length);
 		conn->side[i].backlog = command->owed[i];
 		command->owed[i] = NULL;
 	}

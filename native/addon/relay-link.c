@@ -68,7 +68,7 @@ void link_accept(struct link *link)
 
 		if (link->accept_at || atomic_load(&link->active) >= link->max_conns)
 			return; /* resumed by link_tick or by a connection that ends */
-		if (closing_full(link->closing)) {
+		if (closing_full(link->closing) || memory_full(link)) {
 			link_accept_later(link); /* and each could bring more */
 			return;
 		}
@@ -155,6 +155,7 @@ void link_tick(struct link *link, uint64_t now)
 	}
 	if (link->type == SOCK_DGRAM)
 		dgram_tick(link, now);
+	memory_tick(link);
 	if (link->drain_at && now >= link->drain_at) {
 		while (!list_empty(&link->conns))
 			conn_close(list_entry(link->conns.next, struct conn, node), REASON_DETACHED);

@@ -16,7 +16,7 @@
 
 static const char *const reasons[REASON_COUNT] = { "eof",      "reset",     "no-provider", "refused",
 						   "detached", "truncated", "not-allowed", "error" };
-static const char *const event_names[] = { "pending", "handed", "upstream", "gone", "broker", "stopped", "moved" };
+static const char *const event_names[] = { "pending", "handed", "upstream", "full", "gone", "broker", "stopped", "moved" };
 
 void relay_notify(struct relay *relay)
 {
@@ -165,15 +165,16 @@ static void finalize_link(napi_env env, void *data, void *hint)
 	link_unref(data);
 }
 
-/* relayLink(relay, number, type, fds, patienceMs, maxConnections, consumerHandle, closing) -> link */
+/* relayLink(relay, number, type, fds, patienceMs, maxConnections, consumerHandle, closing, memory) -> link */
 static napi_value add(napi_env env, napi_callback_info info)
 {
 	uint32_t number, patience, most, consumer;
 	struct relay *relay;
 	struct link *link;
 	struct closing *closing;
-	napi_value argv[8], external;
-	size_t argc = 8;
+	napi_value argv[9], external;
+	size_t argc = 9;
+	int64_t memory;
 	int32_t type;
 	bool fds;
 
@@ -186,6 +187,7 @@ static napi_value add(napi_env env, napi_callback_info info)
 	NAPI_OK(env, napi_get_value_uint32(env, argv[5], &most));
 	NAPI_OK(env, napi_get_value_uint32(env, argv[6], &consumer));
 	closing = account_get(env, argv[7]);
+	NAPI_OK(env, napi_get_value_int64(env, argv[8], &memory));
 	if (relay->stopped)
 		return pvx_throw_errno(env, "relay", ESHUTDOWN);
 	link = link_new(relay, number, closing ? closing : relay->closing);
@@ -195,6 +197,7 @@ static napi_value add(napi_env env, napi_callback_info info)
 	link->fds = fds;
 	link->patience_ms = patience;
 	link->max_conns = most;
+	link->memory_max = (uint64_t)memory;
 	link->consumer = consumer;
 	command_submit(relay, command_new(add_link, link));
 	napi_create_external(env, link, finalize_link, NULL, &external);

@@ -112,6 +112,7 @@ static enum move move_spliced(struct side *from, struct side *to, size_t length)
 	if (n == 0)
 		return ended(from, to);
 	transfer_read(from, (size_t)n);
+	memory_read(to, (size_t)n);
 	from->plenty = (size_t)n >= RELAY_PEEK;
 	relay->pipe->length = (size_t)n;
 	to->pipe = relay->pipe;
@@ -158,10 +159,10 @@ static size_t plain_queue(struct side *from)
 	return (size_t)queued;
 }
 
-static enum move move_with_fds(struct side *from, struct side *to)
+static enum move move_with_fds(struct side *from, struct side *to, size_t length)
 {
 	char control[CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX) + CMSG_SPACE(64)];
-	struct iovec iov = { .iov_base = to->conn->link->relay->scratch, .iov_len = RELAY_SCRATCH };
+	struct iovec iov = { .iov_base = to->conn->link->relay->scratch, .iov_len = length };
 	struct msghdr message = {
 		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
 	};
@@ -190,6 +191,7 @@ enum move pump_stream(struct side *from, struct side *to)
 	struct relay *relay = from->conn->link->relay;
 	enum move move = side_flush(to);
 	bool has_fds;
+	enum room room;
 	size_t plain;
 	ssize_t n;
 
@@ -199,7 +201,10 @@ enum move pump_stream(struct side *from, struct side *to)
 		return at_eof(from, to);
 	if (!from->readable)
 		return MOVE_WAIT;
-	if (from->plenty) {
+	room = memory_room(to);
+	if (room == ROOM_NONE)
+		return side_wait(to);
+	if (from->plenty && room == ROOM_FREE) {
 		/* What did not fit into one read is worth a splice, or a longer read: from a unix socket to TCP a copy is
 		 * faster (`npm run bench -- http --only http-down`). */
 		if (!from->conn->link->fds && from->local && !to->local)
@@ -217,7 +222,10 @@ enum move pump_stream(struct side *from, struct side *to)
 		return at_eof(from, to);
 	if (has_fds) {
 		plain = plain_prefix(from->source.fd, relay, n);
-		return plain ? move_copied(from, to, plain) : move_with_fds(from, to);
+		if (room == ROOM_LITTLE && plain > RELAY_PEEK)
+			plain = RELAY_PEEK;
+		return plain ? move_copied(from, to, plain) :
+			       move_with_fds(from, to, room == ROOM_FREE ? RELAY_SCRATCH : RELAY_PEEK);
 	}
 	if (n == (ssize_t)RELAY_PEEK)
 		return move_copied(from, to, RELAY_PEEK);

@@ -31,6 +31,8 @@ enum move pump_record(struct side *from, struct side *to)
 	}
 	if (!from->readable)
 		return MOVE_WAIT;
+	if (memory_room(to) == ROOM_NONE)
+		return side_wait(to);
 	move = side_fds_room(to); /* there is no telling whether it has any before it is read */
 	if (move != MOVE_AGAIN)
 		return move;

@@ -39,6 +39,7 @@ static uint32_t unqueue(struct flow *flow)
 
 	flow->first = (flow->first + 1) % FLOW_QUEUE;
 	flow->queued--;
+	memory_unqueued(flow->link, length);
 	return length;
 }
 
@@ -139,7 +140,7 @@ bool flow_send(struct flow *flow)
 	struct link *link = flow->link;
 	ssize_t n;
 
-	if (flow->queued == FLOW_QUEUE || (held->nfds > 0 && !share_left(link)) || !queue_open(flow))
+	if (flow->queued == FLOW_QUEUE || memory_full(link) || (held->nfds > 0 && !share_left(link)) || !queue_open(flow))
 		return false;
 	control_put(&message, control, held->fds, held->nfds);
 	n = sendmsg(flow->queue[0], &message, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -147,6 +148,7 @@ bool flow_send(struct flow *flow)
 		return false;
 	if (n >= 0) {
 		flow->lengths[(flow->first + flow->queued++) % FLOW_QUEUE] = (uint32_t)n;
+		memory_queued(link, (size_t)n);
 		share_sent(link, &flow->fds_ahead, held->nfds);
 	} else {
 		atomic_fetch_add(&link->closes[REASON_TRUNCATED], 1);

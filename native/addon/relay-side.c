@@ -50,6 +50,16 @@ static enum move blocked(struct side *to, int error)
 	return MOVE_WAIT;
 }
 
+/* Each read of a unix socket is an event for its writer; of TCP none is while there is room, so a tick looks. */
+enum move side_wait(struct side *to)
+{
+	if (!to->watched)
+		to->watched = relay_rearm(to->conn->link->relay, &to->source, SIDE_EVENTS | EPOLLOUT);
+	if (!to->watched || !to->local)
+		conn_later(to->conn);
+	return MOVE_WAIT;
+}
+
 static void count(struct side *to, size_t n)
 {
 	struct conn *conn = to->conn;
@@ -94,8 +104,10 @@ static ssize_t send_with_fds(int fd, char *data, size_t length, const int *fds, 
 enum move side_send(struct side *from, struct side *to, size_t length, const int *fds, uint32_t nfds)
 {
 	char *data = to->conn->link->relay->scratch;
-	ssize_t n = send_with_fds(to->source.fd, data, length, fds, nfds);
+	ssize_t n;
 
+	memory_read(to, length);
+	n = send_with_fds(to->source.fd, data, length, fds, nfds);
 	if (n < 0 && !transient(errno)) {
 		int error = errno;
 

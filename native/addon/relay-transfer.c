@@ -108,7 +108,7 @@ bool transfer_finished(struct conn *conn)
 void transfer_tick(struct conn *conn, uint64_t now)
 {
 	struct transfer *transfer = conn->transfer;
-	bool owed = sink_of(conn)->backlog || sink_of(conn)->pipe;
+	bool owed = sink_of(conn)->backlog || sink_of(conn)->pipe || sink_of(conn)->paced;
 	uint32_t patience = owed ? transfer->idle_ms : transfer->silence_ms;
 
 	if (transfer->busy)

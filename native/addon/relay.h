@@ -14,6 +14,7 @@
  *   relay-pump.c     bytes and descriptors of a stream, one direction
  *   relay-side.c     the receiving side: sent at once, or owed
  *   relay-share.c    descriptors that receivers have not read yet
+ *   relay-memory.c   bytes that receivers have not read yet
  *   relay-parts.c    the scratch buffer, control messages, what a side is owed, pipes
  *   relay-tcp.c      what TCP has and others have not: who may connect, PROXY protocol, resets
  *   relay-transfer.c bytes moved once between two descriptors that stay JavaScript's
@@ -102,8 +103,10 @@ struct side {
 	struct backlog *backlog;
 	struct pipe *pipe;
 	uint32_t fds_ahead; /* descriptors sent to it, see relay-share.c */
+	uint32_t measured, sent; /* memory held for it: when last looked at, and at most since; see relay-memory.c */
 	bool readable, writable;
 	bool watched; /* an event will say when it is writable again */
+	bool paced;   /* nothing is read for it until it has read more, see relay-memory.c */
 	bool plenty; /* the last read took all that it could */
 	bool local; /* a unix socket, and not TCP */
 	bool unwatched; /* the kernel had no room for it in the epoll set: looked at by each tick */
@@ -167,6 +170,8 @@ struct link {
 	uint32_t patience_ms, max_conns, next_conn, nflows;
 	uint32_t trying; /* connections on their way to the provider */
 	uint32_t fds_ahead, fds_replied; /* relay-share.c: to its receivers; to clients, by datagram */
+	uint32_t paced; /* sides that are */
+	uint64_t memory, memory_max, look_at, tell_full_at; /* bytes held, and at most: relay-memory.c */
 	int type; /* SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM */
 	int last_errno; /* of the last attempt to reach the provider */
 	uint64_t tell_at; /* not to be reported again before */
@@ -186,7 +191,9 @@ struct link {
 	_Atomic uint64_t active, total, bytes[2] /* to provider, to consumer */, closes[REASON_COUNT];
 };
 
-enum event_type { EVENT_PENDING, EVENT_HANDED, EVENT_UPSTREAM, EVENT_GONE, EVENT_BROKER, EVENT_STOPPED, EVENT_MOVED };
+enum event_type {
+	EVENT_PENDING, EVENT_HANDED, EVENT_UPSTREAM, EVENT_FULL, EVENT_GONE, EVENT_BROKER, EVENT_STOPPED, EVENT_MOVED
+};
 
 struct event {
 	enum event_type type;
@@ -214,7 +221,7 @@ struct relay {
 		bool busy;
 	} inflight[RELAY_INFLIGHT];
 	bool broker_writable, stopping;
-	uint32_t draining; /* links that have a drain or an accept time to keep */
+	uint32_t draining; /* links that have something to look at by the tick */
 	pthread_mutex_t lock;    /* guards the next three */
 	struct list commands;
 	struct event *events;
@@ -292,6 +299,7 @@ enum move pump_record(struct side *from, struct side *to);
 enum move side_flush(struct side *to);
 enum move side_send(struct side *from, struct side *to, size_t length, const int *fds, uint32_t nfds);
 enum move side_fds_room(struct side *to); /* MOVE_AGAIN: descriptors may be read for it */
+enum move side_wait(struct side *to); /* until it has read more */
 enum move side_broken(struct side *from, struct side *to, int error);
 void side_drop(struct side *); /* frees what it is owed */
 uint32_t control_fds(struct msghdr *, int *fds); /* collects, at most RELAY_FDS_MAX; the caller's then */
@@ -310,6 +318,16 @@ void share_sent(struct link *, uint32_t *ahead, uint32_t nfds);
 void share_settle(struct link *, uint32_t *ahead);         /* forgets it */
 bool share_unread(struct link *, int fd, uint32_t *ahead); /* some are still to be read */
 bool share_left(struct link *);                            /* it may send more */
+
+/* relay-memory.c */
+enum room { ROOM_FREE, ROOM_LITTLE /* for RELAY_PEEK bytes, or a record */, ROOM_NONE };
+void memory_read(struct side *to, size_t length); /* so much was read for it, and is still to be sent */
+void memory_forget(struct side *to);              /* it is closed */
+void memory_queued(struct link *, size_t length); /* a datagram, in our own queue */
+void memory_unqueued(struct link *, size_t length);
+enum room memory_room(struct side *to); /* to read for it */
+void memory_tick(struct link *);        /* goes on where there is room again */
+bool memory_full(struct link *);        /* it holds all that it may: nobody is to be accepted */
 
 /* relay-broker.c */
 /* A slot (not 0) that broker_forget takes, or 0: full, ask again later. `fds` (two at most) stay the caller's. */

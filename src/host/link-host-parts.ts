@@ -16,6 +16,8 @@ export interface LinkHostOptions {
   readonly patienceMs: number;
   /** Of one listener; more wait in its backlog. */
   readonly maxConnections: number;
+  /** Of its connections, for receivers that do not read, in bytes. */
+  readonly linkMemory: number;
 }
 
 export interface LinkHostParts {

@@ -299,12 +299,24 @@ export class OneLinkHost implements LinkHost {
     own = true,
   ): RelayLink {
     const { relay, consumer } = this.#parts;
-    const { patienceMs, maxConnections: most } = this.#options;
-    const bounds = { patienceMs, maxConnections: own ? mostOf(this.#link, this.#options) : most };
+    const { patienceMs, maxConnections: most, linkMemory: memory } = this.#options;
+    const bounds = {
+      ...{ patienceMs, memory },
+      maxConnections: own ? mostOf(this.#link, this.#options) : most,
+    };
     const access = own ? accessOf(this.#link) : {};
     const closing = this.#closing;
     const handle = { consumerHandle: consumer.handle, closing };
-    return relay.link({ type, fds, ...bounds, ...handle, ...access }, events);
+    const told = { onFull: () => this.#full(memory), ...events };
+    return relay.link({ type, fds, ...bounds, ...handle, ...access }, told);
+  }
+
+  #full(memory: number): void {
+    const most = memory / 2 ** 20;
+    this.log.warn(
+      { code: 'link-full' },
+      `the connections of this link hold ${most} MiB for receivers that do not read: new ones wait (--link-memory)`,
+    );
   }
 
   /** A connection of ours to the provider, which may have to be told that it is nobody else's. */

@@ -17,7 +17,15 @@ export type NativePoller = { readonly [pollerBrand]: true };
 export type NativeClosing = { readonly [closingBrand]: true };
 
 export interface NativeEvent {
-  readonly type: 'pending' | 'handed' | 'upstream' | 'gone' | 'broker' | 'stopped' | 'moved';
+  readonly type:
+    | 'pending'
+    | 'handed'
+    | 'upstream'
+    | 'full'
+    | 'gone'
+    | 'broker'
+    | 'stopped'
+    | 'moved';
   readonly link: number;
   readonly conn: number;
   readonly fd: number;
@@ -53,6 +61,7 @@ export interface Native {
     maxConnections: number,
     consumerHandle: number,
     closing: NativeClosing | undefined,
+    memory: number,
   ): NativeLink;
   relayCommand(
     link: NativeLink,

@@ -27,6 +27,11 @@ export interface RelayLinkOptions {
   readonly patienceMs: number;
   /** Further connections wait in the backlog. */
   readonly maxConnections: number;
+  /**
+   * Bytes of kernel memory that its connections may hold for receivers that do not read. Over half of it they hold next
+   * to nothing more each, over all of it further connections wait in the backlog.
+   */
+  readonly memory: number;
   /** Broker handle of the consumer, for datagram replies; 0: none. */
   readonly consumerHandle: number;
   /** On whose account what its ends send is closed; absent: nobody's in particular. */
@@ -42,6 +47,8 @@ export interface RelayLinkEvents {
   onHanded?(fd: number): unknown;
   /** Reaching the provider began to fail with this errno, or (0) began to work. */
   onUpstream?(errno: number): void;
+  /** It holds all the memory that it may, and accepts nobody for now; said at most every 10 minutes. */
+  onFull?(): void;
 }
 
 export class RelayLink {
@@ -150,6 +157,7 @@ export class RelayLink {
     else if (event.type === 'handed' && this.events.onHanded) this.events.onHanded(event.fd);
     else if (event.type === 'handed') closeSocket(event.fd);
     else if (event.type === 'upstream') this.events.onUpstream?.(event.errno);
+    else if (event.type === 'full') this.events.onFull?.();
     else if (event.type === 'stopped') this.#stops.shift()?.();
     else if (event.type === 'moved') this.#moved(event.conn, event.bytes, event.errno);
     else this.ended();
@@ -205,6 +213,7 @@ export class Relay {
         options.maxConnections,
         options.consumerHandle,
         options.closing,
+        options.memory,
       ),
       events,
     );

@@ -27,6 +27,7 @@ export interface TestHost {
 export interface TestHostOptions {
   readonly patienceMs?: number;
   readonly maxConnections?: number;
+  readonly linkMemory?: number;
   readonly args?: readonly string[];
   /** Another program than the one that was built. */
   readonly broker?: string;
@@ -51,7 +52,11 @@ export async function startHost(options: TestHostOptions = {}): Promise<TestHost
   const log = createLogger(process.env.PVX_TEST_LOG ?? 'silent');
   const attacher = new HostAttacher(
     { broker, relay, containers, plugins, log },
-    { patienceMs: options.patienceMs ?? 5_000, maxConnections: options.maxConnections ?? 4_096 },
+    {
+      patienceMs: options.patienceMs ?? 5_000,
+      maxConnections: options.maxConnections ?? 4_096,
+      linkMemory: options.linkMemory ?? 64 * 2 ** 20,
+    },
   );
   return {
     broker,

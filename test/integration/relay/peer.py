@@ -162,6 +162,20 @@ def do_drain(job, sock):
     return [count, digest.hexdigest()]
 
 
+def do_ask(job, sock):
+    """`rounds` of a byte that comes back, then the end of the stream."""
+    for i in range(job["rounds"]):
+        sock.sendall(bytes([i % 256]))
+        if sock.recv(1) != bytes([i % 256]):
+            raise ValueError(f"round {i}: another byte, or the end")
+    return job["rounds"]
+
+
+def do_answer(job, sock):
+    while data := sock.recv(1):
+        sock.sendall(data)
+
+
 def do_oob(job, sock):
     sock.sendall(b"before")
     sock.send(b"!", socket.MSG_OOB)

@@ -75,6 +75,7 @@ export function linkOptions(options: Partial<RelayLinkOptions> = {}): RelayLinkO
     fds: true,
     patienceMs: 2_000,
     maxConnections: 100,
+    memory: 64 * 2 ** 20,
     consumerHandle: 0,
     ...options,
   };

@@ -67,6 +67,7 @@ function disarm() {
 
 const relay = new Relay(-1);
 const options = { type: 'stream', patienceMs: 1000, maxConnections: 100, consumerHandle: 0 };
+Object.assign(options, { memory: 64 * 2 ** 20 });
 const links = {
   fds: relay.link({ ...options, fds: true }),
   bytes: relay.link({ ...options, fds: false }),
