@@ -50,6 +50,10 @@ describe('what is found wrong', () => {
     ['bin/pv-xconnect chek x', 'error: unknown command "chek" (did you mean "check"?), expected '],
     ['bin/pv-xconnect sing', 'error: unknown command "sing", expected check, graph, learn or none'],
     ['bin/pv-xconnect --stat x', "error: unknown option '--stat'"],
+    [
+      'bin/pv-xconnect --link-memory 0',
+      "error: option '--link-memory <MiB>' argument '0' is invalid. A whole ",
+    ],
     ['bin/pv-xconnect graph --jsno', "error: unknown option '--jsno'"],
     ['bin/pv-appengine --jsno', "error: unknown option '--jsno'"],
     ['scripts/start.mjs --onec', 'npm start: unknown option "--onec".'],
