@@ -233,7 +233,7 @@ export const TABLE: readonly Row[] = (
     [
       'calls it by its unique name, which it may see',
       callsUnique(LOCK),
-      ['ok', 'NameHasNoOwner', 'AccessDenied'],
+      ['ok', 'AccessDenied', 'AccessDenied'],
     ],
     [
       'asks a name that it may see for its properties',
