@@ -107,7 +107,8 @@ void conn_close(struct conn *conn, enum reason reason)
 		transfer_report(conn);
 	} else {
 		atomic_fetch_sub(&link->active, 1);
-		atomic_fetch_add(&link->closes[reason], 1);
+		if (reason < REASON_COUNT)
+			atomic_fetch_add(&link->closes[reason], 1);
 	}
 	if (link->acceptable && !link->draining)
 		link_accept(link);

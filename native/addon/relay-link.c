@@ -27,9 +27,11 @@ struct link *link_new(struct relay *relay, uint32_t number, struct closing *clos
 	link->closing = closing_ref(closing);
 	link->listener = (struct source){ .kind = KIND_LISTENER, .fd = -1 };
 	list_init(&link->node);
+	list_init(&link->ring.node);
 	list_init(&link->conns);
 	list_init(&link->flows);
 	atomic_init(&link->refs, 2); /* the relay's and JavaScript's */
+	ring_add(link);
 	return link;
 }
 
@@ -46,6 +48,7 @@ void link_unref(struct link *link)
 static void close_listener(struct link *link)
 {
 	relay_unwatch(link->relay, &link->listener, link->closing, false);
+	ring_listens(link);
 	if (link->accept_at) {
 		link->accept_at = 0;
 		link->relay->draining--;
@@ -92,7 +95,7 @@ void link_accept(struct link *link)
 			}
 			continue;
 		}
-		if (link->mode == ACCEPT_HAND) {
+		if (link->mode == ACCEPT_HAND && !ring_suspected(link)) {
 			atomic_fetch_add(&link->total, 1);
 			relay_emit(link->relay, EVENT_HANDED, link, 0, client, 0);
 		} else {
@@ -107,7 +110,7 @@ void link_upstream_result(struct link *link, int error)
 {
 	uint64_t now = error ? relay_now() : 0;
 
-	if (error == 0 && link->ring.member)
+	if (error == 0 && atomic_load(&link->ring.member))
 		return; /* it was reached, but there is no end behind it */
 	if (link->draining || (link->last_errno == error && (!error || now < link->tell_at)))
 		return;
@@ -126,6 +129,7 @@ void link_maybe_gone(struct link *link)
 	link->gone = true;
 	close_listener(link);
 	list_del(&link->node);
+	ring_remove(link);
 	link->relay->nlinks--;
 	list_add_tail(&link->relay->dead_links, &link->node); /* the relay's reference goes at the end of the round */
 	relay_emit(link->relay, EVENT_GONE, link, 0, -1, 0);

@@ -5,6 +5,7 @@
  * call of the callback with all that has gathered.
  */
 #include "relay-napi.h"
+#include "relay-ring.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -121,6 +122,7 @@ static napi_value start(napi_env env, napi_callback_info info)
 	list_init(&relay->dead_links);
 	list_init(&relay->commands);
 	pthread_mutex_init(&relay->lock, NULL);
+	ring_init(relay);
 	relay->epoll = epoll_create1(EPOLL_CLOEXEC);
 	relay->wake = (struct source){ .kind = KIND_WAKE, .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
 	relay->broker = (struct source){ .kind = KIND_BROKER, .fd = broker };
@@ -204,6 +206,22 @@ static napi_value add(napi_env env, napi_callback_info info)
 	return external;
 }
 
+/* relayRing(link, listener, fd) -> enum ring: a connection of JavaScript's own has reached the link's provider, see
+ * ring_led. The descriptor stays JavaScript's. */
+static napi_value ring(napi_env env, napi_callback_info info)
+{
+	struct link *link, *listener;
+	napi_value argv[3];
+	size_t argc = 3;
+	int fd;
+
+	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
+	NAPI_OK(env, napi_get_value_external(env, argv[0], (void **)&link));
+	NAPI_OK(env, napi_get_value_external(env, argv[1], (void **)&listener));
+	NAPI_OK(env, napi_get_value_int32(env, argv[2], &fd));
+	return pvx_number(env, link->relay->stopped ? RING_NONE : ring_led(link, listener, fd));
+}
+
 /* relayStats(link) -> {active, total, toProvider, toConsumer, closes: {reason: n}} */
 static napi_value stats(napi_env env, napi_callback_info info)
 {
@@ -250,6 +268,7 @@ void relay_exports(napi_env env, napi_value exports)
 	pvx_export(env, exports, "relayStart", start);
 	pvx_export(env, exports, "relayLink", add);
 	pvx_export(env, exports, "relayCommand", command_call);
+	pvx_export(env, exports, "relayRing", ring);
 	pvx_export(env, exports, "relayStats", stats);
 	pvx_export(env, exports, "relayStop", stop);
 }

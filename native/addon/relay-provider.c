@@ -164,6 +164,16 @@ void provider_event(struct conn *conn)
 	}
 }
 
+/* It is JavaScript's from here on. */
+static void hand(struct conn *conn)
+{
+	int client = conn->side[0].source.fd;
+
+	conn->side[0].source.fd = -1;
+	relay_emit(conn->link->relay, EVENT_HANDED, conn->link, 0, client, 0);
+	conn_close(conn, REASON_COUNT);
+}
+
 void provider_try(struct conn *conn)
 {
 	struct link *link = conn->link;
@@ -171,6 +181,10 @@ void provider_try(struct conn *conn)
 
 	if (ring_gone(link, conn->side[0].source.fd)) {
 		conn_close(conn, REASON_REFUSED);
+		return;
+	}
+	if (link->mode == ACCEPT_HAND) {
+		hand(conn);
 		return;
 	}
 	if (link->mode == ACCEPT_ASK && !conn->request) {

@@ -4,21 +4,32 @@
  *
  * A listener is known by its address, and so is what a connection has reached. (A unix socket keeps the name that it was
  * bound under, which the broker picks at random, whatever it was renamed to; addresses of IP count within their network.)
- * Each link remembers to which link its last connection led. The connection that would close a ring is refused, and what
- * it led to is not remembered: the others of the ring go on leading to it, and end there.
+ * Each link remembers to which listener its last connection led. The connection that would close a ring is refused, and
+ * what it led to is not remembered: the others of the ring go on leading to it, and end there. What is remembered holds
+ * for a while only, as who was led to may lead elsewhere by now: a ring that is still there is found one round later.
+ *
+ * Connections that JavaScript makes for a link count as the relay's own do. Several links may be served on one
+ * listener (`on`); who reaches it may be led on by any of them.
  *
  * What was refused has left a connection in the queue of a listener of the ring, and to try for that one would leave the
  * next. So in a ring nobody is tried for at once, and for those who have gone by then not at all.
+ *
+ * `relay.ring` and `link.ring` are guarded by a lock of their own, as both threads ask.
  */
 #include "relay-ring.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
+
+#include "relay-napi.h"
 
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
 #endif
+
+#define REMEMBERED_MS 5000
 
 static bool is_ip(const struct name *name)
 {
@@ -67,9 +78,50 @@ static bool same(const struct name *listener, const struct name *reached)
 	       IN6_ARE_ADDR_EQUAL(&listener->address.six.sin6_addr, &reached->address.six.sin6_addr);
 }
 
+static void lock(struct relay *relay)
+{
+	pthread_mutex_lock(&relay->ring.lock);
+}
+
+static void unlock(struct relay *relay)
+{
+	pthread_mutex_unlock(&relay->ring.lock);
+}
+
+static struct link *link_at(struct list *node)
+{
+	return list_entry(node, struct link, ring.node);
+}
+
+void ring_init(struct relay *relay)
+{
+	pthread_mutex_init(&relay->ring.lock, NULL);
+	list_init(&relay->ring.links);
+}
+
+void ring_add(struct link *link)
+{
+	lock(link->relay);
+	list_add_tail(&link->relay->ring.links, &link->ring.node);
+	unlock(link->relay);
+}
+
+void ring_remove(struct link *link)
+{
+	lock(link->relay);
+	list_del(&link->ring.node);
+	unlock(link->relay);
+}
+
 void ring_listens(struct link *link)
 {
-	name_of(link->listener.fd, sock_name, &link->ring.name);
+	struct name name = { .length = 0 };
+
+	if (link->listener.fd >= 0)
+		name_of(link->listener.fd, sock_name, &name);
+	lock(link->relay);
+	link->ring.name = name;
+	unlock(link->relay);
 }
 
 /* NULL: none of ours. */
@@ -81,74 +133,147 @@ static struct link *reached_by(struct relay *relay, int fd)
 	/* The broker binds through our folder in /proc, and hardly anybody else does. */
 	if (name.length == 0 || (!is_ip(&name) && strncmp(name.address.local.sun_path, "/proc/self/fd/", 14) != 0))
 		return NULL;
-	for (struct list *node = relay->links.next; node != &relay->links; node = node->next) {
-		struct link *link = list_entry(node, struct link, node);
-
-		if (link->listener.fd >= 0 && same(&link->ring.name, &name))
-			return link;
-	}
+	for (struct list *node = relay->ring.links.next; node != &relay->ring.links; node = node->next)
+		if (same(&link_at(node)->ring.name, &name))
+			return link_at(node);
 	return NULL;
 }
 
-static struct link *next_of(const struct link *link)
+static struct link *numbered(struct relay *relay, uint32_t number)
 {
-	struct relay *relay = link->relay;
-
-	if (link->ring.next == 0)
-		return NULL;
-	for (struct list *node = relay->links.next; node != &relay->links; node = node->next)
-		if (list_entry(node, struct link, node)->number == link->ring.next)
-			return list_entry(node, struct link, node);
+	for (struct list *node = relay->ring.links.next; number && node != &relay->ring.links; node = node->next)
+		if (link_at(node)->number == number)
+			return link_at(node);
 	return NULL;
 }
 
-/* Whether the way from `from` passes `link`; there is no ring on it, as none is ever remembered. */
-static bool leads_to(struct link *from, const struct link *link)
+/* Whether it is what this link's clients connect to. */
+static bool serves(const struct link *listener, const struct link *link)
 {
-	for (; from; from = next_of(from))
-		if (from == link)
+	return link->ring.on ? link->ring.on == listener->number : link == listener;
+}
+
+/* Whether a way from that listener ends at one that serves `to`; or, `to` being NULL, at a link that closes a ring.
+ * Of what was remembered since then; nobody is asked twice in a round. */
+static bool ways_on(struct link *from, const struct link *to, uint64_t since)
+{
+	struct relay *relay = from->relay;
+
+	if (to && serves(from, to))
+		return true;
+	if (from->ring.round == relay->ring.round)
+		return false;
+	from->ring.round = relay->ring.round;
+	for (struct list *node = relay->ring.links.next; node != &relay->ring.links; node = node->next) {
+		struct link *next, *link = link_at(node);
+
+		if (!serves(from, link))
+			continue;
+		if (!to && atomic_load(&link->ring.closes))
 			return true;
+		next = link->ring.led_at >= since ? numbered(relay, link->ring.next) : NULL;
+		if (next && ways_on(next, to, since))
+			return true;
+	}
 	return false;
 }
 
-/* The link closes a ring no more: nor do those that led to it fail. */
-static void open_ring(struct link *link)
+static bool leads_to(struct link *from, const struct link *to, uint64_t since)
+{
+	from->relay->ring.round++;
+	return ways_on(from, to, since);
+}
+
+static void tell_end(struct relay *relay, struct command *command)
+{
+	(void)relay;
+	if (command->link->last_errno == EDEADLK)
+		link_upstream_result(command->link, 0);
+}
+
+/* Those whose way passes no link any more that closes a ring are members of none, and are told. */
+static void settle(struct relay *relay)
+{
+	for (struct list *node = relay->ring.links.next; node != &relay->ring.links; node = node->next) {
+		struct link *link = link_at(node), *next = numbered(relay, link->ring.next);
+
+		if (!atomic_load(&link->ring.member) || (next && leads_to(next, NULL, 0)))
+			continue;
+		atomic_store(&link->ring.member, false);
+		command_submit(relay, command_new(tell_end, link));
+	}
+}
+
+static void tell(struct relay *relay, struct command *command)
+{
+	(void)relay;
+	link_upstream_result(command->link, EDEADLK);
+}
+
+/* Each link on a way from `to` back to the one that leads there. */
+static void mark_members(struct link *to, const struct link *link, uint64_t since)
 {
 	struct relay *relay = link->relay;
 
-	link->ring.closes = false;
-	for (struct list *node = relay->links.next; node != &relay->links; node = node->next) {
-		struct link *other = list_entry(node, struct link, node);
+	for (struct list *node = relay->ring.links.next; node != &relay->ring.links; node = node->next) {
+		struct link *other = link_at(node), *next;
 
-		if (other->ring.member && leads_to(other, link))
-			other->ring.member = false;
+		next = other->ring.led_at >= since ? numbered(relay, other->ring.next) : NULL;
+		if (other == link || !next || !leads_to(next, link, since) ||
+		    !leads_to(to, other, since))
+			continue;
+		atomic_store(&other->ring.member, true);
+		command_submit(relay, command_new(tell, other));
 	}
 }
 
 bool ring_gone(const struct link *link, int client)
 {
-	/* Of TCP, that it will say no more is all that can be known; a unix socket tells POLLHUP unasked. */
-	struct pollfd gone = { .fd = client, .events = is_ip(&link->ring.name) ? POLLRDHUP : 0 };
+	/* A unix socket tells POLLHUP unasked. Of TCP, that it will say no more is all that can be known, and that
+	 * it said nothing before, as does a connection that was refused. */
+	bool ip = is_ip(&link->ring.name);
+	struct pollfd gone = { .fd = client, .events = ip ? POLLRDHUP : 0 };
+	int unread = 0;
 
-	return ring_suspected(link) && poll(&gone, 1, 0) > 0;
+	if (!ring_suspected(link) || poll(&gone, 1, 0) <= 0)
+		return false;
+	return !ip || gone.revents & (POLLHUP | POLLERR) || ioctl(client, FIONREAD, &unread) < 0 || unread == 0;
+}
+
+enum ring ring_led(struct link *link, const struct link *listener, int fd)
+{
+	struct relay *relay = link->relay;
+	uint64_t now = relay_now(), since = now > REMEMBERED_MS ? now - REMEMBERED_MS : 0;
+	enum ring found = RING_NONE;
+	struct link *to;
+
+	lock(relay);
+	link->ring.on = listener == link ? 0 : listener->number;
+	to = reached_by(relay, fd);
+	if (to && leads_to(to, link, since)) {
+		atomic_store(&link->ring.closes, true);
+		link->ring.next = 0;
+		mark_members(to, link, since);
+		found = RING_CLOSED;
+	} else {
+		bool suspected = ring_suspected(link);
+
+		atomic_store(&link->ring.closes, false);
+		link->ring.next = to ? to->number : 0;
+		link->ring.led_at = now;
+		if (suspected)
+			settle(relay);
+		if (atomic_load(&link->ring.member))
+			found = RING_MEMBER;
+	}
+	unlock(relay);
+	return found;
 }
 
 bool ring_closed(struct link *link, int fd)
 {
-	struct link *to = reached_by(link->relay, fd);
-	bool closed = to && leads_to(to, link);
-
-	if (!closed) {
-		if (link->ring.closes)
-			open_ring(link);
-		link->ring.next = to ? to->number : 0;
+	if (ring_led(link, link, fd) != RING_CLOSED)
 		return false;
-	}
-	link->ring.closes = true;
-	link->ring.next = 0;
-	for (; to; to = next_of(to)) {
-		to->ring.member = true;
-		link_upstream_result(to, EDEADLK);
-	}
+	link_upstream_result(link, EDEADLK);
 	return true;
 }

@@ -71,7 +71,7 @@ enum reason {
 	REASON_TRUNCATED,     /* descriptors or a record did not fit: nothing may be lost silently */
 	REASON_NOT_ALLOWED,   /* its address is none of those that may connect */
 	REASON_ERROR,
-	REASON_COUNT
+	REASON_COUNT          /* how many; and of one that did not end but became JavaScript's */
 };
 
 enum accept_mode { ACCEPT_FORWARD, ACCEPT_ASK, ACCEPT_HAND };
@@ -176,11 +176,15 @@ struct link {
 	int last_errno; /* of the last attempt to reach the provider */
 	uint64_t tell_at; /* not to be reported again before */
 	struct {
-		struct name name; /* of its listener */
-		uint32_t next;    /* number of the link that its last connection led to, 0: to none of ours */
-		bool closes;      /* that one would have closed a ring */
-		bool member;      /* of one: its connections end in vain */
-	} ring;
+		struct list node;   /* in relay.ring.links */
+		struct name name;   /* of its listener */
+		uint32_t on;        /* number of the link whose listener it is served on, 0: its own */
+		uint32_t next;      /* number of the link that its last connection led to, 0: to none of ours */
+		uint64_t led_at;    /* when that was */
+		uint32_t round;     /* it was looked at in */
+		atomic_bool closes; /* that one would have closed a ring */
+		atomic_bool member; /* of one: its connections end in vain */
+	} ring;                     /* guarded by relay.ring.lock */
 	enum accept_mode mode;
 	bool fds, acceptable, draining, gone;
 	bool unwatched; /* as of a side */
@@ -222,6 +226,11 @@ struct relay {
 	} inflight[RELAY_INFLIGHT];
 	bool broker_writable, stopping;
 	uint32_t draining; /* links that have something to look at by the tick */
+	struct {
+		pthread_mutex_t lock;
+		struct list links;
+		uint32_t round;
+	} ring; /* relay-ring.c */
 	pthread_mutex_t lock;    /* guards the next three */
 	struct list commands;
 	struct event *events;

@@ -9,10 +9,11 @@ import type { Broker } from '../broker/client.js';
 import type { Link } from '../graph/link.js';
 import { closeAll } from '../kernel/descriptors.js';
 import type { LinkError } from '../kernel/errors.js';
-import type { Identity } from '../plugins/plugin.js';
+import type { Identity, SocketType } from '../plugins/plugin.js';
+import type { Led } from '../relay/relay.js';
 import { busError, isNotThereYet } from './errno.js';
 import type { LinkProvider, ProviderEvents } from './provider.js';
-import { endedMeanwhile } from './reach.js';
+import { endedMeanwhile, unlessBack } from './reach.js';
 
 const LOOK_FIRST_MS = 50;
 const LOOK_MOST_MS = 2_000;
@@ -61,17 +62,22 @@ export class BusProvider implements LinkProvider {
     return request ?? busError(this.#link, 'EINVAL');
   }
 
-  async connect(): Promise<
-    { fd: number; identity: Identity } | { error: LinkError; again: boolean }
-  > {
+  async connect(
+    _type: SocketType,
+    _timeoutMs: number,
+    led: (fd: number) => Led,
+  ): Promise<{ fd: number; identity: Identity } | { error: LinkError; again: boolean }> {
     const address = this.#address();
     if ('code' in address) return { error: address, again: false };
     const made = await this.#broker.connectBus(address.bus, address.uid);
     if (this.#closed) return endedMeanwhile(this.#link, made.ok ? { fd: made.value } : {});
-    this.reached(made.ok ? null : made.errno);
+    const reached = unlessBack(made.ok ? { fd: made.value } : made, led);
+    if (!('inRing' in reached && reached.inRing)) {
+      this.reached('fd' in reached ? null : reached.errno);
+    }
     const { uid } = address;
-    if (made.ok) return { fd: made.value, identity: { uid, gid: uid } };
-    return { error: busError(this.#link, made.errno), again: isNotThereYet(made.errno) };
+    if ('fd' in reached) return { fd: reached.fd, identity: { uid, gid: uid } };
+    return { error: busError(this.#link, reached.errno), again: isNotThereYet(reached.errno) };
   }
 
   /** No plugin asks a bus how it is. */
@@ -100,6 +106,11 @@ export class BusProvider implements LinkProvider {
     if (this.#closed) return;
     this.#stopLooking();
     void this.#look(LOOK_FIRST_MS);
+  }
+
+  /** The ring is open that the link was of: what was reached leads to an end. */
+  released(): void {
+    if (this.#state?.[1]?.code === 'provider-loop') this.reached(null);
   }
 
   announce(): void {

@@ -28,7 +28,7 @@ import type { End } from '../plugins/stream-host.js';
 import type { SocketStream } from '../relay/byte-stream.js';
 import type { Channel } from '../relay/channel.js';
 import { newClosing } from '../relay/closing.js';
-import type { RelayLink, RelayLinkEvents } from '../relay/relay.js';
+import type { Led, RelayLink, RelayLinkEvents } from '../relay/relay.js';
 import type { TransferOptions, TransferResult } from '../relay/transfer.js';
 import { acceptEach, crowded, mostOf } from './accepting.js';
 import { accessOf, introduction } from './access.js';
@@ -69,6 +69,8 @@ export class OneLinkHost implements LinkHost {
   readonly #ends = new Set<() => void | Promise<void>>();
   /** Of the plugin's own, for who asks how the link does. */
   shown: Readonly<Record<string, unknown>> = {};
+  /** Where a connection of ours to the provider leads. As long as nobody can connect to the link, it leads on. */
+  #led: (fd: number) => Led = () => 'on';
   #closed = false;
 
   constructor(parts: LinkHostParts, link: Link, options: LinkHostOptions) {
@@ -95,6 +97,7 @@ export class OneLinkHost implements LinkHost {
       onPending: (connection) => void answer(connection),
       onUpstream: (errno) => this.#provider.reached(errno === 0 ? null : errnoName(errno)),
     });
+    this.#led = (fd) => relayLink.led(fd);
     this.#onProviderChange.add(() => {
       if (isStanding()) {
         relayLink.retarget(this.#provider.standingRequest(options.type));
@@ -113,7 +116,8 @@ export class OneLinkHost implements LinkHost {
     const target = await this.#targetOf({ type: 'stream' });
     const isFull = crowded(mostOf(this.#link, this.#options), () => this.stats(), this.tally);
     const events = acceptEach(this.#clients, onConnection, this.log, isFull);
-    const relayLink = this.#relayLink({ type: 'stream' }, events);
+    const relayLink = this.#relayLink({ type: 'stream' }, { ...events, ...this.#ringEvents() });
+    this.#led = (fd) => relayLink.led(fd);
     target.serve(relayLink, (fd) => relayLink.listen(fd, 'hand', null));
     return this.#attachment(target, relayLink);
   }
@@ -135,6 +139,8 @@ export class OneLinkHost implements LinkHost {
       make,
     );
     this.#memberships.add(membership);
+    const own = this.#relayLink({ type: 'stream' }, this.#ringEvents());
+    this.#led = (fd) => own.led(fd, membership.relayLink);
     const unwatch = membership.watch(onTarget);
     this.#removes.add(() => {
       unwatch();
@@ -152,7 +158,7 @@ export class OneLinkHost implements LinkHost {
     const deadline = performance.now() + (wait ? this.#options.patienceMs : 0);
     for (;;) {
       const leftMs = Math.max(1, deadline - performance.now());
-      const made = await this.#provider.connect('stream', leftMs);
+      const made = await this.#provider.connect('stream', leftMs, (fd) => this.#led(fd));
       if ('fd' in made) return { channel: this.#introduced(made.fd), identity: made.identity };
       if (!made.again || this.#closed || performance.now() >= deadline) return made.error;
       await setTimeout(AGAIN_MS);
@@ -262,6 +268,14 @@ export class OneLinkHost implements LinkHost {
       this.log.error({ err: thrown }, 'a bug in the plugin refused one connection');
       return XConnectError.from(thrown).toLinkError();
     }
+  }
+
+  /** The relay's word on a link that connects by itself: that it is in a ring, or (0) no more. */
+  #ringEvents(): RelayLinkEvents {
+    return {
+      onUpstream: (errno) =>
+        errno === 0 ? this.#provider.released() : this.#provider.reached(errnoName(errno)),
+    };
   }
 
   #targetAt({ type }: ForwardOptions): Promise<Target> {

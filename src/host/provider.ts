@@ -9,11 +9,12 @@ import type { Broker, BrokerResult, Planted } from '../broker/client.js';
 import { type Link, RUNTIME_PROVIDER } from '../graph/link.js';
 import { type LinkError, XConnectError } from '../kernel/errors.js';
 import type { Identity, Seen, SocketType } from '../plugins/plugin.js';
+import type { Led } from '../relay/relay.js';
 import { type Container, type Containers, THE_HOST } from './containers.js';
 import { connectError, identityError, isNotThereYet } from './errno.js';
 import { resolveIdentity } from './identity.js';
 import { PasswdReader } from './passwd-reader.js';
-import { endedMeanwhile, Reach } from './reach.js';
+import { endedMeanwhile, Reach, unlessBack } from './reach.js';
 
 const PROBE_FIRST_MS = 50;
 const PROBE_MOST_MS = 2_000;
@@ -164,11 +165,12 @@ export class Provider {
 
   /**
    * One connection, tried once and at most `timeoutMs`; the descriptor is the caller's. `again`: trying again may
-   * help.
+   * help. `led`: says where it leads, as of RelayLink.
    */
   async connect(
     type: SocketType,
     timeoutMs: number,
+    led: (fd: number) => Led,
   ): Promise<{ fd: number; identity: Identity } | { error: LinkError; again: boolean }> {
     const address = await this.#address();
     if ('code' in address) {
@@ -177,9 +179,12 @@ export class Provider {
     const { container, identity } = address;
     const made = await this.#reach.connect(container, type, identity, timeoutMs);
     if (this.#closed) return endedMeanwhile(this.#link, made);
-    if (!this.#lookFor) this.reached('fd' in made ? null : made.errno);
-    if ('fd' in made) return { fd: made.fd, identity };
-    return { error: connectError(this.#link, made.errno), again: isNotThereYet(made.errno) };
+    const reached = unlessBack(made, led);
+    if (!this.#lookFor && !('inRing' in reached && reached.inRing)) {
+      this.reached('fd' in reached ? null : reached.errno);
+    }
+    if ('fd' in reached) return { fd: reached.fd, identity };
+    return { error: connectError(this.#link, reached.errno), again: isNotThereYet(reached.errno) };
   }
 
   /** The relay's word on reaching the provider: 0, or an errno's name. */
@@ -206,6 +211,11 @@ export class Provider {
   reportHealth(error: LinkError | null): void {
     this.#health = error;
     if (this.#state) this.#tell(this.#state);
+  }
+
+  /** The ring is open that the link was of: what was reached leads to an end. */
+  released(): void {
+    if (this.#state?.[1]?.code === 'provider-loop') this.reached(null);
   }
 
   /** From now on the state is reported, beginning with what it is. */

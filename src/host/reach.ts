@@ -13,6 +13,7 @@ import { errnoName } from '../kernel/errno.js';
 import type { SocketType } from '../plugins/plugin.js';
 import { connected } from '../relay/channel.js';
 import { closeSocket } from '../relay/closing.js';
+import type { Led } from '../relay/relay.js';
 import type { Container } from './containers.js';
 import { fixedIdentity, type Identity } from './identity.js';
 
@@ -76,6 +77,18 @@ export class Reach {
         : await this.#broker.probeUnix(handle, this.#at.path);
     return found.ok ? null : found.errno;
   }
+}
+
+/** A connection that leads back to its own link is none: it is closed before a byte is sent (EDEADLK). */
+export function unlessBack(
+  made: { readonly fd: number } | { readonly errno: string },
+  led: (fd: number) => Led,
+): { readonly fd: number; readonly inRing: boolean } | { readonly errno: string } {
+  if (!('fd' in made)) return made;
+  const where = led(made.fd);
+  if (where !== 'back') return { fd: made.fd, inRing: where === 'in-ring' };
+  closeSocket(made.fd);
+  return { errno: 'EDEADLK' };
 }
 
 /** For who has closed meanwhile: nobody else would close what is connected now. */

@@ -26,6 +26,8 @@ export interface SharedParts {
 /** One link's part in it. */
 export interface Membership<T> {
   readonly acceptor: T;
+  /** That has the listener. */
+  readonly relayLink: RelayLink;
   /** As of Target. */
   watch(onChange: (error: LinkError | null) => void): () => void;
   /** Resolves when the address is free, where this was the last link. Once is as good as twice. */
@@ -68,6 +70,7 @@ export class SharedListeners {
       let isLast = false;
       return {
         acceptor: opened.acceptor as T,
+        relayLink: opened.relayLink,
         watch: (onChange) => opened.target.watch(onChange),
         leave: () => {
           if (!left) isLast = --entry.members === 0;

@@ -95,6 +95,8 @@ export interface Native {
   /** Who made the other end, or listened there; 0: somebody outside our pid namespace. -errno. */
   socketPeerPid(fd: number): number;
   pidfdOpen(pid: number): number;
+  /** Where a connection of JavaScript's own has led to: 0 to an end, 1 into a ring, 2 back to the link itself. */
+  relayRing(link: NativeLink, listener: NativeLink, fd: number): 0 | 1 | 2;
   relayStats(link: NativeLink): NativeStats;
   relayStop(relay: NativeRelay): void;
   channelOpen(fd: number, callback: ChannelCallback, closing?: NativeClosing): NativeChannel;

@@ -19,6 +19,10 @@ export type RelayStats = NativeStats;
 
 const NOTHING = Buffer.alloc(0);
 
+/** Where a connection to a provider leads, as far as that is another link: as native/addon/relay-ring.h has it. */
+export type Led = 'on' | 'in-ring' | 'back';
+const LED = ['on', 'in-ring', 'back'] as const;
+
 export interface RelayLinkOptions {
   readonly type: keyof typeof SOCKET_TYPES;
   /** false: bytes only, spliced. */
@@ -145,6 +149,15 @@ export class RelayLink {
   restrict({ allowFrom, proxyProtocol }: Access): void {
     const rules = encodeRules(allowFrom ?? []);
     native.relayAccess(this.#native, allowFrom !== undefined, rules, proxyProtocol ?? 0);
+  }
+
+  /**
+   * A connection that is not the relay's own has reached the provider of this link, which is served on `listener`.
+   * `in-ring`: there is no end behind it; `back`: it leads to that listener again, and is to be closed at once. The
+   * descriptor stays the caller's.
+   */
+  led(fd: number, listener: RelayLink = this): Led {
+    return LED[native.relayRing(this.#native, listener.#native, fd)];
   }
 
   stats(): RelayStats {

@@ -72,7 +72,7 @@ describe('a connection that is made when its link has ended', () => {
       broker.probeUnix = async () => ({ ok: true, value: undefined });
       await provider.retarget(RUNNING, 0);
     }
-    const connecting = provider.connect('stream', 1_000);
+    const connecting = provider.connect('stream', 1_000, () => 'on');
     await turn();
     provider.close();
     made({ ok: true, value: fd });
