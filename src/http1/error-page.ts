@@ -16,6 +16,7 @@ const REASONS: Readonly<Record<number, string>> = {
   503: 'Service Unavailable',
   504: 'Gateway Timeout',
   505: 'HTTP Version Not Supported',
+  508: 'Loop Detected',
 };
 
 /** What may be passed on; which of it, the provider says (RFC 9110, 15.5.6 wants the field). */

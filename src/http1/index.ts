@@ -8,6 +8,7 @@
  * ACCEPTED
  *   request   HTTP/1.0 and 1.1; a path, a URL whose host is the Host, or `*` for OPTIONS; one empty line before it
  *   hops      OPTIONS with Max-Forwards: one less is passed on; none left: 200, of our own
+ *   loops     Via that names us more than 16 times: 508
  *   answer    HTTP/1.0 and 1.1, with a reason or without; 1xx before the final one (dropped for 1.0 clients);
  *             101 where it was asked for
  *   bodies    counted; chunked, in 1.1; until the end of the connection, in answers. Passed on counted where they
@@ -52,6 +53,7 @@ export { ALLOWED, errorPage } from './error-page.js';
 export { Exchange } from './exchange.js';
 export { passedFields, requestCut, writeRequest } from './forwarding.js';
 export { DEFAULT_LIMITS, type Limits } from './limits.js';
+export { PSEUDONYM } from './names.js';
 export { Pool } from './pool.js';
 export { type Probed, probe } from './probe.js';
 export { LARGE_HEAD, type Refusal } from './refusal.js';

@@ -29,7 +29,11 @@ export const DISGUISED = 14;
 export const DROPPED = 15;
 export const DATE = 16;
 export const MAX_FORWARDS = 17;
-export const IDS = 18;
+export const VIA = 18;
+export const IDS = 19;
+
+/** What we are called in Via (RFC 9110, 7.6.3). */
+export const PSEUDONYM = 'pv-xconnect';
 
 const KNOWN: readonly (readonly [string, number])[] = [
   ['host', HOST],
@@ -52,6 +56,7 @@ const KNOWN: readonly (readonly [string, number])[] = [
   ['accept', ACCEPT],
   ['date', DATE],
   ['max-forwards', MAX_FORWARDS],
+  ['via', VIA],
 ];
 const IDENTITY_PREFIX = 'x-pv-';
 const FORWARDED_PREFIX = 'x-forwarded-';

@@ -40,6 +40,11 @@ export const NO_FURTHER: Refusal = {
   status: 200,
   message: 'This is pv-xconnect: Max-Forwards let the request come so far.',
 };
+/** RFC 5842, 7.2. */
+export const LOOP: Refusal = {
+  status: 508,
+  message: 'The request was passed on by pv-xconnect too often: it goes in a circle.',
+};
 export const BAD_VERSION: Refusal = {
   status: 505,
   message: 'HTTP/1.0 or HTTP/1.1 is spoken here.',

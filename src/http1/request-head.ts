@@ -26,9 +26,11 @@ import {
   HOST,
   MAX_FORWARDS,
   OTHER,
+  PSEUDONYM,
   TE,
   TRANSFER_ENCODING,
   UPGRADE,
+  VIA,
 } from './names.js';
 import {
   BAD_EXPECTATION,
@@ -43,6 +45,7 @@ import {
   CODING_IN_1_0,
   LARGE_HEAD,
   LONG_TARGET,
+  LOOP,
   NO_HOST,
   OTHER_HOST,
   type Refusal,
@@ -51,6 +54,8 @@ import {
 
 /** A method is a word, not a document. */
 const MAX_METHOD = 32;
+/** How often a request may have been passed on by us, as its Via has it: more than any chain of links needs. */
+const MAX_PASSED_ON = 16;
 /** Its case counts (RFC 9112, 2.3). */
 const PROTOCOL = 'HTTP/';
 const VERSION = 'HTTP/1.';
@@ -188,6 +193,7 @@ export class RequestHead {
     this.expects = this.upgrades = this.trailers = false;
     this.hops = -1;
     let hosts = 0;
+    let passedOn = 0;
     for (let i = 0; i < fields.count; i++) {
       switch (fields.ids[i]) {
         case OTHER:
@@ -222,6 +228,13 @@ export class RequestHead {
           if (this.hops >= 0) return BAD_HOPS;
           this.hops = digits(buffer, fields.valueFrom(i), fields.valueTo(i));
           if (this.hops < 0) return BAD_HOPS;
+          break;
+        case VIA:
+          forEachMember(buffer, fields.valueFrom(i), fields.valueTo(i), (from, to) => {
+            const at = to - PSEUDONYM.length;
+            if (at > from && buffer[at - 1] === SP && isText(buffer, at, to, PSEUDONYM)) passedOn++;
+          });
+          if (passedOn > MAX_PASSED_ON) return LOOP;
           break;
       }
     }

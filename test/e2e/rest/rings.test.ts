@@ -116,7 +116,11 @@ describe('a rest link that leads to links', () => {
       await status(BACK.target);
       await expectLoop(...names);
       await serveAt(BACK.socket);
-      await eventually(async () => expect(await status()).toBe('200'), { timeoutMs: 20_000 });
+      for (const { target } of all) {
+        await eventually(async () => expect(await status(target)).toBe('200'), {
+          timeoutMs: 20_000,
+        });
+      }
       await pair.daemon.until(allAre('established'));
     },
   );

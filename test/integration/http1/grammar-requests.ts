@@ -378,6 +378,15 @@ const HOPS: GrammarCase[] = [
     `OPTIONS / HTTP/1.1|${H}Max-Forwards: 0|Connection: Max-Forwards||`,
     200,
   ],
+  [
+    'Via that names us 16 times',
+    ...same(fieldOf(`Via: ${'1.1 pv-xconnect, '.repeat(15)}2.0 PV-XConnect|`)),
+  ],
+  [
+    'Via that names others as often as they like',
+    ...same(fieldOf(`Via: ${'1.1 not-pv-xconnect, '.repeat(40)}1.1 a|`)),
+  ],
+  ['Via that names us 17 times', fieldOf('Via: 1.1 a, 1.1 pv-xconnect|'.repeat(17)), 508],
   ['X-PV-Role', fieldOf('X-PV-Role: root|'), get('/')],
   ['x_pv-role', fieldOf('x_pv-role: root|X.PV.CLIENT: root|'), get('/')],
 ];
