@@ -263,7 +263,7 @@ void closing_take(struct closing *c, const int *fds, uint32_t n)
 }
 
 /* A peek without room for them says MSG_CTRUNC where there are descriptors: among the bytes that it looks at, or (the
- * kernel walks on, copying nothing) behind them. */
+ * kernel walks on, copying nothing) behind them. -1: the queue is empty. Where the kernel can't look now, there may be. */
 static int peek(int fd)
 {
 	char byte;
@@ -271,7 +271,9 @@ static int peek(int fd)
 	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n = recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT);
 
-	return n <= 0 ? -1 : (message.msg_flags & MSG_CTRUNC) != 0;
+	if (n < 0)
+		return errno == EAGAIN ? -1 : 1;
+	return n == 0 ? -1 : (message.msg_flags & MSG_CTRUNC) != 0;
 }
 
 static bool walks;

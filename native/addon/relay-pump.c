@@ -38,9 +38,9 @@ static ssize_t peek(int fd, char *buffer, size_t length, bool *has_fds)
  *
  * A peek ends with the message that carries descriptors, and a message that can't be copied whole counts as not
  * copied at all (unix_stream_read_generic of the kernel). So the first peek tells where that message ends, and a
- * second one, with room for a byte less before a page that can't be written, ends where it begins.
+ * second one, with room for a byte less before a page that can't be written, ends where it begins. -1: errno says why.
  */
-static size_t plain_prefix(int fd, struct relay *relay, ssize_t n)
+static ssize_t plain_prefix(int fd, struct relay *relay, ssize_t n)
 {
 	bool has_fds;
 
@@ -49,9 +49,9 @@ static size_t plain_prefix(int fd, struct relay *relay, ssize_t n)
 	if (n == (ssize_t)RELAY_SCRATCH)
 		return RELAY_PEEK; /* no message is that long: its end is near, its beginning far behind this */
 	if (n <= 0)
-		return 0;
+		return n;
 	n = peek(fd, relay->scratch + RELAY_SCRATCH - (n - 1), (size_t)n, &has_fds);
-	return n < 0 ? 0 : (size_t)n;
+	return n < 0 && errno == EFAULT ? 0 : n;
 }
 
 static enum move at_eof(struct side *from, struct side *to)
@@ -221,7 +221,10 @@ enum move pump_stream(struct side *from, struct side *to)
 	if (n == 0)
 		return at_eof(from, to);
 	if (has_fds) {
-		plain = plain_prefix(from->source.fd, relay, n);
+		n = plain_prefix(from->source.fd, relay, n);
+		if (n < 0)
+			return read_failed(from, to, errno);
+		plain = (size_t)n;
 		if (room == ROOM_LITTLE && plain > RELAY_PEEK)
 			plain = RELAY_PEEK;
 		return plain ? move_copied(from, to, plain) :

@@ -151,7 +151,7 @@ for (const [mayEnd, table] of [
 ]) {
   for (const [call, errnos] of Object.entries(table)) {
     for (const errno of errnos) {
-      for (const nth of [1, 2, 3, 5, 8, 13]) {
+      for (const nth of [1, 2, 3, 4, 5, 6, 7, 8, 10, 13]) {
         arm(CALLS[call], nth, ERRNO[errno]);
         const first = await within(5_000, all());
         faults += disarm();
