@@ -61,21 +61,44 @@ static int peer_name(int fd, struct sockaddr *address, socklen_t *length)
 	return getpeername(fd, address, length);
 }
 
-/* A listener of all addresses has the one that was connected to. The port is at the same place in both families. */
-static bool same(const struct name *listener, const struct name *reached)
+static bool same_ip(const struct name *one, const struct name *other)
+{
+	if (one->address.any.sa_family == AF_INET)
+		return one->address.four.sin_addr.s_addr == other->address.four.sin_addr.s_addr;
+	return IN6_ARE_ADDR_EQUAL(&one->address.six.sin6_addr, &other->address.six.sin6_addr);
+}
+
+static bool is_any(const struct name *name)
+{
+	if (name->address.any.sa_family == AF_INET)
+		return name->address.four.sin_addr.s_addr == INADDR_ANY;
+	return IN6_IS_ADDR_UNSPECIFIED(&name->address.six.sin6_addr);
+}
+
+/* Whether what a connection reached is an address of the network that it was made in: then it comes from there, too, or
+ * from the loopback address that its own loopback network has (ip-route(8), table local). */
+static bool is_here(int fd, const struct name *reached)
+{
+	struct name own;
+
+	if (reached->address.any.sa_family == AF_INET && ntohl(reached->address.four.sin_addr.s_addr) >> 24 == 127)
+		return true;
+	name_of(fd, sock_name, &own);
+	return own.length == reached->length && own.address.any.sa_family == reached->address.any.sa_family &&
+	       same_ip(&own, reached);
+}
+
+/* A listener of all addresses has the one that was reached if that is `here`. The port is at the same place in both
+ * families. */
+static bool same(const struct name *listener, const struct name *reached, bool here)
 {
 	if (listener->length == 0 || listener->length != reached->length ||
 	    listener->address.any.sa_family != reached->address.any.sa_family || listener->network != reached->network)
 		return false;
 	if (!is_ip(listener))
 		return memcmp(&listener->address, &reached->address, reached->length) == 0;
-	if (listener->address.four.sin_port != reached->address.four.sin_port)
-		return false;
-	if (listener->address.any.sa_family == AF_INET)
-		return listener->address.four.sin_addr.s_addr == INADDR_ANY ||
-		       listener->address.four.sin_addr.s_addr == reached->address.four.sin_addr.s_addr;
-	return IN6_IS_ADDR_UNSPECIFIED(&listener->address.six.sin6_addr) ||
-	       IN6_ARE_ADDR_EQUAL(&listener->address.six.sin6_addr, &reached->address.six.sin6_addr);
+	return listener->address.four.sin_port == reached->address.four.sin_port &&
+	       (same_ip(listener, reached) || (here && is_any(listener)));
 }
 
 static void lock(struct relay *relay)
@@ -128,13 +151,15 @@ void ring_listens(struct link *link)
 static struct link *reached_by(struct relay *relay, int fd)
 {
 	struct name name;
+	bool here;
 
 	name_of(fd, peer_name, &name);
 	/* The broker binds through our folder in /proc, and hardly anybody else does. */
 	if (name.length == 0 || (!is_ip(&name) && strncmp(name.address.local.sun_path, "/proc/self/fd/", 14) != 0))
 		return NULL;
+	here = is_ip(&name) && is_here(fd, &name);
 	for (struct list *node = relay->ring.links.next; node != &relay->ring.links; node = node->next)
-		if (same(&link_at(node)->ring.name, &name))
+		if (same(&link_at(node)->ring.name, &name, here))
 			return link_at(node);
 	return NULL;
 }
