@@ -97,7 +97,8 @@ void conn_close(struct conn *conn, enum reason reason)
 		side_drop(&conn->side[i]);
 		share_settle(link, &conn->side[i].fds_ahead);
 		memory_forget(&conn->side[i]);
-		relay_unwatch(link->relay, &conn->side[i].source, link->closing, conn->transfer != NULL);
+		relay_unwatch(link->relay, &conn->side[i].source, conn->side[i].empty ? NULL : link->closing,
+			      conn->transfer != NULL);
 	}
 	list_del(&conn->node);
 	list_del(&conn->ready);

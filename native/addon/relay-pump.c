@@ -58,7 +58,7 @@ static enum move at_eof(struct side *from, struct side *to)
 {
 	const struct transfer *transfer = from->conn->transfer;
 
-	from->eof = true;
+	from->eof = from->empty = true;
 	from->readable = false;
 	if (!to->shut && !to->backlog && !to->pipe) {
 		if (transfer ? transfer->end : !from->gone) /* else both are closed at the end of this turn, which says the same */

@@ -50,6 +50,7 @@ enum move pump_record(struct side *from, struct side *to)
 	if (n < 0 || (n == 0 && message.msg_controllen == 0)) {
 		from->conn->reset |= n < 0;
 		from->eof = true;
+		from->empty = n == 0;
 		return MOVE_AGAIN;
 	}
 	nfds = control_fds(&message, fds);

@@ -54,7 +54,10 @@ void relay_unwatch(struct relay *relay, struct source *source, struct closing *c
 	if (source->fd < 0)
 		return;
 	epoll_ctl(relay->epoll, EPOLL_CTL_DEL, source->fd, NULL);
-	closing_socket(closing, source->fd, shared);
+	if (closing)
+		closing_socket(closing, source->fd, shared);
+	else
+		close(source->fd);
 	source->fd = -1;
 }
 

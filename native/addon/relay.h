@@ -114,6 +114,7 @@ struct side {
 	bool drain;  /* a short read does not mean that nothing is left: read until it says so */
 	bool gone;   /* the peer closed it: it sends no more, and reads no more */
 	bool eof;    /* nothing more will be read from here */
+	bool empty;  /* its end was read: nothing is in its queue, and nothing comes */
 	bool shut;   /* nothing more will be written to here */
 };
 
@@ -250,7 +251,7 @@ int relay_watch(struct relay *, struct source *, uint32_t events);
 /* What holds now is reported again. False: it can't be said what will be reported. */
 bool relay_rearm(struct relay *, struct source *, uint32_t events);
 bool transient(int error); /* of a call that may work in a moment, with nothing changed */
-/* Closes its descriptor, see closing_socket. */
+/* Closes its descriptor, see closing_socket; with no account where its queue is known to be empty. */
 void relay_unwatch(struct relay *, struct source *, struct closing *, bool shared);
 
 /* A command from JavaScript. `run` is called once in the relay's thread and frees what it holds. */
