@@ -74,6 +74,8 @@ static enum move read_failed(struct side *from, struct side *to, int error)
 		from->readable = false;
 		return MOVE_WAIT;
 	}
+	if (error == EINTR || (transient(error) && error != ETOOMANYREFS))
+		from->readable = true; /* it is still there, whatever was taken for granted */
 	if (error == EINTR)
 		return MOVE_AGAIN;
 	if (transient(error) && error != ETOOMANYREFS) {
@@ -232,10 +234,10 @@ enum move pump_stream(struct side *from, struct side *to)
 	}
 	if (n == (ssize_t)RELAY_PEEK)
 		return move_copied(from, to, RELAY_PEEK);
-	move = move_copied(from, to, (size_t)n);
-	/* Fewer than asked for, and no descriptors behind them: that was all there was. */
-	from->plenty = false;
+	/* Fewer than asked for, and no descriptors behind them: that is all there is. */
 	if (!from->drain)
 		from->readable = false;
+	move = move_copied(from, to, (size_t)n);
+	from->plenty = false;
 	return move;
 }

@@ -27,7 +27,12 @@ test('a system call that fails holds up and ends nothing that it is not about', 
   writeFileSync(join(folder, 'order'), Buffer.alloc(4096));
   const argv = [join(folder, 'door'), process.execPath, join(FAULTS, 'relayed.mjs')];
   const child = spawn('python3', ['-c', LISTEN, ...argv], {
-    env: { ...process.env, FAULTS: join(folder, 'order'), LD_PRELOAD: library },
+    env: {
+      ...process.env,
+      FAULTS: join(folder, 'order'),
+      // Behind the runtime of a sanitizer, which has to be first.
+      LD_PRELOAD: `${process.env.LD_PRELOAD ?? ''} ${library}`.trim(),
+    },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let said = '';
