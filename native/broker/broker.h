@@ -18,8 +18,8 @@
  *   mount.c       device nodes mounted where a file system allows none
  *   grant.c       devices opened for a client, and taken back
  *   ioctl.c       what DRM and input devices are asked
- *   connect.c     sockets connected to containers, probes, datagram replies
- *   dgram.c       datagrams sent to providers under the name of a link's user
+ *   connect.c     sockets connected to containers, probes
+ *   dgram.c       datagrams, sent under the name of a user
  *   tcp.c         TCP in the network namespace of a container, or in our own
  *   file.c        small files read
  *   thread.c      identity and network namespace of one thread, switched and back
@@ -36,6 +36,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/un.h>
 
 #include "../closer.h"
 #include "../process.h"
@@ -160,11 +161,12 @@ int plant_check(const struct container *, uint32_t *lost, uint32_t *count);
 /* connect.c */
 int connect_unix(struct container *, int type, const char *path, uint32_t uid, uint32_t gid, int *fd);
 int connect_probe(struct container *, const char *path);
-/* `room`: DATAGRAM_MAX bytes; `from`: of who hands over the descriptors. */
-int connect_reply(struct container *, const char *path, uint32_t uid, uint32_t gid, const int fds[2], char *room,
-		  struct closing *from);
+struct sockaddr_un connect_address(int fd); /* of the socket that this descriptor is the file of */
 
-/* dgram.c: `room`, `from`: as of connect_reply; `*sent` counts on errors, too */
+/* dgram.c: `room`: DATAGRAM_MAX bytes; `from`: the account of who hands over the descriptors */
+int dgram_reply(struct container *, const char *path, uint32_t uid, uint32_t gid, const int fds[2], char *room,
+		struct closing *from);
+/* `*sent` counts on errors, too. */
 int dgram_send(const struct container *, uint32_t uid, uint32_t gid, uint32_t many, const int fds[2], char *room,
 	       struct closing *from, uint32_t *sent);
 

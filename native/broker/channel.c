@@ -110,8 +110,8 @@ static int in_container(struct exchange *x, struct container *c)
 		x->reply.value = x->reply.data_length;
 		return error;
 	case PVX_OP_REPLY_DGRAM:
-		return x->nfds == 2 ? connect_reply(c, x->path, request->uid, request->gid, x->fds, x->datagram,
-						    x->from) :
+		return x->nfds == 2 ? dgram_reply(c, x->path, request->uid, request->gid, x->fds, x->datagram,
+						  x->from) :
 				      EBADMSG;
 	case PVX_OP_FIND_NODE:
 		return find_node(x, c);

@@ -1,14 +1,17 @@
 /*
- * Datagrams that the relay has to send, with the name of the link's user on them: a receiver that asks (SO_PASSCRED,
- * unix(7)) is told who sends by the kernel, which takes nobody's word for it but a privileged one's.
+ * Datagrams that the relay has to send, with the name of a user on them: a receiver that asks (SO_PASSCRED, unix(7)) is
+ * told who sends by the kernel, which takes nobody's word for it but a privileged one's. Those to a provider are the
+ * link's user's, and many at a time; those to a client, which answer one of his, are his own, and one at a time.
  *
- * They are copied from one socket to another, and looked at by nobody. One is taken from its queue only when it was sent.
+ * They are copied from one socket to another, and looked at by nobody. One for a provider is taken from its queue only
+ * when it was sent.
  */
 #include "broker.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define RECORDS_MAX 64u /* at once: others wait */
@@ -27,6 +30,15 @@ static void put(struct msghdr *message, int type, const void *data, size_t lengt
 	memcpy(end, &header, sizeof(header));
 	memcpy(end + CMSG_LEN(0), data, length);
 	message->msg_controllen += CMSG_SPACE(length);
+}
+
+/* Who sends it, and with which descriptors; in place of all that was there. */
+static void put_all(struct msghdr *message, const struct ucred *who, const int *fds, uint32_t nfds)
+{
+	message->msg_controllen = 0;
+	put(message, SCM_CREDENTIALS, who, sizeof(*who));
+	if (nfds > 0)
+		put(message, SCM_RIGHTS, fds, nfds * sizeof(int));
 }
 
 /* The descriptors of the record at the head of the queue, which stays there. */
@@ -61,9 +73,7 @@ static int send_one(const int fds[2], const struct ucred *who, char *room, struc
 	if (!error) {
 		iov.iov_len = (size_t)length;
 		message = (struct msghdr){ .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space };
-		put(&message, SCM_CREDENTIALS, who, sizeof(*who));
-		if (n > 0)
-			put(&message, SCM_RIGHTS, carried, n * sizeof(int));
+		put_all(&message, who, carried, n);
 		if (sendmsg(fds[0], &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 			error = errno;
 	}
@@ -88,5 +98,62 @@ int dgram_send(const struct container *c, uint32_t uid, uint32_t gid, uint32_t m
 		error = send_one(fds, &who, room, from);
 		*sent += error == 0;
 	}
+	return error;
+}
+
+/* What is in `message` with these descriptors; who the sender is, the kernel tells a receiver that asks from what we
+ * say here: not our real uid, which is root. */
+static int send_as(struct container *c, const char *path, uint32_t uid, uint32_t gid, int fd, struct msghdr *message,
+		   const int *fds, uint32_t nfds)
+{
+	struct ucred who = { .pid = getpid(), .uid = uid, .gid = gid };
+	struct sockaddr_un address;
+	int file, error = path_open(c, path, &file);
+
+	if (error)
+		return error;
+	address = connect_address(file);
+	message->msg_name = &address;
+	message->msg_namelen = sizeof(address);
+	put_all(message, &who, fds, nfds);
+	error = thread_become(uid, gid);
+	if (!error) {
+		if (RETRY(sendmsg(fd, message, MSG_DONTWAIT | MSG_NOSIGNAL)) < 0)
+			error = errno;
+		thread_return();
+	}
+	CLOSE_FD(file);
+	return error;
+}
+
+/* One datagram from fds[1]'s queue goes out of fds[0], which is bound in the container, with the descriptors
+ * that are in it. The path is what a client said of itself: as its user, and with its name on it, the datagram
+ * reaches nobody whom the client could not have written to. */
+int dgram_reply(struct container *c, const char *path, uint32_t uid, uint32_t gid, const int fds[2], char *room,
+		struct closing *from)
+{
+	union control control;
+	struct iovec iov = { .iov_base = room, .iov_len = DATAGRAM_MAX };
+	struct msghdr message = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof(control.space)
+	};
+	struct msghdr glance = { 0 }; /* without room for descriptors it says if there are some */
+	int carried[FDS_MAX], error;
+	uint32_t ncarried;
+	ssize_t n;
+
+	if (RETRY(recvmsg(fds[1], &glance, MSG_PEEK | MSG_DONTWAIT)) < 0)
+		return errno;
+	if (glance.msg_flags & MSG_CTRUNC && !foreign_room(from))
+		return EBUSY;
+	n = RETRY(recvmsg(fds[1], &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
+	if (n < 0)
+		return errno;
+	iov.iov_len = (size_t)n;
+	ncarried = foreign_take(&message, carried);
+	error = message.msg_flags & (MSG_CTRUNC | MSG_TRUNC) ?
+			EMSGSIZE :
+			send_as(c, path, uid, gid, fds[0], &message, carried, ncarried);
+	closing_take(from, carried, ncarried);
 	return error;
 }
