@@ -107,6 +107,8 @@ int container_root(const struct container *, int *root); /* O_PATH, as it is now
 int container_network(const struct container *, uint64_t *inode); /* of its network namespace, as it is now */
 struct closing *container_account(uint32_t handle); /* counted; NULL: it is not held */
 bool container_alive(const struct container *);
+/* A user and group as the container counts them -> as the host does. EPERM: it has none of these. */
+int container_user(const struct container *, uint32_t *uid, uint32_t *gid);
 bool container_works(struct container *); /* operations are under way in it, which may hang */
 
 /* foreign.c */
@@ -215,6 +217,7 @@ int thread_init(void); /* first of all in every thread that serves */
 int thread_become(uint32_t uid, uint32_t gid); /* effective, as the host counts */
 void thread_return(void);
 int thread_fs_become(uint32_t uid, uint32_t gid); /* for the file system only */
+int thread_fs_root_of(const struct container *); /* the same, as the container's root */
 int thread_fs_own(uint32_t uid, uint32_t gid); /* the same, with our capabilities: what is made is theirs */
 int thread_fs_stranger(uint32_t owner); /* the return is to be called on errors, too */
 void thread_fs_return(void);

@@ -35,9 +35,7 @@ int connect_unix(struct container *c, int type, const char *path, uint32_t uid, 
 	int file, error;
 
 	*fd = -1;
-	error = idmap_outside(&c->uids, uid, &uid);
-	if (!error)
-		error = idmap_outside(&c->gids, gid, &gid);
+	error = container_user(c, &uid, &gid);
 	if (!error)
 		error = path_open(c, path, &file);
 	if (error)

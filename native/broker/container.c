@@ -336,3 +336,10 @@ int container_network(const struct container *c, uint64_t *inode)
 	*inode = st.st_ino;
 	return 0;
 }
+
+int container_user(const struct container *c, uint32_t *uid, uint32_t *gid)
+{
+	int error = idmap_outside(&c->uids, *uid, uid);
+
+	return error ? error : idmap_outside(&c->gids, *gid, gid);
+}

@@ -89,11 +89,9 @@ static int send_one(const int fds[2], const struct ucred *who, char *room, struc
 int dgram_send(const struct container *c, uint32_t uid, uint32_t gid, uint32_t many, const int fds[2], char *room,
 	       struct closing *from, uint32_t *sent)
 {
-	struct ucred who = { .pid = getpid() };
-	int error = idmap_outside(&c->uids, uid, &who.uid);
+	struct ucred who = { .pid = getpid(), .uid = uid, .gid = gid };
+	int error = container_user(c, &who.uid, &who.gid);
 
-	if (!error)
-		error = idmap_outside(&c->gids, gid, &who.gid);
 	for (*sent = 0; !error && *sent < many && *sent < RECORDS_MAX;) {
 		error = send_one(fds, &who, room, from);
 		*sent += error == 0;

@@ -78,14 +78,9 @@ static int mount_over(const struct place *place, const char *temporary, int file
 /* An empty file at the target, and an empty folder beside it; as the container's root. */
 static int make_points(const struct container *c, const struct place *place, const char *temporary, int *point)
 {
-	uint32_t uid, gid;
-	int error = idmap_outside(&c->uids, 0, &uid);
+	int error = thread_fs_root_of(c);
 
 	*point = -1;
-	if (!error)
-		error = idmap_outside(&c->gids, 0, &gid);
-	if (!error)
-		error = thread_fs_become(uid, gid);
 	if (error)
 		return error;
 	*point = RETRY(openat(place->folder, place->name, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0));

@@ -202,13 +202,8 @@ static int make_folders(int *folder, char *rest)
 /* Makes what is missing as the container's root. */
 static int make_as_root(const struct container *c, int *folder, char *rest)
 {
-	uint32_t uid, gid;
-	int error = idmap_outside(&c->uids, 0, &uid);
+	int error = thread_fs_root_of(c);
 
-	if (!error)
-		error = idmap_outside(&c->gids, 0, &gid);
-	if (!error)
-		error = thread_fs_become(uid, gid);
 	if (error)
 		return error;
 	error = make_folders(folder, rest);

@@ -186,7 +186,6 @@ int plant_remember(struct container *c, const char *path, const struct planted *
 int plant_listen(struct container *c, int type, const char *path, int *fd, uint32_t *handle)
 {
 	struct planted what = { .type = S_IFSOCK };
-	uint32_t uid, gid;
 	struct place place;
 	int error;
 
@@ -194,12 +193,8 @@ int plant_listen(struct container *c, int type, const char *path, int *fd, uint3
 	error = path_place(c, path, true, &place);
 	if (error)
 		return error;
-	error = idmap_outside(&c->uids, 0, &uid);
-	if (!error)
-		error = idmap_outside(&c->gids, 0, &gid);
-	if (!error)
-		error = thread_socket(c, AF_UNIX, type, 0, fd);
-	if (!error && !(error = thread_fs_become(uid, gid))) {
+	error = thread_socket(c, AF_UNIX, type, 0, fd);
+	if (!error && !(error = thread_fs_root_of(c))) {
 		error = bind_at(&place, *fd, type, &what.identity);
 		thread_fs_return();
 	}

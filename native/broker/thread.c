@@ -118,6 +118,14 @@ int thread_fs_become(uint32_t uid, uint32_t gid)
 	return EPERM;
 }
 
+int thread_fs_root_of(const struct container *c)
+{
+	uint32_t uid = 0, gid = 0;
+	int error = container_user(c, &uid, &gid);
+
+	return error ? error : thread_fs_become(uid, gid);
+}
+
 /* Another fsuid than root's takes the capabilities of the file system away; they are raised again. */
 int thread_fs_own(uint32_t uid, uint32_t gid)
 {
