@@ -128,6 +128,7 @@ struct place {
 };
 struct open_how;
 extern const struct open_how path_inside, path_inside_plain, path_inside_folder, path_beneath_folder;
+int path_init(void); /* after threads_init */
 int path_check(const char *path, uint32_t length);
 int path_open(const struct container *, const char *path, int *fd);
 int path_open_below(int folder, const char *path, int *fd); /* of the host */

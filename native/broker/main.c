@@ -124,7 +124,7 @@ int main(int argc, char **argv)
 	umask(0);
 	raise_descriptor_limit();
 	if ((error = signals()) || (error = threads_init()) || (error = thread_init()) ||
-	    (error = containers_init()))
+	    (error = path_init()) || (error = containers_init()))
 		return fail("start", error);
 	if (host_listen(control))
 		return 1;

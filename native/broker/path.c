@@ -79,25 +79,28 @@ static int path_of(int root, int fd, char path[PATH_MAX])
 	return 0;
 }
 
-/* 0: both are reached through one mount, so far as this kernel tells. */
-static int same_mount(int a, int b)
+/* What is open, and through which mount; statx(2). */
+static int look_at(int fd, struct statx *what)
 {
-	struct statx one, other;
-
-	if (RETRY(statx(a, "", AT_EMPTY_PATH, STATX_MNT_ID, &one)) < 0 ||
-	    RETRY(statx(b, "", AT_EMPTY_PATH, STATX_MNT_ID, &other)) < 0)
-		return errno;
-	return one.stx_mask & other.stx_mask & STATX_MNT_ID && one.stx_mnt_id == other.stx_mnt_id ? 0 : ENOENT;
+	return RETRY(statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID, what)) < 0 ? errno : 0;
 }
 
-static int same_file(int a, int b, bool *same)
+static bool same_file(const struct statx *a, const struct statx *b)
 {
-	struct stat one, other;
+	return a->stx_dev_major == b->stx_dev_major && a->stx_dev_minor == b->stx_dev_minor && a->stx_ino == b->stx_ino;
+}
 
-	if (RETRY(fstat(a, &one)) < 0 || RETRY(fstat(b, &other)) < 0)
-		return errno;
-	*same = one.st_dev == other.st_dev && one.st_ino == other.st_ino;
-	return 0;
+/* So far as this kernel tells. */
+static bool same_mount(const struct statx *a, const struct statx *b)
+{
+	return a->stx_mask & b->stx_mask & STATX_MNT_ID && a->stx_mnt_id == b->stx_mnt_id;
+}
+
+static struct statx host; /* its root, which stays */
+
+int path_init(void)
+{
+	return look_at(thread_root(), &host);
 }
 
 /*
@@ -108,22 +111,25 @@ static int same_file(int a, int b, bool *same)
  */
 static int refuse_host(int root, int fd)
 {
-	int host = thread_root(), ours = -1, error;
+	struct statx top, it, other;
+	int ours, error = look_at(root, &top);
 	char path[PATH_MAX];
-	bool same;
 
-	error = same_file(host, root, &same);
-	if (!error && same && same_mount(root, fd) == 0)
+	if (error || !same_file(&top, &host))
+		return error;
+	error = look_at(fd, &it);
+	if (!error && same_mount(&top, &it))
 		error = EXDEV;
-	if (!error && same && !(error = path_of(root, fd, path))) {
-		ours = open_at(host, *path ? path : "/", &path_inside_plain);
-		if (ours < 0) /* it is there and not on the host */
-			same = false, error = errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : errno;
-		else
-			error = same_file(ours, fd, &same);
-		if (!error && same)
-			error = EXDEV;
-	}
+	if (!error)
+		error = path_of(root, fd, path);
+	if (error)
+		return error;
+	ours = open_at(thread_root(), *path ? path : "/", &path_inside_plain);
+	if (ours < 0) /* it is there and not on the host */
+		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : errno;
+	error = look_at(ours, &other);
+	if (!error && same_file(&other, &it))
+		error = EXDEV;
 	CLOSE_FD(ours);
 	return error;
 }
