@@ -10,7 +10,7 @@
 /* An account: on whose behalf descriptors are closed. Counted references; any thread. */
 struct closing;
 
-struct closing *closing_new(void); /* NULL: no memory */
+struct closing *closing_new(void); /* with one reference, the caller's; NULL: no memory */
 struct closing *closing_ref(struct closing *);
 void closing_unref(struct closing *); /* what it was given is closed all the same */
 /* Takes the descriptors; never waits. Negative ones are none. */
@@ -18,7 +18,7 @@ void closing_take(struct closing *, const int *fds, uint32_t n);
 /* The same for a socket of ours. `shared`: there is another descriptor of it, for which it goes on. One that has
  * nothing of others in its queue, as nearly all, is closed at once; else its peer sees it closed at once. */
 void closing_socket(struct closing *, int fd, bool shared);
-bool closing_full(const struct closing *);
+bool closing_full(const struct closing *); /* CLOSING_MAX of it are not closed yet */
 uint32_t closing_owed(const struct closing *); /* descriptors that are not closed yet; NULL: of all accounts */
 /* Before anything else, where there is no memory later: for so many accounts at once that are in use or not closed
  * yet, and descriptors below that number. Others are closed by who hands them over. 0 or an errno. */

@@ -15,7 +15,7 @@
 
 #define PVX_PROTOCOL_VERSION 1u
 #define PVX_PATH_MAX 1024u        /* bytes of path in a request, not NUL-terminated */
-#define PVX_DATA_MAX 65536u       /* bytes of file in the answer to PVX_OP_READ */
+#define PVX_DATA_MAX 65536u       /* bytes of data in an answer */
 #define PVX_CONTAINERS_MAX 4096u  /* containers held at once */
 #define PVX_BUSES_MAX 8u          /* on the command line */
 #define PVX_PLANTS_MAX 16384u     /* sockets and nodes planted at once */
@@ -40,7 +40,8 @@ enum pvx_op {
 	PVX_OP_RELEASE = 4,
 	/* Every operation that takes a path in a container answers EXDEV where that leads to the host's own files: the
 	 * root of the container is the host's, and nothing is mounted over it there. EAGAIN, too: its file system says
-	 * without end that it was interrupted. */
+	 * without end that it was interrupted. EBUSY, of all operations within a container: as many as there may be are
+	 * under way there; ask again. */
 	/* container, type, path -> value = plant handle, fd = listening (stream, seqpacket) or bound (dgram) socket.
 	 * EEXIST: something that is no socket is at the path. EADDRINUSE: a live foreign socket is.
 	 * EROFS, ELOOP, ENOTDIR, EACCES: as open(2). */

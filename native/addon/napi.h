@@ -24,7 +24,8 @@ napi_value pvx_throw_errno(napi_env, const char *what, int error);
 void pvx_call(napi_env, napi_async_context, napi_ref callback, size_t argc, const napi_value *argv);
 void pvx_export(napi_env, napi_value exports, const char *name, napi_callback);
 
-/* closing-napi.c, JavaScript's thread alone: on whose account a descriptor is closed from now on (NULL: nobody's). */
+/* closing-napi.c, JavaScript's thread alone: on whose account a descriptor is closed from now on (NULL: nobody's);
+ * refers to it. */
 void account_put(const int *fds, uint32_t n, struct closing *);
 struct closing *account_of(int fd);                /* never NULL; the table's reference */
 struct closing *account_get(napi_env, napi_value); /* JavaScript's; NULL: undefined */

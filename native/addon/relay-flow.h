@@ -33,7 +33,7 @@ struct flow *flow_of(struct link *, const struct sockaddr_un *, socklen_t length
 void flow_free(struct flow *);
 void flow_disconnect(struct flow *);
 void flow_drop(struct flow *, enum reason); /* all that waits in it for the provider */
-void flow_connect(struct flow *);
+void flow_connect(struct flow *); /* asks for its provider, or JavaScript how to ask, if that is not under way */
 /* Sends what the flow holds. False: it still holds it. */
 bool flow_send(struct flow *);
 void flow_flush(struct flow *); /* has the broker send what is queued */

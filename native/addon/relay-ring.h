@@ -28,6 +28,6 @@ static inline bool ring_suspected(const struct link *link)
 {
 	return atomic_load(&link->ring.closes) || atomic_load(&link->ring.member);
 }
-bool ring_gone(const struct link *, int client);
+bool ring_gone(const struct link *, int client); /* of a suspected link; `client` stays the caller's */
 
 #endif

@@ -268,7 +268,7 @@ struct command {
 };
 
 /* relay-link.c */
-struct link *link_new(struct relay *, uint32_t number, struct closing *); /* refers to it */
+struct link *link_new(struct relay *, uint32_t number, struct closing *); /* refers to it. NULL: no memory */
 void link_unref(struct link *);
 void link_accept(struct link *);
 void link_accept_later(struct link *); /* something that no event tells the end of is in the way */

@@ -113,12 +113,12 @@ bool container_works(struct container *); /* operations are under way in it, whi
 
 /* foreign.c */
 struct msghdr;
-int foreign_init(void);
+int foreign_init(void); /* before there are other threads, and the filter */
 /* Counted: of who hands over what comes with a request; of the receiver, where that one is not held any more; of
  * nobody, where it comes from the daemon alone. */
 struct closing *foreign_account(const struct pvx_request *);
 bool foreign_room(const struct closing *); /* else nothing that may carry descriptors is to be taken */
-uint32_t foreign_take(struct msghdr *, int *fds);
+uint32_t foreign_take(struct msghdr *, int *fds); /* how many; `fds` has room for FDS_MAX */
 void foreign_close(struct closing *, int *fds, uint32_t n); /* takes what came with a request */
 
 /* path.c: what is opened is O_PATH; symlinks are followed, and lead out of nothing. EXDEV: it is the host's own */
@@ -159,7 +159,7 @@ int plant_remove(uint32_t plant);
 /* At the end: all that is planted in a container that nobody has taken yet, `works`: be it at work or not. False:
  * there is none. */
 bool plant_remove_some(bool works);
-int plant_check(const struct container *, uint32_t *lost, uint32_t *count);
+int plant_check(const struct container *, uint32_t *lost, uint32_t *count); /* room for PVX_PLANTS_MAX handles */
 
 /* connect.c */
 int connect_unix(struct container *, int type, const char *path, uint32_t uid, uint32_t gid, int *fd);
@@ -254,7 +254,7 @@ void channel_hold(void); /* threads that are started wait from here ... */
 void channel_open(void); /* ... to here; both in one thread */
 
 /* end.c */
-int end_init(void);
+int end_init(void); /* its threads, before the filter is there */
 void end_all(int seconds); /* takes at most so long */
 
 /* sandbox.c */

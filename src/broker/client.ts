@@ -171,7 +171,7 @@ export class Broker {
     return withoutDescriptor(await this.#ask('REMOVE', { arg: plant }), () => undefined);
   }
 
-  /** Whether what was planted in a container is still there, and in which network it is. */
+  /** Whether what was planted in a container is still there, and in which network it is. `EBUSY`: ask again. */
   async check(container: number): Promise<BrokerResult<Checked>> {
     return withoutDescriptor(await this.#ask('CHECK', { container }), ({ data, aux }) => ({
       lost: Array.from({ length: data.length / 4 }, (_, i) => wordAt(data, i * 4)),

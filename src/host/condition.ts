@@ -16,6 +16,7 @@ export class Condition {
     this.#tell = tell;
   }
 
+  /** What the provider's end says of itself. */
   provider(...state: Told): void {
     this.#provider = state;
     this.#say();

@@ -121,6 +121,7 @@ export function strangerError(container: string, pid: number, known: string): XC
   );
 }
 
+/** The runtime goes on naming the pid of a container that has ended. */
 export function endedError(container: string, pid: number): XConnectError {
   return new XConnectError(
     'container-gone',
@@ -129,6 +130,7 @@ export function endedError(container: string, pid: number): XConnectError {
   );
 }
 
+/** Where the target is a path. */
 export function listenError(link: Link, errno: string): XConnectError {
   const code = LISTEN[errno] ?? 'broker-failed';
   const found: Partial<Record<ErrorCode, string>> = {
@@ -185,6 +187,7 @@ export function certificateError(name: string, errno: string): LinkError {
   return { code: 'certificate-invalid', message };
 }
 
+/** Of the provider's socket, a path or an address. `errno`: EDEADLK where it leads back to the link. */
 export function connectError(link: Link, errno: string): LinkError {
   if ('address' in endpointOf(link.socket)) return tcpError(link, errno);
   const code = CONNECT[errno] ?? 'broker-failed';

@@ -18,6 +18,7 @@ export class Replanting {
     this.#plantedAt = now;
   }
 
+  /** It stands again. */
   planted(now: number): void {
     this.#plantedAt = now;
   }

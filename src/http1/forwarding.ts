@@ -130,6 +130,7 @@ export interface AnswerEdit {
   readonly keepAlive: boolean;
 }
 
+/** The head of a final answer; one without a Date gets it, if the clock was ever set. */
 export function writeAnswer(writer: ByteWriter, answer: ResponseHead, edit: AnswerEdit): void {
   writeStatus(writer, answer);
   const cut = answer.forbidsLength ? NO_BODY_CUT : ANSWER_CUT;

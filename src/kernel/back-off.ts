@@ -23,6 +23,7 @@ export class BackOff {
     return ms;
   }
 
+  /** It worked: the next wait is the first one again. */
   reset(): void {
     this.#nextMs = this.#firstMs;
   }

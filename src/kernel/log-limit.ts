@@ -38,6 +38,7 @@ export class LogLimit<T> {
   readonly #lines = new Map<string, Remembered<T> & { windowMs: number }>();
   readonly #subjects = new Map<string, Remembered<T>>();
 
+  /** Nothing is remembered, so nothing will be due. */
   get isEmpty(): boolean {
     return this.#lines.size === 0 && this.#subjects.size === 0;
   }

@@ -28,7 +28,7 @@ export function isBusName(text: string): boolean {
   return text.length <= MAX_NAME && /^[A-Za-z_-][\w-]*(\.[A-Za-z_-][\w-]*)+$/.test(text);
 }
 
-/** For one line of a terminal: what could break the line or mislead the reader is shown as `\uXXXX`. */
+/** For one line of a terminal: what could break the line or mislead the reader is escaped as in JSON, such as `\u001b`. */
 export function printable(text: string): string {
   return text.replace(DECEPTIVE, escaped);
 }

@@ -22,7 +22,7 @@ export interface LinkStats {
   readonly total: number;
   readonly toProvider: number;
   readonly toConsumer: number;
-  /** Ended connections by reason: eof, reset, no-provider, refused, detached, truncated, malformed, error. */
+  /** Ended connections by reason: the relay's (native/addon/relay.h), and what plugin and host count themselves. */
   readonly closes: Readonly<Record<string, number>>;
   /** Messages that a policy refused, by what would allow them. */
   readonly denied?: Readonly<Record<string, number>>;

@@ -9,6 +9,7 @@ import { type NativeClosing, native } from './native.js';
 
 export type Closing = NativeClosing;
 
+/** One more account; it is there for as long as somebody, or a descriptor on it, refers to it. */
 export const newClosing = (): Closing => native.closingNew();
 
 /** Takes a socket of ours. Its peer sees it closed at once, whatever is in its queue. */

@@ -214,6 +214,7 @@ export class Relay {
     });
   }
 
+  /** One more link, which listens to nobody yet; the caller closes it. Throws where there is no memory. */
   link(options: RelayLinkOptions, events: RelayLinkEvents = {}): RelayLink {
     const number = ++this.#next;
     const link = new RelayLink(

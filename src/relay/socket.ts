@@ -55,6 +55,7 @@ export class Acceptor implements Polled {
     this.#begin();
   }
 
+  /** Closes the listener; sockets that were accepted go on. */
   close(): void {
     if (!this.#open) return;
     this.#open = false;

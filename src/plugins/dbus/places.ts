@@ -24,6 +24,7 @@ export class Places {
     return this.#links.size;
   }
 
+  /** For one link more, until it leaves. */
   enter(): LinkPlaces {
     const link: LinkPlaces = new LinkPlaces({
       mayTake: () => this.#taken < this.#total && link.taken < this.#share,

@@ -46,6 +46,7 @@ export class Registration {
     return failed;
   }
 
+  /** Ends `run` with that sentence. */
   abort(reason: string): void {
     this.#settle(reason);
   }

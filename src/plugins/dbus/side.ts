@@ -103,6 +103,7 @@ export class Side {
     this.#reader.stop();
   }
 
+  /** Takes back one `stop`. */
   go(): void {
     if (--this.#stops === 0) this.#look(null, []);
   }

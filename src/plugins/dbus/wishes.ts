@@ -15,6 +15,7 @@ export class Wishes {
   #all = 0;
   #isFull = false;
 
+  /** The consumer asks the bus for what matches that rule. */
   added(text: string): void {
     const known = this.#rules.get(text);
     if (known) {
@@ -32,6 +33,7 @@ export class Wishes {
     this.#note(wanted, 1);
   }
 
+  /** Takes that back: what was added twice is there until it is removed twice. */
   removed(text: string): void {
     const known = this.#rules.get(text);
     if (!known || --known.count > 0) return;
@@ -39,6 +41,7 @@ export class Wishes {
     this.#note(known.wanted, -1);
   }
 
+  /** Whether a change of that name's owner is to be told. */
   wantsOwnerOf(name: string): boolean {
     if (this.#isFull || this.#all > 0 || this.#names.has(name)) return true;
     if (this.#namespaces.isEmpty) return false;

@@ -8,6 +8,7 @@ import type { Attachment, LinkHost } from '../plugin.js';
 import { DescriptorServer, type OpenForClient } from './descriptor-server.js';
 import type { Device, DeviceOptions } from './device.js';
 
+/** `open`: how the device is opened for each client. Rejects with an XConnectError where the link can't be made. */
 export async function attachDevice(
   link: Link,
   host: LinkHost,

@@ -74,6 +74,7 @@ export class Http2Exchange implements Client {
     return this.#exchange.active;
   }
 
+  /** `rawHeaders`: names and values by turns, as the session had them. What is wrong with them is answered. */
   begin<D>(rawHeaders: readonly string[], site: Site<D>, description: D): void {
     if (isLargerThan(site.limits.head, rawHeaders)) {
       this.refuse(LARGE_HEAD);
@@ -141,6 +142,7 @@ export class Http2Exchange implements Client {
     this.#end(NOTHING);
   }
 
+  /** Answers in place of the provider, if nothing was answered yet. */
   refuse(refusal: Refusal): void {
     if (this.#isOver || this.#stream.headersSent) return;
     const page = errorPage(refusal, this.#headers.accept ?? '');

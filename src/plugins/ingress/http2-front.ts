@@ -75,6 +75,7 @@ export class Http2Front<Description> {
     return this.#emptiness.reached();
   }
 
+  /** Ends every session at once. */
   close(): void {
     for (const session of this.#sessions) session.end();
   }
