@@ -19,11 +19,10 @@ const { status } = spawnSync(
     join(ROOT, 'node_modules/vitest/vitest.mjs'),
     'run',
     '--reporter=default',
-    '--reporter=json',
-    `--outputFile.json=${report}`,
+    `--reporter=${join(ROOT, 'scripts/report.mjs')}`,
     ...process.argv.slice(2),
   ],
-  { cwd: ROOT, stdio: 'inherit', env: { ...process.env, PVX_SKIPS: skips } },
+  { cwd: ROOT, stdio: 'inherit', env: { ...process.env, PVX_REPORT: report, PVX_SKIPS: skips } },
 );
 
 const results = existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')) : null;
