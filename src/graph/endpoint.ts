@@ -2,8 +2,11 @@
  * Where a link begins and ends: a path, or an address. What `target` and `socket` look like decides it, not the
  * type: any provider's transport may stand behind any consumer's, and a foreign graph may not say which.
  */
+import type { LinkError } from '../kernel/errors.js';
 import type { SocketAddress } from '../kernel/ip-address.js';
 import { parseAddress } from '../manifest/address.js';
+import { isNetworked } from '../manifest/target.js';
+import type { Link } from './link.js';
 
 /** A path inside a container, or an address in its network namespace. */
 export type Endpoint = { readonly path: string } | { readonly address: SocketAddress };
@@ -21,13 +24,47 @@ export function prefixOf(target: string): string {
   return typeof address === 'string' ? '' : address.prefix;
 }
 
-/** sun_path holds 108 bytes, the NUL at its end among them (unix(7)): no program can name a longer one. */
-const MAX_SOCKET_PATH = 107;
+/** What `XDG_RUNTIME_DIR=/run` and no WAYLAND_DISPLAY make a client look for. */
+const WAYLAND_TARGET = '/run/wayland-0';
 
-/** What is wrong with a target that nobody could connect to; null: they could. */
-export function beyondReach(target: string): { found: string; expected: string } | null {
+/** What these types are about is a device, at a path that may be its node's. */
+export function isDevice(type: string): boolean {
+  return type === 'drm' || type === 'input';
+}
+
+/** Where a link appears unless told otherwise; undefined where there is no such place. */
+export function defaultTarget(
+  name: string,
+  type: string,
+  socket: string | undefined,
+): string | undefined {
+  if (isNetworked(type)) return undefined;
+  if (isDevice(type) && socket !== undefined) return socket;
+  return type === 'wayland' ? WAYLAND_TARGET : `/run/pv/services/${name}.sock`;
+}
+
+/** sun_path holds 108 bytes, the NUL at its end among them (unix(7)): no program can name a longer one. */
+export const MAX_SOCKET_PATH = 107;
+
+/** What is wrong with a target. */
+export interface TargetFault {
+  readonly found: string;
+  readonly expected: string;
+}
+
+/** Nobody could connect to it; null: they could, or (the node of a device) it is no socket. */
+export function beyondReach(
+  target: string,
+  type: string,
+  device: Link['device'],
+): TargetFault | null {
+  if (isDevice(type) && device !== 'fd') return null;
   const bytes = target.startsWith('/') ? Buffer.byteLength(target) : 0;
   if (bytes <= MAX_SOCKET_PATH) return null;
   const expected = `at most ${MAX_SOCKET_PATH}, which is what a program can connect to`;
   return { found: `a target of ${bytes} bytes`, expected };
+}
+
+export function targetError({ found, expected }: TargetFault): LinkError {
+  return { code: 'target-invalid', message: `Found ${found}, expected ${expected}.` };
 }

@@ -13,12 +13,12 @@ import { CONTAINER_PREFIX, SYSTEM_BUS } from '../manifest/services.js';
 import { isNetworked } from '../manifest/target.js';
 import { type BusName, mayCall } from './bus-names.js';
 import { SERVES, transportOf } from './compatibility.js';
-import { beyondReach } from './endpoint.js';
+import { beyondReach, defaultTarget, isDevice, targetError } from './endpoint.js';
 import type { Export, Exports } from './exports.js';
 import { isForRuntime } from './hosted-bus.js';
 import { rulesFor, speaksHttp } from './http-fields.js';
 import { EXTERNAL, type Link, RUNTIME_PROVIDER, type ServiceType } from './link.js';
-import { consumedType, defaultTarget, exporterOf, targetOf } from './resolution.js';
+import { consumedType, exporterOf, targetOf } from './resolution.js';
 
 /** The system bus that the runtime itself provides. */
 export interface HostedBus {
@@ -106,7 +106,7 @@ export class LinkMaker {
       type,
       role: requirement.role,
       interface: requirement.interface ?? type,
-      target: requirement.target ?? defaultTarget(requirement, type, by.socket) ?? '',
+      target: requirement.target ?? defaultTarget(requirement.name, type, by.socket) ?? '',
       socket: by.socket ?? '',
       error: { code: 'manifest-invalid', message: why },
     };
@@ -151,7 +151,7 @@ export class LinkMaker {
     const isHttp = speaksHttp(type);
     const rules = isHttp ? rulesFor(service, requirement.role) : undefined;
     const http = isHttp ? requirement.http : undefined;
-    const isDevice = type === 'drm' || type === 'input';
+    const forDevice = isDevice(type);
     return {
       consumer,
       consumerPid: consumer === EXTERNAL ? 0 : this.#pidOf(consumer),
@@ -168,10 +168,10 @@ export class LinkMaker {
       ...(service.policyMode ? { policyMode: service.policyMode } : {}),
       ...(service.mode && type === 'unix' ? { mode: service.mode } : {}),
       ...(service.fds !== undefined && type === 'unix' ? { fds: service.fds } : {}),
-      ...(requirement.mode && isDevice ? { device: requirement.mode } : {}),
-      ...(service.access && isDevice ? { access: service.access } : {}),
-      ...(service.lease && isDevice ? { lease: service.lease } : {}),
-      ...(service.match && isDevice ? { match: service.match } : {}),
+      ...(requirement.mode && forDevice ? { device: requirement.mode } : {}),
+      ...(service.access && forDevice ? { access: service.access } : {}),
+      ...(service.lease && forDevice ? { lease: service.lease } : {}),
+      ...(service.match && forDevice ? { match: service.match } : {}),
       ...(requirement.host !== undefined && type === 'http' ? { host: requirement.host } : {}),
       ...clientsOf(requirement, service, type),
       ...(rules ? { rules } : {}),
@@ -245,12 +245,10 @@ export class LinkMaker {
 
   /** A socket that no program could connect to. */
   #refuseTarget({ mode, place }: Requirement, type: ServiceType, target: string) {
-    const isNode = (type === 'drm' || type === 'input') && mode !== 'fd';
-    const fault = isNode ? null : beyondReach(target);
+    const fault = beyondReach(target, type, mode);
     if (fault === null) return undefined;
     this.#problems.add('path-too-long', place, fault.found, fault.expected);
-    const message = `Found ${fault.found}, expected ${fault.expected}.`;
-    return { code: 'target-invalid', message } as const;
+    return targetError(fault);
   }
 
   #refuse(consumer: string, requirement: Requirement, container: string, { allow }: Service) {

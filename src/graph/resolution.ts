@@ -8,12 +8,11 @@ import type { ProblemList } from '../manifest/problem-list.js';
 import type { Requirement, Service } from '../manifest/revision.js';
 import { A_PATH, AN_ADDRESS, isNetworked } from '../manifest/target.js';
 import { ingressType, serveable } from './compatibility.js';
+import { defaultTarget } from './endpoint.js';
 import type { Export, Exports, RefusedExport } from './exports.js';
 import { EXTERNAL, type ServiceType } from './link.js';
 
 const NAMED_AT_MOST = 5;
-/** What `XDG_RUNTIME_DIR=/run` and no WAYLAND_DISPLAY make a client look for. */
-const WAYLAND_TARGET = '/run/wayland-0';
 
 /**
  * The exporter; or the one whose entry was refused, or can't be read, about which there is a problem already; or
@@ -94,17 +93,6 @@ export function consumedType(
   return undefined;
 }
 
-/** Where it appears unless told otherwise; undefined where there is no such place. */
-export function defaultTarget(
-  { name }: Pick<Requirement, 'name'>,
-  type: string,
-  socket: string | undefined,
-): string | undefined {
-  if (isNetworked(type)) return undefined;
-  if ((type === 'drm' || type === 'input') && socket !== undefined) return socket;
-  return type === 'wayland' ? WAYLAND_TARGET : `/run/pv/services/${name}.sock`;
-}
-
 /** The target, of the kind that the type needs, or undefined after adding a problem. */
 export function targetOf(
   requirement: Requirement,
@@ -113,7 +101,7 @@ export function targetOf(
   problems: ProblemList,
 ): string | undefined {
   const networked = isNetworked(type);
-  const target = requirement.target ?? defaultTarget(requirement, type, service?.socket);
+  const target = requirement.target ?? defaultTarget(requirement.name, type, service?.socket);
   if (target !== undefined && target.startsWith('/') !== networked) return target;
   const found =
     target === undefined ? `no target for type ${type}` : `${show(target)} for type ${type}`;

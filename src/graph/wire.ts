@@ -15,10 +15,9 @@ import { isObject, type JsonObject } from '../manifest/json.js';
 import { MAX_CONNECTIONS, MAX_ENTRIES, MAX_NETWORKS } from '../manifest/limits.js';
 import { pointerTo, show } from '../manifest/problem.js';
 import { isBusName } from '../manifest/text.js';
-import { beyondReach } from './endpoint.js';
+import { beyondReach, defaultTarget, targetError } from './endpoint.js';
 import { EntryReader } from './entry-reader.js';
 import { type Link, linkId, RUNTIME_PROVIDER } from './link.js';
-import { defaultTarget } from './resolution.js';
 
 /** Errors of one graph that are said one by one. */
 const MAX_ERRORS = 100;
@@ -141,7 +140,7 @@ function parseLink(entry: unknown): Link | string {
   const [name, type, socket] = [read.text('name'), needed('type'), needed('socket')];
   const device = read.optional('device', ['node', 'fd'] as const);
   const target =
-    read.optionalText('target') || defaultTarget({ name }, type, socket || undefined) || '';
+    read.optionalText('target') || defaultTarget(name, type, socket || undefined) || '';
   const link: Link = {
     consumer: read.text('consumer'),
     consumerPid: read.pid('consumer_pid'),
@@ -176,16 +175,11 @@ function parseLink(entry: unknown): Link | string {
 
 /** Nobody could be given it, or nobody could connect there. */
 function targetFault(target: string, type: string, device: Link['device']): { error?: LinkError } {
-  const isNode = (type === 'drm' || type === 'input') && device !== 'fd';
   const fault =
     target === ''
       ? { found: `no target for type ${type}`, expected: 'IP:PORT' }
-      : isNode
-        ? null
-        : beyondReach(target);
-  if (fault === null) return {};
-  const message = `Found ${fault.found}, expected ${fault.expected}.`;
-  return { error: { code: 'target-invalid', message } };
+      : beyondReach(target, type, device);
+  return fault ? { error: targetError(fault) } : {};
 }
 
 /** What there is to show of an entry that can't be read; undefined where it does not say which link it is about. */
@@ -206,7 +200,7 @@ function unreadable(entry: unknown, fault: string): Link | undefined {
     type,
     role: 'any',
     interface: type,
-    target: target || defaultTarget({ name }, type, undefined) || '',
+    target: target || defaultTarget(name, type, undefined) || '',
     socket: '',
     error: { code: 'runtime-answer', message: `Its entry in the graph can't be read: ${fault}` },
   };

@@ -8,6 +8,7 @@ import { lstatSync, mkdirSync, unlinkSync } from 'node:fs';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import net, { type Socket } from 'node:net';
 import { dirname } from 'node:path';
+import { MAX_SOCKET_PATH } from '../graph/endpoint.js';
 import { parseJson } from '../manifest/json.js';
 import { ProblemList } from '../manifest/problem-list.js';
 import { type Answer, Refusal, type Request } from './answer.js';
@@ -15,8 +16,6 @@ import type { Router } from './router.js';
 
 const MAX_BODY = 16 * 1024 * 1024;
 const MAX_CONNECTIONS = 256;
-/** sun_path of unix(7), less its end. */
-const MAX_PATH = 107;
 /** rw-rw----: who may connect must be able to write. */
 const UMASK = 0o117;
 
@@ -43,8 +42,8 @@ export class ControlSocket {
 
   /** Resolves when it listens, or with one sentence on why it does not. A socket that nobody serves is replaced. */
   async listen(): Promise<string | null> {
-    if (Buffer.byteLength(this.#path) > MAX_PATH) {
-      return `The path ${this.#path} is longer than the ${MAX_PATH} bytes of a socket's: give another one.`;
+    if (Buffer.byteLength(this.#path) > MAX_SOCKET_PATH) {
+      return `The path ${this.#path} is longer than the ${MAX_SOCKET_PATH} bytes of a socket's: give another one.`;
     }
     try {
       mkdirSync(dirname(this.#path), { recursive: true });
