@@ -43,6 +43,7 @@ export function buildGraph(
   for (const [consumer, requirements] of consumersOf(revision)) {
     const targets = new Targets();
     const providers = new Set<string>();
+    const own: Link[] = [];
     const refused: Link[] = [];
     for (const requirement of requirements) {
       const link = maker.make(consumer, requirement);
@@ -57,7 +58,7 @@ export function buildGraph(
       }
       const taken = targets.claim(link, requirement.place);
       if (!taken) {
-        links.push(link);
+        own.push(link);
         continue;
       }
       const code = consumer === EXTERNAL ? 'ingress-collision' : 'target-duplicate';
@@ -65,11 +66,12 @@ export function buildGraph(
       problems.add(code, requirement.place, found, 'one that is free');
     }
     // They hold no target, and are not shown where another link is known by the same three.
-    const ids = new Set(links.filter((link) => link.consumer === consumer).map(linkId));
+    const ids = new Set(own.map(linkId));
     for (const link of refused) {
-      if (!ids.has(linkId(link))) links.push(link);
+      if (!ids.has(linkId(link))) own.push(link);
       ids.add(linkId(link));
     }
+    links.push(...own);
     dependencies.set(consumer, providers);
   }
   noteUnknownRoles(revision, problems);

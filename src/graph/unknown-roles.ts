@@ -24,7 +24,8 @@ export function noteUnknownRoles(revision: Revision, problems: ProblemList): voi
       if (askers.length === 0) continue;
       const { allow } = service;
       // Whoever asks and is not allowed is told so, with the nearest that is.
-      const isSaid = allow !== undefined && !askers.every(({ role }) => allow.includes(role));
+      const allowed = allow && new Set(allow);
+      const isSaid = allowed !== undefined && !askers.every(({ role }) => allowed.has(role));
       for (const [field, caller] of callersIn(service)) {
         const isContainer = caller.startsWith(CONTAINER_PREFIX);
         const who = isContainer ? caller.slice(CONTAINER_PREFIX.length) : caller;
