@@ -122,8 +122,8 @@ class FaultScan {
 
   value(expected: string): void {
     const next = this.#peek();
-    if (next === '{') this.#members();
-    else if (next === '[') this.#items();
+    if (next === '{') this.#list('}', 'a key in double quotes', (key) => this.#member(key));
+    else if (next === '[') this.#list(']', 'a value', (item) => this.value(item));
     else if (next === '"') this.#string();
     else if (!this.#match(LITERAL)) this.expected = expected;
   }
@@ -132,36 +132,27 @@ class FaultScan {
     if (this.#peek() !== undefined) this.expected = 'nothing more';
   }
 
-  #members(): void {
+  /** From its opening bracket to its end. `read` is told what to miss where there is no item. */
+  #list(close: '}' | ']', item: string, read: (expected: string) => void): void {
     this.at++;
-    if (this.#taken('}')) return;
-    let key = 'a key in double quotes or "}"';
+    if (this.#taken(close)) return;
+    let expected = `${item} or "${close}"`;
     for (;;) {
-      if (this.#peek() === '}') this.expected = NO_COMMA;
-      else if (this.#peek() !== '"') this.expected = key;
-      else this.#string();
+      if (this.#peek() === close) this.expected = NO_COMMA;
+      else read(expected);
+      if (this.expected || this.#taken(close)) return;
+      if (!this.#taken(',')) this.expected = `"," or "${close}"`;
       if (this.expected) return;
-      if (!this.#taken(':')) this.expected = '":" and a value';
-      else this.value('a value');
-      if (this.expected || this.#taken('}')) return;
-      if (!this.#taken(',')) this.expected = '"," or "}"';
-      if (this.expected) return;
-      key = 'a key in double quotes';
+      expected = item;
     }
   }
 
-  #items(): void {
-    this.at++;
-    if (this.#taken(']')) return;
-    let item = 'a value or "]"';
-    for (;;) {
-      if (this.#peek() === ']') this.expected = NO_COMMA;
-      else this.value(item);
-      if (this.expected || this.#taken(']')) return;
-      if (!this.#taken(',')) this.expected = '"," or "]"';
-      if (this.expected) return;
-      item = 'a value';
-    }
+  #member(expected: string): void {
+    if (this.#peek() === '"') this.#string();
+    else this.expected = expected;
+    if (this.expected) return;
+    if (this.#taken(':')) this.value('a value');
+    else this.expected = '":" and a value';
   }
 
   /** Without one pattern for all of it, as the engine's stack is too small for a string of some MiB. */
