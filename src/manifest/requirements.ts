@@ -73,18 +73,18 @@ function readList(value: unknown, place: Place, optional: boolean, problems: Pro
   for (const [index, item] of boundedEntries(names ?? (value as unknown[]), place, problems)) {
     // Names in one string have no pointers of their own.
     const at = names ? place : { file: place.file, pointer: pointerTo(place.pointer, index) };
-    const wanted = readEntry(item, REQUIREMENT_SCHEMA, at, problems);
+    const wanted = readEntry(item, at, problems);
     if (wanted) requirements.push({ ...wanted, optional, place: at });
   }
   return requirements;
 }
 
-function readEntry(item: unknown, schema: Schema, place: Place, problems: ProblemList) {
+function readEntry(item: unknown, place: Place, problems: ProblemList): Wanted | undefined {
   if (typeof item === 'string') {
     return meets(BARE_NAME, item, place, problems) ? { name: item, role: 'any' } : undefined;
   }
   const before = problems.errors;
-  const wanted = readWanted(item, schema, place, problems);
+  const wanted = readWanted(item, REQUIREMENT_SCHEMA, place, problems);
   const { tls } = wanted?.http ?? {};
   if (tls) {
     // Certificates are the host's own. To leave it out would serve in the clear what was to be encrypted.

@@ -111,7 +111,7 @@ function partsOf(what: string, format: string): Schema {
     type: 'array',
     minItems: 1,
     maxItems: MAX_PARTS,
-    items: { type: 'string', format, problem: 'policy-invalid', description: `${what}` },
+    items: { type: 'string', format, problem: 'policy-invalid', description: what },
     problem: 'policy-invalid',
     description: `an array of 1 to ${MAX_PARTS}, each ${what}`,
   };
