@@ -8,7 +8,8 @@ export interface Refusal {
   readonly retryAfter?: number;
 }
 
-const bad = (message: string): Refusal => ({ status: 400, message });
+const refusal = (status: number, message: string): Refusal => ({ status, message });
+const bad = (message: string): Refusal => refusal(400, message);
 
 export const BARE_CR = bad('A CR without its LF was found in the head.');
 export const BARE_LF = bad('An LF without its CR was found in the head.');
@@ -36,35 +37,23 @@ export const BAD_CHUNK = bad('A chunk of the body does not have a valid size and
 export const BAD_STATUS_LINE = bad('The status line is not "HTTP/1.1 200 text".');
 export const UNASKED_UPGRADE = bad('It switched protocols without being asked.');
 /** As good as a refusal: OPTIONS that may go no further is answered here (RFC 9110, 7.6.2). */
-export const NO_FURTHER: Refusal = {
-  status: 200,
-  message: 'This is pv-xconnect: Max-Forwards let the request come so far.',
-};
+export const NO_FURTHER = refusal(
+  200,
+  'This is pv-xconnect: Max-Forwards let the request come so far.',
+);
 /** RFC 5842, 7.2. */
-export const LOOP: Refusal = {
-  status: 508,
-  message: 'The request was passed on by pv-xconnect too often: it goes in a circle.',
-};
-export const BAD_VERSION: Refusal = {
-  status: 505,
-  message: 'HTTP/1.0 or HTTP/1.1 is spoken here.',
-};
-export const BAD_METHOD: Refusal = {
-  status: 405,
-  message: 'The methods CONNECT and TRACE are not passed on.',
-};
-export const BAD_EXPECTATION: Refusal = {
-  status: 417,
-  message: 'The only expectation that can be met is "100-continue".',
-};
-export const LONG_TARGET: Refusal = { status: 414, message: 'The request target is too long.' };
-export const LARGE_HEAD: Refusal = {
-  status: 431,
-  message: 'The head of the request is too large.',
-};
-export const MANY_FIELDS: Refusal = { status: 431, message: 'The request has too many headers.' };
-export const SLOW_HEAD: Refusal = { status: 408, message: 'The request did not come in time.' };
-export const SLOW_BODY: Refusal = {
-  status: 408,
-  message: 'The body of the request did not come in time.',
-};
+export const LOOP = refusal(
+  508,
+  'The request was passed on by pv-xconnect too often: it goes in a circle.',
+);
+export const BAD_VERSION = refusal(505, 'HTTP/1.0 or HTTP/1.1 is spoken here.');
+export const BAD_METHOD = refusal(405, 'The methods CONNECT and TRACE are not passed on.');
+export const BAD_EXPECTATION = refusal(
+  417,
+  'The only expectation that can be met is "100-continue".',
+);
+export const LONG_TARGET = refusal(414, 'The request target is too long.');
+export const LARGE_HEAD = refusal(431, 'The head of the request is too large.');
+export const MANY_FIELDS = refusal(431, 'The request has too many headers.');
+export const SLOW_HEAD = refusal(408, 'The request did not come in time.');
+export const SLOW_BODY = refusal(408, 'The body of the request did not come in time.');
