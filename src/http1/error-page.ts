@@ -20,40 +20,38 @@ const REASONS: Readonly<Record<number, string>> = {
 };
 
 /** What may be passed on; which of it, the provider says (RFC 9110, 15.5.6 wants the field). */
-export const ALLOWED = 'GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH';
+const ALLOWED = 'GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH';
 
 export interface ErrorPage {
   readonly status: number;
   readonly reason: string;
-  readonly type: string;
-  readonly retryAfter: number | undefined;
+  /** All but Connection. */
+  readonly fields: readonly (readonly [name: string, value: string])[];
   readonly body: Buffer;
 }
 
 /** `accept`: the request's field of that name, empty where it has none. */
 export function errorPage(refusal: Refusal, accept: string): ErrorPage {
   const { status, message, retryAfter } = refusal;
+  const date = currentDate();
   const json = prefersJson(accept);
   const text = json ? JSON.stringify({ Error: message }) : message;
-  return {
-    status,
-    reason: REASONS[status] ?? 'Error',
-    type: json ? 'application/json' : 'text/plain; charset=utf-8',
-    retryAfter,
-    body: Buffer.from(`${text}\n`),
-  };
+  const body = Buffer.from(`${text}\n`);
+  const fields: [string, string][] = [
+    ['Content-Type', json ? 'application/json' : 'text/plain; charset=utf-8'],
+    ['Content-Length', String(body.length)],
+  ];
+  if (date !== '') fields.unshift(['Date', date]);
+  if (status === 405) fields.push(['Allow', ALLOWED]);
+  if (retryAfter !== undefined) fields.push(['Retry-After', String(retryAfter)]);
+  return { status, reason: REASONS[status] ?? 'Error', fields, body };
 }
 
 /** As an HTTP/1.1 message; `withBody` is false for HEAD. */
 export function pageMessage(page: ErrorPage, keepAlive: boolean, withBody: boolean): Buffer {
-  const date = currentDate();
   const lines = [
     `HTTP/1.1 ${page.status} ${page.reason}`,
-    ...(date === '' ? [] : [`Date: ${date}`]),
-    `Content-Type: ${page.type}`,
-    `Content-Length: ${page.body.length}`,
-    ...(page.status === 405 ? [`Allow: ${ALLOWED}`] : []),
-    ...(page.retryAfter === undefined ? [] : [`Retry-After: ${page.retryAfter}`]),
+    ...page.fields.map(([name, value]) => `${name}: ${value}`),
     `Connection: ${keepAlive ? 'keep-alive' : 'close'}`,
   ];
   const head = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`);

@@ -4,10 +4,8 @@
  */
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import {
-  ALLOWED,
   type Body,
   type Client,
-  currentDate,
   Exchange,
   errorPage,
   keptTrailers,
@@ -21,7 +19,13 @@ import {
   startOf,
   writeRequest,
 } from '../../http1/index.js';
-import { answerHeaders, requestText, trailerHeaders, trailerText } from './http2-head.js';
+import {
+  answerHeaders,
+  pageHeaders,
+  requestText,
+  trailerHeaders,
+  trailerText,
+} from './http2-head.js';
 
 const NOTHING: Buffer = Buffer.alloc(0);
 /** As Via has it. */
@@ -146,17 +150,8 @@ export class Http2Exchange implements Client {
   refuse(refusal: Refusal): void {
     if (this.#isOver || this.#stream.headersSent) return;
     const page = errorPage(refusal, this.#headers.accept ?? '');
-    const date = currentDate();
-    const head = {
-      ':status': page.status,
-      'content-type': page.type,
-      'content-length': page.body.length,
-      ...(date === '' ? {} : { date }),
-      ...(page.status === 405 ? { allow: ALLOWED } : {}),
-      ...(page.retryAfter === undefined ? {} : { 'retry-after': String(page.retryAfter) }),
-    };
     const options = { endStream: false, sendDate: false };
-    this.#stream.respond(head, options);
+    this.#stream.respond(pageHeaders(page), options);
     this.#end(this.#headers[':method'] === 'HEAD' ? NOTHING : page.body);
   }
 

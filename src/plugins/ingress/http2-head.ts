@@ -1,6 +1,11 @@
 /** Heads between HTTP/2 and HTTP/1.1 (RFC 9113, 8.2 and 8.3). Pure. */
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2';
-import { isSameAuthority, passedFields, type ResponseHead } from '../../http1/index.js';
+import {
+  type ErrorPage,
+  isSameAuthority,
+  passedFields,
+  type ResponseHead,
+} from '../../http1/index.js';
 
 /** Meaningless in HTTP/2, or said by us. */
 const LEFT_OUT = new Set([
@@ -40,6 +45,10 @@ export function requestText(
 
 export function answerHeaders(answer: ResponseHead): OutgoingHttpHeaders {
   return { ':status': answer.status, ...headersOf(passedFields(answer)) };
+}
+
+export function pageHeaders({ status, fields }: ErrorPage): OutgoingHttpHeaders {
+  return { ':status': status, ...headersOf(fields) };
 }
 
 /** `lines`: each with its CRLF. */
