@@ -15,7 +15,7 @@ import {
   Tunnel,
 } from '../../http1/index.js';
 import { type HttpRule, isAllowed, parseRule } from '../../kernel/http-rule.js';
-import { everyLine } from '../../kernel/log.js';
+import { everyLine, type Logger } from '../../kernel/log.js';
 import type { LinkHost } from '../plugin.js';
 
 export interface RouteOptions {
@@ -29,14 +29,13 @@ export class LinkRoute {
   readonly pool: Pool;
   /** All but `addLines`, which differ by plugin. */
   readonly route: Omit<Route, 'addLines'>;
-  readonly #link: Link;
-  readonly #host: LinkHost;
+  /** Null: the link wants none. */
+  readonly #accessLog: Logger | null;
   readonly #rules: readonly HttpRule[] | null;
   readonly #forbidden: Refusal;
 
   constructor(link: Link, host: LinkHost, limits: Limits, options: RouteOptions) {
-    this.#link = link;
-    this.#host = host;
+    this.#accessLog = link.http?.access_log ? everyLine(host.log) : null;
     this.pool = new Pool(async () => {
       const made = await host.connect();
       return 'code' in made ? made : host.bytes(made);
@@ -71,9 +70,9 @@ export class LinkRoute {
 
   /** What logs a request, where the link wants it; `client`: the address that it came from. */
   logOf(client?: string): Route['log'] {
-    if (!this.#link.http?.access_log) return null;
+    const log = this.#accessLog;
+    if (!log) return null;
     const from = client === undefined ? {} : { client };
-    const log = everyLine(this.#host.log);
     return (served) => log.info({ ...from, ...served }, 'request');
   }
 
