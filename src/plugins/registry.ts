@@ -7,7 +7,6 @@ import { dbus } from './dbus/index.js';
 import { drm } from './drm/index.js';
 import { ingress } from './ingress/index.js';
 import { input } from './input/index.js';
-import { importPlugin } from './outside.js';
 import type { Plugin } from './plugin.js';
 import { rest } from './rest/index.js';
 import { tcp } from './tcp/index.js';
@@ -49,6 +48,7 @@ export class Registry {
 
   /** Imports a module whose default export is a plugin: a path, or a package. Rejects with an XConnectError. */
   async load(module: string): Promise<void> {
+    const { importPlugin } = await import('./outside.js'); // few daemons have one
     this.add(await importPlugin(module));
   }
 }
