@@ -87,6 +87,7 @@ const BUS: Readonly<Record<string, ErrorCode>> = {
 /** What belongs to a container is its own root, and what is mounted over the host's for it alone. */
 const HOSTS_OWN =
   "that is the host's own file, for the container has the host's root and nothing mounted over it there";
+const LEADS_BACK = 'it leads back to this link, so that no connection would ever end somewhere';
 const NETWORK_CLOSED =
   'it has a network of its own, which could not be left again: without root on the host only containers in the ' +
   "host's network can be served there";
@@ -198,7 +199,7 @@ export function connectError(link: Link, errno: string): LinkError {
         ? 'it does not exist yet'
         : `it can't be reached inside the container (${errno})`,
     'provider-not-a-socket': 'it is no socket',
-    'provider-loop': 'it leads back to this link, so that no connection would ever end somewhere',
+    'provider-loop': LEADS_BACK,
     'provider-refused':
       errno === 'EACCES'
         ? `it does not let role ${link.role} in`
@@ -219,30 +220,19 @@ export function identityError(provider: string, role: string, errno: string): Li
 }
 
 function tcpError(link: Link, errno: string): LinkError {
-  if (errno === 'EDEADLK') {
-    const what = 'it leads back to this link, so that no connection would ever end somewhere';
-    return { code: 'provider-loop', message: `${link.socket} in ${link.provider}: ${what}.` };
-  }
-  const found =
-    errno === 'ECONNREFUSED'
-      ? 'nobody listens there yet'
-      : UNREACHED.includes(errno)
-        ? `it can't be reached from within the container (${errno})`
-        : null;
-  if (found) {
-    const code = errno === 'ECONNREFUSED' ? 'provider-socket-missing' : 'provider-refused';
-    return { code, message: `${link.socket} in ${link.provider}: ${found}.` };
-  }
-  if (errno === 'ENOLINK') {
-    return {
-      code: 'network-closed',
-      message: `${link.socket} in ${link.provider}: ${NETWORK_CLOSED}.`,
-    };
-  }
-  const gone = errno in GONE;
-  const code = gone ? 'provider-not-running' : (COMMON[errno] ?? 'broker-failed');
-  const what = gone ? 'the container is not running' : errno;
+  const [code, what] = tcpFault(errno);
   return { code, message: `${link.socket} in ${link.provider}: ${what}.` };
+}
+
+function tcpFault(errno: string): [ErrorCode, string] {
+  if (errno === 'ECONNREFUSED') return ['provider-socket-missing', 'nobody listens there yet'];
+  if (UNREACHED.includes(errno)) {
+    return ['provider-refused', `it can't be reached from within the container (${errno})`];
+  }
+  if (errno === 'EDEADLK') return ['provider-loop', LEADS_BACK];
+  if (errno === 'ENOLINK') return ['network-closed', NETWORK_CLOSED];
+  if (errno in GONE) return ['provider-not-running', 'the container is not running'];
+  return [COMMON[errno] ?? 'broker-failed', errno];
 }
 
 /** The runtime's own bus, of the host. */
