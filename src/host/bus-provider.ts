@@ -71,13 +71,12 @@ export class BusProvider implements LinkProvider {
     if ('code' in address) return { error: address, again: false };
     const made = await this.#broker.connectBus(address.bus, address.uid);
     if (this.#closed) return endedMeanwhile(this.#link, made.ok ? { fd: made.value } : {});
-    const reached = unlessBack(made.ok ? { fd: made.value } : made, led);
-    if (!('inRing' in reached && reached.inRing)) {
-      this.reached('fd' in reached ? null : reached.errno);
-    }
     const { uid } = address;
-    if ('fd' in reached) return { fd: reached.fd, identity: { uid, gid: uid } };
-    return { error: busError(this.#link, reached.errno), again: isNotThereYet(reached.errno) };
+    const kept = unlessBack(made.ok ? { fd: made.value } : made, led, (errno) =>
+      this.reached(errno),
+    );
+    if ('fd' in kept) return { fd: kept.fd, identity: { uid, gid: uid } };
+    return { error: busError(this.#link, kept.errno), again: isNotThereYet(kept.errno) };
   }
 
   /** No plugin asks a bus how it is. */

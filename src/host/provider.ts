@@ -179,12 +179,11 @@ export class Provider {
     const { container, identity } = address;
     const made = await this.#reach.connect(container, type, identity, timeoutMs);
     if (this.#closed) return endedMeanwhile(this.#link, made);
-    const reached = unlessBack(made, led);
-    if (!this.#lookFor && !('inRing' in reached && reached.inRing)) {
-      this.reached('fd' in reached ? null : reached.errno);
-    }
-    if ('fd' in reached) return { fd: reached.fd, identity };
-    return { error: connectError(this.#link, reached.errno), again: isNotThereYet(reached.errno) };
+    const kept = unlessBack(made, led, (errno) => {
+      if (!this.#lookFor) this.reached(errno);
+    });
+    if ('fd' in kept) return { fd: kept.fd, identity };
+    return { error: connectError(this.#link, kept.errno), again: isNotThereYet(kept.errno) };
   }
 
   /** The relay's word on reaching the provider: 0, or an errno's name. */

@@ -21,6 +21,8 @@ const NOBODY_ASKS: Identity = { uid: 0, gid: 0 };
 
 /** Null: connected, or there; else the errno's name. */
 type Outcome = string | null;
+/** The descriptor is the caller's. */
+type Made = { readonly fd: number } | { readonly errno: string };
 
 export class Reach {
   readonly #broker: Broker;
@@ -56,7 +58,7 @@ export class Reach {
     type: SocketType,
     { uid, gid }: Identity,
     timeoutMs: number,
-  ): Promise<{ readonly fd: number } | { readonly errno: string }> {
+  ): Promise<Made> {
     if ('path' in this.#at) {
       const made = await this.#broker.connectUnix(handle, type, this.#at.path, uid, gid);
       return made.ok ? { fd: made.value } : { errno: made.errno };
@@ -79,16 +81,24 @@ export class Reach {
   }
 }
 
-/** A connection that leads back to its own link is none: it is closed before a byte is sent (EDEADLK). */
+/**
+ * A connection that leads back to its own link is none: it is closed before a byte is sent (EDEADLK). `reached`: told
+ * how the provider was reached, null for well; nothing of a connection into a ring, which has no provider at its end.
+ */
 export function unlessBack(
-  made: { readonly fd: number } | { readonly errno: string },
+  made: Made,
   led: (fd: number) => Led,
-): { readonly fd: number; readonly inRing: boolean } | { readonly errno: string } {
-  if (!('fd' in made)) return made;
-  const where = led(made.fd);
-  if (where !== 'back') return { fd: made.fd, inRing: where === 'in-ring' };
-  closeSocket(made.fd);
-  return { errno: 'EDEADLK' };
+  reached: (outcome: Outcome) => void,
+): Made {
+  if ('fd' in made) {
+    const where = led(made.fd);
+    if (where === 'on') reached(null);
+    if (where !== 'back') return made;
+    closeSocket(made.fd);
+  }
+  const errno = 'fd' in made ? 'EDEADLK' : made.errno;
+  reached(errno);
+  return { errno };
 }
 
 /** For who has closed meanwhile: nobody else would close what is connected now. */
