@@ -1,25 +1,21 @@
 /** File systems of a container's own making (FUSE): one that takes its time, and one that shows what is not there. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContainer } from './container.js';
 import { Peer } from './peer-process.js';
 import { endBy } from './processes.js';
+import { pythonOf } from './python.js';
 
 /** As `seconds`: longer than any test. */
 export const FOR_EVER = 100_000;
-
-function program(name: string): string {
-  const text = (file: string) =>
-    readFileSync(new URL(`file-systems/${file}.py`, import.meta.url), 'utf8');
-  return `${text('fuse')}\n${text(name)}`;
-}
 
 async function mount(
   on: TestContainer,
   name: string,
   ...args: (string | number)[]
 ): Promise<FileSystem> {
-  const child = on.run(['python3', '-c', program(name), ...args.map(String)]);
+  const program = pythonOf(import.meta.url, 'file-systems/fuse.py', `file-systems/${name}.py`);
+  const child = on.run(['python3', '-c', program, ...args.map(String)]);
   child.stderr?.pipe(process.stderr);
   const peer = new Peer(child);
   const said = await peer.line();

@@ -5,6 +5,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { mountUnflushed } from '../../support/file-systems.js';
 import { countOpenAtRest, countOpenFiles } from '../../support/open-files.js';
+import { pythonOf } from '../../support/python.js';
 import { fuse } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
 import { TARGET, UnixPair, useUnixPair } from './support.js';
@@ -15,24 +16,12 @@ const ROUNDS = 500;
 const FILE = 'a file';
 
 /** KIND TARGET WHAT CONNECTIONS EACH: so many connections with as many descriptors each; then it says so, and stays. */
-const HOSTILE = `
-import array, os, socket, struct, sys, time
+const HOSTILE = `${pythonOf(import.meta.url, '../../support/lingering.py')}
+import array, os, signal, socket, sys
 kind, target, what, connections, each = sys.argv[1:6]
 resource = __import__("resource")
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 kept = []
-def lingering():
-    server = socket.create_server(("127.0.0.1", 0))
-    client = socket.create_connection(server.getsockname())
-    kept.append((server, server.accept()[0]))
-    client.setblocking(False)
-    try:
-        while True:
-            client.send(bytes(1 << 20))
-    except BlockingIOError:
-        pass
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 10000))
-    return client.detach()
 URGENT = ("urgent", "behind") # out of band, behind nothing or another byte
 types = {"stream": socket.SOCK_STREAM, "seqpacket": socket.SOCK_SEQPACKET, "dgram": socket.SOCK_DGRAM}
 def send(bad):
@@ -55,7 +44,8 @@ for _ in range(int(connections)):
     if what not in ("linger", *URGENT):
         send(os.open(what, os.O_RDONLY))
         continue
-    bad, (mine, yours) = lingering(), os.pipe()
+    (bad, ends), (mine, yours) = lingering(), os.pipe()
+    kept.append(ends)
     if os.fork() == 0: # the last to close it should be somebody else: a process that ends does not wait
         os.close(yours)
         os.read(mine, 1)
@@ -66,7 +56,7 @@ for _ in range(int(connections)):
     os.close(mine)
     os.wait()
 print("sent", flush=True)
-time.sleep(1000)
+signal.pause()
 `;
 
 /** Sends so many bytes, one after the other, each as soon as the one before is back. */

@@ -1,13 +1,13 @@
 /** Descriptors that come with datagrams and that nobody can close: they hold up whose they are, and nobody else. */
 import { spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { PACKAGE_ROOT } from '../../../src/relay/native.js';
 import { startContainer, type TestContainer } from '../../support/container.js';
 import { Peer } from '../../support/peer-process.js';
+import { pythonOf } from '../../support/python.js';
 import { eventually } from '../../support/wait.js';
 
-const DRIVER = fileURLToPath(new URL('closing.py', import.meta.url));
+const DRIVER = pythonOf(import.meta.url, '../../support/lingering.py', 'daemon.py', 'closing.py');
 /** The broker's threads that close; and how many descriptors of one container may wait for one. */
 const THREADS = 32;
 const WAITING_MAX = 256;
@@ -38,7 +38,7 @@ describe('what a container hands over and nobody can close', () => {
   beforeEach(async () => {
     containers = await Promise.all(['hostile', 'calm'].map((name) => startContainer({ name })));
     driver = new Peer(
-      spawn('python3', [DRIVER, `${PACKAGE_ROOT}/build/Release/pvx-broker`], {
+      spawn('python3', ['-c', DRIVER, `${PACKAGE_ROOT}/build/Release/pvx-broker`], {
         stdio: ['pipe', 'pipe', 'inherit'],
       }),
     );

@@ -6,26 +6,23 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { PACKAGE_ROOT } from '../../../src/relay/native.js';
 import { startContainer, type TestContainer } from '../../support/container.js';
 import { mountStalling } from '../../support/file-systems.js';
 import { startHost, type TestHost } from '../../support/host.js';
+import { Peer } from '../../support/peer-process.js';
 import { endOf, hasEnded, statusOf } from '../../support/processes.js';
+import { pythonOf } from '../../support/python.js';
 import { fuse } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
 
 /** A daemon whose first thread has ended while another has not, as one that hangs in a close does. */
-const HALF_DEAD = `
-import ctypes, os, socket, subprocess, sys, threading, time
-ends = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(2)]
-def ready():
-    for i in (0, 1): os.dup2(ends[i][1].fileno(), 100 + i)
-    for i in (0, 1): os.dup2(100 + i, 3 + i)
-broker = subprocess.Popen(sys.argv[1:], preexec_fn=ready, close_fds=False)
-threading.Thread(target=time.sleep, args=(1000,)).start()
-print(broker.pid, flush=True)
+const HALF_DEAD = `${pythonOf(import.meta.url, 'daemon.py')}
+import ctypes, sys, threading
+daemon = Daemon(sys.argv[1:])
+threading.Thread(target=threading.Event().wait).start()
+print(daemon.broker.pid, flush=True)
 sys.stdin.readline()
 ctypes.CDLL(None).syscall(${process.arch === 'arm64' ? 93 : 60}, 0)
 `;
@@ -136,17 +133,15 @@ describe.runIf(fuse())('the end of pvx-broker', () => {
     await plant(other, '/run/unused');
     const path = join(folder, 'half.sock');
     const argv = [`${PACKAGE_ROOT}/build/Release/pvx-broker`, '--control', path];
-    const daemon = spawn('python3', ['-c', HALF_DEAD, ...argv], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
-    const pid = await new Promise<number>((resolve) => {
-      createInterface(daemon.stdout).once('line', (line) => resolve(Number(line)));
-    });
+    const daemon = new Peer(
+      spawn('python3', ['-c', HALF_DEAD, ...argv], { stdio: ['pipe', 'pipe', 'inherit'] }),
+    );
+    const pid = Number(await daemon.line());
     await eventually(() => expect(existsSync(path)).toBe(true));
-    daemon.stdin.write('\n');
+    daemon.say('\n');
     await eventually(() => expect(existsSync(path)).toBe(false));
-    daemon.kill('SIGKILL');
-    await endOf(daemon);
+    daemon.kill();
+    await daemon.end();
     await eventually(() => expect(() => process.kill(pid, 0)).toThrow());
   });
 });
