@@ -2,7 +2,7 @@
  * What docs/security.md says of the broker, a test each: of its privileges, and of what its closed list can't be used
  * for. What a process of the host, a hanging file system or a user namespace gets has a file of its own beside this.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,12 +14,15 @@ import { PACKAGE_ROOT } from '../../../src/relay/native.js';
 import { brokerSources, compile } from '../../support/compile.js';
 import { startContainer, type TestContainer } from '../../support/container.js';
 import { mountUnflushed } from '../../support/file-systems.js';
-import { countOpenAtRest, openFiles } from '../../support/open-files.js';
+import { countOpenAtRest, countOpenFiles, openFiles } from '../../support/open-files.js';
+import { Peer } from '../../support/peer-process.js';
 import { statusOf } from '../../support/processes.js';
+import { pythonOf } from '../../support/python.js';
 import { fuse } from '../../support/requirements.js';
+import { eventually } from '../../support/wait.js';
 import { RawBroker } from './raw.js';
 
-const PIDFD = fileURLToPath(new URL('pidfd.py', import.meta.url));
+const PIDFD = pythonOf(import.meta.url, 'daemon.py', 'pidfd.py');
 const CALLS = fileURLToPath(new URL('../../support/filter/calls.c', import.meta.url));
 
 /** Calls that the filter has, with the arguments that the broker gives them. */
@@ -117,10 +120,20 @@ describe('pvx-broker', () => {
       "import socket;s=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM);s.bind('/run/answers');print('ready',flush=True);s.settimeout(20);\nwhile 1: s.recv(99)";
     const receiver = container.run(['python3', '-c', script]);
     await once(receiver.stdout as NodeJS.ReadableStream, 'data');
-    const argv = [PIDFD, `${PACKAGE_ROOT}/build/Release/pvx-broker`, String(container.pid)];
-    const { stdout } = spawnSync('python3', [...argv, '/run/answers'], { encoding: 'utf8' });
-    const [before, after, error] = stdout.trim().split(' ').map(Number);
-    expect([after, error]).toEqual([before, 0]);
+    const argv = [
+      `${PACKAGE_ROOT}/build/Release/pvx-broker`,
+      String(container.pid),
+      '/run/answers',
+    ];
+    const daemon = new Peer(
+      spawn('python3', ['-c', PIDFD, ...argv], { stdio: ['pipe', 'pipe', 'inherit'] }),
+    );
+    const pid = Number(await daemon.line());
+    const before = await countOpenAtRest(pid);
+    daemon.say('\n');
+    expect(await daemon.line()).toBe('0');
+    await eventually(() => expect(countOpenFiles(pid)).toBe(before)); // they are closed in their own time
+    await daemon.end();
     receiver.kill('SIGKILL');
   });
 
