@@ -10,6 +10,11 @@ export function childrenOf(pid: number): number[] {
   return text === '' ? [] : text.split(' ').map(Number);
 }
 
+/** Its children, each with its own descendants behind it. */
+export function descendantsOf(pid: number): number[] {
+  return childrenOf(pid).flatMap((child) => [child, ...descendantsOf(child)]);
+}
+
 /** What stands behind a name in the status file of a process, or of one thread of it. */
 export function statusOf(pid: number, thread = pid): (name: string) => string | undefined {
   const status = readFileSync(`/proc/${pid}/task/${thread}/status`, 'utf8');

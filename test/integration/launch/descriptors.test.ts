@@ -2,16 +2,16 @@
 import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { TestDaemon } from '../../support/daemon.js';
 import { openFiles } from '../../support/open-files.js';
-import { childrenOf, statusOf } from '../../support/processes.js';
+import { descendantsOf, statusOf } from '../../support/processes.js';
+import { pythonOf } from '../../support/python.js';
 import { has, isRoot } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
 import { AppEngineProcess } from '../runtime/appengine-process.js';
 
-const LEAKY = fileURLToPath(new URL('leaky.py', import.meta.url));
+const LEAKY = ['python3', '-c', pythonOf(import.meta.url, 'seccomp.py', 'leaky.py')];
 
 /** Pids of the processes that have it open. */
 function holdersOf(path: string): number[] {
@@ -27,11 +27,7 @@ function targetsOf(pid: string): string[] {
   }
 }
 
-function below(pid: number): number[] {
-  return childrenOf(pid).flatMap((child) => [child, ...below(child)]);
-}
-
-const namesBelow = (pid: number) => below(pid).map((child) => statusOf(child)('Name'));
+const namesBelow = (pid: number) => descendantsOf(pid).map((child) => statusOf(child)('Name'));
 
 describe.runIf(isRoot())('descriptors that were left open', () => {
   let folder: string;
@@ -46,7 +42,7 @@ describe.runIf(isRoot())('descriptors that were left open', () => {
   test.each(['new', 'old'])(
     'are not with the daemon and its broker, on a %s kernel',
     async (kernel) => {
-      const daemon = new TestDaemon([], { prefix: ['python3', LEAKY, leaked, kernel] });
+      const daemon = new TestDaemon([], { prefix: [...LEAKY, leaked, kernel] });
       try {
         await daemon.launch();
         expect(namesBelow(daemon.pid)).toEqual(['pvx-broker']);
@@ -75,7 +71,7 @@ describe.runIf(isRoot())('descriptors that were left open', () => {
         },
       });
       try {
-        await engine.start([], ['python3', LEAKY, leaked, kernel]);
+        await engine.start([], [...LEAKY, leaked, kernel]);
         const { pid = 0 } = engine.process;
         await eventually(() => {
           const names = namesBelow(pid);

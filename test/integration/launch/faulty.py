@@ -1,36 +1,28 @@
 """faulty.py SWITCH PROGRAM ARG...: a kernel that has no watch left for epoll, while the file SWITCH is there.
 
 Every EPOLL_CTL_ADD of the program and its children fails with the errno that is in the file; seccomp_unotify(2).
+It is run behind seccomp.py.
 """
-import ctypes, errno, fcntl, os, platform, select, struct, sys
+import errno, fcntl, os, platform, select, struct, sys
 
-libc = ctypes.CDLL(None, use_errno=True)
 ARM = platform.machine() == 'aarch64'
 EPOLL_CTL, SECCOMP = (21, 277) if ARM else (233, 317)
 EPOLL_CTL_ADD = 1
-SET_MODE_FILTER, NEW_LISTENER = 1, 8
+SET_MODE_FILTER, NEW_LISTENER, ASK = 1, 8, 0x7FC00000
 NOTIF_RECV, NOTIF_SEND = 0xC0502100, 0xC0182101
 FLAG_CONTINUE = 1
 
 
-class sock_fprog(ctypes.Structure):
-    _fields_ = [('len', ctypes.c_ushort), ('filter', ctypes.c_char_p)]
-
-
 def listen():
-    rules = [
-        (0x20, 0, 0, 0),  # the number of the call
-        (0x15, 0, 3, EPOLL_CTL),
-        (0x20, 0, 0, 24),  # its second argument
-        (0x15, 0, 1, EPOLL_CTL_ADD),
-        (0x06, 0, 0, 0x7FC00000),  # ask
-        (0x06, 0, 0, 0x7FFF0000),
-    ]
-    code = b''.join(struct.pack('HBBI', *rule) for rule in rules)
-    listener = libc.syscall(SECCOMP, SET_MODE_FILTER, NEW_LISTENER, ctypes.byref(sock_fprog(len(rules), code)))
-    if listener < 0:
-        raise OSError(ctypes.get_errno(), 'seccomp')
-    return listener
+    program = program_of(
+        rule(LOAD, 0),  # the number of the call
+        rule(UNLESS, EPOLL_CTL, 3),
+        rule(LOAD, 24),  # its second argument
+        rule(UNLESS, EPOLL_CTL_ADD, 1),
+        rule(RETURN, ASK),
+        rule(RETURN, ALLOW),
+    )
+    return checked(libc.syscall(SECCOMP, SET_MODE_FILTER, NEW_LISTENER, program))
 
 
 def is_there(pid, epoll, fd):

@@ -1,29 +1,22 @@
 """leaky.py FILE old|new PROGRAM ARG...: executes a program with many descriptors of a file that it knows nothing of.
 
 "old": on a kernel that has no close_range(2), as far as the program can tell.
+It is run behind seccomp.py.
 """
-import ctypes, os, struct, sys
+import os, sys
 
-libc = ctypes.CDLL(None, use_errno=True)
-CLOSE_RANGE, ENOSYS = 436, 38
+CLOSE_RANGE, ENOSYS, FAIL = 436, 38, 0x00050000
 PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
 
 
-class sock_fprog(ctypes.Structure):
-    _fields_ = [('len', ctypes.c_ushort), ('filter', ctypes.c_char_p)]
-
-
 def without_close_range():
-    rules = [
-        (0x20, 0, 0, 0),  # the number of the call
-        (0x15, 0, 1, CLOSE_RANGE),
-        (0x06, 0, 0, 0x00050000 | ENOSYS),
-        (0x06, 0, 0, 0x7FFF0000),
-    ]
-    code = b''.join(struct.pack('HBBI', *rule) for rule in rules)
-    program = sock_fprog(len(rules), code)
-    if libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0) < 0:
-        raise OSError(ctypes.get_errno(), 'seccomp')
+    program = program_of(
+        rule(LOAD, 0),  # the number of the call
+        rule(UNLESS, CLOSE_RANGE, 1),
+        rule(RETURN, FAIL | ENOSYS),
+        rule(RETURN, ALLOW),
+    )
+    checked(libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program, 0, 0))
 
 
 path, kernel, *argv = sys.argv[1:]

@@ -5,15 +5,15 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TARGET, UnixPair } from '../../e2e/unix/support.js';
 import { request, TestDaemon } from '../../support/daemon.js';
 import { hasEnded } from '../../support/processes.js';
+import { pythonOf } from '../../support/python.js';
 import { isRoot } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
 
-const FAULTY = fileURLToPath(new URL('faulty.py', import.meta.url));
+const FAULTY = pythonOf(import.meta.url, 'seccomp.py', 'faulty.py');
 const folder = mkdtempSync(join(tmpdir(), 'pvx-watches-'));
 const SWITCH = join(folder, 'errno');
 
@@ -29,7 +29,7 @@ for line in sys.stdin:
 
 class FaultyPair extends UnixPair {
   protected override makeDaemon(args: readonly string[]): TestDaemon {
-    return new TestDaemon(args, { prefix: ['python3', FAULTY, SWITCH] });
+    return new TestDaemon(args, { prefix: ['python3', '-c', FAULTY, SWITCH] });
   }
 }
 
