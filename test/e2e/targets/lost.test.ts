@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { TestContainer } from '../../support/container.js';
 import { type ContainerPair, usePair } from '../../support/container-pair.js';
+import { descendantsOf } from '../../support/processes.js';
 import { has } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
 import { TARGET as BUS, BusPair } from '../dbus/support.js';
@@ -229,16 +230,7 @@ describe('the listener of a tcp link', () => {
 
 /** As the host counts. */
 function pidOf(container: TestContainer, program: string): number {
-  const pids = readFileSync(`/proc/${container.pid}/task/${container.pid}/children`, 'utf8');
-  const all = pids
-    .trim()
-    .split(' ')
-    .flatMap((pid) => [
-      pid,
-      ...readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' '),
-    ]);
-  const found = all.find(
-    (pid) => pid !== '' && readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')[2] === program,
-  );
-  return Number(found);
+  const argvOf = (pid: number) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  const found = descendantsOf(container.pid).find((pid) => argvOf(pid)[2] === program);
+  return found as number;
 }

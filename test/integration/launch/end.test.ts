@@ -4,19 +4,23 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { PACKAGE_ROOT } from '../../../src/relay/native.js';
 import { TARGET, UnixPair } from '../../e2e/unix/support.js';
 import { request, TestDaemon } from '../../support/daemon.js';
 import { wireLink } from '../../support/link.js';
-import { childrenOf, endBy } from '../../support/processes.js';
+import { Peer } from '../../support/peer-process.js';
+import { childrenOf, descendantsOf, endBy } from '../../support/processes.js';
 import { isRoot } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
 
 const RUNTIME = fileURLToPath(new URL('runtime.py', import.meta.url));
 const IN_A_SHELL = ['sh', '-c', '"$@"; exit', 'sh'];
+
+/** Than the second that they are given otherwise: what does not happen can only be waited for. */
+const LONGER_MS = 1_500;
 
 const isThere = (pid: number) => existsSync(`/proc/${pid}`);
 
@@ -42,9 +46,8 @@ describe.runIf(isRoot())('the daemon of a runtime', () => {
       stdio: ['ignore', 'pipe', 'ignore'],
     });
     started.push(child);
-    const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
-    const line = async () => String((await lines.next()).value);
-    return { child, pid: child.pid as number, line };
+    const peer = new Peer(child);
+    return { child, pid: child.pid as number, line: () => peer.line() };
   }
 
   const health = () => request(control, '/health');
@@ -60,8 +63,7 @@ describe.runIf(isRoot())('the daemon of a runtime', () => {
     const { child, pid, line } = runtime('serve+start+tell', ...shell);
     await line();
     expect(await line()).toBe('asked'); // from here on the daemon knows whom it belongs to
-    const family = descendants(pid);
-    expect(family.length).toBe(2 + (shell.length > 0 ? 1 : 0));
+    expect(descendantsOf(pid).length).toBe(2 + (shell.length > 0 ? 1 : 0));
     await endBy(child);
     await eventually(() => expect(existsSync(control)).toBe(false));
   });
@@ -128,46 +130,34 @@ describe.runIf(isRoot())('the daemon of a runtime', () => {
   });
 });
 
-function descendants(pid: number): number[] {
-  return childrenOf(pid).flatMap((child) => [child, ...descendants(child)]);
-}
-
 describe.runIf(isRoot())('the daemon that is told to end', () => {
+  let pair: UnixPair;
+  afterEach(() => pair.tearDown());
+
+  /** With so many connections, which nobody ends. */
+  async function start(connections: number, ...args: string[]): Promise<void> {
+    pair = new UnixPair(['--drain', '3600', ...args]);
+    await pair.setUp();
+    await pair.serve('serve-hold');
+    await pair.establish();
+    await pair.start(pair.consumer, 'hold', TARGET, String(connections));
+    await pair.daemon.untilActive(connections);
+  }
+
   test('gives connections a second under a runtime, whatever a link is given that leaves', async () => {
-    const pair = new UnixPair(['--drain', '3600']);
-    try {
-      await pair.setUp();
-      await pair.serve('serve-hold');
-      await pair.establish();
-      await pair.start(pair.consumer, 'hold', TARGET, '3');
-      await pair.daemon.untilActive(3);
-      expect(await pair.daemon.kill('SIGTERM')).toBe(0);
-    } finally {
-      await pair.tearDown();
-    }
+    await start(3);
+    expect(await pair.daemon.kill('SIGTERM')).toBe(0);
   });
 
   test('gives them what --stop-drain says', async () => {
-    const pair = new UnixPair(['--drain', '3600', '--stop-drain', '3600']);
-    try {
-      await pair.setUp();
-      await pair.serve('serve-hold');
-      await pair.establish();
-      await pair.start(pair.consumer, 'hold', TARGET, '1');
-      await pair.daemon.untilActive(1);
-      const ended = pair.daemon.kill('SIGTERM');
-      await eventually(() => expect(pair.daemon.log).toContain('"state":"draining"'));
-      expect(await Promise.race([ended, pause(1_500)])).toBeUndefined();
-      pair.reset();
-      expect(await ended).toBe(0);
-    } finally {
-      await pair.tearDown();
-    }
+    await start(1, '--stop-drain', '3600');
+    const ended = pair.daemon.kill('SIGTERM');
+    await eventually(() => expect(pair.daemon.log).toContain('"state":"draining"'));
+    expect(await Promise.race([ended, pause(LONGER_MS)])).toBeUndefined();
+    pair.reset();
+    expect(await ended).toBe(0);
   });
 });
-
-const pause = (ms: number) =>
-  new Promise<undefined>((resolve) => setTimeout(resolve, ms, undefined));
 
 describe.runIf(isRoot())("the daemon's log", () => {
   test('is on standard output, and its warnings are on standard error', async () => {
