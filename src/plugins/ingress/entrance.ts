@@ -29,16 +29,7 @@ const DOT_SEGMENTS: Refusal = {
   status: 400,
   message: 'The path has dot segments, which may lead anywhere.',
 };
-const NAMES = [
-  'streams',
-  'head',
-  'fields',
-  'connections',
-  'headMs',
-  'idleMs',
-  'answerMs',
-  'silenceMs',
-] as const;
+const NAMES = Object.keys(DEFAULT_LIMITS) as readonly (keyof Limits)[];
 
 /** Of an address without TLS. */
 export const openEntrance = (): Entrance => new Entrance();
