@@ -83,9 +83,8 @@ export class Registration {
       return;
     }
     from.pause();
-    const settle = this.#settle;
     void to.flushed().then(() => {
-      if (this.#settle === settle && from.onData) from.resume(wanted);
+      if (from.onData) from.resume(wanted); // else it is over
     });
   }
 }
