@@ -15,12 +15,15 @@ export interface TransferOptions {
   readonly signal?: AbortSignal;
 }
 
+/** As native/addon/relay-transfer.h numbers them. */
+const OUTCOMES = ['all', 'eof', 'source', 'sink', 'idle', 'silent', 'cancelled'] as const;
+
 /**
  * `all`: every byte that was asked for. `eof`: the source ended first. Both leave the two ends usable. The others
  * don't, as bytes may have been read that did not arrive: `source` broke off; `sink` takes no more; `idle`,
  * `silent`; `cancelled`, by the caller or because the link has gone.
  */
-export type TransferOutcome = 'all' | 'eof' | 'source' | 'sink' | 'idle' | 'silent' | 'cancelled';
+export type TransferOutcome = (typeof OUTCOMES)[number];
 
 export interface TransferResult {
   /** Bytes that the sink was sent. */
@@ -28,11 +31,6 @@ export interface TransferResult {
   readonly outcome: TransferOutcome;
 }
 
-const OUTCOMES: readonly TransferOutcome[] = [
-  ...(['all', 'eof', 'source', 'sink', 'idle', 'silent', 'cancelled'] as const),
-];
-
-/** As native/addon/relay-transfer.h numbers them. */
 export function outcomeOf(number: number): TransferOutcome {
   return OUTCOMES[number] ?? 'cancelled';
 }
