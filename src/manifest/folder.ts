@@ -18,7 +18,8 @@ import { MAX_ENTRIES, MAX_MANIFEST, MAX_STATE } from './limits.js';
 import type { ProblemList } from './problem-list.js';
 import { type Layer, MANIFEST_FILES, mayBeContainer, readState, STATE_SPEC } from './state.js';
 
-const EXPORT = /\.pvrexport(\.tgz|\.tar|\.tar\.gz)?$/;
+/** Names of pvrexports. */
+export const EXPORT = /\.pvrexport(\.tgz|\.tar|\.tar\.gz)?$/;
 
 /** What is noted on the way: problems, and whether the system rather than the revision was at fault. */
 export interface Reading {

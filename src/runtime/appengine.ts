@@ -8,6 +8,7 @@ import type { BusPlaces } from '../bus/program.js';
 import type { UidRange } from '../bus/uid-book.js';
 import { buildGraph } from '../graph/builder.js';
 import { unhosted } from '../graph/hosted-bus.js';
+import { EXPORT } from '../manifest/folder.js';
 import { type Problem, placeText } from '../manifest/problem.js';
 import { readRevisions } from '../manifest/reader.js';
 import { isName, printable } from '../manifest/text.js';
@@ -177,10 +178,8 @@ export class AppEngine {
 
 /** As a folder of the logs. */
 function revisionName(paths: readonly string[]): string {
-  const name = basename(resolve(paths[0] ?? '.')).replace(
-    /\.(json|pvrexport(\.tgz|\.tar|\.tar\.gz)?)$/,
-    '',
-  );
+  const file = basename(resolve(paths[0] ?? '.'));
+  const name = file.replace(EXPORT.test(file) ? EXPORT : /\.json$/, '');
   return isName(name) ? name : 'revision';
 }
 
