@@ -101,9 +101,9 @@ export class Exchange implements Asker, Waiter, Timed {
   /** The rest of a body, so many bytes, goes natively if it can; `done` when it has. */
   handRequest(source: ByteStream, bytes: number, done: () => void): void {
     const provider = this.#provider;
-    const transfer = this.#route?.transfer;
-    if (!provider || !transfer || this.#start?.body !== 'plain') return;
-    const options = { bytes, to: 'provider', idleMs: this.#idleMs } as const;
+    const { transfer, pool } = this.#route ?? {};
+    if (!provider || !transfer || !pool || this.#start?.body !== 'plain') return;
+    const options = { bytes, to: 'provider', idleMs: pool.limits.idleMs } as const;
     this.#requestRun.begin(transfer, source, provider.stream, options, ({ outcome }) => {
       if (outcome === 'all') done();
       else if (outcome === 'idle' || outcome === 'silent') this.expired();
@@ -233,18 +233,15 @@ export class Exchange implements Asker, Waiter, Timed {
   }
 
   #handAnswer(provider: ProviderConnection): void {
-    const transfer = this.#route?.transfer;
+    const { transfer, pool } = this.#route ?? {};
     const sink = this.#client.answerSink;
-    if (!transfer || !sink) return;
-    const options = {
-      ...({ bytes: provider.body.left, to: 'consumer' } as const),
-      ...{ idleMs: this.#idleMs, silenceMs: this.#route?.pool.limits.silenceMs ?? 0 },
-    } as const;
-    this.#answerRun.begin(transfer, provider.stream, sink, options, (result) => {
-      this.#journal.bytes += result.moved;
-      const { outcome } = result;
+    if (!transfer || !pool || !sink) return;
+    const { idleMs, silenceMs } = pool.limits;
+    const options = { bytes: provider.body.left, to: 'consumer', idleMs, silenceMs } as const;
+    this.#answerRun.begin(transfer, provider.stream, sink, options, ({ moved, outcome }) => {
+      this.#journal.bytes += moved;
       if (outcome === 'all') {
-        provider.moved(result.moved);
+        provider.moved(moved);
         return;
       }
       if (outcome === 'idle') this.#journal.cut('idle-timeout');
@@ -257,10 +254,6 @@ export class Exchange implements Asker, Waiter, Timed {
   #giveUp(): void {
     this.#drop();
     this.#breakOff();
-  }
-
-  get #idleMs(): number {
-    return this.#route?.pool.limits.idleMs ?? 0;
   }
 
   get #mayRepeat(): boolean {
