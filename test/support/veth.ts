@@ -3,6 +3,7 @@
  * 10.213.0.0/16. It goes with the container's network namespace.
  */
 import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import type { TestContainer } from './container.js';
 
 export interface Cable {
@@ -18,6 +19,8 @@ export function plugIn({ pid }: Pick<TestContainer, 'pid'>, net: number): Cable 
   const ip = (...args: string[]) => execFileSync('ip', args, { stdio: 'pipe' });
   const inside = (...args: string[]) =>
     execFileSync('nsenter', ['-t', String(pid), '-n', 'ip', ...args], { stdio: 'pipe' });
+  // What a killed run left behind, if its container outlived it.
+  if (existsSync(`/sys/class/net/${near}`)) ip('link', 'del', near);
   ip('link', 'add', near, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', String(pid));
   ip('addr', 'add', `${cable.host}/24`, 'dev', near);
   ip('link', 'set', near, 'up');

@@ -1,26 +1,25 @@
 /** What a provider may pass off as a device, and a consumer as a target: nothing is planted anywhere. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, rmSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { startContainer } from '../../support/container.js';
 import { usePair } from '../../support/container-pair.js';
 import { FOR_EVER, mountLying, mountSlow } from '../../support/file-systems.js';
+import { useHostFolder } from '../../support/host-folder.js';
 import { fuse } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
 import { Devices } from './support.js';
 
 const CARD = '/dev/dri/card0';
-/** On the real host, where a symlink of a container must not lead. */
-const HOST_BLOCK = '/run/pvx-host-block';
-const HOST_CARD = '/run/pvx-host-card';
 
 describe('a hostile container', () => {
+  const host = useHostFolder();
+  const hostBlock = join(host, 'block');
+  const hostCard = join(host, 'card');
   beforeAll(() => {
-    execFileSync('mknod', [HOST_BLOCK, 'b', '8', '0']);
-    execFileSync('mknod', [HOST_CARD, 'c', '226', '0']);
-  });
-  afterAll(() => {
-    for (const path of [HOST_BLOCK, HOST_CARD]) rmSync(path, { force: true });
+    execFileSync('mknod', [hostBlock, 'b', '8', '0']);
+    execFileSync('mknod', [hostCard, 'c', '226', '0']);
   });
   const at = usePair(new Devices());
   afterEach(() => at.clear());
@@ -28,9 +27,9 @@ describe('a hostile container', () => {
   const planted = () => at.inConsumer('ls -A /dev/dri /run/dev 2>/dev/null | grep -v :');
 
   test.each([
-    ['a symlink to a block device of the host', `ln -s ${HOST_BLOCK} $T`, 'device-missing'],
-    ['a symlink to a card of the host', `ln -s ${HOST_CARD} $T`, 'device-missing'],
-    ['a symlink that climbs', `ln -s ../../../../../..${HOST_CARD} $T`, 'device-missing'],
+    ['a symlink to a block device of the host', `ln -s ${hostBlock} $T`, 'device-missing'],
+    ['a symlink to a card of the host', `ln -s ${hostCard} $T`, 'device-missing'],
+    ['a symlink that climbs', `ln -s ../../../../../..${hostCard} $T`, 'device-missing'],
     ['a magic link to the host', 'ln -s /proc/1/root/dev/null $T', 'device-missing'],
     ['a loop', `ln -s card0 $T`, 'device-missing'],
     ['a regular file', 'echo x > $T', 'device-wrong'],

@@ -1,9 +1,12 @@
 /** What a container may try, or simply have in the way: nothing outside it is ever touched. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { useHostFolder } from '../../support/host-folder.js';
 import { TARGET, useUnixPair } from './support.js';
 
 describe('a hostile or unlucky container', () => {
+  const host = useHostFolder();
   const pair = useUnixPair('--drain', '0', '--patience', '1');
   beforeAll(async () => {
     await pair.serve('serve-echo');
@@ -70,13 +73,13 @@ describe('a hostile or unlucky container', () => {
     await inProvider('ln -sfn /run/example/raw.sock /run/example/linked.sock');
     await pair.establish({ socket: '/run/example/linked.sock' });
     expect(await pair.ask('ask', TARGET, 'linked')).toBe('linked');
-    const host = '/run/pvx-host-only';
-    writeFileSync(host, 'host');
-    await inProvider(`ln -sfn ${host} /run/example/escape.sock`);
+    const path = join(host, 'file');
+    writeFileSync(path, 'host');
+    await inProvider(`ln -sfn ${path} /run/example/escape.sock`);
     pair.daemon.set(pair.link({ socket: '/run/example/escape.sock' }));
     const [shown] = await pair.daemon.until({ raw: 'waiting' });
     expect(shown?.last_error?.code).toBe('provider-socket-missing');
-    expect(readFileSync(host, 'utf8')).toBe('host');
+    expect(readFileSync(path, 'utf8')).toBe('host');
   });
 
   test.each(['/run/../run/x.sock', '/../../run/x.sock', '/run/x/..', 'run/x.sock', '/'])(

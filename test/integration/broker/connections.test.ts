@@ -6,12 +6,14 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 import { startHost } from '../../support/host.js';
+import { useHostFolder } from '../../support/host-folder.js';
 import { ask, dial, startEcho } from '../../support/peers.js';
 import { eventually } from '../../support/wait.js';
 import { failure, useBroker } from './support.js';
 
 describe('pvx-broker', () => {
   const at = useBroker();
+  const host = useHostFolder();
 
   describe('connecting', () => {
     test('reaches a socket at the end of 200 bytes of path, through symlinks inside the container', async () => {
@@ -40,9 +42,10 @@ describe('pvx-broker', () => {
     });
 
     test('a symlink to a socket of the host reaches nothing', async () => {
-      const server = net.createServer().listen('/run/pvx-host.sock');
+      const path = join(host, 'sock');
+      const server = net.createServer().listen(path);
       await new Promise((resolve) => server.once('listening', resolve));
-      await at.sh('ln -sf /run/pvx-host.sock /run/escape');
+      await at.sh(`ln -sf ${path} /run/escape`);
       expect(await at.host.broker.connectUnix(at.handle, 'stream', '/run/escape', 0, 0)).toEqual(
         failure('ENOENT'),
       );
@@ -99,7 +102,7 @@ describe('pvx-broker', () => {
 
   test('reaches the runtime by the path that it was started with, each time anew', async () => {
     expect(await at.host.broker.runtime()).toEqual(failure('ENOENT'));
-    const path = `/tmp/pvx-runtime-${process.pid}.sock`;
+    const path = join(host, 'runtime');
     const server = net.createServer((socket) => socket.end('runtime')).listen(path);
     await new Promise((resolve) => server.once('listening', resolve));
     const other = await startHost({ args: ['--runtime', path] });

@@ -5,11 +5,12 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startHost, type TestHost } from '../../support/host.js';
+import { useHostFolder } from '../../support/host-folder.js';
 import { ask, dial } from '../../support/peers.js';
 import { standInBroker } from '../../support/stand-ins.js';
 import { RawBroker } from './raw.js';
@@ -33,14 +34,13 @@ describe('a process of the host with a mount namespace of its own', () => {
   const at = useBroker();
   let service: ChildProcess;
   let handle: number;
-  let folder: string;
+  const folder = useHostFolder();
   let socketPath: string;
   let server: net.Server;
   let standIn: TestHost;
   let standInHandle: number;
 
   beforeAll(async () => {
-    folder = mkdtempSync('/run/pvx-host-');
     socketPath = join(folder, 'root-only.sock');
     server = net.createServer((socket) => socket.end('the host')).listen(socketPath);
     await once(server, 'listening');
@@ -60,7 +60,6 @@ describe('a process of the host with a mount namespace of its own', () => {
     service?.stdin?.end();
     server?.close();
     await standIn?.stop();
-    rmSync(folder, { recursive: true });
     rmSync(`/tmp/private.${service.pid}`, { recursive: true, force: true });
   });
 

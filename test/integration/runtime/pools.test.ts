@@ -13,6 +13,8 @@ const POOL = {
   gateway: '10.214.7.1',
   nat: true,
 };
+/** A bridge that somebody else made. */
+const OTHERS_BRIDGE = 'pvxt-br9';
 const SERVE = `
 const net = require('node:net');
 console.log(require('node:os').hostname());
@@ -31,6 +33,9 @@ describe.runIf(isRoot() && has4)('network pools of pv-appengine', () => {
   const bridge = (name = POOL.bridge) => existsSync(`/sys/class/net/${name}`);
   const tables = () => execFileSync('nft', ['list', 'tables'], { encoding: 'utf8' });
   beforeEach(() => {
+    // What a killed run of these tests left behind.
+    for (const name of [POOL.bridge, OTHERS_BRIDGE])
+      if (bridge(name)) execFileSync('ip', ['link', 'del', name]);
     engine = new AppEngineProcess();
   });
   afterEach(() => engine.remove());
@@ -125,17 +130,17 @@ describe.runIf(isRoot() && has4)('network pools of pv-appengine', () => {
   });
 
   test('a subnet that the host is in already is said so', async () => {
-    execFileSync('ip', ['link', 'add', 'pvxt-br9', 'type', 'bridge']);
+    execFileSync('ip', ['link', 'add', OTHERS_BRIDGE, 'type', 'bridge']);
     try {
-      execFileSync('ip', ['addr', 'add', '10.214.0.9/16', 'dev', 'pvxt-br9']);
-      execFileSync('ip', ['link', 'set', 'pvxt-br9', 'up']);
+      execFileSync('ip', ['addr', 'add', '10.214.0.9/16', 'dev', OTHERS_BRIDGE]);
+      execFileSync('ip', ['link', 'set', OTHERS_BRIDGE, 'up']);
       write();
       await engine.start(['--no-daemon']);
-      const why = 'its subnet 10.214.7.0/24 meets 10.214.0.9/16 of pvxt-br9 on this host';
+      const why = `its subnet 10.214.7.0/24 meets 10.214.0.9/16 of ${OTHERS_BRIDGE} on this host`;
       await eventually(() => expect(engine.said).toContain(why));
       expect(bridge()).toBe(false);
     } finally {
-      execFileSync('ip', ['link', 'del', 'pvxt-br9']);
+      execFileSync('ip', ['link', 'del', OTHERS_BRIDGE]);
     }
   });
 
