@@ -90,7 +90,7 @@ static void connected(void *owner, int fd, int error, uint32_t value)
 void flow_connect(struct flow *flow)
 {
 	struct link *link = flow->link;
-	const struct pvx_request *request = flow->request ? flow->request : link->upstream;
+	const struct pvx_request *request = flow_request(flow);
 
 	if (flow->slot)
 		return;

@@ -86,6 +86,11 @@ static struct flow *least_needed(struct link *link)
 	return list_entry(link->flows.next, struct flow, node);
 }
 
+const struct pvx_request *flow_request(const struct flow *flow)
+{
+	return flow->request ? flow->request : flow->link->upstream;
+}
+
 /* NULL: no memory. */
 struct flow *flow_of(struct link *link, const struct sockaddr_un *address, socklen_t length, const struct ucred *who)
 {

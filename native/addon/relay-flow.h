@@ -29,6 +29,7 @@ struct flow {
 	bool moving; /* to another provider, once the broker has sent what it was asked to */
 };
 
+const struct pvx_request *flow_request(const struct flow *); /* how its provider is reached; NULL: not known yet */
 struct flow *flow_of(struct link *, const struct sockaddr_un *, socklen_t length, const struct ucred *);
 void flow_free(struct flow *);
 void flow_disconnect(struct flow *);

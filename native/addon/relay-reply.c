@@ -17,21 +17,13 @@ static bool settled(struct flow *flow, int error)
 {
 	struct link *link = flow->link;
 
-	switch (error) {
-	case EAGAIN: /* the client reads slowly */
-	case EBUSY:
-	case EMFILE:
-	case ENFILE:
-	case ENOMEM:
-	case ENOBUFS:
-	case ETOOMANYREFS:
+	if (transient(error)) /* EAGAIN: the client reads slowly */
 		return false;
-	case 0:
+	if (error) {
+		atomic_fetch_add(&link->closes[REASON_ERROR], 1);
+	} else {
 		atomic_fetch_add(&link->bytes[1], flow->reply_length);
 		share_sent(link, &link->fds_replied, flow->reply_nfds);
-		break;
-	default:
-		atomic_fetch_add(&link->closes[REASON_ERROR], 1);
 	}
 	/* Whoever had its descriptors may have closed them by now: what is in the queue is the last of them. */
 	(void)receive_bytes(flow->source.fd, link->relay->scratch, 1, link->closing);
@@ -55,7 +47,7 @@ static void reply_sent(void *owner, int fd, int error, uint32_t value)
 static int reply_by_path(struct flow *flow, struct msghdr *datagram)
 {
 	struct link *link = flow->link;
-	const struct pvx_request *provider = flow->request ? flow->request : link->upstream;
+	const struct pvx_request *provider = flow_request(flow);
 	struct pvx_request request = { .op = PVX_OP_REPLY_DGRAM, .container = link->consumer, .type = SOCK_DGRAM,
 				       .uid = flow->who.uid, .gid = flow->who.gid,
 				       .from = provider ? provider->container : 0 };

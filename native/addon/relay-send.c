@@ -78,26 +78,13 @@ static void sent(void *owner, int fd, int error, uint32_t count)
 		error = ECONNRESET;
 	for (uint32_t i = 0; i < count && flow->queued > 0; i++)
 		atomic_fetch_add(&link->bytes[0], unqueue(flow));
-	switch (error) {
-	case 0:
-		break;
-	case EAGAIN:
-		if (flow->woken)
-			break;
-		/* An event tells when there is room, and of the limits below none does: the tick asks again. */
-		/* fall through */
-	case EBUSY:
-	case EMFILE:
-	case ENFILE:
-	case ENOMEM:
-	case ENOBUFS:
-	case ETOOMANYREFS:
+	if (error == EMSGSIZE) {
+		drop_first(flow, REASON_TRUNCATED);
+	} else if (transient(error) && !(error == EAGAIN && flow->woken)) {
+		/* An event tells when there is room, and of the limits none does: the tick asks again. */
 		flow->retry_at = relay_now() + RELAY_TICK_MS;
 		return;
-	case EMSGSIZE:
-		drop_first(flow, REASON_TRUNCATED);
-		break;
-	default:
+	} else if (error && error != EAGAIN) {
 		/* The provider went: a new socket to the next one, for the same client. */
 		flow_disconnect(flow);
 		flow->deadline = relay_now() + link->patience_ms;
@@ -113,7 +100,7 @@ static void sent(void *owner, int fd, int error, uint32_t count)
 
 void flow_flush(struct flow *flow)
 {
-	const struct pvx_request *to = flow->request ? flow->request : flow->link->upstream;
+	const struct pvx_request *to = flow_request(flow);
 	struct pvx_request request = { .op = PVX_OP_SEND_DGRAMS, .arg = flow->queued,
 				       .from = flow->link->consumer };
 	int fds[2] = { flow->source.fd, flow->queue[1] };

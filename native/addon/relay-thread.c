@@ -44,7 +44,7 @@ bool relay_rearm(struct relay *relay, struct source *source, uint32_t events)
 bool transient(int error)
 {
 	return error == EAGAIN || error == ETOOMANYREFS || error == ENOBUFS || error == ENOMEM || error == EINTR ||
-	       error == EMFILE || error == ENFILE || error == ENOSPC;
+	       error == EMFILE || error == ENFILE || error == ENOSPC || error == EBUSY;
 }
 
 /* Closing alone would not do: while anybody else (the broker, a child between fork and exec) still has the

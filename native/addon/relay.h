@@ -250,7 +250,7 @@ bool relay_crowded(struct relay *); /* many reports wait for JavaScript */
 int relay_watch(struct relay *, struct source *, uint32_t events);
 /* What holds now is reported again. False: it can't be said what will be reported. */
 bool relay_rearm(struct relay *, struct source *, uint32_t events);
-bool transient(int error); /* of a call that may work in a moment, with nothing changed */
+bool transient(int error); /* of a call, or of the broker's answer, that may be another in a moment */
 /* Closes its descriptor, see closing_socket; with no account where its queue is known to be empty. */
 void relay_unwatch(struct relay *, struct source *, struct closing *, bool shared);
 
