@@ -20,7 +20,7 @@ static void side_init(struct side *side, struct conn *conn)
 	side->conn = conn;
 }
 
-static void side_watch(struct conn *conn, struct side *side)
+static void side_prepare(struct conn *conn, struct side *side)
 {
 	int on = 1, large = RELAY_SCRATCH, domain = AF_UNIX;
 	socklen_t length = sizeof(domain);
@@ -34,7 +34,7 @@ static void side_watch(struct conn *conn, struct side *side)
 		keep_urgent(side->source.fd);
 	}
 	side->readable = side->writable = true;
-	side->unwatched = true;
+	side->unregistered = true;
 }
 
 void conn_count(struct link *link)
@@ -73,8 +73,8 @@ void conn_joined(struct conn *conn)
 	list_del(&conn->parked);
 	free(conn->request); /* an idle connection keeps nothing that it does not need */
 	conn->request = NULL;
-	side_watch(conn, &conn->side[0]);
-	side_watch(conn, &conn->side[1]);
+	side_prepare(conn, &conn->side[0]);
+	side_prepare(conn, &conn->side[1]);
 	conn_schedule(conn);
 }
 
@@ -208,17 +208,17 @@ static bool finished(struct conn *conn)
 }
 
 /* Where the kernel has no room for a side in the epoll set, each tick takes it for ready, and tries again. */
-static void watch(struct conn *conn)
+static void sides_register(struct conn *conn)
 {
 	for (int i = 0; i < 2; i++) {
 		struct side *side = &conn->side[i];
 
-		if (!side->unwatched)
+		if (!side->unregistered)
 			continue;
-		side->unwatched = relay_watch(conn->link->relay, &side->source, SIDE_EVENTS) < 0;
+		side->unregistered = relay_watch(conn->link->relay, &side->source, SIDE_EVENTS) < 0;
 		side->readable |= !side->eof;
 		side->writable = true;
-		if (side->unwatched)
+		if (side->unregistered)
 			conn_later(conn);
 	}
 }
@@ -233,7 +233,7 @@ void conn_run(struct conn *conn)
 	}
 	if (conn->state != CONN_JOINED)
 		return;
-	watch(conn);
+	sides_register(conn);
 	if (conn->transfer) {
 		more = run_direction(conn, &conn->side[conn->transfer->from], &conn->side[!conn->transfer->from]);
 		if (conn->state == CONN_JOINED && !transfer_finished(conn) && more)

@@ -136,13 +136,13 @@ void link_maybe_gone(struct link *link)
 }
 
 /* Where the kernel has no room for its listener in the epoll set, every pause looks at it. */
-static void link_watch(struct link *link)
+static void link_register(struct link *link)
 {
-	if (!link->unwatched || link->listener.fd < 0)
+	if (!link->unregistered || link->listener.fd < 0)
 		return;
-	link->unwatched = relay_watch(link->relay, &link->listener, EPOLLIN) < 0;
+	link->unregistered = relay_watch(link->relay, &link->listener, EPOLLIN) < 0;
 	link->acceptable = true;
-	if (link->unwatched)
+	if (link->unregistered)
 		link_accept_later(link);
 }
 
@@ -151,7 +151,7 @@ void link_tick(struct link *link, uint64_t now)
 	if (link->accept_at && now >= link->accept_at) {
 		link->accept_at = 0;
 		link->relay->draining--;
-		link_watch(link);
+		link_register(link);
 		if (link->type == SOCK_DGRAM)
 			dgram_readable(link);
 		else
@@ -184,8 +184,8 @@ void link_listen(struct relay *relay, struct command *command)
 	if (link->type == SOCK_DGRAM)
 		dgram_listen(link);
 	(void)relay;
-	link->unwatched = true;
-	link_watch(link);
+	link->unregistered = true;
+	link_register(link);
 }
 
 /* command: request = the new upstream or NULL; connections that wait try it at once */

@@ -109,7 +109,7 @@ struct side {
 	bool paced;   /* nothing is read for it until it has read more, see relay-memory.c */
 	bool plenty; /* the last read took all that it could */
 	bool local; /* a unix socket, and not TCP */
-	bool unwatched; /* the kernel had no room for it in the epoll set: looked at by each tick */
+	bool unregistered; /* not in the epoll set, or not yet: looked at by each tick */
 	bool uncut;     /* no splice works with it */
 	bool drain;  /* a short read does not mean that nothing is left: read until it says so */
 	bool gone;   /* the peer closed it: it sends no more, and reads no more */
@@ -188,7 +188,7 @@ struct link {
 	} ring;                     /* guarded by relay.ring.lock */
 	enum accept_mode mode;
 	bool fds, acceptable, draining, gone;
-	bool unwatched; /* as of a side */
+	bool unregistered; /* as of a side */
 	bool unlucky; /* the last attempt failed for now: one connection tries for all */
 	bool away;    /* its datagrams have waited for the provider in vain, see relay-dgram.c */
 	atomic_uint refs; /* the relay's, each connection's, and JavaScript's */
