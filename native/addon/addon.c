@@ -9,6 +9,15 @@
 #include <string.h>
 #include <sys/socket.h>
 
+napi_status pvx_argument(napi_env env, napi_callback_info info, int32_t *number)
+{
+	napi_value argv[1];
+	size_t argc = 1;
+	napi_status status = napi_get_cb_info(env, info, &argc, argv, NULL, NULL);
+
+	return status == napi_ok ? napi_get_value_int32(env, argv[0], number) : status;
+}
+
 napi_value pvx_number(napi_env env, double number)
 {
 	napi_value value = NULL;
@@ -64,13 +73,11 @@ void pvx_export(napi_env env, napi_value exports, const char *name, napi_callbac
 /* socketPair(type) -> [fd, fd], both the caller's, close-on-exec */
 static napi_value pair(napi_env env, napi_callback_info info)
 {
-	napi_value argv[1], list;
-	size_t argc = 1;
+	napi_value list;
 	int32_t type;
 	int fds[2];
 
-	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
-	NAPI_OK(env, napi_get_value_int32(env, argv[0], &type));
+	NAPI_OK(env, pvx_argument(env, info, &type));
 	if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds) < 0)
 		return pvx_throw_errno(env, "socketpair", errno);
 	napi_create_array_with_length(env, 2, &list);
@@ -87,6 +94,7 @@ NAPI_MODULE_INIT()
 	tcp_exports(env, exports);
 	channel_exports(env, exports);
 	launch_exports(env, exports);
+	process_exports(env, exports);
 	poller_exports(env, exports);
 	return exports;
 }

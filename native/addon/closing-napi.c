@@ -100,12 +100,9 @@ static napi_value close_all(napi_env env, napi_callback_info info)
 /* socketClose(fd): takes a socket of ours */
 static napi_value close_socket(napi_env env, napi_callback_info info)
 {
-	napi_value argv[1];
-	size_t argc = 1;
 	int32_t fd;
 
-	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
-	NAPI_OK(env, napi_get_value_int32(env, argv[0], &fd));
+	NAPI_OK(env, pvx_argument(env, info, &fd));
 	closing_socket(account_of(fd), fd, false);
 	account_put(&fd, 1, NULL);
 	return pvx_undefined(env);

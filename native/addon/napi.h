@@ -16,6 +16,8 @@
 		}                                                             \
 	} while (0)
 
+/* Of a call that takes one number. */
+napi_status pvx_argument(napi_env, napi_callback_info, int32_t *);
 napi_value pvx_number(napi_env, double);
 napi_value pvx_undefined(napi_env);
 void pvx_set(napi_env, napi_value object, const char *key, napi_value value);
@@ -35,6 +37,7 @@ void relay_exports(napi_env, napi_value exports);
 void tcp_exports(napi_env, napi_value exports);
 void channel_exports(napi_env, napi_value exports);
 void launch_exports(napi_env, napi_value exports);
+void process_exports(napi_env, napi_value exports);
 void poller_exports(napi_env, napi_value exports);
 
 #endif

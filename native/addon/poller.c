@@ -196,41 +196,32 @@ static napi_value socket_write(napi_env env, napi_callback_info info)
 static napi_value socket_reserve(napi_env env, napi_callback_info info)
 {
 	struct epoll_event event = { .events = EPOLLET };
-	napi_value argv[1];
-	size_t argc = 1;
 	uv_loop_t *loop;
 	int32_t fd;
 
-	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
-	NAPI_OK(env, napi_get_value_int32(env, argv[0], &fd));
+	NAPI_OK(env, pvx_argument(env, info, &fd));
 	NAPI_OK(env, napi_get_uv_event_loop(env, &loop));
 	event.data.fd = fd; /* as libuv has it */
 	return pvx_number(env, epoll_ctl(uv_backend_fd(loop), EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0);
 }
 
-static int number_of(napi_env env, napi_callback_info info)
-{
-	napi_value argv[1];
-	size_t argc = 1;
-	int32_t fd = -1;
-
-	if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) == napi_ok && argc == 1)
-		napi_get_value_int32(env, argv[0], &fd);
-	return fd;
-}
-
 /* socketAccept(fd) -> fd, non-blocking, close-on-exec, the caller's; or -errno */
 static napi_value socket_accept(napi_env env, napi_callback_info info)
 {
-	int fd = accept4(number_of(env, info), NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int32_t fd;
 
+	NAPI_OK(env, pvx_argument(env, info, &fd));
+	fd = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	return pvx_number(env, fd < 0 ? -errno : fd);
 }
 
 /* socketShutdown(fd): no more will be written */
 static napi_value socket_shutdown(napi_env env, napi_callback_info info)
 {
-	shutdown(number_of(env, info), SHUT_WR);
+	int32_t fd;
+
+	NAPI_OK(env, pvx_argument(env, info, &fd));
+	shutdown(fd, SHUT_WR);
 	return pvx_undefined(env);
 }
 

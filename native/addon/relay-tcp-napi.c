@@ -178,12 +178,9 @@ static napi_value socket_address(napi_env env, napi_callback_info info)
 /* socketState(fd) -> errno: 0 connected, EINPROGRESS, or why not */
 static napi_value socket_state(napi_env env, napi_callback_info info)
 {
-	napi_value argv[1];
-	size_t argc = 1;
 	int32_t fd;
 
-	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
-	NAPI_OK(env, napi_get_value_int32(env, argv[0], &fd));
+	NAPI_OK(env, pvx_argument(env, info, &fd));
 	return pvx_number(env, tcp_shaken(fd));
 }
 

@@ -109,7 +109,7 @@ struct side {
 	bool paced;   /* nothing is read for it until it has read more, see relay-memory.c */
 	bool plenty; /* the last read took all that it could */
 	bool local; /* a unix socket, and not TCP */
-	bool unregistered; /* not in the epoll set, or not yet: looked at by each tick */
+	bool unregistered; /* not in the epoll set: not yet, or for want of room; each tick looks at it */
 	bool uncut;     /* no splice works with it */
 	bool drain;  /* a short read does not mean that nothing is left: read until it says so */
 	bool gone;   /* the peer closed it: it sends no more, and reads no more */
