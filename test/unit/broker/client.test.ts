@@ -1,8 +1,9 @@
-import { closeSync, fstatSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { Broker } from '../../../src/broker/client.js';
 import type { MessageChannel } from '../../../src/broker/message-channel.js';
 import { OPS, REPLY_SIZE } from '../../../src/broker/protocol.js';
+import { closed } from '../../support/descriptors.js';
 
 /** The broker's end, by hand. */
 class Peer implements MessageChannel {
@@ -37,14 +38,6 @@ function connect(): { peer: Peer; broker: Broker } {
   const peer = new Peer();
   return { peer, broker: new Broker(peer) };
 }
-
-const isOpen = (fd: number) => {
-  try {
-    return fstatSync(fd) !== null;
-  } catch {
-    return false;
-  }
-};
 
 describe('the client of the broker', () => {
   test('matches answers that come in another order than they were asked in', async () => {
@@ -86,7 +79,7 @@ describe('the client of the broker', () => {
     const result = broker.connectUnix(1, 'stream', '/s', 0, 0);
     peer.reply(1, { errno: 2, fds: [fd] });
     expect(await result).toEqual({ ok: false, errno: 'ENOENT' });
-    expect(isOpen(fd)).toBe(false);
+    await closed(fd);
   });
 
   test('says EMFILE where the descriptor of an answer was lost on the way', async () => {
@@ -115,15 +108,15 @@ describe('the client of the broker', () => {
     const result = broker.runtime();
     peer.reply(1, { fds: [one, two] });
     expect(await result).toEqual({ ok: true, value: one });
-    expect(isOpen(two)).toBe(false);
+    await closed(two);
     closeSync(one);
   });
 
-  test('closes the descriptors of an answer that nobody asked for', () => {
+  test('closes the descriptors of an answer that nobody asked for', async () => {
     const { peer } = connect();
     const fd = openSync('/dev/null', 'r');
     peer.reply(4711, { fds: [fd] });
-    expect(isOpen(fd)).toBe(false);
+    await closed(fd);
   });
 
   test('answers EPIPE to all, waiting and later, and says once that it is lost', async () => {
@@ -156,6 +149,6 @@ describe('the client of the broker', () => {
     expect(peer.requests[0]?.op).toBe(OPS.HELLO);
     peer.reply(1, { value: 999, fds: [fd] });
     expect(await result).toEqual({ ok: false, errno: 'EPROTO' });
-    expect(isOpen(fd)).toBe(false);
+    await closed(fd);
   });
 });

@@ -9,7 +9,8 @@ import { Replanting } from '../../../src/host/replanting.js';
 const PERIOD = 500;
 
 describe('what stands in containers', () => {
-  beforeEach(() => void vi.useFakeTimers());
+  // Others of this process have timers, too, and may set one meanwhile.
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] }));
   afterEach(() => void vi.useRealTimers());
 
   const container = new Container('a', 7, 1, 1);

@@ -1,11 +1,12 @@
 /** A provider's end of a link, with a broker of the test's own: what is in flight when something else happens. */
-import { closeSync, fstatSync, openSync } from 'node:fs';
+import { openSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { Broker } from '../../../src/broker/client.js';
 import { BusProvider } from '../../../src/host/bus-provider.js';
 import { Container, Containers } from '../../../src/host/containers.js';
 import { Provider } from '../../../src/host/provider.js';
 import type { Seen } from '../../../src/plugins/plugin.js';
+import { closed } from '../../support/descriptors.js';
 import { unixLink } from '../../support/link.js';
 
 const EVENTS = { onChange: () => undefined, onState: () => undefined };
@@ -77,14 +78,7 @@ describe('a connection that is made when its link has ended', () => {
     provider.close();
     made({ ok: true, value: fd });
     expect(await connecting).toMatchObject({ again: false });
-    let isOpen = true;
-    try {
-      fstatSync(fd);
-      closeSync(fd);
-    } catch {
-      isOpen = false;
-    }
-    expect(isOpen).toBe(false);
+    await closed(fd);
   });
 });
 
