@@ -117,8 +117,7 @@ export class PvCtrlSource extends GraphSource {
     this.#looking = false;
     this.#lookedAt = performance.now();
     const isAgain = this.#doubted && !(read instanceof XConnectError);
-    const workedFrom = answer instanceof XConnectError ? workOf(answer, began) : answer.beganAt;
-    const next = this.#interval.next(this.#lookedAt, workedFrom ?? this.#lookedAt);
+    const next = this.#interval.next(this.#lookedAt, workedFrom(answer, began) ?? this.#lookedAt);
     this.#schedule(isAgain ? LEAST_WAIT_MS : next);
   }
 
@@ -159,19 +158,16 @@ export class PvCtrlSource extends GraphSource {
   }
 
   #take(snapshot: GraphSnapshot, doubted: boolean): void {
-    if (this.#failing !== '') {
-      this.#failing = '';
-      this.#interval.news(performance.now());
-      this.#interval.expect(snapshot.links.some(isMissing));
-      this.emit('recovered');
-    }
+    const recovered = this.#failing !== '';
     const links = JSON.stringify(snapshot.links);
     const changed = links !== this.#links;
-    if (changed) {
+    this.#failing = '';
+    this.#links = links;
+    if (recovered || changed) {
       this.#interval.news(performance.now());
       this.#interval.expect(snapshot.links.some(isMissing));
     }
-    this.#links = links;
+    if (recovered) this.emit('recovered');
     if (changed || doubted) this.emit('graph', snapshot);
     this.#poster.runtimeAnswered(this.#away);
     this.#away = false;
@@ -186,9 +182,10 @@ function isMissing({ consumer, consumerPid, provider, providerPid }: Link): bool
   );
 }
 
-/** From when on an answer that is a failure kept both sides busy; null: not at all. */
-function workOf({ code }: XConnectError, began: number): number | null {
-  return code === 'runtime-away' ? null : began;
+/** From when on a look that began then kept both sides busy; null: not at all. */
+function workedFrom(answer: RuntimeAnswer | XConnectError, began: number): number | null {
+  if (!(answer instanceof XConnectError)) return answer.beganAt;
+  return answer.code === 'runtime-away' ? null : began;
 }
 
 function senseless(found: string): XConnectError {
