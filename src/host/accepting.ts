@@ -2,6 +2,7 @@
 import type { Link } from '../graph/link.js';
 import type { Logger } from '../kernel/log.js';
 import type { LinkStats } from '../mesh/attacher.js';
+import { countClose } from '../plugins/closes.js';
 import type { Channel, Tally } from '../plugins/plugin.js';
 import { closeSocket } from '../relay/closing.js';
 import type { RelayLinkEvents } from '../relay/relay.js';
@@ -20,11 +21,11 @@ export function mostOf(
 export function crowded(
   most: number,
   stats: () => Pick<LinkStats, 'active'>,
-  { closes }: Pick<Tally, 'closes'>,
+  tally: Pick<Tally, 'closes'>,
 ): () => boolean {
   return () => {
     if (stats().active < most) return false;
-    closes['too-many'] = (closes['too-many'] ?? 0) + 1;
+    countClose(tally, 'too-many');
     return true;
   };
 }

@@ -5,6 +5,7 @@
  * Until the bus knows a client it holds one of the few places that a bus has for such (places.ts), and has only so much
  * time.
  */
+import { countClose } from '../closes.js';
 import type { Channel, LinkHost } from '../plugin.js';
 import { Authentication } from './authentication.js';
 import type { FilterFactory } from './filter.js';
@@ -105,7 +106,7 @@ export class Connections {
       onEnd: (reason, fault, thrown) => {
         this.#end(entry);
         if (!isKnown) this.#onDoubt();
-        this.#count(reason);
+        countClose(tally, reason);
         if (thrown !== undefined)
           this.#host.log.error({ err: thrown }, 'a bug ended one connection');
         else if (fault !== undefined) this.#tell(fault);
@@ -138,7 +139,7 @@ export class Connections {
 
   #refused(reason: string): void {
     this.#host.log.debug({ reason }, 'not let in');
-    this.#count('refused');
+    countClose(this.#host.tally, 'refused');
   }
 
   /** Once: whoever does it will do it again. */
@@ -147,10 +148,5 @@ export class Connections {
     if (this.#told.has(fault)) log.debug({ reason: fault }, 'ended a connection');
     else log.warn(`A connection was ended. ${fault}`);
     this.#told.add(fault);
-  }
-
-  #count(reason: string): void {
-    const { closes } = this.#host.tally;
-    closes[reason] = (closes[reason] ?? 0) + 1;
   }
 }

@@ -4,6 +4,7 @@
  */
 import type { Link } from '../../graph/link.js';
 import { XConnectError } from '../../kernel/errors.js';
+import { countClose } from '../closes.js';
 import type { Attachment, LinkHost } from '../plugin.js';
 import { DescriptorServer, type OpenForClient } from './descriptor-server.js';
 import type { Device, DeviceOptions } from './device.js';
@@ -26,8 +27,7 @@ export async function attachDevice(
   const device = host.device(options);
   const server = new DescriptorServer(open(device), host.log);
   server.onOutcome = (error) => {
-    const { closes } = host.tally;
-    if (error) closes.refused = (closes.refused ?? 0) + 1;
+    if (error) countClose(host.tally, 'refused');
     host.reportHealth(server.isServing ? null : error);
   };
   device.onGone = () => {

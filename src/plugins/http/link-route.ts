@@ -16,6 +16,7 @@ import {
 } from '../../http1/index.js';
 import { type HttpRule, isAllowed, parseRule } from '../../kernel/http-rule.js';
 import { everyLine, type Logger } from '../../kernel/log.js';
+import { countClose } from '../closes.js';
 import type { LinkHost } from '../plugin.js';
 
 export interface RouteOptions {
@@ -55,7 +56,7 @@ export class LinkRoute {
       log: this.logOf(),
       onBegin: null,
       onEnd: null,
-      onCut: (cut) => count(host, cut),
+      onCut: (cut) => countClose(host.tally, cut),
       transfer: (source, sink, transfer) => host.transfer(source, sink, transfer),
       join: (client, provider) => {
         if (isSocket(client) && isSocket(provider)) host.join(client, provider, { fds: false });
@@ -85,9 +86,4 @@ export class LinkRoute {
   close(): void {
     this.pool.close({ code: 'provider-not-running', message: 'The link has gone.' });
   }
-}
-
-/** As one of the reasons for which the link's connections end. */
-function count({ tally: { closes } }: LinkHost, reason: string): void {
-  closes[reason] = (closes[reason] ?? 0) + 1;
 }
