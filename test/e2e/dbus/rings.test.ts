@@ -1,6 +1,7 @@
 /** A bus link with a policy whose provider's socket is, by symlink, what a link listens on. */
 import { describe, expect, test } from 'vitest';
 import { has, isRoot } from '../../support/requirements.js';
+import { point, within } from '../../support/rings.js';
 import { eventually } from '../../support/wait.js';
 import { POLICY } from './example-policy.js';
 import { SOCKET, TARGET, useBusPair } from './support.js';
@@ -11,14 +12,11 @@ const FEW = 25;
 describe.runIf(isRoot() && has('dbus-daemon'))('a bus link with a policy', () => {
   const pair = useBusPair('--patience', '2');
 
-  const sh = (script: string) => pair.consumer.exec(['sh', '-c', script]);
   const client = () => pair.consumer.exec(['python3', '-c', CLIENT], { timeout: 15_000 });
 
   test('that leads back to itself refuses each client, says why, and recovers when it is mended', async () => {
-    await sh(`mkdir -p $(dirname ${SOCKET}) && ln -sfn ${TARGET} ${SOCKET}`);
-    const fields = { role: 'root', policy: POLICY };
-    const within = { ...fields, provider: 'consumer', provider_pid: pair.consumer.pid };
-    pair.daemon.set(pair.link(within));
+    await point(pair, SOCKET, TARGET);
+    pair.daemon.set(within(pair, { role: 'root', policy: POLICY }));
     const [shown] = await pair.daemon.until({ bus: 'failed' });
     expect(shown?.last_error?.code).toBe('provider-loop');
     for (let i = 0; i < 3; i++) await client();
@@ -28,7 +26,7 @@ describe.runIf(isRoot() && has('dbus-daemon'))('a bus link with a policy', () =>
       expect(now?.connections.active).toBe(0);
       expect(now?.connections.total).toBeLessThan(FEW);
     });
-    await sh(`rm ${SOCKET}`);
+    await pair.consumer.exec(['rm', SOCKET]);
     pair.run(pair.consumer, [
       'dbus-daemon',
       '--session',

@@ -3,6 +3,7 @@ import { type ChildProcess, execFile } from 'node:child_process';
 import { afterEach, describe, expect, test } from 'vitest';
 import { ContainerPair, usePair } from '../../support/container-pair.js';
 import type { WireLink } from '../../support/link.js';
+import { totalOf } from '../../support/rings.js';
 import { eventually } from '../../support/wait.js';
 import { startNode } from '../http/providers.js';
 
@@ -39,11 +40,6 @@ describe('an address that leads to addresses', () => {
     return Object.fromEntries(shown.map(({ name, last_error }) => [name, last_error?.code]));
   }
 
-  async function total(): Promise<number> {
-    const shown = await pair.daemon.shown();
-    return shown.reduce((sum, { connections }) => sum + connections.total, 0);
-  }
-
   async function serve(): Promise<void> {
     const child = startNode(pair.provider, { port: END }, 'end');
     child.stdout?.resume();
@@ -62,7 +58,7 @@ describe('an address that leads to addresses', () => {
     await pair.daemon.until({ self: 'failed', end: 'established' });
     expect(await codes()).toMatchObject({ self: 'provider-loop' });
     expect(await status(`http://${HERE}/end`)).toBe('200');
-    expect(await total()).toBeLessThan(FEW);
+    expect(await totalOf(pair)).toBeLessThan(FEW);
   });
 
   test('whose health is asked by the address itself is failed, and costs next to nothing', async () => {
@@ -70,7 +66,7 @@ describe('an address that leads to addresses', () => {
     pair.daemon.set(link('self', HERE, HERE, { http }));
     await pair.daemon.until({ self: 'failed' });
     expect(await codes()).toEqual({ self: 'provider-loop' });
-    expect(await total()).toBeLessThan(FEW);
+    expect(await totalOf(pair)).toBeLessThan(FEW);
   });
 
   test('and by another one to itself ends each request, and both say why', async () => {
@@ -84,7 +80,7 @@ describe('an address that leads to addresses', () => {
     for (let i = 0; i < 3; i++) expect(await status(`http://${HERE}/x`)).toMatch(/^50/);
     await pair.daemon.until({ here: 'failed', there: 'failed', end: 'established' });
     expect(await codes()).toMatchObject({ here: 'provider-loop', there: 'provider-loop' });
-    expect(await total()).toBeLessThan(FEW);
+    expect(await totalOf(pair)).toBeLessThan(FEW);
   });
 
   test('and by another one to a provider passes what is asked', async () => {

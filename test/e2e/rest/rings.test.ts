@@ -2,7 +2,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { afterEach, describe, expect, test } from 'vitest';
 import { ContainerPair, usePair } from '../../support/container-pair.js';
-import type { WireLink } from '../../support/link.js';
+import { point, totalOf, within } from '../../support/rings.js';
 import { eventually } from '../../support/wait.js';
 import { startNode } from '../http/providers.js';
 
@@ -29,23 +29,10 @@ describe('a rest link that leads to links', () => {
     await pair.clear();
   });
 
-  /** In the consumer: what is at a path is another path's. */
-  const point = (from: string, to: string) =>
-    pair.consumer.exec(['sh', '-c', `mkdir -p $(dirname ${from}) && ln -sfn ${to} ${from}`]);
-
-  /** Both of its ends are in the consumer. */
-  const within = (fields: Partial<WireLink> = {}) =>
-    pair.link({ provider: 'consumer', provider_pid: pair.consumer.pid, ...fields });
-
   async function status(socket = TARGET): Promise<string> {
     const asked = ['curl', '-sS', '--max-time', '20', '--unix-socket', socket];
     const argv = [...asked, '-o', '/dev/null', '-w', '%{http_code}', 'http://localhost/'];
     return (await pair.consumer.exec(argv, { timeout: 30_000 })).stdout;
-  }
-
-  async function total(): Promise<number> {
-    const shown = await pair.daemon.shown();
-    return shown.reduce((sum, { connections }) => sum + connections.total, 0);
   }
 
   async function expectLoop(...names: string[]): Promise<void> {
@@ -58,7 +45,7 @@ describe('a rest link that leads to links', () => {
       const shown = await pair.daemon.shown();
       expect(shown.map(({ connections }) => connections.active)).toEqual(names.map(() => 0));
     });
-    expect(await total()).toBeLessThan(FEW);
+    expect(await totalOf(pair)).toBeLessThan(FEW);
   }
 
   async function serveAt(socket: string): Promise<void> {
@@ -69,16 +56,16 @@ describe('a rest link that leads to links', () => {
 
   test('and by them to a provider passes what is asked', async () => {
     await serveAt('/run/web/end.sock');
-    await point(SOCKET, BACK.target);
-    pair.daemon.set(within(), within({ ...BACK, socket: '/run/web/end.sock' }));
+    await point(pair, SOCKET, BACK.target);
+    pair.daemon.set(within(pair), within(pair, { ...BACK, socket: '/run/web/end.sock' }));
     await pair.daemon.until({ api: 'established', back: 'established' });
     expect(await status()).toBe('200');
     await pair.daemon.until({ api: 'established', back: 'established' });
   });
 
   test('and to itself refuses each request, says why, and recovers when it is mended', async () => {
-    await point(SOCKET, TARGET);
-    pair.daemon.set(within());
+    await point(pair, SOCKET, TARGET);
+    pair.daemon.set(within(pair));
     await pair.daemon.until({ api: 'established' });
     expect(await status()).toMatch(/^50/);
     await expectLoop('api');
@@ -99,13 +86,13 @@ describe('a rest link that leads to links', () => {
     async (first, second, length) => {
       const of = (type: string) => (type === 'unix' ? UNIX : {});
       const third = { ...UNIX, name: 'third', target: '/run/pv/services/third.sock' };
-      await point(SOCKET, BACK.target);
-      await point(BACK.socket, length === 2 ? TARGET : third.target);
-      await point('/run/web/third.sock', TARGET);
+      await point(pair, SOCKET, BACK.target);
+      await point(pair, BACK.socket, length === 2 ? TARGET : third.target);
+      await point(pair, '/run/web/third.sock', TARGET);
       const all = [
-        within(of(first)),
-        within({ ...BACK, ...of(second) }),
-        within({ ...third, socket: '/run/web/third.sock' }),
+        within(pair, of(first)),
+        within(pair, { ...BACK, ...of(second) }),
+        within(pair, { ...third, socket: '/run/web/third.sock' }),
       ].slice(0, length);
       const names = all.map(({ name }) => name);
       pair.daemon.set(...all);

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
+import { totalOf, within } from '../../support/rings.js';
 import { useNetworkedPair } from './support.js';
 
 const PORT = 47614;
@@ -11,11 +12,9 @@ describe('a tcp link that listens at all addresses', () => {
 
   /** In the consumer's network, to an address that is looked for from there. */
   const leadTo = (ip: string, any: string) =>
-    pair.link({
-      ...{ type: 'tcp', interface: 'tcp', provider: 'consumer', provider_pid: pair.consumer.pid },
-      ...{ target: `${any}:${PORT}`, socket: `${ip}:${PORT}` },
+    within(pair, {
+      ...{ type: 'tcp', interface: 'tcp', target: `${any}:${PORT}`, socket: `${ip}:${PORT}` },
     });
-  const total = async () => (await pair.daemon.shown())[0]?.connections.total;
 
   test.each([
     ['0.0.0.0', '127.0.0.1', () => '127.0.0.1'],
@@ -29,7 +28,7 @@ describe('a tcp link that listens at all addresses', () => {
     await pair.ask('end', `${at}:${PORT}`, 'x').catch(() => null);
     const [shown] = await pair.daemon.until({ raw: 'failed' });
     expect(shown?.last_error?.code).toBe('provider-loop');
-    expect(await total()).toBeLessThan(50);
+    expect(await totalOf(pair)).toBeLessThan(50);
   });
 
   test('and leads to that port of another machine passes what is said', async () => {

@@ -1,5 +1,6 @@
 /** Providers whose socket, by symlink, is what a link of ours listens on. */
 import { afterEach, describe, expect, test } from 'vitest';
+import { point, totalOf, within } from '../../support/rings.js';
 import { eventually } from '../../support/wait.js';
 import { SOCKET, TARGET, useUnixPair } from './support.js';
 
@@ -10,23 +11,10 @@ describe('a link that leads to links', () => {
   const pair = useUnixPair('--drain', '0', '--patience', '1');
   afterEach(() => pair.clear());
 
-  /** In a container: what is at a path is another path's. */
-  const point = (from: string, to: string) =>
-    pair.consumer.exec(['sh', '-c', `mkdir -p $(dirname ${from}) && ln -sfn ${to} ${from}`]);
-
-  /** Both of its ends are in the consumer. */
-  const within = (fields: object) =>
-    pair.link({ provider: 'consumer', provider_pid: pair.consumer.pid, ...fields });
-
-  async function connections(name: string): Promise<number> {
-    const shown = await pair.daemon.shown();
-    return shown.find((one) => one.name === name)?.connections.total ?? 0;
-  }
-
   test('and by them to a provider passes what is said', async () => {
     await pair.serve('serve-echo');
-    await point(SOCKET, BACK.target);
-    pair.daemon.set(within({}), pair.link(BACK));
+    await point(pair, SOCKET, BACK.target);
+    pair.daemon.set(within(pair), pair.link(BACK));
     await pair.daemon.until({ raw: 'established', back: 'established' });
     expect(await pair.ask('ask', TARGET, 'through both')).toBe('through both');
   });
@@ -34,16 +22,16 @@ describe('a link that leads to links', () => {
   test.each(['stream', 'seqpacket', 'dgram'])(
     'and is one of a ring of two ends each %s connection, and says why',
     async (mode) => {
-      await point(SOCKET, BACK.target);
-      await point(END, TARGET);
+      await point(pair, SOCKET, BACK.target);
+      await point(pair, END, TARGET);
       const fields = mode === 'stream' ? {} : { mode };
-      pair.daemon.set(within(fields), within({ ...BACK, ...fields, socket: END }));
+      pair.daemon.set(within(pair, fields), within(pair, { ...BACK, ...fields, socket: END }));
       await pair.daemon.until({ raw: 'established', back: 'established' });
       await pair.consumer.exec(['python3', '-c', CLIENT(mode)]);
       const shown = await pair.daemon.until({ raw: 'failed', back: 'failed' });
       for (const { last_error } of shown) expect(last_error?.code).toBe('provider-loop');
       await pair.consumer.exec(['python3', '-c', CLIENT(mode)]);
-      expect((await connections('raw')) + (await connections('back'))).toBeLessThan(10);
+      expect(await totalOf(pair)).toBeLessThan(10);
       await eventually(async () => {
         const active = (await pair.daemon.shown()).map((one) => one.connections.active);
         if (mode !== 'dgram') expect(active).toEqual([0, 0]);
@@ -53,13 +41,13 @@ describe('a link that leads to links', () => {
   );
 
   test('and to itself ends each connection, until its provider is another', async () => {
-    await point(SOCKET, TARGET);
-    pair.daemon.set(within({}));
+    await point(pair, SOCKET, TARGET);
+    pair.daemon.set(within(pair));
     await pair.daemon.until({ raw: 'established' });
     await pair.consumer.exec(['python3', '-c', CLIENT('stream')]);
     const [shown] = await pair.daemon.until({ raw: 'failed' });
     expect(shown?.last_error?.message).toContain('leads back');
-    expect(await connections('raw')).toBeLessThan(50);
+    expect(await totalOf(pair)).toBeLessThan(50);
     await pair.consumer.exec(['rm', SOCKET]);
     await pair.start(pair.consumer, 'serve-echo', SOCKET);
     expect(await pair.ask('ask', TARGET, 'mended')).toBe('mended');
@@ -68,12 +56,12 @@ describe('a link that leads to links', () => {
 
   test('over TCP ends each connection, too', async () => {
     const at = '127.0.0.1:47613';
-    pair.daemon.set(within({ type: 'tcp', target: at, socket: at }));
+    pair.daemon.set(within(pair, { type: 'tcp', target: at, socket: at }));
     await pair.daemon.until({ raw: 'established' });
     await pair.ask('end', at, 'x').catch(() => null);
     const [shown] = await pair.daemon.until({ raw: 'failed' });
     expect(shown?.last_error?.code).toBe('provider-loop');
-    expect(await connections('raw')).toBeLessThan(50);
+    expect(await totalOf(pair)).toBeLessThan(50);
   });
 });
 
