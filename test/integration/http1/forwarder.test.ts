@@ -264,7 +264,7 @@ describe('time', () => {
       },
       { limits: { idleMs: 100, answerMs: 100, silenceMs: Number.POSITIVE_INFINITY } },
     );
-    setTimeout(() => say('data: late\n'), 600);
+    setTimeout(() => say('data: late\n'), 600); // long after the other bounds
     expect(await exchange(stand, last('/'))).toMatch(/data: late\n/);
     expect(stand.cuts).toEqual([]);
   });

@@ -44,17 +44,10 @@ export const bytes = (...parts: Bytes[]): Buffer =>
     ),
   );
 
-/** `length`: what the frame says of its payload, where that is not so. */
-export function frame(
-  type: number,
-  flags: number,
-  stream: number,
-  payload: Bytes = [],
-  length?: number,
-): Buffer {
+export function frame(type: number, flags: number, stream: number, payload: Bytes = []): Buffer {
   const body = bytes(payload);
   const head = Buffer.alloc(9);
-  head.writeUIntBE(length ?? body.length, 0, 3);
+  head.writeUIntBE(body.length, 0, 3);
   head[3] = type;
   head[4] = flags;
   head.writeUInt32BE(stream, 5);
@@ -70,9 +63,11 @@ export const uint32 = (value: number): Buffer => {
 export const setting = (id: number, value: number): Buffer =>
   bytes([id >> 8, id & 255], uint32(value));
 
-/** Fields as HPACK's literals that are not indexed, their bytes as they are. */
+/** A string of HPACK's, its bytes as they are. */
+export const text = (value: string): Buffer => bytes(integer(value.length, 0, 7), value);
+
+/** Fields as HPACK's literals that are not indexed. */
 export function block(...fields: readonly (readonly [string, string])[]): Buffer {
-  const text = (value: string) => bytes(integer(value.length, 0, 7), value);
   return bytes(...fields.flatMap(([name, value]) => [[0], text(name), text(value)]));
 }
 
@@ -107,7 +102,6 @@ interface Frame {
 /** What was heard, in words; `closed` at last where the connection ended. */
 export class Http2Client {
   readonly heard: string[] = [];
-  readonly frames: Frame[] = [];
   onHeard: () => void = () => undefined;
   readonly #duplex: Duplex;
   #held = Buffer.alloc(0);
@@ -141,7 +135,6 @@ export class Http2Client {
         payload: this.#held.subarray(9, to),
       };
       this.#held = this.#held.subarray(to);
-      this.frames.push(found);
       this.#say(wordsFor(found));
     }
   }

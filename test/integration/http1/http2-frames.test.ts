@@ -1,5 +1,4 @@
 /** HTTP/2 frame by frame, behind TLS as it is served: each error ends what it says, and nothing else. */
-import tls from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { has } from '../../support/requirements.js';
 import { FRAME_CASES } from './http2-cases.js';
@@ -30,23 +29,13 @@ describe.runIf(has('openssl'))('an HTTP/2 client that sends', () => {
     stand?.close();
   });
 
-  async function client(): Promise<Http2Client> {
-    const socket = tls.connect({
-      socket: secure.socket(),
-      rejectUnauthorized: false,
-      ALPNProtocols: ['h2'],
-    });
-    await new Promise((resolve) => socket.once('secureConnect', resolve));
-    return new Http2Client(socket);
-  }
-
   /** What of `expected` is heard first; or all that was heard, where that is none of it. */
   async function outcome(
     sent: readonly Bytes[],
     raw: boolean,
     expected: readonly string[],
   ): Promise<string> {
-    const one = await client();
+    const one = new Http2Client(await secure.connect());
     if (!raw) one.send(PREFACE, frame(SETTINGS, 0, 0), frame(SETTINGS, ACK, 0));
     one.send(...sent);
     const found = await new Promise<string>((resolve) => {

@@ -4,7 +4,6 @@
  */
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 import type net from 'node:net';
-import tls from 'node:tls';
 import { afterEach, describe, expect, test } from 'vitest';
 import { has } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
@@ -16,10 +15,10 @@ import {
   frame,
   HEADERS,
   Http2Client,
-  integer,
   PREFACE,
   REQUEST,
   SETTINGS,
+  text,
 } from './http2-client.js';
 import { Stand, type StandOptions } from './stand.js';
 import { TlsStand } from './tls-stand.js';
@@ -40,6 +39,9 @@ function stands(provider: (socket: net.Socket) => void, options: StandOptions = 
   secure = new TlsStand(stand);
 }
 
+/** Bytes that `endless` had to say. */
+let said = 0;
+
 /** Answers `/good`, and anything else with bytes that have no end, as fast as they are taken. */
 function endless(socket: net.Socket): void {
   const chunk = `8000\r\n${'x'.repeat(0x8000)}\r\n`;
@@ -51,11 +53,23 @@ function endless(socket: net.Socket): void {
     }
     socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n');
     const more = () => {
+      do said += chunk.length;
       while (socket.write(chunk));
     };
     socket.on('drain', more);
     more();
   });
+}
+
+/** Between two looks nobody had more to say. */
+async function allBuffersFull(): Promise<void> {
+  let before = -1;
+  const look = () => {
+    const more = said - before;
+    before = said;
+    expect(more).toBe(0);
+  };
+  await eventually(look, { intervalMs: 50 });
 }
 
 function ask(session: ClientHttp2Session, path: string, fields = {}): ClientHttp2Stream {
@@ -75,11 +89,7 @@ function outcome(stream: ClientHttp2Stream): Promise<number | string> {
 
 /** Asks 90 times at once, of a head that has one large field `repeated` times, and again when all is answered. */
 async function hog(repeated: number, batches: number): Promise<void> {
-  const options = { socket: secure.socket(), rejectUnauthorized: false, ALPNProtocols: ['h2'] };
-  const socket = tls.connect(options);
-  await new Promise((resolve) => socket.once('secureConnect', resolve));
-  const client = new Http2Client(socket);
-  const text = (value: string) => bytes(integer(value.length, 0, 7), value);
+  const client = new Http2Client(await secure.connect());
   const head = (id: number, ...more: Buffer[]) =>
     frame(HEADERS, END_STREAM | END_HEADERS, id, bytes(block(...REQUEST), ...more));
   let id = 1;
@@ -114,7 +124,7 @@ describe.runIf(has('openssl'))('an HTTP/2 client', () => {
       await outcome(streams[0] as ClientHttp2Stream);
       if (stopReading) {
         (socket as unknown as { _handle: { readStop(): void } })._handle.readStop();
-        await new Promise((resolve) => setTimeout(resolve, 100)); // until all buffers are full
+        await allBuffersFull();
       }
       socket[end]();
     }

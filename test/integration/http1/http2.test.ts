@@ -1,4 +1,5 @@
 /** HTTP/2 clients and providers that do what HTTP/2 forbids: one exchange ends, and nothing else does. */
+import { once } from 'node:events';
 import http2, { type ClientHttp2Session, type IncomingHttpHeaders } from 'node:http2';
 import net from 'node:net';
 import type { TLSSocket } from 'node:tls';
@@ -9,7 +10,6 @@ import { eventually } from '../../support/wait.js';
 import { Stand, type StandOptions } from './stand.js';
 
 const open: (() => void)[] = [];
-const sockets = new WeakMap<ClientHttp2Session, net.Socket>();
 afterEach(() => {
   for (const close of open.splice(0)) close();
 });
@@ -23,17 +23,20 @@ async function sessionWith(
   const provider = (socket: net.Socket) => {
     socket.on('data', () => socket.write(left.shift() ?? '', 'latin1'));
   };
-  return sessionBefore(new Stand(provider, options));
+  return (await before(new Stand(provider, options))).session;
 }
 
-async function sessionBefore(stand: Stand): Promise<ClientHttp2Session> {
+/** A session with a front before that stand, and both ends of its connection. */
+async function before(stand: Stand) {
   const front = new Http2Front(stand.site);
   // What TLS does is not what is tested: a plain socket is as good.
-  const server = net.createServer((socket) => front.accept(socket as TLSSocket, null));
+  const server = net.createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as net.AddressInfo;
-  const socket = net.connect(port, '127.0.0.1');
-  const session = http2.connect('http://127.0.0.1', { createConnection: () => socket });
+  const near = net.connect(port, '127.0.0.1');
+  const [far] = (await once(server, 'connection')) as [TLSSocket];
+  front.accept(far, null);
+  const session = http2.connect('http://127.0.0.1', { createConnection: () => near });
   session.on('error', () => undefined);
   open.push(() => {
     session.destroy();
@@ -41,8 +44,7 @@ async function sessionBefore(stand: Stand): Promise<ClientHttp2Session> {
     server.close();
     stand.close();
   });
-  sockets.set(session, socket);
-  return session;
+  return { session, front, near, far };
 }
 
 interface Answer {
@@ -127,7 +129,7 @@ test('trailers of a request reach the provider behind its body', async () => {
       if (heard.endsWith('\r\n\r\n') && heard.includes('\r\n0\r\n')) socket.write(GOOD);
     });
   };
-  const session = await sessionBefore(new Stand(provider, { via: 'pv-xconnect' }));
+  const { session } = await before(new Stand(provider, { via: 'pv-xconnect' }));
   const fields = { ':path': '/', ':method': 'POST', te: 'trailers' };
   const stream = session.request(fields, { waitForTrailers: true });
   stream.on('wantTrailers', () => stream.sendTrailers({ 'x-sum': '7', 'x-pv-role': 'root' }));
@@ -141,19 +143,25 @@ test('trailers of a request reach the provider behind its body', async () => {
 
 test('what a client asked in full before it left is asked all the same', async () => {
   const seen: string[] = [];
-  const stand = new Stand(
-    (socket) => {
-      socket.on('data', (chunk: Buffer) => {
-        seen.push(chunk.toString('latin1').slice(0, 6));
-        socket.write(GOOD);
-      });
-    },
-    { unreachable: () => new Promise((resolve) => setTimeout(() => resolve(null), 50)) },
-  );
-  const session = await sessionBefore(stand);
+  let reach: (error: null) => void = () => undefined;
+  const reached = new Promise<null>((resolve) => {
+    reach = resolve;
+  });
+  const provider = (socket: net.Socket) => {
+    socket.on('data', (chunk: Buffer) => {
+      seen.push(chunk.toString('latin1').slice(0, 6));
+      socket.write(GOOD);
+    });
+  };
+  const stand = new Stand(provider, { unreachable: () => reached });
+  const { session, front, near, far } = await before(stand);
   const stream = session.request({ ':path': '/', ':method': 'POST' });
   stream.on('error', () => undefined);
   stream.end('hello');
-  stream.on('finish', () => setTimeout(() => sockets.get(session)?.destroy(), 10));
+  await once(stream, 'finish');
+  await eventually(() => expect(far.bytesRead).toBe(near.bytesWritten));
+  near.destroy();
+  await eventually(() => expect(front.size).toBe(0));
+  reach(null);
   await eventually(() => expect(seen).toEqual(['POST /']));
 });

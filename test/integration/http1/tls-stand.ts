@@ -1,5 +1,6 @@
 /** What answers TLS connections, in front of a stand: over socket pairs, with a certificate made for the occasion. */
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import http2, { type ClientHttp2Session } from 'node:http2';
 import net from 'node:net';
@@ -50,16 +51,23 @@ export class TlsStand {
     return socket;
   }
 
-  /** A session over it, its handshake done. */
+  /** What a client of HTTP/2 has of it, its handshake done. */
+  async connect(socket = this.socket()): Promise<tls.TLSSocket> {
+    const secure = tls.connect({ socket, rejectUnauthorized: false, ALPNProtocols: ['h2'] });
+    secure.on('error', () => undefined);
+    await once(secure, 'secureConnect');
+    return secure;
+  }
+
+  /** A session over that. */
   async session(
     options: http2.SecureClientSessionOptions = {},
     socket = this.socket(),
   ): Promise<ClientHttp2Session> {
-    const secure = tls.connect({ socket, rejectUnauthorized: false, ALPNProtocols: ['h2'] });
-    secure.on('error', () => undefined);
+    const secure = await this.connect(socket);
     const session = http2.connect('https://a', { ...options, createConnection: () => secure });
     session.on('error', () => undefined);
-    await new Promise((resolve) => session.once('connect', resolve));
+    await once(session, 'connect');
     return session;
   }
 
