@@ -82,8 +82,8 @@ static void readable(struct channel *c)
 	int fds[RELAY_FDS_MAX];
 	uint32_t nfds;
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
+	if (n < 0 && transient(errno))
+		return; /* the set is level-triggered: it is said again */
 	if (n < 0) {
 		call(c, "end", NULL, NULL, errno);
 		return;
