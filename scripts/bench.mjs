@@ -1,10 +1,14 @@
-// Compiles bench/ into build/bench and runs it with the arguments given; `http` or `dbus` as the first one: that part.
+/**
+ * `npm run bench [-- [http|dbus] ARGUMENTS...]`: sets up, compiles bench/ into build/bench and runs it with the
+ * arguments. With `http` or `dbus` first, only that part.
+ */
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { guardOutput } from './setup.mjs';
+import { guardOutput, setUp } from './setup.mjs';
 
-guardOutput(() => process.kill(process.pid, 'SIGTERM')); // which stops what was started, too
+guardOutput(() => process.kill(process.pid, 'SIGTERM')); // its handler stops what the benchmark started
+setUp();
 const root = fileURLToPath(new URL('..', import.meta.url));
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
 const compiled = spawnSync(process.execPath, [tsc, '-p', `${root}/bench`], { stdio: 'inherit' });

@@ -23,7 +23,7 @@ const once = options.includes('--once');
 let interrupt = () => undefined;
 guardOutput(() => interrupt());
 
-/** The exit code where the options leave nothing to run: the usage is wanted, or one of them is unknown. */
+/** The exit code of an invocation that runs nothing: it asks for the usage, or has an unknown option. */
 function answered() {
   for (const option of options.filter((one) => one !== '--once')) {
     if (option === '--help' || option === '-h') {
@@ -39,7 +39,7 @@ function answered() {
 const say = (line) => process.stdout.write(`${line}\n`);
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** What a file that grows has gained since the last look; nothing while it is not there. */
+/** A function that reads what was appended to the file since its last call: nothing while there is no file. */
 function tail(path) {
   let position = 0;
   return () => {
@@ -75,11 +75,10 @@ async function main() {
   const control = join(folder, 'control.sock');
   const paths = ['--storage', folder, '--pv-ctrl', join(folder, 'pv-ctrl'), '--control', control];
   const argv = [join(ROOT, 'bin/pv-appengine'), join(ROOT, 'examples/unix'), ...paths];
-  const command = ['--pdeathsig', 'TERM', process.execPath, ...argv]; // it ends if we are killed, too
-  say(
-    'Two containers start: server-app provides a socket, client-app requires it. Ctrl-C ends it.\n',
-  );
-  // A session of its own: Ctrl-C comes to this process, which passes it on once.
+  const command = ['--pdeathsig', 'TERM', process.execPath, ...argv]; // so that it also ends if this is killed
+  const ending = once ? 'It ends by itself after one round.' : 'Ctrl-C ends it.';
+  say(`Two containers start: server-app provides a socket, client-app requires it. ${ending}\n`);
+  // In a session of its own: Ctrl-C reaches this process alone, which passes it on once.
   const engine = spawn('setpriv', command, {
     stdio: ['ignore', 'inherit', 'inherit'],
     detached: true,
