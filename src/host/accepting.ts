@@ -2,12 +2,11 @@
 import type { Link } from '../graph/link.js';
 import type { Logger } from '../kernel/log.js';
 import type { LinkStats } from '../mesh/attacher.js';
-import { countClose } from '../plugins/closes.js';
-import type { Channel, Tally } from '../plugins/plugin.js';
+import { type Channel, countClose, type Tally } from '../plugins/plugin.js';
 import { closeSocket } from '../relay/closing.js';
 import type { RelayLinkEvents } from '../relay/relay.js';
 import type { ChannelSet } from './channel-set.js';
-import type { LinkHostOptions } from './link-host-parts.js';
+import type { LinkHostOptions } from './link-host.js';
 
 /** Connections of one link at once. */
 export function mostOf(

@@ -26,13 +26,9 @@ import type {
 } from '../plugins/device/device.js';
 import type { Attachment, Seen } from '../plugins/plugin.js';
 import type { Container } from './containers.js';
-import { deviceError, deviceSeen, plantError } from './device-errno.js';
-import { hasDevice } from './device-numbers.js';
-import { lostError } from './errno.js';
-import { findEventDevices } from './input-devices.js';
-import { removePlant } from './plant.js';
-import type { PlantWatch } from './plant-watch.js';
-import { Replanting } from './replanting.js';
+import { deviceError, deviceSeen, lostError, plantError } from './errno.js';
+import { type PlantWatch, Replanting, removePlant } from './plants.js';
+import { findEventDevices, hasDevice } from './sysfs.js';
 
 /** Between two attempts to find a device that a client waits for. */
 const AGAIN_MS = 50;

@@ -2,8 +2,7 @@
  * From two connections in a plugin's hands to one of the native relay: what JavaScript still holds of either goes
  * first, then the relay has both descriptors.
  */
-import type { ForwardOptions } from '../plugins/plugin.js';
-import type { End } from '../plugins/stream-host.js';
+import type { End, ForwardOptions } from '../plugins/plugin.js';
 import { closeSocket } from '../relay/closing.js';
 import type { RelayLink } from '../relay/relay.js';
 import type { TransferOptions, TransferResult } from '../relay/transfer.js';

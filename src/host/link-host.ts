@@ -6,9 +6,11 @@
  * are moved by the relay; nothing here sees a pid or a namespace.
  */
 import { setTimeout } from 'node:timers/promises';
+import type { Broker } from '../broker/client.js';
 import type { Link } from '../graph/link.js';
 import { errnoName } from '../kernel/errno.js';
 import { type LinkError, XConnectError } from '../kernel/errors.js';
+import { parseCidr } from '../kernel/ip-address.js';
 import type { Logger } from '../kernel/log.js';
 import type { LinkStats } from '../mesh/attacher.js';
 import { NO_STATS, plus } from '../mesh/stats.js';
@@ -18,33 +20,61 @@ import type {
   Acceptor,
   Attachment,
   Connection,
+  End,
   ForwardOptions,
   LinkHost,
   ProviderListener,
   Seen,
   Tally,
 } from '../plugins/plugin.js';
-import type { End } from '../plugins/stream-host.js';
+import type { Access } from '../relay/access.js';
 import type { SocketStream } from '../relay/byte-stream.js';
 import type { Channel } from '../relay/channel.js';
 import { newClosing } from '../relay/closing.js';
-import type { Led, RelayLink, RelayLinkEvents } from '../relay/relay.js';
+import type { Led, Relay, RelayLink, RelayLinkEvents } from '../relay/relay.js';
 import type { TransferOptions, TransferResult } from '../relay/transfer.js';
 import { acceptEach, crowded, mostOf } from './accepting.js';
-import { accessOf, introduction } from './access.js';
 import { ChannelSet } from './channel-set.js';
+import type { Container } from './containers.js';
 import { LinkDevice } from './device.js';
+import type { DeviceWatch } from './device-watch.js';
 import { certificateError } from './errno.js';
 import { Joiners } from './joiners.js';
-import type { LinkHostOptions, LinkHostParts } from './link-host-parts.js';
+import type { PlantWatch } from './plants.js';
 import type { LinkProvider } from './provider.js';
 import { listenBeside } from './provider-listener.js';
-import type { Membership } from './shared-listeners.js';
+import type { Membership, SharedListeners } from './shared-listeners.js';
 import { Target } from './target.js';
-import { Waiting } from './waiting.js';
+import type { Verification } from './verification.js';
 
 /** Between two attempts at what may work in a moment. */
 const AGAIN_MS = 50;
+
+/** What the daemon's command line says about every link. */
+export interface LinkHostOptions {
+  /** How long a connection waits for its provider, in milliseconds. */
+  readonly patienceMs: number;
+  /** Of one listener; more wait in its backlog. */
+  readonly maxConnections: number;
+  /** Of its connections, for receivers that do not read, in bytes. */
+  readonly linkMemory: number;
+}
+
+/** What a link's host is made of. */
+export interface LinkHostParts {
+  readonly broker: Broker;
+  readonly relay: Relay;
+  readonly shared: SharedListeners;
+  readonly deviceWatch: DeviceWatch;
+  readonly plantWatch: PlantWatch;
+  readonly consumer: Container;
+  readonly provider: LinkProvider;
+  readonly verification: Verification;
+  readonly onDemand: OnDemand | null;
+  /** Told why the consumer has no target now; null: it has. */
+  readonly onTarget: (error: LinkError | null) => void;
+  readonly log: Logger;
+}
 
 export class OneLinkHost implements LinkHost {
   readonly log: Logger;
@@ -340,4 +370,59 @@ export class OneLinkHost implements LinkHost {
     if (header) channel.write(header);
     return channel;
   }
+}
+
+/** Connections that wait for their provider to run. One that has waited for too long is none any more. */
+class Waiting {
+  readonly #patienceMs: number;
+  readonly #until = new Map<number, number>();
+
+  /** `patienceMs`: as long as one waits, in milliseconds. */
+  constructor(patienceMs: number) {
+    this.#patienceMs = patienceMs;
+  }
+
+  add(connection: number): void {
+    this.#forget();
+    this.#until.set(connection, performance.now() + this.#patienceMs);
+  }
+
+  /** All that still wait; they are the caller's to answer, and none of ours any more. */
+  take(): number[] {
+    this.#forget();
+    const all = [...this.#until.keys()];
+    this.#until.clear();
+    return all;
+  }
+
+  /** They are in the order that they came in. */
+  #forget(): void {
+    const now = performance.now();
+    for (const [connection, until] of this.#until) {
+      if (until > now) return;
+      this.#until.delete(connection);
+    }
+  }
+}
+
+/** Who may connect, and how the provider is told of them, for the relay; empty where the link says nothing. */
+function accessOf({ allowFrom, proxyProtocol }: Link): { readonly access?: Access } {
+  if (allowFrom === undefined && proxyProtocol === undefined) return {};
+  const networks = allowFrom?.flatMap((text) => parseCidr(text) ?? []);
+  return {
+    access: {
+      ...(networks === undefined ? {} : { allowFrom: networks }),
+      ...(proxyProtocol === undefined ? {} : { proxyProtocol }),
+    },
+  };
+}
+
+/**
+ * What a provider that expects the PROXY protocol reads first on a connection that stands for no single client
+ * (proxy-protocol.txt of HAProxy, UNKNOWN and LOCAL); null for others.
+ */
+function introduction({ proxyProtocol }: Link): Buffer | null {
+  if (proxyProtocol === undefined) return null;
+  if (proxyProtocol === 1) return Buffer.from('PROXY UNKNOWN\r\n');
+  return Buffer.from('\r\n\r\n\0\r\nQUIT\n\x20\0\0\0', 'latin1');
 }

@@ -12,8 +12,7 @@ import type { ProviderListener } from '../plugins/plugin.js';
 import { closeSocket } from '../relay/closing.js';
 import { native, SOCKET_TYPES } from '../relay/native.js';
 import { listenError } from './errno.js';
-import { removePlant } from './plant.js';
-import type { PlantWatch } from './plant-watch.js';
+import { type PlantWatch, removePlant } from './plants.js';
 import type { LinkProvider } from './provider.js';
 
 export interface BesideParts {

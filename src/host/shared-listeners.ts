@@ -30,7 +30,7 @@ export interface Membership<T> {
   readonly relayLink: RelayLink;
   /** As of Target. */
   watch(onChange: (error: LinkError | null) => void): () => void;
-  /** Resolves when the address is free, where this was the last link. Once is as good as twice. */
+  /** Idempotent. Resolves when the address is free, where this was the last link. */
   leave(): Promise<void>;
   /** After `leave`: where this was the last link, ends what is still open after `drainMs`. */
   close(drainMs: number): Promise<void>;

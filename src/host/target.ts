@@ -21,9 +21,7 @@ import { closeSocket } from '../relay/closing.js';
 import type { RelayLink } from '../relay/relay.js';
 import type { Container } from './containers.js';
 import { bindError, listenError, lostError } from './errno.js';
-import { removePlant } from './plant.js';
-import type { PlantWatch } from './plant-watch.js';
-import { Replanting } from './replanting.js';
+import { type PlantWatch, Replanting, removePlant } from './plants.js';
 
 export interface TargetParts {
   readonly broker: Broker;

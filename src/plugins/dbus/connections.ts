@@ -5,8 +5,7 @@
  * Until the bus knows a client it holds one of the few places that a bus has for such (places.ts), and has only so much
  * time.
  */
-import { countClose } from '../closes.js';
-import type { Channel, LinkHost } from '../plugin.js';
+import { type Channel, countClose, type LinkHost } from '../plugin.js';
 import { Authentication } from './authentication.js';
 import type { FilterFactory } from './filter.js';
 import { MessageSession } from './message-session.js';

@@ -4,8 +4,7 @@
  */
 import type { Link } from '../../graph/link.js';
 import { XConnectError } from '../../kernel/errors.js';
-import { countClose } from '../closes.js';
-import type { Attachment, LinkHost } from '../plugin.js';
+import { type Attachment, countClose, type LinkHost } from '../plugin.js';
 import { DescriptorServer, type OpenForClient } from './descriptor-server.js';
 import type { Device, DeviceOptions } from './device.js';
 

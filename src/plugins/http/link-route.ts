@@ -16,8 +16,7 @@ import {
 } from '../../http1/index.js';
 import { type HttpRule, isAllowed, parseRule } from '../../kernel/http-rule.js';
 import { everyLine, type Logger } from '../../kernel/log.js';
-import { countClose } from '../closes.js';
-import type { LinkHost } from '../plugin.js';
+import { countClose, type LinkHost } from '../plugin.js';
 
 export interface RouteOptions {
   /** What the request says of its way here is left out. */

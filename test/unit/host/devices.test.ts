@@ -3,8 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { deviceError, deviceSeen, plantError } from '../../../src/host/device-errno.js';
-import { findEventDevices } from '../../../src/host/input-devices.js';
+import { deviceError, deviceSeen, plantError } from '../../../src/host/errno.js';
+import { findEventDevices } from '../../../src/host/sysfs.js';
 import { unixLink } from '../../support/link.js';
 
 describe('input devices by what they are', () => {

@@ -1,4 +1,28 @@
 /**
+ * What is planted in containers: watched there, planted again when it is lost, taken out again at the end.
+ */
+import { setTimeout } from 'node:timers/promises';
+import type { Broker } from '../broker/client.js';
+import { RestartBackOff } from '../kernel/back-off.js';
+import type { Logger } from '../kernel/log.js';
+import type { Container } from './containers.js';
+
+/** Between two looks at a container, in milliseconds. What is lost is planted again within a second. */
+const LOOK_MS = 500;
+/** Between two attempts to remove what is in a busy container. */
+const REMOVE_AGAIN_MS = 50;
+/** Before what is lost again and again is planted, at most. */
+const REPLANT_MOST_MS = 5_000;
+/** What stood for so long was not lost to a loop. */
+const STEADY_MS = 60_000;
+
+interface Watched {
+  readonly plants: Map<number, () => void>;
+  readonly networks: Map<object, { readonly network: bigint; readonly onLost: () => void }>;
+  asking: boolean;
+}
+
+/**
  * Looks after what stands in containers: one question to the broker for each container that has something, half a
  * second apart, about all of it together. Whoever planted a thing is told once when the container sees something else at
  * its path, or nothing; whoever listens in a network is told when the container is in another one.
@@ -7,18 +31,6 @@
  * that was renamed, and its watches are few and shared by all processes of a user. A container whose file systems hang
  * has one question under way, and holds up no other.
  */
-import type { Broker } from '../broker/client.js';
-import type { Container } from './containers.js';
-
-/** Milliseconds. What is lost is planted again within a second. */
-const PERIOD_MS = 500;
-
-interface Watched {
-  readonly plants: Map<number, () => void>;
-  readonly networks: Map<object, { readonly network: bigint; readonly onLost: () => void }>;
-  asking: boolean;
-}
-
 export class PlantWatch {
   readonly #broker: Pick<Broker, 'check'>;
   readonly #containers = new Map<Container, Watched>();
@@ -54,7 +66,7 @@ export class PlantWatch {
     if (known) return known;
     const watched = { plants: new Map(), networks: new Map(), asking: false };
     this.#containers.set(container, watched);
-    this.#timer ??= setInterval(() => this.#look(), PERIOD_MS).unref();
+    this.#timer ??= setInterval(() => this.#look(), LOOK_MS).unref();
     return watched;
   }
 
@@ -93,4 +105,50 @@ export class PlantWatch {
     this.#forget(container, watched);
     for (const onLost of told) onLost();
   }
+}
+
+/**
+ * When what was lost is planted again: at once, but for whom it is lost again soon after (a container that deletes its
+ * targets in a loop) or can't be had (somebody else is there), later and later.
+ */
+export class Replanting {
+  readonly #backOff = new RestartBackOff(REPLANT_MOST_MS, STEADY_MS);
+  /** Null: it is lost. */
+  #plantedAt: number | null;
+
+  /** Times are milliseconds of one clock. */
+  constructor(now: number) {
+    this.#plantedAt = now;
+  }
+
+  /** It stands again. */
+  planted(now: number): void {
+    this.#plantedAt = now;
+  }
+
+  /** It is lost, still or again: how long to wait before the next attempt, in milliseconds. */
+  wait(now: number): number {
+    const stoodMs = this.#plantedAt === null ? 0 : now - this.#plantedAt;
+    this.#plantedAt = null;
+    return this.#backOff.next(stoodMs);
+  }
+}
+
+/**
+ * Takes a plant out of its container. `what` is what it is called where it can't be removed.
+ * A container that is busy is asked again for as long as it lives: what is planted in it must not stay. Never rejects.
+ */
+export async function removePlant(
+  broker: Broker,
+  plant: number,
+  what: string,
+  log: Logger,
+): Promise<void> {
+  let result = await broker.remove(plant);
+  while (!result.ok && result.errno === 'EBUSY') {
+    await setTimeout(REMOVE_AGAIN_MS);
+    result = await broker.remove(plant);
+  }
+  if (result.ok || result.errno === 'ESRCH') return;
+  log.warn({ errno: result.errno }, `${what} could not be removed`);
 }

@@ -1,19 +1,13 @@
 /**
- * Input devices by what they are, not by the number that they happen to have: sysfs(5), /sys/class/input. It may
- * be read by anyone; nothing here opens a device.
+ * Devices as sysfs(5) tells of them. It may be read by anyone; nothing here opens a device.
  */
-import { readdir, readFile } from 'node:fs/promises';
+import { access, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Node } from '../broker/devices.js';
 import type { InputMatch } from '../graph/link.js';
 
-export interface EventDevice {
-  /** As the kernel names it, `event3`. */
-  readonly name: string;
-  readonly major: number;
-  readonly minor: number;
-}
-
-const FOLDER = '/sys/class/input';
+const CHARACTER_DEVICES = '/sys/dev/char';
+const INPUT_DEVICES = '/sys/class/input';
 /** Where the parts of a match are, below the folder of an event device. */
 const FILES: Readonly<Record<keyof InputMatch, string>> = {
   name: 'device/name',
@@ -22,10 +16,30 @@ const FILES: Readonly<Record<keyof InputMatch, string>> = {
   product: 'device/id/product',
 };
 
-/** Those that match, in order of their numbers. Never rejects: what is unplugged meanwhile does not match. */
+/**
+ * Whether the kernel has a device behind the numbers of a node. True too where it can't be told: no sysfs is mounted. Never
+ * rejects.
+ */
+export async function hasDevice({ major, minor }: Pick<Node, 'major' | 'minor'>): Promise<boolean> {
+  return (
+    (await isThere(`${CHARACTER_DEVICES}/${major}:${minor}`)) || !(await isThere(CHARACTER_DEVICES))
+  );
+}
+
+export interface EventDevice {
+  /** As the kernel names it, `event3`. */
+  readonly name: string;
+  readonly major: number;
+  readonly minor: number;
+}
+
+/**
+ * Input devices by what they are, not by the number that they happen to have. Those that match, in order of their
+ * numbers. Never rejects: what is unplugged meanwhile does not match.
+ */
 export async function findEventDevices(
   match: InputMatch,
-  folder = FOLDER,
+  folder = INPUT_DEVICES,
 ): Promise<readonly EventDevice[]> {
   const names = (await readdir(folder).catch(() => [])).filter((name) => /^event\d+$/.test(name));
   const found = await Promise.all(names.map((name) => look(join(folder, name), name, match)));
@@ -47,4 +61,11 @@ async function look(folder: string, name: string, match: InputMatch): Promise<Ev
 async function read(path: string): Promise<string | null> {
   const text = await readFile(path, 'utf8').catch(() => null);
   return text?.replace(/\n$/, '') ?? null;
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }

@@ -3,8 +3,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { BrokerResult, Checked } from '../../../src/broker/client.js';
 import { Condition } from '../../../src/host/condition.js';
 import { Container } from '../../../src/host/containers.js';
-import { PlantWatch } from '../../../src/host/plant-watch.js';
-import { Replanting } from '../../../src/host/replanting.js';
+import { PlantWatch, Replanting } from '../../../src/host/plants.js';
 
 const PERIOD = 500;
 
