@@ -13,7 +13,7 @@ import type { HostedBus } from '../graph/link-maker.js';
 import { BackOff } from '../kernel/back-off.js';
 import type { ErrorCode, LinkError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
-import { Turns } from '../kernel/turns.js';
+import { SerialQueue } from '../kernel/serial-queue.js';
 import type { Revision } from '../manifest/revision.js';
 import { busConfiguration, userLines } from './configuration.js';
 import type { Keeper, KeptUids } from './keeper.js';
@@ -59,7 +59,7 @@ export class BusHost {
   readonly #backOff = new BackOff(AGAIN_MOST_MS, AGAIN_FIRST_MS);
   /** What is waited now. */
   #againMs = 0;
-  readonly #turns = new Turns();
+  readonly #queue = new SerialQueue();
 
   constructor(options: BusHostOptions) {
     this.#options = options;
@@ -68,7 +68,7 @@ export class BusHost {
 
   /** A program that was started just now; it gets what an earlier one had. `error`: there can't be one, and why. */
   attach(keeper: Keeping | string): Promise<void> {
-    return this.#turns.take(async () => {
+    return this.#queue.run(async () => {
       this.#users.clear();
       this.#configuration = '';
       if (typeof keeper === 'string') {
@@ -113,7 +113,7 @@ export class BusHost {
   }
 
   #host(revision: Revision, onLate: OnLate): Promise<HostedBus | undefined> {
-    return this.#turns.take(async () => {
+    return this.#queue.run(async () => {
       const wanted = wantsHostedBus(revision);
       const { socket } = this.#options;
       if (!wanted && this.#configuration === '') return undefined;
@@ -176,7 +176,7 @@ export class BusHost {
     if (errno === GONE) return;
     if (!this.#again) {
       this.#againMs = this.#backOff.next();
-      const again = () => void this.#turns.take(() => this.#applyAgain());
+      const again = () => void this.#queue.run(() => this.#applyAgain());
       this.#again = setTimeout(again, this.#againMs).unref();
     }
     this.#log.error(

@@ -2,7 +2,7 @@
  * Channels that are open on somebody's account: known until they are closed or given away, and what they carried
  * as streams of bytes is counted.
  */
-import { Emptiness } from '../kernel/emptiness.js';
+import { DrainBarrier, drainThenClose } from '../kernel/drain.js';
 import { ByteChannel } from '../relay/byte-channel.js';
 import { Channel } from '../relay/channel.js';
 import { type Closing, newClosing } from '../relay/closing.js';
@@ -19,7 +19,7 @@ export class ChannelSet {
   #bytesOut = 0;
   /** One is neither the one nor the other for a moment. */
   #moving = false;
-  readonly #emptiness = new Emptiness(() => this.#channels.size === 0 && !this.#moving);
+  readonly #barrier = new DrainBarrier(() => this.#channels.size === 0 && !this.#moving);
 
   constructor(closing: Closing = newClosing()) {
     this.closing = closing;
@@ -66,19 +66,18 @@ export class ChannelSet {
   }
 
   /** Closes what is still open after `drainMs`, and resolves then, or as soon as nothing is left. */
-  async drain(drainMs: number): Promise<void> {
-    const timer = setTimeout(() => {
+  drain(drainMs: number): Promise<void> {
+    const leave = () => this.#barrier.drained();
+    return drainThenClose(drainMs, leave, () => {
       for (const channel of [...this.#channels]) {
         if (channel instanceof ByteChannel) channel.abort();
         else channel.close();
       }
-    }, drainMs);
-    await this.#emptiness.reached();
-    clearTimeout(timer);
+    });
   }
 
   #remove(channel: Channel | ByteChannel): void {
     this.#channels.delete(channel);
-    this.#emptiness.check();
+    this.#barrier.check();
   }
 }

@@ -16,7 +16,7 @@ import type { Link } from '../graph/link.js';
 import { closeAll } from '../kernel/descriptors.js';
 import type { LinkError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
-import { Turns } from '../kernel/turns.js';
+import { SerialQueue } from '../kernel/serial-queue.js';
 import type {
   Card,
   Device,
@@ -69,7 +69,7 @@ export class LinkDevice implements Device {
   /** What is about to be planted. */
   #underWay: Promise<unknown> = Promise.resolve();
   #ended = false;
-  readonly #looks = new Turns();
+  readonly #looks = new SerialQueue();
 
   constructor(parts: LinkDeviceParts, link: Link, options: DeviceOptions) {
     this.#parts = parts;
@@ -85,7 +85,7 @@ export class LinkDevice implements Device {
 
   /** Is it there, and planted if it is to be? What is not so yet is brought about. Never rejects. */
   look(container: Container): Promise<Seen> {
-    return this.#looks.take(async () => {
+    return this.#looks.run(async () => {
       this.#container = container;
       const found = await this.#find();
       if ('error' in found) {

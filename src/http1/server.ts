@@ -1,5 +1,5 @@
 /** All connections of one listener, or of one link: how many there may be, and their common end. */
-import { Emptiness } from '../kernel/emptiness.js';
+import { DrainBarrier } from '../kernel/drain.js';
 import type { ByteStream } from '../relay/byte-stream.js';
 import { AnswerWriter } from './answer-writer.js';
 import { Lingering } from './lingering.js';
@@ -18,7 +18,7 @@ export class Server<Description> {
   /** The eldest first. */
   readonly #connections = new Set<ServerConnection<Description>>();
   #leaving = false;
-  readonly #emptiness = new Emptiness(() => this.#connections.size === 0);
+  readonly #barrier = new DrainBarrier(() => this.#connections.size === 0);
 
   constructor(site: Site<Description>) {
     this.#site = site;
@@ -39,7 +39,7 @@ export class Server<Description> {
     }
     const connection = new ServerConnection(stream, this.#site, description, (closed) => {
       this.#connections.delete(closed);
-      this.#emptiness.check();
+      this.#barrier.check();
     });
     this.#connections.add(connection);
     if (this.#leaving) connection.leave();
@@ -49,7 +49,7 @@ export class Server<Description> {
   leave(): Promise<void> {
     this.#leaving = true;
     for (const connection of [...this.#connections]) connection.leave();
-    return this.#emptiness.reached();
+    return this.#barrier.drained();
   }
 
   close(): void {

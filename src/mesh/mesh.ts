@@ -7,7 +7,7 @@
  */
 import { EventEmitter } from 'eventemitter3';
 import { type GraphSnapshot, type Link, type LinkState, linkId } from '../graph/link.js';
-import { Emptiness } from '../kernel/emptiness.js';
+import { DrainBarrier } from '../kernel/drain.js';
 import type { LinkError } from '../kernel/errors.js';
 import type { Attacher, LinkStats } from './attacher.js';
 import { LinkRunner } from './link-runner.js';
@@ -35,7 +35,7 @@ export class Mesh extends EventEmitter<MeshEvents> {
   readonly #attacher: Attacher;
   #drainMs: number;
   readonly #entries = new Map<string, Entry>();
-  readonly #emptiness = new Emptiness(() => this.#entries.size === 0);
+  readonly #barrier = new DrainBarrier(() => this.#entries.size === 0);
 
   /** `drainMs`: what the connections of a link that leaves are given. */
   constructor(attacher: Attacher, { drainMs }: { drainMs: number }) {
@@ -76,7 +76,7 @@ export class Mesh extends EventEmitter<MeshEvents> {
   async close(drainMs = this.#drainMs): Promise<void> {
     this.#drainMs = drainMs;
     this.reconcile({ links: [], stamp: 0 });
-    await this.#emptiness.reached();
+    await this.#barrier.drained();
   }
 
   #differs(desired: ReadonlyMap<string, Link>): boolean {
@@ -106,7 +106,7 @@ export class Mesh extends EventEmitter<MeshEvents> {
       onGone: () => {
         this.#entries.delete(id);
         this.emit('gone', id);
-        this.#emptiness.check();
+        this.#barrier.check();
       },
     });
     const entry: Entry = { runner, link, said: link, state: 'waiting', error: null };

@@ -8,7 +8,7 @@ import { mkdirSync } from 'node:fs';
 import { type FileHandle, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Readable } from 'node:stream';
-import { Turns } from '../kernel/turns.js';
+import { SerialQueue } from '../kernel/serial-queue.js';
 
 const LIMIT = 10 * 1024 * 1024;
 
@@ -17,7 +17,7 @@ export class LogFile {
   readonly #limit: number;
   #file: FileHandle | null = null;
   #size = 0;
-  readonly #turns = new Turns();
+  readonly #queue = new SerialQueue();
 
   /** Makes the folder; throws where it can't. `limit`: bytes. */
   constructor(path: string, limit = LIMIT) {
@@ -37,11 +37,11 @@ export class LogFile {
 
   write(data: Buffer | string): Promise<void> {
     const bytes = Buffer.from(data);
-    return this.#turns.take(() => this.#append(bytes).catch(() => this.#forget()));
+    return this.#queue.run(() => this.#append(bytes).catch(() => this.#forget()));
   }
 
   close(): Promise<void> {
-    return this.#turns.take(() => this.#forget());
+    return this.#queue.run(() => this.#forget());
   }
 
   async #append(bytes: Buffer): Promise<void> {

@@ -3,19 +3,19 @@
  * together take their turns.
  */
 import type { LinkError } from '../../kernel/errors.js';
-import { Turns } from '../../kernel/turns.js';
+import { SerialQueue } from '../../kernel/serial-queue.js';
 import type { OpenForClient } from './descriptor-server.js';
 import type { OpenedDevice } from './device.js';
 
 export class Exclusive {
   #end: (() => Promise<void>) | null = null;
-  readonly #turns = new Turns();
+  readonly #queue = new SerialQueue();
 
   take(
     end: Parameters<OpenForClient>[0],
     open: () => Promise<OpenedDevice | LinkError>,
   ): Promise<OpenedDevice | LinkError> {
-    return this.#turns.take(async () => {
+    return this.#queue.run(async () => {
       await this.#end?.();
       this.#end = null;
       const opened = await open();

@@ -14,6 +14,7 @@ import {
   Server,
   type Site,
 } from '../../http1/index.js';
+import { drainThenClose } from '../../kernel/drain.js';
 import type { Channel } from '../../relay/channel.js';
 import type { Acceptor } from '../plugin.js';
 import type { IngressLink } from './ingress-link.js';
@@ -78,13 +79,12 @@ export class Entrance implements Acceptor, Site<Visitor> {
   }
 
   /** The last link has gone. Resolves when no connection is left. */
-  async close(drainMs: number): Promise<void> {
-    const timer = setTimeout(() => {
+  close(drainMs: number): Promise<void> {
+    const leave = () => Promise.all([this.server.leave(), this.#front?.leave()]);
+    return drainThenClose(drainMs, leave, () => {
       this.server.close();
       this.#front?.close();
-    }, drainMs);
-    await Promise.all([this.server.leave(), this.#front?.leave()]);
-    clearTimeout(timer);
+    });
   }
 
   #weigh(): void {

@@ -15,7 +15,7 @@ import {
 } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import { deadlines, type Limits, type Site, type Timed } from '../../http1/index.js';
-import { Emptiness } from '../../kernel/emptiness.js';
+import { DrainBarrier } from '../../kernel/drain.js';
 import { FairBegins } from './fair-begins.js';
 import { Http2Exchange } from './http2-exchange.js';
 
@@ -42,7 +42,7 @@ export class Http2Front<Description> {
   /** The eldest first. */
   readonly #sessions = new Set<Session<Description>>();
   readonly #begins = new FairBegins();
-  readonly #emptiness = new Emptiness(() => this.#sessions.size === 0);
+  readonly #barrier = new DrainBarrier(() => this.#sessions.size === 0);
   /** Of all sessions, open. */
   streams = 0;
   #server: Http2Server | null = null;
@@ -72,7 +72,7 @@ export class Http2Front<Description> {
   /** Streams under way finish, then their sessions end; resolves when none is left. */
   leave(): Promise<void> {
     for (const session of this.#sessions) session.leave();
-    return this.#emptiness.reached();
+    return this.#barrier.drained();
   }
 
   /** Ends every session at once. */
@@ -106,7 +106,7 @@ export class Http2Front<Description> {
   gone(session: Session<Description>): void {
     this.#sessions.delete(session);
     this.#begins.forget(session);
-    this.#emptiness.check();
+    this.#barrier.check();
   }
 
   /** What may be sent before a request is read is the server's to say, and the links' limits come and go. */

@@ -1,6 +1,7 @@
 /** One rest link, served. */
 import type { Link } from '../../graph/link.js';
 import { type Route, Server } from '../../http1/index.js';
+import { drainThenClose } from '../../kernel/drain.js';
 import { identityLines } from '../http/identity.js';
 import { limitsOf } from '../http/limits.js';
 import { LinkRoute } from '../http/link-route.js';
@@ -22,9 +23,11 @@ export async function serve(link: Link, host: LinkHost): Promise<Attachment> {
   return {
     async detach(drainMs) {
       const stopped = listener.detach(drainMs);
-      const timer = setTimeout(() => server.close(), drainMs);
-      await server.leave();
-      clearTimeout(timer);
+      await drainThenClose(
+        drainMs,
+        () => server.leave(),
+        () => server.close(),
+      );
       linkRoute.close();
       await stopped;
     },

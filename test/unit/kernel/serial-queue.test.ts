@@ -1,18 +1,18 @@
 import { expect, test } from 'vitest';
-import { Turns } from '../../../src/kernel/turns.js';
+import { SerialQueue } from '../../../src/kernel/serial-queue.js';
 
 test('nothing begins before what came first is done, whether that succeeds or fails', async () => {
-  const turns = new Turns();
+  const queue = new SerialQueue();
   const seen: string[] = [];
   let finish: () => void = () => undefined;
-  const first = turns.take(async () => {
+  const first = queue.run(async () => {
     seen.push('first begins');
     await new Promise<void>((resolve) => {
       finish = resolve;
     });
     throw new Error('first');
   });
-  const second = turns.take(async () => seen.push('second begins'));
+  const second = queue.run(async () => seen.push('second begins'));
   await new Promise((resolve) => setImmediate(resolve));
   expect(seen).toEqual(['first begins']);
   finish();
