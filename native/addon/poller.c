@@ -191,6 +191,17 @@ static napi_value socket_write(napi_env env, napi_callback_info info)
 	return pvx_number(env, n < 0 ? -errno : (double)n);
 }
 
+/* isTransient(errno) -> boolean, see transient */
+static napi_value is_transient(napi_env env, napi_callback_info info)
+{
+	napi_value passes;
+	int32_t error;
+
+	NAPI_OK(env, pvx_argument(env, info, &error));
+	napi_get_boolean(env, transient(error), &passes);
+	return passes;
+}
+
 /* socketReserve(fd) -> 0 or -errno: a place in the epoll set of the loop itself, for a socket that Node.js is to have.
  * libuv ends the process where it finds none; this one it takes over, and gives up when the socket is closed. */
 static napi_value socket_reserve(napi_env env, napi_callback_info info)
@@ -231,6 +242,7 @@ void poller_exports(napi_env env, napi_value exports)
 	pvx_export(env, exports, "pollerAdd", add);
 	pvx_export(env, exports, "pollerRemove", remove_fd);
 	pvx_export(env, exports, "pollerHold", hold);
+	pvx_export(env, exports, "isTransient", is_transient);
 	pvx_export(env, exports, "socketReserve", socket_reserve);
 	pvx_export(env, exports, "socketAccept", socket_accept);
 	pvx_export(env, exports, "socketRead", socket_read);

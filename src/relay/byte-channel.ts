@@ -18,9 +18,10 @@ import {
   type Polled,
   poller,
 } from './poller.js';
+import { EAGAIN, isTransient } from './retry.js';
 
-const EAGAIN = -11;
-const ENOBUFS = -105;
+/** Of a read: the peer sent more descriptors than are closed in time, which is its end. */
+const ETOOMANYREFS = 109;
 const READ_SIZE = 128 * 1024;
 /** Reads of one channel before the others have their turn. */
 const MAX_READS = 4;
@@ -44,6 +45,10 @@ export class ByteChannel implements SocketStream, Polled {
   /** The peer is gone, and the owner has not been told: what it sent before comes first. */
   #hangingUp = false;
   #queued = false;
+  /** In the poller's set. */
+  #watched = false;
+  /** A write failed for a reason that passes, and no event tells when: a later turn writes again. */
+  #stalled = false;
   #open = true;
   #ending = false;
   #unsent: Buffer[] = [];
@@ -52,7 +57,7 @@ export class ByteChannel implements SocketStream, Polled {
   constructor(fd: number, onClosed?: () => void) {
     this.#fd = fd;
     this.#onClosed = onClosed;
-    if (poller.add(fd, this) < 0) setImmediate(() => this.#break());
+    this.#watch();
   }
 
   write(buffer: Buffer, from: number, to: number): boolean {
@@ -66,7 +71,7 @@ export class ByteChannel implements SocketStream, Polled {
       this.bytesOut += sent;
       return true;
     }
-    if (sent < 0 && sent !== EAGAIN && sent !== ENOBUFS) {
+    if (sent < 0 && !this.#mayWriteLater(-sent)) {
       this.#silence();
       return true;
     }
@@ -137,8 +142,28 @@ export class ByteChannel implements SocketStream, Polled {
 
   turn(): void {
     this.#queued = false;
+    if (this.#fd < 0) return;
+    if (!this.#watched) this.#watch();
+    if (this.#stalled) this.#flush();
     if (this.#reading && this.#readable) this.#read();
     this.#hangUp();
+  }
+
+  /** Where the kernel has no room for it in the set, it hears nothing until it has, and loses nothing. */
+  #watch(): void {
+    const error = -poller.add(this.#fd, this);
+    this.#watched = error === 0;
+    if (this.#watched) return;
+    if (isTransient(error)) poller.later(this);
+    else setImmediate(() => this.#break());
+  }
+
+  #mayWriteLater(errno: number): boolean {
+    if (errno === EAGAIN) return true; // an event tells when
+    if (!isTransient(errno)) return false;
+    this.#stalled = true;
+    poller.later(this);
+    return true;
   }
 
   /** Nothing that is written will arrive; what came before is read first, and not in the middle of the owner's own call. */
@@ -178,8 +203,11 @@ export class ByteChannel implements SocketStream, Polled {
         this.#readable = false;
         this.owner?.ended();
         return;
-      } else if (n === EAGAIN) {
+      } else if (n === -EAGAIN) {
         this.#readable = false;
+        return;
+      } else if (isTransient(-n) && n !== -ETOOMANYREFS) {
+        poller.later(this); // it is still there
         return;
       } else {
         this.#break();
@@ -190,12 +218,12 @@ export class ByteChannel implements SocketStream, Polled {
   }
 
   #flush(): void {
+    this.#stalled = false;
     let first = this.#unsent[0];
     while (first) {
       const sent = native.socketWrite(this.#fd, first, 0, first.length);
-      if (sent === EAGAIN || sent === ENOBUFS) return;
       if (sent < 0) {
-        this.#silence();
+        if (!this.#mayWriteLater(-sent)) this.#silence();
         return;
       }
       this.bytesOut += sent;

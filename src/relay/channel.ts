@@ -12,18 +12,13 @@ import { closeAll } from '../kernel/descriptors.js';
 import type { SocketAddress } from '../kernel/ip-address.js';
 import { type Closing, closeSocket } from './closing.js';
 import { type NativeChannel, native } from './native.js';
+import { EAGAIN, isTransient, tryLater } from './retry.js';
 
-const EAGAIN = 11;
 const ETIMEDOUT = 110;
 const EINPROGRESS = 115;
 /** EPIPE, ECONNRESET: the other side is gone, or reads no more. What it sent before is another matter. */
 const GONE = [32, 104];
-/** ENOMEM, ENOBUFS, ETOOMANYREFS: no event tells when they are over. */
-const TRANSIENT = [12, 105, 109];
-const TOO_MANY = -109;
-/** Why a descriptor can't be watched now: ENOMEM, ENOSPC (fs.epoll.max_user_watches). */
-const NO_WATCH = [12, 28];
-const RETRY_MS = 50;
+const ETOOMANYREFS = 109;
 /** Descriptors that may be on their way, unread: they count against a limit that all connections share. */
 const FDS_AHEAD = 64;
 
@@ -60,8 +55,8 @@ export class Channel {
   #flushed: (() => void)[] = [];
   readonly #fd: number;
   #fdsAhead = 0;
+  /** Something failed that passes, a write or the watch: both are tried again when it fires. */
   #retry: NodeJS.Timeout | null = null;
-  #rewatch: NodeJS.Timeout | null = null;
 
   /**
    * Takes the descriptor. `records`: a seqpacket socket, whose writes are sent whole or not at all.
@@ -156,7 +151,6 @@ export class Channel {
     this.onEnd = null;
     for (const { fds } of this.#unsent.splice(0)) closeAll(fds);
     if (this.#retry) clearTimeout(this.#retry);
-    if (this.#rewatch) clearTimeout(this.#rewatch);
     this.#settle();
     const fd = native.channelRelease(this.#native);
     this.#onReleased?.();
@@ -201,9 +195,9 @@ export class Channel {
     while (first) {
       const sent = this.#mayCarry(first.fds)
         ? native.channelSend(this.#native, first.data, first.fds)
-        : TOO_MANY;
+        : -ETOOMANYREFS;
       if (sent === -EAGAIN) break;
-      if (TRANSIENT.includes(-sent)) {
+      if (sent < 0 && isTransient(-sent)) {
         this.#retryLater();
         break;
       }
@@ -236,10 +230,10 @@ export class Channel {
   }
 
   #retryLater(): void {
-    this.#retry ??= setTimeout(() => {
+    this.#retry ??= tryLater(() => {
       this.#retry = null;
       this.#flush();
-    }, RETRY_MS);
+    });
   }
 
   #settle(): void {
@@ -254,16 +248,10 @@ export class Channel {
     if (before === after) return; // each change is a system call or two
     const error = -native.channelWatch(this.#native, reading, writing, limit);
     this.#watched = error === 0 ? after : -1;
-    if (NO_WATCH.includes(error)) this.#watchLater();
-    else if (error > 0) setImmediate(() => this.#ended(error));
-  }
-
-  /** Until then it hears nothing, and loses nothing. */
-  #watchLater(): void {
-    this.#rewatch ??= setTimeout(() => {
-      this.#rewatch = null;
-      this.#watch();
-    }, RETRY_MS);
+    if (error === 0) return;
+    if (isTransient(error))
+      this.#retryLater(); // until then it hears nothing, and loses nothing
+    else setImmediate(() => this.#ended(error));
   }
 }
 
@@ -279,14 +267,21 @@ export async function connected(fd: number, timeoutMs: number): Promise<number> 
       const now = native.socketState(fd);
       if (what === 'writable' && now !== EINPROGRESS) settle(now);
     });
+    let retry: NodeJS.Timeout | undefined;
     const settle = (errno: number) => {
       clearTimeout(timer);
+      clearTimeout(retry);
       native.channelRelease(channel);
       resolve(errno);
     };
     const timer = setTimeout(() => settle(ETIMEDOUT), timeoutMs);
-    const error = -native.channelWatch(channel, false, true, 0);
-    if (error > 0) settle(error);
+    const watch = () => {
+      const error = -native.channelWatch(channel, false, true, 0);
+      if (error === 0) return;
+      if (isTransient(error)) retry = tryLater(watch);
+      else settle(error);
+    };
+    watch();
   });
 }
 

@@ -109,6 +109,8 @@ export interface Native {
   pollerAdd(poller: NativePoller, fd: number): number;
   pollerRemove(poller: NativePoller, fd: number): void;
   pollerHold(poller: NativePoller, held: 0 | 1): void;
+  /** Whether a call that failed with this errno may succeed in a moment. */
+  isTransient(errno: number): boolean;
   socketReserve(fd: number): number;
   socketAccept(fd: number): number;
   socketRead(fd: number, buffer: Buffer): number;

@@ -6,6 +6,7 @@
  * and the others have their turn.
  */
 import { type NativePoller, native } from './native.js';
+import { tryLater } from './retry.js';
 
 const BATCH = 128; // as native/addon/poller.c has it
 export const EPOLLIN = 0x001;
@@ -17,7 +18,7 @@ export const EPOLLRDHUP = 0x2000;
 export interface Polled {
   /** epoll bits. */
   happened(events: number): void;
-  /** Its turn, asked for by `again`. */
+  /** Its turn, asked for by `again` or `later`. May come after its end. */
   turn(): void;
   /** Closes it as if it had broken. */
   abort(): void;
@@ -29,8 +30,9 @@ class Poller {
   readonly #events = new Int32Array(2 * BATCH);
   readonly #byFd = new Map<number, Polled>();
   #native: NativePoller | null = null;
-  #waiting: Polled[] = [];
+  readonly #waiting: Polled[] = [];
   #scheduled = false;
+  readonly #late = new Set<Polled>();
 
   /** Makes its own place on the loop, which may find none later; `add` does it at the latest. */
   open(): void {
@@ -59,7 +61,21 @@ class Poller {
     this.#waiting.push(polled);
     if (this.#scheduled) return;
     this.#scheduled = true;
-    setImmediate(() => this.#turns());
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#turns(this.#waiting.splice(0));
+    });
+  }
+
+  /** Has its `turn` called once, after a while: something failed that will pass, and no event tells when. */
+  later(polled: Polled): void {
+    this.#late.add(polled);
+    if (this.#late.size > 1) return;
+    tryLater(() => {
+      const late = [...this.#late];
+      this.#late.clear();
+      this.#turns(late);
+    });
   }
 
   #round(count: number): void {
@@ -74,10 +90,7 @@ class Poller {
     }
   }
 
-  #turns(): void {
-    this.#scheduled = false;
-    const waiting = this.#waiting;
-    this.#waiting = [];
+  #turns(waiting: readonly Polled[]): void {
     for (const polled of waiting) {
       try {
         polled.turn();

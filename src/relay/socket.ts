@@ -11,9 +11,7 @@ import { Socket } from 'node:net';
 import { errnoName } from '../kernel/errno.js';
 import { native } from './native.js';
 import { type Polled, poller } from './poller.js';
-
-const EAGAIN = -11;
-const RETRY_MS = 100;
+import { EAGAIN } from './retry.js';
 
 /** What the loop needs for itself, while there is room: for our own epoll sets, and for watching files. */
 export function reserveLoop(): void {
@@ -46,30 +44,29 @@ export function reserve(fd: number): string {
 export class Acceptor implements Polled {
   onSocket: ((socket: Socket) => void) | null = null;
   readonly #fd: number;
-  #retry: NodeJS.Timeout | undefined;
+  #watched = false;
   #open = true;
 
   /** Takes the listening descriptor. */
   constructor(fd: number) {
     this.#fd = fd;
-    this.#begin();
+    this.#watch();
   }
 
   /** Closes the listener; sockets that were accepted go on. */
   close(): void {
     if (!this.#open) return;
     this.#open = false;
-    clearTimeout(this.#retry);
     poller.remove(this.#fd);
     closeSync(this.#fd);
   }
 
   happened(): void {
     for (;;) {
-      const fd = this.#open ? native.socketAccept(this.#fd) : EAGAIN;
-      if (fd === EAGAIN) return;
+      const fd = this.#open ? native.socketAccept(this.#fd) : -EAGAIN;
+      if (fd === -EAGAIN) return;
       if (fd < 0) {
-        this.#later(() => this.happened());
+        poller.later(this); // a limit, or trouble of the network that accept(2) says will pass
         return;
       }
       const socket = socketOf(fd);
@@ -77,20 +74,19 @@ export class Acceptor implements Polled {
     }
   }
 
-  turn(): void {}
+  turn(): void {
+    if (!this.#open) return;
+    if (this.#watched) this.happened();
+    else this.#watch();
+  }
 
   /** A bug about one of them is not the listener's end. */
   abort(): void {
-    this.#later(() => this.happened());
+    poller.later(this);
   }
 
-  #begin(): void {
-    if (poller.add(this.#fd, this) < 0) this.#later(() => this.#begin());
-  }
-
-  /** No event tells when there is room again. */
-  #later(what: () => void): void {
-    clearTimeout(this.#retry);
-    if (this.#open) this.#retry = setTimeout(what, RETRY_MS);
+  #watch(): void {
+    this.#watched = poller.add(this.#fd, this) === 0;
+    if (!this.#watched) poller.later(this);
   }
 }

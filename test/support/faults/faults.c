@@ -1,9 +1,10 @@
 /*
- * Loaded before the C library (LD_PRELOAD): system calls of the relay's thread fail when they are told to.
+ * Loaded before the C library (LD_PRELOAD): system calls of one thread fail when they are told to.
  *
- * What fails is in the file FAULTS, as four 32-bit words: which call, by its number below; which of its calls from now
- * on, from 1; the errno; and how many of them did fail, which is written here. The relay's thread is the one that asks
- * for 256 events.
+ * What fails is in the file FAULTS, as 32-bit words: which call, by its number below; which of its calls from now on,
+ * from 1; the errno; how many of them did fail, which is written here; and whose: 0, the relay's thread, or 1,
+ * JavaScript's. The relay's thread is the one that asks for 256 events. JavaScript's is the first; libuv, which ends the
+ * process where it can't watch a descriptor, asks for 1024 in it, and that set never fails.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -21,7 +22,7 @@
 enum { RECVMSG = 1, RECV, SENDMSG, SEND, SPLICE, ACCEPT4, EPOLL_CTL, PIPE2, IOCTL, GETSOCKOPT, READ };
 
 static volatile uint32_t *order;
-static _Thread_local int is_relay;
+static _Thread_local int is_relay, loop_set = -1;
 
 __attribute__((constructor)) static void start(void)
 {
@@ -36,7 +37,9 @@ __attribute__((constructor)) static void start(void)
 
 static int fails(uint32_t call)
 {
-	if (!is_relay || !order || order == MAP_FAILED || order[0] != call || order[1] == 0)
+	if (!order || order == MAP_FAILED || order[0] != call || order[1] == 0)
+		return 0;
+	if (order[4] ? getpid() != gettid() : !is_relay)
 		return 0;
 	if (--order[1] > 0)
 		return 0;
@@ -56,7 +59,16 @@ int epoll_wait(int fd, struct epoll_event *events, int most, int timeout)
 {
 	if (most == 256)
 		is_relay = 1;
+	if (most == 1024)
+		loop_set = fd;
 	CALL(epoll_wait, fd, events, most, timeout);
+}
+
+int epoll_pwait(int fd, struct epoll_event *events, int most, int timeout, const sigset_t *signals)
+{
+	if (most == 1024)
+		loop_set = fd;
+	CALL(epoll_pwait, fd, events, most, timeout, signals);
 }
 
 ssize_t recvmsg(int fd, struct msghdr *message, int flags)
@@ -103,7 +115,7 @@ int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
 
 int epoll_ctl(int set, int how, int fd, struct epoll_event *event)
 {
-	if (how != EPOLL_CTL_DEL && fails(EPOLL_CTL))
+	if (how != EPOLL_CTL_DEL && set != loop_set && fails(EPOLL_CTL))
 		return -1;
 	CALL(epoll_ctl, set, how, fd, event);
 }

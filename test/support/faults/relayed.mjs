@@ -1,24 +1,10 @@
-/**
- * Traffic through a relay whose system calls fail, one by one: run with faults.c loaded. Prints a line of JSON for each
- * fault that it found an answer wanting to, then "done FAULTS".
- */
-import { closeSync, openSync, readdirSync, readSync, writeSync } from 'node:fs';
+/** Traffic through a relay whose system calls fail, one by one: run with faults.c loaded. Ends with "done FAULTS". */
+import { closeSync, openSync, readdirSync } from 'node:fs';
 import { Channel } from '../../../dist/relay/channel.js';
 import { native, SOCKET_TYPES } from '../../../dist/relay/native.js';
 import { Relay } from '../../../dist/relay/relay.js';
+import { tryAll } from './order.mjs';
 
-const CALLS = {
-  recvmsg: 1,
-  recv: 2,
-  sendmsg: 3,
-  send: 4,
-  splice: 5,
-  accept4: 6,
-  epoll_ctl: 7,
-  pipe2: 8,
-  ioctl: 9,
-};
-Object.assign(CALLS, { getsockopt: 10, read: 11 });
 /** What each may say, of which nothing is lost; then what may end the one connection that it is about. */
 const PASSING = {
   recvmsg: ['EINTR', 'ENOMEM', 'ENOBUFS'],
@@ -39,31 +25,7 @@ const ENDING = {
   sendmsg: ['EIO'],
   send: ['EIO'],
 };
-const ERRNO = {
-  EPERM: 1,
-  EINTR: 4,
-  EIO: 5,
-  ENOMEM: 12,
-  EINVAL: 22,
-  ENFILE: 23,
-  EMFILE: 24,
-  ENOTTY: 25,
-  ENOSPC: 28,
-};
-Object.assign(ERRNO, { ENOSYS: 38, EOPNOTSUPP: 95, ENETDOWN: 100, ECONNABORTED: 103 });
-Object.assign(ERRNO, { ECONNRESET: 104, ENOBUFS: 105, ETOOMANYREFS: 109 });
 const LARGE = 300_000;
-
-const order = openSync(process.env.FAULTS, 'r+');
-function arm(call, nth, errno) {
-  writeSync(order, Buffer.from(new Uint32Array([call, nth, errno, 0]).buffer), 0, 16, 0);
-}
-function disarm() {
-  const words = new Uint32Array(4);
-  readSync(order, words, 0, 16, 0);
-  arm(0, 0, 0);
-  return words[3];
-}
 
 const relay = new Relay(-1);
 const options = { type: 'stream', patienceMs: 1000, maxConnections: 100, consumerHandle: 0 };
@@ -132,47 +94,13 @@ async function entered() {
   return true;
 }
 
-const within = (ms, what) => {
-  let timer;
-  const late = new Promise((resolve) => {
-    timer = setTimeout(() => resolve('stuck'), ms);
-  });
-  return Promise.race([what, late]).finally(() => clearTimeout(timer));
-};
 const all = () => Promise.all([joined('fds'), joined('bytes'), joined('records'), entered()]);
 const open = () => readdirSync('/proc/self/fd').length;
 
 for (let i = 0; i < 3; i++) await all();
 const before = open();
-let faults = 0;
-
-/** With that fault, then without: null where all was answered. */
-async function attempt(call, errno, nth, mayEnd) {
-  arm(CALLS[call], nth, ERRNO[errno]);
-  const first = await within(5_000, all());
-  faults += disarm();
-  const then = await within(5_000, all());
-  const isWanting =
-    first === 'stuck' ||
-    (!mayEnd && first.includes(false)) ||
-    then === 'stuck' ||
-    then.includes(false);
-  return isWanting ? { call, errno, nth, first, then } : null;
-}
-
-for (const [mayEnd, table] of [
-  [false, PASSING],
-  [true, ENDING],
-]) {
-  for (const [call, errnos] of Object.entries(table)) {
-    for (const errno of errnos) {
-      for (const nth of [1, 2, 3, 4, 5, 6, 7, 8, 10, 13]) {
-        const wanting = await attempt(call, errno, nth, mayEnd);
-        if (wanting) console.log(JSON.stringify(wanting));
-      }
-    }
-  }
-}
+const faults =
+  (await tryAll('relay', PASSING, false, all)) + (await tryAll('relay', ENDING, true, all));
 for (let i = 0; i < 100 && open() > before + 12; i++)
   await new Promise((resolve) => setTimeout(resolve, 50));
 if (open() > before + 12) console.log(JSON.stringify({ left: open() - before }));
