@@ -8,16 +8,10 @@
  */
 import { closeAll } from '../kernel/descriptors.js';
 import type { SocketAddress } from '../kernel/ip-address.js';
+import { type ErrnoResult, ok } from '../kernel/result.js';
 import { wordAt } from '../kernel/word.js';
 import { SOCKET_TYPES } from '../relay/native.js';
-import {
-  type Answer,
-  type BrokerResult,
-  isLost,
-  takeOne,
-  withDescriptor,
-  withoutDescriptor,
-} from './answer.js';
+import { type Answer, lostIn, takeOne, withDescriptor, withoutDescriptor } from './answer.js';
 import { DeviceOperations } from './device-operations.js';
 import type { MessageChannel } from './message-channel.js';
 import {
@@ -28,8 +22,6 @@ import {
   PROTOCOL_VERSION,
   type Request,
 } from './protocol.js';
-
-export type { BrokerResult } from './answer.js';
 
 export interface Held {
   /** What the broker knows the container by. */
@@ -95,24 +87,26 @@ export class Broker {
   }
 
   /** The listener of the daemon's own control socket; -1: none was asked for. `EPROTO`: another version. */
-  async hello(): Promise<BrokerResult<number>> {
+  async hello(): Promise<ErrnoResult<number>> {
     const answer = await this.#ask('HELLO', {});
-    if ('errno' in answer) return { ok: false, errno: answer.errno };
-    const fd = takeOne(answer.fds) ?? -1;
-    if (answer.reply.value === PROTOCOL_VERSION) return { ok: true, value: fd };
+    if (!answer.ok) return answer;
+    const { reply, fds } = answer.value;
+    const fd = takeOne(fds) ?? -1;
+    if (reply.value === PROTOCOL_VERSION) return ok(fd);
     if (fd >= 0) closeAll([fd]);
     return { ok: false, errno: 'EPROTO' };
   }
 
   /** A stream connected to the runtime's socket. */
-  async runtime(): Promise<BrokerResult<number>> {
+  async runtime(): Promise<ErrnoResult<number>> {
     return withDescriptor(await this.#ask('RUNTIME', {}), (fd) => fd);
   }
 
   /** `stamp`: newest start time that is acceptable, in clock ticks since boot; 0: any. */
-  async hold(pid: number, stamp: number): Promise<BrokerResult<Held>> {
+  async hold(pid: number, stamp: number): Promise<ErrnoResult<Held>> {
     const answer = await this.#ask('HOLD', { arg: pid, stamp });
-    if (isLost(answer)) void this.release(answer.reply.value);
+    const lost = lostIn(answer);
+    if (lost !== null) void this.release(lost);
     return withDescriptor(answer, (pidfd, reply) => ({
       handle: reply.value,
       pidfd,
@@ -130,10 +124,11 @@ export class Broker {
     container: number,
     type: BrokerSocketType,
     path: string,
-  ): Promise<BrokerResult<Planted>> {
+  ): Promise<ErrnoResult<Planted>> {
     const request = { container, type: SOCKET_TYPES[type], path };
     const answer = await this.#ask('LISTEN_UNIX', request);
-    if (isLost(answer)) void this.remove(answer.reply.value);
+    const lost = lostIn(answer);
+    if (lost !== null) void this.remove(lost);
     return withDescriptor(answer, (fd, reply) => ({ fd, plant: reply.value }));
   }
 
@@ -144,35 +139,35 @@ export class Broker {
     path: string,
     uid: number,
     gid: number,
-  ): Promise<BrokerResult<number>> {
+  ): Promise<ErrnoResult<number>> {
     const request = { container, type: SOCKET_TYPES[type], path, uid, gid };
     return withDescriptor(await this.#ask('CONNECT_UNIX', request), (fd) => fd);
   }
 
   /** `bus`: its place among those that the broker was started with. `ERANGE`: the uid is none of a role. */
-  async connectBus(bus: number, uid: number): Promise<BrokerResult<number>> {
+  async connectBus(bus: number, uid: number): Promise<ErrnoResult<number>> {
     return withDescriptor(await this.#ask('CONNECT_BUS', { arg: bus, uid }), (fd) => fd);
   }
 
-  async probeUnix(container: number, path: string): Promise<BrokerResult<void>> {
+  async probeUnix(container: number, path: string): Promise<ErrnoResult<void>> {
     return withoutDescriptor(await this.#ask('PROBE_UNIX', { container, path }), () => undefined);
   }
 
-  async read(container: number, path: string): Promise<BrokerResult<Buffer>> {
+  async read(container: number, path: string): Promise<ErrnoResult<Buffer>> {
     return withoutDescriptor(await this.#ask('READ', { container, path }), (reply) => reply.data);
   }
 
   /** A file below the host's folder of certificates; `path` begins with a slash. */
-  async readCertificate(path: string): Promise<BrokerResult<Buffer>> {
+  async readCertificate(path: string): Promise<ErrnoResult<Buffer>> {
     return this.read(HOST, path);
   }
 
-  async remove(plant: number): Promise<BrokerResult<void>> {
+  async remove(plant: number): Promise<ErrnoResult<void>> {
     return withoutDescriptor(await this.#ask('REMOVE', { arg: plant }), () => undefined);
   }
 
   /** Whether what was planted in a container is still there, and in which network it is. `EBUSY`: ask again. */
-  async check(container: number): Promise<BrokerResult<Checked>> {
+  async check(container: number): Promise<ErrnoResult<Checked>> {
     return withoutDescriptor(await this.#ask('CHECK', { container }), ({ data, aux }) => ({
       lost: Array.from({ length: data.length / 4 }, (_, i) => wordAt(data, i * 4)),
       network: aux,
@@ -192,18 +187,18 @@ export class Broker {
   }
 
   /** A listener in the network namespace of a container, or (HOST) in our own. */
-  async listenTcp(container: number, address: SocketAddress): Promise<BrokerResult<TcpListener>> {
+  async listenTcp(container: number, address: SocketAddress): Promise<ErrnoResult<TcpListener>> {
     const answer = await this.#ask('LISTEN_TCP', { container, address });
     return withDescriptor(answer, (fd, { aux }) => ({ fd, network: aux }));
   }
 
   /** Connected or on its way: `connected` of relay/channel.ts says which way it goes. */
-  async connectTcp(container: number, address: SocketAddress): Promise<BrokerResult<number>> {
+  async connectTcp(container: number, address: SocketAddress): Promise<ErrnoResult<number>> {
     return withDescriptor(await this.#ask('CONNECT_TCP', { container, address }), (fd) => fd);
   }
 
   /** Whether somebody listens there, who does not notice. `EOPNOTSUPP`: this kernel can't tell. */
-  async probeTcp(container: number, address: SocketAddress): Promise<BrokerResult<void>> {
+  async probeTcp(container: number, address: SocketAddress): Promise<ErrnoResult<void>> {
     const answer = await this.#ask('PROBE_TCP', { container, address });
     return withoutDescriptor(answer, () => undefined);
   }
@@ -238,7 +233,7 @@ export class Broker {
       const record = this.#lost ? null : encodeRequest(id, waiting.op, waiting.request);
       if (!record) {
         closeAll(waiting.fds);
-        waiting.settle({ errno: this.#lost ? 'EPIPE' : 'EINVAL' });
+        waiting.settle({ ok: false, errno: this.#lost ? 'EPIPE' : 'EINVAL' });
         continue;
       }
       this.#underWay.set(id, waiting);
@@ -264,9 +259,9 @@ export class Broker {
     this.#underWay.delete(reply.id);
     if (reply.errno !== null) {
       closeAll(fds);
-      waiting.settle({ errno: reply.errno });
+      waiting.settle({ ok: false, errno: reply.errno });
     } else {
-      waiting.settle({ reply, fds });
+      waiting.settle(ok({ reply, fds }));
     }
     this.#next();
   }
@@ -282,7 +277,7 @@ export class Broker {
   #fail(): void {
     const failed = [...this.#underWay.values()];
     this.#underWay.clear();
-    for (const waiting of failed) waiting.settle({ errno: 'EPIPE' });
+    for (const waiting of failed) waiting.settle({ ok: false, errno: 'EPIPE' });
     this.#next();
   }
 }

@@ -2,13 +2,8 @@
  * The operations of pvx-broker on devices, a part of its client (client.ts). A node is an O_PATH descriptor; one
  * that is given to an operation is taken, and closed, whatever comes of it.
  */
-import {
-  type Answer,
-  type BrokerResult,
-  isLost,
-  withDescriptor,
-  withoutDescriptor,
-} from './answer.js';
+import type { ErrnoResult } from '../kernel/result.js';
+import { type Answer, lostIn, withDescriptor, withoutDescriptor } from './answer.js';
 import {
   type Card,
   DEVICE_KINDS,
@@ -44,7 +39,7 @@ export class DeviceOperations {
   }
 
   /** A device's node in a container, or (HOST) on the host; of that kind and no other. */
-  async find(container: number, kind: DeviceKind, path: string): Promise<BrokerResult<FoundNode>> {
+  async find(container: number, kind: DeviceKind, path: string): Promise<ErrnoResult<FoundNode>> {
     const request = { container, type: DEVICE_KINDS[kind], path };
     return withDescriptor(await this.#ask('FIND_NODE', request, []), (fd, { data }) => ({
       fd,
@@ -63,7 +58,7 @@ export class DeviceOperations {
     uid: number,
     gid: number,
     node: number,
-  ): Promise<BrokerResult<number>> {
+  ): Promise<ErrnoResult<number>> {
     const request = { container, type: DEVICE_KINDS[kind], path, uid, gid };
     return withoutDescriptor(await this.#ask('PLANT_NODE', request, [node]), ({ value }) => value);
   }
@@ -73,31 +68,32 @@ export class DeviceOperations {
     kind: DeviceKind,
     { readOnly = false, master = false }: { readOnly?: boolean; master?: boolean },
     node: number,
-  ): Promise<BrokerResult<Granted>> {
+  ): Promise<ErrnoResult<Granted>> {
     const arg = (readOnly ? OPEN_READ_ONLY : 0) | (master ? OPEN_MASTER : 0);
     return this.#granted(await this.#ask('OPEN_NODE', { type: DEVICE_KINDS[kind], arg }, [node]));
   }
 
   /** Ends a grant of `open` or `lease`, whoever has its descriptor by now. */
-  async revoke(grant: number): Promise<BrokerResult<void>> {
+  async revoke(grant: number): Promise<ErrnoResult<void>> {
     return withoutDescriptor(await this.#ask('REVOKE', { arg: grant }, []), () => undefined);
   }
 
   /** Takes the node. */
-  async readCard(node: number): Promise<BrokerResult<Card>> {
+  async readCard(node: number): Promise<ErrnoResult<Card>> {
     return withoutDescriptor(await this.#ask('READ_CARD', {}, [node]), ({ data }) =>
       decodeCard(data),
     );
   }
 
   /** Takes the node. `objects`: ids of connectors, CRTCs and planes. */
-  async lease(objects: readonly number[], node: number): Promise<BrokerResult<Granted>> {
+  async lease(objects: readonly number[], node: number): Promise<ErrnoResult<Granted>> {
     return this.#granted(await this.#ask('LEASE_CARD', { words: objects }, [node]));
   }
 
   /** A grant whose descriptor found no room in our table is nobody's. */
-  #granted(answer: Answer): BrokerResult<Granted> {
-    if (isLost(answer) && answer.reply.value !== 0) void this.revoke(answer.reply.value);
+  #granted(answer: Answer): ErrnoResult<Granted> {
+    const lost = lostIn(answer);
+    if (lost) void this.revoke(lost); // 0 can't be taken back
     return withDescriptor(answer, (fd, { value }) => ({ fd, grant: value }));
   }
 }

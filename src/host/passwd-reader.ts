@@ -3,7 +3,8 @@
  * it would for the socket; one asks again for all.
  */
 import { setTimeout } from 'node:timers/promises';
-import type { Broker, BrokerResult } from '../broker/client.js';
+import type { Broker } from '../broker/client.js';
+import type { ErrnoResult } from '../kernel/result.js';
 import type { Container } from './containers.js';
 
 const PASSWD = '/etc/passwd';
@@ -12,14 +13,14 @@ const BUSY_MOST_MS = 5_000;
 
 export class PasswdReader {
   readonly #broker: Broker;
-  #busy: { container: Container; passwd: Promise<BrokerResult<Buffer>> } | null = null;
+  #busy: { container: Container; passwd: Promise<ErrnoResult<Buffer>> } | null = null;
 
   constructor(broker: Broker) {
     this.#broker = broker;
   }
 
   /** At most 64 KiB, else EFBIG. Never rejects. */
-  async read(container: Container): Promise<BrokerResult<Buffer>> {
+  async read(container: Container): Promise<ErrnoResult<Buffer>> {
     const read = await this.#broker.read(container.handle, PASSWD);
     if (read.ok || read.errno !== 'EBUSY') return read;
     if (this.#busy?.container !== container) {
@@ -28,7 +29,7 @@ export class PasswdReader {
     return this.#busy.passwd;
   }
 
-  async #whenLessBusy(container: Container): Promise<BrokerResult<Buffer>> {
+  async #whenLessBusy(container: Container): Promise<ErrnoResult<Buffer>> {
     for (let busyMs = 0; ; busyMs += AGAIN_MS) {
       await setTimeout(AGAIN_MS);
       const read = await this.#broker.read(container.handle, PASSWD);

@@ -5,9 +5,10 @@
  * never notices. Whether the provider's socket exists is looked up until it does, then it is the relay
  * that tells when connecting begins to fail.
  */
-import type { Broker, BrokerResult, Planted } from '../broker/client.js';
+import type { Broker, Planted } from '../broker/client.js';
 import { type Link, RUNTIME_PROVIDER } from '../graph/link.js';
 import { type LinkError, XConnectError } from '../kernel/errors.js';
+import type { ErrnoResult } from '../kernel/result.js';
 import type { Identity, Seen, SocketType } from '../plugins/plugin.js';
 import type { Led } from '../relay/relay.js';
 import { type Container, type Containers, THE_HOST } from './containers.js';
@@ -155,9 +156,7 @@ export class Provider {
   }
 
   /** A listening stream socket of ours in the provider; null: it is not running. */
-  async listen(
-    path: string,
-  ): Promise<{ container: Container; made: BrokerResult<Planted> } | null> {
+  async listen(path: string): Promise<{ container: Container; made: ErrnoResult<Planted> } | null> {
     const container = this.#container;
     if (!container) return null;
     return { container, made: await this.#broker.listenUnix(container.handle, 'stream', path) };

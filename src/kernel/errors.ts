@@ -2,7 +2,8 @@
  * The one error class of the project and the closed list of its codes.
  *
  * Every failure that a person may meet has a code here and, beside it, one sentence on its remedy. A code
- * that is not in this list does not compile. Expected failures travel as values; only bugs throw.
+ * that is not in this list does not compile. ARCHITECTURE.md says which failures are values (result.ts) and which are
+ * exceptions.
  */
 
 export const REMEDIES = {

@@ -1,9 +1,10 @@
 /** Who is told that a planted thing is lost, when, and how often, with a broker of the test's own. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { BrokerResult, Checked } from '../../../src/broker/client.js';
+import type { Checked } from '../../../src/broker/client.js';
 import { Condition } from '../../../src/host/condition.js';
 import { Container } from '../../../src/host/containers.js';
 import { PlantWatch, Replanting } from '../../../src/host/plants.js';
+import type { ErrnoResult } from '../../../src/kernel/result.js';
 
 const PERIOD = 500;
 
@@ -17,7 +18,7 @@ describe('what stands in containers', () => {
 
   function parts() {
     const asked: number[] = [];
-    const answers = new Map<number, (result: BrokerResult<Checked>) => void>();
+    const answers = new Map<number, (result: ErrnoResult<Checked>) => void>();
     const watch = new PlantWatch({
       check: (handle) => {
         asked.push(handle);
