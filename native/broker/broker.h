@@ -114,9 +114,9 @@ bool container_works(struct container *); /* operations are under way in it, whi
 /* foreign.c */
 struct msghdr;
 int foreign_init(void); /* before there are other threads, and the filter */
-/* Counted: of who hands over what comes with a request; of the receiver, where that one is not held any more; of
- * nobody, where it comes from the daemon alone. */
-struct closing *foreign_account(const struct pvx_request *);
+/* Counted: of the container that hands something over; of the receiver, where that one is not held any more; of nobody,
+ * where neither is. No handle is 0. */
+struct closing *foreign_account(uint32_t sender, uint32_t receiver);
 bool foreign_room(const struct closing *); /* else nothing that may carry descriptors is to be taken */
 uint32_t foreign_take(struct msghdr *, int *fds); /* how many; `fds` has room for FDS_MAX */
 void foreign_close(struct closing *, int *fds, uint32_t n); /* takes what came with a request */
@@ -173,10 +173,10 @@ int dgram_reply(struct container *, const char *path, uint32_t uid, uint32_t gid
 int dgram_send(const struct container *, uint32_t uid, uint32_t gid, uint32_t many, const int fds[2], char *room,
 	       struct closing *from, uint32_t *sent);
 
-/* tcp.c: `c` NULL means our own network; the address is 4 or 16 raw bytes, anything else EINVAL */
-bool is_tcp(uint32_t op);
-/* `fd`: of those operations that give one. */
-int tcp_perform(uint32_t op, const struct container *, const char *address, uint32_t length, uint32_t port, int *fd);
+/* tcp.c: no container means our own network; the address is 4 or 16 raw bytes, anything else EINVAL */
+int tcp_listen(const struct container *, const char *address, uint32_t length, uint32_t port, int *fd);
+int tcp_connect(const struct container *, const char *address, uint32_t length, uint32_t port, int *fd);
+int tcp_probe(const struct container *, const char *address, uint32_t length, uint32_t port);
 
 /* file.c */
 int file_read(struct container *, const char *path, char *data, uint32_t *length);
@@ -248,6 +248,8 @@ struct channel {
 	const char *certificates; /* folder of the host's certificates and keys */
 	void (*ended)(void); /* called once by one of its threads */
 };
+uint32_t channel_calls(void); /* that the operations need: CALLS_* */
+const char *channel_unknown_to(uint32_t calls); /* an operation that needs others than these; NULL: there is none */
 int channel_serve(struct channel *); /* starts the threads */
 void channel_end(struct channel *); /* whoever waits for an answer is told that there is none */
 void channel_hold(void); /* threads that are started wait from here ... */
@@ -257,9 +259,16 @@ void channel_open(void); /* ... to here; both in one thread */
 int end_init(void); /* its threads, before the filter is there */
 void end_all(int seconds); /* takes at most so long */
 
-/* sandbox.c */
+/* sandbox.c: groups of system calls, by what the operations need them for */
+#define CALLS_SOCKETS 1u
+#define CALLS_FILES 2u
+#define CALLS_DEVICES 4u
+#define CALLS_MOUNTS 8u
+#define CALLS_PROCESSES 16u
+#define CALLS_IDENTITIES 32u
 int sandbox_capabilities(void);
-int sandbox_filter(void); /* ENOSYS, EINVAL: this kernel has none */
+uint32_t sandbox_groups(void); /* all that it has */
+int sandbox_filter(uint32_t calls); /* ENOSYS, EINVAL: this kernel has none */
 /* Arguments that the filter knows by their addresses. */
 extern const char fixed_tmpfs[], fixed_node[], fixed_empty[], fixed_here[];
 

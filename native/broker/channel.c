@@ -1,9 +1,12 @@
 /*
- * Requests in, one reply each out. Several threads read from one channel, so that an operation that hangs in a
- * file system of a container's own making holds up one of them.
+ * Requests in, one reply each out; and the one table of what the daemon may ask for.
  *
- * What arrives is collected before it is judged: every descriptor of a record is closed on every way out. A
- * record is exactly one request; nothing in it sizes anything.
+ * Several threads read from one channel, so that an operation that hangs in a file system of a container's own making
+ * holds up one of them. What arrives is collected before it is judged: every descriptor of a record is closed on every
+ * way out. A record is exactly one request; nothing in it sizes anything.
+ *
+ * What the table says of an operation is checked before its function is called. A function reads the request from the
+ * exchange and leaves its answer there.
  */
 #include "broker.h"
 
@@ -20,8 +23,10 @@ _Static_assert(PVX_PLANTS_MAX * sizeof(uint32_t) <= PVX_DATA_MAX, "all plants fi
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER; /* locked until everything is in place */
 
 struct exchange {
+	const struct channel *channel;
 	struct pvx_request request;
-	char path[PVX_PATH_MAX + 1];
+	char path[PVX_PATH_MAX + 1]; /* that of the request where it is one, ended by a NUL */
+	struct container *container; /* that the operation works in; NULL: in none */
 	int fds[FDS_MAX]; /* that came */
 	uint32_t nfds;
 	struct closing *from; /* on whose account they are closed */
@@ -30,6 +35,272 @@ struct exchange {
 	int fd;                  /* of the reply; -1: none */
 	char datagram[DATAGRAM_MAX];
 };
+
+static int hello(struct exchange *x)
+{
+	x->reply.value = PVX_PROTOCOL_VERSION;
+	x->fd = host_listener();
+	return 0;
+}
+
+static int runtime(struct exchange *x)
+{
+	return host_runtime(x->channel->runtime, &x->fd);
+}
+
+static int hold(struct exchange *x)
+{
+	struct held held = { .cgroup = x->data };
+	int error = container_hold(x->request.arg, x->request.stamp, &held);
+
+	if (error)
+		return error;
+	x->reply.value = held.handle;
+	x->reply.stamp = held.start;
+	x->reply.aux = held.mount_ns;
+	x->reply.data_length = held.cgroup_length;
+	x->fd = held.pidfd;
+	return 0;
+}
+
+static int release(struct exchange *x)
+{
+	return container_release(x->request.container);
+}
+
+static bool is_socket_type(uint32_t type)
+{
+	return type == SOCK_STREAM || type == SOCK_DGRAM || type == SOCK_SEQPACKET;
+}
+
+static int listen_unix(struct exchange *x)
+{
+	if (!is_socket_type(x->request.type))
+		return EINVAL;
+	return plant_listen(x->container, (int)x->request.type, x->path, &x->fd, &x->reply.value);
+}
+
+static int connect_to_unix(struct exchange *x)
+{
+	if (!is_socket_type(x->request.type))
+		return EINVAL;
+	return connect_unix(x->container, (int)x->request.type, x->path, x->request.uid, x->request.gid, &x->fd);
+}
+
+static int probe_unix(struct exchange *x)
+{
+	return connect_probe(x->container, x->path);
+}
+
+static int read_file(struct exchange *x)
+{
+	int error = x->container ?
+			    file_read(x->container, x->path, x->data, &x->reply.data_length) :
+			    file_read_certificate(x->channel->certificates, x->path, x->data, &x->reply.data_length);
+
+	x->reply.value = x->reply.data_length;
+	return error;
+}
+
+static int remove_plant(struct exchange *x)
+{
+	return plant_remove(x->request.arg);
+}
+
+static int reply_dgram(struct exchange *x)
+{
+	return dgram_reply(x->container, x->path, x->request.uid, x->request.gid, x->fds, x->datagram, x->from);
+}
+
+static int send_dgrams(struct exchange *x)
+{
+	return dgram_send(x->container, x->request.uid, x->request.gid, x->request.arg, x->fds, x->datagram, x->from,
+			  &x->reply.value);
+}
+
+static int connect_bus(struct exchange *x)
+{
+	return bus_connect(x->request.arg, x->request.uid, &x->fd);
+}
+
+static int check(struct exchange *x)
+{
+	uint32_t count;
+	int error = container_network(x->container, &x->reply.aux);
+
+	if (!error)
+		error = plant_check(x->container, (uint32_t *)x->data, &count);
+	if (!error)
+		x->reply.data_length = count * (uint32_t)sizeof(uint32_t);
+	return error;
+}
+
+static int find_node(struct exchange *x)
+{
+	struct pvx_node node;
+	int error = device_find(x->container, x->request.type, x->path, &x->fd, &node);
+
+	if (error)
+		return error;
+	memcpy(x->data, &node, sizeof(node));
+	x->reply.data_length = sizeof(node);
+	return 0;
+}
+
+static int plant_node(struct exchange *x)
+{
+	return device_plant(x->container, &x->request, x->path, x->fds[0], &x->reply.value);
+}
+
+static int open_node(struct exchange *x)
+{
+	return grant_open(x->request.type, x->request.arg, x->fds[0], &x->fd, &x->reply.value);
+}
+
+static int revoke_grant(struct exchange *x)
+{
+	return grant_revoke(x->request.arg);
+}
+
+static int read_card(struct exchange *x)
+{
+	struct pvx_card card;
+	int error = grant_read_card(x->fds[0], &card);
+
+	if (error)
+		return error;
+	memcpy(x->data, &card, sizeof(card));
+	x->reply.data_length = sizeof(card);
+	return 0;
+}
+
+static int lease_card(struct exchange *x)
+{
+	return grant_lease(x->fds[0], x->request.path, x->request.path_length, &x->fd, &x->reply.value);
+}
+
+static int listen_tcp(struct exchange *x)
+{
+	/* Asked first: should the container change it meanwhile, the socket is taken for one of its old network. */
+	int error = x->container ? container_network(x->container, &x->reply.aux) : 0;
+
+	if (error)
+		return error;
+	return tcp_listen(x->container, x->request.path, x->request.path_length, x->request.arg, &x->fd);
+}
+
+static int connect_tcp(struct exchange *x)
+{
+	return tcp_connect(x->container, x->request.path, x->request.path_length, x->request.arg, &x->fd);
+}
+
+static int probe_tcp(struct exchange *x)
+{
+	return tcp_probe(x->container, x->request.path, x->request.path_length, x->request.arg);
+}
+
+/* Where an operation works. */
+enum where {
+	HOST,
+	CONTAINER, /* as one of those that are under way there: container.c bounds them */
+	EITHER,    /* in a container, or on the host where PVX_HOST stands in its place */
+	NODE,      /* on a device node, which comes along */
+};
+
+/* What the `path` of a request is. */
+enum content {
+	UNUSED, /* empty */
+	PATH,
+	BYTES, /* an address, or ids: checked by who reads them */
+};
+
+/* How many descriptors come along, and which. */
+enum descriptors {
+	NONE = 0,
+	A_NODE = 1,
+	A_QUEUE = 2, /* a socket to send from, and one with datagrams: what these carry is from the container `from` */
+};
+
+/*
+ * The closed list. Each operation of protocol.h has one entry: where it works, what its path is, which descriptors come
+ * along, which groups of system calls the filter lets through for it (sandbox.c), its function, and what it grants, word
+ * for word as docs/security.md has it.
+ */
+#define OPERATIONS(OPERATION)                                                                                    \
+	OPERATION(HELLO, HOST, UNUSED, NONE, 0, hello,                                                           \
+		  "once, the listener of the control socket, at the path on the command line")                   \
+	OPERATION(RUNTIME, HOST, UNUSED, NONE, CALLS_SOCKETS, runtime,                                           \
+		  "a connection to the socket of the runtime, at the path on the command line")                  \
+	OPERATION(HOLD, HOST, UNUSED, NONE, CALLS_FILES | CALLS_PROCESSES, hold,                                 \
+		  "a handle for a process in a mount namespace of its own, its pidfd, start time and cgroups")   \
+	OPERATION(RELEASE, HOST, UNUSED, NONE, 0, release,                                                       \
+		  "the end of such a handle")                                                                    \
+	OPERATION(LISTEN_UNIX, CONTAINER, PATH, NONE, CALLS_SOCKETS | CALLS_FILES | CALLS_IDENTITIES,            \
+		  listen_unix, "a socket planted at a path where there is nothing, or one that nobody has open") \
+	OPERATION(CONNECT_UNIX, CONTAINER, PATH, NONE, CALLS_SOCKETS | CALLS_FILES | CALLS_IDENTITIES,           \
+		  connect_to_unix, "a connection to the socket at a path, as any uid and gid of the container")  \
+	OPERATION(PROBE_UNIX, CONTAINER, PATH, NONE, CALLS_SOCKETS | CALLS_FILES, probe_unix,                    \
+		  "whether somebody has the socket at a path")                                                   \
+	OPERATION(READ, EITHER, PATH, NONE, CALLS_FILES, read_file,                                              \
+		  "a file of up to 64 KiB; on the host, of the folder of certificates alone")                    \
+	OPERATION(REMOVE, HOST, UNUSED, NONE, CALLS_FILES | CALLS_MOUNTS, remove_plant,                          \
+		  "the removal of what was planted, where it is still that")                                     \
+	OPERATION(REPLY_DGRAM, CONTAINER, PATH, A_QUEUE, CALLS_FILES | CALLS_IDENTITIES, reply_dgram,            \
+		  "a datagram sent from a planted socket to the one at a path, as a uid and gid of the host")    \
+	OPERATION(CONNECT_BUS, HOST, UNUSED, NONE, CALLS_SOCKETS | CALLS_FILES | CALLS_IDENTITIES, connect_bus,  \
+		  "a connection to a bus of the command line, as a uid of the range there or as nobody")         \
+	OPERATION(CHECK, CONTAINER, UNUSED, NONE, CALLS_FILES, check,                                            \
+		  "which of what was planted the container no longer sees, and in which network it is")          \
+	OPERATION(SEND_DGRAMS, CONTAINER, UNUSED, A_QUEUE, 0, send_dgrams,                                       \
+		  "datagrams sent out of a connected socket, in the name of a uid and gid of the container")     \
+	OPERATION(FIND_NODE, EITHER, PATH, NONE, CALLS_FILES | CALLS_IDENTITIES, find_node,                      \
+		  "the node of a DRM or input device at a path, not opened, and its owner and mode")             \
+	OPERATION(PLANT_NODE, CONTAINER, PATH, A_NODE,                                                           \
+		  CALLS_FILES | CALLS_DEVICES | CALLS_MOUNTS | CALLS_IDENTITIES, plant_node,                     \
+		  "such a node planted at a path where there is nothing")                                        \
+	OPERATION(OPEN_NODE, NODE, UNUSED, A_NODE, CALLS_FILES | CALLS_DEVICES, open_node,                       \
+		  "such a device opened, and a grant by which that is taken back")                               \
+	OPERATION(REVOKE, HOST, UNUSED, NONE, CALLS_DEVICES, revoke_grant,                                       \
+		  "the end of such a grant, or of a lease")                                                      \
+	OPERATION(READ_CARD, NODE, UNUSED, A_NODE, CALLS_FILES | CALLS_DEVICES, read_card,                       \
+		  "the connectors and CRTCs of a DRM card")                                                      \
+	OPERATION(LEASE_CARD, NODE, BYTES, A_NODE, CALLS_FILES | CALLS_DEVICES, lease_card,                      \
+		  "a DRM lease of some of them")                                                                 \
+	OPERATION(LISTEN_TCP, EITHER, BYTES, NONE, CALLS_SOCKETS | CALLS_FILES | CALLS_IDENTITIES, listen_tcp,   \
+		  "a listener at an IP address and port of that network")                                        \
+	OPERATION(CONNECT_TCP, EITHER, BYTES, NONE, CALLS_SOCKETS | CALLS_FILES | CALLS_IDENTITIES, connect_tcp, \
+		  "a connection to an IP address and port out of that network")                                  \
+	OPERATION(PROBE_TCP, EITHER, BYTES, NONE, CALLS_SOCKETS | CALLS_FILES | CALLS_IDENTITIES, probe_tcp,     \
+		  "whether somebody listens at an IP address and port of that network")
+
+struct operation {
+	const char *name;
+	enum where where;
+	enum content content;
+	enum descriptors descriptors;
+	uint32_t calls;
+	int (*perform)(struct exchange *); /* 0 or an errno */
+};
+
+#define ENTRY(name, where, content, descriptors, calls, perform, grants) \
+	[PVX_OP_##name] = { #name, where, content, descriptors, calls, perform },
+#define FOUND(name, ...)    \
+	case PVX_OP_##name: \
+		return &operations[PVX_OP_##name];
+
+static const struct operation operations[] = { OPERATIONS(ENTRY) };
+
+/* NULL: there is no such operation. One of protocol.h that is forgotten in the table does not compile. */
+static const struct operation *operation_of(enum pvx_op op)
+{
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wswitch"
+	switch (op) {
+		OPERATIONS(FOUND)
+	}
+#pragma GCC diagnostic pop
+	return NULL;
+}
 
 /* One a thread: memory that was never used costs none. */
 static struct exchange exchanges[CHANNELS * THREADS_PER_CHANNEL];
@@ -61,193 +332,35 @@ static bool receive(int fd, struct exchange *x, int *error)
 	return true;
 }
 
-static int with_path(struct exchange *x)
+/* Whether the request is what the table expects of it. */
+static int inspect(struct exchange *x, const struct operation *operation)
 {
 	uint32_t length = x->request.path_length;
 
-	if (length > PVX_PATH_MAX)
+	if (x->nfds != operation->descriptors)
+		return EBADMSG;
+	if (length > PVX_PATH_MAX || (operation->content == UNUSED && length > 0))
 		return EINVAL;
+	if (operation->content != PATH)
+		return 0;
 	memcpy(x->path, x->request.path, length);
 	x->path[length] = 0;
 	return path_check(x->path, length);
 }
 
-/* `c` NULL: the host. */
-static int find_node(struct exchange *x, const struct container *c)
+static int perform(struct exchange *x, const struct operation *operation)
 {
-	struct pvx_node node;
-	int error = with_path(x);
+	uint32_t handle = x->request.container;
+	int error = operation ? inspect(x, operation) : EOPNOTSUPP;
 
+	if (error)
+		return error;
+	if (operation->where == CONTAINER || (operation->where == EITHER && handle != PVX_HOST))
+		error = container_use(handle, &x->container);
 	if (!error)
-		error = device_find(c, x->request.type, x->path, &x->fd, &node);
-	if (error)
-		return error;
-	memcpy(x->data, &node, sizeof(node));
-	x->reply.data_length = sizeof(node);
-	return 0;
-}
-
-static int in_container(struct exchange *x, struct container *c)
-{
-	const struct pvx_request *request = &x->request;
-	int type = (int)request->type;
-	int error = with_path(x);
-
-	if (error)
-		return error;
-	switch (request->op) {
-	case PVX_OP_LISTEN_UNIX:
-	case PVX_OP_CONNECT_UNIX:
-		if (type != SOCK_STREAM && type != SOCK_DGRAM && type != SOCK_SEQPACKET)
-			return EINVAL;
-		if (request->op == PVX_OP_LISTEN_UNIX)
-			return plant_listen(c, type, x->path, &x->fd, &x->reply.value);
-		return connect_unix(c, type, x->path, request->uid, request->gid, &x->fd);
-	case PVX_OP_PROBE_UNIX:
-		return connect_probe(c, x->path);
-	case PVX_OP_READ:
-		error = file_read(c, x->path, x->data, &x->reply.data_length);
-		x->reply.value = x->reply.data_length;
-		return error;
-	case PVX_OP_REPLY_DGRAM:
-		return x->nfds == 2 ? dgram_reply(c, x->path, request->uid, request->gid, x->fds, x->datagram,
-						  x->from) :
-				      EBADMSG;
-	case PVX_OP_FIND_NODE:
-		return find_node(x, c);
-	case PVX_OP_PLANT_NODE:
-		return x->nfds == 1 ? device_plant(c, request, x->path, x->fds[0], &x->reply.value) : EBADMSG;
-	default:
-		return EOPNOTSUPP;
-	}
-}
-
-/* With one descriptor, a node. */
-static int with_node(struct exchange *x)
-{
-	const struct pvx_request *request = &x->request;
-	struct pvx_card card;
-	int error;
-
-	if (x->nfds != 1)
-		return EBADMSG;
-	if (request->op == PVX_OP_OPEN_NODE)
-		return grant_open(request->type, request->arg, x->fds[0], &x->fd, &x->reply.value);
-	if (request->path_length > PVX_PATH_MAX)
-		return EINVAL;
-	if (request->op == PVX_OP_LEASE_CARD)
-		return grant_lease(x->fds[0], request->path, request->path_length, &x->fd, &x->reply.value);
-	error = grant_read_card(x->fds[0], &card);
-	if (error)
-		return error;
-	memcpy(x->data, &card, sizeof(card));
-	x->reply.data_length = sizeof(card);
-	return 0;
-}
-
-/* `c` NULL: the host. */
-static int tcp(struct exchange *x, const struct container *c)
-{
-	const struct pvx_request *request = &x->request;
-	/* Asked first: should the container change it meanwhile, the socket is taken for one of its old network. */
-	int error = c && request->op == PVX_OP_LISTEN_TCP ? container_network(c, &x->reply.aux) : 0;
-
-	if (error)
-		return error;
-	return tcp_perform(request->op, c, request->path, request->path_length, request->arg, &x->fd);
-}
-
-static int check(struct exchange *x, const struct container *c)
-{
-	uint32_t count;
-	int error = container_network(c, &x->reply.aux);
-
-	if (!error)
-		error = plant_check(c, (uint32_t *)x->data, &count);
-	if (!error)
-		x->reply.data_length = count * (uint32_t)sizeof(uint32_t);
-	return error;
-}
-
-static int send_dgrams(struct exchange *x, const struct container *c)
-{
-	const struct pvx_request *request = &x->request;
-
-	if (x->nfds != 2)
-		return EBADMSG;
-	return dgram_send(c, request->uid, request->gid, request->arg, x->fds, x->datagram, x->from,
-			  &x->reply.value);
-}
-
-static int hold(struct exchange *x)
-{
-	struct held held = { .cgroup = x->data };
-	int error = container_hold(x->request.arg, x->request.stamp, &held);
-
-	if (error)
-		return error;
-	x->reply.value = held.handle;
-	x->reply.stamp = held.start;
-	x->reply.aux = held.mount_ns;
-	x->reply.data_length = held.cgroup_length;
-	x->fd = held.pidfd;
-	return 0;
-}
-
-static int read_certificate(struct exchange *x, const char *folder)
-{
-	int error = with_path(x);
-
-	if (!error)
-		error = file_read_certificate(folder, x->path, x->data, &x->reply.data_length);
-	x->reply.value = x->reply.data_length;
-	return error;
-}
-
-static int perform(struct exchange *x, const struct channel *channel)
-{
-	struct container *c;
-	int error;
-
-	switch (x->request.op) {
-	case PVX_OP_HELLO:
-		x->reply.value = PVX_PROTOCOL_VERSION;
-		x->fd = host_listener();
-		return 0;
-	case PVX_OP_RUNTIME:
-		return host_runtime(channel->runtime, &x->fd);
-	case PVX_OP_HOLD:
-		return hold(x);
-	case PVX_OP_RELEASE:
-		return container_release(x->request.container);
-	case PVX_OP_REMOVE:
-		return plant_remove(x->request.arg);
-	case PVX_OP_CONNECT_BUS:
-		return bus_connect(x->request.arg, x->request.uid, &x->fd);
-	case PVX_OP_OPEN_NODE:
-	case PVX_OP_READ_CARD:
-	case PVX_OP_LEASE_CARD:
-		return with_node(x);
-	case PVX_OP_REVOKE:
-		return grant_revoke(x->request.arg);
-	case PVX_OP_FIND_NODE:
-		if (x->request.container == PVX_HOST)
-			return find_node(x, NULL);
-	}
-	if (is_tcp(x->request.op) && x->request.container == PVX_HOST)
-		return tcp(x, NULL);
-	if (x->request.op == PVX_OP_READ && x->request.container == PVX_HOST)
-		return read_certificate(x, channel->certificates);
-	error = container_use(x->request.container, &c);
-	if (error)
-		return error;
-	if (x->request.op == PVX_OP_CHECK)
-		error = check(x, c);
-	else if (x->request.op == PVX_OP_SEND_DGRAMS)
-		error = send_dgrams(x, c);
-	else
-		error = is_tcp(x->request.op) ? tcp(x, c) : in_container(x, c);
-	container_done(c);
+		error = operation->perform(x);
+	if (x->container)
+		container_done(x->container);
 	return error;
 }
 
@@ -287,12 +400,18 @@ static void *serve(void *argument)
 		abort();
 	pthread_mutex_lock(&gate);
 	pthread_mutex_unlock(&gate);
+	x->channel = channel;
 	while (receive(channel->fd, x, &error)) {
+		const struct operation *operation = error ? NULL : operation_of(x->request.op);
+		bool carries = operation && operation->descriptors == A_QUEUE;
+
 		x->reply = (struct pvx_reply){ .id = x->request.id };
 		x->fd = -1;
-		x->from = foreign_account(error ? NULL : &x->request);
+		x->container = NULL;
+		x->from = carries ? foreign_account((uint32_t)x->request.from, x->request.container) :
+				    foreign_account(0, 0);
 		if (!error)
-			error = perform(x, channel);
+			error = perform(x, operation);
 		if (error)
 			CLOSE_FD(x->fd);
 		x->reply.error = (uint32_t)(error == EINTR ? EAGAIN : error); /* a file system that goes on saying so */
@@ -303,6 +422,23 @@ static void *serve(void *argument)
 	if (channel->ended)
 		channel->ended();
 	return thread_rest();
+}
+
+uint32_t channel_calls(void)
+{
+	uint32_t calls = 0;
+
+	for (size_t op = 0; op < sizeof(operations) / sizeof(*operations); op++)
+		calls |= operations[op].calls;
+	return calls;
+}
+
+const char *channel_unknown_to(uint32_t calls)
+{
+	for (size_t op = 0; op < sizeof(operations) / sizeof(*operations); op++)
+		if (operations[op].calls & ~calls)
+			return operations[op].name;
+	return NULL;
 }
 
 int channel_serve(struct channel *channel)

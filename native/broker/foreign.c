@@ -41,16 +41,13 @@ int foreign_init(void)
 	return error ? error : closers_start(CLOSERS, CLOSERS);
 }
 
-struct closing *foreign_account(const struct pvx_request *request)
+struct closing *foreign_account(uint32_t sender, uint32_t receiver)
 {
-	struct closing *from = NULL;
+	struct closing *account = container_account(sender);
 
-	if (request && (request->op == PVX_OP_REPLY_DGRAM || request->op == PVX_OP_SEND_DGRAMS)) {
-		from = container_account((uint32_t)request->from);
-		if (!from)
-			from = container_account(request->container);
-	}
-	return from ? from : closing_ref(of_nobody);
+	if (!account)
+		account = container_account(receiver);
+	return account ? account : closing_ref(of_nobody);
 }
 
 /* Sockets of ours, as nearly always, with what somebody sent there perhaps. One whose account hangs goes on sending what

@@ -97,7 +97,7 @@ static void leave(struct channel *channels)
 
 int main(int argc, char **argv)
 {
-	const char *control = "", *runtime = "", *certificates = "";
+	const char *control = "", *runtime = "", *certificates = "", *unknown;
 	struct channel channels[CHANNELS];
 	int error, complaints;
 
@@ -120,6 +120,11 @@ int main(int argc, char **argv)
 		if (error)
 			return fail(argv[i], error);
 	}
+	if ((unknown = channel_unknown_to(sandbox_groups()))) {
+		fprintf(stderr, "pvx-broker: the operation %s needs system calls that its sandbox does not know of: "
+				"add them to sandbox.c.\n", unknown);
+		return 1;
+	}
 	descriptors_end(5); /* the daemon's are close-on-exec; others may have left some */
 	umask(0);
 	raise_descriptor_limit();
@@ -136,7 +141,7 @@ int main(int argc, char **argv)
 	if ((error = start(channels)))
 		return fail("start of the threads", error);
 	complaints = leave_standard_streams();
-	if ((error = sandbox_filter()))
+	if ((error = sandbox_filter(channel_calls())))
 		dprintf(complaints, "pvx-broker: this kernel takes no seccomp filter (%s): going on without.\n",
 			strerror(error));
 	CLOSE_FD(complaints);

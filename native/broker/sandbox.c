@@ -176,8 +176,7 @@ static void sockets(void)
 	ALLOW_IF(socket, WORD(0, AF_UNIX));
 	ALLOW_IF(socket, WORD(0, AF_INET, AF_INET6), MASKED(1, TYPE, SOCK_STREAM));
 	ALLOW_IF(socket, WORD(0, AF_NETLINK), WORD(2, NETLINK_SOCK_DIAG)); /* who listens */
-	ALLOW(recvmsg), ALLOW(sendmsg), ALLOW(bind), ALLOW(listen), ALLOW(connect), ALLOW(setsockopt);
-	ALLOW(getsockname), ALLOW(shutdown);
+	ALLOW(bind), ALLOW(listen), ALLOW(connect), ALLOW(setsockopt), ALLOW(getsockname);
 }
 
 /* No `write`: a descriptor that is opened for writing serves for a device's ioctls alone. */
@@ -186,13 +185,13 @@ static void files(void)
 	ALLOW_IF(openat2, POINTER(2, AT(&path_inside), AT(&path_inside_plain), AT(&path_inside_folder),
 				  AT(&path_beneath_folder)));
 	ALLOW_IF(openat, MASKED(2, CUTS, 0), MASKED(2, O_CREAT | O_EXCL, 0, O_CREAT | O_EXCL));
-	ALLOW(close), ALLOW(read), ALLOW(newfstatat), ALLOW(fstat), ALLOW(statx), ALLOW(readlinkat);
+	ALLOW(read), ALLOW(newfstatat), ALLOW(fstat), ALLOW(statx), ALLOW(readlinkat);
 	ALLOW(mkdirat), ALLOW(unlinkat), ALLOW(renameat2), ALLOW(umask);
 	ALLOW_IF(fcntl, WORD(1, F_DUPFD_CLOEXEC));
 #ifdef __x86_64__
 	/* older spellings, which a C library may use here */
 	ALLOW_IF(open, MASKED(1, CUTS | O_CREAT, 0));
-	ALLOW(stat), ALLOW(lstat), ALLOW(unlink), ALLOW(poll);
+	ALLOW(stat), ALLOW(lstat), ALLOW(unlink);
 #endif
 }
 
@@ -217,20 +216,33 @@ static void mounts(void)
 	ALLOW_IF(move_mount, POINTER(1, AT(fixed_empty)),
 		 WORD(4, MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH));
 	ALLOW_IF(umount2, WORD(1, 2)); /* MNT_DETACH */
+	ALLOW_IF(setns, WORD(1, CLONE_NEWNS));
+	ALLOW(fchdir);
+	ALLOW_IF(chroot, POINTER(0, AT(fixed_here)));
 }
 
-/* Who and where a thread is for one operation, and the processes that are held. */
+static void processes(void)
+{
+	ALLOW_IF(pidfd_open, WORD(1, 0));
+}
+
+/* Who a thread is for one operation, and in which network. */
 static void identities(void)
 {
 	ALLOW_IF(setresuid, WORD(0, UNCHANGED), WORD(2, UNCHANGED));
 	ALLOW_IF(setresgid, WORD(0, UNCHANGED), WORD(2, UNCHANGED));
 	ALLOW(setfsuid), ALLOW(setfsgid), ALLOW(capget), ALLOW(capset);
-	ALLOW_IF(setns, WORD(1, CLONE_NEWNET, CLONE_NEWNS));
-	ALLOW(fchdir);
-	ALLOW_IF(chroot, POINTER(0, AT(fixed_here)));
+	ALLOW_IF(setns, WORD(1, CLONE_NEWNET));
+}
+
+/* What every thread does, whatever it is asked for: its start, records in and out, the end of a descriptor. */
+static void channels(void)
+{
 	ALLOW_IF(unshare, WORD(0, CLONE_FS));
-	ALLOW_IF(pidfd_open, WORD(1, 0));
-	ALLOW(ppoll);
+	ALLOW(recvmsg), ALLOW(sendmsg), ALLOW(close), ALLOW(shutdown), ALLOW(ppoll);
+#ifdef __x86_64__
+	ALLOW(poll); /* an older spelling, which a C library may use here */
+#endif
 }
 
 /* What a C library does without being asked. */
@@ -257,7 +269,25 @@ static void tests(void)
 #endif
 }
 
-int sandbox_filter(void)
+static const struct {
+	uint32_t calls;
+	void (*put)(void);
+} groups[] = {
+	{ CALLS_SOCKETS, sockets }, { CALLS_FILES, files },         { CALLS_DEVICES, devices },
+	{ CALLS_MOUNTS, mounts },   { CALLS_PROCESSES, processes }, { CALLS_IDENTITIES, identities },
+};
+#define GROUPS (sizeof(groups) / sizeof(*groups))
+
+uint32_t sandbox_groups(void)
+{
+	uint32_t all = 0;
+
+	for (size_t i = 0; i < GROUPS; i++)
+		all |= groups[i].calls;
+	return all;
+}
+
+int sandbox_filter(uint32_t calls)
 {
 	struct sock_fprog program = { .filter = filter };
 
@@ -266,11 +296,10 @@ int sandbox_filter(void)
 	filter[jump_if(ARCH)].jt = 1;
 	put(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
 	load(offsetof(struct seccomp_data, nr));
-	sockets();
-	files();
-	devices();
-	mounts();
-	identities();
+	for (size_t i = 0; i < GROUPS; i++)
+		if (groups[i].calls & calls)
+			groups[i].put();
+	channels();
 	library();
 	tests();
 	put(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
@@ -280,8 +309,14 @@ int sandbox_filter(void)
 	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0 ? 0 : errno;
 }
 #else
-int sandbox_filter(void)
+uint32_t sandbox_groups(void)
 {
+	return UINT32_MAX;
+}
+
+int sandbox_filter(uint32_t calls)
+{
+	(void)calls;
 	return ENOSYS; /* the list of calls was not written out for this architecture */
 }
 #endif

@@ -82,7 +82,7 @@ static int tcp_socket(const struct container *c, const char *bytes, uint32_t len
 	return error ? error : thread_socket(c, address->any.sa_family, SOCK_STREAM, 0, fd);
 }
 
-static int tcp_listen(const struct container *c, const char *bytes, uint32_t length, uint32_t port, int *fd)
+int tcp_listen(const struct container *c, const char *bytes, uint32_t length, uint32_t port, int *fd)
 {
 	union address address;
 	socklen_t size;
@@ -111,7 +111,7 @@ static bool met_itself(int fd, const union address *address, socklen_t size)
 			memcmp(&own.six.sin6_addr, &address->six.sin6_addr, sizeof(own.six.sin6_addr)) == 0);
 }
 
-static int tcp_connect(const struct container *c, const char *bytes, uint32_t length, uint32_t port, int *fd)
+int tcp_connect(const struct container *c, const char *bytes, uint32_t length, uint32_t port, int *fd)
 {
 	union address address;
 	socklen_t size;
@@ -177,7 +177,7 @@ static int whether_told(int netlink, struct question *question)
 	return ask(netlink, question, NLM_F_DUMP, &error, &found) == NLMSG_DONE && error == 0 ? ECONNREFUSED : EOPNOTSUPP;
 }
 
-static int tcp_probe(const struct container *c, const char *bytes, uint32_t length, uint32_t port)
+int tcp_probe(const struct container *c, const char *bytes, uint32_t length, uint32_t port)
 {
 	struct question question = { .body = { .sdiag_protocol = IPPROTO_TCP, .idiag_states = ~0u } };
 	struct inet_diag_msg found;
@@ -200,21 +200,4 @@ static int tcp_probe(const struct container *c, const char *bytes, uint32_t leng
 		error = whether_told(netlink, &question);
 	CLOSE_FD(netlink);
 	return error;
-}
-
-bool is_tcp(uint32_t op)
-{
-	return op == PVX_OP_LISTEN_TCP || op == PVX_OP_CONNECT_TCP || op == PVX_OP_PROBE_TCP;
-}
-
-int tcp_perform(uint32_t op, const struct container *c, const char *address, uint32_t length, uint32_t port, int *fd)
-{
-	switch (op) {
-	case PVX_OP_LISTEN_TCP:
-		return tcp_listen(c, address, length, port, fd);
-	case PVX_OP_CONNECT_TCP:
-		return tcp_connect(c, address, length, port, fd);
-	default:
-		return tcp_probe(c, address, length, port);
-	}
 }

@@ -21,10 +21,16 @@ export class RawBroker {
   readonly #replies = new Map<number, Reply>();
   #lastId = 0;
 
-  constructor(args: readonly string[] = []) {
+  /** `program`: another one than that which was built. */
+  constructor(
+    args: readonly string[] = [],
+    program = `${PACKAGE_ROOT}/build/Release/pvx-broker`,
+    env: Readonly<Record<string, string>> = {},
+  ) {
     const [ours, theirs] = native.socketPair(SOCKET_TYPES.seqpacket);
     const [relay, theirRelay] = native.socketPair(SOCKET_TYPES.seqpacket);
-    this.process = spawn(`${PACKAGE_ROOT}/build/Release/pvx-broker`, args, {
+    this.process = spawn(program, args, {
+      env: { ...process.env, ...env },
       stdio: ['ignore', 'inherit', 'inherit', theirs, theirRelay],
     });
     closeSync(theirs);

@@ -154,7 +154,7 @@ int main(int argc, char **argv)
 	folder = open(argv[2], O_RDONLY | O_DIRECTORY);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	if (strcmp(argv[1], "on") == 0)
-		error = sandbox_filter();
+		error = sandbox_filter(channel_calls());
 	if (file < 0 || folder < 0 || error)
 		return 3;
 	processes();

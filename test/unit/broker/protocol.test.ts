@@ -6,6 +6,24 @@ import { fc, property } from '../../support/property.js';
 
 const header = readFileSync(new URL('../../../native/protocol.h', import.meta.url), 'utf8');
 
+const channel = readFileSync(new URL('../../../native/broker/channel.c', import.meta.url), 'utf8');
+const security = readFileSync(new URL('../../../docs/security.md', import.meta.url), 'utf8');
+
+/** The broker's table of operations, as docs/security.md is to have it. */
+function describedOperations(): string[] {
+  const where = {
+    HOST: 'on the host',
+    CONTAINER: 'in a container',
+    EITHER: 'in a container or on the host',
+    NODE: 'on a device node',
+  };
+  const entries = channel.matchAll(/^\tOPERATION\((\w+), (\w+),[^"]*"([^"]*)"\)/gm);
+  return [...entries].map(
+    ([, name, place, grants]) =>
+      `| \`${name}\` | ${where[place as keyof typeof where]} | ${grants} |`,
+  );
+}
+
 function defined(name: string): number {
   return Number(new RegExp(`#define ${name} (\\w+)u`).exec(header)?.[1]);
 }
@@ -22,6 +40,12 @@ describe('the protocol of the broker', () => {
     const ops = [...header.matchAll(/^\tPVX_OP_(\w+) = (\d+),$/gm)];
     const theirs = Object.fromEntries(ops.map(([, name, value]) => [name, Number(value)]));
     expect(theirs).toEqual(protocol.OPS);
+  });
+
+  test('is told word for word in docs/security.md, operation by operation', () => {
+    const told = security.split('\n').filter((line) => /^\| `[A-Z_]+` \| (in|on) /.test(line));
+    expect(told).toEqual(describedOperations());
+    expect(told).toHaveLength(Object.keys(protocol.OPS).length);
   });
 
   test('has records of the same size on both sides', () => {
