@@ -13,12 +13,12 @@
  *   idmap.c       what a uid of a container is on the host
  *   path.c        paths within a container's root; what makes a container
  *   foreign.c     descriptors that came along, and on whose account they are closed
- *   plant.c       sockets planted in containers, and the removal of all that is planted
+ *   unix.c        unix sockets planted in containers, connected to them, probes
+ *   plant.c       the table of what is planted, and its removal
  *   device.c      device nodes: found, planted
  *   mount.c       device nodes mounted where a file system allows none
  *   grant.c       devices opened for a client, and taken back
  *   ioctl.c       what DRM and input devices are asked
- *   connect.c     sockets connected to containers, probes
  *   dgram.c       datagrams, sent under the name of a user
  *   tcp.c         TCP in the network namespace of a container, or in our own
  *   file.c        small files read
@@ -132,6 +132,7 @@ int path_init(void); /* after threads_init */
 int path_check(const char *path, uint32_t length);
 int path_open(const struct container *, const char *path, int *fd);
 int path_open_below(int folder, const char *path, int *fd); /* of the host */
+int path_reopen(int fd, int flags, int *opened); /* what the descriptor is of, whatever its name means by now */
 int path_place(const struct container *, const char *path, bool make, struct place *);
 
 /* plant.c */
@@ -149,7 +150,6 @@ struct planted {
 	bool mounted;          /* over a file of ours, which is */
 	struct identity point; /* this one */
 };
-int plant_listen(struct container *, int type, const char *path, int *fd, uint32_t *plant);
 /* "": what the descriptor itself is of. EEXIST: it is of another type. */
 int plant_identify(int folder, const char *name, mode_t type, struct identity *);
 bool plant_same(const struct identity *, const struct identity *);
@@ -161,10 +161,11 @@ int plant_remove(uint32_t plant);
 bool plant_remove_some(bool works);
 int plant_check(const struct container *, uint32_t *lost, uint32_t *count); /* room for PVX_PLANTS_MAX handles */
 
-/* connect.c */
-int connect_unix(struct container *, int type, const char *path, uint32_t uid, uint32_t gid, int *fd);
-int connect_probe(struct container *, const char *path);
-struct sockaddr_un connect_address(int fd); /* of the socket that this descriptor is the file of */
+/* unix.c */
+int unix_listen(struct container *, int type, const char *path, int *fd, uint32_t *plant);
+int unix_connect(struct container *, int type, const char *path, uint32_t uid, uint32_t gid, int *fd);
+int unix_probe(struct container *, const char *path);
+struct sockaddr_un unix_address(int fd); /* of the socket that this descriptor is the file of */
 
 /* dgram.c: `room`: DATAGRAM_MAX bytes; `from`: the account of who hands over the descriptors */
 int dgram_reply(struct container *, const char *path, uint32_t uid, uint32_t gid, const int fds[2], char *room,
@@ -183,6 +184,8 @@ int file_read(struct container *, const char *path, char *data, uint32_t *length
 /* Below `folder`, which is from our own command line; no link leads out of it. */
 int file_read_certificate(const char *folder, const char *path, char *data, uint32_t *length);
 
+#define DRM_MAJOR 226
+#define INPUT_MAJOR 13
 /* device.c: `c` NULL is the host; `node` and `fds` stay the caller's */
 int device_check(uint32_t kind, int node, dev_t *device); /* ENOTTY, EPROTOTYPE: it is none of that kind */
 int device_owner(const struct container *, const struct pvx_node *, uint32_t *uid, uint32_t *gid);

@@ -41,7 +41,7 @@ int bus_uids(const char *range)
 
 int bus_connect(uint32_t which, uint32_t uid, int *fd)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct sockaddr_un address;
 	int file, error;
 
 	*fd = -1;
@@ -50,7 +50,7 @@ int bus_connect(uint32_t which, uint32_t uid, int *fd)
 	file = RETRY(open(buses[which], O_PATH | O_NOFOLLOW | O_CLOEXEC));
 	if (file < 0)
 		return errno;
-	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d", file);
+	address = unix_address(file);
 	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	error = *fd < 0 ? errno : thread_become(uid, uid);
 	if (!error) {

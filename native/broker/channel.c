@@ -77,19 +77,19 @@ static int listen_unix(struct exchange *x)
 {
 	if (!is_socket_type(x->request.type))
 		return EINVAL;
-	return plant_listen(x->container, (int)x->request.type, x->path, &x->fd, &x->reply.value);
+	return unix_listen(x->container, (int)x->request.type, x->path, &x->fd, &x->reply.value);
 }
 
-static int connect_to_unix(struct exchange *x)
+static int connect_unix(struct exchange *x)
 {
 	if (!is_socket_type(x->request.type))
 		return EINVAL;
-	return connect_unix(x->container, (int)x->request.type, x->path, x->request.uid, x->request.gid, &x->fd);
+	return unix_connect(x->container, (int)x->request.type, x->path, x->request.uid, x->request.gid, &x->fd);
 }
 
 static int probe_unix(struct exchange *x)
 {
-	return connect_probe(x->container, x->path);
+	return unix_probe(x->container, x->path);
 }
 
 static int read_file(struct exchange *x)
@@ -238,7 +238,7 @@ enum descriptors {
 	OPERATION(LISTEN_UNIX, CONTAINER, PATH, NONE, CALLS_SOCKETS | CALLS_FILES | CALLS_IDENTITIES,            \
 		  listen_unix, "a socket planted at a path where there is nothing, or one that nobody has open") \
 	OPERATION(CONNECT_UNIX, CONTAINER, PATH, NONE, CALLS_SOCKETS | CALLS_FILES | CALLS_IDENTITIES,           \
-		  connect_to_unix, "a connection to the socket at a path, as any uid and gid of the container")  \
+		  connect_unix, "a connection to the socket at a path, as any uid and gid of the container")     \
 	OPERATION(PROBE_UNIX, CONTAINER, PATH, NONE, CALLS_SOCKETS | CALLS_FILES, probe_unix,                    \
 		  "whether somebody has the socket at a path")                                                   \
 	OPERATION(READ, EITHER, PATH, NONE, CALLS_FILES, read_file,                                              \

@@ -16,9 +16,6 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#define DRM_MAJOR 226
-#define INPUT_MAJOR 13
-
 /* For tests alone, which have no such devices: others that stand in for them. No program that is installed is
  * built like this, and nothing can switch it on in one. */
 #ifdef PVX_STAND_INS
@@ -59,11 +56,9 @@ int device_check(uint32_t kind, int node, dev_t *device)
 static int check_real(int node, uint32_t owner)
 {
 	int error = thread_fs_stranger(owner), fd = -1;
-	char self[32];
 
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", node);
-	if (!error && (fd = RETRY(open(self, O_RDONLY | O_NOATIME | O_NONBLOCK | O_NOCTTY | O_CLOEXEC))) < 0)
-		error = errno;
+	if (!error)
+		error = path_reopen(node, O_RDONLY | O_NOATIME | O_NONBLOCK | O_NOCTTY, &fd);
 	thread_fs_return();
 	CLOSE_FD(fd);
 	return error == EPERM ? 0 : error;
@@ -139,20 +134,17 @@ static int make(const struct container *c, const struct place *place, const stru
 static int check_usable(const struct container *c, const struct place *place)
 {
 	const struct pvx_node null = { .major = 1, .minor = 3, .mode = 0600 };
-	char temporary[PLANT_TEMPORARY], self[32];
+	char temporary[PLANT_TEMPORARY];
 	int error = make(c, place, &null, temporary), fd, opened = -1;
 	struct stat st;
 
 	if (error)
 		return error;
 	fd = RETRY(openat(place->folder, temporary, O_PATH | O_NOFOLLOW | O_CLOEXEC));
-	if (fd < 0 || RETRY(fstat(fd, &st)) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(null.major, null.minor)) {
+	if (fd < 0 || RETRY(fstat(fd, &st)) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(null.major, null.minor))
 		error = EAGAIN; /* exchanged by the container meanwhile */
-	} else {
-		snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-		opened = RETRY(open(self, O_RDONLY | O_CLOEXEC));
-		error = opened < 0 ? errno : 0;
-	}
+	else
+		error = path_reopen(fd, O_RDONLY, &opened);
 	CLOSE_FD(opened);
 	CLOSE_FD(fd);
 	RETRY(unlinkat(place->folder, temporary, 0));
@@ -219,18 +211,14 @@ int device_plant(struct container *c, const struct pvx_request *request, const c
 /* Opens what the node stands for; `flags` as open(2). It is looked at again: what counts is what was opened. */
 int device_reopen(uint32_t kind, int node, int flags, int *fd, dev_t *device)
 {
-	char self[32];
 	dev_t found;
 	int error = device_check(kind, node, device);
 
 	*fd = -1;
-	if (error)
-		return error;
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", node);
-	*fd = RETRY(open(self, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-	if (*fd < 0)
-		return errno;
-	error = device_check(kind, *fd, &found);
+	if (!error)
+		error = path_reopen(node, flags | O_NONBLOCK | O_NOCTTY, fd);
+	if (!error)
+		error = device_check(kind, *fd, &found);
 	if (!error && found != *device)
 		error = EPROTOTYPE;
 	if (error)

@@ -110,7 +110,7 @@ static int send_as(struct container *c, const char *path, uint32_t uid, uint32_t
 
 	if (error)
 		return error;
-	address = connect_address(file);
+	address = unix_address(file);
 	message->msg_name = &address;
 	message->msg_namelen = sizeof(address);
 	put_all(message, &who, fds, nfds);

@@ -6,24 +6,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 /* Takes `found`. */
 static int read_whole(int found, char *data, uint32_t *length)
 {
-	char self[32], over;
 	struct stat st;
-	int fd, error;
+	int fd = -1, error = EINVAL;
+	char over;
 
-	if (RETRY(fstat(found, &st)) < 0 || !S_ISREG(st.st_mode)) {
-		CLOSE_FD(found);
-		return EINVAL;
-	}
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", found);
-	fd = RETRY(open(self, O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-	error = fd < 0 ? errno : 0;
+	if (RETRY(fstat(found, &st)) == 0 && S_ISREG(st.st_mode))
+		error = path_reopen(found, O_RDONLY | O_NONBLOCK, &fd);
 	CLOSE_FD(found);
 	while (!error && *length < PVX_DATA_MAX) {
 		ssize_t n = RETRY(read(fd, data + *length, PVX_DATA_MAX - *length));

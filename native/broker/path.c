@@ -134,6 +134,15 @@ static int refuse_host(int root, int fd)
 	return error;
 }
 
+int path_reopen(int fd, int flags, int *opened)
+{
+	char self[32];
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	*opened = RETRY(open(self, flags | O_CLOEXEC));
+	return *opened < 0 ? errno : 0;
+}
+
 int path_open_below(int folder, const char *path, int *fd)
 {
 	*fd = open_at(folder, path, &path_inside);

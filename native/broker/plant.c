@@ -1,11 +1,9 @@
 /*
- * Sockets planted in containers, and the table of all that is planted (device.c plants nodes).
+ * The table of all that is planted in containers: sockets (unix.c) and nodes (device.c).
  *
- * A socket is bound under a name of its own beside the target and then renamed: at no moment is there something
- * half-made at the target, and what was there is never lost. A stale socket is exchanged, not overwritten, so
- * that what took its place in the last instant is put back. What was planted is known by device, inode and birth
- * time, and only that is ever removed. Whether it is still what the container sees at its path is looked at on request:
- * it may have been removed, exchanged or mounted over, and the container may have another root by now.
+ * What was planted is known by device, inode and birth time, and only that is ever removed. Whether it is still what the
+ * container sees at its path is looked at on request: it may have been removed, exchanged or mounted over, and the
+ * container may have another root by now.
  */
 #include "broker.h"
 
@@ -14,13 +12,10 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#define BACKLOG 4096
 #define INDEX_BITS 14
 #define GENERATION_MAX ((1u << (32 - INDEX_BITS)) - 1)
 _Static_assert(PVX_PLANTS_MAX <= 1u << INDEX_BITS, "index fits into a handle");
@@ -63,72 +58,6 @@ int plant_temporary(char *name)
 		return EAGAIN;
 	snprintf(name, PLANT_TEMPORARY, ".pvx-%016llx", (unsigned long long)number);
 	return 0;
-}
-
-/* 0: the socket there is stale, and `*identity` is whose. EADDRINUSE: somebody has it. EEXIST: it is no socket. */
-static int probe_stale(int folder, const char *name, struct identity *identity)
-{
-	int error = plant_identify(folder, name, S_IFSOCK, identity), fd, probe;
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-
-	if (error)
-		return error;
-	fd = RETRY(openat(folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
-	if (fd < 0)
-		return errno;
-	probe = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d", fd);
-	/* Of all that can happen only this says that nobody is behind it; another type's socket is EPROTOTYPE. */
-	if (probe < 0)
-		error = errno;
-	else if (RETRY(connect(probe, (struct sockaddr *)&address, sizeof(address))) == 0 || errno != ECONNREFUSED)
-		error = EADDRINUSE;
-	CLOSE_FD(probe);
-	CLOSE_FD(fd);
-	return error;
-}
-
-/* Our socket, at `temporary`, takes the place of a stale one. */
-static int replace_stale(int folder, const char *temporary, const char *name)
-{
-	struct identity stale = { 0 }, swapped = { 0 };
-	int error = probe_stale(folder, name, &stale);
-
-	if (error)
-		return error;
-	if (RETRY(renameat2(folder, temporary, folder, name, RENAME_EXCHANGE)) < 0)
-		return errno;
-	error = plant_identify(folder, temporary, S_IFSOCK, &swapped);
-	if (!error && plant_same(&stale, &swapped))
-		return RETRY(unlinkat(folder, temporary, 0)) < 0 ? errno : 0;
-	RETRY(renameat2(folder, temporary, folder, name, RENAME_EXCHANGE));
-	return EEXIST;
-}
-
-/* Names `socket` in the folder, as the container's root. */
-static int bind_at(const struct place *place, int socket_fd, int type, struct identity *identity)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	char temporary[PLANT_TEMPORARY];
-	int error = plant_temporary(temporary);
-
-	if (error)
-		return error;
-	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s", place->folder, temporary);
-	umask(0111); /* of this thread: the socket's mode is 0666 */
-	error = RETRY(bind(socket_fd, (struct sockaddr *)&address, sizeof(address))) < 0 ? errno : 0;
-	umask(0);
-	if (error)
-		return error == EADDRINUSE ? EAGAIN : error;
-	if (type != SOCK_DGRAM && listen(socket_fd, BACKLOG) < 0)
-		error = errno;
-	if (!error)
-		error = plant_identify(place->folder, temporary, S_IFSOCK, identity);
-	if (!error && RETRY(renameat2(place->folder, temporary, place->folder, place->name, RENAME_NOREPLACE)) < 0)
-		error = errno == EEXIST ? replace_stale(place->folder, temporary, place->name) : errno;
-	if (error)
-		RETRY(unlinkat(place->folder, temporary, 0));
-	return error;
 }
 
 /* Removes what is at the path if it is that one. */
@@ -181,29 +110,6 @@ int plant_remember(struct container *c, const char *path, const struct planted *
 	uproot(c, path, what);
 	container_unref(c);
 	return ENFILE;
-}
-
-int plant_listen(struct container *c, int type, const char *path, int *fd, uint32_t *handle)
-{
-	struct planted what = { .type = S_IFSOCK };
-	struct place place;
-	int error;
-
-	*fd = -1;
-	error = path_place(c, path, true, &place);
-	if (error)
-		return error;
-	error = thread_socket(c, AF_UNIX, type, 0, fd);
-	if (!error && !(error = thread_fs_root_of(c))) {
-		error = bind_at(&place, *fd, type, &what.identity);
-		thread_fs_return();
-	}
-	CLOSE_FD(place.folder);
-	if (!error)
-		error = plant_remember(c, path, &what, handle);
-	if (error)
-		CLOSE_FD(*fd);
-	return error;
 }
 
 static int remove_at(uint32_t index, uint32_t generation)
