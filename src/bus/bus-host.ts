@@ -11,8 +11,10 @@
 import { busDeclarations, wantsHostedBus } from '../graph/hosted-bus.js';
 import type { HostedBus } from '../graph/link-maker.js';
 import { BackOff } from '../kernel/back-off.js';
+import { withDeadline } from '../kernel/deadline.js';
 import type { ErrorCode, LinkError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
+import { Retry } from '../kernel/retry.js';
 import { SerialQueue } from '../kernel/serial-queue.js';
 import type { Revision } from '../manifest/revision.js';
 import { busConfiguration, userLines } from './configuration.js';
@@ -55,8 +57,7 @@ export class BusHost {
   /** What the program has of ours: users by uid, the configuration. */
   readonly #users = new Set<number>();
   #configuration = '';
-  #again: NodeJS.Timeout | undefined;
-  readonly #backOff = new BackOff(AGAIN_MOST_MS, AGAIN_FIRST_MS);
+  readonly #retry = new Retry(new BackOff(AGAIN_MOST_MS, AGAIN_FIRST_MS));
   /** What is waited now. */
   #againMs = 0;
   readonly #queue = new SerialQueue();
@@ -94,12 +95,7 @@ export class BusHost {
    */
   async host(revision: Revision, onLate: OnLate = () => undefined): Promise<HostedBus | undefined> {
     const hosting = this.#host(revision, onLate);
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<'late'>((resolve) => {
-      timer = setTimeout(() => resolve('late'), LATE_MS);
-    });
-    const hosted = await Promise.race([hosting, late]);
-    clearTimeout(timer);
+    const hosted = await withDeadline(hosting, LATE_MS, 'late' as const);
     if (hosted !== 'late') return hosted;
     void hosting.then((late) => setImmediate(onLate, late)); // after who asked has our answer
     return wantsHostedBus(revision) ? this.#standIn() : undefined;
@@ -153,8 +149,7 @@ export class BusHost {
     const keeper = this.#keeper;
     const book = this.#book;
     if (!keeper || !book) return;
-    clearTimeout(this.#again);
-    this.#again = undefined;
+    this.#retry.cancel();
     const declarations = busDeclarations(revision);
     if (book.assign(declarations.roles).length > 0) this.#isUnkept = true;
     await this.#keepBook(book, keeper);
@@ -169,15 +164,13 @@ export class BusHost {
       if (errno === null) this.#configuration = text;
     }
     if (errno !== null) this.#tryAgain(errno, 'bus-away', "The bus can't be configured");
-    if (!this.#again) this.#backOff.reset();
+    if (!this.#retry.isPending) this.#retry.reset();
   }
 
   #tryAgain(errno: string, code: ErrorCode, what: string): void {
     if (errno === GONE) return;
-    if (!this.#again) {
-      this.#againMs = this.#backOff.next();
-      const again = () => void this.#queue.run(() => this.#applyAgain());
-      this.#again = setTimeout(again, this.#againMs).unref();
+    if (!this.#retry.isPending) {
+      this.#againMs = this.#retry.schedule(() => void this.#queue.run(() => this.#applyAgain()));
     }
     this.#log.error(
       { code },

@@ -9,6 +9,7 @@
  */
 import { BackOff } from '../kernel/back-off.js';
 import type { LinkError } from '../kernel/errors.js';
+import { Retry } from '../kernel/retry.js';
 import type { AttachedListener } from '../mesh/attacher.js';
 
 type Told = Parameters<AttachedListener['onState']>;
@@ -30,8 +31,7 @@ export class Verification {
   #subject = 0;
   #isAsking = false;
   #askedAt = Number.NEGATIVE_INFINITY;
-  #timer: NodeJS.Timeout | undefined;
-  readonly #backOff = new BackOff(AGAIN_MOST_MS, AGAIN_FIRST_MS);
+  readonly #retry = new Retry(new BackOff(AGAIN_MOST_MS, AGAIN_FIRST_MS));
 
   constructor(tell: AttachedListener['onState']) {
     this.#tell = tell;
@@ -53,16 +53,14 @@ export class Verification {
     if (!isReached) this.anew();
     this.#isReached = isReached;
     if (!isReached || this.#isVerified) this.#tell(...told);
-    else if (!this.#isAsking && !this.#timer) void this.#ask(this.#check);
+    else if (!this.#isAsking && !this.#retry.isPending) void this.#ask(this.#check);
   }
 
   /** It is somebody else from now on. */
   anew(): void {
     this.#subject++;
     this.#isReached = this.#isVerified = this.#isAsking = false;
-    this.#backOff.reset();
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#retry.reset();
   }
 
   /** The link has ended: nobody is asked any more, and nothing told. */
@@ -87,15 +85,13 @@ export class Verification {
     this.#isAsking = false;
     this.#isVerified = error === null;
     if (error === null) {
-      this.#backOff.reset();
+      this.#retry.reset();
       this.#tell('established', null);
       return;
     }
     this.#tell('failed', error);
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
+    this.#retry.schedule(() => {
       if (this.#isReached) void this.#ask(check);
-    }, this.#backOff.next());
-    this.#timer.unref();
+    });
   }
 }

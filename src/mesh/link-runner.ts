@@ -6,8 +6,8 @@
  * what it made is used if it is still wanted, and undone if not. Failures are tried again with back-off.
  */
 import type { Link, LinkState } from '../graph/link.js';
-import { BackOff } from '../kernel/back-off.js';
 import { type LinkError, XConnectError } from '../kernel/errors.js';
+import { Retry } from '../kernel/retry.js';
 import type { AttachedLink, Attacher, Detached, LinkStats } from './attacher.js';
 import { type Current, type Desired, plan, type Step } from './plan.js';
 import { StatsSum } from './stats.js';
@@ -34,13 +34,12 @@ export class LinkRunner {
   readonly #attacher: Attacher;
   readonly #events: RunnerEvents;
   readonly #drainMs: () => number;
-  readonly #backOff = new BackOff();
+  readonly #retry = new Retry();
   readonly #stats = new StatsSum();
   readonly #draining = new Set<Promise<void>>();
   #desired: Desired | null = null;
   #current: Attached | null = null;
   #running = false;
-  #retry: NodeJS.Timeout | null = null;
 
   constructor(attacher: Attacher, drainMs: () => number, events: RunnerEvents) {
     this.#attacher = attacher;
@@ -55,11 +54,8 @@ export class LinkRunner {
   /** null: it leaves. `fresh`: the graph changed, so that what failed before is worth an attempt at once. */
   want(desired: Desired | null, fresh: boolean): void {
     this.#desired = desired;
-    if (fresh || !desired) {
-      this.#backOff.reset();
-      this.#stopRetry();
-    }
-    if (!this.#retry) void this.#run();
+    if (fresh || !desired) this.#retry.reset();
+    if (!this.#retry.isPending) void this.#run();
   }
 
   stats(): LinkStats {
@@ -114,7 +110,7 @@ export class LinkRunner {
           if (!attached || attached !== this.#current) return;
           attached.providerGone = isGone(error);
           if (!attached.lost) this.#events.onState(state, error);
-          if (error?.code === 'container-gone') this.#later(() => this.#events.onStale());
+          if (error?.code === 'container-gone') this.#retry.schedule(() => this.#events.onStale());
         },
         onLost: (error) => {
           if (!attached || attached.lost) return;
@@ -133,7 +129,7 @@ export class LinkRunner {
       };
       this.#stats.add(handle);
       this.#current = attached;
-      this.#backOff.reset();
+      this.#retry.reset();
       return true;
     } catch (thrown) {
       return this.#failed(desired, XConnectError.from(thrown));
@@ -147,7 +143,7 @@ export class LinkRunner {
     const gone = error.code === 'container-gone';
     this.#events.onState(gone ? 'waiting' : 'failed', error.toLinkError());
     if (gone) this.#events.onStale();
-    this.#later(() => void this.#run());
+    this.#retry.schedule(() => void this.#run());
     return false;
   }
 
@@ -174,21 +170,8 @@ export class LinkRunner {
 
   #leave(): void {
     if (this.#running || this.#draining.size > 0) return;
-    this.#stopRetry();
+    this.#retry.cancel();
     this.#events.onGone();
-  }
-
-  #later(what: () => void): void {
-    this.#stopRetry();
-    this.#retry = setTimeout(() => {
-      this.#retry = null;
-      what();
-    }, this.#backOff.next());
-  }
-
-  #stopRetry(): void {
-    if (this.#retry) clearTimeout(this.#retry);
-    this.#retry = null;
   }
 }
 

@@ -1,0 +1,22 @@
+/** Attempts at what may succeed in a moment, where nobody tells when. */
+import { setTimeout } from 'node:timers/promises';
+
+export interface PollOptions {
+  /** Between the end of one attempt and the next, in milliseconds. */
+  readonly everyMs: number;
+  /** No attempt follows one that ends then or later, by performance.now(). Absent: there is no end. */
+  readonly deadline?: number;
+}
+
+/** Attempts until an outcome is final, or until the deadline. Resolves with the last outcome; rejects as an attempt does. */
+export async function pollUntil<T>(
+  isFinal: (outcome: T) => boolean,
+  attempt: () => Promise<T>,
+  { everyMs, deadline = Number.POSITIVE_INFINITY }: PollOptions,
+): Promise<T> {
+  for (;;) {
+    const outcome = await attempt();
+    if (isFinal(outcome) || performance.now() >= deadline) return outcome;
+    await setTimeout(everyMs);
+  }
+}
