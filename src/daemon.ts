@@ -19,6 +19,7 @@ import type { GraphSource } from './graph/source.js';
 import type { StateSourceOptions } from './graph/state-source.js';
 import { HostAttacher } from './host/attacher.js';
 import { Containers } from './host/containers.js';
+import { withDeadline } from './kernel/deadline.js';
 import { XConnectError } from './kernel/errors.js';
 import { createLogger, type Logger } from './kernel/log.js';
 import { placeText } from './manifest/problem.js';
@@ -161,7 +162,8 @@ export class Daemon {
     source.stop();
     await server.close();
     const { stopDrainMs } = this.#options;
-    if (code === 0) await Promise.race([mesh.close(stopDrainMs), this.#leavingTime()]);
+    // What has not left by then hangs in its container, and ends with the broker.
+    if (code === 0) await withDeadline(mesh.close(stopDrainMs), stopDrainMs + LEAVE_MS, undefined);
     return code;
   }
 
@@ -234,13 +236,6 @@ export class Daemon {
         pending = false;
         source.postStatus(statusView(store));
       }, POST_AFTER_MS);
-    });
-  }
-
-  /** What has not left by then hangs in its container, and ends with the broker. */
-  #leavingTime(): Promise<void> {
-    return new Promise((resolve) => {
-      setTimeout(resolve, this.#options.stopDrainMs + LEAVE_MS).unref();
     });
   }
 

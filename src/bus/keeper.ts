@@ -4,6 +4,7 @@
  * Failures are values. Requests are answered in order; one that is not answered in time counts as failed, and so do
  * all once the program is gone.
  */
+import { withDeadline } from '../kernel/deadline.js';
 import { errnoName } from '../kernel/errno.js';
 import type { Logger } from '../kernel/log.js';
 import { wordAt } from '../kernel/word.js';
@@ -89,17 +90,14 @@ export class Keeper {
 
   #ask(type: string, data: readonly Buffer[]): Promise<string | null> {
     if (this.#gone) return Promise.resolve(GONE);
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve('ETIMEDOUT'), TIMEOUT_MS);
-      this.#waiting.push((errno) => {
-        clearTimeout(timer);
-        resolve(errno);
-      });
+    const answer = new Promise<string | null>((resolve) => {
+      this.#waiting.push(resolve);
       for (const [at, chunk] of data.entries()) {
         const more = at + 1 < data.length ? 1 : 0;
         this.#channel.write(Buffer.concat([Buffer.from([type.charCodeAt(0), more]), chunk]));
       }
     });
+    return withDeadline(answer, TIMEOUT_MS, 'ETIMEDOUT');
   }
 
   #received(record: Buffer): void {

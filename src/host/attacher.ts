@@ -7,6 +7,7 @@
 import type { Broker } from '../broker/client.js';
 import { endpointOf } from '../graph/endpoint.js';
 import { EXTERNAL, type Link, linkId, RUNTIME_PROVIDER } from '../graph/link.js';
+import { withDeadline } from '../kernel/deadline.js';
 import { type LinkError, XConnectError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
 import type { AttachedLink, AttachedListener, Attacher, Detached } from '../mesh/attacher.js';
@@ -143,13 +144,11 @@ function attached(
 ): AttachedLink {
   const leave = async (drainMs: number, removed: Promise<void>) => {
     await removed;
-    const overtime = new Promise<void>((resolve) => {
-      setTimeout(resolve, drainMs + OVERTIME_MS).unref();
-    });
     const detached = attachment.detach(drainMs).catch((thrown: unknown) => {
       host.log.error({ err: thrown }, 'a bug in the plugin: its link was ended without it');
     });
-    await Promise.all([host.close(drainMs), Promise.race([detached, overtime])]);
+    const inTime = withDeadline(detached, drainMs + OVERTIME_MS, undefined);
+    await Promise.all([host.close(drainMs), inTime]);
     await host.close(0); // what the plugin opened while it was leaving
     end();
   };

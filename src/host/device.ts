@@ -8,7 +8,6 @@
  * the consumer lost is planted again.
  */
 import { posix } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import type { Broker } from '../broker/client.js';
 import type { FoundNode, Granted } from '../broker/device-operations.js';
 import type { Node } from '../broker/devices.js';
@@ -16,6 +15,7 @@ import type { Link } from '../graph/link.js';
 import { closeAll } from '../kernel/descriptors.js';
 import type { LinkError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
+import { pollUntil } from '../kernel/poll.js';
 import { SerialQueue } from '../kernel/serial-queue.js';
 import type {
   Card,
@@ -195,13 +195,11 @@ export class LinkDevice implements Device {
 
   /** As `find`, for as long as a client waits. */
   async #wait(): Promise<Found | Missing> {
-    const deadline = performance.now() + this.#parts.patienceMs;
-    for (;;) {
-      const found = await this.#find();
-      if (!('error' in found) || !found.waits || this.#ended || performance.now() >= deadline)
-        return found;
-      await setTimeout(AGAIN_MS);
-    }
+    return pollUntil(
+      (found) => !('error' in found) || !found.waits || this.#ended,
+      () => this.#find(),
+      { everyMs: AGAIN_MS, deadline: performance.now() + this.#parts.patienceMs },
+    );
   }
 
   async #plantNode({ fd, node }: Found): Promise<Seen> {

@@ -5,13 +5,13 @@
  * `unplant` frees the target, `close` ends what is open. Listeners and connections are made by the broker, bytes
  * are moved by the relay; nothing here sees a pid or a namespace.
  */
-import { setTimeout } from 'node:timers/promises';
 import type { Broker } from '../broker/client.js';
 import type { Link } from '../graph/link.js';
 import { errnoName } from '../kernel/errno.js';
 import { type LinkError, XConnectError } from '../kernel/errors.js';
 import { parseCidr } from '../kernel/ip-address.js';
 import type { Logger } from '../kernel/log.js';
+import { pollUntil } from '../kernel/poll.js';
 import type { LinkStats } from '../mesh/attacher.js';
 import { NO_STATS, plus } from '../mesh/stats.js';
 import type { Device, DeviceOptions } from '../plugins/device/device.js';
@@ -186,13 +186,16 @@ export class OneLinkHost implements LinkHost {
 
   async connectAs({ wait = true } = {}): Promise<Connection | LinkError> {
     const deadline = performance.now() + (wait ? this.#options.patienceMs : 0);
-    for (;;) {
-      const leftMs = Math.max(1, deadline - performance.now());
-      const made = await this.#provider.connect('stream', leftMs, (fd) => this.#led(fd));
-      if ('fd' in made) return { channel: this.#introduced(made.fd), identity: made.identity };
-      if (!made.again || this.#closed || performance.now() >= deadline) return made.error;
-      await setTimeout(AGAIN_MS);
-    }
+    const made = await pollUntil(
+      (outcome) => 'fd' in outcome || !outcome.again || this.#closed,
+      () => {
+        const leftMs = Math.max(1, deadline - performance.now());
+        return this.#provider.connect('stream', leftMs, (fd) => this.#led(fd));
+      },
+      { everyMs: AGAIN_MS, deadline },
+    );
+    if (!('fd' in made)) return made.error;
+    return { channel: this.#introduced(made.fd), identity: made.identity };
   }
 
   bytes(channel: Channel): SocketStream {

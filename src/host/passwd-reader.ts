@@ -2,8 +2,8 @@
  * The provider's /etc/passwd, read inside its root as it is now. While the container is busy a connection waits, as
  * it would for the socket; one asks again for all.
  */
-import { setTimeout } from 'node:timers/promises';
 import type { Broker } from '../broker/client.js';
+import { pollUntil } from '../kernel/poll.js';
 import type { ErrnoResult } from '../kernel/result.js';
 import type { Container } from './containers.js';
 
@@ -30,12 +30,12 @@ export class PasswdReader {
   }
 
   async #whenLessBusy(container: Container): Promise<ErrnoResult<Buffer>> {
-    for (let busyMs = 0; ; busyMs += AGAIN_MS) {
-      await setTimeout(AGAIN_MS);
-      const read = await this.#broker.read(container.handle, PASSWD);
-      if (!read.ok && read.errno === 'EBUSY' && busyMs < BUSY_MOST_MS) continue;
-      if (this.#busy?.container === container) this.#busy = null;
-      return read;
-    }
+    const read = await pollUntil(
+      (outcome) => outcome.ok || outcome.errno !== 'EBUSY',
+      () => this.#broker.read(container.handle, PASSWD),
+      { everyMs: AGAIN_MS, deadline: performance.now() + BUSY_MOST_MS },
+    );
+    if (this.#busy?.container === container) this.#busy = null;
+    return read;
   }
 }

@@ -1,10 +1,10 @@
 /**
  * What is planted in containers: watched there, planted again when it is lost, taken out again at the end.
  */
-import { setTimeout } from 'node:timers/promises';
 import type { Broker } from '../broker/client.js';
 import { RestartBackOff } from '../kernel/back-off.js';
 import type { Logger } from '../kernel/log.js';
+import { pollUntil } from '../kernel/poll.js';
 import type { Container } from './containers.js';
 
 /** Between two looks at a container, in milliseconds. What is lost is planted again within a second. */
@@ -144,11 +144,11 @@ export async function removePlant(
   what: string,
   log: Logger,
 ): Promise<void> {
-  let result = await broker.remove(plant);
-  while (!result.ok && result.errno === 'EBUSY') {
-    await setTimeout(REMOVE_AGAIN_MS);
-    result = await broker.remove(plant);
-  }
+  const result = await pollUntil(
+    (removed) => removed.ok || removed.errno !== 'EBUSY',
+    () => broker.remove(plant),
+    { everyMs: REMOVE_AGAIN_MS },
+  );
   if (result.ok || result.errno === 'ESRCH') return;
   log.warn({ errno: result.errno }, `${what} could not be removed`);
 }

@@ -11,6 +11,7 @@ import { createRequire } from 'node:module';
 import { isAbsolute, join, parse, resolve, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Link } from '../graph/link.js';
+import { withDeadline } from '../kernel/deadline.js';
 import { XConnectError } from '../kernel/errors.js';
 import type { Attachment, LinkHost, Plugin } from './plugin.js';
 
@@ -173,29 +174,24 @@ export function guarded(module: string, plugin: Plugin, attachMs = ATTACH_MS): P
     new XConnectError('plugin-failed', `Plugin ${module} ${what}.`, { cause });
   return {
     types: [...plugin.types],
-    attach: (link: Link, host: LinkHost) =>
-      new Promise<Attachment>((resolve, reject) => {
-        let over = false;
-        const timer = setTimeout(() => {
-          over = true;
-          reject(failed(`has not attached within ${attachMs / 1000} s`));
-        }, attachMs);
-        const attaching = (async () => plugin.attach(link, host))();
-        const settled = attaching.then(
-          (given: unknown) => {
-            if (!isAttachment(given))
-              throw failed('attached nothing: {detach(drainMs)} was expected');
-            const detach = async (drainMs: number) => void (await given.detach(drainMs));
-            if (over) void detach(0).catch(() => undefined); // nobody waits for it any more
-            return { detach };
-          },
-          (thrown: unknown) => {
-            if (thrown instanceof XConnectError) throw thrown;
-            throw failed(`failed: ${reasonOf(thrown)}${placeIn(thrown)}`, thrown);
-          },
-        );
-        void settled.then(resolve, reject).finally(() => clearTimeout(timer));
-      }),
+    async attach(link: Link, host: LinkHost): Promise<Attachment> {
+      const attaching = (async () => plugin.attach(link, host))().then(
+        (given: unknown) => {
+          if (isAttachment(given)) {
+            return { detach: async (drainMs: number) => void (await given.detach(drainMs)) };
+          }
+          throw failed('attached nothing: {detach(drainMs)} was expected');
+        },
+        (thrown: unknown) => {
+          if (thrown instanceof XConnectError) throw thrown;
+          throw failed(`failed: ${reasonOf(thrown)}${placeIn(thrown)}`, thrown);
+        },
+      );
+      const attachment = await withDeadline(attaching, attachMs, null);
+      if (attachment) return attachment;
+      void attaching.then((late) => late.detach(0)).catch(() => undefined); // nobody waits for it
+      throw failed(`has not attached within ${attachMs / 1000} s`);
+    },
   };
 }
 

@@ -8,6 +8,7 @@ import type { BusPlaces } from '../bus/program.js';
 import type { UidRange } from '../bus/uid-book.js';
 import { buildGraph } from '../graph/builder.js';
 import { unhosted } from '../graph/hosted-bus.js';
+import { withDeadline } from '../kernel/deadline.js';
 import { EXPORT } from '../manifest/folder.js';
 import { type Problem, placeText } from '../manifest/problem.js';
 import { readRevisions } from '../manifest/reader.js';
@@ -138,21 +139,10 @@ export class AppEngine {
       );
       if (this.#ending) return;
       const started = Promise.all(members.map((container) => container.start()));
-      const late = await Promise.race([started.then(() => false), this.#after(timeout)]);
-      if (late) this.#options.say(`The group ${printable(name)} takes more than ${timeout} s.`);
+      const isOver = Promise.race([started, this.#ended]).then(() => true);
+      const inTime = await withDeadline(isOver, timeout * 1000, false);
+      if (!inTime) this.#options.say(`The group ${printable(name)} takes more than ${timeout} s.`);
     }
-  }
-
-  /** Resolves with true after that many seconds, with false when this ends. */
-  #after(seconds: number): Promise<boolean> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(true), seconds * 1000);
-      timer.unref();
-      void this.#ended.then(() => {
-        clearTimeout(timer);
-        resolve(false);
-      });
-    });
   }
 
   #daemon(logs: string): DaemonSupervisor | null {

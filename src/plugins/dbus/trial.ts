@@ -3,6 +3,7 @@
  * accept an identity that they then have nothing to do with.
  */
 import { type Link, RUNTIME_PROVIDER } from '../../graph/link.js';
+import { withDeadline } from '../../kernel/deadline.js';
 import { closeAll } from '../../kernel/descriptors.js';
 import type { LinkError } from '../../kernel/errors.js';
 import type { Channel, LinkHost } from '../plugin.js';
@@ -43,24 +44,20 @@ export async function tryLogin(
 function login(channel: Channel, uid: number): Promise<'in' | 'refused' | 'silent'> {
   const machine = new SaslClient();
   let isAccepted = false;
-  return new Promise((settle) => {
-    const timer = setTimeout(() => settle('silent'), PATIENCE_MS);
-    const end = (outcome: 'in' | 'refused') => {
-      clearTimeout(timer);
-      settle(outcome);
-    };
+  const answered = new Promise<'in' | 'refused'>((settle) => {
     channel.onData = channel.onTruncated = (bytes, fds) => {
       closeAll(fds);
       const event = isAccepted ? null : machine.feed(bytes);
-      if (isAccepted) end('in');
+      if (isAccepted) settle('in');
       else if (event?.is === 'accepted') {
         isAccepted = true;
         channel.write(machine.begin());
         channel.write(HELLO);
-      } else if (event) end('refused');
+      } else if (event) settle('refused');
     };
-    channel.onEnd = channel.onClosed = () => end('refused');
+    channel.onEnd = channel.onClosed = () => settle('refused');
     channel.write(machine.authenticate(uid));
     channel.resume();
   });
+  return withDeadline(answered, PATIENCE_MS, 'silent' as const);
 }
