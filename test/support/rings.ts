@@ -13,6 +13,12 @@ export async function point(pair: ContainerPair, from: string, to: string): Prom
   await pair.consumer.exec(['sh', '-c', script]);
 }
 
+/**
+ * A ring goes round until somebody has looked, so how often depends on the machine: not this often. One that does not
+ * end has as many connections as the daemon may have descriptors.
+ */
+export const MANY = 1_000;
+
 /** Connections that all links have or had. */
 export async function totalOf({ daemon }: ContainerPair): Promise<number> {
   const shown = await daemon.shown();

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import { totalOf, within } from '../../support/rings.js';
+import { MANY, totalOf, within } from '../../support/rings.js';
 import { useNetworkedPair } from './support.js';
 
 const PORT = 47614;
@@ -28,7 +28,7 @@ describe('a tcp link that listens at all addresses', () => {
     await pair.ask('end', `${at}:${PORT}`, 'x').catch(() => null);
     const [shown] = await pair.daemon.until({ raw: 'failed' });
     expect(shown?.last_error?.code).toBe('provider-loop');
-    expect(await totalOf(pair)).toBeLessThan(50);
+    expect(await totalOf(pair)).toBeLessThan(MANY);
   });
 
   test('and leads to that port of another machine passes what is said', async () => {

@@ -1,6 +1,6 @@
 /** Providers whose socket, by symlink, is what a link of ours listens on. */
 import { afterEach, describe, expect, test } from 'vitest';
-import { point, totalOf, within } from '../../support/rings.js';
+import { MANY, point, totalOf, within } from '../../support/rings.js';
 import { eventually } from '../../support/wait.js';
 import { SOCKET, TARGET, useUnixPair } from './support.js';
 
@@ -47,7 +47,7 @@ describe('a link that leads to links', () => {
     await pair.consumer.exec(['python3', '-c', CLIENT('stream')]);
     const [shown] = await pair.daemon.until({ raw: 'failed' });
     expect(shown?.last_error?.message).toContain('leads back');
-    expect(await totalOf(pair)).toBeLessThan(50);
+    expect(await totalOf(pair)).toBeLessThan(MANY);
     await pair.consumer.exec(['rm', SOCKET]);
     await pair.start(pair.consumer, 'serve-echo', SOCKET);
     expect(await pair.ask('ask', TARGET, 'mended')).toBe('mended');
@@ -61,7 +61,7 @@ describe('a link that leads to links', () => {
     await pair.ask('end', at, 'x').catch(() => null);
     const [shown] = await pair.daemon.until({ raw: 'failed' });
     expect(shown?.last_error?.code).toBe('provider-loop');
-    expect(await totalOf(pair)).toBeLessThan(50);
+    expect(await totalOf(pair)).toBeLessThan(MANY);
   });
 });
 
