@@ -135,16 +135,22 @@ static int check(struct exchange *x)
 	return error;
 }
 
+/* A record as the data of the reply, unless there is an error. */
+static int reply_with(struct exchange *x, int error, const void *record, uint32_t length)
+{
+	if (error)
+		return error;
+	memcpy(x->data, record, length);
+	x->reply.data_length = length;
+	return 0;
+}
+
 static int find_node(struct exchange *x)
 {
 	struct pvx_node node;
 	int error = device_find(x->container, x->request.type, x->path, &x->fd, &node);
 
-	if (error)
-		return error;
-	memcpy(x->data, &node, sizeof(node));
-	x->reply.data_length = sizeof(node);
-	return 0;
+	return reply_with(x, error, &node, sizeof(node));
 }
 
 static int plant_node(struct exchange *x)
@@ -167,11 +173,7 @@ static int read_card(struct exchange *x)
 	struct pvx_card card;
 	int error = grant_read_card(x->fds[0], &card);
 
-	if (error)
-		return error;
-	memcpy(x->data, &card, sizeof(card));
-	x->reply.data_length = sizeof(card);
-	return 0;
+	return reply_with(x, error, &card, sizeof(card));
 }
 
 static int lease_card(struct exchange *x)

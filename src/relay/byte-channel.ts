@@ -18,7 +18,7 @@ import {
   type Polled,
   poller,
 } from './poller.js';
-import { EAGAIN, isTransient } from './retry.js';
+import { EAGAIN, isTransient } from './transient.js';
 
 /** Of a read: the peer sent more descriptors than are closed in time, which is its end. */
 const ETOOMANYREFS = 109;

@@ -12,7 +12,7 @@ import { closeAll } from '../kernel/descriptors.js';
 import type { SocketAddress } from '../kernel/ip-address.js';
 import { type Closing, closeSocket } from './closing.js';
 import { type NativeChannel, native } from './native.js';
-import { EAGAIN, isTransient, tryLater } from './retry.js';
+import { EAGAIN, isTransient, tryLater } from './transient.js';
 
 const ETIMEDOUT = 110;
 const EINPROGRESS = 115;

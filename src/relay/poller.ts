@@ -6,7 +6,7 @@
  * and the others have their turn.
  */
 import { type NativePoller, native } from './native.js';
-import { tryLater } from './retry.js';
+import { tryLater } from './transient.js';
 
 const BATCH = 128; // as native/addon/poller.c has it
 export const EPOLLIN = 0x001;

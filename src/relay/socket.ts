@@ -11,7 +11,7 @@ import { Socket } from 'node:net';
 import { errnoName } from '../kernel/errno.js';
 import { native } from './native.js';
 import { type Polled, poller } from './poller.js';
-import { EAGAIN } from './retry.js';
+import { EAGAIN } from './transient.js';
 
 /** What the loop needs for itself, while there is room: for our own epoll sets, and for watching files. */
 export function reserveLoop(): void {
