@@ -14,10 +14,11 @@ export async function point(pair: ContainerPair, from: string, to: string): Prom
 }
 
 /**
- * A ring goes round until somebody has looked, so how often depends on the machine: not this often. One that does not
- * end has as many connections as the daemon may have descriptors.
+ * More than any ring of TCP or streams has. The relay accepts up to 64 connections (RELAY_BATCH of native/addon/relay.h)
+ * before it reads how the broker answered for any of them, and each may be made by the one before it: then the ring is
+ * known, and at most as many are still in its queue.
  */
-export const MANY = 1_000;
+export const MANY = 2 * 64;
 
 /** Connections that all links have or had. */
 export async function totalOf({ daemon }: ContainerPair): Promise<number> {
