@@ -4,10 +4,8 @@
  */
 #include "napi.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 napi_status pvx_argument(napi_env env, napi_callback_info info, int32_t *number)
 {
@@ -70,28 +68,12 @@ void pvx_export(napi_env env, napi_value exports, const char *name, napi_callbac
 	pvx_set(env, exports, name, function);
 }
 
-/* socketPair(type) -> [fd, fd], both the caller's, close-on-exec */
-static napi_value pair(napi_env env, napi_callback_info info)
-{
-	napi_value list;
-	int32_t type;
-	int fds[2];
-
-	NAPI_OK(env, pvx_argument(env, info, &type));
-	if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds) < 0)
-		return pvx_throw_errno(env, "socketpair", errno);
-	napi_create_array_with_length(env, 2, &list);
-	napi_set_element(env, list, 0, pvx_number(env, fds[0]));
-	napi_set_element(env, list, 1, pvx_number(env, fds[1]));
-	return list;
-}
-
 NAPI_MODULE_INIT()
 {
-	pvx_export(env, exports, "socketPair", pair);
 	closing_exports(env, exports);
 	relay_exports(env, exports);
-	tcp_exports(env, exports);
+	link_exports(env, exports);
+	socket_exports(env, exports);
 	channel_exports(env, exports);
 	launch_exports(env, exports);
 	process_exports(env, exports);

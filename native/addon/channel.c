@@ -20,8 +20,9 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "../protocol.h"
+#include "message.h"
 #include "napi.h"
-#include "relay.h"
 
 #define CHUNK 65536u
 #define RECORD (PVX_DATA_MAX + sizeof(struct pvx_reply)) /* the largest record that our broker sends */
@@ -71,7 +72,7 @@ static void call(struct channel *c, const char *what, napi_value data, napi_valu
 
 static void readable(struct channel *c)
 {
-	char control[CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX) + CMSG_SPACE(64)];
+	char control[CONTROL_RECEIVED_SIZE];
 	size_t length = c->limit && c->limit < sizeof(chunk) ? c->limit : sizeof(chunk);
 	struct iovec iov = { .iov_base = chunk, .iov_len = length };
 	struct msghdr message = {
@@ -79,7 +80,7 @@ static void readable(struct channel *c)
 	};
 	ssize_t n = recvmsg(c->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	napi_value data, list = NULL;
-	int fds[RELAY_FDS_MAX];
+	int fds[MESSAGE_FDS_MAX];
 	uint32_t nfds;
 
 	if (n < 0 && transient(errno))
@@ -277,9 +278,9 @@ static napi_value open_channel(napi_env env, napi_callback_info info)
 /* channelSend(channel, Buffer, fds[]) -> bytes sent, or -errno. The descriptors stay the caller's. */
 static napi_value send_channel(napi_env env, napi_callback_info info)
 {
-	char control[CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX)];
+	char control[CONTROL_SIZE];
 	struct msghdr message = { 0 };
-	int fds[RELAY_FDS_MAX];
+	int fds[MESSAGE_FDS_MAX];
 	struct channel *c;
 	struct iovec iov;
 	napi_value argv[3];
@@ -293,7 +294,7 @@ static napi_value send_channel(napi_env env, napi_callback_info info)
 	NAPI_OK(env, napi_get_array_length(env, argv[2], &nfds));
 	if (c->fd < 0)
 		return pvx_number(env, -EBADF);
-	if (nfds > RELAY_FDS_MAX)
+	if (nfds > MESSAGE_FDS_MAX)
 		return pvx_number(env, -EINVAL);
 	for (uint32_t i = 0; i < nfds; i++) {
 		napi_value element;

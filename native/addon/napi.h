@@ -34,7 +34,8 @@ struct closing *account_get(napi_env, napi_value); /* JavaScript's; NULL: undefi
 
 void closing_exports(napi_env, napi_value exports);
 void relay_exports(napi_env, napi_value exports);
-void tcp_exports(napi_env, napi_value exports);
+void link_exports(napi_env, napi_value exports);
+void socket_exports(napi_env, napi_value exports);
 void channel_exports(napi_env, napi_value exports);
 void launch_exports(napi_env, napi_value exports);
 void process_exports(napi_env, napi_value exports);

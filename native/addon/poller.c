@@ -4,18 +4,15 @@
  *
  * Every socket is watched once, edge-triggered, for everything. What an event says is a hint, never a fact:
  * a descriptor's number may be another socket's by the time that JavaScript hears of it, and trying finds out.
- * Reads and writes never block, and descriptors that a peer sends along are closed where nobody waits for it.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "napi.h"
-#include "relay.h"
 
 #define BATCH 128
 #define WATCHED (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
@@ -150,102 +147,10 @@ static napi_value hold(napi_env env, napi_callback_info info)
 	return pvx_undefined(env);
 }
 
-/* socketRead(fd, Buffer) -> bytes, 0 at the end of the stream, or -errno */
-static napi_value socket_read(napi_env env, napi_callback_info info)
-{
-	napi_value argv[2];
-	size_t argc = 2, length;
-	void *data;
-	int32_t fd;
-	ssize_t n;
-
-	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
-	NAPI_OK(env, napi_get_value_int32(env, argv[0], &fd));
-	NAPI_OK(env, napi_get_buffer_info(env, argv[1], &data, &length));
-	do
-		n = receive_bytes(fd, data, length, account_of(fd));
-	while (n < 0 && errno == EINTR);
-	return pvx_number(env, n < 0 ? -errno : (double)n);
-}
-
-/* socketWrite(fd, Buffer, from, to) -> bytes, or -errno */
-static napi_value socket_write(napi_env env, napi_callback_info info)
-{
-	napi_value argv[4];
-	uint32_t from, to;
-	size_t argc = 4, length;
-	int32_t fd;
-	void *data;
-	ssize_t n;
-
-	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
-	NAPI_OK(env, napi_get_value_int32(env, argv[0], &fd));
-	NAPI_OK(env, napi_get_buffer_info(env, argv[1], &data, &length));
-	NAPI_OK(env, napi_get_value_uint32(env, argv[2], &from));
-	NAPI_OK(env, napi_get_value_uint32(env, argv[3], &to));
-	if (from > to || to > length)
-		return pvx_number(env, -EINVAL);
-	do
-		n = send(fd, (char *)data + from, to - from, MSG_DONTWAIT | MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	return pvx_number(env, n < 0 ? -errno : (double)n);
-}
-
-/* isTransient(errno) -> boolean, see transient */
-static napi_value is_transient(napi_env env, napi_callback_info info)
-{
-	napi_value passes;
-	int32_t error;
-
-	NAPI_OK(env, pvx_argument(env, info, &error));
-	napi_get_boolean(env, transient(error), &passes);
-	return passes;
-}
-
-/* socketReserve(fd) -> 0 or -errno: a place in the epoll set of the loop itself, for a socket that Node.js is to have.
- * libuv ends the process where it finds none; this one it takes over, and gives up when the socket is closed. */
-static napi_value socket_reserve(napi_env env, napi_callback_info info)
-{
-	struct epoll_event event = { .events = EPOLLET };
-	uv_loop_t *loop;
-	int32_t fd;
-
-	NAPI_OK(env, pvx_argument(env, info, &fd));
-	NAPI_OK(env, napi_get_uv_event_loop(env, &loop));
-	event.data.fd = fd; /* as libuv has it */
-	return pvx_number(env, epoll_ctl(uv_backend_fd(loop), EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0);
-}
-
-/* socketAccept(fd) -> fd, non-blocking, close-on-exec, the caller's; or -errno */
-static napi_value socket_accept(napi_env env, napi_callback_info info)
-{
-	int32_t fd;
-
-	NAPI_OK(env, pvx_argument(env, info, &fd));
-	fd = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	return pvx_number(env, fd < 0 ? -errno : fd);
-}
-
-/* socketShutdown(fd): no more will be written */
-static napi_value socket_shutdown(napi_env env, napi_callback_info info)
-{
-	int32_t fd;
-
-	NAPI_OK(env, pvx_argument(env, info, &fd));
-	shutdown(fd, SHUT_WR);
-	return pvx_undefined(env);
-}
-
 void poller_exports(napi_env env, napi_value exports)
 {
 	pvx_export(env, exports, "pollerOpen", open_poller);
 	pvx_export(env, exports, "pollerAdd", add);
 	pvx_export(env, exports, "pollerRemove", remove_fd);
 	pvx_export(env, exports, "pollerHold", hold);
-	pvx_export(env, exports, "isTransient", is_transient);
-	pvx_export(env, exports, "socketReserve", socket_reserve);
-	pvx_export(env, exports, "socketAccept", socket_accept);
-	pvx_export(env, exports, "socketRead", socket_read);
-	pvx_export(env, exports, "socketWrite", socket_write);
-	pvx_export(env, exports, "socketShutdown", socket_shutdown);
 }

@@ -32,7 +32,7 @@ uint32_t broker_ask(struct link *link, const struct pvx_request *request, const 
 		    broker_answer *answer)
 {
 	struct relay *relay = link->relay;
-	char control[CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX)];
+	char control[CONTROL_SIZE];
 	struct pvx_request copy;
 	struct iovec iov = { .iov_base = &copy, .iov_len = sizeof(copy) };
 	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
@@ -67,14 +67,14 @@ void broker_forget(struct relay *relay, uint32_t slot)
 
 static bool receive(struct relay *relay)
 {
-	char control[CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX)];
+	char control[CONTROL_SIZE];
 	struct pvx_reply reply;
 	struct iovec iov = { .iov_base = &reply, .iov_len = sizeof(reply) };
 	struct msghdr message = {
 		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
 	};
 	ssize_t n = recvmsg(relay->broker.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	int fds[RELAY_FDS_MAX], fd = -1, error;
+	int fds[MESSAGE_FDS_MAX], fd = -1, error;
 	struct inflight slot;
 	uint32_t nfds;
 

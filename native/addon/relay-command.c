@@ -1,18 +1,15 @@
 /*
  * Commands from JavaScript to the relay's thread: appended here, run there, in the order that they came.
  *
- * A command to a relay that was stopped has no effect; the descriptors in it are closed.
+ * A command to a relay that was stopped has no effect; the sockets in it are closed.
  */
+#include "relay.h"
+
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "napi.h"
-#include "relay-napi.h"
-#include "relay-transfer.h"
-
-struct command *command_new(void (*run)(struct relay *, struct command *), struct link *link)
+struct command *command_new(command_run *run, struct link *link)
 {
 	struct command *command = calloc(1, sizeof(*command));
 
@@ -27,10 +24,32 @@ struct command *command_new(void (*run)(struct relay *, struct command *), struc
 	return command;
 }
 
+static void command_free(struct command *command)
+{
+	if (command->link)
+		link_unref(command->link);
+	free(command->request);
+	free(command->transfer);
+	free(command->owed[0]);
+	free(command->owed[1]);
+	free(command);
+}
+
+void command_cancel(struct command *command)
+{
+	for (int i = 0; i < 2 && command->link; i++)
+		closing_socket(command->link->closing, command->fd[i], command->transfer != NULL);
+	command_free(command);
+}
+
 void command_submit(struct relay *relay, struct command *command)
 {
 	uint64_t one = 1;
 
+	if (relay->stopped) {
+		command_cancel(command);
+		return;
+	}
 	pthread_mutex_lock(&relay->lock);
 	list_add_tail(&relay->commands, &command->node);
 	pthread_mutex_unlock(&relay->lock);
@@ -38,74 +57,24 @@ void command_submit(struct relay *relay, struct command *command)
 		;
 }
 
-/* A request's bytes as src/broker/protocol.ts lays them out, or NULL for null. */
-static bool get_request(napi_env env, napi_value value, struct pvx_request **request)
+void commands_run(struct relay *relay)
 {
-	napi_valuetype kind;
-	size_t length;
-	void *data;
+	uint64_t drained;
 
-	*request = NULL;
-	if (napi_typeof(env, value, &kind) != napi_ok)
-		return false;
-	if (kind == napi_null)
-		return true;
-	if (napi_get_buffer_info(env, value, &data, &length) != napi_ok || length != sizeof(**request))
-		return false;
-	*request = malloc(sizeof(**request));
-	if (*request)
-		memcpy(*request, data, length);
-	return *request != NULL;
-}
+	while (read(relay->wake.fd, &drained, sizeof(drained)) > 0)
+		;
+	for (;;) {
+		struct command *command = NULL;
 
-/* relayCommand(link, name, a, b, request): 'listen' fd mode upstream | 'retarget' 0 0 upstream | 'stop' |
- * 'close' drainMs | 'resolve' conn 0 request | 'cancel' transfer. Takes descriptors. */
-napi_value command_call(napi_env env, napi_callback_info info)
-{
-	static const struct {
-		const char *name;
-		void (*run)(struct relay *, struct command *);
-		int fds; /* how many of a and b are descriptors */
-	} commands[] = { { "listen", link_listen, 1 }, { "retarget", link_retarget, 0 },
-			 { "stop", link_stop, 0 },     { "close", link_close, 0 },
-			 { "resolve", provider_resolve, 0 }, { "cancel", transfer_cancel, 0 } };
-	struct pvx_request *request;
-	napi_value argv[5];
-	struct link *link;
-	size_t argc = 5;
-	char name[16];
-	int32_t a, b;
-
-	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
-	NAPI_OK(env, napi_get_value_external(env, argv[0], (void **)&link));
-	NAPI_OK(env, napi_get_value_string_utf8(env, argv[1], name, sizeof(name), NULL));
-	NAPI_OK(env, napi_get_value_int32(env, argv[2], &a));
-	NAPI_OK(env, napi_get_value_int32(env, argv[3], &b));
-	if (!get_request(env, argv[4], &request)) {
-		napi_throw_type_error(env, NULL, "pvx: not a request");
-		return NULL;
-	}
-	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
-		struct command *c;
-
-		if (strcmp(commands[i].name, name) != 0)
-			continue;
-		if (link->relay->stopped) {
-			closing_socket(link->closing, commands[i].fds ? a : -1, false);
-			free(request);
-			return pvx_undefined(env);
+		pthread_mutex_lock(&relay->lock);
+		if (!list_empty(&relay->commands)) {
+			command = list_entry(relay->commands.next, struct command, node);
+			list_del(&command->node);
 		}
-		c = command_new(commands[i].run, link);
-		c->request = request;
-		c->fd[0] = a;
-		c->fd[1] = b;
-		c->mode = (enum accept_mode)b;
-		c->conn = (uint32_t)a;
-		c->drain_ms = (uint32_t)a;
-		command_submit(link->relay, c);
-		return pvx_undefined(env);
+		pthread_mutex_unlock(&relay->lock);
+		if (!command)
+			return;
+		command->run(relay, command);
+		command_free(command);
 	}
-	free(request);
-	napi_throw_type_error(env, NULL, "pvx: no such command");
-	return NULL;
 }

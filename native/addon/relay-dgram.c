@@ -13,7 +13,7 @@
  * then on the provider is away: each datagram has one attempt, and is dropped if that fails, until one succeeds.
  * Whoever sends has waited once, and is not held up again.
  */
-#include "relay-flow.h"
+#include "relay-dgram.h"
 #include "relay-ring.h"
 
 #include <errno.h>
@@ -31,6 +31,117 @@ static void enlarge(int fd)
 	int large = RELAY_SCRATCH;
 
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &large, sizeof(large));
+}
+
+/* Its socket goes, and what was under way through it is nobody's. */
+void flow_disconnect(struct flow *flow)
+{
+	struct relay *relay = flow->link->relay;
+
+	if (flow->slot)
+		broker_forget(relay, flow->slot);
+	if (flow->send_slot)
+		broker_forget(relay, flow->send_slot);
+	if (flow->reply_slot)
+		broker_forget(relay, flow->reply_slot);
+	flow->slot = flow->send_slot = flow->reply_slot = 0;
+	flow->readable = flow->moving = false;
+	share_settle(flow->link, &flow->fds_ahead);
+	relay_unwatch(relay, &flow->source, flow->link->closing, false);
+}
+
+void flow_free(struct flow *flow)
+{
+	struct link *link = flow->link;
+
+	flow_drop(flow, REASON_DETACHED);
+	flow_disconnect(flow);
+	if (flow->queue[0] >= 0) {
+		close(flow->queue[0]);
+		closing_take(link->closing, &flow->queue[1], 1); /* the broker may be at it still */
+	}
+	list_del(&flow->node);
+	list_add_tail(&link->relay->dead_flows, &flow->node);
+	if (--link->nflows == 0)
+		link->relay->draining--;
+	atomic_fetch_sub(&link->active, 1);
+}
+
+/* Memory goes only when no event of the round can point at it any more. */
+void dgram_bury(struct relay *relay)
+{
+	while (!list_empty(&relay->dead_flows)) {
+		struct flow *flow = list_entry(relay->dead_flows.next, struct flow, node);
+
+		list_del(&flow->node);
+		free(flow->request);
+		free(flow);
+	}
+}
+
+void dgram_close(struct link *link)
+{
+	share_settle(link, &link->fds_replied);
+	while (!list_empty(&link->flows))
+		flow_free(list_entry(link->flows.next, struct flow, node));
+}
+
+static struct flow *find(struct link *link, const struct sockaddr_un *address, socklen_t length, const struct ucred *who)
+{
+	struct list *node;
+
+	for (node = link->flows.prev; node != &link->flows; node = node->prev) {
+		struct flow *flow = list_entry(node, struct flow, node);
+
+		if (flow->length == length && memcmp(&flow->address, address, length) == 0 &&
+		    flow->who.uid == who->uid && flow->who.gid == who->gid)
+			return flow;
+	}
+	return NULL;
+}
+
+/* Of the flows that nothing waits in, that which was idle longest; where there is none, of all. */
+static struct flow *least_needed(struct link *link)
+{
+	for (struct list *node = link->flows.next; node != &link->flows; node = node->next) {
+		struct flow *flow = list_entry(node, struct flow, node);
+
+		if (!flow->held && flow->queued == 0)
+			return flow;
+	}
+	return list_entry(link->flows.next, struct flow, node);
+}
+
+const struct pvx_request *flow_request(const struct flow *flow)
+{
+	return flow->request ? flow->request : flow->link->upstream;
+}
+
+/* NULL: no memory. */
+struct flow *flow_of(struct link *link, const struct sockaddr_un *address, socklen_t length, const struct ucred *who)
+{
+	struct flow *flow = find(link, address, length, who);
+
+	if (flow)
+		return flow;
+	if (link->nflows == RELAY_FLOWS_MAX)
+		flow_free(least_needed(link));
+	flow = calloc(1, sizeof(*flow));
+	if (!flow)
+		return NULL;
+	flow->source = (struct source){ .kind = KIND_FLOW, .fd = -1 };
+	flow->link = link;
+	flow->id = ++link->next_conn;
+	flow->queue[0] = flow->queue[1] = -1;
+	flow->length = length;
+	flow->who = *who;
+	memcpy(&flow->address, address, length);
+	list_add_tail(&link->flows, &flow->node);
+	if (link->nflows++ == 0)
+		link->relay->draining++;
+	atomic_fetch_add(&link->active, 1);
+	atomic_fetch_add(&link->total, 1);
+	return flow;
 }
 
 void dgram_listen(struct link *link)
@@ -139,19 +250,11 @@ void dgram_resolve(struct command *command)
 /* Takes fds. */
 static bool hold(struct flow *flow, const char *data, size_t length, const int *fds, uint32_t nfds)
 {
-	size_t padded = (length + sizeof(int) - 1) & ~(sizeof(int) - 1);
-	struct backlog *held = malloc(sizeof(*held) + padded + (nfds + 1) * sizeof(int));
-
-	if (!held) {
+	flow->held = backlog_new(data, length, fds, nfds);
+	if (!flow->held) {
 		closing_take(flow->link->closing, fds, nfds);
 		return false;
 	}
-	*held = (struct backlog){ .length = length, .nfds = nfds };
-	held->fds = (int *)(held->data + padded);
-	memcpy(held->data, data, length);
-	if (nfds)
-		memcpy(held->fds, fds, nfds * sizeof(int));
-	flow->held = held;
 	flow->link->held = flow;
 	flow->deadline = relay_now() + (flow->link->away ? ATTEMPT_MS : flow->link->patience_ms);
 	return true;
@@ -172,12 +275,12 @@ void dgram_readable(struct link *link)
 	struct relay *relay = link->relay;
 
 	for (int turn = 0; link->listener.fd >= 0 && !link->held; turn++) {
-		char control[CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX) + CMSG_SPACE(64)];
+		char control[CONTROL_RECEIVED_SIZE];
 		struct iovec iov = { .iov_base = relay->scratch, .iov_len = RELAY_SCRATCH };
 		struct sockaddr_un address = { 0 };
 		struct msghdr message = { .msg_name = &address, .msg_namelen = sizeof(address), .msg_iov = &iov, .msg_iovlen = 1,
 					  .msg_control = control, .msg_controllen = sizeof(control) };
-		int fds[RELAY_FDS_MAX];
+		int fds[MESSAGE_FDS_MAX];
 		struct flow *flow;
 		struct ucred who;
 		uint32_t nfds;

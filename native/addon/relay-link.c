@@ -4,7 +4,7 @@
  * It lives until its listener is closed and its last connection is gone; then JavaScript is told (`gone`)
  * and the memory goes with the last reference, which may be JavaScript's own for the counters.
  */
-#include "relay-flow.h"
+#include "relay-dgram.h"
 #include "relay-ring.h"
 #include "relay-tcp.h"
 
@@ -178,6 +178,7 @@ void link_listen(struct relay *relay, struct command *command)
 	}
 	link->listener.fd = command->fd[0];
 	link->mode = command->mode;
+	free(link->upstream);
 	link->upstream = command->request;
 	command->request = NULL;
 	ring_listens(link);

@@ -1,10 +1,10 @@
 /*
- * The JavaScript face of the relay. src/relay/relay.ts is its only caller and says the shapes.
+ * The JavaScript face of the relay itself: started, heard of, stopped. src/relay/relay.ts is its only caller;
+ * src/relay/native.ts has the types.
  *
- * Calls append a command and wake the thread; they never wait for it. Reports come back in batches: one
- * call of the callback with all that has gathered.
+ * Reports come in batches: one call of the callback with all that has gathered.
  */
-#include "relay-napi.h"
+#include "napi.h"
 #include "relay-ring.h"
 
 #include <errno.h>
@@ -15,8 +15,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-static const char *const reasons[REASON_COUNT] = { "eof",      "reset",     "no-provider", "refused",
-						   "detached", "truncated", "not-allowed", "error" };
 static const char *const event_names[] = { "pending", "handed", "upstream", "full", "gone", "broker", "stopped", "moved" };
 
 void relay_notify(struct relay *relay)
@@ -80,6 +78,7 @@ static int start_thread(struct relay *relay)
 	return error;
 }
 
+/* Gives back what it has, but the struct itself: links point at it, and a report may be on its way. */
 static void release(struct relay *relay)
 {
 	int fds[] = { relay->wake.fd, relay->epoll };
@@ -98,10 +97,11 @@ static napi_value start(napi_env env, napi_callback_info info)
 	napi_value argv[2], name, external;
 	struct relay *relay;
 	size_t argc = 2;
-	int broker, error;
+	int broker, error = 0;
 
 	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
 	NAPI_OK(env, napi_get_value_int32(env, argv[0], &broker));
+	account_put(&broker, 1, NULL);
 	relay = calloc(1, sizeof(*relay));
 	if (!relay || !(relay->scratch = scratch_new()) || !(relay->closing = closing_new())) {
 		if (relay)
@@ -127,120 +127,31 @@ static napi_value start(napi_env env, napi_callback_info info)
 	relay->wake = (struct source){ .kind = KIND_WAKE, .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
 	relay->broker = (struct source){ .kind = KIND_BROKER, .fd = broker };
 	relay->broker_writable = true;
-	if (relay->epoll < 0 || relay->wake.fd < 0 || relay_watch(relay, &relay->wake, EPOLLIN) < 0 ||
-	    (broker >= 0 && relay_watch(relay, &relay->broker, EPOLLIN) < 0)) {
-		error = errno;
-		release(relay);
-		free(relay);
-		return pvx_throw_errno(env, "relay", error);
-	}
 	napi_create_string_utf8(env, "pvx-relay", NAPI_AUTO_LENGTH, &name);
-	NAPI_OK(env, napi_create_threadsafe_function(env, argv[1], NULL, name, 0, 1, NULL, NULL, relay, deliver,
-						     (napi_threadsafe_function *)&relay->notify));
-	napi_unref_threadsafe_function(env, relay->notify);
-	error = start_thread(relay);
-	if (error) {
+	if (relay->epoll < 0 || relay->wake.fd < 0 || relay_watch(relay, &relay->wake, EPOLLIN) < 0 ||
+	    (broker >= 0 && relay_watch(relay, &relay->broker, EPOLLIN) < 0))
+		error = errno;
+	else if (napi_create_threadsafe_function(env, argv[1], NULL, name, 0, 1, NULL, NULL, relay, deliver,
+						 (napi_threadsafe_function *)&relay->notify) != napi_ok)
+		error = EINVAL;
+	else if ((error = start_thread(relay)))
 		napi_release_threadsafe_function(relay->notify, napi_tsfn_abort);
+	if (error) {
 		release(relay);
+		closing_unref(relay->closing);
+		if (!relay->notify)
+			free(relay);
 		return pvx_throw_errno(env, "relay", error);
 	}
+	napi_unref_threadsafe_function(env, relay->notify);
 	napi_create_external(env, relay, NULL, NULL, &external);
 	return external;
-}
-
-static void add_link(struct relay *relay, struct command *command)
-{
-	list_add_tail(&relay->links, &command->link->node);
-	relay->nlinks++;
 }
 
 static void stop_relay(struct relay *relay, struct command *command)
 {
 	(void)command;
 	relay->stopping = true;
-}
-
-static void finalize_link(napi_env env, void *data, void *hint)
-{
-	(void)env;
-	(void)hint;
-	link_unref(data);
-}
-
-/* relayLink(relay, number, type, fds, patienceMs, maxConnections, consumerHandle, closing, memory) -> link */
-static napi_value add(napi_env env, napi_callback_info info)
-{
-	uint32_t number, patience, most, consumer;
-	struct relay *relay;
-	struct link *link;
-	struct closing *closing;
-	napi_value argv[9], external;
-	size_t argc = 9;
-	int64_t memory;
-	int32_t type;
-	bool fds;
-
-	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
-	NAPI_OK(env, napi_get_value_external(env, argv[0], (void **)&relay));
-	NAPI_OK(env, napi_get_value_uint32(env, argv[1], &number));
-	NAPI_OK(env, napi_get_value_int32(env, argv[2], &type));
-	NAPI_OK(env, napi_get_value_bool(env, argv[3], &fds));
-	NAPI_OK(env, napi_get_value_uint32(env, argv[4], &patience));
-	NAPI_OK(env, napi_get_value_uint32(env, argv[5], &most));
-	NAPI_OK(env, napi_get_value_uint32(env, argv[6], &consumer));
-	closing = account_get(env, argv[7]);
-	NAPI_OK(env, napi_get_value_int64(env, argv[8], &memory));
-	if (relay->stopped)
-		return pvx_throw_errno(env, "relay", ESHUTDOWN);
-	link = link_new(relay, number, closing ? closing : relay->closing);
-	if (!link)
-		return pvx_throw_errno(env, "relay", ENOMEM);
-	link->type = type;
-	link->fds = fds;
-	link->patience_ms = patience;
-	link->max_conns = most;
-	link->memory_max = (uint64_t)memory;
-	link->consumer = consumer;
-	command_submit(relay, command_new(add_link, link));
-	napi_create_external(env, link, finalize_link, NULL, &external);
-	return external;
-}
-
-/* relayRing(link, listener, fd) -> enum ring: a connection of JavaScript's own has reached the link's provider, see
- * ring_led. The descriptor stays JavaScript's. */
-static napi_value ring(napi_env env, napi_callback_info info)
-{
-	struct link *link, *listener;
-	napi_value argv[3];
-	size_t argc = 3;
-	int fd;
-
-	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
-	NAPI_OK(env, napi_get_value_external(env, argv[0], (void **)&link));
-	NAPI_OK(env, napi_get_value_external(env, argv[1], (void **)&listener));
-	NAPI_OK(env, napi_get_value_int32(env, argv[2], &fd));
-	return pvx_number(env, link->relay->stopped ? RING_NONE : ring_led(link, listener, fd));
-}
-
-/* relayStats(link) -> {active, total, toProvider, toConsumer, closes: {reason: n}} */
-static napi_value stats(napi_env env, napi_callback_info info)
-{
-	napi_value argv[1], result, closes;
-	struct link *link;
-	size_t argc = 1;
-
-	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
-	NAPI_OK(env, napi_get_value_external(env, argv[0], (void **)&link));
-	napi_create_object(env, &result);
-	napi_create_object(env, &closes);
-	pvx_set(env, result, "active", pvx_number(env, (double)atomic_load(&link->active)));
-	pvx_set(env, result, "total", pvx_number(env, (double)atomic_load(&link->total)));
-	pvx_set(env, result, "toProvider", pvx_number(env, (double)atomic_load(&link->bytes[0])));
-	pvx_set(env, result, "toConsumer", pvx_number(env, (double)atomic_load(&link->bytes[1])));
-	for (int i = 0; i < REASON_COUNT; i++)
-		pvx_set(env, closes, reasons[i], pvx_number(env, (double)atomic_load(&link->closes[i])));
-	pvx_set(env, result, "closes", closes);
-	return result;
 }
 
 /* relayStop(relay): closes everything and waits for the thread. Commands have no effect after this. */
@@ -259,16 +170,11 @@ static napi_value stop(napi_env env, napi_callback_info info)
 	relay->stopped = true;
 	napi_release_threadsafe_function(relay->notify, napi_tsfn_abort);
 	release(relay);
-	/* The struct itself stays: a report may be on its way, and links point at it. Once in a process. */
 	return pvx_undefined(env);
 }
 
 void relay_exports(napi_env env, napi_value exports)
 {
 	pvx_export(env, exports, "relayStart", start);
-	pvx_export(env, exports, "relayLink", add);
-	pvx_export(env, exports, "relayCommand", command_call);
-	pvx_export(env, exports, "relayRing", ring);
-	pvx_export(env, exports, "relayStats", stats);
 	pvx_export(env, exports, "relayStop", stop);
 }

@@ -18,9 +18,30 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#define GUARD 65536u               /* a page, of whatever size */
 #define COPY_LENGTH (64u * 1024u) /* a read that is worth its system call */
+
+/* RELAY_SCRATCH bytes, and behind them a page that nobody can write (plain_prefix says why). NULL: no memory. */
+char *scratch_new(void)
+{
+	char *scratch = mmap(NULL, RELAY_SCRATCH + GUARD, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (scratch == MAP_FAILED)
+		return NULL;
+	if (mprotect(scratch, RELAY_SCRATCH, PROT_READ | PROT_WRITE) == 0)
+		return scratch;
+	munmap(scratch, RELAY_SCRATCH + GUARD);
+	return NULL;
+}
+
+void scratch_free(char *scratch)
+{
+	if (scratch)
+		munmap(scratch, RELAY_SCRATCH + GUARD);
+}
 
 static ssize_t peek(int fd, char *buffer, size_t length, bool *has_fds)
 {
@@ -163,12 +184,12 @@ static size_t plain_queue(struct side *from)
 
 static enum move move_with_fds(struct side *from, struct side *to, size_t length)
 {
-	char control[CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX) + CMSG_SPACE(64)];
+	char control[CONTROL_RECEIVED_SIZE];
 	struct iovec iov = { .iov_base = to->conn->link->relay->scratch, .iov_len = length };
 	struct msghdr message = {
 		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
 	};
-	int fds[RELAY_FDS_MAX];
+	int fds[MESSAGE_FDS_MAX];
 	enum move room = side_fds_room(to);
 	uint32_t nfds;
 	ssize_t n;

@@ -11,13 +11,13 @@
 
 enum move pump_record(struct side *from, struct side *to)
 {
-	char control[CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX) + CMSG_SPACE(64)];
+	char control[CONTROL_RECEIVED_SIZE];
 	struct iovec iov = { .iov_base = from->conn->link->relay->scratch, .iov_len = RELAY_SCRATCH };
 	struct msghdr message = {
 		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
 	};
 	enum move move = side_flush(to);
-	int fds[RELAY_FDS_MAX];
+	int fds[MESSAGE_FDS_MAX];
 	uint32_t nfds;
 	ssize_t n;
 

@@ -5,7 +5,7 @@
  * the client has no room for yet stays where it is. The path is the client's own word, so the broker sends as the
  * client's user: the reply reaches nothing that the client itself could not write to.
  */
-#include "relay-flow.h"
+#include "relay-dgram.h"
 
 #include <errno.h>
 #include <string.h>
@@ -73,7 +73,7 @@ static int reply_by_path(struct flow *flow, struct msghdr *datagram)
 
 static int reply(struct flow *flow, size_t length, const int *fds, uint32_t nfds)
 {
-	char control[CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX)];
+	char control[CONTROL_SIZE];
 	struct link *link = flow->link;
 	struct iovec iov = { .iov_base = link->relay->scratch, .iov_len = length };
 	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
@@ -95,12 +95,12 @@ void dgram_replies(struct flow *flow)
 	struct link *link = flow->link;
 
 	for (int turn = 0; flow->source.fd >= 0 && !flow->reply_slot; turn++) {
-		char control[CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX) + CMSG_SPACE(64)];
+		char control[CONTROL_RECEIVED_SIZE];
 		struct iovec iov = { .iov_base = link->relay->scratch, .iov_len = RELAY_SCRATCH };
 		struct msghdr message = {
 			.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
 		};
-		int fds[RELAY_FDS_MAX], error;
+		int fds[MESSAGE_FDS_MAX], error;
 		ssize_t n;
 
 		if (turn == RELAY_BATCH) {

@@ -23,8 +23,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "relay-napi.h"
-
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
 #endif

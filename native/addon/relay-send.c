@@ -10,7 +10,7 @@
  *                           |  '---no room there---> waits: an event of the socket, or the tick, asks again
  *                           '---the provider went: connected anew, and asked again---'
  */
-#include "relay-flow.h"
+#include "relay-dgram.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -120,7 +120,7 @@ void flow_flush(struct flow *flow)
 
 bool flow_send(struct flow *flow)
 {
-	char control[CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX)];
+	char control[CONTROL_SIZE];
 	struct backlog *held = flow->held;
 	struct iovec iov = { .iov_base = held->data, .iov_len = held->length };
 	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };

@@ -13,6 +13,34 @@
 
 #define FDS_AHEAD 512u /* sent to one receiver that has not read them */
 
+struct backlog *backlog_new(const void *bytes, size_t length, const int *fds, uint32_t nfds)
+{
+	size_t padded = (length + sizeof(int) - 1) & ~(sizeof(int) - 1);
+	struct backlog *backlog = malloc(sizeof(*backlog) + padded + nfds * sizeof(int));
+
+	if (!backlog)
+		return NULL;
+	*backlog = (struct backlog){ .length = length, .nfds = nfds, .fds = (int *)(backlog->data + padded) };
+	memcpy(backlog->data, bytes, length);
+	if (nfds > 0)
+		memcpy(backlog->fds, fds, nfds * sizeof(int));
+	return backlog;
+}
+
+void side_drop(struct side *side)
+{
+	if (side->backlog) {
+		side->conn->link->relay->held -= side->backlog->nfds;
+		closing_take(side->conn->link->closing, side->backlog->fds, side->backlog->nfds);
+		free(side->backlog);
+		side->backlog = NULL;
+	}
+	if (side->pipe) {
+		pipe_put(side->conn->link->relay, side->pipe);
+		side->pipe = NULL;
+	}
+}
+
 /* `to` takes no more: what is left for it is dropped and `from` learns it at its next write. An error that no peer can
  * have made ends the connection, for both. */
 enum move side_broken(struct side *from, struct side *to, int error)
@@ -90,7 +118,7 @@ enum move side_fds_room(struct side *to)
 
 static ssize_t send_with_fds(int fd, char *data, size_t length, const int *fds, uint32_t nfds)
 {
-	char control[CMSG_SPACE(sizeof(int) * RELAY_FDS_MAX)];
+	char control[CONTROL_SIZE];
 	struct iovec iov = { .iov_base = data, .iov_len = length };
 	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
 
@@ -122,23 +150,14 @@ enum move side_send(struct side *from, struct side *to, size_t length, const int
 	}
 	if (n < (ssize_t)length) {
 		size_t sent = n > 0 ? (size_t)n : 0;
-		struct backlog *left;
 		int error = n < 0 ? errno : EAGAIN;
 
-		left = malloc(sizeof(*left) + length - sent + nfds * sizeof(int) + sizeof(int));
-		if (!left) {
+		to->backlog = backlog_new(data + sent, length - sent, fds, nfds);
+		if (!to->backlog) {
 			closing_take(to->conn->link->closing, fds, nfds);
 			conn_close(to->conn, REASON_ERROR);
 			return MOVE_END;
 		}
-		left->offset = 0;
-		left->length = length - sent;
-		left->nfds = nfds;
-		memcpy(left->data, data + sent, length - sent);
-		left->fds = (int *)(left->data + ((length - sent + sizeof(int) - 1) & ~(sizeof(int) - 1)));
-		if (nfds)
-			memcpy(left->fds, fds, nfds * sizeof(int));
-		to->backlog = left;
 		to->conn->link->relay->held += nfds;
 		return blocked(to, error);
 	}

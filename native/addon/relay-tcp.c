@@ -144,15 +144,12 @@ static size_t header_2(char *header, const union address *client, const union ad
 
 struct backlog *tcp_proxy_header(const struct link *link, int fd)
 {
-	struct backlog *header = calloc(1, sizeof(*header) + HEADER_MAX + 1);
 	union address client = { 0 }, ours = { 0 };
 	bool known = ends_of(fd, &client, &ours);
+	char header[HEADER_MAX + 1];
+	size_t length = (link->access->proxy == 1 ? header_1 : header_2)(header, known ? &client : NULL, &ours);
 
-	if (!header)
-		return NULL;
-	header->fds = (int *)(header->data + HEADER_MAX + 1); /* none */
-	header->length = (link->access->proxy == 1 ? header_1 : header_2)(header->data, known ? &client : NULL, &ours);
-	return header;
+	return backlog_new(header, length, NULL, 0);
 }
 
 void tcp_break(int fd)

@@ -5,7 +5,7 @@
  * as a flag until a system call says otherwise. So a blocked side costs nothing while it is blocked, and
  * a peer that hung up cannot make the loop spin.
  */
-#include "relay-flow.h"
+#include "relay-dgram.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,8 +13,6 @@
 #include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
-
-#include "relay-napi.h"
 
 #define EVENTS_MAX 65536u /* reports that JavaScript has not fetched yet */
 #define EVENTS_MANY 256u
@@ -39,12 +37,6 @@ bool relay_rearm(struct relay *relay, struct source *source, uint32_t events)
 	struct epoll_event event = { .events = events | EPOLLET, .data.ptr = source };
 
 	return epoll_ctl(relay->epoll, EPOLL_CTL_MOD, source->fd, &event) == 0;
-}
-
-bool transient(int error)
-{
-	return error == EAGAIN || error == ETOOMANYREFS || error == ENOBUFS || error == ENOMEM || error == EINTR ||
-	       error == EMFILE || error == ENFILE || error == ENOSPC || error == EBUSY;
 }
 
 /* Closing alone would not do: while anybody else (the broker, a child between fork and exec) still has the
@@ -111,39 +103,11 @@ void relay_report(struct relay *relay, const struct link *link, uint32_t conn, i
 				    .bytes = bytes });
 }
 
-static void run_commands(struct relay *relay)
-{
-	uint64_t drained;
-
-	while (read(relay->wake.fd, &drained, sizeof(drained)) > 0)
-		;
-	for (;;) {
-		struct command *command = NULL;
-
-		pthread_mutex_lock(&relay->lock);
-		if (!list_empty(&relay->commands)) {
-			command = list_entry(relay->commands.next, struct command, node);
-			list_del(&command->node);
-		}
-		pthread_mutex_unlock(&relay->lock);
-		if (!command)
-			return;
-		command->run(relay, command);
-		if (command->link)
-			link_unref(command->link);
-		free(command->request);
-		free(command->transfer);
-		free(command->owed[0]);
-		free(command->owed[1]);
-		free(command);
-	}
-}
-
 static void dispatch(struct relay *relay, struct source *source, uint32_t events)
 {
 	switch (source->kind) {
 	case KIND_WAKE:
-		run_commands(relay);
+		commands_run(relay);
 		break;
 	case KIND_BROKER:
 		broker_event(relay, events);

@@ -6,27 +6,27 @@
  * otherwise; the JavaScript thread only appends commands and reads counters.
  *
  *   ../closer.c      closing what came from the ends, elsewhere
- *   relay-thread.c   the loop: events, commands, the 50 ms tick while somebody waits
+ *   message.c        bytes with descriptors, and which failures pass
+ *   relay-thread.c   the loop: events, the 50 ms tick while somebody waits, reports
  *   relay-link.c     a link: its listener, its counters, its end
  *   relay-conn.c     a connection: joined, run, closed
  *   relay-provider.c how a connection gets its provider: parked, asked, connecting, joined
  *   relay-ring.c     links that lead in a circle
  *   relay-pump.c     bytes and descriptors of a stream, one direction
+ *   relay-record.c   seqpacket records, one direction
  *   relay-side.c     the receiving side: sent at once, or owed
+ *   relay-pipe.c     pipes to splice through
  *   relay-share.c    descriptors that receivers have not read yet
  *   relay-memory.c   bytes that receivers have not read yet
- *   relay-parts.c    the scratch buffer, control messages, what a side is owed, pipes
  *   relay-tcp.c      what TCP has and others have not: who may connect, PROXY protocol, resets
  *   relay-transfer.c bytes moved once between two descriptors that stay JavaScript's
- *   relay-record.c   seqpacket records, one direction
  *   relay-dgram.c    datagrams: flows told apart by the client's address
- *   relay-flow.c     such a flow, found, made and gone
  *   relay-send.c     datagrams on their way to the provider
  *   relay-reply.c    what the provider answers to datagrams
  *   relay-broker.c   connection requests to pvx-broker
- *   relay-napi.c     the JavaScript face
- *   relay-command.c  what JavaScript asks for
- *   relay-tcp-napi.c the same for TCP and transfers
+ *   relay-command.c  what JavaScript asks for, on its way to the thread
+ *   relay-napi.c     the JavaScript face: the relay itself
+ *   relay-link-napi.c the same of a link
  */
 #ifndef PVX_RELAY_H
 #define PVX_RELAY_H
@@ -41,11 +41,11 @@
 #include "../closer.h"
 #include "../protocol.h"
 #include "list.h"
+#include "message.h"
 
 #define RELAY_SCRATCH (512u * 1024u) /* the one buffer that everybody's bytes pass through */
 #define RELAY_PEEK (16u * 1024u)     /* how far ahead descriptors are looked for */
 #define RELAY_PIPE (1024u * 1024u)
-#define RELAY_FDS_MAX 253u /* SCM_MAX_FD */
 #define RELAY_TICK_MS 50
 #define RELAY_INFLIGHT 64u
 #define RELAY_BATCH 64     /* accepted, or datagrams moved, before others have their turn */
@@ -61,7 +61,7 @@ struct source {
 	int fd; /* owned; -1 when closed */
 };
 
-/* Why a connection ended; the names are in relay-napi.c, in this order. */
+/* Why a connection ended; the names are in relay-link-napi.c, in this order. */
 enum reason {
 	REASON_EOF,           /* both sides finished */
 	REASON_RESET,         /* a side broke off */
@@ -91,6 +91,7 @@ struct pipe {
 };
 
 struct conn;
+struct command;
 struct relay;
 
 /* Called once with an errno or with a descriptor that is the owner's from then on. */
@@ -250,22 +251,33 @@ bool relay_crowded(struct relay *); /* many reports wait for JavaScript */
 int relay_watch(struct relay *, struct source *, uint32_t events);
 /* What holds now is reported again. False: it can't be said what will be reported. */
 bool relay_rearm(struct relay *, struct source *, uint32_t events);
-bool transient(int error); /* of a call, or of the broker's answer, that may be another in a moment */
 /* Closes its descriptor, see closing_socket; with no account where its queue is known to be empty. */
 void relay_unwatch(struct relay *, struct source *, struct closing *, bool shared);
 
-/* A command from JavaScript. `run` is called once in the relay's thread and frees what it holds. */
+/* Runs once, in the relay's thread. What it takes of the command it sets to NULL; descriptors it takes always. */
+typedef void command_run(struct relay *, struct command *);
+
+/* A command from JavaScript. What each one reads is said where it is run. */
 struct command {
 	struct list node;
-	void (*run)(struct relay *, struct command *);
-	struct link *link; /* counted reference, dropped after run */
-	struct pvx_request *request;
+	command_run *run;
+	struct link *link;           /* counted reference; NULL: it is about the relay itself */
+	struct pvx_request *request; /* owned, as all that follows */
 	int fd[2];
 	uint32_t conn, drain_ms;
 	enum accept_mode mode;
-	struct transfer *transfer;
-	struct backlog *owed[2]; /* to each side, before anything else */
+	struct transfer *transfer; /* then the descriptors are duplicates */
+	struct backlog *owed[2];   /* to each side, before anything else */
 };
+
+/* relay-command.c */
+struct command *command_new(command_run *, struct link *); /* never NULL */
+void command_submit(struct relay *, struct command *);     /* takes the command. Any thread */
+void command_cancel(struct command *);                     /* instead: it has no effect */
+void commands_run(struct relay *);                         /* all that there are */
+
+/* relay-napi.c: wakes JavaScript to fetch the reports. Any thread. */
+void relay_notify(struct relay *);
 
 /* relay-link.c */
 struct link *link_new(struct relay *, uint32_t number, struct closing *); /* refers to it. NULL: no memory */
@@ -312,15 +324,15 @@ enum move side_fds_room(struct side *to); /* MOVE_AGAIN: descriptors may be read
 enum move side_wait(struct side *to); /* until it has read more */
 enum move side_broken(struct side *from, struct side *to, int error);
 void side_drop(struct side *); /* frees what it is owed */
-uint32_t control_fds(struct msghdr *, int *fds); /* collects, at most RELAY_FDS_MAX; the caller's then */
-/* recv(2) without waiting: descriptors that came along are closed on that account. ETOOMANYREFS: it had too many. */
-ssize_t receive_bytes(int fd, void *data, size_t length, struct closing *);
-void control_put(struct msghdr *, void *buffer, const int *fds, uint32_t nfds);
-struct pipe *pipe_get(struct relay *);
-void pipe_put(struct relay *, struct pipe *);
-void pipes_free(struct relay *);
+/* Copies the bytes, takes the descriptors. NULL: no memory, and the descriptors are still the caller's. */
+struct backlog *backlog_new(const void *bytes, size_t length, const int *fds, uint32_t nfds);
 char *scratch_new(void);
 void scratch_free(char *);
+
+/* relay-pipe.c */
+struct pipe *pipe_get(struct relay *);        /* empty. NULL when there is none to be had: the caller copies then */
+void pipe_put(struct relay *, struct pipe *); /* takes it back: kept if it is empty, and not too many are */
+void pipes_free(struct relay *);              /* at the end of the relay, those that nobody uses */
 
 /* relay-share.c: `ahead` is how many descriptors were sent to a receiver through `fd` */
 void share_init(struct relay *);

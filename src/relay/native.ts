@@ -42,7 +42,11 @@ export interface NativeStats {
   readonly closes: Readonly<Record<string, number>>;
 }
 
-export type NativeCommand = 'listen' | 'retarget' | 'stop' | 'close' | 'resolve' | 'cancel';
+/** What becomes of a client that a link accepts: `enum accept_mode` of native/addon/relay.h. */
+export const ACCEPT_MODES = { forward: 0, ask: 1, hand: 2 } as const;
+export type AcceptMode = (typeof ACCEPT_MODES)[keyof typeof ACCEPT_MODES];
+/** A request to the broker, as broker/protocol.ts lays it out. */
+type Request = Buffer;
 export type ChannelCallback = (
   what: 'data' | 'end' | 'writable',
   data: Buffer | undefined,
@@ -52,7 +56,8 @@ export type ChannelCallback = (
 
 export interface Native {
   relayStart(brokerFd: number, callback: (events: NativeEvent[]) => void): NativeRelay;
-  relayLink(
+  relayStop(relay: NativeRelay): void;
+  linkNew(
     relay: NativeRelay,
     number: number,
     type: number,
@@ -63,22 +68,22 @@ export interface Native {
     closing: NativeClosing | undefined,
     memory: number,
   ): NativeLink;
-  relayCommand(
-    link: NativeLink,
-    name: NativeCommand,
-    a: number,
-    b: number,
-    request: Buffer | null,
-  ): void;
-  relayJoin(
+  /** Before `linkListen`. */
+  linkRestrict(link: NativeLink, limited: boolean, rules: Buffer, proxyVersion: 0 | 1 | 2): void;
+  linkListen(link: NativeLink, listener: number, mode: AcceptMode, upstream: Request | null): void;
+  linkRetarget(link: NativeLink, upstream: Request | null): void;
+  linkResolve(link: NativeLink, connection: number, request: Request | null): void;
+  linkStopListening(link: NativeLink): void;
+  linkClose(link: NativeLink, drainMs: number): void;
+  linkJoin(
     link: NativeLink,
     consumerFd: number,
     providerFd: number,
     toConsumer: Buffer,
     toProvider: Buffer,
   ): void;
-  relayAccess(link: NativeLink, limited: boolean, rules: Buffer, proxyVersion: number): void;
-  relayTransfer(
+  /** 0, or an errno: then there is no report. */
+  linkTransfer(
     link: NativeLink,
     number: number,
     source: number,
@@ -89,16 +94,16 @@ export interface Native {
     idleMs: number,
     silenceMs: number,
   ): number;
+  linkCancel(link: NativeLink, transfer: number): void;
+  /** Where a connection of JavaScript's own has led to: 0 to an end, 1 into a ring, 2 back to the link itself. */
+  linkLed(link: NativeLink, listener: NativeLink, fd: number): 0 | 1 | 2;
+  linkStats(link: NativeLink): NativeStats;
   /** Of the other end. */
   socketAddress(fd: number): { ip: string; port: number } | undefined;
   socketState(fd: number): number;
   /** Who made the other end, or listened there; 0: somebody outside our pid namespace. -errno. */
   socketPeerPid(fd: number): number;
   pidfdOpen(pid: number): number;
-  /** Where a connection of JavaScript's own has led to: 0 to an end, 1 into a ring, 2 back to the link itself. */
-  relayRing(link: NativeLink, listener: NativeLink, fd: number): 0 | 1 | 2;
-  relayStats(link: NativeLink): NativeStats;
-  relayStop(relay: NativeRelay): void;
   channelOpen(fd: number, callback: ChannelCallback, closing?: NativeClosing): NativeChannel;
   channelSend(channel: NativeChannel, data: Buffer, fds: readonly number[]): number;
   channelWatch(channel: NativeChannel, readable: boolean, writable: boolean, limit: number): number;

@@ -7,6 +7,7 @@
 import { type Access, encodeRules } from './access.js';
 import { type Closing, closeSocket } from './closing.js';
 import {
+  ACCEPT_MODES,
   type NativeEvent,
   type NativeLink,
   type NativeStats,
@@ -79,19 +80,18 @@ export class RelayLink {
    * Takes the listener. `forward`: connections go to `upstream` (a request of broker/protocol.ts; null: they
    * wait for `retarget`). `ask`: each goes where `resolve` says. `hand`: each becomes JavaScript's.
    */
-  listen(listener: number, mode: 'forward' | 'ask' | 'hand', upstream: Buffer | null): void {
-    const modes = { forward: 0, ask: 1, hand: 2 };
-    native.relayCommand(this.#native, 'listen', listener, modes[mode], upstream);
+  listen(listener: number, mode: keyof typeof ACCEPT_MODES, upstream: Buffer | null): void {
+    native.linkListen(this.#native, listener, ACCEPT_MODES[mode], upstream);
   }
 
   /** Where new connections, and those that wait, go from now on; null: they wait. */
   retarget(upstream: Buffer | null): void {
-    native.relayCommand(this.#native, 'retarget', 0, 0, upstream);
+    native.linkRetarget(this.#native, upstream);
   }
 
   /** Answers `onPending`; null refuses the connection. */
   resolve(connection: number, request: Buffer | null): void {
-    native.relayCommand(this.#native, 'resolve', connection, 0, request);
+    native.linkResolve(this.#native, connection, request);
   }
 
   /** Takes both descriptors. `first`: what each side is sent before what the other one says. */
@@ -101,7 +101,7 @@ export class RelayLink {
     first: { readonly toConsumer?: Buffer; readonly toProvider?: Buffer } = {},
   ): void {
     const { toConsumer = NOTHING, toProvider = NOTHING } = first;
-    native.relayJoin(this.#native, consumer, provider, toConsumer, toProvider);
+    native.linkJoin(this.#native, consumer, provider, toConsumer, toProvider);
   }
 
   /**
@@ -114,9 +114,9 @@ export class RelayLink {
     if (this.#isGone || signal?.aborted) return Promise.resolve({ moved: 0, outcome: 'cancelled' });
     if (bytes === 0) return Promise.resolve({ moved: 0, outcome: 'all' });
     const number = ++this.#lastTransfer;
-    const cancel = () => native.relayCommand(this.#native, 'cancel', number, 0, null);
+    const cancel = () => native.linkCancel(this.#native, number);
     return new Promise((resolve) => {
-      const errno = native.relayTransfer(
+      const errno = native.linkTransfer(
         ...([this.#native, number, source, sink, bytes, to === 'provider', end] as const),
         ...([idleMs, silenceMs].map(patience) as [number, number]),
       );
@@ -135,20 +135,20 @@ export class RelayLink {
   /** Closes the listener; connections go on, and it may take another one. Resolves when its address is free. */
   stop(): Promise<void> {
     if (this.#isGone) return Promise.resolve();
-    native.relayCommand(this.#native, 'stop', 0, 0, null);
+    native.linkStopListening(this.#native);
     return new Promise((resolve) => this.#stops.push(resolve));
   }
 
   /** Closes the listener now and what is left of the connections after `drainMs`. */
   close(drainMs: number): Promise<void> {
-    native.relayCommand(this.#native, 'close', Math.min(drainMs, 2 ** 31 - 1), 0, null);
+    native.linkClose(this.#native, Math.min(drainMs, 2 ** 32 - 1));
     return this.gone;
   }
 
   /** For Relay only: before `listen`. */
   restrict({ allowFrom, proxyProtocol }: Access): void {
     const rules = encodeRules(allowFrom ?? []);
-    native.relayAccess(this.#native, allowFrom !== undefined, rules, proxyProtocol ?? 0);
+    native.linkRestrict(this.#native, allowFrom !== undefined, rules, proxyProtocol ?? 0);
   }
 
   /**
@@ -157,11 +157,11 @@ export class RelayLink {
    * descriptor stays the caller's.
    */
   led(fd: number, listener: RelayLink = this): Led {
-    return LED[native.relayRing(this.#native, listener.#native, fd)];
+    return LED[native.linkLed(this.#native, listener.#native, fd)];
   }
 
   stats(): RelayStats {
-    return native.relayStats(this.#native);
+    return native.linkStats(this.#native);
   }
 
   /** For Relay only. */
@@ -218,7 +218,7 @@ export class Relay {
   link(options: RelayLinkOptions, events: RelayLinkEvents = {}): RelayLink {
     const number = ++this.#next;
     const link = new RelayLink(
-      native.relayLink(
+      native.linkNew(
         this.#native,
         number,
         SOCKET_TYPES[options.type],

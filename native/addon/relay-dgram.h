@@ -1,6 +1,6 @@
-/* Datagrams: flows, and what relay-dgram.c, relay-flow.c, relay-send.c and relay-reply.c do with them. */
-#ifndef PVX_RELAY_FLOW_H
-#define PVX_RELAY_FLOW_H
+/* Datagrams: flows, and what relay-dgram.c, relay-send.c and relay-reply.c do with them. */
+#ifndef PVX_RELAY_DGRAM_H
+#define PVX_RELAY_DGRAM_H
 
 #include "relay.h"
 
