@@ -1,7 +1,7 @@
-/** Bytes put together in one buffer that grows as needed and is used again. */
+/** Puts bytes together in one buffer, which grows as needed and is used again. */
 
 const GROWTH = 1024;
-/** Shorter runs are copied by hand: cheaper than a call. */
+/** Shorter runs are copied byte by byte, which is cheaper than a native call. */
 const SHORT = 48;
 
 export class ByteWriter {
@@ -30,7 +30,7 @@ export class ByteWriter {
     this.copy(source, 0, source.length);
   }
 
-  /** Latin-1. */
+  /** `text`: Latin-1. */
   text(text: string): void {
     this.#reserve(text.length);
     const { buffer, length } = this;

@@ -1,8 +1,8 @@
 /**
- * The chunked coding, read (RFC 9112, 7.1): which bytes are data, where it ends, what trailers say.
+ * Reads the chunked coding (RFC 9112, 7.1): which bytes are data, where the body ends, which trailers follow it.
  *
- * Sizes are 1 to 15 hexadecimal digits, lines end with CRLF, nothing stands before or behind a size but
- * extensions. Those are bounded and dropped, as are trailers that a head would not let pass.
+ * A size is 1 to 15 hexadecimal digits, lines end with CRLF, and nothing but extensions may stand on the line of a size.
+ * Extensions are bounded and dropped. Of the trailers those pass that mean nothing to a proxy.
  *
  *     SIZE ──CR──▸ SIZE_END ──LF──▸ DATA ▸ DATA_CR ▸ DATA_LF ▸ SIZE; TRAILERS where the size is 0
  *      │ blank or ;
@@ -10,15 +10,16 @@
  *     BETWEEN ─;▸ NAME ▸ IN_NAME ─=▸ VALUE ▸ IN_TOKEN, or IN_QUOTES ▸ BEHIND; of these IN_NAME, IN_TOKEN and BEHIND
  *     may end with CR
  */
-import { FAULT, Fields, isBlank, MORE } from './fields.js';
-import { CR, HEX, LF, NAME, VALUE } from './grammar.js';
+import { FAULT, Fields, MORE } from './fields.js';
+import { CR, HEX, isBlank, LF, NAME, VALUE } from './grammar.js';
 import { OTHER } from './names.js';
 import { PartialHead } from './partial-head.js';
 import { BAD_CHUNK, type Refusal } from './refusal.js';
 
 const SEMICOLON = 59;
-const MAX_DIGITS = 15; // more is no exact number here
-/** Bytes of one body that are neither data nor sizes, so that a peer can't pay in extensions for nothing. */
+/** More may be no exact number in JavaScript. */
+const MAX_DIGITS = 15;
+/** Bytes of extensions in one body: a peer can't keep us busy with them. */
 const MAX_EXTENSIONS = 16 * 1024;
 const MAX_TRAILERS = 8 * 1024;
 const MAX_TRAILER_FIELDS = 100;
@@ -45,17 +46,18 @@ const IN_QUOTES = 12;
 const ESCAPED = 13;
 const BEHIND = 14;
 
+/** Shared for speed: trailers that were scanned are dealt with before others are. */
 const fields = new Fields();
 
 export interface BodySink {
-  /** The buffer is somebody else's again when this returns. */
+  /** Bytes `from` to `to`. The buffer is the caller's again when this returns. */
   data(buffer: Buffer, from: number, to: number): void;
 }
 
 export class ChunkReader {
   done = false;
   fault: Refusal | null = null;
-  /** Header lines that came behind the body, each with its CRLF; there once it is done. */
+  /** The trailers that are passed on: header lines, each with its CRLF. There once the body is done. */
   trailers: Buffer = NO_TRAILERS;
   #state = SIZE;
   #size = 0;
@@ -63,6 +65,7 @@ export class ChunkReader {
   #extensions = 0;
   readonly #partial = new PartialHead();
 
+  /** For the next body. */
   begin(): void {
     this.done = false;
     this.fault = null;
@@ -71,7 +74,7 @@ export class ChunkReader {
     this.#size = this.#digits = this.#extensions = 0;
   }
 
-  /** Returns where it stopped: at `to`, behind the end of the body, or (`fault`) at what is wrong. */
+  /** Passes data to `sink`. Returns where it stopped: at `to`, behind the body, or, with `fault` set, at what is wrong. */
   read(buffer: Buffer, from: number, to: number, sink: BodySink): number {
     let at = from;
     while (at < to && !this.done && !this.fault) {
@@ -156,7 +159,7 @@ export class ChunkReader {
   }
 }
 
-/** Where an extension's line may end. */
+/** The state after a CR in an extension, or FAULT. */
 function endOf(state: number): number {
   return state === IN_NAME || state === IN_TOKEN || state === BEHIND ? SIZE_END : FAULT;
 }
@@ -196,7 +199,7 @@ function afterByte(state: number, byte: number): number {
   return FAULT;
 }
 
-/** Of a whole section of trailers, those lines that pass, each with its CRLF; or why it is refused. */
+/** The trailers of a whole section (with its empty line) that are passed on, each with its CRLF; or why it is refused. */
 export function keptTrailers(section: Buffer): Buffer | Refusal {
   const end = fields.scan(section, 0, Math.min(section.length, MAX_TRAILERS), MAX_TRAILER_FIELDS);
   if (end === FAULT) return fields.fault;

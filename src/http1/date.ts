@@ -1,14 +1,15 @@
-/** The Date of answers (RFC 9110, 6.6.1 and 5.6.7), of ours and of those that have none. */
+/** The Date of error pages and of answers that have none (RFC 9110, 6.6.1 and 5.6.7). */
 
-/** A clock before this was never set: a device without a battery begins in 1970, and must not date anything then. */
+/** A clock before this was never set: a device without a battery starts in 1970, and must date nothing until it is. */
 const SENSIBLE_MS = Date.UTC(2024, 0, 1);
 const NOTHING = Buffer.alloc(0);
 
+/** Cached for speed: the text changes once a second. */
 let second = -1;
 let date = '';
 let line: Buffer = NOTHING;
 
-function look(): void {
+function refresh(): void {
   const now = Date.now();
   const current = Math.floor(now / 1000);
   if (current === second) return;
@@ -17,14 +18,14 @@ function look(): void {
   line = date === '' ? NOTHING : Buffer.from(`Date: ${date}\r\n`);
 }
 
-/** Now, or empty where the clock was never set. */
+/** The time now, as Date has it; empty where the clock was never set. */
 export function currentDate(): string {
-  look();
+  refresh();
   return date;
 }
 
-/** As a header line, or empty. */
+/** The same as a header line with its CRLF; empty where the clock was never set. */
 export function dateLine(): Buffer {
-  look();
+  refresh();
   return line;
 }

@@ -1,16 +1,16 @@
 /**
- * Moments by which something must have happened. Moving one costs an assignment: a single timer, set for the
- * earliest that was known, looks at all of them when it fires. Whoever sets the machine's clock moves none of them.
+ * Deadlines that move with every request. Moving one costs an assignment: a single timer, set for the earliest deadline
+ * that was known, looks at all of them when it fires. The clock is monotonic.
  */
 
 export interface Timed {
   /** Milliseconds as performance.now() counts; Infinity: none. */
   deadline: number;
-  /** It passed. Called once; a new deadline may be set then. */
+  /** The deadline has passed, and is Infinity now. A new one may be set. */
   expired(): void;
 }
 
-/** How late one may be noticed. */
+/** How late a deadline may be noticed, so that those that are close to each other share one look. */
 const GRAIN_MS = 50;
 
 export class Deadlines {
@@ -24,7 +24,7 @@ export class Deadlines {
   }
 
   remove(timed: Timed): void {
-    this.#all.delete(timed); // the timer may fire for nothing: that is cheaper than to move it
+    this.#all.delete(timed); // the timer may fire for nothing, which is cheaper than moving it
   }
 
   /** `ms` from now on. */
@@ -61,5 +61,5 @@ export class Deadlines {
   }
 }
 
-/** One for all. */
+/** Shared for speed: one timer of the process, whoever has a deadline. */
 export const deadlines = new Deadlines();

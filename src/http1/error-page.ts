@@ -1,4 +1,4 @@
-/** What a client is answered where no provider answers: one sentence, as JSON or text, as it prefers. */
+/** The answer that a client gets in place of a provider's: one sentence, as JSON or as text. */
 import { currentDate } from './date.js';
 import type { Refusal } from './refusal.js';
 
@@ -19,22 +19,21 @@ const REASONS: Readonly<Record<number, string>> = {
   508: 'Loop Detected',
 };
 
-/** What may be passed on; which of it, the provider says (RFC 9110, 15.5.6 wants the field). */
+/** 405 has to say what is allowed (RFC 9110, 15.5.6): the methods that are passed on. A provider may allow fewer. */
 const ALLOWED = 'GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH';
 
 export interface ErrorPage {
   readonly status: number;
   readonly reason: string;
-  /** All but Connection. */
+  /** All fields but Connection. */
   readonly fields: readonly (readonly [name: string, value: string])[];
   readonly body: Buffer;
 }
 
-/** `accept`: the request's field of that name, empty where it has none. */
-export function errorPage(refusal: Refusal, accept: string): ErrorPage {
+/** `json`: rather than text; see accept.ts. */
+export function errorPage(refusal: Refusal, json: boolean): ErrorPage {
   const { status, message, retryAfter } = refusal;
   const date = currentDate();
-  const json = prefersJson(accept);
   const text = json ? JSON.stringify({ Error: message }) : message;
   const body = Buffer.from(`${text}\n`);
   const fields: [string, string][] = [
@@ -47,7 +46,7 @@ export function errorPage(refusal: Refusal, accept: string): ErrorPage {
   return { status, reason: REASONS[status] ?? 'Error', fields, body };
 }
 
-/** As an HTTP/1.1 message; `withBody` is false for HEAD. */
+/** The page as an HTTP/1.1 message. `withBody`: false where the request was HEAD. */
 export function pageMessage(page: ErrorPage, keepAlive: boolean, withBody: boolean): Buffer {
   const lines = [
     `HTTP/1.1 ${page.status} ${page.reason}`,
@@ -56,18 +55,4 @@ export function pageMessage(page: ErrorPage, keepAlive: boolean, withBody: boole
   ];
   const head = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`);
   return withBody ? Buffer.concat([head, page.body]) : head;
-}
-
-/** RFC 9110, 12.5.1, for the two kinds that there are: text, unless JSON is wanted more. */
-function prefersJson(accept: string): boolean {
-  let json = 0;
-  let text = 0;
-  for (const range of accept.toLowerCase().split(',').slice(0, 20)) {
-    const [type = '', ...parameters] = range.split(';').map((part) => part.trim());
-    const weight = parameters.find((parameter) => parameter.startsWith('q='));
-    const quality = weight === undefined ? 1 : Number(weight.slice(2)) || 0;
-    if (type === 'application/json' || type.endsWith('+json')) json = Math.max(json, quality);
-    else if (type.startsWith('text/')) text = Math.max(text, quality);
-  }
-  return json > text;
 }

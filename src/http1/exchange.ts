@@ -1,110 +1,174 @@
 /**
- * One request on its way to a provider, and its answer on the way back.
+ * One request on its way to a provider, and its answer on the way back. An object serves one request after the other.
  *
- * It ends in one of four ways: the answer is complete; the client is told why there is none; an answer that had
- * begun is broken off; the client is gone. A request that can be repeated is, once, when the connection it was
- * sent on had been used before and closed without a byte of an answer (RFC 9110, 9.2.2).
+ *     idle      begin: to `sent` where a connection is free, else to `waiting`
+ *     waiting   for a connection.        connected: to `sent`; unreachable: 503
+ *     sent      the answer is awaited.   answered: to `answering`; upgraded: the streams are joined; failed: 502, or
+ *                                        once more to `waiting`; expired: 504, or 408 where the client was slow
+ *     answering the head was passed on.  finished: complete; failed or expired: the answer is broken off
+ *
+ * Everything after a colon that is no state, and `cancel` in every state, leads back to idle. Of the fields,
+ * `#waiting` is true in `waiting` alone; `#provider` is set in `sent` and `answering`; `hasAnswer` is true in `answering`.
+ * Whether the request has been sent to its end (`requestDone`) is independent of these: an answer may come before.
+ *
+ * A request that may be repeated is repeated once, where its connection had been used before and was closed without a
+ * byte of an answer (RFC 9110, 9.2.2).
+ *
+ * What is timed is the next step of whoever has to take one: the provider's answer (`answerMs`), more of that answer
+ * (`silenceMs`), the client's sending or reading (`idleMs`). While `waiting` it is the link's patience, which the pool
+ * keeps; while the relay moves bytes, the relay keeps time.
  */
 import type { LinkError } from '../kernel/errors.js';
 import type { ByteStream } from '../relay/byte-stream.js';
 import type { Body } from './body-reader.js';
 import { ByteWriter } from './byte-writer.js';
 import type { BodySink } from './chunk-reader.js';
-import type { Client, Start } from './client.js';
 import { deadlines, type Timed } from './deadlines.js';
-import { EarlyBody } from './early-body.js';
-import { Handover, LONG } from './handover.js';
-import { Journal } from './journal.js';
+import { Handover, WORTH_HANDING_OVER } from './handover.js';
 import type { Waiter } from './pool.js';
-import type { Asker, ProviderConnection } from './provider-connection.js';
+import type { ProviderConnection, Requester } from './provider-connection.js';
 import { type Refusal, SLOW_BODY } from './refusal.js';
+import type { RequestHead } from './request-head.js';
 import type { ResponseHead } from './response-head.js';
-import type { Cut, Route } from './route.js';
+import type { Route, TimeoutKind } from './route.js';
+import type { StreamWriter } from './stream-writer.js';
 
 const RETRY_AFTER_S = 1;
-/** As nginx logs it. */
+/** The status that is logged where the client left before it was answered, as nginx does. */
 const CLIENT_GONE = 499;
-/** What a client asked in full before it left has so long to be done. */
+/** How long a request goes on whose client left after it had sent all of it. */
 const ABANDONED_MS = 5_000;
 
-export class Exchange implements Asker, Waiter, Timed {
-  /** The head, and the body where that is known from the start. */
+/** Who sent the request. The exchange ends with one call of `finish`, `refuse`, `breakOff` or `upgraded`, or with none. */
+export interface Client {
+  /** An interim response (1xx). */
+  informed(answer: ResponseHead): void;
+  /** The head of the final answer, and how its body ends. */
+  answered(answer: ResponseHead, body: Body): void;
+  /** A part of the answer's body. The buffer is the exchange's again when this returns. */
+  data(buffer: Buffer, from: number, to: number): void;
+  /** Sends what was gathered. False: it takes no more, and calls `answerDrained` when it does. */
+  flush(): boolean;
+  /** The stream that the relay may move the rest of a long answer to; null: there is none. */
+  readonly answerSink: ByteStream | null;
+  /** The answer is complete. `trailers`: header lines, each with its CRLF. */
+  finish(trailers: Buffer): void;
+  /** No answer comes: an error page is to be sent. */
+  refuse(refusal: Refusal): void;
+  /** An answer that has begun can't be completed. */
+  breakOff(): void;
+  /** More of the request's body can be sent. */
+  requestDrained(): void;
+  /** 101. Takes the provider's stream; bytes `from` to `to` of the answer's buffer came behind its head. */
+  upgraded(answer: ResponseHead, provider: ByteStream, from: number, to: number): void;
+}
+
+/** What an exchange has to know of a request, beside the bytes to send. */
+export interface RequestInfo {
+  readonly method: string;
+  /** For the access log: empty where the route has none. */
+  readonly target: string;
+  readonly host: string;
+  readonly idempotent: boolean;
+  readonly mayUpgrade: boolean;
+  /** What follows: a body in chunks, a body of known length; or nothing, since all of it is in the writer. */
+  readonly body: 'none' | 'plain' | 'chunked';
+}
+
+/** `whole`: all of the body is in the writer, or there is none. */
+export function requestInfo(request: RequestHead, route: Route, whole: boolean): RequestInfo {
+  return {
+    method: request.method,
+    target: route.log ? request.target() : '',
+    host: route.log ? request.host() : '',
+    idempotent: request.isIdempotent,
+    mayUpgrade: request.upgrades,
+    body: whole ? 'none' : request.framing.chunked ? 'chunked' : 'plain',
+  };
+}
+
+export class Exchange implements Requester, Waiter, Timed {
+  /** The head as the provider gets it, and the body where all of it came with the head. */
   readonly writer = new ByteWriter();
   method = '';
   mayUpgrade = false;
   requestDone = true;
   deadline = Number.POSITIVE_INFINITY;
-  /** The answer's head has gone to the client. */
+  /** The head of the answer was passed to the client. */
   hasAnswer = false;
-  /** Where more of the body goes; `requestFlush` once for all of a turn. */
+  /** Takes more of the request's body; `requestFlush` follows once for all that came together. */
   readonly requestBody: BodySink = {
     data: (buffer, from, to) => {
-      if (this.#provider) this.#provider.outlet.data(buffer, from, to);
-      else if (this.#waiting) this.#early.add(buffer, from, to);
+      if (this.#provider) this.#provider.output.data(buffer, from, to);
+      else if (this.#waiting) this.#pending.add(buffer, from, to);
     },
   };
   readonly #client: Client;
-  readonly #early = new EarlyBody();
-  readonly #requestRun = new Handover();
-  readonly #answerRun = new Handover();
-  #start: Start | null = null;
+  readonly #pending = new PendingBody();
+  readonly #requestHandover = new Handover();
+  readonly #answerHandover = new Handover();
+  #info: RequestInfo | null = null;
+  /** Null: idle. */
   #route: Route | null = null;
   #provider: ProviderConnection | null = null;
-  #retried = false;
-  /** It has not yet read what came of its answer. */
-  #clientIsOwed = false;
+  #repeated = false;
+  /** The client takes no more of the answer for now. */
+  #clientBlocks = false;
   #waiting = false;
-  /** As performance.now() counts: it goes on for nobody until then. */
+  /** When the exchange ends in any case, as performance.now() counts. */
   #until = Number.POSITIVE_INFINITY;
-  readonly #journal = new Journal();
+  readonly #record = new RequestRecord();
 
   constructor(client: Client) {
     this.#client = client;
   }
 
+  /** A request is under way. */
   get active(): boolean {
     return this.#route !== null;
   }
 
-  begin(route: Route, start: Start): void {
+  /** Sends what is in `writer`, or waits for a connection to send it on. */
+  begin(route: Route, info: RequestInfo): void {
     this.#route = route;
-    this.#start = start;
-    this.method = start.method;
-    this.mayUpgrade = start.mayUpgrade;
-    this.requestDone = start.body === 'none';
-    this.hasAnswer = this.#retried = this.#clientIsOwed = false;
+    this.#info = info;
+    this.method = info.method;
+    this.mayUpgrade = info.mayUpgrade;
+    this.requestDone = info.body === 'none';
+    this.hasAnswer = this.#repeated = this.#clientBlocks = false;
     this.#until = Number.POSITIVE_INFINITY;
-    this.#journal.begin(route, start);
+    this.#record.begin(route, info);
     deadlines.add(this);
-    const connection = route.pool.take(!start.idempotent);
+    const connection = route.pool.take(!info.idempotent);
     if (connection) this.connected(connection);
     else this.#wait(false);
   }
 
+  /** The request's body is complete. `trailers`: header lines, each with its CRLF. */
   requestEnd(trailers: Buffer): void {
     if (this.#waiting) {
-      this.#early.finish(trailers);
+      this.#pending.finish(trailers);
       return;
     }
     this.requestDone = true;
-    this.#provider?.outlet.finish(trailers);
+    this.#provider?.output.finish(trailers);
   }
 
-  /** False: no more before `requestDrained`. */
+  /** False: give no more of the body before the client's `requestDrained` is called. */
   requestFlush(): boolean {
     if (this.#waiting) return false;
     if (!this.#provider) return true;
     this.#progress();
-    return this.#provider.outlet.flush();
+    return this.#provider.output.flush();
   }
 
-  /** The rest of a body, so many bytes, goes natively if it can; `done` when it has. */
+  /** Has the relay move the rest of a body, so many bytes of `source`, where it can; calls `done` after the last. */
   handRequest(source: ByteStream, bytes: number, done: () => void): void {
     const provider = this.#provider;
     const { transfer, pool } = this.#route ?? {};
-    if (!provider || !transfer || !pool || this.#start?.body !== 'plain') return;
+    if (!provider || !transfer || !pool || this.#info?.body !== 'plain') return;
     const options = { bytes, to: 'provider', idleMs: pool.limits.idleMs } as const;
-    this.#requestRun.begin(transfer, source, provider.stream, options, ({ outcome }) => {
+    this.#requestHandover.begin(transfer, source, provider.stream, options, ({ outcome }) => {
       if (outcome === 'all') done();
       else if (outcome === 'idle' || outcome === 'silent') this.expired();
       else if (outcome !== 'sink') this.#client.breakOff(); // the client itself broke off
@@ -113,22 +177,23 @@ export class Exchange implements Asker, Waiter, Timed {
     this.#progress();
   }
 
+  /** The client takes more of the answer. */
   answerDrained(): void {
-    this.#clientIsOwed = false;
-    if (!this.#route || this.#answerRun.active) return;
+    this.#clientBlocks = false;
+    if (!this.#route || this.#answerHandover.active) return;
     this.#provider?.stream.resume();
     this.#progress();
   }
 
-  /** The client is gone, or what it sends is wrong; the access log has the status then. */
+  /** Ends it: the client is gone, or what it sends is wrong. `status` is logged where it was not answered. */
   cancel(status = CLIENT_GONE): void {
-    if (!this.hasAnswer) this.#journal.status = status;
+    if (!this.hasAnswer) this.#record.status = status;
     this.#route?.pool.forget(this);
     this.#drop();
     this.#end();
   }
 
-  /** The client left, and had asked in full: that is done all the same, as long as it takes no longer than a moment. */
+  /** The client left after the whole request: what it asked for is done all the same, if that takes a moment only. */
   abandon(): void {
     if (this.#until !== Number.POSITIVE_INFINITY) return;
     this.#until = performance.now() + ABANDONED_MS;
@@ -139,12 +204,12 @@ export class Exchange implements Asker, Waiter, Timed {
     this.#waiting = false;
     this.#provider = connection;
     connection.begin(this);
-    const { outlet, stream } = connection;
+    const { output, stream } = connection;
     stream.write(this.writer.buffer, 0, this.writer.length);
     if (!this.requestDone) {
-      outlet.chunked = this.#start?.body === 'chunked';
-      this.requestDone = this.#early.writeTo(outlet);
-      if (outlet.flush()) this.#client.requestDrained();
+      output.chunked = this.#info?.body === 'chunked';
+      this.requestDone = this.#pending.writeTo(output);
+      if (output.flush()) this.#client.requestDrained();
     }
     this.#progress();
   }
@@ -157,7 +222,7 @@ export class Exchange implements Asker, Waiter, Timed {
 
   drained(): void {
     this.#progress();
-    if (!this.requestDone && !this.#requestRun.active) this.#client.requestDrained();
+    if (!this.requestDone && !this.#requestHandover.active) this.#client.requestDrained();
   }
 
   informed(answer: ResponseHead): void {
@@ -166,20 +231,22 @@ export class Exchange implements Asker, Waiter, Timed {
 
   answered(answer: ResponseHead, body: Body): void {
     this.hasAnswer = true;
-    this.#journal.status = answer.status;
+    this.#record.status = answer.status;
     this.#client.answered(answer, body);
   }
 
   data(buffer: Buffer, from: number, to: number): void {
-    this.#journal.bytes += to - from;
+    this.#record.bytes += to - from;
     this.#client.data(buffer, from, to);
   }
 
-  turned(): void {
+  readComplete(): void {
     if (!this.#provider) return;
-    this.#clientIsOwed = !this.#client.flush();
-    if (this.#clientIsOwed) this.#provider.stream.pause();
-    if (this.hasAnswer && this.#provider.body.left >= LONG) this.#handAnswer(this.#provider);
+    this.#clientBlocks = !this.#client.flush();
+    if (this.#clientBlocks) this.#provider.stream.pause();
+    if (this.hasAnswer && this.#provider.body.left >= WORTH_HANDING_OVER) {
+      this.#handAnswer(this.#provider);
+    }
     this.#progress();
   }
 
@@ -191,7 +258,7 @@ export class Exchange implements Asker, Waiter, Timed {
 
   upgraded(answer: ResponseHead, stream: ByteStream, from: number, to: number): void {
     this.#provider = null;
-    this.#journal.status = answer.status;
+    this.#record.status = answer.status;
     this.#end();
     this.#client.upgraded(answer, stream, from, to);
   }
@@ -201,7 +268,7 @@ export class Exchange implements Asker, Waiter, Timed {
     this.#provider = null;
     const silent = refusal === null && provider?.heard === false;
     if (silent && this.#mayRepeat && provider.served > 0) {
-      this.#retried = true;
+      this.#repeated = true;
       this.#wait(true);
     } else if (this.hasAnswer) {
       this.#breakOff();
@@ -219,17 +286,17 @@ export class Exchange implements Asker, Waiter, Timed {
       this.#client.breakOff();
       return;
     }
-    const blocked = this.requestDone || this.#provider?.outlet.flush() === false;
-    this.#journal.cut(this.#cutAs(blocked));
+    const providerIsLate = this.requestDone || this.#provider?.output.flush() === false;
+    this.#record.timedOut(this.#timeoutKind(providerIsLate));
     this.#drop();
     if (this.hasAnswer) this.#breakOff();
-    else if (!blocked) this.#refuse(SLOW_BODY);
+    else if (!providerIsLate) this.#refuse(SLOW_BODY);
     else this.#refuse({ status: 504, message: 'The provider did not answer in time.' });
   }
 
-  #cutAs(blocked: boolean): Cut {
-    if (this.hasAnswer) return this.#clientIsOwed ? 'idle-timeout' : 'silence-timeout';
-    return blocked ? 'answer-timeout' : 'idle-timeout';
+  #timeoutKind(providerIsLate: boolean): TimeoutKind {
+    if (this.hasAnswer) return this.#clientBlocks ? 'idle-timeout' : 'silence-timeout';
+    return providerIsLate ? 'answer-timeout' : 'idle-timeout';
   }
 
   #handAnswer(provider: ProviderConnection): void {
@@ -238,45 +305,41 @@ export class Exchange implements Asker, Waiter, Timed {
     if (!transfer || !pool || !sink) return;
     const { idleMs, silenceMs } = pool.limits;
     const options = { bytes: provider.body.left, to: 'consumer', idleMs, silenceMs } as const;
-    this.#answerRun.begin(transfer, provider.stream, sink, options, ({ moved, outcome }) => {
-      this.#journal.bytes += moved;
+    this.#answerHandover.begin(transfer, provider.stream, sink, options, ({ moved, outcome }) => {
+      this.#record.bytes += moved;
       if (outcome === 'all') {
         provider.moved(moved);
         return;
       }
-      if (outcome === 'idle') this.#journal.cut('idle-timeout');
-      if (outcome === 'silent') this.#journal.cut('silence-timeout');
-      this.#giveUp();
+      if (outcome === 'idle') this.#record.timedOut('idle-timeout');
+      if (outcome === 'silent') this.#record.timedOut('silence-timeout');
+      this.#drop();
+      this.#breakOff();
     });
   }
 
-  /** An answer stopped on its way. */
-  #giveUp(): void {
-    this.#drop();
-    this.#breakOff();
-  }
-
   get #mayRepeat(): boolean {
-    return !this.#retried && this.#start?.idempotent === true && this.#start.body === 'none';
+    return !this.#repeated && this.#info?.idempotent === true && this.#info.body === 'none';
   }
 
   #wait(fresh: boolean): void {
     this.#waiting = true;
-    this.#expireWithin(Number.POSITIVE_INFINITY); // the pool has the link's patience
+    this.#expireWithin(Number.POSITIVE_INFINITY); // the pool keeps the link's patience
     this.#route?.pool.wait(this, fresh);
   }
 
-  /** A byte moved: time begins anew. */
+  /** Something moved: the time for the next step begins. */
   #progress(): void {
     const limits = this.#route?.pool.limits;
     if (!limits) return;
-    const running = this.#requestRun.active || this.#answerRun.active;
-    if (running) this.#expireWithin(Number.POSITIVE_INFINITY);
-    else this.#expireWithin(limits[this.#waitsFor]);
+    const handedOver = this.#requestHandover.active || this.#answerHandover.active;
+    if (handedOver) this.#expireWithin(Number.POSITIVE_INFINITY);
+    else this.#expireWithin(limits[this.#limit]);
   }
 
-  get #waitsFor(): 'idleMs' | 'answerMs' | 'silenceMs' {
-    if (this.hasAnswer) return this.#clientIsOwed ? 'idleMs' : 'silenceMs';
+  /** Which limit is on the next step. */
+  get #limit(): 'idleMs' | 'answerMs' | 'silenceMs' {
+    if (this.hasAnswer) return this.#clientBlocks ? 'idleMs' : 'silenceMs';
     return this.requestDone ? 'answerMs' : 'idleMs';
   }
 
@@ -285,7 +348,7 @@ export class Exchange implements Asker, Waiter, Timed {
   }
 
   #refuse(refusal: Refusal): void {
-    this.#journal.status = refusal.status;
+    this.#record.status = refusal.status;
     this.#end();
     this.#client.refuse(refusal);
   }
@@ -295,6 +358,7 @@ export class Exchange implements Asker, Waiter, Timed {
     this.#client.breakOff();
   }
 
+  /** Closes the connection to the provider: the rest of its answer would be taken for the next one. */
   #drop(): void {
     const provider = this.#provider;
     this.#provider = null;
@@ -304,10 +368,79 @@ export class Exchange implements Asker, Waiter, Timed {
   #end(): void {
     this.#route = null;
     this.#waiting = false;
-    this.#early.clear();
-    this.#requestRun.cancel();
-    this.#answerRun.cancel();
+    this.#pending.clear();
+    this.#requestHandover.cancel();
+    this.#answerHandover.cancel();
     deadlines.remove(this);
-    this.#journal.end();
+    this.#record.end();
+  }
+}
+
+/** What came of a request's body while there was no connection to send it on: one read of the client, at most. */
+class PendingBody {
+  #pieces: Buffer[] = [];
+  #trailers: Buffer | null = null;
+
+  add(buffer: Buffer, from: number, to: number): void {
+    this.#pieces.push(Buffer.from(buffer.subarray(from, to)));
+  }
+
+  finish(trailers: Buffer): void {
+    this.#trailers = trailers;
+  }
+
+  /** Writes all of it and forgets it. True where the body is complete by that. */
+  writeTo(output: StreamWriter): boolean {
+    for (const piece of this.#pieces) output.data(piece, 0, piece.length);
+    const trailers = this.#trailers;
+    if (trailers) output.finish(trailers);
+    this.clear();
+    return trailers !== null;
+  }
+
+  clear(): void {
+    this.#pieces = [];
+    this.#trailers = null;
+  }
+}
+
+/** What the route is told of a request when it begins, when it takes too long and when it ends; and its access log. */
+class RequestRecord {
+  /** Of the answer; 0: there was none. */
+  status = 0;
+  /** Bytes of the answer's body. */
+  bytes = 0;
+  #timeout: TimeoutKind | null = null;
+  #route: Route | null = null;
+  #info: RequestInfo | null = null;
+  /** As performance.now() counts. */
+  #since = 0;
+
+  begin(route: Route, info: RequestInfo): void {
+    this.status = this.bytes = 0;
+    this.#timeout = null;
+    this.#route = route;
+    this.#info = info;
+    this.#since = performance.now();
+    route.onBegin?.();
+  }
+
+  timedOut(kind: TimeoutKind): void {
+    this.#timeout = kind;
+    this.#route?.onTimeout?.(kind);
+  }
+
+  /** Idempotent. */
+  end(): void {
+    const route = this.#route;
+    this.#route = null;
+    if (!route || !this.#info) return;
+    route.onEnd?.();
+    if (!route.log) return;
+    const { method, target, host } = this.#info;
+    const { status, bytes } = this;
+    const milliseconds = Math.round(performance.now() - this.#since);
+    const cut = this.#timeout === null ? {} : { cut: this.#timeout };
+    route.log({ method, target, host, status, bytes, milliseconds, ...cut });
   }
 }

@@ -1,10 +1,10 @@
 /**
- * The header section: lines of `name: value`, found and told apart in one pass over the bytes. Nothing is copied;
- * a field is four positions in the buffer and the number that names.ts gives it.
+ * The header section: lines of `name: value`, found and identified in one pass over the bytes. Nothing is copied:
+ * a field is four positions in the buffer and the number that names.ts gives its name.
  *
  * Refused are bare CR and LF, folded lines, a space before the colon, and control bytes (RFC 9112, 2.2 and 5).
  */
-import { COLON, CR, HT, LF, NAME, SP, VALUE } from './grammar.js';
+import { COLON, CR, HT, isBlank, LF, NAME, SP, VALUE } from './grammar.js';
 import { identify, step } from './names.js';
 import {
   BAD_NAME,
@@ -18,18 +18,20 @@ import {
   SPACE_IN_NAME,
 } from './refusal.js';
 
-/** Where a scan returns it: the bytes end before the section does. */
+/** What a scan returns where the bytes end before the section does. */
 export const MORE = 0;
-/** Where a scan returns it: `fault` says why. */
+/** What a scan returns for a section that is refused; `fault` says why. */
 export const FAULT = -1;
 
 const WIDTH = 4;
-/** More than anybody may set as a limit. */
+/** The largest limit that can be configured. */
 export const MAX_FIELDS = 1000;
 
 export class Fields {
   count = 0;
+  /** Why the last scan returned FAULT. */
   fault: Refusal = BAD_NAME;
+  /** What names.ts says of each field's name. */
   readonly ids = new Uint8Array(MAX_FIELDS);
   readonly #bounds = new Int32Array(WIDTH * MAX_FIELDS);
 
@@ -50,7 +52,7 @@ export class Fields {
     return this.#bounds[WIDTH * index + 3] as number;
   }
 
-  /** Where the line ends: the next one begins there, or the empty line. */
+  /** Where the next line begins, or the empty one; `sectionTo` is behind that. */
   lineTo(index: number, sectionTo: number): number {
     return index + 1 < this.count ? this.nameFrom(index + 1) : sectionTo - 2;
   }
@@ -60,7 +62,10 @@ export class Fields {
     return false;
   }
 
-  /** Reads the section that begins at `at`; returns where the next thing begins, MORE or FAULT. */
+  /**
+   * Reads the section that begins at `start`, of bytes up to `to` and at most `limit` fields. Returns the position
+   * behind its empty line, or MORE or FAULT.
+   */
   scan(buffer: Buffer, start: number, to: number, limit: number): number {
     const bounds = this.#bounds;
     let at = start;
@@ -118,10 +123,6 @@ export class Fields {
     this.fault = fault;
     return FAULT;
   }
-}
-
-export function isBlank(byte: number): boolean {
-  return byte === SP || byte === HT;
 }
 
 function nameFault(byte: number, first: boolean): Refusal {

@@ -1,6 +1,6 @@
 /**
- * Heads as they are passed on: the lines that go further are copied as they stand, those that don't are left
- * out, and ours are added behind them. Pure, but for the writer.
+ * Heads as they are passed on: the lines that are kept are copied as they stand, the others are left out, and our own
+ * are added behind them. Writes to a ByteWriter and has no other effect.
  */
 import { type Body, CHUNKED, TO_THE_END } from './body-reader.js';
 import type { ByteWriter } from './byte-writer.js';
@@ -35,44 +35,47 @@ const CLOSE_LINE = Buffer.from('Connection: close\r\n');
 const KEEP_ALIVE_LINE = Buffer.from('Connection: keep-alive\r\n');
 const VERSION = 'HTTP/1.1';
 
-/** Which fields are left out, by their number. */
-export type Cut = Uint8Array;
+/** Which fields are left out: 1 at the number that names.ts gives a name. */
+export type OmittedFields = Uint8Array;
 
-function cutting(...ids: number[]): Cut {
-  const cut = new Uint8Array(IDS);
-  for (const id of ids) cut[id] = 1;
-  return cut;
+function omitting(...ids: number[]): OmittedFields {
+  const omitted = new Uint8Array(IDS);
+  for (const id of ids) omitted[id] = 1;
+  return omitted;
 }
 
 const HOP_BY_HOP = [CONNECTION, HOP, KEEP_ALIVE, TRANSFER_ENCODING, DISGUISED, DROPPED];
-/** Of a request, always: what is for this hop alone, and what the consumer says it is. */
-const REQUEST_CUT = [...HOP_BY_HOP, TE, IDENTITY];
-const ANSWER_CUT = cutting(...HOP_BY_HOP, UPGRADE);
-const SWITCH_CUT = cutting(...HOP_BY_HOP);
-const NO_BODY_CUT = cutting(...HOP_BY_HOP, UPGRADE, CONTENT_LENGTH);
+/** Left out of every request: what is meant for this hop alone, and who the client says it is. */
+const REQUEST_OMITTED = [...HOP_BY_HOP, TE, IDENTITY];
+const ANSWER_OMITTED = omitting(...HOP_BY_HOP, UPGRADE);
+const SWITCH_OMITTED = omitting(...HOP_BY_HOP);
+const NO_BODY_OMITTED = omitting(...HOP_BY_HOP, UPGRADE, CONTENT_LENGTH);
 
 /** What is done to each request of a route. */
 export interface RequestEdit {
-  readonly cut: Cut;
-  /** Bytes that are taken from the beginning of the path; a slash stays. */
+  readonly omit: OmittedFields;
+  /** How many bytes the path loses at its beginning; what is left begins with a slash, which is added where needed. */
   readonly strip: number;
   /** Host for a request that has none; Latin-1. */
   readonly host: string;
-  /** By what name the provider is told of us, in Via; null: it is not. Latin-1. */
+  /** Our name in Via (RFC 9110, 7.6.3); null: no Via is added. Latin-1. */
   readonly via: string | null;
   /** Adds header lines, each with its CRLF. */
   addLines(writer: ByteWriter, request: RequestHead): void;
 }
 
-/** `forwarded`: what it says of its way here is left out too; `override`: so are other methods and paths. */
-export function requestCut(options: { forwarded: boolean; override: boolean }): Cut {
-  const cut = cutting(...REQUEST_CUT);
-  if (options.forwarded) cut[FORWARDED] = 1;
-  if (options.override) cut[OVERRIDE] = 1;
-  return cut;
+/**
+ * What is left out of the requests of a route. `forwarded`: also what the client says of the way that they came
+ * (X-Forwarded-*); `override`: also fields that ask for another method or path than the request line.
+ */
+export function requestOmitting(options: { forwarded: boolean; override: boolean }): OmittedFields {
+  const omitted = omitting(...REQUEST_OMITTED);
+  if (options.forwarded) omitted[FORWARDED] = 1;
+  if (options.override) omitted[OVERRIDE] = 1;
+  return omitted;
 }
 
-/** `version`: the client's, as Via has it. */
+/** Writes the head of a request for the provider. `version`: the client's, as Via says it. */
 export function writeRequest(
   writer: ByteWriter,
   request: RequestHead,
@@ -85,7 +88,13 @@ export function writeRequest(
   } else {
     writer.copy(buffer, request.from, request.lineTo);
   }
-  writeFields(writer, buffer, fields, request.to, request.hops < 0 ? edit.cut : hopsCut(edit.cut));
+  writeFields(
+    writer,
+    buffer,
+    fields,
+    request.to,
+    request.hops < 0 ? edit.omit : withoutHops(edit.omit),
+  );
   if (request.lacksHost) {
     writer.text('Host: ');
     if (request.hostTo > 0) writer.copy(buffer, request.hostFrom, request.hostTo);
@@ -101,8 +110,9 @@ export function writeRequest(
   writer.bytes(CRLF);
 }
 
-function hopsCut(cut: Cut): Cut {
-  const more = cut.slice();
+/** Max-Forwards is left out, too: one that is smaller by one is added. */
+function withoutHops(omit: OmittedFields): OmittedFields {
+  const more = omit.slice();
   more[MAX_FORWARDS] = 1;
   return more;
 }
@@ -123,19 +133,19 @@ function writeLine(writer: ByteWriter, request: RequestHead, strip: number): voi
 
 /** How the answer's body reaches a client, and what becomes of its connection. */
 export interface AnswerEdit {
-  /** As the client gets it. */
+  /** How the body ends as the client gets it. */
   readonly body: Body;
-  /** Of HTTP/1, the client's. */
+  /** The client speaks HTTP/1.`minor`. */
   readonly minor: number;
   readonly keepAlive: boolean;
 }
 
-/** The head of a final answer; one without a Date gets it, if the clock was ever set. */
+/** Writes the head of a final answer. One without a Date gets one, if the machine's clock was ever set. */
 export function writeAnswer(writer: ByteWriter, answer: ResponseHead, edit: AnswerEdit): void {
   writeStatus(writer, answer);
-  const cut = answer.forbidsLength ? NO_BODY_CUT : ANSWER_CUT;
-  writeFields(writer, answer.buffer, answer.fields, answer.to, cut);
-  // RFC 9110, 6.6.1: whoever passes on an answer without one dates it.
+  const omit = answer.forbidsLength ? NO_BODY_OMITTED : ANSWER_OMITTED;
+  writeFields(writer, answer.buffer, answer.fields, answer.to, omit);
+  // RFC 9110, 6.6.1: a proxy adds a Date to an answer that has none.
   if (!answer.fields.has(DATE)) writer.bytes(dateLine());
   if (edit.body === CHUNKED) writer.bytes(CHUNKED_LINE);
   if (!edit.keepAlive || edit.body === TO_THE_END) writer.bytes(CLOSE_LINE);
@@ -143,28 +153,28 @@ export function writeAnswer(writer: ByteWriter, answer: ResponseHead, edit: Answ
   writer.bytes(CRLF);
 }
 
-/** 100 and its like. */
+/** Writes an interim response (1xx). */
 export function writeInformation(writer: ByteWriter, answer: ResponseHead): void {
   writeStatus(writer, answer);
-  writeFields(writer, answer.buffer, answer.fields, answer.to, NO_BODY_CUT);
+  writeFields(writer, answer.buffer, answer.fields, answer.to, NO_BODY_OMITTED);
   writer.bytes(CRLF);
 }
 
-/** 101: from here on the connection speaks another protocol. */
+/** Writes a 101: behind it the connection speaks another protocol. */
 export function writeSwitch(writer: ByteWriter, answer: ResponseHead): void {
   writeStatus(writer, answer);
-  writeFields(writer, answer.buffer, answer.fields, answer.to, SWITCH_CUT);
+  writeFields(writer, answer.buffer, answer.fields, answer.to, SWITCH_OMITTED);
   writer.bytes(UPGRADE_LINE);
   writer.bytes(CRLF);
 }
 
-/** The fields of an answer that are passed on, as Latin-1 text, for who does not speak HTTP/1. */
+/** The fields of an answer that are passed on, as Latin-1 text: for a client that speaks HTTP/2. */
 export function passedFields(answer: ResponseHead): [name: string, value: string][] {
   const { buffer, fields } = answer;
-  const cut = answer.forbidsLength ? NO_BODY_CUT : ANSWER_CUT;
+  const omit = answer.forbidsLength ? NO_BODY_OMITTED : ANSWER_OMITTED;
   const passed: [string, string][] = [];
   for (let i = 0; i < fields.count; i++) {
-    if (cut[fields.ids[i] as number] === 1) continue;
+    if (omit[fields.ids[i] as number] === 1) continue;
     passed.push([
       buffer.toString('latin1', fields.nameFrom(i), fields.nameTo(i)),
       buffer.toString('latin1', fields.valueFrom(i), fields.valueTo(i)),
@@ -180,17 +190,18 @@ function writeStatus(writer: ByteWriter, answer: ResponseHead): void {
   writer.copy(answer.buffer, answer.statusFrom - 1, answer.lineTo);
 }
 
+/** Copies the lines that are kept, as few runs of bytes as they are. `sectionTo`: behind the empty line. */
 function writeFields(
   writer: ByteWriter,
   buffer: Buffer,
   fields: Fields,
   sectionTo: number,
-  cut: Cut,
+  omit: OmittedFields,
 ): void {
   if (fields.count === 0) return;
   let from = fields.nameFrom(0);
   for (let i = 0; i < fields.count; i++) {
-    if (cut[fields.ids[i] as number] === 0) continue;
+    if (omit[fields.ids[i] as number] === 0) continue;
     const at = fields.nameFrom(i);
     if (at > from) writer.copy(buffer, from, at);
     from = fields.lineTo(i, sectionTo);

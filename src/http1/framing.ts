@@ -1,12 +1,11 @@
 /**
  * What the header section says about the message and its connection: how long the body is (RFC 9112, 6), and
- * what Connection asks for (RFC 9110, 7.6.1). Fields that go no further are marked DROPPED.
+ * what Connection asks for (RFC 9110, 7.6.1). Fields that are not passed on for this reason are marked DROPPED.
  *
- * Whatever two readers could take for different lengths is refused.
+ * A message of which two readers could find different lengths is refused.
  */
 import type { Fields } from './fields.js';
-import { isBlank } from './fields.js';
-import { isText } from './grammar.js';
+import { digits, forEachMember, isText } from './grammar.js';
 import {
   CONNECTION,
   CONTENT_LENGTH,
@@ -26,12 +25,10 @@ import {
   TWO_LENGTHS,
 } from './refusal.js';
 
-const COMMA = 44;
-const ZERO = 48;
-const NINE = 57;
-/** Digits of the largest length that a number here holds exactly. */
-const MAX_DIGITS = 15;
-/** Not dropped, whatever Connection says: the message would be another one without them, or they are said anew. */
+/**
+ * Connection may name these and they are not DROPPED for it: without them it would be another message, or they are
+ * written anew.
+ */
 const ESSENTIAL: readonly number[] = [
   HOST,
   CONTENT_LENGTH,
@@ -51,7 +48,7 @@ export class Framing {
   keepAlive = false;
   upgrade = false;
 
-  /** Null, or why the message is refused. */
+  /** Reads the fields of one head, and marks some of them. Null, or why the message is refused. */
   read(fields: Fields, buffer: Buffer): Refusal | null {
     this.length = -1;
     this.chunked = this.close = this.keepAlive = this.upgrade = false;
@@ -72,7 +69,7 @@ export class Framing {
     return this.chunked && this.length >= 0 ? LENGTH_AND_CHUNKED : null;
   }
 
-  /** Whether its sender, of HTTP/1.`minor`, lets the connection go on behind the message (RFC 9112, 9.3). */
+  /** Whether the sender, which speaks HTTP/1.`minor`, keeps the connection after this message (RFC 9112, 9.3). */
   keepsAlive(minor: number): boolean {
     return !this.close && (minor === 1 || this.keepAlive);
   }
@@ -97,40 +94,9 @@ export class Framing {
   }
 }
 
-/** The members of a list (RFC 9110, 5.6.1) that are not empty. No member may have a comma in quotes. */
-export function forEachMember(
-  buffer: Buffer,
-  from: number,
-  to: number,
-  member: (from: number, to: number) => void,
-): void {
-  let at = from;
-  while (at < to) {
-    let end = at;
-    while (end < to && buffer[end] !== COMMA) end++;
-    let last = end;
-    while (at < last && isBlank(buffer[at] as number)) at++;
-    while (last > at && isBlank(buffer[last - 1] as number)) last--;
-    if (last > at) member(at, last);
-    at = end + 1;
-  }
-}
-
 function dropNamed(fields: Fields, buffer: Buffer, name: string): void {
   for (let i = 0; i < fields.count; i++) {
     if (ESSENTIAL.includes(fields.ids[i] as number)) continue;
     if (isText(buffer, fields.nameFrom(i), fields.nameTo(i), name)) fields.ids[i] = DROPPED;
   }
-}
-
-/** A number of plain digits; -1 for anything else. */
-export function digits(buffer: Buffer, from: number, to: number): number {
-  if (to === from || to - from > MAX_DIGITS) return -1;
-  let number = 0;
-  for (let i = from; i < to; i++) {
-    const byte = buffer[i] as number;
-    if (byte < ZERO || byte > NINE) return -1;
-    number = number * 10 + byte - ZERO;
-  }
-  return number;
 }

@@ -1,12 +1,12 @@
 /**
- * A long run of bytes that the native relay moves from one stream to the other: the rest of a body whose length is
- * known. Meanwhile both streams stay whose they are, but the source is not read and the sink not written here.
+ * A long run of bytes that the native relay moves from one stream to another: the rest of a body whose length is
+ * known. Both streams keep their owners meanwhile, but the source is not read and the sink is not written by them.
  */
 import { type ByteStream, isSocket, type SocketStream } from '../relay/byte-stream.js';
 import type { TransferOptions, TransferResult } from '../relay/transfer.js';
 
-/** Less is moved sooner than handed over. */
-export const LONG = 512 * 1024;
+/** Bytes; fewer are moved in less time than it takes to hand them over. */
+export const WORTH_HANDING_OVER = 512 * 1024;
 
 export type Transfer = (
   source: SocketStream,
@@ -17,11 +17,15 @@ export type Transfer = (
 export class Handover {
   #current: AbortController | null = null;
 
+  /** Bytes are being moved. */
   get active(): boolean {
     return this.#current !== null;
   }
 
-  /** False: it can't be done, or not now. `done` is not called after `cancel`. */
+  /**
+   * Begins to move `options.bytes` bytes. `done` is called when that has ended, but not after `cancel`. False: one of the
+   * streams is no socket, the sink has something unsent, or there are too few bytes; `done` is not called.
+   */
   begin(
     transfer: Transfer,
     source: ByteStream,
@@ -29,7 +33,7 @@ export class Handover {
     options: Omit<TransferOptions, 'signal'>,
     done: (result: TransferResult) => void,
   ): boolean {
-    if (this.#current || options.bytes < LONG) return false;
+    if (this.#current || options.bytes < WORTH_HANDING_OVER) return false;
     if (!isSocket(source) || !isSocket(sink) || sink.hasUnsent) return false;
     const current = new AbortController();
     this.#current = current;
@@ -42,6 +46,7 @@ export class Handover {
     return true;
   }
 
+  /** The relay moves no more. */
   cancel(): void {
     const current = this.#current;
     this.#current = null;

@@ -1,21 +1,21 @@
-/** What a peer may take, in bytes, numbers and milliseconds. Each can be set; these are the defaults. */
+/** What peers may use of an address or a socket, and how long. Each limit can be configured (docs/rest.md). */
 
 export interface Limits {
-  /** Bytes of a head, start line and all. */
+  /** Bytes of a head, from its start line to the empty line. */
   readonly head: number;
   /** Header fields of a head. */
   readonly fields: number;
-  /** Connections of one address or socket. */
+  /** Open connections of one address or socket. */
   readonly connections: number;
-  /** Of HTTP/2, of one address; beside the few that each connection may have. */
+  /** HTTP/2 streams of one address, beside the few that each connection may have in any case. */
   readonly streams: number;
-  /** From the first byte of a head to its last. */
+  /** Milliseconds from the first byte of a head to its last; so are all below. */
   readonly headMs: number;
-  /** Between two requests, and wherever the client is waited for: for more of a body, or to read what it is owed. */
+  /** Between two requests, and while the client is waited for: to send more of a body, or to read more of an answer. */
   readonly idleMs: number;
-  /** From the last byte of a request to the head of its answer. Infinity: as long as it takes. */
+  /** From the last byte of a request to the head of its answer. Infinity: no limit. */
   readonly answerMs: number;
-  /** Within an answer, without a byte from the provider. Infinity: as long as it takes. */
+  /** Between two reads of an answer. Infinity: no limit. */
   readonly silenceMs: number;
 }
 

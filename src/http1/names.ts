@@ -1,8 +1,9 @@
 /**
- * The header fields that mean something to a proxy, each with a small number; all the others are OTHER and pass.
+ * The names of header fields that mean something to a proxy, each with a small number; every other one is OTHER, and
+ * such a field is passed on.
  *
- * A name is known by a hash of its spelling as NAME of grammar.ts has it. A field that is spelled like a known
- * one only by that (`Content_Length`) is DISGUISED: no honest client sends it, and it goes nowhere.
+ * Names are compared as NAME of grammar.ts reads them. One that equals a known name only in that reading
+ * (`Content_Length`) is DISGUISED: no honest client sends it, and it is not passed on.
  */
 import { isText, NAME } from './grammar.js';
 
@@ -11,17 +12,17 @@ export const HOST = 1;
 export const CONTENT_LENGTH = 2;
 export const TRANSFER_ENCODING = 3;
 export const CONNECTION = 4;
-/** Meant for the next hop alone, and of no use to us. */
+/** Fields for the next hop alone that are not used here. */
 export const HOP = 5;
 export const KEEP_ALIVE = 6;
 export const UPGRADE = 7;
 export const TE = 8;
 export const EXPECT = 9;
-/** Who the consumer is: ours to say. */
+/** X-PV-*: who the client is. Only we say that. */
 export const IDENTITY = 10;
-/** Where a request came from: ingress's to say. */
+/** The way that a request came. At an ingress only we say that. */
 export const FORWARDED = 11;
-/** Asks for another method or path than the request line's. */
+/** Fields that ask for another method or path than the request line. */
 export const OVERRIDE = 12;
 export const ACCEPT = 13;
 export const DISGUISED = 14;
@@ -32,7 +33,7 @@ export const MAX_FORWARDS = 17;
 export const VIA = 18;
 export const IDS = 19;
 
-/** What we are called in Via (RFC 9110, 7.6.3). */
+/** Our name in Via (RFC 9110, 7.6.3). */
 export const PSEUDONYM = 'pv-xconnect';
 
 const KNOWN: readonly (readonly [string, number])[] = [
@@ -62,7 +63,7 @@ const IDENTITY_PREFIX = 'x-pv-';
 const FORWARDED_PREFIX = 'x-forwarded-';
 const LETTER_X = 120;
 
-/** Open addressing: as many slots as make the known names fall into slots of their own. */
+/** A hash table without collisions: there are so many slots that each known name has one of its own. */
 const SLOTS = 1024;
 const slots = new Int16Array(SLOTS).fill(-1);
 for (const [index, [name]] of KNOWN.entries()) {
@@ -78,6 +79,7 @@ export function step(hash: number, byte: number): number {
   return (Math.imul(hash, 31) + byte) | 0;
 }
 
+/** The number of the name from `from` to `to`. `hash`: of all its bytes, by `step`. */
 export function identify(buffer: Buffer, from: number, to: number, hash: number): number {
   if (NAME[buffer[from] as number] === LETTER_X) {
     if (begins(buffer, from, to, IDENTITY_PREFIX)) return IDENTITY;
@@ -90,7 +92,7 @@ export function identify(buffer: Buffer, from: number, to: number, hash: number)
   return isText(buffer, from, to, name) ? id : DISGUISED;
 }
 
-/** Does it begin with `text`, read as NAME reads it? */
+/** Whether the name begins with `text`, in the reading of NAME. */
 function begins(buffer: Buffer, from: number, to: number, text: string): boolean {
   if (to - from < text.length) return false;
   for (let i = 0; i < text.length; i++) {

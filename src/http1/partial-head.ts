@@ -1,6 +1,6 @@
 /**
- * The beginning of a head whose rest is still on its way. Each byte is looked at once, however many pieces it
- * comes in: the head is read when its empty line is there, or when a line ends as none may.
+ * The beginning of a head whose end has not come yet. However small the pieces are, each byte is searched once for the
+ * end: the head is worth reading when its empty line is there, or when a line ends in a way that none may.
  */
 import { CR, LF } from './grammar.js';
 
@@ -14,19 +14,19 @@ export class PartialHead {
     return this.#bytes.length;
   }
 
-  /** Keeps a copy. `looked`: it was read, and found to be only a beginning. */
+  /** Keeps a copy of the bytes. `looked`: they were read already, and have no end. */
   keep(buffer: Buffer, from: number, to: number, looked: boolean): void {
     this.#bytes = Buffer.from(buffer.subarray(from, to));
     this.#looked = looked ? this.#bytes.length : 0;
   }
 
-  /** Keeps more; true where all of it is worth reading now. `limit`: so is whatever is this long. */
+  /** Keeps more. True where all that is kept is worth reading: it has an end, or is at least `limit` bytes long. */
   add(buffer: Buffer, from: number, to: number, limit: number): boolean {
     this.#bytes = Buffer.concat([this.#bytes, buffer.subarray(from, to)]);
     return this.#isWorthReading(limit);
   }
 
-  /** All that is kept, the caller's. */
+  /** Gives all that was kept away. */
   take(): Buffer {
     const bytes = this.#bytes;
     this.#bytes = NOTHING;

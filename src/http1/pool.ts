@@ -1,52 +1,55 @@
 /**
- * The connections to one provider, of one link and identity: made when needed, kept while idle, never shared.
+ * The connections to the provider of one link: made when needed, kept while idle, never shared between two links.
  *
- * Who waits for a connection gets the next one that is free, made for it or not. While the provider is away few
- * attempts stand for all that wait; each lasts as long as the link's patience, and then whoever waited that long
- * is told.
+ * A waiter gets the next connection that is free, whether it was made for it or not. While the provider is away, a few
+ * attempts to connect serve all waiters; each attempt lasts as long as the link's patience, and the waiters that were
+ * there when it began are then told that the provider can't be reached.
  */
 import type { LinkError } from '../kernel/errors.js';
 import type { ByteStream } from '../relay/byte-stream.js';
 import { deadlines, type Timed } from './deadlines.js';
 import type { Limits } from './limits.js';
-import { type Keeper, ProviderConnection } from './provider-connection.js';
+import { type ConnectionOwner, ProviderConnection } from './provider-connection.js';
 
 export interface Waiter {
-  /** The connection is the waiter's to begin with. */
+  /** The connection is the waiter's, to send a request on. */
   connected(connection: ProviderConnection): void;
   unreachable(error: LinkError): void;
 }
 
-/** Attempts at once. */
+/** Attempts to connect at one time. */
 const MAX_CONNECTING = 16;
 const MAX_IDLE = 256;
-/** Shorter than what servers commonly wait before they close one (Node.js: 5 s). */
+/** Shorter than servers commonly keep an idle connection (Node.js: 5 s), so that few requests meet its end. */
 const IDLE_MS = 4_000;
-/** A provider that says how long it keeps a connection is left this much before. */
+/** A connection is closed this long before the provider would, where it says how long it keeps one. */
 const MARGIN_MS = 1_000;
 
-export class Pool implements Keeper, Timed {
+export class Pool implements ConnectionOwner, Timed {
   readonly limits: Limits;
   deadline = Number.POSITIVE_INFINITY;
   readonly #connect: () => Promise<ByteStream | LinkError>;
-  /** The one that was used last is at the end. */
+  /** The one that was used last comes last, and is used first. */
   #idle: ProviderConnection[] = [];
   readonly #open = new Set<ProviderConnection>();
-  /** True for those that want a connection which was not used before. */
+  /** In the order in which they came. True: a connection that was never used before is needed. */
   readonly #waiting = new Map<Waiter, boolean>();
   #connecting = 0;
-  /** Counts providers: a connection to an earlier one is not kept. */
+  /** Counts the changes of the provider: a connection to an earlier one is not kept. */
   #generation = 0;
   #closed: LinkError | null = null;
 
-  /** `connect` waits as long as the link's patience. */
+  /** `connect` waits for the provider as long as the link's patience, and never rejects. */
   constructor(connect: () => Promise<ByteStream | LinkError>, limits: Limits) {
     this.#connect = connect;
     this.limits = limits;
     deadlines.add(this);
   }
 
-  /** An idle connection that was used before, or null. `careful`: of which no end is known at this very moment. */
+  /**
+   * An idle connection, or null. `careful`: for a request that can't be repeated, so whether the connection has ended is
+   * looked at once more.
+   */
   take(careful: boolean): ProviderConnection | null {
     const now = performance.now();
     for (;;) {
@@ -58,7 +61,7 @@ export class Pool implements Keeper, Timed {
     }
   }
 
-  /** For a connection that is made, or (where it need not be `fresh`) becomes free. */
+  /** Waits for a connection that is made or becomes free. `fresh`: one that was never used before. */
   wait(waiter: Waiter, fresh: boolean): void {
     const error = this.#closed;
     if (error) {
@@ -69,7 +72,7 @@ export class Pool implements Keeper, Timed {
     this.#makeMore();
   }
 
-  /** It waits no more. */
+  /** The waiter waits no more. */
   forget(waiter: Waiter): void {
     this.#waiting.delete(waiter);
   }
@@ -99,13 +102,13 @@ export class Pool implements Keeper, Timed {
     if (this.#waiting.size > 0) this.#makeMore();
   }
 
-  /** New requests go to another provider from now on. */
+  /** The provider is another one: its predecessor gets no new requests. */
   changed(): void {
     this.#generation++;
     for (const connection of [...this.#idle]) connection.close();
   }
 
-  /** Idle ones are closed now, the others when their answer is complete. Who waits is told. */
+  /** Idle connections are closed now, the others when their answer is complete. Waiters are told the error. */
   close(error: LinkError): void {
     this.#closed = error;
     deadlines.remove(this);
@@ -113,7 +116,7 @@ export class Pool implements Keeper, Timed {
     this.#refuse([...this.#waiting.keys()], error);
   }
 
-  /** For Deadlines: some idle connection is due. */
+  /** Closes the idle connections whose time is over. */
   expired(): void {
     const now = performance.now();
     for (const connection of [...this.#idle]) if (connection.idleUntil <= now) connection.close();

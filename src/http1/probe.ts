@@ -1,13 +1,13 @@
-/** One request of our own, to see what a provider answers: on a connection for it alone. */
+/** One request by the daemon itself, on a connection of its own, to see what a provider answers. */
 import type { ByteStream } from '../relay/byte-stream.js';
 import type { Limits } from './limits.js';
-import { type Asker, type Keeper, ProviderConnection } from './provider-connection.js';
+import { type ConnectionOwner, ProviderConnection, type Requester } from './provider-connection.js';
 import type { ResponseHead } from './response-head.js';
 
-/** The status, or in words what came instead. */
+/** The status of the answer, or in words what came in its place. */
 export type Probed = number | string;
 
-class Probe implements Asker, Keeper {
+class Probe implements Requester, ConnectionOwner {
   readonly method = 'GET';
   readonly requestDone = true;
   readonly mayUpgrade = false;
@@ -31,13 +31,13 @@ class Probe implements Asker, Keeper {
   data(): void {}
   finished(): void {}
   upgraded(): void {}
-  turned(): void {}
+  readComplete(): void {}
   drained(): void {}
   kept(): void {}
   gone(): void {}
 }
 
-/** Takes the stream. Never rejects. `head` is a whole GET request. */
+/** Takes the stream, and closes it. `head`: a whole GET request, Latin-1. Never rejects. */
 export function probe(
   stream: ByteStream,
   head: string,
@@ -51,9 +51,9 @@ export function probe(
       resolve(found);
       connection.close();
     };
-    const asker = new Probe(limits, settle);
-    const connection = new ProviderConnection(stream, asker);
-    connection.begin(asker);
+    const once = new Probe(limits, settle);
+    const connection = new ProviderConnection(stream, once);
+    connection.begin(once);
     const bytes = Buffer.from(head, 'latin1');
     stream.write(bytes, 0, bytes.length);
   });

@@ -1,78 +1,89 @@
 /**
  * One connection to a provider: sends a request, reads its answer, and is kept for the next.
  *
- * Only a connection on which everything went by the book is used again: the answer was read to its end and
- * nothing came behind it, the request was sent to its end, and neither side asked for the end. A byte that
- * comes without a request ends it, so no answer can be taken for another's.
+ *     idle     no `#requester`.  begin: to `head`; a byte, or the end of the stream: to `closed`
+ *     head     of the answer, or of one more interim response before it.
+ *              a final one: to `body`; 101 that was asked for: the stream is the requester's; what is no answer: to `closed`
+ *     body     `#inBody`.  its end: to `idle` where the connection can be used again, else to `closed`
+ *     closed   `#open` is false
+ *
+ * A stream that ends or breaks leads to `closed`, too, and fails the request, unless a body ends that way.
+ *
+ * A connection is used again only where nothing about it is in doubt: the answer was read to its end and nothing came
+ * behind it, the request was sent to its end, and neither side asked for the connection's end. A byte that comes
+ * without a request ends it, so no answer can be taken for another's.
  */
 import type { ByteStream, ByteStreamOwner } from '../relay/byte-stream.js';
 import { type Body, BodyReader, COUNTED, NO_BODY, TO_THE_END } from './body-reader.js';
 import type { BodySink } from './chunk-reader.js';
 import { MORE } from './fields.js';
 import type { Limits } from './limits.js';
-import { Outlet } from './outlet.js';
 import { PartialHead } from './partial-head.js';
 import { type Refusal, UNASKED_UPGRADE } from './refusal.js';
 import { ResponseHead } from './response-head.js';
+import { StreamWriter } from './stream-writer.js';
 
-/** Whose request it is; told of the answer in this order. */
-export interface Asker extends BodySink {
+/** Who sends a request and is told of its answer, in this order. `data`, of BodySink, gets the body. */
+export interface Requester extends BodySink {
   readonly method: string;
-  /** It was sent to its end. */
+  /** The request was sent to its end. */
   readonly requestDone: boolean;
-  /** It asked for another protocol. */
+  /** The request asks to switch to another protocol. */
   readonly mayUpgrade: boolean;
+  /** An interim response (1xx); valid during the call, as every `answer`. */
   informed(answer: ResponseHead): void;
+  /** The head of the final answer, and how its body ends. */
   answered(answer: ResponseHead, body: Body): void;
-  /** The answer is complete; the connection is the asker's no more. */
+  /** The answer is complete, and the connection no longer the requester's. `trailers`: lines, each with its CRLF. */
   finished(trailers: Buffer): void;
-  /** 101: the stream is the asker's now, with bytes `from` to `to` that came behind the head. */
+  /** 101. The stream is the requester's now; bytes `from` to `to` of the answer's buffer came behind its head. */
   upgraded(answer: ResponseHead, stream: ByteStream, from: number, to: number): void;
-  /** A turn is over. */
-  turned(): void;
+  /** All that came with one read has been passed on. */
+  readComplete(): void;
   /** More of the request can be sent. */
   drained(): void;
-  /** The connection is gone before the answer's end. `refusal`: what was wrong with the answer. */
+  /** The connection is closed before the answer is complete. `refusal`: what was wrong with the answer; null: nothing. */
   failed(refusal: Refusal | null): void;
 }
 
-/** Where connections are kept. */
-export interface Keeper {
+/** Who keeps connections between requests. */
+export interface ConnectionOwner {
   readonly limits: Limits;
-  /** It may be used again. */
+  /** The connection is idle and may be used again. */
   kept(connection: ProviderConnection): void;
-  /** It is closed, or the asker's. */
+  /** The connection is closed, or its stream is the requester's. */
   gone(connection: ProviderConnection): void;
 }
 
+/** Shared for speed: a head that was read is dealt with before the next one is read. */
 const answer = new ResponseHead();
 
 export class ProviderConnection implements ByteStreamOwner {
   readonly stream: ByteStream;
-  readonly outlet: Outlet;
-  /** Requests that it has carried to the end. */
+  readonly output: StreamWriter;
+  /** Requests that were answered on it. */
   served = 0;
-  /** Of the answer under way, bytes came. */
+  /** A byte came since the request under way began. */
   heard = false;
   /** When an idle one is closed, as performance.now() counts. */
   idleUntil = 0;
-  /** Counts the providers of its pool: which of them it leads to. */
+  /** The pool's count of providers at the time when it was made. */
   generation = 0;
-  /** Seconds that the provider said it keeps it; -1: it didn't. */
+  /** For how many seconds the provider keeps it idle, as it said; -1: it did not. */
   keptSeconds = -1;
   readonly body = new BodyReader();
-  readonly #keeper: Keeper;
+  readonly #owner: ConnectionOwner;
   readonly #partial = new PartialHead();
-  #asker: Asker | null = null;
+  #requester: Requester | null = null;
   #inBody = false;
   #reusable = false;
   #open = true;
 
   /** Takes the stream. */
-  constructor(stream: ByteStream, keeper: Keeper) {
+  constructor(stream: ByteStream, owner: ConnectionOwner) {
     this.stream = stream;
-    this.outlet = new Outlet(stream);
-    this.#keeper = keeper;
+    this.output = new StreamWriter(stream);
+    this.#owner = owner;
     stream.owner = this;
     stream.resume();
   }
@@ -81,26 +92,26 @@ export class ProviderConnection implements ByteStreamOwner {
     return this.#open;
   }
 
-  /** The next answer is the asker's. The request is for it to write. */
-  begin(asker: Asker): void {
-    this.#asker = asker;
+  /** The next answer is the requester's, which then writes the request. */
+  begin(requester: Requester): void {
+    this.#requester = requester;
     this.#inBody = false;
     this.#reusable = false;
     this.heard = false;
-    this.outlet.chunked = false;
+    this.output.chunked = false;
     this.stream.resume();
   }
 
-  /** Ends it; the asker hears nothing more. */
+  /** Closes it; the requester hears nothing more. Idempotent. */
   close(): void {
     if (!this.#open) return;
     this.#open = false;
-    this.#asker = null;
+    this.#requester = null;
     this.stream.close();
-    this.#keeper.gone(this);
+    this.#owner.gone(this);
   }
 
-  /** So many bytes of the answer's body were moved natively; they were its last. */
+  /** The relay has moved the last bytes of the answer's body, so many. */
   moved(bytes: number): void {
     this.body.moved(bytes);
     this.stream.resume();
@@ -112,16 +123,16 @@ export class ProviderConnection implements ByteStreamOwner {
     const partial = this.#partial;
     if (partial.length === 0) {
       this.#consume(buffer, from, to);
-    } else if (partial.add(buffer, from, to, this.#keeper.limits.head)) {
+    } else if (partial.add(buffer, from, to, this.#owner.limits.head)) {
       const bytes = partial.take();
       this.#consume(bytes, 0, bytes.length);
     }
-    this.#asker?.turned();
+    this.#requester?.readComplete();
   }
 
   drained(): void {
-    this.outlet.drained();
-    this.#asker?.drained();
+    this.output.drained();
+    this.#requester?.drained();
   }
 
   ended(): void {
@@ -130,7 +141,7 @@ export class ProviderConnection implements ByteStreamOwner {
     else this.#fail(null);
   }
 
-  /** Reading says what of the answer is still there. */
+  /** The rest of the answer may still have to be read; `ended` or `broken` follows it. */
   hungUp(): void {}
 
   broken(): void {
@@ -139,23 +150,23 @@ export class ProviderConnection implements ByteStreamOwner {
 
   #consume(buffer: Buffer, from: number, to: number): void {
     let at = from;
-    while (at < to && this.#asker) {
+    while (at < to && this.#requester) {
       at = this.#inBody
-        ? this.#readBody(this.#asker, buffer, at, to)
-        : this.#readHead(this.#asker, buffer, at, to);
+        ? this.#readBody(this.#requester, buffer, at, to)
+        : this.#readHead(this.#requester, buffer, at, to);
     }
-    if (at < to) this.close(); // nobody asked for this
+    if (at < to) this.close(); // bytes that belong to no request
   }
 
-  #readBody(asker: Asker, buffer: Buffer, from: number, to: number): number {
-    const at = this.body.read(buffer, from, to, asker);
+  #readBody(requester: Requester, buffer: Buffer, from: number, to: number): number {
+    const at = this.body.read(buffer, from, to, requester);
     if (this.body.fault) this.#fail(this.body.fault);
     else if (this.body.done) this.#finish(at < to);
     return at;
   }
 
-  #readHead(asker: Asker, buffer: Buffer, from: number, to: number): number {
-    const refusal = answer.read(buffer, from, to, this.#keeper.limits);
+  #readHead(requester: Requester, buffer: Buffer, from: number, to: number): number {
+    const refusal = answer.read(buffer, from, to, this.#owner.limits);
     if (refusal === MORE) {
       this.#partial.keep(buffer, from, to, true);
       return to;
@@ -170,55 +181,55 @@ export class ProviderConnection implements ByteStreamOwner {
       return to;
     }
     if (answer.status < 200) {
-      asker.informed(answer);
+      requester.informed(answer);
       return at;
     }
-    this.#begin(asker);
+    this.#begin(requester);
     if (this.body.done) this.#finish(at < to);
     return at;
   }
 
-  #begin(asker: Asker): void {
-    const kind = answer.body(asker.method);
+  #begin(requester: Requester): void {
+    const kind = answer.body(requester.method);
     this.#inBody = true;
     this.#reusable = answer.keepsAlive && kind !== TO_THE_END;
     this.keptSeconds = answer.keepAliveSeconds;
     this.body.begin(kind, kind === COUNTED ? answer.framing.length : 0);
-    asker.answered(answer, kind);
+    requester.answered(answer, kind);
   }
 
   #upgrade(at: number, to: number): void {
-    const asker = this.#asker;
-    if (!asker?.mayUpgrade || !asker.requestDone) {
+    const requester = this.#requester;
+    if (!requester?.mayUpgrade || !requester.requestDone) {
       this.#fail(UNASKED_UPGRADE);
       return;
     }
     this.#open = false;
-    this.#asker = null;
+    this.#requester = null;
     this.stream.owner = null;
     this.stream.pause();
-    this.#keeper.gone(this);
-    asker.upgraded(answer, this.stream, at, to);
+    this.#owner.gone(this);
+    requester.upgraded(answer, this.stream, at, to);
   }
 
-  /** `spoilt`: nothing that comes next could be trusted. */
+  /** The answer is complete. `spoilt`: something came behind it, or the stream ended with it. */
   #finish(spoilt: boolean): void {
-    const asker = this.#asker;
+    const requester = this.#requester;
     const trailers = this.body.trailers;
-    const again = this.#reusable && !spoilt && (asker?.requestDone ?? false);
-    this.#asker = null;
+    const again = this.#reusable && !spoilt && (requester?.requestDone ?? false);
+    this.#requester = null;
     this.#inBody = false;
     this.body.begin(NO_BODY, 0);
     this.served++;
-    // Kept first: the client's next request may be waiting for a connection, and the client for its end.
-    if (again) this.#keeper.kept(this);
+    // Kept before the requester is told: a client that is told may send its next request at once, which needs a connection.
+    if (again) this.#owner.kept(this);
     else this.close();
-    asker?.finished(trailers);
+    requester?.finished(trailers);
   }
 
   #fail(refusal: Refusal | null): void {
-    const asker = this.#asker;
+    const requester = this.#requester;
     this.close();
-    asker?.failed(refusal);
+    requester?.failed(refusal);
   }
 }

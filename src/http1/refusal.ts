@@ -1,10 +1,13 @@
-/** What is refused, with the status that a client is answered and one sentence that says what was found. */
+/**
+ * Why a message is refused. Where it is a request, its client is answered with the status and the sentence; where it is
+ * an answer, with 502 and the sentence.
+ */
 
 export interface Refusal {
   readonly status: number;
-  /** One sentence. */
+  /** One sentence for people: what was found. */
   readonly message: string;
-  /** Seconds after which to try again. */
+  /** Seconds after which to try again (Retry-After). */
   readonly retryAfter?: number;
 }
 
@@ -36,7 +39,7 @@ export const BAD_HOPS = bad('The Max-Forwards is not one plain number.');
 export const BAD_CHUNK = bad('A chunk of the body does not have a valid size and end.');
 export const BAD_STATUS_LINE = bad('The status line is not "HTTP/1.1 200 text".');
 export const UNASKED_UPGRADE = bad('It switched protocols without being asked.');
-/** As good as a refusal: OPTIONS that may go no further is answered here (RFC 9110, 7.6.2). */
+/** OPTIONS that may go no further is answered by us (RFC 9110, 7.6.2). */
 export const NO_FURTHER = refusal(
   200,
   'This is pv-xconnect: Max-Forwards let the request come so far.',

@@ -1,13 +1,17 @@
 /**
- * The head of a request: request line and header section, read in place, and what they mean.
+ * The head of a request: request line and header section, read in place, and what they mean to a proxy.
  *
- * One object is used for one head after the other: what is to outlive the next one has to be copied.
+ * One object reads one head after the other, and its positions point into the buffer that was read: what is needed
+ * after the next read has to be copied.
  */
+import { Accept } from './accept.js';
 import { FAULT, Fields, MORE } from './fields.js';
-import { digits, Framing, forEachMember } from './framing.js';
+import { Framing } from './framing.js';
 import {
   AUTHORITY,
   CR,
+  digits,
+  forEachMember,
   isAll,
   isExactly,
   isText,
@@ -52,52 +56,56 @@ import {
   TWO_HOSTS,
 } from './refusal.js';
 
-/** A method is a word, not a document. */
+/** Bytes of the longest method that is taken; the longest registered one has 16. */
 const MAX_METHOD = 32;
-/** How often a request may have been passed on by us, as its Via has it: more than any chain of links needs. */
+/** How often a request may have passed through pv-xconnect, by its Via: more than any chain of links needs. */
 const MAX_PASSED_ON = 16;
-/** Its case counts (RFC 9112, 2.3). */
+/** Case-sensitive (RFC 9112, 2.3). */
 const PROTOCOL = 'HTTP/';
 const VERSION = 'HTTP/1.';
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS']);
-/** Protocols in which requests go on that nobody would look at. */
+/** Protocols that carry HTTP requests which the link's rules would not be applied to. */
 const HIDDEN = /^(h2c?|http|tls)(\/|$)/i;
 
 export class RequestHead {
   readonly fields = new Fields();
   readonly framing = new Framing();
   buffer: Buffer = Buffer.alloc(0);
-  /** The whole head, with the empty line that ends it. */
+  /** The whole head, with the empty line that ends it, is from `from` to `to`. */
   from = 0;
   to = 0;
-  /** Behind the request line. */
+  /** Where the header section begins. */
   lineTo = 0;
   method = '';
-  /** Path and query; `*`; or empty for the root of a URL without a path. */
+  /** Path and query, or `*`; empty for a URL without a path. */
   targetFrom = 0;
   targetTo = 0;
-  /** The target is a whole URL or `*`, so that the line can't be passed on as it stands. */
+  /** The target is a whole URL or `*`: the request line has to be written anew. */
   rewritten = false;
-  /** Empty where there is none. */
+  /** The host, from the Host field or the target; empty where there is none. */
   hostFrom = 0;
   hostTo = 0;
-  /** No field says the Host: there is none, or it stands in the target. */
+  /** No Host field is passed on: there is none, or the target's host takes its place. */
   lacksHost = false;
-  /** Of HTTP/1. */
+  /** 0 or 1, of HTTP/1.0 or HTTP/1.1. */
   minor = 0;
-  /** The client waits for 100 (Continue). */
+  /** The client waits for 100 (Continue) before it sends the body. */
   expects = false;
-  /** It asks for another protocol, one that may be passed on. */
+  /** It asks to switch to another protocol, which may be passed on. */
   upgrades = false;
-  /** It takes trailers (TE: trailers). */
+  /** The client takes trailers (TE: trailers). */
   trailers = false;
-  /** How many more may pass it on, of OPTIONS (RFC 9110, 7.6.2); -1: that is not said. */
+  /** Max-Forwards of an OPTIONS request (RFC 9110, 7.6.2); -1: there is none. */
   hops = -1;
+  readonly accept = new Accept();
 
-  /** Null: a whole head was read, up to `to`. MORE: bytes are missing. Else why it is refused. */
+  /**
+   * Reads a head from `start`, of the bytes up to `end`. Null: it is whole, and ends at `to`. MORE: its end is not there
+   * yet. Else why it is refused.
+   */
   read(buffer: Buffer, start: number, end: number, limits: Limits): Refusal | null | typeof MORE {
     this.buffer = buffer;
-    // RFC 9112, 2.2: one empty line before it is forgiven.
+    // RFC 9112, 2.2: one empty line before the request line is ignored.
     if (buffer[start] === CR && start + 1 >= end) return MORE;
     const from = buffer[start] === CR && buffer[start + 1] === LF ? start + 2 : start;
     if (from >= end) return MORE;
@@ -125,26 +133,18 @@ export class RequestHead {
     return IDEMPOTENT.has(this.method);
   }
 
-  /** Whether the client will send another request on this connection, as far as it is up to it. */
+  /** Whether the client lets the connection be used for another request. */
   get keepsAlive(): boolean {
     return this.framing.keepsAlive(this.minor);
   }
 
-  /** What is asked for: a path, perhaps with a query, or `*`. */
+  /** A path, perhaps with a query, or `*`. Latin-1. */
   target(): string {
     if (this.targetFrom === this.targetTo) return this.method === 'OPTIONS' ? '*' : '/';
     return this.buffer.toString('latin1', this.targetFrom, this.targetTo);
   }
 
-  accept(): string {
-    const { fields, buffer } = this;
-    for (let i = 0; i < fields.count; i++) {
-      if (fields.ids[i] !== ACCEPT) continue;
-      return buffer.toString('latin1', fields.valueFrom(i), fields.valueTo(i));
-    }
-    return '';
-  }
-
+  /** Host and port as the client sent them; empty where there is none. Latin-1. */
   host(): string {
     return this.buffer.toString('latin1', this.hostFrom, this.hostTo);
   }
@@ -192,6 +192,7 @@ export class RequestHead {
     this.hostFrom = this.hostTo = 0;
     this.expects = this.upgrades = this.trailers = false;
     this.hops = -1;
+    this.accept.reset();
     let hosts = 0;
     let passedOn = 0;
     for (let i = 0; i < fields.count; i++) {
@@ -206,6 +207,9 @@ export class RequestHead {
         case TRANSFER_ENCODING:
           if (this.minor === 0) return CODING_IN_1_0;
           break;
+        case ACCEPT:
+          this.accept.add(buffer, fields.valueFrom(i), fields.valueTo(i));
+          break;
         case EXPECT:
           if (!isText(buffer, fields.valueFrom(i), fields.valueTo(i), '100-continue')) {
             return BAD_EXPECTATION;
@@ -218,13 +222,13 @@ export class RequestHead {
           else fields.ids[i] = DROPPED;
           break;
         case TE:
-          // Of what it may say, this alone can be promised.
+          // Of all that TE may list, a proxy can promise trailers alone.
           forEachMember(buffer, fields.valueFrom(i), fields.valueTo(i), (from, to) => {
             if (this.minor === 1 && isText(buffer, from, to, 'trailers')) this.trailers = true;
           });
           break;
         case MAX_FORWARDS:
-          if (this.method !== 'OPTIONS') break; // means nothing there
+          if (this.method !== 'OPTIONS') break; // defined for no other method that is passed on
           if (this.hops >= 0) return BAD_HOPS;
           this.hops = digits(buffer, fields.valueFrom(i), fields.valueTo(i));
           if (this.hops < 0) return BAD_HOPS;
@@ -254,7 +258,7 @@ export class RequestHead {
     return !protocols.some((protocol) => HIDDEN.test(protocol.trim()));
   }
 
-  /** RFC 9112, 3.2: a path; `*` for OPTIONS; or a URL, whose host and the Host must agree. */
+  /** RFC 9112, 3.2: the target is a path; `*` for OPTIONS; or a URL, whose host must be the same as the Host. */
   #form(): Refusal | null {
     const { buffer, fields, targetFrom, targetTo } = this;
     this.rewritten = false;
@@ -281,7 +285,10 @@ export class RequestHead {
   }
 }
 
-/** Whatever their case, with the scheme's own port or without (RFC 3986, 6.2.3). `port`: that one, as `:80`. */
+/**
+ * Whether two authorities (`host` or `host:port`) are the same but for case and the scheme's default port (RFC 3986,
+ * 6.2.3). `port`: that default, as `:80`.
+ */
 export function isSameAuthority(one: string, other: string, port: string): boolean {
   const normal = (authority: string) => {
     const name = authority.toLowerCase();
@@ -292,7 +299,7 @@ export function isSameAuthority(one: string, other: string, port: string): boole
 }
 
 function methodOf(buffer: Buffer, from: number, to: number): string {
-  // Most are; and a constant is free.
+  // Most requests are GET, and a constant needs no new string.
   if (
     to - from === 3 &&
     buffer[from] === 71 &&

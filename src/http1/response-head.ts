@@ -1,17 +1,19 @@
 /**
- * The head of a response: status line and header section, read in place, and what they mean for a request of a
- * given method. One object is used for one head after the other.
+ * The head of a response: status line and header section, read in place, and what they mean to a proxy.
+ *
+ * One object reads one head after the other, and its positions point into the buffer that was read: what is needed
+ * after the next read has to be copied.
  */
 import { type Body, CHUNKED, COUNTED, NO_BODY, TO_THE_END } from './body-reader.js';
 import { FAULT, Fields, MORE } from './fields.js';
-import { digits, Framing } from './framing.js';
-import { CR, LF, SP, VALUE } from './grammar.js';
+import { Framing } from './framing.js';
+import { CR, digits, LF, SP, VALUE } from './grammar.js';
 import type { Limits } from './limits.js';
 import { KEEP_ALIVE } from './names.js';
 import { BAD_STATUS_LINE, CODING_IN_1_0, LARGE_HEAD, type Refusal } from './refusal.js';
 
 const VERSION = 'HTTP/1.';
-/** Of `HTTP/1.1 200`. */
+/** Where the status is in `HTTP/1.1 200`. */
 const STATUS_AT = 9;
 const STATUS_TO = 12;
 
@@ -19,14 +21,20 @@ export class ResponseHead {
   readonly fields = new Fields();
   readonly framing = new Framing();
   buffer: Buffer = Buffer.alloc(0);
+  /** Behind the empty line. */
   to = 0;
+  /** Where the header section begins. */
   lineTo = 0;
-  /** Behind the version: where the status begins. */
+  /** Where the status begins. */
   statusFrom = 0;
   status = 0;
+  /** 0 or 1, of HTTP/1.0 or HTTP/1.1. */
   minor = 0;
 
-  /** Null: a whole head was read, up to `to`. MORE: bytes are missing. Else what is wrong with it. */
+  /**
+   * Reads a head from `from`, of the bytes up to `end`. Null: it is whole, and ends at `to`. MORE: its end is not there
+   * yet. Else why it is refused.
+   */
   read(buffer: Buffer, from: number, end: number, limits: Limits): Refusal | null | typeof MORE {
     this.buffer = buffer;
     const bound = Math.min(end, from + limits.head);
@@ -42,7 +50,7 @@ export class ResponseHead {
     return this.framing.chunked && this.minor === 0 ? CODING_IN_1_0 : null;
   }
 
-  /** RFC 9112, 6.3. */
+  /** How the body ends, in an answer to a request of that method (RFC 9112, 6.3). */
   body(method: string): Body {
     const { status, framing } = this;
     if (method === 'HEAD' || status < 200 || status === 204 || status === 304) return NO_BODY;
@@ -51,12 +59,12 @@ export class ResponseHead {
     return TO_THE_END;
   }
 
-  /** Whether the connection may be used again, as far as it is up to the provider. */
+  /** Whether the provider lets the connection be used for another request. */
   get keepsAlive(): boolean {
     return this.framing.keepsAlive(this.minor);
   }
 
-  /** Seconds that the provider keeps an idle connection, as `Keep-Alive: timeout=5` says; -1 where it doesn't. */
+  /** For how many seconds the provider keeps an idle connection: `Keep-Alive: timeout=5`. -1: it does not say. */
   get keepAliveSeconds(): number {
     const { fields, buffer } = this;
     for (let i = 0; i < fields.count; i++) {
@@ -68,7 +76,7 @@ export class ResponseHead {
     return -1;
   }
 
-  /** A response that can't have a body must not say its length either, but for HEAD and 304 (RFC 9110, 8.6). */
+  /** Content-Length is not allowed in it (RFC 9110, 8.6). */
   get forbidsLength(): boolean {
     return this.status < 200 || this.status === 204;
   }
@@ -87,7 +95,7 @@ export class ResponseHead {
     }
     if (this.status < 100) return BAD_STATUS_LINE;
     let at = from + STATUS_TO;
-    // RFC 9112 wants a space even before no text; some leave it out.
+    // RFC 9112, 4 requires a space even where no text follows; some servers leave it out.
     if (buffer[at] !== SP && buffer[at] !== CR) return BAD_STATUS_LINE;
     while (at < end && VALUE[buffer[at] as number] === 1) at++;
     if (at + 1 >= end) return MORE;

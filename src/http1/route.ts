@@ -1,51 +1,55 @@
-/** Where a request goes and what is done to it on the way: what a plugin tells the forwarder. */
+/** What a plugin tells the forwarder: where a request goes, and what is done to it on the way. */
 import type { ByteStream } from '../relay/byte-stream.js';
 import type { RequestEdit } from './forwarding.js';
 import type { Transfer } from './handover.js';
 import type { Limits } from './limits.js';
+import type { Lingering } from './lingering.js';
 import type { Pool } from './pool.js';
 import { NO_FURTHER, type Refusal } from './refusal.js';
 import type { RequestHead } from './request-head.js';
 
-/** One request as it was dealt with, for an access log. */
+/** One request that has ended, for an access log. */
 export interface Served {
   readonly method: string;
   readonly target: string;
   readonly host: string;
+  /** That the client was answered; 0: none. */
   readonly status: number;
-  /** Of the answer's body, as they came from the provider. */
+  /** Of the answer's body, as the provider sent it. */
   readonly bytes: number;
   readonly milliseconds: number;
   /** What took too long, where that ended it. */
-  readonly cut?: Cut;
+  readonly cut?: TimeoutKind;
 }
 
-/** A request that was not waited for any longer: for the head of its answer, the rest of that, or its client. */
-export type Cut = 'answer-timeout' | 'silence-timeout' | 'idle-timeout';
+/** What was waited for too long: the head of the answer, more of it, or the client. */
+export type TimeoutKind = 'answer-timeout' | 'silence-timeout' | 'idle-timeout';
 
 export interface Route extends RequestEdit {
   readonly pool: Pool;
-  /** Null: nobody wants to know. Called once for each request that was routed here. */
+  /** Called once for each request that was routed here, when it has ended. Null: there is no access log. */
   readonly log: ((served: Served) => void) | null;
-  /** Begins and ends with a request: how many are under way is the route's to count. */
+  /** Called when a request begins and when it ends, for whoever counts those under way. */
   readonly onBegin: (() => void) | null;
   readonly onEnd: (() => void) | null;
-  /** Counts what is cut. */
-  readonly onCut: ((cut: Cut) => void) | null;
-  /** Moves long bodies natively. */
+  /** Called for each request that is ended since something took too long. */
+  readonly onTimeout: ((kind: TimeoutKind) => void) | null;
+  /** Has the relay move the rest of a long body. Null: there is no relay. */
   readonly transfer: Transfer | null;
-  /** Takes two streams and moves bytes between them until both have ended. */
+  /** Takes two streams of an upgraded connection and moves bytes between them until both have ended. */
   join(client: ByteStream, provider: ByteStream): void;
 }
 
-/** What listens: one for all its connections. */
+/** What a server is for, of one address or socket: the same for all of its connections. */
 export interface Site<Client> {
   readonly limits: Limits;
-  /** `client`: who asks, as the plugin described the connection. The request is read in place, and only now. */
+  /** Where connections go that are to end; the same of all sites of the process. */
+  readonly lingering: Lingering;
+  /** `client`: what the plugin knows of the connection. The request is valid during the call only. */
   route(request: RequestHead, client: Client): Route | Refusal;
 }
 
-/** Where a request goes, or why it goes nowhere. */
+/** The route of a request, or why it has none. OPTIONS that may go no further has none (RFC 9110, 7.6.2). */
 export function routeOf<Client>(
   site: Site<Client>,
   request: RequestHead,

@@ -1,30 +1,40 @@
 /**
  * One connection of a client: its requests, one after the other, and their answers in that order.
  *
- * What is refused is answered and the connection closed, for what follows can't be trusted to be a request. A
- * request that comes early waits; the connection is not read meanwhile, so at most one read of it is kept.
+ *     idle     nothing was asked.            bytes: to `head`, or to `request` where they have a whole head
+ *     head     `#partial` has its beginning. its end: to `request`; what is no request is refused
+ *     request  `#busy`: its body is read (`#body`) and its answer awaited (`#exchange`). The answer is complete: to
+ *              `idle`, or to `head` with what came early
+ *     closed   `#open` is false: the client has an answer to all that it asked, or is gone
  *
- * A client that asks and leaves without waiting has asked: what came whole is sent on, and its answer goes nowhere.
+ * Every refused head leads to `closed`, since what follows it can't be trusted to be a request; so does an answer after
+ * which the connection is not kept (`keepAlive` of the answer, a request whose body was not read, `leave`), `#ended` in
+ * `idle`, and too long a time in `idle` or `head`. A connection that is closed lingers (lingering.ts), unless the client
+ * is gone.
+ *
+ * A request that comes before the one before it is answered waits in `#partial`. The connection is not read meanwhile,
+ * so at most one read of it is kept.
+ *
+ * A client may send a request and leave at once: what came whole is sent on, though nobody reads its answer.
  */
 import type { ByteStream, ByteStreamOwner } from '../relay/byte-stream.js';
 import { AnswerWriter } from './answer-writer.js';
 import { type Body, BodyReader, CHUNKED, COUNTED, NO_BODY } from './body-reader.js';
-import { type Client, startOf } from './client.js';
 import { deadlines, type Timed } from './deadlines.js';
-import { Exchange } from './exchange.js';
+import { type Client, Exchange, requestInfo } from './exchange.js';
 import { MORE } from './fields.js';
 import { writeRequest } from './forwarding.js';
-import { LONG } from './handover.js';
-import { Lingering } from './lingering.js';
+import { WORTH_HANDING_OVER } from './handover.js';
 import { PartialHead } from './partial-head.js';
 import { type Refusal, SLOW_HEAD } from './refusal.js';
 import { RequestHead } from './request-head.js';
 import type { ResponseHead } from './response-head.js';
 import { type Route, routeOf, type Site } from './route.js';
 
-/** A body that came with its head and is no longer goes with it, and can be sent again. */
+/** Bytes of a body that is sent with its head, where it came with it: such a request can be repeated. */
 const SMALL_BODY = 16 * 1024;
 
+/** Shared for speed: a head that was read is dealt with before the next one is read. */
 const request = new RequestHead();
 
 export class ServerConnection<Description> implements ByteStreamOwner, Client, Timed {
@@ -37,18 +47,21 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
   readonly #exchange = new Exchange(this);
   readonly #body = new BodyReader();
   readonly #partial = new PartialHead();
+  /** Of the request under way. */
   #route: Route | null = null;
-  /** A request is being dealt with. */
+  /** A request is under way. */
   #busy = false;
+  /** `#consume` is on the stack, and goes on with the next request by itself. */
   #consuming = false;
-  /** The client will send no more. */
+  /** The client sends no more. */
   #ended = false;
-  /** Nothing reaches the client any more; what it sent before may still be on its way. */
+  /** Nothing reaches the client any more. What it sent before may still have to be read. */
   #gone = false;
+  /** No request is taken after the one under way. */
   #leaving = false;
   #open = true;
 
-  /** Takes the stream; `onClosed` is called once, when nothing more is answered on it. */
+  /** Takes the stream. `onClosed` is called once, when nothing more is answered on it. */
   constructor(
     stream: ByteStream,
     site: Site<Description>,
@@ -66,7 +79,7 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
     stream.resume();
   }
 
-  /** Nothing was asked that is not answered. */
+  /** Every request is answered, and none has begun. */
   get idle(): boolean {
     return !this.#busy && this.#partial.length === 0;
   }
@@ -97,7 +110,7 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
   }
 
   drained(): void {
-    this.#answer.outlet.drained();
+    this.#answer.output.drained();
     this.#exchange.answerDrained();
   }
 
@@ -139,21 +152,21 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
   }
 
   answered(answer: ResponseHead, body: Body): void {
-    // Whether the rest of the request would be taken is not known: it is the connection's last.
+    // The rest of the request may never be read, and so nothing that follows it.
     if (!this.#exchange.requestDone) this.#answer.keepAlive = false;
     this.#answer.answered(answer, body);
   }
 
   data(buffer: Buffer, from: number, to: number): void {
-    this.#answer.outlet.data(buffer, from, to);
+    this.#answer.output.data(buffer, from, to);
   }
 
   flush(): boolean {
-    return this.#answer.outlet.flush();
+    return this.#answer.output.flush();
   }
 
   get answerSink(): ByteStream | null {
-    return this.#answer.outlet.chunked ? null : this.#stream;
+    return this.#answer.output.chunked ? null : this.#stream;
   }
 
   finish(trailers: Buffer): void {
@@ -162,15 +175,12 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
   }
 
   refuse(refusal: Refusal): void {
-    const { writer, method } = this.#exchange;
-    // With our lines it may be more than a client may send: then it is not read again.
-    const again = request.read(writer.buffer, 0, writer.length, this.#site.limits);
-    this.#refuse(refusal, again === null ? request.accept() : '', method);
+    this.#refuse(refusal, this.#exchange.method);
     this.#next();
   }
 
   breakOff(): void {
-    this.flush(); // what came of it is the client's
+    this.flush(); // what came of the answer is sent before the end
     this.close();
   }
 
@@ -193,7 +203,7 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
     this.#route?.join(this.#stream, provider);
   }
 
-  /** Requests, until one has to be waited for. */
+  /** Reads requests, until one is under way or the bytes end. */
   #consume(buffer: Buffer, from: number, to: number): void {
     let at = from;
     this.#consuming = true;
@@ -217,24 +227,26 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
     this.#consume(bytes, 0, bytes.length);
   }
 
+  /** Keeps what came while a request is under way. */
   #hold(buffer: Buffer, from: number, to: number): void {
     this.#partial.add(buffer, from, to, 0);
     this.#stream.pause();
   }
 
-  /** The request that was just read; returns behind what of its body was read, too. */
+  /** Begins the request whose head was just read. Returns the position behind it and what was read of its body. */
   #begin(buffer: Buffer, to: number): number {
     const route = routeOf(this.#site, request, this.#description);
     const { framing, minor } = request;
     let at = request.to;
     this.#answer.minor = minor;
     this.#answer.keepAlive = request.keepsAlive && !this.#leaving;
+    this.#answer.prefersJson = request.accept.prefersJson;
     this.#body.begin(
       framing.chunked ? CHUNKED : request.hasBody ? COUNTED : NO_BODY,
       framing.length,
     );
     if ('status' in route) {
-      this.#refuse(route, request.accept(), request.method);
+      this.#refuse(route, request.method);
       this.#next();
       return at;
     }
@@ -249,11 +261,12 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
     this.#busy = true;
     this.#route = route;
     this.deadline = Number.POSITIVE_INFINITY;
-    this.#exchange.begin(route, startOf(request, route, this.#body.done));
+    this.#exchange.begin(route, requestInfo(request, route, this.#body.done));
     if (this.#gone && this.#body.done) this.#exchange.abandon();
     return this.#body.done ? at : this.#readBody(buffer, at, to);
   }
 
+  /** Reads more of the request's body. Returns the position behind it. */
   #readBody(buffer: Buffer, from: number, to: number): number {
     const body = this.#body;
     const at = body.read(buffer, from, to, this.#exchange.requestBody);
@@ -268,11 +281,13 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
     if (body.done) return at;
     const { left } = body;
     if (!flows) this.#stream.pause();
-    else if (left >= LONG) this.#exchange.handRequest(this.#stream, left, () => this.#moved(left));
+    else if (left >= WORTH_HANDING_OVER) {
+      this.#exchange.handRequest(this.#stream, left, () => this.#moved(left));
+    }
     return at;
   }
 
-  /** The rest of the request's body went natively. */
+  /** The relay has moved the rest of the request's body, so many bytes. */
   #moved(bytes: number): void {
     this.#body.moved(bytes);
     this.#requestEnd();
@@ -284,7 +299,7 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
     if (this.#gone) this.#exchange.abandon();
   }
 
-  /** After an answer. */
+  /** The request was answered: on to the next one, or to the end. */
   #next(): void {
     this.#busy = false;
     if (!this.#open) return;
@@ -300,26 +315,28 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
     else this.#stream.resume();
   }
 
-  /** What came is no request: it is answered, and nothing after it is. */
+  /** What came is no valid request: it gets an error page, and what follows it gets nothing. */
   #reject(refusal: Refusal): void {
     this.#answer.keepAlive = false;
-    this.#refuse(refusal);
+    this.#answer.prefersJson = false; // nothing of what it says is trusted
+    this.#refuse(refusal, '');
     this.#finishUp();
   }
 
-  /** `accept`, `method`: the request's, as far as it is one. */
-  #refuse(refusal: Refusal, accept = '', method = ''): void {
+  #refuse(refusal: Refusal, method: string): void {
     if (!this.#body.done) this.#answer.keepAlive = false;
-    this.#answer.page(refusal, accept, method !== 'HEAD');
+    this.#answer.page(refusal, method !== 'HEAD');
   }
 
+  /** Ends the connection behind what it is still owed. */
   #finishUp(): void {
     if (!this.#open) return;
     this.#forget();
     if (this.#gone) this.#stream.close();
-    else new Lingering(this.#stream, this.#site.limits.idleMs);
+    else this.#site.lingering.add(this.#stream, this.#site.limits.idleMs);
   }
 
+  /** From here on the stream is no concern of this object. */
   #forget(): void {
     this.#open = false;
     deadlines.remove(this);

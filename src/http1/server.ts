@@ -1,8 +1,7 @@
-/** All connections of one listener, or of one link: how many there may be, and their common end. */
+/** All connections of one address or socket: how many there may be, and their common end. */
 import { DrainBarrier } from '../kernel/drain.js';
 import type { ByteStream } from '../relay/byte-stream.js';
 import { AnswerWriter } from './answer-writer.js';
-import { Lingering } from './lingering.js';
 import type { Refusal } from './refusal.js';
 import type { Site } from './route.js';
 import { ServerConnection } from './server-connection.js';
@@ -13,6 +12,7 @@ const FULL: Refusal = {
   retryAfter: 1,
 };
 
+/** `Description`: what the plugin knows of a connection; the site gets it with each of its requests. */
 export class Server<Description> {
   readonly #site: Site<Description>;
   /** The eldest first. */
@@ -24,17 +24,19 @@ export class Server<Description> {
     this.#site = site;
   }
 
+  /** Connections that are open. */
   get size(): number {
     return this.#connections.size;
   }
 
-  /** Takes the stream. Where there are too many, an idle one has to go, or this one is refused. */
+  /** Takes the stream. Where the limit is reached, an idle connection is closed for it; where none is idle, it gets 503. */
   accept(stream: ByteStream, description: Description): void {
-    if (this.#connections.size >= this.#site.limits.connections && !this.dismissIdle()) {
+    const { limits, lingering } = this.#site;
+    if (this.#connections.size >= limits.connections && !this.dismissIdle()) {
       const writer = new AnswerWriter(stream);
       writer.keepAlive = false;
-      writer.page(FULL, '', true);
-      new Lingering(stream, this.#site.limits.idleMs);
+      writer.page(FULL, true);
+      lingering.add(stream, limits.idleMs);
       return;
     }
     const connection = new ServerConnection(stream, this.#site, description, (closed) => {
@@ -45,18 +47,19 @@ export class Server<Description> {
     if (this.#leaving) connection.leave();
   }
 
-  /** Answers what was asked and nothing more; resolves when no connection is left. */
+  /** Closes each connection once its requests are answered, new ones too. Resolves when none is left. */
   leave(): Promise<void> {
     this.#leaving = true;
     for (const connection of [...this.#connections]) connection.leave();
     return this.#barrier.drained();
   }
 
+  /** Closes all connections at once. */
   close(): void {
     for (const connection of [...this.#connections]) connection.close();
   }
 
-  /** Ends a connection on which nothing is asked. False: there is none. */
+  /** Closes one connection that is idle. False: there is none. */
   dismissIdle(): boolean {
     for (const connection of this.#connections) {
       if (!connection.idle) continue;

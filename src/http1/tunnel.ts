@@ -1,13 +1,13 @@
 /**
- * Two streams joined after an upgrade, where the native relay can't do it: bytes both ways, with half-close and
- * back-pressure, until both have ended or one broke off.
+ * Two streams joined after an upgrade, where the native relay can't join them since one is no socket: bytes both ways,
+ * with half-close and back-pressure, until both streams have ended or one is broken.
  */
 import type { ByteStream, ByteStreamOwner } from '../relay/byte-stream.js';
 
 class Half implements ByteStreamOwner {
-  /** No more comes from this side. */
+  /** This side sends no more. */
   done = false;
-  /** This side is owed bytes. */
+  /** Bytes for this side are still unsent. */
   owed = false;
   readonly #near: ByteStream;
   readonly #tunnel: Tunnel;
@@ -59,7 +59,7 @@ export class Tunnel {
   readonly #streams: readonly [ByteStream, ByteStream];
   readonly #halves: readonly [Half, Half];
 
-  /** Takes both. */
+  /** Takes both streams. */
   constructor(client: ByteStream, provider: ByteStream) {
     this.#streams = [client, provider];
     this.#halves = [new Half(this, client), new Half(this, provider)];
@@ -70,7 +70,7 @@ export class Tunnel {
     provider.resume();
   }
 
-  /** Closes both once neither has more to say, nor is owed anything. */
+  /** Closes both streams once neither sends more and nothing is unsent. */
   check(): void {
     if (this.#halves.every(({ done, owed }) => done && !owed)) this.close();
   }

@@ -2,6 +2,7 @@
  * Which plugin makes which type of link. One from outside takes the place of a built-in of the same type;
  * two from outside for one type are a mistake that is refused.
  */
+import { Lingering } from '../http1/lingering.js';
 import { XConnectError } from '../kernel/errors.js';
 import { dbus } from './dbus/index.js';
 import { drm } from './drm/index.js';
@@ -13,13 +14,17 @@ import { tcp } from './tcp/index.js';
 import { unix } from './unix/index.js';
 import { wayland } from './wayland/index.js';
 
-const BUILT_IN: readonly Plugin[] = [unix, tcp, rest, ingress, dbus, drm, input, wayland];
+/** The built-in plugins. What links of several plugins share is made here, what is one plugin's own is in the plugin. */
+export function builtInPlugins(): readonly Plugin[] {
+  const lingering = new Lingering();
+  return [unix, tcp, rest(lingering), ingress(lingering), dbus, drm, input, wayland];
+}
 
 export class Registry {
   readonly #byType = new Map<string, Plugin>();
   readonly #outside = new Set<string>();
 
-  constructor(builtIn = BUILT_IN) {
+  constructor(builtIn = builtInPlugins()) {
     for (const plugin of builtIn) {
       for (const type of plugin.types) this.#byType.set(type, plugin);
     }

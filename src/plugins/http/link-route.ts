@@ -1,9 +1,10 @@
 /**
- * One link as a route: its pool of connections to the provider, its rules, its identity, its log. What `rest` and
- * `http` have in common.
+ * One link as a route, which is what `rest` and `http` have in common: its pool of connections to the provider, its
+ * rules, its limits, its access log, and how the provider is told which consumer a request comes from.
  */
 import type { Link } from '../../graph/link.js';
 import {
+  DEFAULT_LIMITS,
   isSocket,
   type Limits,
   Pool,
@@ -11,7 +12,7 @@ import {
   type Refusal,
   type RequestHead,
   type Route,
-  requestCut,
+  requestOmitting,
   Tunnel,
 } from '../../http1/index.js';
 import { type HttpRule, isAllowed, parseRule } from '../../kernel/http-rule.js';
@@ -19,17 +20,17 @@ import { everyLine, type Logger } from '../../kernel/log.js';
 import { countClose, type LinkHost } from '../plugin.js';
 
 export interface RouteOptions {
-  /** What the request says of its way here is left out. */
+  /** What a client says of the way that its request came (X-Forwarded-*) is left out. */
   readonly forwarded: boolean;
-  /** Host for a request without one. */
+  /** The Host that is added to a request without one. */
   readonly authority: string;
 }
 
 export class LinkRoute {
   readonly pool: Pool;
-  /** All but `addLines`, which differ by plugin. */
+  /** All but `addLines`, which the plugin adds. */
   readonly route: Omit<Route, 'addLines'>;
-  /** Null: the link wants none. */
+  /** Null: no access log is configured. */
   readonly #accessLog: Logger | null;
   readonly #rules: readonly HttpRule[] | null;
   readonly #forbidden: Refusal;
@@ -48,14 +49,14 @@ export class LinkRoute {
     };
     this.route = {
       pool: this.pool,
-      cut: requestCut({ forwarded: options.forwarded, override: this.#rules !== null }),
+      omit: requestOmitting({ forwarded: options.forwarded, override: this.#rules !== null }),
       strip: 0,
       host: options.authority,
       via: link.http?.via === false ? null : PSEUDONYM,
       log: this.logOf(),
       onBegin: null,
       onEnd: null,
-      onCut: (cut) => countClose(host.tally, cut),
+      onTimeout: (kind) => countClose(host.tally, kind),
       transfer: (source, sink, transfer) => host.transfer(source, sink, transfer),
       join: (client, provider) => {
         if (isSocket(client) && isSocket(provider)) host.join(client, provider, { fds: false });
@@ -68,7 +69,7 @@ export class LinkRoute {
     return this.#rules !== null;
   }
 
-  /** What logs a request, where the link wants it; `client`: the address that it came from. */
+  /** What logs a request; null where no access log is configured. `client`: the address that it came from. */
   logOf(client?: string): Route['log'] {
     const log = this.#accessLog;
     if (!log) return null;
@@ -76,7 +77,7 @@ export class LinkRoute {
     return (served) => log.info({ ...from, ...served }, 'request');
   }
 
-  /** Null where the rules of the link let it pass. `target`: as the provider gets it. */
+  /** Null where the rules of the link allow the request. `target`: as the provider gets it. */
   refusal(request: RequestHead, target: string): Refusal | null {
     if (!this.#rules || isAllowed(this.#rules, request.method, target)) return null;
     return this.#forbidden;
@@ -85,4 +86,43 @@ export class LinkRoute {
   close(): void {
     this.pool.close({ code: 'provider-not-running', message: 'The link has gone.' });
   }
+}
+
+/**
+ * The limits that a requirement gives, and the defaults for the rest. A consumer on a socket of its own may wait for its
+ * provider for ever; at an address, where anybody may be a client, the wait has an end.
+ */
+export function limitsOf({ type, http, maxConnections }: Link): Limits {
+  const given = http?.limits ?? {};
+  const ms = (seconds: number | undefined, byDefault: number) =>
+    seconds === undefined ? byDefault : seconds * 1000;
+  const endless = type === 'rest';
+  const { answerMs, silenceMs } = DEFAULT_LIMITS;
+  const { POSITIVE_INFINITY: never } = Number;
+  return {
+    head: given.head ?? DEFAULT_LIMITS.head,
+    fields: given.headers ?? DEFAULT_LIMITS.fields,
+    connections: given.connections ?? maxConnections ?? DEFAULT_LIMITS.connections,
+    streams: given.streams ?? DEFAULT_LIMITS.streams,
+    headMs: ms(given.head_timeout, DEFAULT_LIMITS.headMs),
+    idleMs: ms(given.idle_timeout, DEFAULT_LIMITS.idleMs),
+    answerMs: ms(given.answer_timeout, endless ? never : answerMs),
+    silenceMs: ms(given.silence_timeout, endless ? never : silenceMs),
+  };
+}
+
+/** What a header value can't have as it stands, and the sign that begins an encoded byte. */
+const UNSAFE = /[^\x20-\x7e]|%|^ | $/gu;
+
+/** `X-PV-Client` and `X-PV-Role`, each with its CRLF. Names in ASCII stay as they are, other bytes are percent-encoded. */
+export function identityLines({ consumer, role }: Pick<Link, 'consumer' | 'role'>): string {
+  return `X-PV-Client: ${headerValue(consumer)}\r\nX-PV-Role: ${headerValue(role)}\r\n`;
+}
+
+function headerValue(name: string): string {
+  return name.replace(UNSAFE, (char) =>
+    [...Buffer.from(char)]
+      .map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`)
+      .join(''),
+  );
 }

@@ -1,13 +1,13 @@
 /**
- * What answers at one address: for all its links, and by HTTP/1.1 or what TLS in front of it chose.
+ * One address, for all links that share it: HTTP/1.1, or behind TLS what the client chose.
  *
- * Links come and go; the connections are the address's and stay. What holds before a request is known to be a link's
- * (its head, how many connections) is what the most generous of the links allows.
+ * Links come and go, while connections belong to the address and stay. Which link a request is for is known only when
+ * its head is read; limits that hold before that (of heads and of connections) are the largest of all links.
  */
-
 import {
   DEFAULT_LIMITS,
   type Limits,
+  type Lingering,
   type Refusal,
   type RequestHead,
   type Route,
@@ -17,10 +17,9 @@ import {
 import { drainThenClose } from '../../kernel/drain.js';
 import type { Channel } from '../../relay/channel.js';
 import type { Acceptor } from '../plugin.js';
-import type { IngressLink } from './ingress-link.js';
+import { type IngressLink, type Visitor, visitorFrom } from './ingress-link.js';
 import { normalPath, RouteTable } from './routes.js';
 import type { SecureFront } from './secure-front.js';
-import { type Visitor, visitorFrom } from './visitor.js';
 
 const NO_ROUTE: Refusal = {
   status: 404,
@@ -32,31 +31,32 @@ const DOT_SEGMENTS: Refusal = {
 };
 const NAMES = Object.keys(DEFAULT_LIMITS) as readonly (keyof Limits)[];
 
-/** Of an address without TLS. */
-export const openEntrance = (): Entrance => new Entrance();
-
 export class Entrance implements Acceptor, Site<Visitor> {
   limits: Limits = DEFAULT_LIMITS;
-  readonly server = new Server<Visitor>(this);
+  readonly lingering: Lingering;
+  readonly server: Server<Visitor>;
   readonly #links = new RouteTable<IngressLink>();
   readonly #front: SecureFront | null;
 
-  constructor(secure?: (entrance: Entrance) => SecureFront) {
+  /** `secure`: makes what is before it where the address has TLS. */
+  constructor(lingering: Lingering, secure?: (entrance: Entrance) => SecureFront) {
+    this.lingering = lingering;
+    this.server = new Server<Visitor>(this);
     this.#front = secure?.(this) ?? null;
   }
 
-  /** False: another link has the same host and prefix. */
+  /** Requests are for this link, too. False: another link has the same host and prefix. */
   add(link: IngressLink): boolean {
     if (!this.#links.add(link)) return false;
     if (link.certificate) this.#front?.certificates.add(link.certificate);
-    this.#weigh();
+    this.#findLimits();
     return true;
   }
 
   remove(link: IngressLink): void {
     this.#links.remove(link);
     if (link.certificate) this.#front?.certificates.remove(link.certificate);
-    this.#weigh();
+    this.#findLimits();
   }
 
   route(request: RequestHead, visitor: Visitor): Route | Refusal {
@@ -78,7 +78,7 @@ export class Entrance implements Acceptor, Site<Visitor> {
     else this.#front.accept(client.release());
   }
 
-  /** The last link has gone. Resolves when no connection is left. */
+  /** The last link has gone. Connections may finish what they have begun for `drainMs`; resolves when none is left. */
   close(drainMs: number): Promise<void> {
     const leave = () => Promise.all([this.server.leave(), this.#front?.leave()]);
     return drainThenClose(drainMs, leave, () => {
@@ -87,7 +87,7 @@ export class Entrance implements Acceptor, Site<Visitor> {
     });
   }
 
-  #weigh(): void {
+  #findLimits(): void {
     const all = [...this.#links].map(({ limits }) => limits);
     if (all.length === 0) return;
     const most = NAMES.map((name) => [name, Math.max(...all.map((limits) => limits[name]))]);

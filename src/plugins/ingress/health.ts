@@ -6,7 +6,7 @@
 import type { Link } from '../../graph/link.js';
 import { type Limits, probe } from '../../http1/index.js';
 import type { HttpOptions } from '../../kernel/http-options.js';
-import { identityLines } from '../http/identity.js';
+import { identityLines } from '../http/link-route.js';
 import type { LinkHost } from '../plugin.js';
 
 const INTERVAL_S = 10;

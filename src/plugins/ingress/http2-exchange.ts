@@ -11,12 +11,13 @@ import {
   keptTrailers,
   LARGE_HEAD,
   NO_BODY,
+  prefersJson,
   type Refusal,
   RequestHead,
   type ResponseHead,
+  requestInfo,
   routeOf,
   type Site,
-  startOf,
   writeRequest,
 } from '../../http1/index.js';
 import {
@@ -105,7 +106,7 @@ export class Http2Exchange implements Client {
     writer.reset();
     writeRequest(writer, request, route, VERSION);
     if (!request.framing.chunked) this.#left = Math.max(0, request.framing.length);
-    this.#exchange.begin(route, startOf(request, route, this.#whole));
+    this.#exchange.begin(route, requestInfo(request, route, this.#whole));
     if (this.#whole) return;
     this.#stream.on('data', (chunk: Buffer) => this.#received(chunk));
     this.#stream.on('end', () => this.#ended());
@@ -149,7 +150,7 @@ export class Http2Exchange implements Client {
   /** Answers in place of the provider, if nothing was answered yet. */
   refuse(refusal: Refusal): void {
     if (this.#isOver || this.#stream.headersSent) return;
-    const page = errorPage(refusal, this.#headers.accept ?? '');
+    const page = errorPage(refusal, prefersJson(this.#headers.accept ?? ''));
     const options = { endStream: false, sendDate: false };
     this.#stream.respond(pageHeaders(page), options);
     this.#end(this.#headers[':method'] === 'HEAD' ? NOTHING : page.body);

@@ -16,7 +16,7 @@ import {
 import type { TLSSocket } from 'node:tls';
 import { deadlines, type Limits, type Site, type Timed } from '../../http1/index.js';
 import { DrainBarrier } from '../../kernel/drain.js';
-import { FairBegins } from './fair-begins.js';
+import { FairQueue } from './fair-queue.js';
 import { Http2Exchange } from './http2-exchange.js';
 
 /** Requests of one connection at once. */
@@ -41,7 +41,7 @@ export class Http2Front<Description> {
   readonly #site: Site<Description>;
   /** The eldest first. */
   readonly #sessions = new Set<Session<Description>>();
-  readonly #begins = new FairBegins();
+  readonly #begins = new FairQueue();
   readonly #barrier = new DrainBarrier(() => this.#sessions.size === 0);
   /** Of all sessions, open. */
   streams = 0;

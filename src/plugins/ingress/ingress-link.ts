@@ -1,20 +1,38 @@
-/** One http link: which requests are for it, where they go, what the provider is told of their way, how it is. */
-
+/**
+ * One http link: which requests are for it, who may send them, where they go, what the provider is told of the way that
+ * they came, and whether it is well.
+ */
+import { BlockList, isIPv6 } from 'node:net';
 import { prefixOf } from '../../graph/endpoint.js';
 import type { Link } from '../../graph/link.js';
 import type { ByteWriter, Limits, Refusal, RequestHead, Route } from '../../http1/index.js';
-import { identityLines } from '../http/identity.js';
-import { LinkRoute } from '../http/link-route.js';
+import { parseCidr } from '../../kernel/ip-address.js';
+import { identityLines, LinkRoute } from '../http/link-route.js';
 import type { LinkHost } from '../plugin.js';
 import type { Certificate } from './certificates.js';
-import { Clients } from './clients.js';
 import { Health } from './health.js';
 import { prefixLength, type Routed } from './routes.js';
-import type { Visitor } from './visitor.js';
 
 const UNWELL_RETRY_S = 5;
 const HOST_NAME = Buffer.from('X-Forwarded-Host: ');
 const CRLF = Buffer.from('\r\n');
+/** IPv4 as a listener for IPv6 shows it. */
+const MAPPED = /^::ffff:(?=\d+\.)/i;
+
+/** The client at the other end of a connection, for all its requests. */
+export interface Visitor {
+  /** The client's IP. */
+  readonly address: string;
+  /** It came by TLS. */
+  readonly secure: boolean;
+  /** The route to each link, made when its first request for that link comes. */
+  readonly routes: WeakMap<IngressLink, Route>;
+}
+
+/** `ip`: of the client's end of the connection. One that is mapped into IPv6 becomes IPv4. */
+export function visitorFrom(ip: string, secure: boolean): Visitor {
+  return { address: ip.replace(MAPPED, ''), secure, routes: new WeakMap() };
+}
 
 export class IngressLink implements Routed {
   readonly host: string;
@@ -26,8 +44,8 @@ export class IngressLink implements Routed {
   readonly #strips: boolean;
   readonly #linkRoute: LinkRoute;
   readonly #health: Health | null;
-  readonly #clients: Clients | null;
-  readonly #stranger: Refusal;
+  readonly #allowed: BlockList | null;
+  readonly #notAllowed: Refusal;
 
   /** Takes the certificate. */
   constructor(link: Link, owner: LinkHost, limits: Limits, certificate: Certificate | null) {
@@ -41,17 +59,17 @@ export class IngressLink implements Routed {
     this.#strips = strips && this.prefix !== '';
     const authority = link.target.slice(0, link.target.length - this.prefix.length);
     this.#linkRoute = new LinkRoute(link, owner, limits, { forwarded: true, authority });
-    this.#clients = link.allowFrom ? new Clients(link.allowFrom) : null;
-    this.#stranger = {
+    this.#allowed = link.allowFrom ? networks(link.allowFrom) : null;
+    this.#notAllowed = {
       status: 403,
       message: `${link.name} is not for clients of your network.`,
     };
     this.#health = health ? new Health(link, owner, limits, health) : null;
   }
 
-  /** A request whose path, in normal form, begins with the prefix. */
+  /** For a request to its host and below its prefix. The client is checked by the request, since connections are shared. */
   route(request: RequestHead, visitor: Visitor): Route | Refusal {
-    if (this.#clients?.has(visitor.address) === false) return this.#stranger;
+    if (this.#allowed && !includes(this.#allowed, visitor.address)) return this.#notAllowed;
     const complaint = this.#health?.complaint ?? null;
     if (complaint !== null) {
       const message = `${this.#link.provider} is not well: ${complaint}.`;
@@ -66,7 +84,7 @@ export class IngressLink implements Routed {
     return strip === route.strip ? route : { ...route, strip };
   }
 
-  /** No more requests. */
+  /** No request is for it any more. */
   close(): void {
     this.certificate?.stop();
     this.#health?.stop();
@@ -115,7 +133,22 @@ function writeHost(writer: ByteWriter, { buffer, hostFrom, hostTo }: RequestHead
   writer.bytes(CRLF);
 }
 
-/** What is left of a target, as the provider gets it. */
+const familyOf = (ip: string) => (isIPv6(ip) ? 'ipv6' : 'ipv4');
+
+/** `texts`: `IP/LENGTH` or `IP`; one that is neither adds nobody. */
+function networks(texts: readonly string[]): BlockList {
+  const list = new BlockList();
+  for (const { ip, bits } of texts.flatMap((text) => parseCidr(text) ?? [])) {
+    list.addSubnet(ip, bits, familyOf(ip));
+  }
+  return list;
+}
+
+function includes(list: BlockList, ip: string): boolean {
+  return list.check(ip, familyOf(ip));
+}
+
+/** A target without its first `strip` bytes, as the provider gets it. */
 function below(target: string, strip: number): string {
   const rest = target.slice(strip);
   return strip > 0 && !rest.startsWith('/') ? `/${rest}` : rest;

@@ -1,14 +1,10 @@
-/** TLS before an address: from accepted descriptors to HTTP/2 or, behind the same codec as without TLS, HTTP/1.1. */
+/** TLS before an address: its connections go on as HTTP/2, or as HTTP/1.1 by the same codec as without TLS. */
 import { Certificates } from './certificates.js';
 import { DuplexStream } from './duplex-stream.js';
-import { Entrance } from './entrance.js';
+import type { Entrance } from './entrance.js';
 import { Http2Front } from './http2-front.js';
+import { type Visitor, visitorFrom } from './ingress-link.js';
 import { TlsFront } from './tls-front.js';
-import { type Visitor, visitorFrom } from './visitor.js';
-
-/** Of an address with TLS. */
-export const openSecureEntrance = (): Entrance =>
-  new Entrance((entrance) => new SecureFront(entrance));
 
 export class SecureFront {
   readonly certificates = new Certificates();
@@ -22,7 +18,7 @@ export class SecureFront {
     this.#tls = new TlsFront(this.certificates, (socket, protocol) => {
       const { remoteAddress } = socket;
       if (remoteAddress === undefined) {
-        socket.destroy(); // gone already: nobody would know who asked
+        socket.destroy(); // the client is gone, and its address can't be known any more
         return;
       }
       const visitor = visitorFrom(remoteAddress, true);
@@ -31,7 +27,7 @@ export class SecureFront {
     });
   }
 
-  /** There are as many connections as there may be, and none of them is idle. */
+  /** The limit of connections is reached, and none is idle. An idle one is closed to make room. */
   get isFull(): boolean {
     const { server, limits } = this.#entrance;
     if (this.#tls.size + this.#http2.size + server.size < limits.connections) return false;

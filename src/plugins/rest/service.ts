@@ -1,13 +1,12 @@
-/** One rest link, served. */
+/** Serves one rest link. */
 import type { Link } from '../../graph/link.js';
-import { type Route, Server } from '../../http1/index.js';
+import { type Lingering, type Route, Server } from '../../http1/index.js';
 import { drainThenClose } from '../../kernel/drain.js';
-import { identityLines } from '../http/identity.js';
-import { limitsOf } from '../http/limits.js';
-import { LinkRoute } from '../http/link-route.js';
+import { identityLines, LinkRoute, limitsOf } from '../http/link-route.js';
 import type { Attachment, LinkHost } from '../plugin.js';
 
-export async function serve(link: Link, host: LinkHost): Promise<Attachment> {
+/** Rejects with an XConnectError where the target is taken. */
+export async function serve(link: Link, host: LinkHost, lingering: Lingering): Promise<Attachment> {
   const limits = limitsOf(link);
   const identity = Buffer.from(identityLines(link), 'latin1');
   const linkRoute = new LinkRoute(link, host, limits, {
@@ -17,6 +16,7 @@ export async function serve(link: Link, host: LinkHost): Promise<Attachment> {
   const route: Route = { ...linkRoute.route, addLines: (writer) => writer.bytes(identity) };
   const server = new Server<null>({
     limits,
+    lingering,
     route: (request) => linkRoute.refusal(request, request.target()) ?? route,
   });
   const listener = await host.listen((client) => server.accept(host.bytes(client), null));

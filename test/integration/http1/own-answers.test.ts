@@ -1,6 +1,7 @@
 /** What we answer ourselves, where the request as it was to be sent on says less than the one that came. */
 import { once } from 'node:events';
 import { expect, test } from 'vitest';
+import { DEFAULT_LIMITS } from '../../../src/http1/limits.js';
 import { exchange, Stand } from './stand.js';
 
 const AWAY = { code: 'provider-not-running', message: 'It is away.' } as const;
@@ -16,6 +17,19 @@ test.each([1, 99])('HEAD with %i more fields is answered without a body', async 
   expect(answers.match(/^HTTP\/1\.1 503 /gm)).toHaveLength(2);
   expect(answers.match(/It is away\./g)).toHaveLength(1);
   expect(answers).toContain('keep-alive\r\n\r\nHTTP/1.1 503 ');
+  stand.close();
+});
+
+test.each([
+  ['as many header fields', 'X-1: 1\r\n'.repeat(98)],
+  ['as large a head', `X-1: ${'1'.repeat(DEFAULT_LIMITS.head - 68)}\r\n`],
+])('a client that sends %s as it may is answered in JSON where it wants that', async (_, more) => {
+  const lines = 'X-PV-Client: a\r\nX-PV-Role: b\r\n';
+  const stand = new Stand(() => undefined, { unreachable: () => AWAY, lines });
+  const head = `GET / HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n${more}\r\n`;
+  const answer = await exchange(stand, head, true);
+  expect(answer).toMatch(/^HTTP\/1\.1 503 /);
+  expect(answer).toMatch(/\r\n\r\n\{"Error":"It is away\."\}\n$/);
   stand.close();
 });
 

@@ -3,8 +3,9 @@
  */
 import http from 'node:http';
 import net from 'node:net';
-import { requestCut } from '../../../src/http1/forwarding.js';
+import { requestOmitting } from '../../../src/http1/forwarding.js';
 import { DEFAULT_LIMITS, type Limits } from '../../../src/http1/limits.js';
+import { Lingering } from '../../../src/http1/lingering.js';
 import { Pool } from '../../../src/http1/pool.js';
 import type { Refusal } from '../../../src/http1/refusal.js';
 import type { Route, Served, Site } from '../../../src/http1/route.js';
@@ -32,6 +33,7 @@ export class Stand {
   readonly connections = new Set<ServerConnection<null>>();
   /** Connections to the provider so far. */
   made = 0;
+  readonly #lingering = new Lingering();
   readonly #options: StandOptions;
   readonly #provider: (socket: net.Socket) => void;
   readonly #route: Route;
@@ -43,7 +45,7 @@ export class Stand {
     this.pool = new Pool(() => this.#connect(), { ...DEFAULT_LIMITS, ...options.limits });
     this.#route = {
       pool: this.pool,
-      cut: requestCut({ forwarded: false, override: options.override ?? false }),
+      omit: requestOmitting({ forwarded: false, override: options.override ?? false }),
       strip: options.strip ?? 0,
       host: 'localhost',
       via: options.via ?? null,
@@ -51,7 +53,7 @@ export class Stand {
       log: (served) => this.served.push(served),
       onBegin: null,
       onEnd: null,
-      onCut: (cut) => this.cuts.push(cut),
+      onTimeout: (kind) => this.cuts.push(kind),
       transfer: null,
       join: (client, provider) => new Tunnel(client, provider),
     };
@@ -66,7 +68,7 @@ export class Stand {
 
   get site(): Site<null> {
     const route = () => this.#options.refuse ?? this.#route;
-    return { limits: this.pool.limits, route };
+    return { limits: this.pool.limits, lingering: this.#lingering, route };
   }
 
   accept(stream: ByteStream): void {

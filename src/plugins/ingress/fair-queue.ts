@@ -6,7 +6,7 @@
 /** Of all connections. More would be no faster: a turn with nothing else to do is short. */
 const MOST = 2;
 
-export class FairBegins {
+export class FairQueue {
   /** By connection; who has waited longest is first. */
   readonly #waiting = new Map<object, (() => void)[]>();
   #left = MOST;

@@ -1,22 +1,25 @@
 /**
- * What is written to one stream: gathered while a turn lasts, and sent with one system call at its end.
+ * Writes messages to one stream: gathers what is written during one turn of the event loop, and sends it with one
+ * system call when the turn ends. Large pieces of data are sent at once, without being copied.
  *
- * All outlets share one stage, for one turn belongs to one stream: when another outlet begins to gather, what is
- * on the stage goes out first. Long runs of data go out without being gathered.
+ * All writers share one staging buffer, since only one of them gathers at a time: when another one begins to, what is
+ * staged is sent first.
  */
 import type { ByteStream } from '../relay/byte-stream.js';
 import { ByteWriter } from './byte-writer.js';
 
+/** Bytes that are gathered before they are sent. */
 const STAGE = 64 * 1024;
-/** Data that is worth a system call of its own rather than a copy. */
-const LONG = 16 * 1024;
+/** As many bytes of data are rather sent by themselves than copied. */
+const LARGE = 16 * 1024;
 const CRLF = Buffer.from('\r\n');
 
+/** Shared for speed: it is empty whenever no turn is under way. */
 const stage = new ByteWriter(STAGE);
-let gathering: Outlet | null = null;
+let gathering: StreamWriter | null = null;
 
-export class Outlet {
-  /** Data is written as chunks. */
+export class StreamWriter {
+  /** Data is written in the chunked coding (RFC 9112, 7.1). */
   chunked = false;
   readonly #stream: ByteStream;
   #blocked = false;
@@ -25,7 +28,7 @@ export class Outlet {
     this.#stream = stream;
   }
 
-  /** Where a head is put together. */
+  /** Where a head is put together; valid until `flush`, or until another writer gathers. */
   stage(): ByteWriter {
     if (gathering !== this) {
       gathering?.flush();
@@ -35,12 +38,13 @@ export class Outlet {
     return stage;
   }
 
+  /** A part of the body. The buffer is the caller's again when this returns. */
   data(buffer: Buffer, from: number, to: number): void {
-    if (from === to) return; // as a chunk it would be the last
+    if (from === to) return; // an empty chunk would be the last one
     const writer = this.stage();
-    const long = to - from >= LONG || writer.length + to - from > STAGE;
+    const large = to - from >= LARGE || writer.length + to - from > STAGE;
     if (this.chunked) writer.text(`${(to - from).toString(16)}\r\n`);
-    if (long) {
+    if (large) {
       this.#send();
       if (!this.#stream.write(buffer, from, to)) this.#blocked = true;
     } else {
@@ -49,7 +53,7 @@ export class Outlet {
     if (this.chunked) writer.bytes(CRLF);
   }
 
-  /** The end of the body: of a chunked one, its last chunk and trailers. */
+  /** The end of the body: of a chunked one, the last chunk and the trailers (lines, each with its CRLF). */
   finish(trailers: Buffer): void {
     if (!this.chunked) return;
     this.chunked = false;
@@ -59,7 +63,7 @@ export class Outlet {
     writer.bytes(CRLF);
   }
 
-  /** False: write no more before the stream has drained. */
+  /** Sends what was gathered. False: write no more before the stream has drained. */
   flush(): boolean {
     if (gathering === this) {
       this.#send();
@@ -68,6 +72,7 @@ export class Outlet {
     return !this.#blocked;
   }
 
+  /** The stream's `drained`. */
   drained(): void {
     this.#blocked = false;
   }

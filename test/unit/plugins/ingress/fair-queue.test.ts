@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { FairBegins } from '../../../../src/plugins/ingress/fair-begins.js';
+import { FairQueue } from '../../../../src/plugins/ingress/fair-queue.js';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 test('few begin at once; the others wait, and who asks for one waits for none of a hundred', async () => {
-  const begins = new FairBegins();
+  const begins = new FairQueue();
   const begun: string[] = [];
   const [hog, neighbour] = [{}, {}];
   for (let i = 0; i < 100; i++) begins.take(hog, () => begun.push('hog'));
@@ -18,7 +18,7 @@ test('few begin at once; the others wait, and who asks for one waits for none of
 });
 
 test('what a connection that has gone asked for begins no more', async () => {
-  const begins = new FairBegins();
+  const begins = new FairQueue();
   const gone = {};
   let begun = 0;
   for (let i = 0; i < 20; i++) begins.take(gone, () => begun++);
@@ -28,7 +28,7 @@ test('what a connection that has gone asked for begins no more', async () => {
 });
 
 test('one that begins anew in its turn waits for the next', async () => {
-  const begins = new FairBegins();
+  const begins = new FairQueue();
   let begun = 0;
   const again = () => {
     if (++begun < 100) begins.take(begins, again);

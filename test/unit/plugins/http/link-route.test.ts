@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { DEFAULT_LIMITS } from '../../../../src/http1/limits.js';
-import { limitsOf } from '../../../../src/plugins/http/limits.js';
+import { limitsOf } from '../../../../src/plugins/http/link-route.js';
 import { unixLink } from '../../../support/link.js';
 
 const MINUTE = 60_000;
