@@ -24,9 +24,9 @@ import { XConnectError } from './kernel/errors.js';
 import { createLogger, type Logger } from './kernel/log.js';
 import { placeText } from './manifest/problem.js';
 import { Mesh } from './mesh/mesh.js';
-import { observation } from './plugins/dbus/observation.js';
+import { Observation } from './plugins/dbus/observation.js';
 import type { Activator } from './plugins/on-demand.js';
-import { Registry } from './plugins/registry.js';
+import { builtInPlugins, Registry } from './plugins/registry.js';
 import { poller } from './relay/poller.js';
 import { Relay } from './relay/relay.js';
 import { Acceptor, reserveLoop, socketOf } from './relay/socket.js';
@@ -119,7 +119,8 @@ export class Daemon {
     const source = await this.#source(broker, busFd);
     process.on('SIGHUP', () => source.refresh('SIGHUP'));
 
-    const plugins = new Registry();
+    const observation = new Observation();
+    const plugins = new Registry(builtInPlugins(observation));
     for (const module of this.#options.plugins) await plugins.load(module);
 
     const containers = new Containers(broker);

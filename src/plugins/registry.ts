@@ -5,6 +5,7 @@
 import { Lingering } from '../http1/lingering.js';
 import { XConnectError } from '../kernel/errors.js';
 import { dbus } from './dbus/index.js';
+import { Observation } from './dbus/observation.js';
 import { drm } from './drm/index.js';
 import { ingress } from './ingress/index.js';
 import { input } from './input/index.js';
@@ -15,9 +16,9 @@ import { unix } from './unix/index.js';
 import { wayland } from './wayland/index.js';
 
 /** The built-in plugins. What links of several plugins share is made here, what is one plugin's own is in the plugin. */
-export function builtInPlugins(): readonly Plugin[] {
+export function builtInPlugins(observation = new Observation()): readonly Plugin[] {
   const lingering = new Lingering();
-  return [unix, tcp, rest(lingering), ingress(lingering), dbus, drm, input, wayland];
+  return [unix, tcp, rest(lingering), ingress(lingering), dbus(observation), drm, input, wayland];
 }
 
 export class Registry {

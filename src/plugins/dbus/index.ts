@@ -4,9 +4,9 @@
  * messages are held to it; elsewhere they pass at relay speed.
  */
 import type { Plugin } from '../plugin.js';
-import { observation } from './observation.js';
+import type { Observation } from './observation.js';
 
-export const dbus: Plugin = {
+export const dbus = (observation: Observation): Plugin => ({
   types: ['dbus'],
   async attach(link, host) {
     // Loaded with the first such link: a daemon without one has no use for it.
@@ -47,4 +47,4 @@ export const dbus: Plugin = {
       throw thrown;
     }
   },
-};
+});

@@ -1,6 +1,6 @@
 /**
- * Who wants to know what a link's consumer does on its bus: `pv-xconnect learn`, as long as it runs. A link that
- * nobody observes pays nothing.
+ * Observers of what a link's consumer does on its bus: `pv-xconnect learn` is one as long as it runs. A link without an
+ * observer and without a policy has none of its messages read. Made by the daemon, which shows it to the control socket.
  */
 import type { Use } from '../../graph/use.js';
 
@@ -9,7 +9,7 @@ export type Observer = (use: Use) => void;
 export class Observation {
   readonly #observers = new Map<string, Set<Observer>>();
 
-  /** `link`: see `linkId`. The returned function ends it. */
+  /** `link`: as `linkId` names it. The returned function ends the observation. */
   observe(link: string, observer: Observer): () => void {
     const observers = this.#observers.get(link) ?? new Set();
     this.#observers.set(link, observers.add(observer));
@@ -27,6 +27,3 @@ export class Observation {
     for (const observer of this.#observers.get(link) ?? []) observer(use);
   }
 }
-
-/** Of this process. */
-export const observation = new Observation();
