@@ -123,8 +123,8 @@ void broker_event(struct relay *relay, uint32_t events)
 	while (relay->broker.fd >= 0 && receive(relay))
 		;
 	/* Room again: those that found the channel full go first, in the order that they came. */
-	for (node = relay->parked.next; node != &relay->parked; node = node->next) {
-		struct conn *conn = list_entry(node, struct conn, parked);
+	for (node = relay->tick_conns.next; node != &relay->tick_conns; node = node->next) {
+		struct conn *conn = list_entry(node, struct conn, tick);
 
 		if (conn->state == CONN_PARKED && conn->retry_at == 0)
 			conn_schedule(conn);

@@ -53,7 +53,7 @@ struct conn *conn_new(struct link *link)
 	atomic_fetch_add(&link->refs, 1);
 	list_init(&conn->node);
 	list_init(&conn->ready);
-	list_init(&conn->parked);
+	list_init(&conn->tick);
 	side_init(&conn->side[0], conn);
 	side_init(&conn->side[1], conn);
 	list_add_tail(&link->conns, &conn->node);
@@ -70,7 +70,7 @@ void conn_schedule(struct conn *conn)
 void conn_joined(struct conn *conn)
 {
 	conn->state = CONN_JOINED;
-	list_del(&conn->parked);
+	list_del(&conn->tick);
 	free(conn->request); /* an idle connection keeps nothing that it does not need */
 	conn->request = NULL;
 	side_prepare(conn, &conn->side[0]);
@@ -102,7 +102,7 @@ void conn_close(struct conn *conn, enum reason reason)
 	}
 	list_del(&conn->node);
 	list_del(&conn->ready);
-	list_del(&conn->parked);
+	list_del(&conn->tick);
 	list_add_tail(&link->relay->dead, &conn->node);
 	if (conn->transfer) {
 		transfer_report(conn);
@@ -136,7 +136,7 @@ void conn_event(struct side *side, uint32_t events)
 	if (events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		side->readable = true;
 	if (events & (EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-		side->drain = true;
+		side->read_to_end = true;
 	if (events & EPOLLHUP)
 		side->gone = true;
 	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
@@ -162,13 +162,18 @@ static bool run_direction(struct conn *conn, struct side *from, struct side *to)
 	return true;
 }
 
+void conn_tick_wanted(struct conn *conn)
+{
+	if (list_empty(&conn->tick))
+		list_add_tail(&conn->link->relay->tick_conns, &conn->tick);
+}
+
 void conn_later(struct conn *conn)
 {
 	if (conn->throttled)
 		return;
 	conn->throttled = true;
-	if (list_empty(&conn->parked))
-		list_add_tail(&conn->link->relay->parked, &conn->parked);
+	conn_tick_wanted(conn);
 }
 
 /* All was passed on. Descriptors that are still to be read count against us for as long, so the connection is
@@ -256,10 +261,10 @@ void conn_tick(struct conn *conn, uint64_t now)
 			conn->side[0].writable = conn->side[1].writable = true;
 			conn_schedule(conn);
 		}
-		if (conn->transfer)
+		if (conn->transfer && transfer_timed(conn->transfer))
 			transfer_tick(conn, now);
 		else
-			list_del(&conn->parked);
+			list_del(&conn->tick);
 	} else if (now >= conn->deadline) {
 		conn_close(conn, REASON_NO_PROVIDER);
 	} else if (conn->state == CONN_PARKED && now >= conn->retry_at) {

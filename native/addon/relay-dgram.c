@@ -62,8 +62,7 @@ void flow_free(struct flow *flow)
 	}
 	list_del(&flow->node);
 	list_add_tail(&link->relay->dead_flows, &flow->node);
-	if (--link->nflows == 0)
-		link->relay->draining--;
+	link->nflows--;
 	atomic_fetch_sub(&link->active, 1);
 }
 
@@ -137,8 +136,8 @@ struct flow *flow_of(struct link *link, const struct sockaddr_un *address, sockl
 	flow->who = *who;
 	memcpy(&flow->address, address, length);
 	list_add_tail(&link->flows, &flow->node);
-	if (link->nflows++ == 0)
-		link->relay->draining++;
+	link->nflows++;
+	link_tick_wanted(link);
 	atomic_fetch_add(&link->active, 1);
 	atomic_fetch_add(&link->total, 1);
 	return flow;

@@ -27,6 +27,7 @@ struct link *link_new(struct relay *relay, uint32_t number, struct closing *clos
 	link->closing = closing_ref(closing);
 	link->listener = (struct source){ .kind = KIND_LISTENER, .fd = -1 };
 	list_init(&link->node);
+	list_init(&link->tick);
 	list_init(&link->ring.node);
 	list_init(&link->conns);
 	list_init(&link->flows);
@@ -49,10 +50,19 @@ static void close_listener(struct link *link)
 {
 	relay_unwatch(link->relay, &link->listener, link->closing, false);
 	ring_listens(link);
-	if (link->accept_at) {
-		link->accept_at = 0;
-		link->relay->draining--;
-	}
+	link->accept_at = 0;
+}
+
+void link_tick_wanted(struct link *link)
+{
+	if (list_empty(&link->tick))
+		list_add_tail(&link->relay->tick_links, &link->tick);
+}
+
+/* What link_tick does something about, now or later. */
+static bool needs_tick(const struct link *link)
+{
+	return link->accept_at || link->drain_at || link->nflows > 0 || link->paced > 0;
 }
 
 void link_accept_later(struct link *link)
@@ -60,7 +70,7 @@ void link_accept_later(struct link *link)
 	if (link->accept_at)
 		return;
 	link->accept_at = relay_now() + ACCEPT_PAUSE_MS;
-	link->relay->draining++;
+	link_tick_wanted(link);
 }
 
 /* Accepts what waits, as long as the link may have more connections. */
@@ -123,12 +133,11 @@ void link_maybe_gone(struct link *link)
 {
 	if (!link->draining || link->gone || !list_empty(&link->conns))
 		return;
-	if (link->drain_at)
-		link->relay->draining--;
 	link->drain_at = 0;
 	link->gone = true;
 	close_listener(link);
 	list_del(&link->node);
+	list_del(&link->tick);
 	ring_remove(link);
 	link->relay->nlinks--;
 	list_add_tail(&link->relay->dead_links, &link->node); /* the relay's reference goes at the end of the round */
@@ -150,7 +159,6 @@ void link_tick(struct link *link, uint64_t now)
 {
 	if (link->accept_at && now >= link->accept_at) {
 		link->accept_at = 0;
-		link->relay->draining--;
 		link_register(link);
 		if (link->type == SOCK_DGRAM)
 			dgram_readable(link);
@@ -165,6 +173,8 @@ void link_tick(struct link *link, uint64_t now)
 			conn_close(list_entry(link->conns.next, struct conn, node), REASON_DETACHED);
 		link_maybe_gone(link);
 	}
+	if (!needs_tick(link))
+		list_del(&link->tick);
 }
 
 /* command: fd[0] = listener, mode, request = upstream or NULL */
@@ -222,6 +232,7 @@ void link_close(struct relay *relay, struct command *command)
 	struct link *link = command->link;
 	struct list *node, *next;
 
+	(void)relay;
 	if (link->gone)
 		return;
 	stop(link);
@@ -235,9 +246,8 @@ void link_close(struct relay *relay, struct command *command)
 			conn_close(conn, REASON_DETACHED);
 	}
 	if (!list_empty(&link->conns)) {
-		if (!link->drain_at)
-			relay->draining++;
 		link->drain_at = relay_now() + command->drain_ms;
+		link_tick_wanted(link);
 	}
 	link_maybe_gone(link);
 }

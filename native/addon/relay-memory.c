@@ -71,10 +71,11 @@ static void pace(struct side *to, bool paced)
 	if (to->paced == paced)
 		return;
 	to->paced = paced;
-	if (paced && link->paced++ == 0)
-		link->relay->draining++;
-	else if (!paced && --link->paced == 0)
-		link->relay->draining--;
+	if (!paced) {
+		link->paced--;
+	} else if (link->paced++ == 0) {
+		link_tick_wanted(link);
+	}
 }
 
 void memory_forget(struct side *to)

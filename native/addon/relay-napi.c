@@ -115,7 +115,8 @@ static napi_value start(napi_env env, napi_callback_info info)
 		fcntl(broker, F_SETFD, FD_CLOEXEC);
 	list_init(&relay->links);
 	list_init(&relay->ready);
-	list_init(&relay->parked);
+	list_init(&relay->tick_conns);
+	list_init(&relay->tick_links);
 	list_init(&relay->pipes);
 	list_init(&relay->dead);
 	list_init(&relay->dead_flows);

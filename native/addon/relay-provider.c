@@ -17,8 +17,7 @@ static void park(struct conn *conn, uint64_t retry_at)
 {
 	conn->state = CONN_PARKED;
 	conn->retry_at = retry_at;
-	if (list_empty(&conn->parked))
-		list_add_tail(&conn->link->relay->parked, &conn->parked);
+	conn_tick_wanted(conn);
 }
 
 static void park_for_a_tick(struct conn *conn)

@@ -127,7 +127,7 @@ static enum move move_spliced(struct side *from, struct side *to, size_t length)
 	n = splice(from->source.fd, NULL, relay->pipe->fd[1], NULL, transfer_room(from, length),
 		   SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
 	if (n < 0 && errno != EAGAIN && !transient(errno)) {
-		from->uncut = true; /* a read shows whether it is the splice that does not work, or the socket */
+		from->no_splice = true; /* a read shows whether it is the splice that does not work, or the socket */
 		return MOVE_END;
 	}
 	if (n < 0)
@@ -162,7 +162,7 @@ static enum move move_copied(struct side *from, struct side *to, size_t length)
 	transfer_read(from, (size_t)n);
 	from->plenty = (size_t)n == length;
 	/* A short read of a stream has emptied it: the next byte brings its own event. */
-	if (!from->plenty && !from->drain)
+	if (!from->plenty && !from->read_to_end)
 		from->readable = false;
 	return side_send(from, to, (size_t)n, NULL, 0);
 }
@@ -232,7 +232,7 @@ enum move pump_stream(struct side *from, struct side *to)
 		 * faster (`npm run bench -- http --only http-down`). */
 		if (!from->conn->link->fds && from->local && !to->local)
 			return move_copied(from, to, COPY_LENGTH);
-		plain = from->uncut || to->uncut ? 0 : plain_queue(from);
+		plain = from->no_splice || to->no_splice ? 0 : plain_queue(from);
 		if (plain > 0 && (move = move_spliced(from, to, plain)) != MOVE_END)
 			return move;
 	}
@@ -256,7 +256,7 @@ enum move pump_stream(struct side *from, struct side *to)
 	if (n == (ssize_t)RELAY_PEEK)
 		return move_copied(from, to, RELAY_PEEK);
 	/* Fewer than asked for, and no descriptors behind them: that is all there is. */
-	if (!from->drain)
+	if (!from->read_to_end)
 		from->readable = false;
 	move = move_copied(from, to, (size_t)n);
 	from->plenty = false;

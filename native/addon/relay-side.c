@@ -184,7 +184,7 @@ static enum move flush_pipe(struct side *from, struct side *to)
 			/* It can't be spliced to: what is in the pipe is copied, and what comes later is, too. */
 			enum move move;
 
-			to->uncut = true;
+			to->no_splice = true;
 			n = read(pipe->fd[0], to->conn->link->relay->scratch, RELAY_SCRATCH);
 			if (n <= 0)
 				return side_broken(from, to, EIO);

@@ -161,14 +161,12 @@ static void tick(struct relay *relay)
 	uint64_t now = relay_now();
 	struct list turn, *node;
 
-	take_turns(&relay->parked, &turn);
-	while ((node = next_turn(&turn, &relay->parked)))
-		conn_tick(list_entry(node, struct conn, parked), now);
-	if (relay->draining == 0)
-		return;
-	take_turns(&relay->links, &turn);
-	while ((node = next_turn(&turn, &relay->links)))
-		link_tick(list_entry(node, struct link, node), now);
+	take_turns(&relay->tick_conns, &turn);
+	while ((node = next_turn(&turn, &relay->tick_conns)))
+		conn_tick(list_entry(node, struct conn, tick), now);
+	take_turns(&relay->tick_links, &turn);
+	while ((node = next_turn(&turn, &relay->tick_links)))
+		link_tick(list_entry(node, struct link, tick), now);
 }
 
 /* Memory is freed here only, when no event of this round can point at it any more. */
@@ -193,7 +191,7 @@ void *relay_main(void *argument)
 
 	share_init(relay);
 	while (!relay->stopping) {
-		bool waiting = relay->draining > 0 || !list_empty(&relay->parked);
+		bool waiting = !list_empty(&relay->tick_conns) || !list_empty(&relay->tick_links);
 		int timeout = !list_empty(&relay->ready) ? 0 : waiting ? RELAY_TICK_MS : -1;
 		int n = epoll_wait(relay->epoll, events, 256, timeout);
 

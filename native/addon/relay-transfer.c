@@ -40,9 +40,9 @@ void transfer_begin(struct relay *relay, struct command *command)
 	sink_of(conn)->source.fd = command->fd[1];
 	source_of(conn)->plenty = conn->transfer->left > RELAY_PEEK;
 	conn_joined(conn);
-	if (conn->state == CONN_JOINED && (conn->transfer->idle_ms > 0 || conn->transfer->silence_ms > 0)) {
+	if (transfer_timed(conn->transfer)) {
 		conn->transfer->moved_at = relay_now();
-		list_add_tail(&relay->parked, &conn->parked);
+		conn_tick_wanted(conn);
 	}
 }
 
@@ -60,6 +60,11 @@ void transfer_cancel(struct relay *relay, struct command *command)
 			return;
 		}
 	}
+}
+
+bool transfer_timed(const struct transfer *transfer)
+{
+	return transfer->idle_ms > 0 || transfer->silence_ms > 0;
 }
 
 size_t transfer_room(const struct side *from, size_t length)

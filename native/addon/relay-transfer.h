@@ -21,6 +21,7 @@ struct transfer {
 void transfer_begin(struct relay *, struct command *);
 void transfer_cancel(struct relay *, struct command *);
 bool transfer_finished(struct conn *); /* closes it then */
+bool transfer_timed(const struct transfer *); /* only so long is waited for one of its ends */
 void transfer_tick(struct conn *, uint64_t now);
 void transfer_report(struct conn *); /* when it is closed */
 size_t transfer_room(const struct side *from, size_t length); /* how much of `length` may be read */

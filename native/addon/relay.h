@@ -1,13 +1,17 @@
 /*
  * The relay: one thread with one epoll set that joins pairs of descriptors and moves what they say.
  *
- * Ownership: every descriptor that is handed to the relay belongs to it from the call on, success or not.
- * Everything below `struct relay` is touched by the relay's thread alone, except where a field says
- * otherwise; the JavaScript thread only appends commands and reads counters.
+ * Ownership: a listener, and both descriptors of a connection, belong to the relay from the call on that hands them
+ * over, whether it succeeds or not. Those of a transfer are duplicated and stay JavaScript's. A descriptor in a report
+ * (EVENT_HANDED) is JavaScript's from then on.
+ *
+ * Threads: JavaScript's creates relays and links, appends commands, fetches reports, reads counters. All else is done,
+ * and touched, by the relay's thread alone, but for what a lock guards (`relay.lock`, `relay.ring.lock`) and for fields
+ * that say otherwise. What JavaScript sets of a link it sets before the command that has the relay look at it.
  *
  *   ../closer.c      closing what came from the ends, elsewhere
  *   message.c        bytes with descriptors, and which failures pass
- *   relay-thread.c   the loop: events, the 50 ms tick while somebody waits, reports
+ *   relay-thread.c   the loop: events, the tick each 50 ms while a connection or a link needs it, reports
  *   relay-link.c     a link: its listener, its counters, its end
  *   relay-conn.c     a connection: joined, run, closed
  *   relay-provider.c how a connection gets its provider: parked, asked, connecting, joined
@@ -97,7 +101,32 @@ struct relay;
 /* Called once with an errno or with a descriptor that is the owner's from then on. */
 typedef void broker_answer(void *owner, int fd, int error, uint32_t value);
 
-/* One descriptor of a connection. `backlog` and `pipe` hold what it is owed by the other side. */
+/*
+ * One descriptor of a connection. `backlog` and `pipe` hold what it is owed by the other side.
+ *
+ * A side's flags: when each is set, and when it is cleared. Those without a second entry are never cleared.
+ *
+ *   flag          set                                             cleared
+ *   readable      joined; an event, of an end or error too; a     a read finds nothing (EAGAIN), or less than it asked
+ *                 tick while unregistered; a read fails for now   for; eof
+ *   writable      joined; an event, of an end or error too; a     a write finds no room, or fails for now
+ *                 tick while unregistered or throttled
+ *   watched       a write found no room, or it is paced: EPOLLOUT the EPOLLOUT came, nothing is owed and it is not paced:
+ *                 is asked for                                    that is asked for no more
+ *   paced         memory_room: its link holds over half of what   memory_room: it has read, or its link holds less;
+ *                 it may, and it has much to read yet             memory_forget
+ *   plenty        a read took all that it could; a transfer       a read took less
+ *                 begins, of more than one read
+ *   unregistered  joined                                          sides_register: epoll has room
+ *   local         joined: it is a unix socket, and not TCP
+ *   no_splice     a splice from it, or to it, failed
+ *   read_to_end   an event of an end, an error or urgent data
+ *   gone          an event of a hang-up
+ *   eof           its end was read, or reading failed; nothing
+ *                 can be sent to the other; a transfer read all
+ *   empty         its end was read
+ *   shut          the other's eof was passed on; sending failed
+ */
 struct side {
 	struct source source;
 	struct conn *conn;
@@ -105,20 +134,35 @@ struct side {
 	struct pipe *pipe;
 	uint32_t fds_ahead; /* descriptors sent to it, see relay-share.c */
 	uint32_t measured, sent; /* memory held for it: when last looked at, and at most since; see relay-memory.c */
-	bool readable, writable;
-	bool watched; /* an event will say when it is writable again */
-	bool paced;   /* nothing is read for it until it has read more, see relay-memory.c */
-	bool plenty; /* the last read took all that it could */
-	bool local; /* a unix socket, and not TCP */
-	bool unregistered; /* not in the epoll set: not yet, or for want of room; each tick looks at it */
-	bool uncut;     /* no splice works with it */
-	bool drain;  /* a short read does not mean that nothing is left: read until it says so */
-	bool gone;   /* the peer closed it: it sends no more, and reads no more */
-	bool eof;    /* nothing more will be read from here */
-	bool empty;  /* its end was read: nothing is in its queue, and nothing comes */
-	bool shut;   /* nothing more will be written to here */
+	bool readable;     /* a read may find something */
+	bool writable;     /* a write may find room */
+	bool watched;      /* an event will say when it is writable again */
+	bool paced;        /* nothing is read for it until it has read more, see relay-memory.c */
+	bool plenty;       /* the last read took all that it could: a longer one, or a splice, is worth while */
+	bool unregistered; /* not in the epoll set: not yet, or for want of room; each tick tries again */
+	bool local;        /* a unix socket, and not TCP */
+	bool no_splice;    /* it is copied from and to instead */
+	bool read_to_end;  /* a short read does not mean that nothing is left: only EAGAIN does */
+	bool gone;         /* its peer closed it, and neither sends nor reads any more */
+	bool eof;          /* nothing more will be read from here */
+	bool empty;        /* nothing is in its queue, and nothing comes: closing it closes no descriptor of others */
+	bool shut;         /* nothing more will be written to here */
 };
 
+/*
+ *   link_accept                                           conn_join, transfer_begin
+ *       |                                                             |
+ *       v      the broker, or JavaScript, is asked                    v
+ *    PARKED ---------------------------------------> CONNECTING --> JOINED
+ *       ^                                                |            |
+ *       '-------- it can't be reached for now -----------'            | both ends finished, a side broke off
+ *       |                                                |            |
+ *       '--- no patience left, refused, link closed -----'--------> DEAD, freed at the end of the round
+ *
+ * A parked connection is tried again by the tick, by link_retarget and provider_resolve, and when another one of its
+ * link has reached the provider. `shaking` is a part of CONNECTING: the broker has answered with a TCP socket whose
+ * handshake is not decided.
+ */
 enum conn_state { CONN_PARKED, CONN_CONNECTING, CONN_JOINED, CONN_DEAD };
 
 struct transfer; /* relay-transfer.h */
@@ -129,16 +173,18 @@ struct conn {
 	struct transfer *transfer; /* owned; NULL: an ordinary connection */
 	struct list node;    /* in link.conns, or relay.dead */
 	struct list ready;   /* in relay.ready while it has work */
-	struct list parked;  /* in relay.parked while it waits for its provider */
+	struct list tick;    /* in relay.tick_conns while needed: not joined; throttled; a transfer that is timed */
 	struct link *link;   /* counted reference */
 	uint64_t deadline, retry_at;
 	struct pvx_request *request; /* its own, in ACCEPT_ASK once answered; else the link's is used */
 	uint32_t id;
 	uint32_t slot; /* of the request under way, 0 for none */
 	uint8_t state;
-	bool asked, reset, throttled;
-	bool tcp;     /* what the broker was asked for is TCP ... */
-	bool shaking; /* ... and its handshake is under way */
+	bool asked;     /* JavaScript, where to; set by provider_try, cleared when its answer is of no use any more */
+	bool tcp;       /* what the broker was asked for is TCP */
+	bool shaking;   /* its handshake is under way */
+	bool reset;     /* a side broke off: the other is to see that */
+	bool throttled; /* a limit of the kernel holds it up, of whose end no event tells; until the next tick */
 };
 
 struct flow; /* relay-dgram.c */
@@ -155,17 +201,42 @@ struct name {
 	uint64_t network; /* that an IP address is of */
 };
 
+/*
+ * A link, as its flags have it:
+ *
+ *          link_listen
+ *   idle --------------> listening
+ *    |   <--------------     |
+ *    |      link_stop        |
+ *    '-----------+-----------'
+ *                | link_close, or the relay stops
+ *                v
+ *            draining    nobody is accepted; who is joined goes on, until drain_at
+ *                |
+ *                | the last connection is closed
+ *                v
+ *              gone
+ *
+ *   flag          set                                             cleared
+ *   acceptable    an event of the listener; link_register         accept finds nobody (EAGAIN)
+ *   unregistered  link_listen                                     link_register: epoll has room
+ *   unlucky       an attempt at the provider failed for now       an attempt succeeds; link_retarget
+ *   away          a datagram's patience is over                   a flow is connected
+ *   draining      link_close; the relay stops
+ *   gone          link_maybe_gone
+ */
 struct link {
 	struct source listener;
 	struct relay *relay;
 	struct list node;  /* in relay.links */
+	struct list tick;  /* in relay.tick_links while needed: accept_at, drain_at, flows, or sides that are paced */
 	struct list conns; /* of conn */
 	struct list flows; /* of flow */
 	struct access *access; /* owned; NULL: everybody, and no header */
 	struct closing *closing; /* counted reference; on whose account what came from its ends is closed */
 	struct pvx_request *upstream; /* how to reach the provider; NULL: not known yet */
 	struct flow *held;            /* datagram that waits for its flow, see relay-dgram.c */
-	uint64_t drain_at; /* when to close what is left; 0: not draining */
+	uint64_t drain_at; /* when to close the connections that are left; 0: there is no such time */
 	uint64_t accept_at; /* accept again then, after a full descriptor table or mailbox; 0: now */
 	uint32_t number;    /* how JavaScript knows it */
 	uint32_t consumer;  /* broker handle of the consumer, for datagram replies */
@@ -188,10 +259,13 @@ struct link {
 		atomic_bool member; /* of one: its connections end in vain */
 	} ring;                     /* guarded by relay.ring.lock */
 	enum accept_mode mode;
-	bool fds, acceptable, draining, gone;
-	bool unregistered; /* as of a side */
-	bool unlucky; /* the last attempt failed for now: one connection tries for all */
-	bool away;    /* its datagrams have waited for the provider in vain, see relay-dgram.c */
+	bool fds;          /* descriptors are passed on; constant */
+	bool acceptable;   /* a client may wait in the listener's queue */
+	bool unregistered; /* its listener, as of a side */
+	bool unlucky;      /* the last attempt failed for now: one connection tries for all */
+	bool away;         /* its datagrams have waited for the provider in vain, see relay-dgram.c */
+	bool draining;     /* it takes nobody any more, and ends with its last connection */
+	bool gone;         /* that was reported; freed at the end of the round, or with JavaScript's reference */
 	atomic_uint refs; /* the relay's, each connection's, and JavaScript's */
 	/* Read by JavaScript at any time. */
 	_Atomic uint64_t active, total, bytes[2] /* to provider, to consumer */, closes[REASON_COUNT];
@@ -214,7 +288,10 @@ struct relay {
 	pthread_t thread;
 	char *scratch;
 	struct closing *closing; /* owned; of what is on no link's account */
-	struct list links, ready, parked, pipes;
+	struct list links;
+	struct list ready; /* of conn, that have something to move or to try */
+	struct list tick_conns, tick_links; /* what the tick looks at; while both are empty there is none */
+	struct list pipes; /* empty ones */
 	struct list dead, dead_flows, dead_links; /* freed at the end of the round */
 	struct pipe *pipe; /* the one at hand; empty between two pumps */
 	uint32_t npipes, nlinks;
@@ -227,7 +304,6 @@ struct relay {
 		bool busy;
 	} inflight[RELAY_INFLIGHT];
 	bool broker_writable, stopping;
-	uint32_t draining; /* links that have something to look at by the tick */
 	struct {
 		pthread_mutex_t lock;
 		struct list links;
@@ -284,6 +360,7 @@ struct link *link_new(struct relay *, uint32_t number, struct closing *); /* ref
 void link_unref(struct link *);
 void link_accept(struct link *);
 void link_accept_later(struct link *); /* something that no event tells the end of is in the way */
+void link_tick_wanted(struct link *); /* from now on, until nothing in it needs one */
 void link_tick(struct link *, uint64_t now);
 void link_upstream_result(struct link *, int error);
 void link_maybe_gone(struct link *);
@@ -301,8 +378,9 @@ void conn_free(struct conn *);
 void conn_schedule(struct conn *);
 void conn_event(struct side *, uint32_t events);
 void conn_run(struct conn *);
+void conn_tick_wanted(struct conn *); /* from now on, until nothing of it needs one */
 void conn_tick(struct conn *, uint64_t now);
-void conn_later(struct conn *); /* joined, and to be looked at again by the next tick */
+void conn_later(struct conn *); /* joined, and held up until the next tick: throttled */
 void conn_join(struct relay *, struct command *);
 
 /* relay-provider.c */
