@@ -75,11 +75,12 @@ static ssize_t plain_prefix(int fd, struct relay *relay, ssize_t n)
 	return n < 0 && errno == EFAULT ? 0 : n;
 }
 
+/* Nothing more will be read from `from`: `to` is told once all that was read has been passed on. */
 static enum move at_eof(struct side *from, struct side *to)
 {
 	const struct transfer *transfer = from->conn->transfer;
 
-	from->eof = from->empty = true;
+	from->eof = true;
 	from->readable = false;
 	if (!to->shut && !to->backlog && !to->pipe) {
 		if (transfer ? transfer->end : !from->gone) /* else both are closed at the end of this turn, which says the same */
@@ -109,8 +110,10 @@ static enum move read_failed(struct side *from, struct side *to, int error)
 	return at_eof(from, to);
 }
 
+/* A read of `from` said that it has ended. */
 static enum move ended(struct side *from, struct side *to)
 {
+	from->empty = true;
 	if (from->conn->transfer)
 		from->conn->transfer->outcome = MOVED_EOF;
 	return at_eof(from, to);
@@ -242,7 +245,7 @@ enum move pump_stream(struct side *from, struct side *to)
 	if (n < 0)
 		return read_failed(from, to, errno);
 	if (n == 0)
-		return at_eof(from, to);
+		return ended(from, to);
 	if (has_fds) {
 		n = plain_prefix(from->source.fd, relay, n);
 		if (n < 0)

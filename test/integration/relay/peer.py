@@ -19,6 +19,7 @@ control = socket.socket(fileno=3)
 MAX_FDS = 253
 inodes = []
 files = []
+kept = []
 for _ in range(32):
     files.append(os.memfd_create("peer"))
     inodes.append(os.fstat(files[-1]).st_ino)
@@ -204,6 +205,25 @@ def do_bomb(job, sock):
     except OSError:
         pass
     return sent
+
+
+def do_say_to_the_deaf(job, consumer, provider):
+    """The provider reads nothing any more, and what the consumer has said by then nobody can close. Both stay open."""
+    provider.shutdown(socket.SHUT_RD)
+    bad, ends = lingering()
+    consumer.sendall(b"plain")
+    send(consumer, b"x", [bad])
+    os.close(bad)
+    kept.extend([consumer.dup(), provider.dup(), ends])
+
+
+def do_end(job):
+    """What the provider says after that arrives, and it leaves."""
+    consumer, provider, _ = kept
+    provider.sendall(b"last")
+    if consumer.recv(4) != b"last":
+        raise ValueError("other bytes")
+    provider.close()
 
 
 jobs = {name[3:]: function for name, function in list(globals().items()) if name.startswith("do_")}

@@ -1,15 +1,15 @@
 /** A relay with its far ends: pairs of sockets joined by it, and a program that plays both sides. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { Channel } from '../../../src/relay/channel.js';
 import { native, SOCKET_TYPES } from '../../../src/relay/native.js';
 import { Relay, type RelayLink, type RelayLinkOptions } from '../../../src/relay/relay.js';
 import { countOpenFiles } from '../../support/open-files.js';
 import { endBy } from '../../support/processes.js';
+import { pythonOf } from '../../support/python.js';
 
-const PEER = fileURLToPath(new URL('peer.py', import.meta.url));
+const PEER = pythonOf(import.meta.url, '../../support/lingering.py', 'peer.py');
 
 /** Bytes and descriptors of one message. */
 export type Message = [bytes: number, fds: number];
@@ -32,7 +32,9 @@ export class Peers {
 
   constructor() {
     const [near, far] = native.socketPair(SOCKET_TYPES.seqpacket);
-    this.#process = spawn('python3', [PEER], { stdio: ['ignore', 'inherit', 'inherit', far] });
+    this.#process = spawn('python3', ['-c', PEER], {
+      stdio: ['ignore', 'inherit', 'inherit', far],
+    });
     closeSync(far);
     this.#channel = new Channel(near, true);
     this.#channel.onData = (data) => {
