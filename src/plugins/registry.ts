@@ -15,10 +15,13 @@ import { tcp } from './tcp/index.js';
 import { unix } from './unix/index.js';
 import { wayland } from './wayland/index.js';
 
-/** The built-in plugins. What links of several plugins share is made here, what is one plugin's own is in the plugin. */
+/**
+ * Makes the built-in plugins. What several of them share is made here; what the links of one have in common, by that
+ * plugin. `observation`: of dbus links, whoever shows it to others.
+ */
 export function builtInPlugins(observation = new Observation()): readonly Plugin[] {
   const lingering = new Lingering();
-  return [unix, tcp, rest(lingering), ingress(lingering), dbus(observation), drm, input, wayland];
+  return [unix, tcp, rest(lingering), ingress(lingering), dbus(observation), drm(), input, wayland];
 }
 
 export class Registry {
