@@ -3,7 +3,7 @@
  * types only, the seam between whoever asks the runtime and whoever holds a call meanwhile.
  */
 
-export type Activation =
+export type ActivationResult =
   /** The runtime agreed: the name will have an owner soon. */
   | { readonly outcome: 'started' }
   /** The name is none that the runtime could start: the bus's own answer is the right one. */
@@ -14,7 +14,7 @@ export type Activation =
 /** Whoever asks the runtime, for all links; `name` on the bus of that name. */
 export interface Activator {
   /** Once for all who ask before the name is `done`, or its time is over. Never rejects. */
-  activate(bus: string, name: string): Promise<Activation>;
+  activate(bus: string, name: string): Promise<ActivationResult>;
   /** The name has an owner, or is given up: who asks next asks the runtime anew. */
   done(bus: string, name: string): void;
 }
@@ -24,6 +24,6 @@ export interface OnDemand {
   /** Whose owner a call of this link's role starts, as of now. Undefined: the runtime knows, and nobody else. */
   names(): readonly string[] | undefined;
   /** Never rejects. */
-  activate(name: string): Promise<Activation>;
+  activate(name: string): Promise<ActivationResult>;
   done(name: string): void;
 }

@@ -8,7 +8,7 @@
  *
  * The bus knows of none of these names that they may be started: in its answer to ListActivatableNames they are added.
  */
-import type { Activation, OnDemand } from '../on-demand.js';
+import type { ActivationResult, OnDemand } from '../on-demand.js';
 import { LIMITS_EXCEEDED } from './bus-methods.js';
 import type { FilterFactory, MessageFilter, Port, Verdict } from './filter.js';
 import { Flag, type Header, MessageType, wantsReply } from './header.js';
@@ -215,7 +215,7 @@ class ActivationFilter implements MessageFilter {
     });
   }
 
-  #asked(name: Name, activated: Activation): void {
+  #asked(name: Name, activated: ActivationResult): void {
     if (activated.outcome === 'refused') this.#fail(name, NOT_STARTED, activated.why);
     if (activated.outcome !== 'unknown') return;
     name.state = 'away';

@@ -20,14 +20,14 @@ import { beyondRules, methodOf, useOfBroadcast, useOfName, useOfSend } from './u
 
 const PEER = `${BUS}.Peer`;
 
-export interface Refusal {
+export interface Denial {
   /** Null: no right is missing, the message is just wrong. */
   readonly use: Use | null;
   readonly answer: AsIfAbsent;
 }
 
 /** A call or a signal to somebody on the bus. Null: it may go. */
-export function judgeSend(header: Header, names: NameTracker): Refusal | null {
+export function judgeSend(header: Header, names: NameTracker): Denial | null {
   const name = header.destination as string;
   const grant = names.towards(name);
   if (maySend(grant, header)) return null;
@@ -46,7 +46,7 @@ export function isSignalToCaller({ type, destination }: Header, names: NameTrack
 }
 
 /** What a bus says to a call that names no receiver, of anything but the few methods that it then takes as its own. */
-export function noSuchMethod({ member, interface: of, signature }: Header): Refusal {
+export function noSuchMethod({ member, interface: of, signature }: Header): Denial {
   const message =
     of === PEER
       ? `Unknown method invoked on ${PEER} interface`
@@ -55,7 +55,7 @@ export function noSuchMethod({ member, interface: of, signature }: Header): Refu
 }
 
 /** A signal of somebody to everybody. Null: it may be heard. */
-export function judgeBroadcast(header: Header, names: NameTracker): Refusal | null {
+export function judgeBroadcast(header: Header, names: NameTracker): Denial | null {
   if (mayHear(names.towards(header.sender as string), header)) return null;
   return denied(useOfBroadcast(header, names));
 }
@@ -66,7 +66,7 @@ export function judgeBusCall(
   method: BusMethod | undefined,
   arg: string | undefined,
   names: NameTracker,
-): Refusal | null {
+): Denial | null {
   if (!method) return denied(beyondRules(header));
   if (method.is === 'match') return judgeMatch(header, arg);
   if (method.is !== 'about-name') return null;
@@ -87,7 +87,7 @@ function isEnough(grant: Grant, needs: Level): boolean {
 }
 
 /** A rule that can't be read here, as its message is too long, could be any. */
-function judgeMatch(header: Header, rule: string | undefined): Refusal | null {
+function judgeMatch(header: Header, rule: string | undefined): Denial | null {
   if (header.signature !== 's' || rule === undefined) return wrongArguments(header, 's');
   const isOverheard = header.member === 'AddMatch' && isEavesdropping(rule);
   return isOverheard
@@ -95,12 +95,12 @@ function judgeMatch(header: Header, rule: string | undefined): Refusal | null {
     : null;
 }
 
-function wrongArguments(header: Header, signature: string): Refusal {
+function wrongArguments(header: Header, signature: string): Denial {
   const message = `${methodOf(header)} takes arguments "${signature}", in a message of at most 64 KiB.`;
   return { use: null, answer: { error: INVALID_ARGS, message } };
 }
 
-function denied(use: Use): Refusal {
+function denied(use: Use): Denial {
   return {
     use,
     answer: { error: ACCESS_DENIED, message: `The policy does not let you ${use.what}.` },

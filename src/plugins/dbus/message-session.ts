@@ -15,12 +15,11 @@ import type { Channel, Tally } from '../plugin.js';
 import { LIMITS_EXCEEDED } from './bus-methods.js';
 import type { FilterFactory, MessageFilter, Port, Verdict } from './filter.js';
 import { type Header, MessageType, wantsReply } from './header.js';
-import { Held } from './held.js';
 import type { Message } from './message.js';
 import { type Addressed, errorReply } from './message-writer.js';
 import { isFromBus, isHello, Questions } from './questions.js';
-import type { Share } from './share.js';
 import { Side } from './side.js';
+import type { WorkBudget } from './work-budget.js';
 
 export interface SessionParts {
   readonly consumer: Channel;
@@ -31,7 +30,7 @@ export interface SessionParts {
   readonly tally: Tally;
   /** Of the link: what all its connections keep, and what is looked at of them in one turn. */
   readonly budget: { fds: number };
-  readonly share: Share;
+  readonly work: WorkBudget;
   /** Called once the bus has answered its Hello, should it do so. */
   readonly onRegistered?: () => void;
   /** Called once. `fault`: what was wrong, in one sentence. `thrown`: by a bug of ours. */
@@ -55,7 +54,7 @@ export class MessageSession {
   readonly #bus: Side;
   readonly #filters: readonly MessageFilter[];
   readonly #questions = new Questions();
-  readonly #held = new Held();
+  readonly #held = new HeldMessages();
   #hello: number | null = null;
   #uniqueName: string | undefined;
   /** Serials of what the consumer is told in place of the bus; nobody answers those. */
@@ -68,15 +67,15 @@ export class MessageSession {
 
   /** Takes both channels, authenticated and paused. */
   constructor(parts: SessionParts) {
-    const { consumer, bus, fds, share } = parts;
+    const { consumer, bus, fds, work } = parts;
     this.#parts = parts;
-    this.#consumer = new Side(consumer, { longest: LONGEST.consumer, fds, share }, this, {
+    this.#consumer = new Side(consumer, { longest: LONGEST.consumer, fds, work }, this, {
       onMessage: (message) => this.#fromConsumer(message),
-      onMore: (chunk, start, end) => this.#bus.outlet.more(chunk, start, end),
+      onMore: (chunk, start, end) => this.#bus.output.more(chunk, start, end),
     });
-    this.#bus = new Side(bus, { longest: LONGEST.bus, fds, share }, this, {
+    this.#bus = new Side(bus, { longest: LONGEST.bus, fds, work }, this, {
       onMessage: (message) => this.#fromBus(message),
-      onMore: (chunk, start, end) => this.#consumer.outlet.more(chunk, start, end),
+      onMore: (chunk, start, end) => this.#consumer.output.more(chunk, start, end),
     });
     this.#filters = parts.filters.map((make, place) => make(this.#port(place)));
     this.#settle();
@@ -118,7 +117,7 @@ export class MessageSession {
       answerTo: (call) => this.#answerTo(call),
       ask: (member, values, onAnswer) => {
         if (this.#ended) return;
-        this.#bus.outlet.send(this.#questions.ask(member, values, onAnswer));
+        this.#bus.output.send(this.#questions.ask(member, values, onAnswer));
         queueMicrotask(() => this.#settle()); // where nobody else does
       },
       release: (message) => {
@@ -130,7 +129,7 @@ export class MessageSession {
         if (this.#held.take(message) === undefined) return;
         this.#tellAnswered(message, place);
         closeAll(message.fds);
-        this.#consumer.outlet.send(answer);
+        this.#consumer.output.send(answer);
         this.#settle();
       },
       end: (reason) => this.#end('error', reason),
@@ -218,14 +217,14 @@ export class MessageSession {
     }
     if (verdict === 'pass') {
       const { chunk, start, end, fds, rest } = message;
-      towards.outlet.pass(chunk, start, end, fds, rest);
+      towards.output.pass(chunk, start, end, fds, rest);
       return true;
     }
     closeAll(message.fds);
     if (typeof verdict === 'string') return false;
     const back = towards === this.#bus ? this.#consumer : this.#bus;
-    if ('answer' in verdict) back.outlet.send(verdict.answer);
-    else towards.outlet.send(verdict.replace);
+    if ('answer' in verdict) back.output.send(verdict.answer);
+    else towards.output.send(verdict.replace);
     return false;
   }
 
@@ -250,11 +249,11 @@ export class MessageSession {
   /** Sends what waits together, and decides who is read. */
   #settle(): void {
     if (this.#ended) return;
-    this.#consumer.outlet.flush();
-    this.#bus.outlet.flush();
+    this.#consumer.output.flush();
+    this.#bus.output.flush();
     const [consumer, bus] = [this.#consumer.channel.idle, this.#bus.channel.idle];
     const isFull = this.#held.count > MAX_HELD || this.#held.bytes > MAX_HELD_BYTES;
-    this.#consumer.read(consumer && bus && !isFull && !this.#consumer.outlet.isWaiting);
+    this.#consumer.read(consumer && bus && !isFull && !this.#consumer.output.isWaiting);
     this.#bus.read(consumer);
     if (!consumer) this.#consumer.onRoom(() => this.#settle());
     if (!bus) this.#bus.onRoom(() => this.#settle());
@@ -295,5 +294,48 @@ export class MessageSession {
     this.#count();
     for (const filter of this.#filters) filter.ended?.();
     this.#parts.onEnd(reason, fault, thrown);
+  }
+}
+
+/** Messages that filters hold, each with the index of its filter. */
+class HeldMessages {
+  readonly #holders = new Map<Message, number>();
+  #bytes = 0;
+  #fds = 0;
+
+  get count(): number {
+    return this.#holders.size;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get fds(): number {
+    return this.#fds;
+  }
+
+  add(message: Message, filter: number): void {
+    message.keep();
+    this.#holders.set(message, filter);
+    this.#bytes += message.length;
+    this.#fds += message.fds.length;
+  }
+
+  /** Gives the message to the caller. Undefined: it is not held. Else which filter held it. */
+  take(message: Message): number | undefined {
+    const filter = this.#holders.get(message);
+    if (filter === undefined) return undefined;
+    this.#holders.delete(message);
+    this.#bytes -= message.length;
+    this.#fds -= message.fds.length;
+    return filter;
+  }
+
+  clear(): void {
+    for (const message of [...this.#holders.keys()]) {
+      this.take(message);
+      closeAll(message.fds);
+    }
   }
 }

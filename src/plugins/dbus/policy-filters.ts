@@ -9,7 +9,7 @@ import { Denials } from './denials.js';
 import type { FilterFactory } from './filter.js';
 import type { Observation } from './observation.js';
 import { Policy } from './policy.js';
-import { PolicyFilter, type Witness } from './policy-filter.js';
+import { PolicyFilter, type UseListener } from './policy-filter.js';
 
 const EVERYTHING = { own: ['*'] };
 
@@ -37,21 +37,21 @@ export class PolicyFilters {
     const policy = new Policy(rules);
     const enforce = this.#link.policyMode !== 'audit';
     const denials = new Denials(this.#link, log, tally);
-    const witness = this.#witness((use) => denials.note(use));
-    return (port) => new PolicyFilter({ policy, enforce, witness }, port);
+    const listener = this.#listener((use) => denials.note(use));
+    return (port) => new PolicyFilter({ policy, enforce, listener }, port);
   }
 
   #open(): FilterFactory {
     const policy = new Policy(EVERYTHING);
-    const witness = this.#witness(() => undefined);
-    return (port) => new PolicyFilter({ policy, enforce: false, witness }, port);
+    const listener = this.#listener(() => undefined);
+    return (port) => new PolicyFilter({ policy, enforce: false, listener }, port);
   }
 
-  #witness(onRefusal: (use: Use) => void): Witness {
+  #listener(onRefusal: (use: Use) => void): UseListener {
     const link = linkId(this.#link);
     const observation = this.#observation;
     return {
-      get isWatching() {
+      get isListening() {
         return observation.isObserved(link);
       },
       used: (use) => observation.tell(link, use),

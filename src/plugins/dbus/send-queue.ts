@@ -8,7 +8,7 @@
 import { closeAll } from '../../kernel/descriptors.js';
 import type { Channel } from '../plugin.js';
 
-export class Outlet {
+export class SendQueue {
   readonly #channel: Channel;
   /** What leaves before `#chunk`. */
   #pieces: Buffer[] = [];

@@ -3,8 +3,8 @@
  */
 import type { Channel } from '../plugin.js';
 import { MessageReader, type ReaderOptions, type Receiver } from './message-reader.js';
-import { Outlet } from './outlet.js';
-import type { Share } from './share.js';
+import { SendQueue } from './send-queue.js';
+import type { WorkBudget } from './work-budget.js';
 
 export interface SideOwner {
   /** So many bytes of it were looked at, and this is wrong with them. */
@@ -19,32 +19,32 @@ export interface SideOwner {
 
 export class Side {
   readonly channel: Channel;
-  readonly outlet: Outlet;
+  readonly output: SendQueue;
   readonly #reader: MessageReader;
   readonly #owner: SideOwner;
-  readonly #share: Share;
+  readonly #work: WorkBudget;
   /** Reasons to look at nothing for now. */
   #stops = 0;
   #isOver = false;
   #isFinished = false;
   #isWaiting = false;
 
-  /** `share`: of its link. */
+  /** `work`: the budget of its link. */
   constructor(
     channel: Channel,
-    options: ReaderOptions & { readonly share: Share },
+    options: ReaderOptions & { readonly work: WorkBudget },
     owner: SideOwner,
     { onMessage, onMore }: Receiver,
   ) {
     this.channel = channel;
-    this.outlet = new Outlet(channel);
+    this.output = new SendQueue(channel);
     this.#owner = owner;
-    this.#share = options.share;
+    this.#work = options.work;
     const taking: Receiver = {
       onMessage: (message) => {
         const { length } = message;
         const isWanted = onMessage(message);
-        if (!this.#share.spend(length)) this.#takeTurns();
+        if (!this.#work.spend(length)) this.#takeTurns();
         return isWanted;
       },
       onMore,
@@ -79,7 +79,7 @@ export class Side {
 
   /** Descriptors in our table that wait for a message, or for room. */
   get fds(): number {
-    return this.#reader.waitingFds + this.outlet.waitingFds + this.channel.unsentFds;
+    return this.#reader.waitingFds + this.output.waitingFds + this.channel.unsentFds;
   }
 
   read(wanted: boolean): void {
@@ -110,7 +110,7 @@ export class Side {
 
   #takeTurns(): void {
     this.stop();
-    this.#share.wait(() => this.go());
+    this.#work.wait(() => this.go());
   }
 
   /** A bug in whoever looks ends this connection, and nothing else. Null: at what was left. */
@@ -125,7 +125,7 @@ export class Side {
 
   close(): void {
     this.#reader.close();
-    this.outlet.close();
+    this.output.close();
     this.channel.onClosed = null;
     this.channel.close();
   }

@@ -7,8 +7,8 @@ import { withDeadline } from '../../kernel/deadline.js';
 import { closeAll } from '../../kernel/descriptors.js';
 import type { LinkError } from '../../kernel/errors.js';
 import type { Channel, LinkHost } from '../plugin.js';
+import type { LinkSlots } from './connections.js';
 import { busCall } from './message-writer.js';
-import type { LinkPlaces } from './places.js';
 import { SaslClient } from './sasl-client.js';
 
 const PATIENCE_MS = 5_000;
@@ -18,18 +18,18 @@ const HELLO = busCall(1, 'Hello', []);
 export async function tryLogin(
   link: Link,
   host: LinkHost,
-  places: LinkPlaces,
+  slots: LinkSlots,
 ): Promise<LinkError | null> {
-  const free = await places.take();
+  const release = await slots.acquire();
   const made = await host.connectAs({ wait: false });
   if ('code' in made) {
-    free();
+    release();
     return made;
   }
   const { channel, identity } = made;
   const outcome = await login(channel, identity.uid);
   channel.close();
-  free();
+  release();
   if (outcome === 'in') return null;
   const { provider, role, socket } = link;
   const bus = provider === RUNTIME_PROVIDER ? `The bus at ${socket}` : `The bus of ${provider}`;

@@ -7,7 +7,7 @@
 const WORK = 64;
 const KIB = 1024;
 
-export class Share {
+export class WorkBudget {
   #left = WORK;
   #waiting: (() => void)[] = [];
   #isRenewed = false;
