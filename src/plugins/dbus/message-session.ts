@@ -1,14 +1,14 @@
 /**
- * A connection whose messages are looked at one by one, from the Hello on: two sides, a row of filters between
- * them, and bounds.
+ * A connection whose messages go through filters one by one, from the Hello on.
  *
- * No side is read while what goes to the other one waits for room, so a slow reader costs one read of its peer. The
- * consumer is not read either while its answers wait, or while too much of its own is held.
+ * A side is not read while bytes for the other side wait for room, so a slow reader costs us one read of its peer. The
+ * consumer is not read either while our own answers to it wait, or while too many of its messages are held.
  *
- *     open ──a side sends no more, or breaks the protocol──> ending ──the other does too, or 5 s──> over
+ *     open ──a side sends no more, or breaks the protocol──▸ ending ──the other side does too, or 5 s──▸ over
  *
- * What a side sent before its end has reached the other one before it hears of that end; what is held is waited for.
- * Whoever breaks the protocol is told at once that no more comes.
+ * `#why` is set in `ending`, `#ended` in `over`. All that a side sent before its end reaches the other side before that is
+ * told of the end; messages that are held are waited for. A side that breaks the protocol is told at once that no more
+ * comes.
  */
 import { closeAll } from '../../kernel/descriptors.js';
 import type { Channel, Tally } from '../plugin.js';
@@ -24,28 +24,28 @@ import type { WorkBudget } from './work-budget.js';
 export interface SessionParts {
   readonly consumer: Channel;
   readonly bus: Channel;
-  /** Whether both sides agreed to send descriptors. */
+  /** Both sides agreed to send descriptors. */
   readonly fds: boolean;
   readonly filters: readonly FilterFactory[];
   readonly tally: Tally;
-  /** Of the link: what all its connections keep, and what is looked at of them in one turn. */
+  /** Shared by all connections of the link: descriptors that they keep, and the messages of one turn. */
   readonly budget: { fds: number };
   readonly work: WorkBudget;
-  /** Called once the bus has answered its Hello, should it do so. */
+  /** Called when the bus has answered Hello. */
   readonly onRegistered?: () => void;
-  /** Called once. `fault`: what was wrong, in one sentence. `thrown`: by a bug of ours. */
+  /** Called once. `fault`: what was wrong, in one sentence. `thrown`: a bug of ours. */
   readonly onEnd: (reason: string, fault?: string, thrown?: unknown) => void;
 }
 
-/** The longest message that is put together, in bytes: a body is read of what speaks to the bus itself alone. */
+/** Bytes of the longest message that is put together: only bodies to and from the bus itself have to be read. */
 const LONGEST = { consumer: 64 * 1024, bus: 1024 * 1024 };
-/** Held messages and their bytes, after which the consumer is not read. */
+/** With more held messages, or bytes of them, the consumer is not read. */
 const MAX_HELD = 1024;
 const MAX_HELD_BYTES = 1024 * 1024;
-/** Descriptors in our table that wait for something, of one link. */
+/** Descriptors of one link that may wait in our table. */
 const MAX_FDS = 512;
 const MAX_SERIAL = 0xffff_ffff;
-/** For the other side to finish once one of them has, in milliseconds. */
+/** From the end of one side to that of the connection, in milliseconds. */
 const LINGER_MS = 5_000;
 
 export class MessageSession {
@@ -57,10 +57,11 @@ export class MessageSession {
   readonly #held = new HeldMessages();
   #hello: number | null = null;
   #uniqueName: string | undefined;
-  /** Serials of what the consumer is told in place of the bus; nobody answers those. */
+  /** The serial of our last answer in place of the bus. Answers are not answered, so theirs need not be unique. */
   #answers = 0;
+  /** This connection's part of `budget.fds`. */
   #budgeted = 0;
-  /** Of the end, from the first side that had one. */
+  /** Why it ends, by the side that ended first. */
   #why: { readonly reason: string; readonly fault?: string } | null = null;
   #linger: NodeJS.Timeout | null = null;
   #ended = false;
@@ -118,7 +119,7 @@ export class MessageSession {
       ask: (member, values, onAnswer) => {
         if (this.#ended) return;
         this.#bus.output.send(this.#questions.ask(member, values, onAnswer));
-        queueMicrotask(() => this.#settle()); // where nobody else does
+        queueMicrotask(() => this.#settle()); // it may be called outside of a read, which settles
       },
       release: (message) => {
         if (this.#held.take(message) === undefined) return;
@@ -170,7 +171,7 @@ export class MessageSession {
     return false;
   }
 
-  /** Nothing of it can be trusted any more. */
+  /** Nothing more is read of that side. */
   #broke(side: Side, what: string): void {
     const fault = `The ${side === this.#bus ? 'bus' : 'consumer'} broke the protocol: ${what}`;
     this.#why ??= { reason: 'malformed', fault };
@@ -209,7 +210,7 @@ export class MessageSession {
     return this.#apply('pass', message, this.#consumer);
   }
 
-  /** Whether the rest of the message, if there is more to come, is wanted. */
+  /** Returns whether the rest of the message is wanted, if it is not whole. */
   #apply(verdict: Verdict, message: Message, towards: Side): boolean {
     if (this.#ended) {
       closeAll(message.fds);
@@ -238,7 +239,7 @@ export class MessageSession {
     return { answer: errorReply(this.#answerTo(header), LIMITS_EXCEEDED, text) };
   }
 
-  /** From the answer to Hello. */
+  /** Remembers the consumer's unique name from the answer to Hello. */
   #noteName({ header, body }: Message): void {
     if (this.#uniqueName !== undefined || header.replySerial !== this.#hello) return;
     if (header.type !== MessageType.reply || !isFromBus(header)) return;
@@ -246,7 +247,7 @@ export class MessageSession {
     this.#parts.onRegistered?.();
   }
 
-  /** Sends what waits together, and decides who is read. */
+  /** Sends what was gathered, and decides which side is read. Called after anything has happened. */
   #settle(): void {
     if (this.#ended) return;
     this.#consumer.output.flush();
@@ -261,12 +262,12 @@ export class MessageSession {
     if (this.#why) this.#goOn(this.#why);
   }
 
-  /** Ends it, step by step. */
+  /** Takes the next step towards the end, if it can be taken. */
   #goOn({ reason, fault }: { readonly reason: string; readonly fault?: string }): void {
     const [consumer, bus] = [this.#consumer, this.#bus];
     if (this.#ended) return;
     if (bus.isOver || fault !== undefined) consumer.finish();
-    if (this.#held.count > 0 && !bus.isOver) return; // to be released, or answered
+    if (this.#held.count > 0 && !bus.isOver) return; // each will be released or answered
     if (consumer.isOver) bus.finish();
     if (bus.isOver && consumer.isOver && bus.channel.idle && consumer.channel.idle) {
       this.#end(reason, fault);

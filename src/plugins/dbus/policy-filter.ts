@@ -1,9 +1,8 @@
 /**
- * Holds a consumer to its policy, message by message; see policy.ts for what that is, judge.ts for what it means.
+ * Enforces the policy of a consumer, message by message. See policy.ts for what a policy says, judge.ts for how it decides.
  *
- * Nothing of the consumer passes behind its Hello before it is known who owns the names that it may see: one round
- * of questions to the bus, on the consumer's own connection, where all later news of them arrive in step with its
- * messages.
+ * After the consumer's Hello, nothing more of it passes until we know who owns the names that it may see. The bus is asked
+ * for them on the consumer's own connection, where later changes arrive in order with all other messages.
  */
 import type { Use } from '../../graph/use.js';
 import { busMethod, INVALID_ARGS, LIMITS_EXCEEDED } from './bus-methods.js';
@@ -31,7 +30,7 @@ import { useOfBroadcast, useOfName, useOfSend } from './use.js';
 /** A consumer with more rules is told of every name that it may see. */
 const MAX_SUBSCRIPTIONS = 1024;
 
-/** Who hears of what was done. */
+/** Is told what the consumer does, as far as it takes a right: for the log, and for `pv-xconnect learn`. */
 export interface UseListener {
   /** False: `used` need not be called. */
   readonly isListening: boolean;
@@ -41,7 +40,7 @@ export interface UseListener {
 
 export interface PolicyFilterOptions {
   readonly policy: Policy;
-  /** False: what would be refused passes, and the listener alone knows. */
+  /** False: what would be refused passes, and only the listener is told (audit mode, `learn`). */
   readonly enforce: boolean;
   readonly listener: UseListener;
 }
@@ -113,7 +112,7 @@ export class PolicyFilter implements MessageFilter {
 
   #call(message: Message): Verdict {
     const { header } = message;
-    // Else what answers the one might pass as what answers the other.
+    // The answer to one call could otherwise pass for that to another one.
     const isTaken = this.#enforce && this.#replies.isAwaited(header.serial);
     if (isTaken) return this.#refuse(header, SAME_SERIAL);
     const isForBus = header.destination === BUS || header.destination === undefined;
@@ -127,7 +126,7 @@ export class PolicyFilter implements MessageFilter {
   #callBus(message: Message): Verdict {
     const { header } = message;
     const method = busMethod(header);
-    // A bus may answer it all the same, and nobody would take out what may not be seen.
+    // A bus might answer it all the same, and the answer would not be known as one that has to be filtered.
     if (method?.is === 'list' && !wantsReply(header)) return this.#orDrop(false);
     const arg = header.signature.startsWith('s') ? message.body?.string() : undefined;
     const denial = judgeBusCall(header, method, arg, this.#names);
@@ -155,7 +154,7 @@ export class PolicyFilter implements MessageFilter {
     return 'pass';
   }
 
-  /** Whether somebody wants to know of a question about this name, which took a right. */
+  /** Whether the listener is to be told of a question about this name, because it took a right. */
   #isOfUse(name: string): boolean {
     if (!this.#listener.isListening || name === BUS) return false;
     return !isUnique(name) || this.#names.namesOf(name).size > 0;
@@ -204,7 +203,7 @@ export class PolicyFilter implements MessageFilter {
     return { answer: errorReply(to, answer.error, answer.message) };
   }
 
-  /** It passes, and its answer may too. */
+  /** Passes the call, and later its answer. */
   #awaiting(header: Header, isList: boolean): Verdict {
     if (!wantsReply(header)) return 'pass';
     if (this.#replies.isFull) {
@@ -225,7 +224,7 @@ export class PolicyFilter implements MessageFilter {
 
   #askForOwner(name: string): Promise<void> {
     return new Promise((resolve) => {
-      // Not in a later turn: news that come behind the answer must not be overtaken by it.
+      // Within the callback: a change that comes behind the answer must be applied after it.
       this.#port.ask('GetNameOwner', [name], ({ header, body }) => {
         const owner = header.type === MessageType.reply ? body?.string() : undefined;
         if (owner !== undefined) this.#names.changed(name, owner);

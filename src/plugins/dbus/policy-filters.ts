@@ -1,6 +1,6 @@
 /**
- * Which policy the connections of one link are held to: the link's own; where it has none, none, unless somebody
- * observes the link, who has to see its messages for that.
+ * Which policy filter the connections of one link get: that of the link's policy. A link without a policy gets none, unless
+ * it is observed: then it gets one that lets everything pass, and tells the observers.
  */
 import { type Link, linkId } from '../../graph/link.js';
 import type { Use } from '../../graph/use.js';
@@ -26,7 +26,7 @@ export class PolicyFilters {
     this.#filter = link.policy ? this.#enforcing(link.policy) : null;
   }
 
-  /** Of a connection that begins now. */
+  /** For a connection that begins now: one filter or none. */
   forConnection(): readonly FilterFactory[] {
     if (this.#filter) return [this.#filter];
     return this.#observation.isObserved(linkId(this.#link)) ? [this.#open()] : [];

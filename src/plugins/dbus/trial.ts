@@ -1,6 +1,6 @@
 /**
- * A login of our own, to find out whether the bus lets a link's identity in: up to the answer to Hello, for some buses
- * accept an identity that they then have nothing to do with.
+ * A login by the daemon itself, to find out whether the bus lets a link's identity in. It goes as far as the answer to
+ * Hello, since some buses accept an identity and close the connection afterwards.
  */
 import { type Link, RUNTIME_PROVIDER } from '../../graph/link.js';
 import { withDeadline } from '../../kernel/deadline.js';
@@ -14,7 +14,7 @@ import { SaslClient } from './sasl-client.js';
 const PATIENCE_MS = 5_000;
 const HELLO = busCall(1, 'Hello', []);
 
-/** Null: it does. Never rejects. */
+/** Null: the bus lets the identity in. Never rejects. */
 export async function tryLogin(
   link: Link,
   host: LinkHost,
