@@ -7,7 +7,7 @@ import { Container } from '../../../src/runtime/container.js';
 import type { ContainerSettings } from '../../../src/runtime/container-settings.js';
 import type { Engine, Exit, Running } from '../../../src/runtime/engine.js';
 import { LogFile } from '../../../src/runtime/log-file.js';
-import { eventually } from '../../support/wait.js';
+import { eventually, pause } from '../../support/wait.js';
 
 const SETTINGS: ContainerSettings = {
   name: 'web',
@@ -111,7 +111,7 @@ describe('a container', () => {
     await container.start();
     await container.stop();
     expect(container.status).toBe('STOPPED');
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await pause(50); // it would be started again at once
     expect(engine.starts).toBe(1);
   });
 

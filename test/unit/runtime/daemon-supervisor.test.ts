@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { DaemonSupervisor } from '../../../src/runtime/daemon-supervisor.js';
 import { LogFile } from '../../../src/runtime/log-file.js';
-import { eventually } from '../../support/wait.js';
+import { eventually, pause } from '../../support/wait.js';
 
 /** Stands in for the daemon: says when it is ready for SIGHUP, says each one, ends at SIGTERM. */
 const MODEL = `
@@ -79,7 +79,7 @@ describe('the supervisor of the daemon', () => {
     ]);
     await supervisor.stop();
     const launched = news.length;
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await pause(300); // it would be started again after 0.2 s
     expect(news).toHaveLength(launched);
   });
 
