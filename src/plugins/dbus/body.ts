@@ -8,7 +8,7 @@ import { MAX_ARRAY } from './signature.js';
 export type BodyValue = string | number | boolean | readonly string[];
 
 /** Reads the values of a body in order. Each method returns undefined where the value is broken or missing. */
-export class BodyReader {
+export class MessageBody {
   readonly #bytes: Buffer;
   readonly #little: boolean;
   #at = 0;

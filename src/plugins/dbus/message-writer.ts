@@ -5,7 +5,7 @@ import { FIXED_LENGTH, Flag, type Header, MessageType } from './header.js';
 export const BUS = 'org.freedesktop.DBus';
 export const BUS_PATH = '/org/freedesktop/DBus';
 
-type Fields = Partial<Omit<Header, 'little' | 'signature' | 'fds'>> &
+type MessageFields = Partial<Omit<Header, 'little' | 'signature' | 'fds'>> &
   Pick<Header, 'type' | 'serial'>;
 
 /** Name, code and type of the header fields that we write. */
@@ -19,7 +19,7 @@ const FIELDS = [
   ['sender', 7, 's'],
 ] as const;
 
-export function writeMessage(fields: Fields, values: readonly BodyValue[] = []): Buffer {
+export function writeMessage(fields: MessageFields, values: readonly BodyValue[] = []): Buffer {
   const body = writeBody(values);
   const parts = FIELDS.flatMap(([name, code, type]) => {
     const value = fields[name];

@@ -1,7 +1,7 @@
 /**
  * One message: its header is read, its body stays bytes. Code that drops a message closes its descriptors.
  */
-import { BodyReader } from './body.js';
+import { MessageBody } from './body.js';
 import type { Frame, Header } from './header.js';
 
 export class Message {
@@ -59,9 +59,9 @@ export class Message {
   }
 
   /** Null: the message is not whole. */
-  get body(): BodyReader | null {
+  get body(): MessageBody | null {
     if (!this.isWhole) return null;
     const start = this.#end - this.#bodyLength;
-    return new BodyReader(this.#chunk.subarray(start, this.#end), this.header.little);
+    return new MessageBody(this.#chunk.subarray(start, this.#end), this.header.little);
   }
 }
