@@ -29,7 +29,7 @@ export interface Route extends RequestEdit {
   readonly pool: ConnectionPool;
   /** Called once for each request that was routed here, when it has ended. Null: there is no access log. */
   readonly log: ((served: Served) => void) | null;
-  /** Called when a request begins and when it ends, for whoever counts those under way. */
+  /** Called when a request begins and when it ends, to count those under way. */
   readonly onBegin: (() => void) | null;
   readonly onEnd: (() => void) | null;
   /** Called for each request that is ended since something took too long. */

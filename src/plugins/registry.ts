@@ -1,6 +1,6 @@
 /**
- * Which plugin makes which type of link. One from outside takes the place of a built-in of the same type;
- * two from outside for one type are a mistake that is refused.
+ * Which plugin is for which type of link. A plugin from outside replaces the built-in one of the same type. Two plugins
+ * from outside for the same type are refused.
  */
 import { Lingering } from '../http1/lingering.js';
 import { XConnectError } from '../kernel/errors.js';
@@ -17,7 +17,7 @@ import { wayland } from './wayland/index.js';
 
 /**
  * Makes the built-in plugins. What several of them share is made here; what the links of one have in common, by that
- * plugin. `observation`: of dbus links, whoever shows it to others.
+ * plugin. `observation`: told what consumers do on their buses.
  */
 export function builtInPlugins(observation = new Observation()): readonly Plugin[] {
   const lingering = new Lingering();

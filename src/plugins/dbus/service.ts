@@ -1,5 +1,5 @@
 /**
- * Serves dbus links. A consumer authenticates to us, whoever it says that it is; to the bus it is the uid of the link's
+ * Serves dbus links. A consumer authenticates to us, and may claim any identity. To the bus it is the uid of the link's
  * role, by the socket's credentials and by `AUTH EXTERNAL` alike. Where the link has a policy, each message is judged by
  * it; where it has none, the relay moves the bytes.
  */

@@ -1,4 +1,4 @@
-/** What we answer ourselves, where the request as it was to be sent on says less than the one that came. */
+/** Answers of our own in place of the provider: what they need of the request was noted when it was read. */
 import { once } from 'node:events';
 import { expect, test } from 'vitest';
 import { DEFAULT_LIMITS } from '../../../src/http1/limits.js';
