@@ -6,7 +6,7 @@ import { headersOf, policySession } from './policy-session.js';
 
 const CONNECTIONS = 4;
 const CALLS = 400;
-/** Of one link in one turn, see work.ts. */
+/** Of one link in one turn, see work-budget.ts. */
 const IN_TURN = 64;
 
 const call = (serial: number) =>
