@@ -4,6 +4,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, closeSync, constants, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { ok, type Result } from '../kernel/result.js';
 import { native, PACKAGE_ROOT, SOCKET_TYPES } from '../relay/native.js';
 import { SOCKET_NAME } from './configuration.js';
 import type { UidRange } from './uid-book.js';
@@ -42,26 +43,36 @@ export function busCommand({ folder, store }: BusPlaces, uids: UidRange): string
   return [PROGRAM, ...places, '--user', String(user), '--program', program];
 }
 
+/** `fd`: for a Keeper. */
+export interface SpawnedBus {
+  readonly child: ChildProcess;
+  readonly fd: number;
+}
+
 /**
- * For whoever stays root, and so can start it again; the daemon's is started by `launch`. The descriptor is for a
- * Keeper, and the caller's. Throws where no process can be made.
+ * For whoever stays root, and so can start it again; the daemon's is started by `launch`. The descriptor is the
+ * caller's. `why`: the end of a sentence.
  */
-export function spawnBus([program, ...args]: readonly string[]): {
-  child: ChildProcess;
-  fd: number;
-} {
-  const [fd, theirs] = native.socketPair(SOCKET_TYPES.seqpacket);
+export function spawnBus([program, ...args]: readonly string[]): Result<
+  SpawnedBus,
+  { readonly why: string }
+> {
+  let fd = -1;
+  let theirs = -1;
   try {
+    [fd, theirs] = native.socketPair(SOCKET_TYPES.seqpacket);
     const child = spawn(program as string, args, {
       stdio: ['ignore', 'inherit', 'inherit', theirs],
       detached: true, // what a terminal says to all of its processes is not for the bus
     });
-    return { child, fd };
+    child.on('error', () => undefined); // told by the absence of a pid; a signal that could not be sent is one, too
+    if (child.pid === undefined) throw new Error(`${program} can't be executed`);
+    return ok({ child, fd });
   } catch (thrown) {
-    closeSync(fd);
-    throw thrown;
+    if (fd >= 0) closeSync(fd);
+    return { ok: false, why: (thrown as Error).message };
   } finally {
-    closeSync(theirs);
+    if (theirs >= 0) closeSync(theirs);
   }
 }
 

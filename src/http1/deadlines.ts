@@ -61,5 +61,5 @@ export class Deadlines {
   }
 }
 
-/** Shared for speed: one timer for all deadlines of the process. */
+/** Shared for speed: one timer of the process, whoever has a deadline. */
 export const deadlines = new Deadlines();

@@ -11,19 +11,19 @@ import { show } from '../manifest/problem.js';
 import { ProblemList } from '../manifest/problem-list.js';
 import type { Revision, Service } from '../manifest/revision.js';
 import { Refusal } from './answer.js';
-import type { Container } from './container.js';
+import type { ContainerSupervisor } from './container-supervisor.js';
 
 export class Activation {
   /** Containers that are not started before they are called. */
   readonly onDemand: ReadonlySet<string>;
   readonly #names: readonly BusName[];
   readonly #dependencies: Dependencies;
-  readonly #containers: ReadonlyMap<string, Container>;
+  readonly #containers: ReadonlyMap<string, ContainerSupervisor>;
 
   constructor(
     revision: Revision,
     dependencies: Dependencies,
-    containers: ReadonlyMap<string, Container>,
+    containers: ReadonlyMap<string, ContainerSupervisor>,
   ) {
     this.#names = busNames(revision, new ProblemList());
     this.#dependencies = dependencies;
@@ -35,7 +35,7 @@ export class Activation {
   }
 
   /** Starts the owner of that name, and resolves with it when it runs. Rejects with a Refusal that says why not. */
-  async activate(bus: string, name: string): Promise<Container> {
+  async activate(bus: string, name: string): Promise<ContainerSupervisor> {
     const owned = this.#names.find((one) => one.bus === bus && one.name === name);
     if (!owned) throw new Refusal(404, `No container owns ${show(name)} on ${show(bus)}.`);
     const container = this.#containers.get(owned.container);
@@ -50,7 +50,7 @@ export class Activation {
     return container;
   }
 
-  async #start(container: Container, before: Set<string>): Promise<void> {
+  async #start(container: ContainerSupervisor, before: Set<string>): Promise<void> {
     const { name } = container.settings;
     before.add(name);
     if (container.status === 'STOPPING') {

@@ -9,8 +9,8 @@ import type { Revision } from '../manifest/revision.js';
 import { SYSTEM_BUS } from '../manifest/services.js';
 import type { Activation } from './activation.js';
 import { type Answer, ok, Refusal, type Request } from './answer.js';
-import type { Container } from './container.js';
 import type { Group } from './container-settings.js';
+import type { ContainerSupervisor } from './container-supervisor.js';
 import type { DaemonSupervisor } from './daemon-supervisor.js';
 import { Router } from './router.js';
 import { joinStatus, parseStatus, type StatusEntry } from './status-report.js';
@@ -18,7 +18,7 @@ import { joinStatus, parseStatus, type StatusEntry } from './status-report.js';
 export interface ApiParts {
   readonly revision: Revision;
   readonly groups: readonly Group[];
-  readonly containers: ReadonlyMap<string, Container>;
+  readonly containers: ReadonlyMap<string, ContainerSupervisor>;
   /** Of the network pools, by container. */
   readonly addresses: ReadonlyMap<string, string>;
   readonly activation: Activation;
@@ -57,7 +57,7 @@ export class Api {
     });
   }
 
-  /** What was posted described a daemon that is gone. */
+  /** The daemon is another one, or gone: what the last one posted is void. */
   forgetStatus(): void {
     this.#posted = [];
   }
@@ -95,7 +95,7 @@ export class Api {
 
   #daemons() {
     const { daemon } = this.#parts;
-    return daemon ? [{ name: daemon.name, pid: daemon.pid, respawn: daemon.respawn }] : [];
+    return daemon ? [{ name: daemon.name, pid: daemon.pid, respawn: daemon.isUp }] : [];
   }
 
   async #controlDaemon(request: Request, name: string): Promise<Answer> {
@@ -125,7 +125,7 @@ export class Api {
     if (container.settings.exec.length === 0) {
       throw new Refusal(409, `${name} has nothing to run: give it "exec" in its run.json.`);
     }
-    if (!(action === 'start' ? container.isDown : container.isWanted)) {
+    if (!(action === 'start' ? container.isDown : container.isUp)) {
       throw new Refusal(409, `${name} is ${container.status}: "${action}" is not possible now.`);
     }
     await container[action]();
@@ -133,7 +133,7 @@ export class Api {
   }
 
   /** Who waits to be called is as it should be. */
-  #isAsWanted({ settings, status }: Container): boolean {
+  #isAsWanted({ settings, status }: ContainerSupervisor): boolean {
     const waits = this.#parts.activation.onDemand.has(settings.name);
     return status === 'STARTED' || (waits && status === 'INSTALLED');
   }
@@ -154,7 +154,7 @@ export class Api {
   }
 }
 
-function shown({ settings, status }: Container) {
+function shown({ settings, status }: ContainerSupervisor) {
   return {
     name: settings.name,
     group: settings.group.name,

@@ -17,12 +17,12 @@ import { Activation } from './activation.js';
 import { planAddresses } from './address-plan.js';
 import { Api, type ApiParts } from './api.js';
 import { BusSupervisor } from './bus-supervisor.js';
-import { Container } from './container.js';
 import { type Group, runtimeSettings } from './container-settings.js';
+import { ContainerSupervisor } from './container-supervisor.js';
 import { ControlSocket } from './control-socket.js';
 import { DaemonSupervisor } from './daemon-supervisor.js';
+import type { MakeEngine } from './engine.js';
 import { LogFile } from './log-file.js';
-import { NamespaceEngine } from './namespace-engine.js';
 import { Pools } from './pools.js';
 
 export interface AppEngineOptions {
@@ -36,6 +36,8 @@ export interface AppEngineOptions {
   /** Program and arguments of the daemon; null: none is managed. */
   readonly daemon: readonly string[] | null;
   readonly version: string;
+  /** What runs the containers. */
+  readonly makeEngine: MakeEngine;
   /** Root of a user namespace alone. */
   readonly rootless: boolean;
   /** Told what happens, one line each. */
@@ -80,14 +82,18 @@ export class AppEngine {
     }
     const { places, uids } = this.#options.bus;
     const pools = new Pools(plan.leases);
-    const engine = new NamespaceEngine((name) => this.#appFolder(name), pools, places.folder);
+    const engine = this.#options.makeEngine({
+      appFolder: (name) => this.#appFolder(name),
+      pools,
+      hidden: places.folder,
+    });
     const containers = new Map(
       settings.containers.map((wanted) => {
         // Without its address it is not started: it would be reachable for others than it is meant for, or for none.
         const isStranded = wanted.pool !== undefined && !plan.leases.has(wanted.name);
         const one = isStranded ? { ...wanted, exec: [] } : wanted;
         const log = new LogFile(join(logs, one.name, 'console.log'));
-        return [one.name, new Container(one, engine, log)];
+        return [one.name, new ContainerSupervisor(one, engine, log)];
       }),
     );
     const bus = new BusSupervisor(places, uids, this.#options.say);
@@ -117,9 +123,9 @@ export class AppEngine {
       container.on('news', (text) => this.#options.say(`${printable(name)} ${text}`));
       container.on('pid', () => daemon?.nudge());
     }
-    daemon?.on('gone', () => api.forgetStatus());
+    daemon?.on('pid', () => api.forgetStatus());
     daemon?.on('news', (text) => this.#options.say(`pv-xconnect ${text}`));
-    daemon?.start();
+    void daemon?.start();
     const atOnce = [...containers.values()].filter(
       ({ settings }) => !activation.onDemand.has(settings.name),
     );
@@ -132,7 +138,10 @@ export class AppEngine {
     return null;
   }
 
-  async #startGroups(groups: readonly Group[], containers: readonly Container[]): Promise<void> {
+  async #startGroups(
+    groups: readonly Group[],
+    containers: readonly ContainerSupervisor[],
+  ): Promise<void> {
     for (const { name, timeout } of groups) {
       const members = containers.filter(
         ({ settings }) => settings.group.name === name && settings.exec.length > 0,

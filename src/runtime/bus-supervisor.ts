@@ -1,47 +1,56 @@
 /**
- * The hosted system bus of this runtime: begun where the revision has a use for it, and begun again when its program
- * ends, at once the first time and ever more slowly. The same code as the daemon's own, see src/bus.
+ * Hosts the system bus of this runtime: pvx-bus is kept running where the revision has a use for it. The daemon hosts
+ * its own bus with the same code, src/bus.
  */
-import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { BusHost } from '../bus/bus-host.js';
 import { Keeper } from '../bus/keeper.js';
 import { type BusPlaces, busCommand, spawnBus } from '../bus/program.js';
 import type { UidRange } from '../bus/uid-book.js';
 import { wantsHostedBus } from '../graph/hosted-bus.js';
 import type { HostedBus } from '../graph/link-maker.js';
-import { RestartBackOff } from '../kernel/back-off.js';
+import { ok } from '../kernel/result.js';
 import type { Revision } from '../manifest/revision.js';
 import { printable } from '../manifest/text.js';
+import { exitOf } from './child-process.js';
+import { type Launched, Supervisor } from './supervisor.js';
 
 const MAX_WAIT_MS = 5_000;
+/** It ends dbus-daemon meanwhile, which has 1 s for that. */
+const GRACE_MS = 5_000;
 
-export class BusSupervisor {
+export class BusSupervisor extends Supervisor {
   readonly #places: BusPlaces;
   readonly #uids: UidRange;
   readonly #log;
   readonly #host: BusHost;
-  readonly #backOff = new RestartBackOff(MAX_WAIT_MS);
   #hosted: HostedBus | undefined;
-  #child: ChildProcess | null = null;
-  #keeper: Keeper | null = null;
-  #retry: NodeJS.Timeout | undefined;
   #hasBegun = false;
-  #closed = false;
 
   /** `say`: told what happens, one line each. */
   constructor(places: BusPlaces, uids: UidRange, say: (line: string) => void) {
+    super({
+      launch: () => this.#launch(),
+      graceMs: GRACE_MS,
+      maxWaitMs: MAX_WAIT_MS,
+      // What could never begin can't begin the next time either.
+      mayRecover: () => this.#hasBegun,
+      tellEnd: () => 'ended, and the hosted bus with it',
+    });
     this.#places = places;
     this.#uids = uids;
     const tell = (fields: object | string, text?: string) => say(printable(text ?? String(fields)));
     this.#log = { info: tell, warn: tell, error: tell };
     this.#host = new BusHost({ socket: places.socket, uids, log: this.#log });
+    // The Keeper says when the bus listens, and the BusHost why there is none.
+    this.on('news', (text) => {
+      if (this.state === 'WAITING') say(`pvx-bus ${text}`);
+    });
   }
 
   /** Resolves soon, whether or not the bus is there by then. Never rejects. */
   async host(revision: Revision): Promise<void> {
     if (!wantsHostedBus(revision)) return;
-    void this.#launch();
+    await this.start();
     this.#hosted = await this.#host.host(revision, (late) => {
       this.#hosted = late;
     });
@@ -52,46 +61,27 @@ export class BusSupervisor {
     return this.#hosted;
   }
 
-  /** Resolves when nothing of it is left. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    clearTimeout(this.#retry);
-    const child = this.#child;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    const exited = once(child, 'exit');
-    this.#keeper?.close();
-    await exited;
-  }
-
-  async #launch(): Promise<void> {
-    const began = performance.now();
-    const keeper = this.#spawn(() => this.#ended(performance.now() - began));
-    await this.#host.attach(keeper);
-    const isBegun = typeof keeper !== 'string' && typeof (await keeper.kept) !== 'string';
-    // What can't begin at all is no better for being tried again; what could once may again.
-    if (!isBegun && this.#hasBegun) this.#ended(performance.now() - began);
-    this.#hasBegun ||= isBegun;
-  }
-
-  /** Or why it can't run. */
-  #spawn(onEnd: () => void): Keeper | string {
+  #launch(): Launched {
     const command = busCommand(this.#places, this.#uids);
-    if (typeof command === 'string') return command;
-    try {
-      const { child, fd } = spawnBus(command);
-      child.once('error', () => undefined);
-      this.#child = child;
-      this.#keeper = new Keeper(fd, this.#log, onEnd);
-      return this.#keeper;
-    } catch (thrown) {
-      return (thrown as Error).message;
+    const spawned =
+      typeof command === 'string' ? ({ ok: false, why: command } as const) : spawnBus(command);
+    if (!spawned.ok) {
+      void this.#host.attach(spawned.why);
+      return spawned;
     }
-  }
-
-  #ended(ranMs: number): void {
-    if (this.#closed) return;
-    const wait = this.#backOff.next(ranMs);
-    this.#log.warn(`pvx-bus ended, and the hosted bus with it; it is started again in ${wait} ms.`);
-    this.#retry = setTimeout(() => void this.#launch(), wait);
+    const { child, fd } = spawned.value;
+    const exited = exitOf(child);
+    const keeper = new Keeper(fd, this.#log, () => undefined);
+    void this.#host.attach(keeper);
+    const begun = keeper.kept.then((kept) => {
+      if (typeof kept !== 'string') this.#hasBegun = true;
+    });
+    return ok({
+      pid: child.pid ?? 0,
+      // `mayRecover` is asked then, and the record that says whether it had begun may be read after its end.
+      exited: exited.then((how) => begun.then(() => how)),
+      ask: () => keeper.close(),
+      kill: () => child.kill('SIGKILL'),
+    });
   }
 }

@@ -1,37 +1,27 @@
 /**
- * What runs a container. The rest of the runtime sees this and no namespace, so that an engine can be added
- * without touching it.
+ * What runs a container. The rest of the runtime knows no more of an engine than this; which engine there is, main.ts
+ * chooses, where the runtime is composed.
  */
 import type { Readable } from 'node:stream';
 import type { ContainerSettings } from './container-settings.js';
+import type { Pools } from './pools.js';
+import type { Launched } from './supervisor.js';
 
 export interface Engine {
   /**
-   * Starts it. Resolves once it is in its own root, or with one sentence on why it did not get there; then
-   * nothing of it is left. `onOutput` is called once, at once, with what it writes.
+   * Starts it. Resolves once it is in its own root, or could not be started. `onOutput` is called once, before that,
+   * with what the container writes. Never rejects.
    */
-  start(
-    settings: ContainerSettings,
-    onOutput: (output: Readable) => void,
-  ): Promise<Running | string>;
+  start(settings: ContainerSettings, onOutput: (output: Readable) => void): Promise<Launched>;
 }
 
-export interface Exit {
-  /** Null where a signal ended it. */
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
+/** What an engine is told of the revision that it runs. */
+export interface EngineParts {
+  /** The folder of the host that is /app of that container, an absolute path. */
+  readonly appFolder: (container: string) => string | undefined;
+  readonly pools: Pools;
+  /** A folder of the host that no container has. */
+  readonly hidden: string;
 }
 
-export interface Running {
-  /** Of its first process, as this process counts. */
-  readonly pid: number;
-  /** Resolves when every process in it is gone; never rejects. */
-  readonly exited: Promise<Exit>;
-  /** Asks it to end; after `graceMs` it is ended. Resolves with `exited`. */
-  stop(graceMs: number): Promise<Exit>;
-}
-
-/** For people. */
-export function describe({ code, signal }: Exit): string {
-  return signal ? `signal ${signal}` : `exit code ${code}`;
-}
+export type MakeEngine = (parts: EngineParts) => Engine;

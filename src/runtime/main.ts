@@ -12,6 +12,7 @@ import { LOG_LEVELS } from '../kernel/log.js';
 import { StandardOutput } from '../kernel/standard-output.js';
 import { native } from '../relay/native.js';
 import { AppEngine } from './appengine.js';
+import { NamespaceEngine } from './namespace-engine.js';
 import { isRootless, mustRunAnew, obstacle, ROOTLESS, type Rootless, runAnew } from './rootless.js';
 
 interface Flags {
@@ -70,6 +71,7 @@ async function run(revisions: string[], flags: Flags): Promise<number> {
     bus,
     daemon: flags.daemon ? daemon : null,
     version: version(),
+    makeEngine: (parts) => new NamespaceEngine(parts),
     rootless: isRootless(),
     say: (line) => process.stdout.write(`${line}\n`),
   });

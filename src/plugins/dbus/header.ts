@@ -1,9 +1,8 @@
 /**
- * Reads the header of a message in place (D-Bus specification, "Message Protocol"), in either byte order. Pure. For a
- * header that is broken, a sentence says why; its connection has to end, since it is unknown where the next one begins.
+ * The header of a message, read where it stands (D-Bus specification, "Message Protocol"), in either byte order.
+ * Pure. What can't be read is a sentence, and the connection that it came by ends: nothing after it can be trusted.
  *
- * It is stricter than the specification in one respect: no field may come twice, since two readers might each take
- * another one of them.
+ * Stricter than a bus has to be in one thing: no field may come twice, for two readers might each believe another.
  */
 import { wordAt } from '../../kernel/word.js';
 import { isBusName, isInterface, isMember, isPath } from './names.js';
@@ -12,23 +11,22 @@ import { isSignature, MAX_ARRAY, Skipper } from './signature.js';
 export const MessageType = { call: 1, reply: 2, error: 3, signal: 4 } as const;
 export const Flag = { noReply: 1, noAutoStart: 2 } as const;
 
-/** Bytes of the part of a header that every message has. */
+/** Bytes of a header that always have the same place. */
 export const FIXED_LENGTH = 16;
 export const MAX_MESSAGE = 128 * 1024 * 1024;
 
 export interface Frame {
   readonly little: boolean;
-  /** Bytes of the fields. */
+  /** Bytes of the fields, and of all that comes before the body. */
   readonly fields: number;
-  /** Bytes of all that comes before the body. */
   readonly header: number;
-  /** Bytes of the message. */
+  /** Of header and body. */
   readonly total: number;
 }
 
 /**
- * A message of a type that is unknown is legal, and is to be ignored. This is a class so that all headers have the same
- * shape in V8: one is made for each message.
+ * One of another type than these four is legal, and to be ignored. A class, so that every header has the same shape:
+ * one is made for each message.
  */
 class HeaderFields {
   readonly type: number;
@@ -64,7 +62,7 @@ interface Field {
 
 const REPLY_SERIAL = 5;
 const anything = () => true;
-/** Indexed by their code. */
+/** By their code. */
 const FIELDS: readonly (Field | undefined)[] = [
   undefined,
   { name: 'path', code: 'o', isValid: isPath },
@@ -77,7 +75,7 @@ const FIELDS: readonly (Field | undefined)[] = [
   { name: 'signature', code: 'g', isValid: isSignature },
   { name: 'fds', code: 'u', isValid: anything },
 ];
-/** Fields that a message must have, indexed by its type. */
+/** Fields that each type must have. */
 const REQUIRED: readonly (readonly (keyof Header)[])[] = [
   [],
   ['path', 'member'],
@@ -86,12 +84,12 @@ const REQUIRED: readonly (readonly (keyof Header)[])[] = [
   ['path', 'interface', 'member'],
 ];
 
-/** Whether the message is a call whose sender expects an answer. */
+/** Whether it is a call whose sender waits for an answer. */
 export function wantsReply({ type, flags }: Header): boolean {
   return type === MessageType.call && (flags & Flag.noReply) === 0;
 }
 
-/** The lengths of the message that begins at `at`, of which 16 bytes are there; or what is wrong. */
+/** How long the message is that begins at `at`, of which 16 bytes are there; or what is wrong. */
 export function readFrame(bytes: Buffer, at: number): Frame | string {
   const order = bytes[at];
   const little = order === 0x6c;
@@ -176,7 +174,7 @@ function setText(header: HeaderFields, number: number, text: string): void {
   else header.signature = text;
 }
 
-/** The position behind a field that is unknown. Alignment counts from `at`, where the message begins. */
+/** Relative to the message, whose beginning is what is aligned. */
 function behindUnknown(
   bytes: Buffer,
   at: number,

@@ -1,42 +1,36 @@
 /**
- * Makes messages of bytes that come in pieces of any size. Memory is bounded: a message of up to `longest` bytes is put
- * together; of a longer one the header is delivered first, and then the pieces of its body as they come.
+ * Bytes to messages, whatever pieces they come in. What is kept is bounded: a message of up to `longest` bytes is
+ * put together; a longer one is judged by its header, and its body streams through as it comes.
  *
- * Descriptors come with the first byte of their message or before it. They wait in order, and each message takes as many
+ * Descriptors come with a message's first byte or before it, so they wait in order, and each message takes as many
  * as its header says.
- *
- *     open ⇄ stopped (`stop`, `go`); both ──close──▸ closed
- *
- * While it is open it is between two messages, or within one: `#kept` has the beginning of a message that is put together,
- * `#rest` counts the bytes still to come of one that is not.
  */
 import { closeAll } from '../../kernel/descriptors.js';
 import { FIXED_LENGTH, type Frame, readFrame, readHeader } from './header.js';
 import { Message } from './message.js';
 
 export interface Receiver {
-  /** Takes the message's descriptors. Returns whether its rest is wanted, for a message that is not whole. */
+  /** For one that is not whole: whether the rest of it is wanted. Takes the message's descriptors. */
   onMessage(message: Message): boolean;
-  /** A piece of the rest that is wanted, from `start` to `end` of `chunk`. */
+  /** The rest of a message that is wanted: from `start` to `end` of `chunk`. */
   onMore(chunk: Buffer, start: number, end: number): void;
 }
 
 export interface ReaderOptions {
-  /** Bytes of the longest message that is put together. */
+  /** Bytes. */
   readonly longest: number;
-  /** Whether descriptors may come. */
+  /** May descriptors come at all? */
   readonly fds: boolean;
 }
 
-/** SCM_MAX_FD of Linux: no more can be sent with one byte. */
+/** SCM_MAX_FD: no more can be sent with one byte. */
 const MAX_FDS = 253;
 const NO_FDS: readonly number[] = [];
 
-/** The beginning of a message that is put together. */
 interface Kept {
   readonly buffer: Buffer;
   filled: number;
-  /** Null: its length is not known yet, and the buffer is for its first 16 bytes. */
+  /** Null: not even its length is known. */
   readonly frame: Frame | null;
 }
 
@@ -50,7 +44,7 @@ export class MessageReader {
   #rest = 0;
   #isRestWanted = false;
   #state: 'open' | 'stopped' | 'closed' = 'open';
-  /** Bytes that came while it was stopped. */
+  /** What was read and not looked at when it was stopped. */
   #left: Buffer | null = null;
 
   constructor(receiver: Receiver, { longest, fds }: ReaderOptions) {
@@ -64,7 +58,7 @@ export class MessageReader {
     return this.#fds.length;
   }
 
-  /** Takes the descriptors. Returns what is wrong with the bytes, in one sentence; null: nothing. */
+  /** Takes the descriptors. What is wrong with the bytes, in one sentence; null: nothing. */
   feed(chunk: Buffer, fds: readonly number[]): string | null {
     if (fds.length > 0) this.#fds.push(...fds);
     let at = 0;
@@ -82,12 +76,12 @@ export class MessageReader {
     return this.#state === 'stopped';
   }
 
-  /** Delivers nothing more until `go`. May be called by `onMessage`. */
+  /** Delivers nothing more until `go`, and should be fed nothing until then; from within `onMessage`, too. */
   stop(): void {
     if (this.#state === 'open') this.#state = 'stopped';
   }
 
-  /** Goes on with the bytes that are left, as `feed` does. */
+  /** As `feed`, of what was left. */
   go(): string | null {
     const left = this.#left;
     this.#left = null;
@@ -95,7 +89,7 @@ export class MessageReader {
     return left ? this.feed(left, []) : null;
   }
 
-  /** Delivers nothing more. Closes the descriptors that wait. */
+  /** Delivers nothing more; closes the descriptors that wait. */
   close(): void {
     this.#state = 'closed';
     this.#kept = this.#left = null;
@@ -106,7 +100,7 @@ export class MessageReader {
     this.#left = this.#left ? Buffer.concat([this.#left, chunk]) : chunk;
   }
 
-  /** Handles what begins at `at`. Returns the position behind it, or what is wrong. */
+  /** What was made of the chunk up to where, or what is wrong. */
   #step(chunk: Buffer, at: number): number | string {
     if (this.#rest > 0) return this.#stream(chunk, at);
     if (this.#kept) return this.#fill(this.#kept, chunk, at);
@@ -153,7 +147,7 @@ export class MessageReader {
     return at + copied;
   }
 
-  /** Null, or what is wrong with the message. */
+  /** Null: all is well. */
   #deliver(chunk: Buffer, start: number, end: number, frame: Frame): string | null {
     const header = readHeader(chunk, start, frame);
     if (typeof header === 'string') return header;

@@ -1,9 +1,9 @@
 /**
- * Who owns which name on a bus, as one connection learns it. The signal `NameOwnerChanged` comes in order with all other
- * messages, so each message is judged by the owners at the time when the bus sent it. Pure.
+ * Who owns which name on a bus, as one connection to it is told: `NameOwnerChanged` comes in step with everything
+ * else, so what is known is what was true when the last message was sent.
  *
- * Only names that the consumer may see are followed; in audit mode all are, since the rights that are missing have to be
- * named. Memory is bounded: names and clients beyond the limits are taken for unknown ones.
+ * Only names that the policy lets the consumer see are followed, unless it is to be told what rights are missing.
+ * Bounded: who is beyond the bounds is not seen.
  */
 import { isUnique } from './names.js';
 import { type Grant, Level, NOTHING, type Policy, SEE, TALK, together } from './policy.js';
@@ -16,15 +16,14 @@ export class NameTracker {
   readonly #policy: Policy;
   readonly #followsAll: boolean;
   readonly #owners = new Map<string, string>();
-  /** The well-known names of each unique one. */
+  /** Names by their unique owner. */
   readonly #names = new Map<string, Set<string>>();
-  /** What the consumer may do towards a unique name. A cache: what is missing is put together anew. */
+  /** What their names give, by unique name; absent: to be put together. */
   readonly #grants = new Map<string, Grant>();
-  /** Unique names that the consumer may see: they once owned a name that it may see, or have spoken to it. */
+  /** Who is there, once owned a name that may be seen, or has spoken to the consumer. */
   readonly #known = new Set<string>();
-  /** Unique names that have called the consumer. */
   readonly #callers = new Set<string>();
-  /** The consumer's unique name. */
+  /** The consumer's own. */
   #self: string | undefined;
 
   constructor(policy: Policy, followsAll = false) {
@@ -45,7 +44,7 @@ export class NameTracker {
     this.#self = name;
   }
 
-  /** A NameOwnerChanged. `owner`: empty where nobody owns the name any more. */
+  /** `owner` empty: nobody has it any more. */
   changed(name: string, owner: string): void {
     if (isUnique(name)) {
       if (owner === '') this.#forget(name);
@@ -58,7 +57,7 @@ export class NameTracker {
     if (owner !== '' && this.#owners.size < MAX_NAMES) this.#give(name, owner);
   }
 
-  /** This unique name has sent the consumer a message, by which the consumer knows of it. */
+  /** This unique name has spoken to the consumer, which so knows that it is there. */
   met(unique: string): void {
     if (this.#known.has(unique)) return;
     if (this.#known.size < MAX_KNOWN) this.#known.add(unique);
@@ -71,7 +70,7 @@ export class NameTracker {
     if (this.#callers.size < MAX_KNOWN) this.#callers.add(unique);
   }
 
-  /** Whether it has called the consumer, and is still on the bus. */
+  /** Whether it has, and is still there. */
   hasCalled(unique: string): boolean {
     return this.#callers.has(unique);
   }
@@ -80,13 +79,13 @@ export class NameTracker {
     return this.#names.get(unique) ?? NO_NAMES;
   }
 
-  /** What the consumer may do towards a name, unique or well-known. */
+  /** What the consumer may towards a name, unique or well-known. */
   towards(name: string): Grant {
     if (!isUnique(name)) return this.#policy.towards(name);
     const remembered = this.#grants.get(name);
     if (remembered) return remembered;
     const grant = this.#find(name);
-    // Names that nobody has are not cached: a consumer could make up any number of them.
+    // A name that nobody has is not worth remembering: there is no end of them.
     if (this.#known.has(name)) this.#grants.set(name, grant);
     return grant;
   }

@@ -1,53 +1,50 @@
 /**
- * One side of a session: its channel, the reader that makes messages of its bytes, and the queue of what is sent to it.
- *
- * No message of it is delivered while one `stop` or more is in effect: the session stops it until its filters have
- * started, and it stops itself when the work that its link may take in one turn of the event loop is done (work-budget.ts).
+ * One side of a connection: its channel, its bytes made messages, and what is on its way to it.
  */
 import type { Channel } from '../plugin.js';
 import { MessageReader, type ReaderOptions, type Receiver } from './message-reader.js';
-import { SendQueue } from './send-queue.js';
-import type { WorkBudget } from './work-budget.js';
+import { Outlet } from './outlet.js';
+import type { Share } from './share.js';
 
 export interface SideOwner {
-  /** So many bytes came, and their messages were delivered. `fault`: what is wrong with them; null: nothing. */
+  /** So many bytes of it were looked at, and this is wrong with them. */
   onRead(side: Side, bytes: number, fault: string | null): void;
-  /** It sends no more, and all its messages were delivered. */
+  /** It sends no more, and all that it sent was looked at. */
   onEnd(side: Side, broken: boolean): void;
-  /** The channel was closed by the host. */
+  /** It was closed under us. */
   onClosed(): void;
-  /** A filter or the session threw. */
+  /** Somebody threw. */
   onBug(thrown: unknown): void;
 }
 
 export class Side {
   readonly channel: Channel;
-  readonly output: SendQueue;
+  readonly outlet: Outlet;
   readonly #reader: MessageReader;
   readonly #owner: SideOwner;
-  readonly #work: WorkBudget;
-  /** How many times `stop` was called without `go`. */
+  readonly #share: Share;
+  /** Reasons to look at nothing for now. */
   #stops = 0;
   #isOver = false;
   #isFinished = false;
   #isWaiting = false;
 
-  /** `work`: the budget of its link. */
+  /** `share`: of its link. */
   constructor(
     channel: Channel,
-    options: ReaderOptions & { readonly work: WorkBudget },
+    options: ReaderOptions & { readonly share: Share },
     owner: SideOwner,
     { onMessage, onMore }: Receiver,
   ) {
     this.channel = channel;
-    this.output = new SendQueue(channel);
+    this.outlet = new Outlet(channel);
     this.#owner = owner;
-    this.#work = options.work;
+    this.#share = options.share;
     const taking: Receiver = {
       onMessage: (message) => {
         const { length } = message;
         const isWanted = onMessage(message);
-        if (!this.#work.spend(length)) this.#takeTurns();
+        if (!this.#share.spend(length)) this.#takeTurns();
         return isWanted;
       },
       onMore,
@@ -61,37 +58,36 @@ export class Side {
     channel.onClosed = () => owner.onClosed();
   }
 
-  /** No more comes from it. */
+  /** It will send no more. */
   get isOver(): boolean {
     return this.#isOver;
   }
 
-  /** Reads no more of it. */
+  /** Looks at no more of it. */
   giveUp(): void {
     this.#isOver = true;
     this.#reader.close();
     this.channel.pause();
   }
 
-  /** Ends the stream towards it, behind all that is being sent. Idempotent. */
+  /** It is told that no more comes, behind what is on its way to it. */
   finish(): void {
     if (this.#isFinished) return;
     this.#isFinished = true;
     this.channel.end();
   }
 
-  /** Its descriptors in our table: they wait for their message, or to be sent. */
+  /** Descriptors in our table that wait for a message, or for room. */
   get fds(): number {
-    return this.#reader.waitingFds + this.output.waitingFds + this.channel.unsentFds;
+    return this.#reader.waitingFds + this.outlet.waitingFds + this.channel.unsentFds;
   }
 
-  /** Whether its channel is read. */
   read(wanted: boolean): void {
     if (wanted && !this.#isOver && !this.#reader.isStopped) this.channel.resume();
     else this.channel.pause();
   }
 
-  /** Calls `then` when all that was sent is with the kernel. A second call meanwhile has no effect. */
+  /** Calls back when all that was sent is with the kernel; once, however often it is asked for meanwhile. */
   onRoom(then: () => void): void {
     if (this.#isWaiting) return;
     this.#isWaiting = true;
@@ -101,7 +97,7 @@ export class Side {
     });
   }
 
-  /** Delivers nothing until `go`. */
+  /** Looks at nothing that comes until `go`. */
   stop(): void {
     this.#stops++;
     this.#reader.stop();
@@ -114,10 +110,10 @@ export class Side {
 
   #takeTurns(): void {
     this.stop();
-    this.#work.wait(() => this.go());
+    this.#share.wait(() => this.go());
   }
 
-  /** Delivers messages. `chunk`: null for what was left by `stop`. An exception ends this connection alone. */
+  /** A bug in whoever looks ends this connection, and nothing else. Null: at what was left. */
   #look(chunk: Buffer | null, fds: readonly number[]): void {
     try {
       const fault = chunk ? this.#reader.feed(chunk, fds) : this.#reader.go();
@@ -129,7 +125,7 @@ export class Side {
 
   close(): void {
     this.#reader.close();
-    this.output.close();
+    this.outlet.close();
     this.channel.onClosed = null;
     this.channel.close();
   }

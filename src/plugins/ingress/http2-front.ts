@@ -1,10 +1,9 @@
 /**
- * HTTP/2 on connections whose TLS handshake chose it: sessions of Node.js, in which each stream is one exchange.
+ * HTTP/2 on connections whose TLS handshake chose it: Node's own sessions, each stream an exchange.
  *
- * The streams of an address are counted together, since streams are what costs memory. When there are `limits.streams`,
- * each connection may still have a few, so that a client with many leaves some for the others. A session ends with its
- * socket (relay/watched-socket.ts). One in which nothing moves for as long as a connection may be idle is ended, unless
- * one of its exchanges waits: those have limits of their own.
+ * All streams of an address are counted together, for it is they that cost; beyond `limits.streams` each connection may
+ * have a few, so that whoever has many takes none from the others. A session ends with its socket (relay/watched-socket.ts);
+ * one whose client takes nothing of what it is owed, for as long as it may be idle, is ended.
  */
 import {
   constants,
@@ -22,15 +21,15 @@ import { Http2Exchange } from './http2-exchange.js';
 
 /** Requests of one connection at once. */
 const MAX_STREAMS = 100;
-/** So many requests of a connection are never refused. */
+/** As many of them are never refused. */
 const FEW_STREAMS = 4;
-/** What each field counts beside its bytes (RFC 9113, 6.5.2); `limits.head` counts bytes only. */
+/** What a field costs beside its bytes (RFC 9113, 6.5.2), of which `limits.head` knows nothing. */
 const FIELD_COST = 32;
-/** Fields beyond `limits.fields`: pseudo-headers, and the parts of a Cookie. */
+/** Pseudo-headers, and a cookie's crumbs. */
 const MORE_FIELDS = 32;
 const END_STREAM = 0x1; // flag of HEADERS, RFC 9113, 6.2
 
-/** The arguments of the event 'stream'; the types of Node.js lack the last one. */
+/** Of the event 'stream'; the types of Node.js lack the last one. */
 type StreamArguments = [
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
@@ -41,14 +40,14 @@ type StreamArguments = [
 export class Http2Front<Description> {
   readonly #site: Site<Description>;
   /** The eldest first. */
-  readonly #sessions = new Set<ClientSession<Description>>();
+  readonly #sessions = new Set<Session<Description>>();
   readonly #begins = new FairQueue();
   readonly #barrier = new DrainBarrier(() => this.#sessions.size === 0);
-  /** Open streams of all sessions. */
+  /** Of all sessions, open. */
   streams = 0;
   #server: Http2Server | null = null;
   #limits: Limits | null = null;
-  /** The connection whose session is being made. */
+  /** Of the connection whose session is made now. */
   #made: { readonly socket: TLSSocket; readonly description: Description } | null = null;
 
   constructor(site: Site<Description>) {
@@ -70,7 +69,7 @@ export class Http2Front<Description> {
     this.#made = null;
   }
 
-  /** Ends each session when its streams have finished. Resolves when no session is left. */
+  /** Streams under way finish, then their sessions end; resolves when none is left. */
   leave(): Promise<void> {
     for (const session of this.#sessions) session.leave();
     return this.#barrier.drained();
@@ -81,7 +80,7 @@ export class Http2Front<Description> {
     for (const session of this.#sessions) session.end();
   }
 
-  /** Ends one session without streams. False: there is none. */
+  /** Ends a session in which nothing is asked. False: there is none. */
   dismissIdle(): boolean {
     for (const session of this.#sessions) {
       if (session.streams > 0 || session.leaving) continue;
@@ -91,9 +90,9 @@ export class Http2Front<Description> {
     return false;
   }
 
-  /** Makes an exchange of a stream; it begins in its turn. */
+  /** Begins what a client asks, in its turn. */
   ask(
-    session: ClientSession<Description>,
+    session: Session<Description>,
     [stream, headers, flags, rawHeaders]: StreamArguments,
     description: Description,
   ): Http2Exchange {
@@ -104,13 +103,13 @@ export class Http2Front<Description> {
     return exchange;
   }
 
-  gone(session: ClientSession<Description>): void {
+  gone(session: Session<Description>): void {
     this.#sessions.delete(session);
     this.#begins.forget(session);
     this.#barrier.check();
   }
 
-  /** Limits of heads are settings of a server of Node.js: when the links change the limits, another server is made. */
+  /** What may be sent before a request is read is the server's to say, and the links' limits come and go. */
   #serverOf(limits: Limits): Http2Server {
     if (this.#server && this.#limits === limits) return this.#server;
     const { head, fields } = limits;
@@ -124,7 +123,7 @@ export class Http2Front<Description> {
     server.on('session', (session) => {
       if (!this.#made) return;
       const { socket, description } = this.#made;
-      this.#sessions.add(new ClientSession(session, this, socket, description));
+      this.#sessions.add(new Session(session, this, socket, description));
     });
     this.#server = server;
     this.#limits = limits;
@@ -132,7 +131,7 @@ export class Http2Front<Description> {
   }
 }
 
-class ClientSession<Description> implements Timed {
+class Session<Description> implements Timed {
   deadline = Number.POSITIVE_INFINITY;
   leaving = false;
   readonly #exchanges = new Set<Http2Exchange>();
@@ -140,7 +139,7 @@ class ClientSession<Description> implements Timed {
   readonly #front: Http2Front<Description>;
   readonly #socket: TLSSocket;
   readonly #description: Description;
-  /** Bytes in both directions at the last look. */
+  /** Bytes that had gone either way when it was looked at last. */
   #moved = 0;
 
   constructor(
@@ -163,7 +162,7 @@ class ClientSession<Description> implements Timed {
     deadlines.within(this, front.limits.idleMs);
   }
 
-  /** Takes no more requests, and ends with the last one under way. */
+  /** Takes no more requests, and ends with the last of those that it has. */
   leave(): void {
     this.leaving = true;
     this.#session.close();
@@ -171,10 +170,10 @@ class ClientSession<Description> implements Timed {
 
   end(): void {
     this.#session.destroy();
-    this.#socket.destroy(); // else what is unsent would be waited for
+    this.#socket.destroy(); // else one that reads nothing would be waited for
   }
 
-  /** Looks whether anything has moved since the last look; if not, the session ends. */
+  /** For Deadlines: it is time to look whether it is of use to anybody. */
   expired(): void {
     if (this.#session.destroyed) return;
     const moved = this.#bytes;
@@ -187,7 +186,7 @@ class ClientSession<Description> implements Timed {
     if (!this.#session.destroyed) deadlines.within(this, this.#front.limits.idleMs);
   }
 
-  /** Some exchange waits, for its provider or its client. Answers that are complete but unsent do not count. */
+  /** For a provider, or that more of an answer is taken; what is over and still not sent is nobody's. */
   get #isWaiting(): boolean {
     for (const exchange of this.#exchanges) if (exchange.active) return true;
     return false;

@@ -70,9 +70,10 @@ export class TestBus {
     const argv = busCommand(this.places, this.#uids);
     if (typeof argv === 'string') throw new Error(argv);
     if (other !== undefined) argv[argv.length - 1] = other;
-    const { child, fd } = spawnBus(argv);
-    this.process = child;
-    return fd;
+    const spawned = spawnBus(argv);
+    if (!spawned.ok) throw new Error(spawned.why);
+    this.process = spawned.value.child;
+    return spawned.value.fd;
   }
 
   /** Hosts the bus of a revision; resolves when a client can get to it. */

@@ -1,9 +1,8 @@
-"""WHERE SECONDS: a file system without a file, each look into which takes that long, and is said in a line."""
+"""WHERE SECONDS: a file system without a file, each look into which takes that long."""
 import threading
 delay = float(sys.argv[2])
 
 def look(_, reply, body):
-    print("looked", flush=True)
     timer = threading.Timer(delay, reply, (-2,))
     timer.daemon = True
     timer.start()

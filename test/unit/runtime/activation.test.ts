@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { buildGraph } from '../../../src/graph/builder.js';
+import { ok } from '../../../src/kernel/result.js';
 import { Activation } from '../../../src/runtime/activation.js';
-import { Container } from '../../../src/runtime/container.js';
 import { runtimeSettings } from '../../../src/runtime/container-settings.js';
-import type { Engine, Exit } from '../../../src/runtime/engine.js';
+import { ContainerSupervisor } from '../../../src/runtime/container-supervisor.js';
+import type { Engine } from '../../../src/runtime/engine.js';
 import { LogFile } from '../../../src/runtime/log-file.js';
 import { type Files, revisionFrom, services } from '../manifest/scratch.js';
 
@@ -27,7 +28,7 @@ const needs = (name: string) => ({ name: 'system-bus', interface: `org.example.$
 let folder: string;
 let started: string[];
 let broken: Set<string>;
-let containers: Map<string, Container>;
+let containers: Map<string, ContainerSupervisor>;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'pvx-activation-'));
@@ -44,17 +45,14 @@ const engine: Engine = {
   async start({ name }, onOutput) {
     onOutput(Readable.from([]));
     await new Promise((resolve) => setImmediate(resolve));
-    if (broken.has(name)) return 'its program is missing';
+    if (broken.has(name)) return { ok: false, why: 'its program is missing' };
     started.push(name);
-    let end: (exit: Exit) => void = () => undefined;
-    const exited = new Promise<Exit>((resolve) => {
+    let end: (how: string) => void = () => undefined;
+    const exited = new Promise<string>((resolve) => {
       end = resolve;
     });
-    const stop = () => {
-      end({ code: 0, signal: null });
-      return exited;
-    };
-    return { pid: 100 + started.length, exited, stop };
+    const ask = () => end('exit code 0');
+    return ok({ pid: 100 + started.length, exited, ask, kill: ask });
   },
 };
 
@@ -63,15 +61,15 @@ function activationOf(files: Files): Activation {
   containers = new Map(
     runtimeSettings(revision).containers.map((one) => {
       const log = new LogFile(join(folder, one.name));
-      return [one.name, new Container(one, engine, log)];
+      return [one.name, new ContainerSupervisor(one, engine, log)];
     }),
   );
   const { dependencies } = buildGraph(revision, new Map(), { hostedBus: { socket: '/run/bus' } });
   return new Activation(revision, dependencies, containers);
 }
 
-function of(name: string): Container {
-  return containers.get(name) as Container;
+function of(name: string): ContainerSupervisor {
+  return containers.get(name) as ContainerSupervisor;
 }
 
 describe('a container that waits to be called', () => {

@@ -1,25 +1,25 @@
 /**
- * How many messages of one link are handled in one turn of the event loop. The others wait for a later turn. So a flood of
- * messages delays other links by at most one budget, however many connections it comes by.
+ * What is looked at of the messages of one link in one turn of the event loop. The rest waits until everybody else had
+ * a turn, so a flood of messages costs a neighbour one share, however many connections it comes by.
  */
 
-/** Messages, or KiB of them where that is more: about a millisecond's work. */
+/** Messages, or KiB of them where that is more: a millisecond's work at most. */
 const WORK = 64;
 const KIB = 1024;
 
-export class WorkBudget {
+export class Share {
   #left = WORK;
   #waiting: (() => void)[] = [];
   #isRenewed = false;
 
-  /** A message of that many bytes was handled. False: the next one has to `wait`. */
+  /** A message of that many bytes was looked at; false: the next one has to wait. */
   spend(bytes: number): boolean {
     this.#left -= 1 + Math.floor(bytes / KIB);
     if (!this.#isRenewed) this.#renewSoon();
     return this.#left > 0;
   }
 
-  /** Calls `goOn` in a later turn, in the order of these calls. */
+  /** In a later turn, in the order in which it was asked. */
   wait(goOn: () => void): void {
     this.#waiting.push(goOn);
   }

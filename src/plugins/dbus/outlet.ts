@@ -1,48 +1,46 @@
 /**
- * What is to be sent to one side of a connection. It is gathered and leaves in one write (`flush`): messages that were
- * read together and all pass leave as the piece of the buffer that they are, without being copied.
+ * What goes to one side of a connection. What comes together leaves in one write: what stood together when it came as it
+ * is, the rest put together.
  *
- * A long message comes in pieces. Nothing may be sent between them, since it would be taken for a part of that message; our
- * own messages wait meanwhile.
+ * A long message comes in pieces, and nothing goes between them: the receiver would take it for a part of the message,
+ * and a part of the message for one of its own. What is to be sent meanwhile waits.
  */
 import { closeAll } from '../../kernel/descriptors.js';
 import type { Channel } from '../plugin.js';
 
-export class SendQueue {
+export class Outlet {
   readonly #channel: Channel;
-  /** What was gathered before the run in `#chunk`. */
+  /** What leaves before `#chunk`. */
   #pieces: Buffer[] = [];
-  /** The run of bytes that may become longer: from `#start` to `#end` of it. */
   #chunk: Buffer | null = null;
   #start = 0;
   #end = 0;
-  /** Bytes still to come of a long message. */
+  /** Bytes still to come of a message that has begun. */
   #rest = 0;
-  /** Messages that are sent after the long one. */
   #waiting: { readonly bytes: Buffer; readonly fds: readonly number[] }[] = [];
 
   constructor(channel: Channel) {
     this.#channel = channel;
   }
 
-  /** A message waits for the end of a long one. */
+  /** Something waits for a message to be over. */
   get isWaiting(): boolean {
     return this.#waiting.length > 0;
   }
 
-  /** Descriptors of messages that wait. */
+  /** Descriptors that wait with it. */
   get waitingFds(): number {
     return this.#waiting.reduce((sum, { fds }) => sum + fds.length, 0);
   }
 
-  /** A message that came, or the beginning of one with `rest` more bytes. Takes the descriptors. */
+  /** A message, or the beginning of one that has `rest` more bytes. Takes the descriptors, which go with the first. */
   pass(chunk: Buffer, start: number, end: number, fds: readonly number[], rest = 0): void {
     if (this.#rest > 0 || fds.length > 0) this.send(chunk.subarray(start, end), fds);
     else this.#append(chunk, start, end);
     this.#rest += rest;
   }
 
-  /** More bytes of the long message. */
+  /** More bytes of the message that has begun. */
   more(chunk: Buffer, start: number, end: number): void {
     this.#append(chunk, start, end);
     this.#rest -= end - start;
@@ -50,7 +48,7 @@ export class SendQueue {
     for (const { bytes, fds } of this.#waiting.splice(0)) this.send(bytes, fds);
   }
 
-  /** A whole message of our own. Takes the descriptors. */
+  /** A whole message. Takes the descriptors. */
   send(bytes: Buffer, fds: readonly number[] = []): void {
     if (this.#rest > 0) {
       this.#waiting.push({ bytes, fds });
@@ -65,7 +63,7 @@ export class SendQueue {
     this.#channel.write(bytes, fds);
   }
 
-  /** Writes what was gathered. */
+  /** Once nothing more comes for the moment: what was sent so far leaves. */
   flush(): void {
     this.#setAside();
     const [first] = this.#pieces;
@@ -75,7 +73,7 @@ export class SendQueue {
     this.#channel.write(bytes);
   }
 
-  /** Drops the messages that wait, and closes their descriptors. */
+  /** Sends nothing of what waits, and closes its descriptors. */
   close(): void {
     for (const { fds } of this.#waiting.splice(0)) closeAll(fds);
   }

@@ -1,32 +1,33 @@
-/**
- * What the first process of a container does: into a root of its own, then it runs the program and reaps.
- *
- * The root is a tmpfs with the host's folders bound read-only, all that is mounted below them included, and
- * with /run, /tmp, /dev and /proc of its own. What can't be made read-only is covered. It needs util-linux and
- * a POSIX shell, no image and no compiler.
- *
- * `sh -s NAME APP NETWORK HIDDEN MODULES PROGRAM ARG...` reads it, with `APP` and `MODULES` the folders for /app and
- * /node_modules or empty, `HIDDEN` a folder that is covered or empty. `NETWORK` is empty for the host's, "own" for
- * loopback alone, or "own ADDRESS/BITS GATEWAY MAC PORT BRIDGE HOST": then a cable is made, from eth0 to PORT, plugged
- * into BRIDGE in the network of process HOST. On descriptor 3 it writes its pid as the host counts, and it does so
- * only once it is in its own root with its program started: whoever enters it then can't end up in the host's files.
- *
- * SIGTERM goes on to the program. When that ends, this does, with the same code, and the kernel ends the rest.
- */
-export const INIT_SCRIPT = String.raw`
+#!/bin/sh
+# What the first process of a container does: it enters a root of its own, then it runs the program and reaps.
+#
+# The root is a tmpfs with the host's folders bound read-only, all that is mounted below them included, and with /run,
+# /tmp, /dev and /proc of its own. What can't be made read-only is covered. This needs util-linux and a POSIX shell, no
+# image and no compiler.
+#
+# `sh -s NAME APP NETWORK HIDDEN MODULES PROGRAM ARG...` reads it on standard input. APP and MODULES are the folders for
+# /app and /node_modules, or empty; HIDDEN is a folder that is covered, or empty. NETWORK is empty for the host's, "own"
+# for loopback alone, or "own ADDRESS/BITS GATEWAY MAC PORT BRIDGE HOST": then a veth pair is made, from eth0 to PORT,
+# which is attached to BRIDGE in the network of process HOST.
+#
+# On descriptor 3 it writes its pid as the host counts, once it is in its own root with its program started: whoever
+# enters it then can't end up in the host's files.
+#
+# SIGTERM is passed on to the program. When the program ends, this ends with the same code, and the kernel ends what is
+# left.
 set -eu
 exec 2>&1
 
-plug_in() {
+plug_in() { # own ADDRESS/BITS GATEWAY MAC PORT BRIDGE HOST
   [ $# -gt 1 ] || return 0
   address=$2 gateway=$3 mac=$4 port=$5 bridge=$6 there=/proc/$7/ns/net
-  # One of this container's last life may still be there for a moment.
-  nsenter --net=$there ip link del $port 2>/dev/null || :
-  ip link add eth0 address $mac type veth peer name $port netns $there
-  nsenter --net=$there ip link set $port master $bridge up
-  ip addr add $address dev eth0
+  # The port of this container's last run may still be there for a moment.
+  nsenter "--net=$there" ip link del "$port" 2>/dev/null || :
+  ip link add eth0 address "$mac" type veth peer name "$port" netns "$there"
+  nsenter "--net=$there" ip link set "$port" master "$bridge" up
+  ip addr add "$address" dev eth0
   ip link set eth0 up
-  ip route add default via $gateway
+  ip route add default via "$gateway"
 }
 
 main() { # whole before it runs: its programs share standard input with the shell
@@ -38,6 +39,7 @@ main() { # whole before it runs: its programs share standard input with the shel
   hostname -- "$name" 2>/dev/null || printf %s "$name" >/proc/sys/kernel/hostname
   if [ -n "$network" ]; then
     ip link set lo up
+    # shellcheck disable=SC2086 # it is several words
     plug_in $network
   fi
 
@@ -112,4 +114,3 @@ MOUNTS
 }
 
 main "$@" </dev/null
-`;

@@ -1,0 +1,36 @@
+/** Child processes: how they are made without an exception, and how they end. */
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { ok, type Result } from '../kernel/result.js';
+
+export type Child = ChildProcess & { readonly pid: number };
+
+/** `why`: the words of Node.js, `spawn foo ENOENT`. */
+export async function spawnChild(
+  program: string,
+  args: readonly string[],
+  options: SpawnOptions,
+): Promise<Result<Child, { readonly why: string }>> {
+  try {
+    const child = spawn(program, args, options);
+    const failed = once(child, 'error') as Promise<[Error]>;
+    child.on('error', () => undefined); // a signal that could not be sent is an error, too
+    if (child.pid !== undefined) return ok(child as Child);
+    const [error] = await failed;
+    return { ok: false, why: error.message };
+  } catch (thrown) {
+    return { ok: false, why: (thrown as Error).message };
+  }
+}
+
+/**
+ * Resolves when it has ended, with how, for people: `exit code 1`, `signal SIGKILL`. To be called when it was made just
+ * now. `close`: when its output has ended as well, whichever processes have that.
+ */
+export function exitOf(child: ChildProcess, event: 'exit' | 'close' = 'exit'): Promise<string> {
+  return new Promise((resolve) => {
+    child.once(event, (code: number | null, signal: NodeJS.Signals | null) =>
+      resolve(signal ? `signal ${signal}` : `exit code ${code}`),
+    );
+  });
+}
