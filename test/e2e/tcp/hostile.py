@@ -42,12 +42,12 @@ def answer_of(client):
 def urgent(ip, port):
     client = socket.create_connection((ip, int(port)))
     client.sendall(b"before ")
-    answer = client.recv(7, socket.MSG_WAITALL)
+    time.sleep(0.2)
     client.send(b"!", socket.MSG_OOB)
-    time.sleep(1)  # over which the test measures the processor time of the daemon
+    time.sleep(1)
     client.sendall(b"after")
     client.shutdown(socket.SHUT_WR)
-    print((answer + answer_of(client)).decode())
+    print(answer_of(client).decode())
 
 
 def one(ip, port, text):

@@ -6,7 +6,7 @@ import { bootTicks } from '../../../src/kernel/boot-clock.js';
 import { createLogger } from '../../../src/kernel/log.js';
 import { unixLink } from '../../support/link.js';
 import { fc, property } from '../../support/property.js';
-import { eventually, nextTick, pause } from '../../support/wait.js';
+import { eventually } from '../../support/wait.js';
 import { chunked, FakeRuntime, graphBody, ok, trickle, watch } from './fake-runtime.js';
 
 const LINK = unixLink({ consumerPid: 10, providerPid: 20 });
@@ -184,19 +184,14 @@ describe('a runtime that is away', () => {
   it('may even never be connected to, and a late connection is closed', async () => {
     const runtime = await new FakeRuntime(() => {}).start();
     let late: net.Socket | undefined;
-    let connected = () => {};
-    const isLate = new Promise<void>((resolve) => {
-      connected = resolve;
-    });
     const connect = async () => {
       const socket = await runtime.connect();
-      await isLate;
+      await new Promise((resolve) => setTimeout(resolve, 100));
       late ??= socket;
       return socket;
     };
     const seen = watch(runtime, { connect, timeoutMs: 20, intervalMs: 60_000 });
     await eventually(() => expect(seen.order).toEqual(['failure runtime-away']));
-    connected();
     await eventually(() => expect(late?.destroyed).toBe(true));
   });
 
@@ -233,7 +228,7 @@ describe('looking', () => {
     await eventually(() => expect(runtime.count('GET')).toBeGreaterThan(3));
     expect(seen.graphs).toHaveLength(1);
     expect(seen.graphs[0]?.stamp).toBeLessThanOrEqual(bootTicks());
-    await nextTick();
+    await new Promise((resolve) => setTimeout(resolve, 30));
     seen.source.refresh('a process is doubted');
     await eventually(() => expect(seen.graphs).toHaveLength(2));
     expect(seen.graphs[1]?.stamp).toBeGreaterThan(before);
@@ -243,7 +238,7 @@ describe('looking', () => {
     let asked = 0;
     const { seen } = await seenFrom((socket) => {
       asked = bootTicks();
-      void nextTick().then(() => socket.end(ok(BODY)));
+      setTimeout(() => socket.end(ok(BODY)), 100);
     });
     await eventually(() => expect(seen.graphs).toHaveLength(1));
     expect(asked).toBeGreaterThan(0);
@@ -264,17 +259,18 @@ describe('looking', () => {
     expect(runtime.count('GET')).toBe(2);
   });
 
-  // How long the source waits until its next look is a share of the time since the last news: these are slow news.
-  const late = () => pause(1_000); // slower than all looks of this test together
   it.each([
-    ['begins its answer late', (socket: net.Socket) => late().then(() => socket.end(ok('[]')))],
-    ['breaks off late', (socket: net.Socket) => late().then(() => socket.destroy())],
+    [
+      'begins its answer late',
+      (socket: net.Socket) => setTimeout(() => socket.end(ok('[]')), 1_000),
+    ],
+    ['breaks off late', (socket: net.Socket) => setTimeout(() => socket.destroy(), 1_000)],
   ])('is soon done again where the runtime %s and a pid is missing', async (_how, first) => {
     const noPid = graphBody({ ...LINK, consumerPid: 0 });
     let asked = 0;
     const { seen } = await seenFrom(
       (socket) => {
-        if (++asked === 1) void first(socket);
+        if (++asked === 1) first(socket);
         else socket.end(ok(asked < 10 ? noPid : BODY));
       },
       { intervalMs: 60_000 },
@@ -304,7 +300,7 @@ describe('looking', () => {
     seen.source.refresh('too late');
     seen.source.postStatus([]);
     await eventually(() => expect(runtime.sockets.size).toBe(0));
-    await pause(200); // nothing may follow: the next look would be after 100 ms
+    await new Promise((resolve) => setTimeout(resolve, 200));
     expect(seen.order).toEqual([]);
     expect(runtime.requests).toHaveLength(1);
   });

@@ -1,8 +1,11 @@
+#!/bin/sh
 # May ask for the temperature, and nothing else. Another D-Bus library, and the same answers.
 bus=unix:path=/run/pv/services/house-bus.sock
 
 call() {
-    dbus-send --bus=$bus --print-reply=literal --dest=org.example.Heating / "org.example.Heating.$@" 2>&1
+    member=org.example.Heating.$1
+    shift
+    dbus-send --bus=$bus --print-reply=literal --dest=org.example.Heating / "$member" "$@" 2>&1
 }
 
 while sleep 2; do

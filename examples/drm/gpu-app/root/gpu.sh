@@ -1,3 +1,4 @@
+#!/bin/sh
 # The provider: a container that has the GPU. In an image of your own the nodes come from the container's
 # configuration; here the program makes them, with the numbers that a first GPU has.
 mkdir -p /dev/dri

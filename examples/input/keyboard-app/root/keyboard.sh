@@ -1,3 +1,4 @@
+#!/bin/sh
 # The provider: a container that has a keyboard. In an image of your own the node comes from the container's
 # configuration; here the program makes it, with the numbers of the machine's first input device.
 mkdir -p /dev/input

@@ -1,3 +1,4 @@
+#!/bin/sh
 # The consumer: nothing but curl. The socket is there because the manifest asks for it.
 ask() { curl --silent --unix-socket /run/pv/services/thermostat.sock "$@"; }
 

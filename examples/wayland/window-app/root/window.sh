@@ -1,3 +1,4 @@
+#!/bin/sh
 # The consumer: an ordinary Wayland client, with the environment that every such client has. Its window is there for
 # two seconds, again and again.
 export XDG_RUNTIME_DIR=/run WAYLAND_DISPLAY=wayland-0
