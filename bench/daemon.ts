@@ -23,6 +23,8 @@ export function missing(): string | undefined {
 
 export interface OurDaemon {
   readonly pid: number;
+  /** Resolves when all that it knows are established. */
+  untilEstablished(): Promise<void>;
   /** Has it look at a new graph at once. */
   set(links: readonly object[]): void;
   stop(): Promise<void>;
@@ -40,14 +42,25 @@ export async function startDaemon(folder: string, links: readonly object[]): Pro
     await task.stop();
     await runtime.stop();
   };
+  const until = async (what: string, holds: (states: readonly string[]) => boolean) => {
+    const deadline = Date.now() + PATIENCE_MS;
+    for (;;) {
+      const states = await statesOf(control);
+      if (states && holds(states)) return;
+      if (Date.now() > deadline) throw new Error(`pv-xconnect does not ${what}: ${task.output()}`);
+      await sleep(20);
+    }
+  };
   try {
-    await untilItKnows(control, links.length, task);
+    await until(`know its ${links.length} links`, (states) => states.length === links.length);
   } catch (error) {
     await stop();
     throw error;
   }
   return {
     pid: task.pid,
+    untilEstablished: () =>
+      until('establish its links', (states) => states.every((state) => state === 'established')),
     set: (next) => {
       runtime.graph = JSON.stringify(next);
       process.kill(task.pid, 'SIGHUP');
@@ -67,8 +80,8 @@ async function serveGraph(path: string) {
   return runtime;
 }
 
-/** How many links the daemon knows; -1 while it does not answer. */
-function countLinks(control: string): Promise<number> {
+/** The states of the links that the daemon knows; null while it does not answer. */
+function statesOf(control: string): Promise<string[] | null> {
   return new Promise((resolve) => {
     const asked = request(
       { socketPath: control, path: '/xconnect-graph', agent: false },
@@ -76,22 +89,12 @@ function countLinks(control: string): Promise<number> {
         const chunks: Buffer[] = [];
         answer.on('data', (chunk: Buffer) => chunks.push(chunk));
         answer.on('end', () => {
-          const graph: unknown = JSON.parse(Buffer.concat(chunks).toString());
-          resolve(Array.isArray(graph) ? graph.length : -1);
+          const graph: { state: string }[] = JSON.parse(Buffer.concat(chunks).toString());
+          resolve(graph.map(({ state }) => state));
         });
       },
     );
-    asked.once('error', () => resolve(-1));
+    asked.once('error', () => resolve(null));
     asked.end();
   });
-}
-
-async function untilItKnows(control: string, count: number, daemon: Task): Promise<void> {
-  const deadline = Date.now() + PATIENCE_MS;
-  while ((await countLinks(control)) !== count) {
-    if (Date.now() > deadline) {
-      throw new Error(`pv-xconnect does not know its ${count} links: ${daemon.output()}`);
-    }
-    await sleep(20);
-  }
 }

@@ -134,7 +134,8 @@ function startDaemon(flags: DaemonFlags): never {
   launch({ control, runtime, certificates, user, buses, busUids, busHost, daemon: options });
 }
 
-function program(exit: (code: number) => void): Command {
+/** All commands and options. `exit` is told the exit code of a command that ran. */
+export function program(exit: (code: number) => void): Command {
   const command = new Command('pv-xconnect')
     .description("Joins what containers provide to what they require: a device's service mesh.")
     .version(version())

@@ -49,7 +49,7 @@ function ours(key: string, title: string, fields: object): BusSubject {
         },
       ]);
       const at = `/proc/${consumer.pid}/root/run`;
-      while (!existsSync(`${at}/f`)) await sleep(20);
+      await daemon.untilEstablished();
       return {
         ...{ folder: at, name: 'f' },
         stop: async () => {

@@ -1,5 +1,4 @@
 /** The daemon with two links to the provider in its container: rest for a consumer, http for the host. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { missing, startDaemon } from '../daemon.js';
 import { contain } from '../load.js';
 import type { Task } from '../task.js';
@@ -43,7 +42,7 @@ export const ours: HttpSubject & { back(): Promise<Task & OurStand> } = {
     const consumer = await contain();
     const graph = graphOf(consumer.pid, Number(provider.split('/')[2]));
     const daemon = await startDaemon(folder, graph);
-    await sleep(200);
+    await daemon.untilEstablished();
     return {
       rest: { socket: `/proc/${consumer.pid}/root/run/f` },
       http: { port: PORT },

@@ -13,7 +13,7 @@ import {
 } from '../graph/runtime-client.js';
 import { XConnectError } from '../kernel/errors.js';
 import { printable } from '../manifest/text.js';
-import type { Activation, Activator } from '../plugins/on-demand.js';
+import type { ActivationResult, Activator } from '../plugins/on-demand.js';
 
 type Ask = (request: RuntimeRequest) => Promise<RuntimeAnswer | XConnectError>;
 
@@ -21,7 +21,7 @@ const PATH = '/xconnect/dbus/activate';
 const MAX_ASKED = 64;
 const MAX_WORDS = 500;
 /** How long an answer is good for others, in milliseconds: the time that a call waits, for one. */
-const VALID_MS: Readonly<Record<Activation['outcome'], number>> = {
+const VALID_MS: Readonly<Record<ActivationResult['outcome'], number>> = {
   started: 20_000,
   unknown: 2_000,
   refused: 0,
@@ -41,7 +41,10 @@ export class RuntimeActivator implements Activator {
   readonly #ask: Ask;
   readonly #now: () => number;
   /** What was asked, and is not done. */
-  readonly #asked = new Map<string, { readonly activation: Promise<Activation>; until: number }>();
+  readonly #asked = new Map<
+    string,
+    { readonly activation: Promise<ActivationResult>; until: number }
+  >();
 
   /** `ask`: of a RuntimeClient. `now`: milliseconds. */
   constructor(ask: Ask, now = () => performance.now()) {
@@ -49,7 +52,7 @@ export class RuntimeActivator implements Activator {
     this.#now = now;
   }
 
-  activate(bus: string, name: string): Promise<Activation> {
+  activate(bus: string, name: string): Promise<ActivationResult> {
     const key = keyOf(bus, name);
     const known = this.#asked.get(key);
     if (known && known.until > this.#now()) return known.activation;
@@ -80,7 +83,7 @@ export class RuntimeActivator implements Activator {
     return false;
   }
 
-  async #post(bus: string, name: string): Promise<Activation> {
+  async #post(bus: string, name: string): Promise<ActivationResult> {
     const body = JSON.stringify({ bus, name });
     const answer = await this.#ask({ method: 'POST', path: PATH, body });
     if (answer instanceof XConnectError) return { outcome: 'refused', why: answer.message };

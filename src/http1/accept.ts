@@ -87,13 +87,16 @@ function qvalue(buffer: Buffer, from: number, to: number): number {
   return ONE;
 }
 
-/** `0.5` is 500. More than 1 is as good as 1, a decimal after the third is ignored. */
+/** `0.5` is 500, and so is `.5`. More than 1 counts as 1; decimals after the third are ignored. */
 function thousandths(buffer: Buffer, from: number, to: number): number {
   let value = 0;
   let unit = ONE;
   for (let at = from; at < to; at++) {
     const byte = buffer[at] as number;
-    if (byte === DOT && at === from + 1) continue;
+    if (byte === DOT && at <= from + 1) {
+      unit = ONE / 10;
+      continue;
+    }
     if (byte < ZERO || byte > NINE) break;
     value += (byte - ZERO) * unit;
     unit = Math.floor(unit / 10);

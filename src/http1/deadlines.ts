@@ -61,5 +61,5 @@ export class Deadlines {
   }
 }
 
-/** Shared for speed: one timer of the process, whoever has a deadline. */
+/** Shared for speed: one timer for all deadlines of the process. */
 export const deadlines = new Deadlines();

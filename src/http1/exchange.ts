@@ -14,8 +14,8 @@
  * A request that may be repeated is repeated once, where its connection had been used before and was closed without a
  * byte of an answer (RFC 9110, 9.2.2).
  *
- * What is timed is the next step of whoever has to take one: the provider's answer (`answerMs`), more of that answer
- * (`silenceMs`), the client's sending or reading (`idleMs`). While `waiting` it is the link's patience, which the pool
+ * The time to the next step is limited: to the provider's answer (`answerMs`), to more of that answer (`silenceMs`), or
+ * until the client sends or reads more (`idleMs`). While `waiting` it is the link's patience, which the pool
  * keeps; while the relay moves bytes, the relay keeps time.
  */
 import type { LinkError } from '../kernel/errors.js';

@@ -38,7 +38,7 @@
  * ADDED
  *   TE: trailers where the client takes them; Via (`via: false` leaves it out); Date to an answer without one
  *
- * A stream that is given to a Server, a Pool, a Tunnel or a probe is closed by it. Sizes are bytes, times milliseconds.
+ * A stream that is given to a Server, a ConnectionPool, a Tunnel or a probe is closed by it. Sizes are bytes, times milliseconds.
  * Nothing here throws or rejects for what a peer does: a Refusal or a LinkError says what was wrong.
  */
 
@@ -55,7 +55,7 @@ export { passedFields, requestOmitting, writeRequest } from './forwarding.js';
 export { DEFAULT_LIMITS, type Limits } from './limits.js';
 export { Lingering } from './lingering.js';
 export { PSEUDONYM } from './names.js';
-export { Pool } from './pool.js';
+export { ConnectionPool } from './pool.js';
 export { type Probed, probe } from './probe.js';
 export { LARGE_HEAD, type Refusal } from './refusal.js';
 export { isSameAuthority, RequestHead } from './request-head.js';

@@ -5,7 +5,7 @@
  * connection may be idle.
  *
  * These connections count for no limit of connections, so there may be a few hundred of them in all. One `Lingering` is
- * made for all servers of the process, by whoever makes the plugins.
+ * made for all servers of the process, where the plugins are made.
  */
 import type { ByteStream, ByteStreamOwner } from '../relay/byte-stream.js';
 import { deadlines, type Timed } from './deadlines.js';

@@ -25,7 +25,7 @@ const IDLE_MS = 4_000;
 /** A connection is closed this long before the provider would, where it says how long it keeps one. */
 const MARGIN_MS = 1_000;
 
-export class Pool implements ConnectionOwner, Timed {
+export class ConnectionPool implements ConnectionOwner, Timed {
   readonly limits: Limits;
   deadline = Number.POSITIVE_INFINITY;
   readonly #connect: () => Promise<ByteStream | LinkError>;

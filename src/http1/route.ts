@@ -4,7 +4,7 @@ import type { RequestEdit } from './forwarding.js';
 import type { Transfer } from './handover.js';
 import type { Limits } from './limits.js';
 import type { Lingering } from './lingering.js';
-import type { Pool } from './pool.js';
+import type { ConnectionPool } from './pool.js';
 import { NO_FURTHER, type Refusal } from './refusal.js';
 import type { RequestHead } from './request-head.js';
 
@@ -26,10 +26,10 @@ export interface Served {
 export type TimeoutKind = 'answer-timeout' | 'silence-timeout' | 'idle-timeout';
 
 export interface Route extends RequestEdit {
-  readonly pool: Pool;
+  readonly pool: ConnectionPool;
   /** Called once for each request that was routed here, when it has ended. Null: there is no access log. */
   readonly log: ((served: Served) => void) | null;
-  /** Called when a request begins and when it ends, for whoever counts those under way. */
+  /** Called when a request begins and when it ends, to count those under way. */
   readonly onBegin: (() => void) | null;
   readonly onEnd: (() => void) | null;
   /** Called for each request that is ended since something took too long. */
@@ -41,20 +41,20 @@ export interface Route extends RequestEdit {
 }
 
 /** What a server is for, of one address or socket: the same for all of its connections. */
-export interface Site<Client> {
+export interface Site<Description> {
   readonly limits: Limits;
   /** Where connections go that are to end; the same of all sites of the process. */
   readonly lingering: Lingering;
-  /** `client`: what the plugin knows of the connection. The request is valid during the call only. */
-  route(request: RequestHead, client: Client): Route | Refusal;
+  /** `description`: what the plugin knows of the connection. The request is valid during the call only. */
+  route(request: RequestHead, description: Description): Route | Refusal;
 }
 
 /** The route of a request, or why it has none. OPTIONS that may go no further has none (RFC 9110, 7.6.2). */
-export function routeOf<Client>(
-  site: Site<Client>,
+export function routeOf<Description>(
+  site: Site<Description>,
   request: RequestHead,
-  client: Client,
+  description: Description,
 ): Route | Refusal {
-  const found = site.route(request, client);
+  const found = site.route(request, description);
   return request.hops === 0 && !('status' in found) ? NO_FURTHER : found;
 }

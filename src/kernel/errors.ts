@@ -63,7 +63,7 @@ export const REMEDIES = {
   'limit-reached':
     'Raise the limit of open files of pv-xconnect, or have fewer links; it is being retried.',
   'permission-denied':
-    'Run pv-xconnect with the privileges that chapter "This daemon\'s powers" of docs/security.md lists.',
+    'Run pv-xconnect with the privileges that chapter "What the processes may do" of docs/security.md lists.',
   'network-closed':
     "Run pv-xconnect as root of the host, or give that container the host's network or a unix socket.",
   'broker-lost': 'Nothing to do: the daemon ends and its runtime starts it anew.',

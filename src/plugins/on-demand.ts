@@ -1,29 +1,29 @@
 /**
- * What the plugin of a link to the hosted bus is told of names whose owner is started when somebody calls them:
- * types only, the seam between whoever asks the runtime and whoever holds a call meanwhile.
+ * Names on the hosted bus whose owners are started on demand. Types only: the interface between bus/activator.ts, which
+ * asks the runtime to start an owner, and the dbus plugin, which holds calls meanwhile.
  */
 
-export type Activation =
+export type ActivationResult =
   /** The runtime agreed: the name will have an owner soon. */
   | { readonly outcome: 'started' }
-  /** The name is none that the runtime could start: the bus's own answer is the right one. */
+  /** The runtime knows no owner of the name: the call is left to the bus, which answers it with an error. */
   | { readonly outcome: 'unknown' }
-  /** `why`: one sentence. */
+  /** The runtime refused. `why`: one sentence. */
   | { readonly outcome: 'refused'; readonly why: string };
 
-/** Whoever asks the runtime, for all links; `name` on the bus of that name. */
+/** Asks the runtime, for all links. `bus`: the name of the bus that `name` is on. */
 export interface Activator {
-  /** Once for all who ask before the name is `done`, or its time is over. Never rejects. */
-  activate(bus: string, name: string): Promise<Activation>;
-  /** The name has an owner, or is given up: who asks next asks the runtime anew. */
+  /** Asks the runtime once, whoever asks for the same name until it is `done` or its time is over. Never rejects. */
+  activate(bus: string, name: string): Promise<ActivationResult>;
+  /** The name has an owner, or is not waited for any more: the next `activate` asks the runtime anew. */
   done(bus: string, name: string): void;
 }
 
-/** The same for one link to one bus. */
+/** The same for one link. */
 export interface OnDemand {
-  /** Whose owner a call of this link's role starts, as of now. Undefined: the runtime knows, and nobody else. */
+  /** The names that a call by this link's role can start now. Undefined: only the runtime knows, so any may be one. */
   names(): readonly string[] | undefined;
   /** Never rejects. */
-  activate(name: string): Promise<Activation>;
+  activate(name: string): Promise<ActivationResult>;
   done(name: string): void;
 }

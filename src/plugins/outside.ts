@@ -1,9 +1,9 @@
 /**
- * Plugins from outside: found, imported, and held to the contract, so that what one does wrong costs its own links and
- * nothing else. Each failure is a sentence that names the module as it was given.
+ * Finds and imports plugins from outside, and enforces the contract on them: a plugin that breaks it costs its own links
+ * and nothing else. Each failure is a sentence with the name of the module as it was given.
  *
- * A path is taken from the working directory. A package is looked for in the project of the working directory first,
- * as the caller's own imports would be, and beside pv-xconnect then.
+ * A path is relative to the working directory. A package is looked for first in the project of the working directory, as
+ * imports by the caller itself would be, and then beside pv-xconnect.
  */
 import { execFileSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
@@ -15,7 +15,7 @@ import { withDeadline } from '../kernel/deadline.js';
 import { XConnectError } from '../kernel/errors.js';
 import type { Attachment, LinkHost, Plugin } from './plugin.js';
 
-/** For a plugin to attach, in milliseconds: less than the watchdog of a link, which does not know whose fault it is. */
+/** Time for a plugin to attach, in milliseconds: less than a link's watchdog, whose error would not name the plugin. */
 const ATTACH_MS = 9_000;
 const CHECK_MS = 10_000;
 
@@ -38,7 +38,7 @@ export async function importPlugin(module: string): Promise<Plugin> {
   );
 }
 
-/** A path, or the name of a package that is to be looked for beside us. */
+/** The path of the file; or, if there is none, the name of a package that is imported as by ourselves. */
 function placeOf(module: string): string {
   const isPath = isAbsolute(module) || module.startsWith('.') || /\.[cm]?js$/.test(module);
   if (isPath) return resolve(module);
@@ -52,7 +52,7 @@ function placeOf(module: string): string {
   }
 }
 
-/** The file that a package is for those who import it and that nobody can require. */
+/** The file of a package that can be imported but not required. */
 function importedOf(folder: string): string | undefined {
   try {
     const { exports } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
@@ -63,7 +63,7 @@ function importedOf(folder: string): string | undefined {
   }
 }
 
-/** The first condition that holds for an import (Node.js, "Conditional exports"). */
+/** The target of the first condition that holds for an import (Node.js, "Conditional exports"). */
 function conditional(target: unknown): string | undefined {
   if (typeof target === 'string') return target;
   if (typeof target !== 'object' || target === null) return undefined;
@@ -75,7 +75,7 @@ function conditional(target: unknown): string | undefined {
   return undefined;
 }
 
-/** What is in the way of reading that file: which folder may not be entered, by whom. */
+/** Why that file can't be read, such as a folder that the daemon may not enter; null: it can. */
 function obstacleTo(path: string) {
   const { root } = parse(path);
   const parts = path.slice(root.length).split(sep);
@@ -128,7 +128,7 @@ function loadingFailed(module: string, path: string | null, thrown: unknown): XC
   return new XConnectError('plugin-failed', message, { cause: thrown });
 }
 
-/** The engine keeps it from whoever imports, and says it to whoever asks for a check alone. */
+/** Where the syntax error is. An import does not tell (its stack has no place), but `node --check` does. */
 function syntaxPlace(path: string | null): string {
   if (path === null) return '';
   try {
@@ -168,7 +168,7 @@ function isPlugin(value: unknown): value is Plugin {
   );
 }
 
-/** The same plugin, of which nothing comes but an attachment or an XConnectError, and in time. */
+/** The same plugin; its `attach` gives an attachment or rejects with an XConnectError, and does so in time. */
 export function guarded(module: string, plugin: Plugin, attachMs = ATTACH_MS): Plugin {
   const failed = (what: string, cause?: unknown) =>
     new XConnectError('plugin-failed', `Plugin ${module} ${what}.`, { cause });
@@ -189,7 +189,7 @@ export function guarded(module: string, plugin: Plugin, attachMs = ATTACH_MS): P
       );
       const attachment = await withDeadline(attaching, attachMs, null);
       if (attachment) return attachment;
-      void attaching.then((late) => late.detach(0)).catch(() => undefined); // nobody waits for it
+      void attaching.then((late) => late.detach(0)).catch(() => undefined); // its link has failed already
       throw failed(`has not attached within ${attachMs / 1000} s`);
     },
   };

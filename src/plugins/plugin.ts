@@ -1,7 +1,7 @@
 /**
- * The plugin contract. A plugin makes links of some types real through its host, and never sees a pid, a
- * namespace or a path in /proc. Whatever it asked its host for ends with the link: what a plugin forgets
- * to close, the host closes.
+ * The plugin contract (docs/plugins.md). A plugin makes the links of some types work by means of its host, and never sees a
+ * pid, a namespace or a path in /proc. All that a plugin gets from its host ends with the link: the host closes what the
+ * plugin does not.
  */
 import type { Link } from '../graph/link.js';
 import type { LinkError } from '../kernel/errors.js';
@@ -13,8 +13,8 @@ import type { Device, DeviceOptions } from './device/device.js';
 import type { OnDemand } from './on-demand.js';
 
 /**
- * A byte stream with descriptors, in JavaScript's hands; paused until `resume`, so that nothing is lost before
- * somebody listens. See relay/channel.ts for its methods.
+ * A stream socket with descriptors, read and written by JavaScript. It is paused until `resume`, so nothing is lost before
+ * there is a listener. See relay/channel.ts for its methods.
  */
 export type { Channel } from '../relay/channel.js';
 
@@ -25,41 +25,40 @@ export interface Plugin {
 }
 
 export interface Attachment {
-  /** The link leaves: stop accepting, let open connections go on for `drainMs` milliseconds, then resolve. */
+  /** The link ends: accept no more, let open connections go on for up to `drainMs` milliseconds, then resolve. */
   detach(drainMs: number): Promise<void>;
 }
 
-/** What every plugin needs; the interfaces that it extends are what some protocols need beside. */
+/** What every plugin needs. The interfaces that it extends are for some protocols only. */
 export interface LinkHost extends StreamHost, ProviderHost {
-  /** Child logger of this link. */
+  /** The logger of this link. */
   readonly log: Logger;
   /** Names on the hosted bus that are started when they are called; null: the link is to no such bus. */
   readonly onDemand: OnDemand | null;
-  /** Counts of the plugin's own, beside those of the relay. */
+  /** Counts by the plugin, beside those by the relay. */
   readonly tally: Tally;
   /**
-   * Plants a socket at the link's target and joins each connection to the provider's, natively. Rejects with an
+   * Plants a socket at the link's target, and has the relay join each connection to the provider. Rejects with an
    * XConnectError where the target can't be had; so do `listen` and `share`.
    */
   forward(options: ForwardOptions): Promise<Attachment>;
-  /** Plants a socket at the link's target; each connection is the plugin's, to answer, join or close. */
+  /** Plants a socket at the link's target. Each connection is the plugin's, which answers, joins or closes it. */
   listen(onConnection: (client: Channel) => void | Promise<void>): Promise<Attachment>;
   /**
-   * Binds the target's IP:PORT once for all links of this consumer that ask with the same `make`; it is there
-   * until the last of them is gone. Resolves with what `make` gave for the first. With another `make` the address is
-   * taken.
+   * Binds the target's IP:PORT once for all links of this consumer that pass the same function `make`, until the last of
+   * them has gone. Resolves with what `make` returned for the first one. For another function the address is taken.
    */
   share<T extends Acceptor>(make: () => T): Promise<T>;
   /**
-   * Connects to the provider's socket as the link's identity, waiting for it as configured, or not at all. The channel
-   * is the plugin's. Never rejects.
+   * Connects to the provider's socket as the link's identity. Waits for the provider as configured, or (`wait: false`) not
+   * at all. The channel is the plugin's. Never rejects.
    */
   connect(options?: { readonly wait?: boolean }): Promise<Channel | LinkError>;
-  /** The same, and who that identity is. */
+  /** The same, and that identity. */
   connectAs(options?: { readonly wait?: boolean }): Promise<Connection | LinkError>;
-  /** Hands two channels to the native relay, with what they still hold; the plugin is done with both. */
+  /** Has the relay join two connections, which it takes, with the bytes that they still hold. */
   join(client: End, provider: End, options: Pick<ForwardOptions, 'fds'>): void;
-  /** Moves bytes natively, once, between two paused channels that stay the plugin's (relay/transfer.ts). */
+  /** Has the relay move bytes, once, between two paused connections that stay the plugin's (relay/transfer.ts). */
   transfer(source: End, sink: End, options: TransferOptions): Promise<TransferResult>;
 }
 
@@ -67,13 +66,13 @@ export type SocketType = 'stream' | 'seqpacket' | 'dgram';
 
 export interface ForwardOptions {
   readonly type: SocketType;
-  /** false: bytes only, spliced; a descriptor that is sent is dropped. Default true. */
+  /** False: bytes only, which are spliced; descriptors are dropped. Default true. */
   readonly fds?: boolean;
-  /** Another of the provider's sockets than the link's, said for each connection. */
+  /** Asked for each connection: the path of the provider's socket to join it to, in place of the link's. */
   readonly through?: () => Promise<string | LinkError>;
 }
 
-/** What takes the connections of a shared listener, each the plugin's to answer, join or close. */
+/** Takes the connections of a shared listener: each is the plugin's, which answers, joins or closes it. */
 export interface Acceptor {
   /** Takes the channel. */
   onConnection(client: Channel): void | Promise<void>;
@@ -81,34 +80,34 @@ export interface Acceptor {
   close?(drainMs: number): Promise<void>;
 }
 
-/** Who the consumer is to its provider, as the provider's container counts. */
+/** The ids that the provider sees its consumer as, in the provider's user namespace. */
 export interface Identity {
   readonly uid: number;
   readonly gid: number;
 }
 
-/** One that a plugin asked for. */
+/** A connection to the provider. */
 export interface Connection {
   /** The plugin's. */
   readonly channel: Channel;
-  /** What the provider's kernel says of who connected: of the same moment as the connection. */
+  /** The identity of the socket's credentials: it was looked up at the time of the connection. */
   readonly identity: Identity;
 }
 
-/** What a plugin counts of its link itself, where the relay does not: numbers that only ever grow. */
+/** What a plugin counts of its link, where the relay does not. The numbers only grow. */
 export interface Tally {
   /** Bytes. */
   toProvider: number;
   toConsumer: number;
   /** Ended connections by reason. */
   readonly closes: Record<string, number>;
-  /** Refused messages by what would allow them. Bounded by the plugin. */
+  /** Messages that were denied, by the rule that would allow them. The plugin limits the number of keys. */
   readonly denied: Record<string, number>;
-  /** The same of those that would have been refused. */
+  /** The same for messages that would have been denied, in audit mode. */
   readonly audited: Record<string, number>;
 }
 
-/** One connection more that ended for this reason. */
+/** One more connection has ended for this reason. */
 export function countClose({ closes }: Pick<Tally, 'closes'>, reason: string): void {
   closes[reason] = (closes[reason] ?? 0) + 1;
 }
@@ -116,56 +115,57 @@ export function countClose({ closes }: Pick<Tally, 'closes'>, reason: string): v
 /** A connection in either of its forms. */
 export type End = Channel | SocketStream;
 
-/** For protocols that are read here (HTTP). A plugin that leaves its bytes to the relay needs none of it. */
+/** For protocols that the plugin reads (HTTP). A plugin that leaves all bytes to the relay needs none of it. */
 export interface StreamHost {
   /** The same connection as a stream of bytes, see relay/byte-stream.ts. Takes the channel; the stream is the plugin's. */
   bytes(channel: Channel): SocketStream;
-  /** Connections go to another container from now on. */
+  /** Calls `listener` when the provider is another container: new connections are to that one. */
   onProviderChange(listener: () => void): void;
-  /** Where connections belong to no link, its requests are counted as such by the plugin. */
+  /** Requests, counted by the plugin where connections are shared by links. `active`: under way. */
   readonly requests: { active: number; total: number };
-  /** The provider is there and does not do its work, or (null) does: shown as the link's state. */
+  /** The provider can be reached but does not do its work; null: it does. It becomes the link's state. */
   reportHealth(error: LinkError | null): void;
-  /** A file of the host's folder of certificates, by its path below that; at most 64 KiB. Never rejects. */
+  /** A file in the folder of certificates (`--certificates`), by its path in there; at most 64 KiB. Never rejects. */
   readCertificate(name: string): Promise<Buffer | LinkError>;
 }
 
-/** What a look at the provider found: nothing wrong, or what; `waits`: that may mend by itself. */
+/** What a look at the provider found. `error`: null: nothing is wrong. `waits`: the error may pass by itself. */
 export interface Seen {
   readonly error: LinkError | null;
   readonly waits?: boolean;
 }
 
-/** A listening stream socket beside the provider's own, for protocols that hand one over. */
+/** A listening stream socket inside the provider, for protocols that hand one over. */
 export interface ProviderListener {
-  /** The plugin's, both: the listener, and one that hangs up when it is removed. */
+  /** The listener. The plugin's. */
   readonly fd: number;
+  /** A descriptor that hangs up when the listener is removed. The plugin's. */
   readonly hangup: number;
-  /** Where it is, inside the provider. */
+  /** The socket's path inside the provider. */
   readonly path: string;
-  /** Takes the socket out of the provider and has `hangup` hang up. Idempotent; never rejects. */
+  /** Removes the socket from the provider, which hangs up `hangup`. Idempotent; never rejects. */
   remove(): Promise<void>;
 }
 
-/** For types that look at their provider or reach into it: devices, displays. */
+/** For types that have to look at their provider, or put something into it (devices, displays). */
 export interface ProviderHost {
   /**
-   * From now on the link's state is what `look` says: asked when the provider changed, and every 2 s. `look` must not
-   * reject.
+   * The link's state is what `look` finds, from now on. It is called when the provider has changed, and every 2 s. It must
+   * not reject.
    */
   watch(look: () => Promise<Seen>): void;
   /**
-   * From now on the link is established only once `check` has found that the provider lets its consumer in: asked when it
-   * can be reached, and when the returned function is called because it let one in no more.
+   * The link is established only when `check` finds that the provider lets the consumer in, from now on. It is called when
+   * the provider can be reached, and when the plugin calls the returned function since the provider did not let one in.
    */
   verify(check: () => Promise<LinkError | null>): () => void;
   /** Further fields of the link in `GET /xconnect-graph`. */
   show(fields: Readonly<Record<string, unknown>>): void;
   /**
-   * Planted in the provider, gone with the link; or why it can't be. `onLost`: the provider sees it there no longer.
-   * Never rejects.
+   * Plants a listener in the provider, which is removed with the link. `onLost`: called when the provider can't see the
+   * socket there any more. Never rejects.
    */
   listenAtProvider(onLost: () => void): Promise<ProviderListener | LinkError>;
-  /** The provider's device, looked for from now on; the link's state follows it. */
+  /** The provider's device, which is looked for from now on. It decides the link's state. */
   device(options: DeviceOptions): Device;
 }

@@ -1,6 +1,6 @@
 /**
- * Which plugin makes which type of link. One from outside takes the place of a built-in of the same type;
- * two from outside for one type are a mistake that is refused.
+ * Which plugin is for which type of link. A plugin from outside replaces the built-in one of the same type. Two plugins
+ * from outside for the same type are refused.
  */
 import { Lingering } from '../http1/lingering.js';
 import { XConnectError } from '../kernel/errors.js';
@@ -15,10 +15,13 @@ import { tcp } from './tcp/index.js';
 import { unix } from './unix/index.js';
 import { wayland } from './wayland/index.js';
 
-/** The built-in plugins. What links of several plugins share is made here, what is one plugin's own is in the plugin. */
+/**
+ * Makes the built-in plugins. What several of them share is made here; what the links of one have in common, by that
+ * plugin. `observation`: told what consumers do on their buses.
+ */
 export function builtInPlugins(observation = new Observation()): readonly Plugin[] {
   const lingering = new Lingering();
-  return [unix, tcp, rest(lingering), ingress(lingering), dbus(observation), drm, input, wayland];
+  return [unix, tcp, rest(lingering), ingress(lingering), dbus(observation), drm(), input, wayland];
 }
 
 export class Registry {

@@ -34,7 +34,7 @@ export function mountUnflushed(on: TestContainer, where: string): Promise<FileSy
   return mount(on, 'unflushed', where);
 }
 
-/** No file is in it, and each look for one takes so many seconds. */
+/** No file is in it, and each look for one takes so many seconds; each of them is said in a line. */
 export function mountSlow(on: TestContainer, where: string, seconds: number): Promise<FileSystem> {
   return mount(on, 'slow', where, seconds);
 }

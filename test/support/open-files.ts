@@ -1,6 +1,6 @@
 /** The descriptors that a live process has open, as proc(5) tells. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { pause } from './wait.js';
 
 export interface OpenFile {
   fd: number;
@@ -23,7 +23,7 @@ export const countOpenFiles = (pid: number): number => readdirSync(`/proc/${pid}
 export async function countOpenAtRest(pid: number): Promise<number> {
   let fewest = countOpenFiles(pid);
   for (let look = 0; look < LOOKS; look++) {
-    await sleep(LOOK_MS);
+    await pause(LOOK_MS); // a descriptor may be open for a moment
     fewest = Math.min(fewest, countOpenFiles(pid));
   }
   return fewest;

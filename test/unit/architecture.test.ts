@@ -37,6 +37,9 @@ const CONTRACTS = [
   'relay/transfer',
 ];
 
+/** Where waiting for time is defined, and where the words for it are looked for. */
+const EXEMPT = /support\/wait\.ts$|unit\/architecture\.test\.ts$/;
+
 function filesOf(folder: string, extension: RegExp): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && extension.test(entry.name))
@@ -97,6 +100,26 @@ describe('the architecture', () => {
       'test/support/property.ts',
       'test/unit/architecture.test.ts',
     ]);
+  });
+
+  test('no test waits for time alone without saying why there is no state to wait for', () => {
+    const sleep = /\bsleep\(|(?<!= )\bsetTimeout\(|(?<![.\w])pause\([A-Z\d]/;
+    const said = /\S.*(\/\/|#) |^\s*(\/\/|#|\/\*\*) /;
+    const all = filesOf(join(ROOT, 'test'), /\.(ts|py)$/).filter((file) => !EXEMPT.test(file));
+    const wrong = all.flatMap((file) => {
+      const lines = readFileSync(file, 'utf8').split('\n');
+      return lines
+        .map((line, index) => ({
+          line,
+          at: `${relative(ROOT, file)}:${index + 1}`,
+          before: lines[index - 1],
+        }))
+        .filter(
+          ({ line, before = '' }) => sleep.test(line) && !said.test(line) && !said.test(before),
+        )
+        .map(({ at }) => at);
+    });
+    expect(wrong).toEqual([]);
   });
 
   test('no path is built by joining to /proc/PID/root', () => {

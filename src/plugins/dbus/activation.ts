@@ -1,14 +1,23 @@
 /**
- * Calls to names that nobody owns yet: held while their owner is started, and everything else goes on.
+ * Activation: calls to a name that nobody owns are held while its owner is started. All other messages go on.
  *
- * Of each name that may be started and is called, the bus is asked whether it has an owner, and told to say when that
- * changes; from then on a call costs a look into a table. Calls to a name wait in their order, so that none overtakes
- * another to the same receiver. What waits for somebody to be started is bounded, far below what would keep the session
- * from reading; what waits for the bus's answer is bounded by that, for the answer comes at once.
+ * When a name that may be started is called for the first time, the bus is asked whether it has an owner, and asked to
+ * signal changes. From then on a call costs one look into a table. Held calls keep their order, so none overtakes another
+ * one to the same name.
  *
- * The bus knows of none of these names that they may be started: in its answer to ListActivatableNames they are added.
+ *     asking    the bus was asked for its owner.  it has one, or the bus can't say: to `owned`; none: to `away`, and if
+ *               calls are held to `starting`
+ *     owned     calls pass.                       the owner leaves: to `away`
+ *     away      nobody owns it.                   a call: to `starting`; an owner comes: to `owned`
+ *     starting  its owner was asked for.          an owner comes: to `owned`, and the held calls go on; refused, or too
+ *               late: to `away`, and they are answered by an error; unknown to the runtime: to `away`, and they go on
+ *
+ * Calls held in `starting` have a limit that is far below the one at which the session stops reading. Those held in
+ * `asking` have that one alone, since the bus answers at once.
+ *
+ * The bus does not know that these names can be started: they are added to its answer to ListActivatableNames.
  */
-import type { Activation, OnDemand } from '../on-demand.js';
+import type { ActivationResult, OnDemand } from '../on-demand.js';
 import { LIMITS_EXCEEDED } from './bus-methods.js';
 import type { FilterFactory, MessageFilter, Port, Verdict } from './filter.js';
 import { Flag, type Header, MessageType, wantsReply } from './header.js';
@@ -18,9 +27,9 @@ import { isBusName, isUnique } from './names.js';
 import { OWNER_CHANGED, ownerChangesOf, readOwnerChange } from './owner-change.js';
 import { isFromBus } from './questions.js';
 
-/** For a name to have an owner once somebody was asked to start it, in milliseconds. */
+/** From the request to start its owner until a name has one, in milliseconds. */
 const PATIENCE_MS = 20_000;
-/** Of one connection. */
+/** Limits of one connection. */
 const MAX_NAMES = 128;
 const MAX_HELD = 64;
 const MAX_HELD_BYTES = 512 * 1024;
@@ -28,7 +37,7 @@ const MAX_LISTS = 64;
 
 const LIST = 'ListActivatableNames';
 const START = 'StartServiceByName';
-/** What it answers (D-Bus specification, "Message Bus Messages"). */
+/** The answers of StartServiceByName (D-Bus specification, "Message Bus Messages"). */
 const STARTED = 1;
 const RUNS_ALREADY = 2;
 
@@ -37,7 +46,7 @@ const NOT_STARTED = 'org.freedesktop.DBus.Error.Spawn.Failed';
 
 interface Name {
   readonly name: string;
-  /** `asking`: not known yet. `starting`: nobody owns it, and somebody was asked to start its owner. */
+  /** See above. */
   state: 'asking' | 'owned' | 'away' | 'starting';
   held: Message[];
   timer: NodeJS.Timeout | undefined;
@@ -46,8 +55,8 @@ interface Name {
 export interface ActivationOptions {
   readonly patienceMs?: number;
   /**
-   * False: another filter decides which changes of owners the consumer hears of, and has to hear of all. It also
-   * decides which names may be listed, and none is added.
+   * False: a policy filter is before this one. It decides which changes of owners the consumer is told of, so all are
+   * passed to it; and which names are listed, so none is added.
    */
   readonly isAlone?: boolean;
 }
@@ -56,7 +65,7 @@ export function activation(onDemand: OnDemand, options: ActivationOptions = {}):
   return (port) => new ActivationFilter(onDemand, port, options);
 }
 
-/** Whether a link with these names has to have its messages looked at. */
+/** Whether messages of a link have to be read for activation. `names`: as OnDemand gives them. */
 export function mayActivate(names: readonly string[] | undefined): boolean {
   return names === undefined || names.length > 0;
 }
@@ -66,12 +75,12 @@ class ActivationFilter implements MessageFilter {
   readonly #port: Port;
   readonly #patienceMs: number;
   readonly #names = new Map<string, Name>();
-  /** Serials of the consumer's questions for all names that may be started. */
+  /** Serials of the consumer's calls of ListActivatableNames. */
   readonly #lists = new Set<number>();
   readonly #isAlone: boolean;
   #count = 0;
   #bytes = 0;
-  /** The consumer has asked for signals: one that says who owns a name may be one of them. */
+  /** The consumer has match rules of its own: a change of an owner may have been sent for one of them. */
   #listens: boolean;
 
   constructor(onDemand: OnDemand, port: Port, options: ActivationOptions) {
@@ -93,7 +102,7 @@ class ActivationFilter implements MessageFilter {
     const name = this.#names.get(called) ?? this.#watch(called);
     if (name?.state === 'owned' && isStart(header)) return this.#startReply(header, RUNS_ALREADY);
     if (!name || name.state === 'owned') return 'pass';
-    if (!message.isWhole) return name.state === 'asking' ? 'pass' : 'hold'; // the session refuses it
+    if (!message.isWhole) return name.state === 'asking' ? 'pass' : 'hold'; // the session answers that it is too long
     const isFull = this.#count >= MAX_HELD || this.#bytes + message.length > MAX_HELD_BYTES;
     if (isFull && name.state !== 'asking') {
       return wantsReply(header) ? { answer: this.#tooMany(header, called) } : 'drop';
@@ -139,13 +148,13 @@ class ActivationFilter implements MessageFilter {
     return this.#onDemand.names()?.includes(name) ?? true;
   }
 
-  /** Undefined: there are too many already, and of each something waits. */
+  /** Follows one more name. Undefined: the limit is reached, and calls are held for each of them. */
   #watch(called: string): Name | undefined {
     if (this.#names.size >= MAX_NAMES && !this.#forgetOne()) return undefined;
     const name: Name = { name: called, state: 'asking', held: [], timer: undefined };
     this.#names.set(called, name);
     this.#port.ask('AddMatch', [ownerChangesOf(called)], (answer) => {
-      if (answer.header.type === MessageType.error) this.#owned(name); // we could not know
+      if (answer.header.type === MessageType.error) this.#owned(name); // changes would go unseen
     });
     this.#port.ask('NameHasOwner', [called], ({ header, body }) => {
       if (header.type === MessageType.reply && body?.uint32() === 0) this.#unowned(name);
@@ -185,7 +194,7 @@ class ActivationFilter implements MessageFilter {
     if (name.held.length > 0) this.#start(name);
   }
 
-  /** While the bus was asked, more were held than may wait for somebody to be started. */
+  /** Refuses the latest calls that were held in `asking` beyond the limit for `starting`. */
   #refuseExcess(name: Name): void {
     const excess: Message[] = [];
     while (name.held.length > 0 && (this.#count > MAX_HELD || this.#bytes > MAX_HELD_BYTES)) {
@@ -197,7 +206,7 @@ class ActivationFilter implements MessageFilter {
     for (const call of excess) this.#refuse(call, this.#tooMany(call.header, name.name));
   }
 
-  /** Its owner left; what is being started goes on being started. */
+  /** Its owner left. If another one is being started, that goes on. */
   #lost(name: Name): void {
     if (name.state === 'owned') name.state = 'away';
   }
@@ -215,11 +224,11 @@ class ActivationFilter implements MessageFilter {
     });
   }
 
-  #asked(name: Name, activated: Activation): void {
+  #asked(name: Name, activated: ActivationResult): void {
     if (activated.outcome === 'refused') this.#fail(name, NOT_STARTED, activated.why);
     if (activated.outcome !== 'unknown') return;
     name.state = 'away';
-    this.#release(name); // the bus says that there is no such service
+    this.#release(name); // the bus answers them: there is no such service
   }
 
   #fail(name: Name, error: string, text: string): void {
@@ -232,7 +241,7 @@ class ActivationFilter implements MessageFilter {
 
   #refuse(message: Message, answer: Buffer): void {
     if (wantsReply(message.header)) this.#port.answer(message, answer);
-    else this.#port.release(message); // the bus drops it, and is silent about it
+    else this.#port.release(message); // the bus drops it, and sends no error
   }
 
   #tooMany(call: Header, name: string): Buffer {
@@ -244,7 +253,7 @@ class ActivationFilter implements MessageFilter {
     for (const message of this.#takeHeld(name)) this.#port.release(message);
   }
 
-  /** The bus itself would say that it can't start what it has no file for, whether or not that runs. */
+  /** Answers StartServiceByName. The bus would answer that it has no file for that name, though it has an owner. */
   #startReply(call: Header, outcome: number): Verdict {
     if (!wantsReply(call)) return 'drop';
     return { answer: reply(this.#port.answerTo(call), [outcome]) };
@@ -265,7 +274,7 @@ class ActivationFilter implements MessageFilter {
   }
 }
 
-/** The well-known name that a call is for, where the bus may start its owner for it. */
+/** The well-known name that is to be started if nobody owns it; undefined: the message starts nobody. */
 function nameCalledBy(message: Message): string | undefined {
   const { type, flags, destination, member } = message.header;
   if (type !== MessageType.call || destination === undefined || isUnique(destination)) {

@@ -1,10 +1,10 @@
 /**
- * The authentication of one connection: the consumer's conversation on one side, the bus's on the other, and no
- * line of the one in the other.
+ * The authentication of one connection, as two separate conversations: with the consumer as its server, and with the bus
+ * as its client. No line of one is passed to the other.
  *
- * The bus is connected to when the consumer first authenticates, and asked everything once: whatever the consumer
- * says after that (another AUTH, CANCEL, the same question again) is answered from what is known. Nothing behind
- * the consumer's BEGIN is read, and the bus says nothing before ours: both channels can go on elsewhere as they are.
+ * The connection to the bus is made when the consumer authenticates for the first time, and the bus is asked each
+ * question once. If the consumer asks again (another AUTH, CANCEL), it gets the answer that is known. No byte behind the
+ * consumer's BEGIN is read, and the bus sends nothing before it gets ours: both channels can be used by others after it.
  */
 import { closeAll } from '../../kernel/descriptors.js';
 import type { LinkError } from '../../kernel/errors.js';
@@ -13,9 +13,9 @@ import { type ClientEvent, SaslClient } from './sasl-client.js';
 import { SaslServer } from './sasl-server.js';
 
 export type Outcome =
-  /** Both sides have begun; the channel is the caller's. `fds`: descriptors may be sent. */
+  /** Messages follow on both channels, which are the caller's. `fds`: both sides agreed to send descriptors. */
   | { readonly bus: Channel; readonly fds: boolean }
-  /** One sentence. Both channels are closed. */
+  /** Why it failed, in one sentence. Both channels are closed. */
   | { readonly failed: string };
 
 type Connect = () => Promise<Connection | LinkError>;
@@ -27,14 +27,14 @@ export class Authentication {
   readonly #server = new SaslServer();
   readonly #machine = new SaslClient();
   #bus: Channel | null = null;
-  /** What the bus answered to the identity. */
+  /** The bus's answer to AUTH; null: not asked yet. */
   #identified: ClientEvent | null = null;
-  /** And whether it takes descriptors. */
+  /** Whether the bus takes descriptors; null: not asked yet. */
   #fds: boolean | null = null;
   #aborted: string | null = null;
   #stopWaiting: () => void = () => {};
 
-  /** `connect`: to the bus, as whoever the consumer is there. `onRejected`: whom the bus does not let in. */
+  /** `connect`: to the bus, as the link's role. `onRejected`: called when the bus rejects that identity. */
   constructor(client: Channel, connect: Connect, onRejected = () => {}) {
     this.#onRejected = onRejected;
     this.#client = client;
@@ -51,13 +51,13 @@ export class Authentication {
     return { failed: reason ?? 'There is no bus.' };
   }
 
-  /** Ends it, whatever it waits for. */
+  /** Ends `run` with that reason, whatever it waits for. */
   abort(reason: string): void {
     this.#aborted = reason;
     this.#stopWaiting();
   }
 
-  /** Null: both sides have begun. */
+  /** Null: messages follow. Else why it failed. */
   async #converse(): Promise<string | null> {
     while (this.#aborted === null) {
       const step = this.#server.next();
@@ -120,7 +120,7 @@ export class Authentication {
     }
   }
 
-  /** The next bytes, at most `limit` (0: any number); null at the end. Descriptors mean nothing yet. */
+  /** The next bytes, at most `limit` (0: any number); null at the end. Descriptors are closed: none is allowed yet. */
   #read(channel: Channel, limit: number): Promise<Buffer | null> {
     if (this.#aborted !== null) return Promise.resolve(null);
     return new Promise((resolve) => {

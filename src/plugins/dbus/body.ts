@@ -1,19 +1,19 @@
 /**
- * The few bodies that we read and write ourselves: those of the bus driver, made of strings, numbers, truth values
- * and arrays of strings (D-Bus specification, "Message Bus Messages").
+ * Reads and writes the bodies of the bus's own methods, which consist of strings, numbers, truth values and arrays of
+ * strings (D-Bus specification, "Message Bus Messages"). Other bodies are never read.
  */
 import { wordAt } from '../../kernel/word.js';
 import { MAX_ARRAY } from './signature.js';
 
 export type BodyValue = string | number | boolean | readonly string[];
 
-/** Values of a body from its beginning on; undefined for one that is broken or is not there. */
-export class BodyReader {
+/** Reads the values of a body in order. Each method returns undefined where the value is broken or missing. */
+export class MessageBody {
   readonly #bytes: Buffer;
   readonly #little: boolean;
   #at = 0;
 
-  /** The body alone. */
+  /** `bytes`: the body alone. `little`: its byte order. */
   constructor(bytes: Buffer, little: boolean) {
     this.#bytes = bytes;
     this.#little = little;
@@ -50,7 +50,7 @@ export class BodyReader {
   }
 }
 
-/** Little-endian, aligned to its own beginning. */
+/** A body in little-endian, with its signature. */
 export function writeBody(values: readonly BodyValue[]): { signature: string; bytes: Buffer } {
   const parts: Buffer[] = [];
   let length = 0;

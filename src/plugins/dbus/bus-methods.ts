@@ -1,13 +1,13 @@
 /**
- * The methods of the bus itself (D-Bus specification, "Message Bus Messages"), and what each needs. What is not in
- * here is refused.
+ * The methods of the bus itself (D-Bus specification, "Message Bus Messages"), and what a consumer needs to call each. A
+ * method that is not listed is refused.
  */
 import type { BodyValue } from './body.js';
 import type { Header } from './header.js';
 import { BUS } from './message-writer.js';
 import { Level } from './policy.js';
 
-/** In place of the bus: as if the name that was asked for did not exist. */
+/** What is answered in place of the bus, which is what the bus answers for a name that does not exist. */
 export type AsIfAbsent = { readonly values: readonly BodyValue[] } | BusError;
 
 export interface BusError {
@@ -16,17 +16,18 @@ export interface BusError {
 }
 
 export type BusMethod =
+  /** Anybody may call it. */
   | { readonly is: 'free' }
-  /** Its answer lists names: those that may not be seen are taken out. */
+  /** Its answer lists names. Those that the consumer may not see are taken out. */
   | { readonly is: 'list' }
   /** Its argument is a match rule. */
   | { readonly is: 'match' }
-  /** Its first argument is a name, and all of them have this signature. */
+  /** Its first argument is a name. `signature`: of all arguments. */
   | {
       readonly is: 'about-name';
       readonly needs: Level;
       readonly signature: string;
-      /** Said where the name may not even be seen. Absent: that it is refused. */
+      /** The answer where the consumer may not see the name. None: an error says that it is refused. */
       readonly absent?: (name: string) => AsIfAbsent;
     };
 
@@ -94,7 +95,7 @@ const METHODS: Readonly<Record<string, BusMethod>> = {
   [`${BUS}.Properties.GetAll`]: FREE,
 };
 
-/** A call without an interface is for whichever has that member: only names that one of ours alone has are known. */
+/** A call without an interface is for any interface with that member. The members of these three have unique names. */
 const WITHOUT_INTERFACE = [BUS, `${BUS}.Peer`, `${BUS}.Introspectable`];
 
 export function busMethod({ interface: of, member }: Header): BusMethod | undefined {

@@ -1,6 +1,6 @@
 /**
- * Refusals of one link, counted and logged: each missing rule once a minute, whatever a consumer does. What it can
- * make up is bounded: when there are too many rules, the rest is one.
+ * Counts and logs what the policy of one link denies: each rule that is missing is logged at most once a minute. A
+ * consumer can't fill memory with names that it makes up: from 100 rules on, all others are counted as one.
  */
 import type { Link } from '../../graph/link.js';
 import { allowing, type Use } from '../../graph/use.js';
@@ -13,6 +13,7 @@ const OTHERS = 'others';
 
 interface Quiet {
   readonly until: number;
+  /** Denials that were not logged since. */
   unsaid: number;
 }
 
@@ -21,6 +22,7 @@ export class Denials {
   readonly #log: Logger;
   readonly #counts: Record<string, number>;
   readonly #now: () => number;
+  /** By rule; not logged again before `until`. */
   readonly #quiet = new Map<string, Quiet>();
 
   /** `now`: a clock in milliseconds that never goes back. */

@@ -1,8 +1,8 @@
 /**
- * The seam between a connection whose messages are looked at and those who judge them.
+ * The interface between a session, which moves messages, and the filters, which decide about them.
  *
- * Filters stand in a row from the consumer to the bus. What the consumer sends passes them in that order, what the
- * bus sends in the other. Each says what becomes of a message; the first that does not pass it has the last word.
+ * Filters form a row from the consumer to the bus. A message of the consumer goes through them in that order, a message of
+ * the bus in the reverse order, until one of them does anything but pass it.
  */
 import type { BodyValue } from './body.js';
 import type { Header } from './header.js';
@@ -11,42 +11,39 @@ import type { Addressed } from './message-writer.js';
 
 export type Verdict =
   | 'pass'
-  /** It is gone, its descriptors with it. */
+  /** It goes nowhere, and its descriptors are closed. */
   | 'drop'
-  /** The filter keeps it, to `release` or `answer` it later; everything behind it goes on. Whole messages only. */
+  /** The filter holds it, and releases or answers it later. Later messages go on. For whole messages of the consumer. */
   | 'hold'
-  /** It is dropped, and this goes back to whoever sent it. */
+  /** It is dropped, and this message is sent to its sender. */
   | { readonly answer: Buffer }
-  /** This goes on in its place, past every other filter. */
+  /** This message is sent in its place, without going through the other filters. */
   | { readonly replace: Buffer };
 
 export interface MessageFilter {
-  /**
-   * The consumer said Hello, and the bus hears of it: now it may be asked. Nothing more comes from the consumer until
-   * this resolves.
-   */
+  /** Hello is on its way to the bus, which may be asked from now on. The consumer is not read until this resolves. */
   started?(): Promise<void>;
   fromConsumer(message: Message): Verdict;
   fromBus(message: Message): Verdict;
-  /** A call that this filter let pass was answered by one behind it: nobody else will answer it. */
+  /** A call that this filter passed was answered by a later filter, so the bus will not answer it. */
   answered?(call: Message): void;
-  /** The connection is over; what is held is gone already. */
+  /** The connection has ended, and held messages are gone. */
   ended?(): void;
 }
 
-/** What a filter may do beside judging. After the end of the connection nothing happens any more. */
+/** What a filter can do beside its verdicts. None of it has an effect after the end of the connection. */
 export interface Port {
-  /** Of the consumer, once the bus has told it. */
+  /** The consumer's; undefined until the bus has answered Hello. */
   readonly uniqueName: string | undefined;
-  /** For an answer to this call, in place of the bus. */
+  /** The address of an answer to this call, which is sent in place of the bus. */
   answerTo(call: Pick<Header, 'serial'>): Addressed;
-  /** Calls a method of the bus itself. The answer comes to `onAnswer` and to nobody else. */
+  /** Calls a method of the bus itself. The answer is given to `onAnswer`, and not to the consumer. */
   ask(member: string, values: readonly BodyValue[], onAnswer: (answer: Message) => void): void;
-  /** A message from the consumer that this filter held goes on, to the next filter. */
+  /** A message that this filter holds goes on to the next filter. */
   release(message: Message): void;
-  /** A message from the consumer that this filter held is dropped, and this sent to the consumer. */
+  /** A message that this filter holds is dropped, and `answer` is sent to the consumer. */
   answer(message: Message, answer: Buffer): void;
-  /** Ends the connection: it can't go on as it should. One sentence. */
+  /** Ends the connection. `reason`: one sentence. */
   end(reason: string): void;
 }
 

@@ -1,8 +1,9 @@
 /**
- * The header of a message, read where it stands (D-Bus specification, "Message Protocol"), in either byte order.
- * Pure. What can't be read is a sentence, and the connection that it came by ends: nothing after it can be trusted.
+ * Reads the header of a message in place (D-Bus specification, "Message Protocol"), in either byte order. Pure. For a
+ * header that is broken, a sentence says why; its connection has to end, since it is unknown where the next one begins.
  *
- * Stricter than a bus has to be in one thing: no field may come twice, for two readers might each believe another.
+ * It is stricter than the specification in one respect: no field may come twice, since two readers might each take
+ * another one of them.
  */
 import { wordAt } from '../../kernel/word.js';
 import { isBusName, isInterface, isMember, isPath } from './names.js';
@@ -11,22 +12,23 @@ import { isSignature, MAX_ARRAY, Skipper } from './signature.js';
 export const MessageType = { call: 1, reply: 2, error: 3, signal: 4 } as const;
 export const Flag = { noReply: 1, noAutoStart: 2 } as const;
 
-/** Bytes of a header that always have the same place. */
+/** Bytes of the part of a header that every message has. */
 export const FIXED_LENGTH = 16;
 export const MAX_MESSAGE = 128 * 1024 * 1024;
 
 export interface Frame {
   readonly little: boolean;
-  /** Bytes of the fields, and of all that comes before the body. */
+  /** Bytes of the fields. */
   readonly fields: number;
+  /** Bytes of all that comes before the body. */
   readonly header: number;
-  /** Of header and body. */
+  /** Bytes of the message. */
   readonly total: number;
 }
 
 /**
- * One of another type than these four is legal, and to be ignored. A class, so that every header has the same shape:
- * one is made for each message.
+ * A message of a type that is unknown is legal, and is to be ignored. This is a class so that all headers have the same
+ * shape in V8: one is made for each message.
  */
 class HeaderFields {
   readonly type: number;
@@ -62,7 +64,7 @@ interface Field {
 
 const REPLY_SERIAL = 5;
 const anything = () => true;
-/** By their code. */
+/** Indexed by their code. */
 const FIELDS: readonly (Field | undefined)[] = [
   undefined,
   { name: 'path', code: 'o', isValid: isPath },
@@ -75,7 +77,7 @@ const FIELDS: readonly (Field | undefined)[] = [
   { name: 'signature', code: 'g', isValid: isSignature },
   { name: 'fds', code: 'u', isValid: anything },
 ];
-/** Fields that each type must have. */
+/** Fields that a message must have, indexed by its type. */
 const REQUIRED: readonly (readonly (keyof Header)[])[] = [
   [],
   ['path', 'member'],
@@ -84,12 +86,12 @@ const REQUIRED: readonly (readonly (keyof Header)[])[] = [
   ['path', 'interface', 'member'],
 ];
 
-/** Whether it is a call whose sender waits for an answer. */
+/** Whether the message is a call whose sender expects an answer. */
 export function wantsReply({ type, flags }: Header): boolean {
   return type === MessageType.call && (flags & Flag.noReply) === 0;
 }
 
-/** How long the message is that begins at `at`, of which 16 bytes are there; or what is wrong. */
+/** The lengths of the message that begins at `at`, of which 16 bytes are there; or what is wrong. */
 export function readFrame(bytes: Buffer, at: number): Frame | string {
   const order = bytes[at];
   const little = order === 0x6c;
@@ -174,7 +176,7 @@ function setText(header: HeaderFields, number: number, text: string): void {
   else header.signature = text;
 }
 
-/** Relative to the message, whose beginning is what is aligned. */
+/** The position behind a field that is unknown. Alignment counts from `at`, where the message begins. */
 function behindUnknown(
   bytes: Buffer,
   at: number,

@@ -1,5 +1,5 @@
 /**
- * Whether a consumer may do what a message does, by its policy and by who owns which name now. Pure.
+ * Decides whether a consumer may do what a message does, by its policy and by who owns which name now. Pure.
  */
 import type { Use } from '../../graph/use.js';
 import {
@@ -20,14 +20,14 @@ import { beyondRules, methodOf, useOfBroadcast, useOfName, useOfSend } from './u
 
 const PEER = `${BUS}.Peer`;
 
-export interface Refusal {
-  /** Null: no right is missing, the message is just wrong. */
+export interface Denial {
+  /** What was denied; null: no right is missing, the message itself is wrong. */
   readonly use: Use | null;
   readonly answer: AsIfAbsent;
 }
 
-/** A call or a signal to somebody on the bus. Null: it may go. */
-export function judgeSend(header: Header, names: NameTracker): Refusal | null {
+/** A call or a signal to one receiver on the bus. Null: it is allowed. */
+export function judgeSend(header: Header, names: NameTracker): Denial | null {
   const name = header.destination as string;
   const grant = names.towards(name);
   if (maySend(grant, header)) return null;
@@ -38,15 +38,15 @@ export function judgeSend(header: Header, names: NameTracker): Refusal | null {
 }
 
 /**
- * Who called the consumer hears what it has to say to that, be it an answer or a signal to the caller alone. That needs
- * no right; xdg-dbus-proxy lets only answers pass, so that no service behind it can tell its callers of their jobs.
+ * A signal to a client that has called the consumer. Like an answer to that client, it needs no right: services tell their
+ * callers of jobs that way. (xdg-dbus-proxy passes answers only.)
  */
 export function isSignalToCaller({ type, destination }: Header, names: NameTracker): boolean {
   return type === MessageType.signal && names.hasCalled(destination as string);
 }
 
-/** What a bus says to a call that names no receiver, of anything but the few methods that it then takes as its own. */
-export function noSuchMethod({ member, interface: of, signature }: Header): Refusal {
+/** What a bus answers to a call without a receiver, unless it is of one of the few methods that it takes as its own. */
+export function noSuchMethod({ member, interface: of, signature }: Header): Denial {
   const message =
     of === PEER
       ? `Unknown method invoked on ${PEER} interface`
@@ -54,19 +54,19 @@ export function noSuchMethod({ member, interface: of, signature }: Header): Refu
   return { use: null, answer: { error: UNKNOWN_METHOD, message } };
 }
 
-/** A signal of somebody to everybody. Null: it may be heard. */
-export function judgeBroadcast(header: Header, names: NameTracker): Refusal | null {
+/** A broadcast signal. Null: the consumer may hear it. */
+export function judgeBroadcast(header: Header, names: NameTracker): Denial | null {
   if (mayHear(names.towards(header.sender as string), header)) return null;
   return denied(useOfBroadcast(header, names));
 }
 
-/** A call of a method of the bus itself; `args`: its first string, where it has one. Null: it may go. */
+/** A call of a method of the bus itself. `arg`: its first argument, if that is a string. Null: it is allowed. */
 export function judgeBusCall(
   header: Header,
   method: BusMethod | undefined,
   arg: string | undefined,
   names: NameTracker,
-): Refusal | null {
+): Denial | null {
   if (!method) return denied(beyondRules(header));
   if (method.is === 'match') return judgeMatch(header, arg);
   if (method.is !== 'about-name') return null;
@@ -81,13 +81,13 @@ export function judgeBusCall(
   return denied(use);
 }
 
-/** Who may call something of a name may also have it started. */
+/** A consumer that may call anything of a name may have it started, too. */
 function isEnough(grant: Grant, needs: Level): boolean {
   return grant.level >= needs || (needs === Level.talk && grant.calls.length > 0);
 }
 
-/** A rule that can't be read here, as its message is too long, could be any. */
-function judgeMatch(header: Header, rule: string | undefined): Refusal | null {
+/** A rule in a message that is too long to be read is refused, since it could be any. */
+function judgeMatch(header: Header, rule: string | undefined): Denial | null {
   if (header.signature !== 's' || rule === undefined) return wrongArguments(header, 's');
   const isOverheard = header.member === 'AddMatch' && isEavesdropping(rule);
   return isOverheard
@@ -95,12 +95,12 @@ function judgeMatch(header: Header, rule: string | undefined): Refusal | null {
     : null;
 }
 
-function wrongArguments(header: Header, signature: string): Refusal {
+function wrongArguments(header: Header, signature: string): Denial {
   const message = `${methodOf(header)} takes arguments "${signature}", in a message of at most 64 KiB.`;
   return { use: null, answer: { error: INVALID_ARGS, message } };
 }
 
-function denied(use: Use): Refusal {
+function denied(use: Use): Denial {
   return {
     use,
     answer: { error: ACCESS_DENIED, message: `The policy does not let you ${use.what}.` },

@@ -1,6 +1,6 @@
 /**
- * Match rules, as far as they are of concern (D-Bus specification, "Match Rules"): do they ask to overhear what is
- * for others, and do they ask for changes of owners?
+ * Match rules (D-Bus specification, "Match Rules"), as far as they matter here: whether a rule asks to overhear messages
+ * to others, and whether it asks for changes of owners. Pure.
  */
 import { BUS, BUS_PATH } from './message-writer.js';
 import { OWNER_CHANGED } from './owner-change.js';
@@ -8,8 +8,8 @@ import { OWNER_CHANGED } from './owner-change.js';
 export type MatchRule = ReadonlyMap<string, string>;
 
 /**
- * Null for what is no rule; the bus says so to whoever sent it. As dbus-daemon reads it, to the letter: outside quotes
- * a backslash takes the next character with it, and is gone where that is a quote.
+ * Null: it is no rule, and the bus will answer its sender with an error. Rules are read exactly as dbus-daemon reads them:
+ * outside quotes, a backslash belongs to the next character, and is removed before a quote.
  */
 export function parseMatchRule(text: string): MatchRule | null {
   const rule = new Map<string, string>();
@@ -37,7 +37,7 @@ export function parseMatchRule(text: string): MatchRule | null {
   return rule;
 }
 
-/** In doubt it does. */
+/** Whether the rule asks to overhear messages to others. True in doubt. */
 export function isEavesdropping(text: string): boolean {
   const rule = parseMatchRule(text);
   if (!rule) return text.includes('eavesdrop');
@@ -45,13 +45,13 @@ export function isEavesdropping(text: string): boolean {
   return value !== undefined && value !== 'false';
 }
 
-/** Whose changes of owner a rule asks for: of one name, of one and all below it, or of all. */
+/** Which names a rule asks for, to be told of their owners: one name; one and all below it; or (neither is set) all. */
 export interface OwnersWanted {
   readonly name?: string;
   readonly namespace?: string;
 }
 
-/** Null: of nobody's. */
+/** Null: the rule asks for no changes of owners. */
 export function ownersAskedFor(rule: MatchRule): OwnersWanted | null {
   const is = (key: string, wanted: string) => (rule.get(key) ?? wanted) === wanted;
   const isSignal = is('type', 'signal') && is('sender', BUS) && is('interface', BUS);

@@ -1,36 +1,42 @@
 /**
- * Bytes to messages, whatever pieces they come in. What is kept is bounded: a message of up to `longest` bytes is
- * put together; a longer one is judged by its header, and its body streams through as it comes.
+ * Makes messages of bytes that come in pieces of any size. Memory is bounded: a message of up to `longest` bytes is put
+ * together; of a longer one the header is delivered first, and then the pieces of its body as they come.
  *
- * Descriptors come with a message's first byte or before it, so they wait in order, and each message takes as many
+ * Descriptors come with the first byte of their message or before it. They wait in order, and each message takes as many
  * as its header says.
+ *
+ *     open ⇄ stopped (`stop`, `go`); both ──close──▸ closed
+ *
+ * While it is open it is between two messages, or within one: `#kept` has the beginning of a message that is put together,
+ * `#rest` counts the bytes still to come of one that is not.
  */
 import { closeAll } from '../../kernel/descriptors.js';
 import { FIXED_LENGTH, type Frame, readFrame, readHeader } from './header.js';
 import { Message } from './message.js';
 
 export interface Receiver {
-  /** For one that is not whole: whether the rest of it is wanted. Takes the message's descriptors. */
+  /** Takes the message's descriptors. Returns whether its rest is wanted, for a message that is not whole. */
   onMessage(message: Message): boolean;
-  /** The rest of a message that is wanted: from `start` to `end` of `chunk`. */
+  /** A piece of the rest that is wanted, from `start` to `end` of `chunk`. */
   onMore(chunk: Buffer, start: number, end: number): void;
 }
 
 export interface ReaderOptions {
-  /** Bytes. */
+  /** Bytes of the longest message that is put together. */
   readonly longest: number;
-  /** May descriptors come at all? */
+  /** Whether descriptors may come. */
   readonly fds: boolean;
 }
 
-/** SCM_MAX_FD: no more can be sent with one byte. */
+/** SCM_MAX_FD of Linux: no more can be sent with one byte. */
 const MAX_FDS = 253;
 const NO_FDS: readonly number[] = [];
 
+/** The beginning of a message that is put together. */
 interface Kept {
   readonly buffer: Buffer;
   filled: number;
-  /** Null: not even its length is known. */
+  /** Null: its length is not known yet, and the buffer is for its first 16 bytes. */
   readonly frame: Frame | null;
 }
 
@@ -44,7 +50,7 @@ export class MessageReader {
   #rest = 0;
   #isRestWanted = false;
   #state: 'open' | 'stopped' | 'closed' = 'open';
-  /** What was read and not looked at when it was stopped. */
+  /** Bytes that came while it was stopped. */
   #left: Buffer | null = null;
 
   constructor(receiver: Receiver, { longest, fds }: ReaderOptions) {
@@ -58,7 +64,7 @@ export class MessageReader {
     return this.#fds.length;
   }
 
-  /** Takes the descriptors. What is wrong with the bytes, in one sentence; null: nothing. */
+  /** Takes the descriptors. Returns what is wrong with the bytes, in one sentence; null: nothing. */
   feed(chunk: Buffer, fds: readonly number[]): string | null {
     if (fds.length > 0) this.#fds.push(...fds);
     let at = 0;
@@ -76,12 +82,12 @@ export class MessageReader {
     return this.#state === 'stopped';
   }
 
-  /** Delivers nothing more until `go`, and should be fed nothing until then; from within `onMessage`, too. */
+  /** Delivers nothing more until `go`. May be called by `onMessage`. */
   stop(): void {
     if (this.#state === 'open') this.#state = 'stopped';
   }
 
-  /** As `feed`, of what was left. */
+  /** Goes on with the bytes that are left, as `feed` does. */
   go(): string | null {
     const left = this.#left;
     this.#left = null;
@@ -89,7 +95,7 @@ export class MessageReader {
     return left ? this.feed(left, []) : null;
   }
 
-  /** Delivers nothing more; closes the descriptors that wait. */
+  /** Delivers nothing more. Closes the descriptors that wait. */
   close(): void {
     this.#state = 'closed';
     this.#kept = this.#left = null;
@@ -100,7 +106,7 @@ export class MessageReader {
     this.#left = this.#left ? Buffer.concat([this.#left, chunk]) : chunk;
   }
 
-  /** What was made of the chunk up to where, or what is wrong. */
+  /** Handles what begins at `at`. Returns the position behind it, or what is wrong. */
   #step(chunk: Buffer, at: number): number | string {
     if (this.#rest > 0) return this.#stream(chunk, at);
     if (this.#kept) return this.#fill(this.#kept, chunk, at);
@@ -147,7 +153,7 @@ export class MessageReader {
     return at + copied;
   }
 
-  /** Null: all is well. */
+  /** Null, or what is wrong with the message. */
   #deliver(chunk: Buffer, start: number, end: number, frame: Frame): string | null {
     const header = readHeader(chunk, start, frame);
     if (typeof header === 'string') return header;

@@ -1,52 +1,51 @@
 /**
- * A connection whose messages are looked at one by one, from the Hello on: two sides, a row of filters between
- * them, and bounds.
+ * A connection whose messages go through filters one by one, from the Hello on.
  *
- * No side is read while what goes to the other one waits for room, so a slow reader costs one read of its peer. The
- * consumer is not read either while its answers wait, or while too much of its own is held.
+ * A side is not read while bytes for the other side wait for room, so a slow reader costs us one read of its peer. The
+ * consumer is not read either while our own answers to it wait, or while too many of its messages are held.
  *
- *     open ──a side sends no more, or breaks the protocol──> ending ──the other does too, or 5 s──> over
+ *     open ──a side sends no more, or breaks the protocol──▸ ending ──the other side does too, or 5 s──▸ over
  *
- * What a side sent before its end has reached the other one before it hears of that end; what is held is waited for.
- * Whoever breaks the protocol is told at once that no more comes.
+ * `#why` is set in `ending`, `#ended` in `over`. All that a side sent before its end reaches the other side before that is
+ * told of the end; messages that are held are waited for. A side that breaks the protocol is told at once that no more
+ * comes.
  */
 import { closeAll } from '../../kernel/descriptors.js';
 import type { Channel, Tally } from '../plugin.js';
 import { LIMITS_EXCEEDED } from './bus-methods.js';
 import type { FilterFactory, MessageFilter, Port, Verdict } from './filter.js';
 import { type Header, MessageType, wantsReply } from './header.js';
-import { Held } from './held.js';
 import type { Message } from './message.js';
 import { type Addressed, errorReply } from './message-writer.js';
 import { isFromBus, isHello, Questions } from './questions.js';
-import type { Share } from './share.js';
 import { Side } from './side.js';
+import type { WorkBudget } from './work-budget.js';
 
 export interface SessionParts {
   readonly consumer: Channel;
   readonly bus: Channel;
-  /** Whether both sides agreed to send descriptors. */
+  /** Both sides agreed to send descriptors. */
   readonly fds: boolean;
   readonly filters: readonly FilterFactory[];
   readonly tally: Tally;
-  /** Of the link: what all its connections keep, and what is looked at of them in one turn. */
+  /** Shared by all connections of the link: descriptors that they keep, and the messages of one turn. */
   readonly budget: { fds: number };
-  readonly share: Share;
-  /** Called once the bus has answered its Hello, should it do so. */
+  readonly work: WorkBudget;
+  /** Called when the bus has answered Hello. */
   readonly onRegistered?: () => void;
-  /** Called once. `fault`: what was wrong, in one sentence. `thrown`: by a bug of ours. */
+  /** Called once. `fault`: what was wrong, in one sentence. `thrown`: a bug of ours. */
   readonly onEnd: (reason: string, fault?: string, thrown?: unknown) => void;
 }
 
-/** The longest message that is put together, in bytes: a body is read of what speaks to the bus itself alone. */
+/** Bytes of the longest message that is put together: only bodies to and from the bus itself have to be read. */
 const LONGEST = { consumer: 64 * 1024, bus: 1024 * 1024 };
-/** Held messages and their bytes, after which the consumer is not read. */
+/** With more held messages, or bytes of them, the consumer is not read. */
 const MAX_HELD = 1024;
 const MAX_HELD_BYTES = 1024 * 1024;
-/** Descriptors in our table that wait for something, of one link. */
+/** Descriptors of one link that may wait in our table. */
 const MAX_FDS = 512;
 const MAX_SERIAL = 0xffff_ffff;
-/** For the other side to finish once one of them has, in milliseconds. */
+/** From the end of one side to that of the connection, in milliseconds. */
 const LINGER_MS = 5_000;
 
 export class MessageSession {
@@ -55,28 +54,29 @@ export class MessageSession {
   readonly #bus: Side;
   readonly #filters: readonly MessageFilter[];
   readonly #questions = new Questions();
-  readonly #held = new Held();
+  readonly #held = new HeldMessages();
   #hello: number | null = null;
   #uniqueName: string | undefined;
-  /** Serials of what the consumer is told in place of the bus; nobody answers those. */
+  /** The serial of our last answer in place of the bus. Answers are not answered, so theirs need not be unique. */
   #answers = 0;
+  /** This connection's part of `budget.fds`. */
   #budgeted = 0;
-  /** Of the end, from the first side that had one. */
+  /** Why it ends, by the side that ended first. */
   #why: { readonly reason: string; readonly fault?: string } | null = null;
   #linger: NodeJS.Timeout | null = null;
   #ended = false;
 
   /** Takes both channels, authenticated and paused. */
   constructor(parts: SessionParts) {
-    const { consumer, bus, fds, share } = parts;
+    const { consumer, bus, fds, work } = parts;
     this.#parts = parts;
-    this.#consumer = new Side(consumer, { longest: LONGEST.consumer, fds, share }, this, {
+    this.#consumer = new Side(consumer, { longest: LONGEST.consumer, fds, work }, this, {
       onMessage: (message) => this.#fromConsumer(message),
-      onMore: (chunk, start, end) => this.#bus.outlet.more(chunk, start, end),
+      onMore: (chunk, start, end) => this.#bus.output.more(chunk, start, end),
     });
-    this.#bus = new Side(bus, { longest: LONGEST.bus, fds, share }, this, {
+    this.#bus = new Side(bus, { longest: LONGEST.bus, fds, work }, this, {
       onMessage: (message) => this.#fromBus(message),
-      onMore: (chunk, start, end) => this.#consumer.outlet.more(chunk, start, end),
+      onMore: (chunk, start, end) => this.#consumer.output.more(chunk, start, end),
     });
     this.#filters = parts.filters.map((make, place) => make(this.#port(place)));
     this.#settle();
@@ -118,8 +118,8 @@ export class MessageSession {
       answerTo: (call) => this.#answerTo(call),
       ask: (member, values, onAnswer) => {
         if (this.#ended) return;
-        this.#bus.outlet.send(this.#questions.ask(member, values, onAnswer));
-        queueMicrotask(() => this.#settle()); // where nobody else does
+        this.#bus.output.send(this.#questions.ask(member, values, onAnswer));
+        queueMicrotask(() => this.#settle()); // it may be called outside of a read, which settles
       },
       release: (message) => {
         if (this.#held.take(message) === undefined) return;
@@ -130,7 +130,7 @@ export class MessageSession {
         if (this.#held.take(message) === undefined) return;
         this.#tellAnswered(message, place);
         closeAll(message.fds);
-        this.#consumer.outlet.send(answer);
+        this.#consumer.output.send(answer);
         this.#settle();
       },
       end: (reason) => this.#end('error', reason),
@@ -171,7 +171,7 @@ export class MessageSession {
     return false;
   }
 
-  /** Nothing of it can be trusted any more. */
+  /** Nothing more is read of that side. */
   #broke(side: Side, what: string): void {
     const fault = `The ${side === this.#bus ? 'bus' : 'consumer'} broke the protocol: ${what}`;
     this.#why ??= { reason: 'malformed', fault };
@@ -210,7 +210,7 @@ export class MessageSession {
     return this.#apply('pass', message, this.#consumer);
   }
 
-  /** Whether the rest of the message, if there is more to come, is wanted. */
+  /** Returns whether the rest of the message is wanted, if it is not whole. */
   #apply(verdict: Verdict, message: Message, towards: Side): boolean {
     if (this.#ended) {
       closeAll(message.fds);
@@ -218,14 +218,14 @@ export class MessageSession {
     }
     if (verdict === 'pass') {
       const { chunk, start, end, fds, rest } = message;
-      towards.outlet.pass(chunk, start, end, fds, rest);
+      towards.output.pass(chunk, start, end, fds, rest);
       return true;
     }
     closeAll(message.fds);
     if (typeof verdict === 'string') return false;
     const back = towards === this.#bus ? this.#consumer : this.#bus;
-    if ('answer' in verdict) back.outlet.send(verdict.answer);
-    else towards.outlet.send(verdict.replace);
+    if ('answer' in verdict) back.output.send(verdict.answer);
+    else towards.output.send(verdict.replace);
     return false;
   }
 
@@ -239,7 +239,7 @@ export class MessageSession {
     return { answer: errorReply(this.#answerTo(header), LIMITS_EXCEEDED, text) };
   }
 
-  /** From the answer to Hello. */
+  /** Remembers the consumer's unique name from the answer to Hello. */
   #noteName({ header, body }: Message): void {
     if (this.#uniqueName !== undefined || header.replySerial !== this.#hello) return;
     if (header.type !== MessageType.reply || !isFromBus(header)) return;
@@ -247,14 +247,14 @@ export class MessageSession {
     this.#parts.onRegistered?.();
   }
 
-  /** Sends what waits together, and decides who is read. */
+  /** Sends what was gathered, and decides which side is read. Called after anything has happened. */
   #settle(): void {
     if (this.#ended) return;
-    this.#consumer.outlet.flush();
-    this.#bus.outlet.flush();
+    this.#consumer.output.flush();
+    this.#bus.output.flush();
     const [consumer, bus] = [this.#consumer.channel.idle, this.#bus.channel.idle];
     const isFull = this.#held.count > MAX_HELD || this.#held.bytes > MAX_HELD_BYTES;
-    this.#consumer.read(consumer && bus && !isFull && !this.#consumer.outlet.isWaiting);
+    this.#consumer.read(consumer && bus && !isFull && !this.#consumer.output.isWaiting);
     this.#bus.read(consumer);
     if (!consumer) this.#consumer.onRoom(() => this.#settle());
     if (!bus) this.#bus.onRoom(() => this.#settle());
@@ -262,12 +262,12 @@ export class MessageSession {
     if (this.#why) this.#goOn(this.#why);
   }
 
-  /** Ends it, step by step. */
+  /** Takes the next step towards the end, if it can be taken. */
   #goOn({ reason, fault }: { readonly reason: string; readonly fault?: string }): void {
     const [consumer, bus] = [this.#consumer, this.#bus];
     if (this.#ended) return;
     if (bus.isOver || fault !== undefined) consumer.finish();
-    if (this.#held.count > 0 && !bus.isOver) return; // to be released, or answered
+    if (this.#held.count > 0 && !bus.isOver) return; // each will be released or answered
     if (consumer.isOver) bus.finish();
     if (bus.isOver && consumer.isOver && bus.channel.idle && consumer.channel.idle) {
       this.#end(reason, fault);
@@ -295,5 +295,48 @@ export class MessageSession {
     this.#count();
     for (const filter of this.#filters) filter.ended?.();
     this.#parts.onEnd(reason, fault, thrown);
+  }
+}
+
+/** Messages that filters hold, each with the index of its filter. */
+class HeldMessages {
+  readonly #holders = new Map<Message, number>();
+  #bytes = 0;
+  #fds = 0;
+
+  get count(): number {
+    return this.#holders.size;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get fds(): number {
+    return this.#fds;
+  }
+
+  add(message: Message, filter: number): void {
+    message.keep();
+    this.#holders.set(message, filter);
+    this.#bytes += message.length;
+    this.#fds += message.fds.length;
+  }
+
+  /** Gives the message to the caller. Undefined: it is not held. Else which filter held it. */
+  take(message: Message): number | undefined {
+    const filter = this.#holders.get(message);
+    if (filter === undefined) return undefined;
+    this.#holders.delete(message);
+    this.#bytes -= message.length;
+    this.#fds -= message.fds.length;
+    return filter;
+  }
+
+  clear(): void {
+    for (const message of [...this.#holders.keys()]) {
+      this.take(message);
+      closeAll(message.fds);
+    }
   }
 }

@@ -1,14 +1,14 @@
-/** Messages of our own: answers in place of the bus, and questions to it. Little-endian. */
+/** Writes our own messages: calls of the bus, and answers in its place. Little-endian. Pure. */
 import { type BodyValue, writeBody } from './body.js';
 import { FIXED_LENGTH, Flag, type Header, MessageType } from './header.js';
 
 export const BUS = 'org.freedesktop.DBus';
 export const BUS_PATH = '/org/freedesktop/DBus';
 
-type Fields = Partial<Omit<Header, 'little' | 'signature' | 'fds'>> &
+type MessageFields = Partial<Omit<Header, 'little' | 'signature' | 'fds'>> &
   Pick<Header, 'type' | 'serial'>;
 
-/** Name, code and type of what we write. */
+/** Name, code and type of the header fields that we write. */
 const FIELDS = [
   ['path', 1, 'o'],
   ['interface', 2, 's'],
@@ -19,7 +19,7 @@ const FIELDS = [
   ['sender', 7, 's'],
 ] as const;
 
-export function writeMessage(fields: Fields, values: readonly BodyValue[] = []): Buffer {
+export function writeMessage(fields: MessageFields, values: readonly BodyValue[] = []): Buffer {
   const body = writeBody(values);
   const parts = FIELDS.flatMap(([name, code, type]) => {
     const value = fields[name];
@@ -36,7 +36,7 @@ export function writeMessage(fields: Fields, values: readonly BodyValue[] = []):
   return Buffer.concat([fixed, padded(all), body.bytes]);
 }
 
-/** A question to the bus itself. */
+/** A call of a method of the bus itself. */
 export function busCall(serial: number, member: string, values: readonly BodyValue[]): Buffer {
   return writeMessage(
     { ...CALL, serial, member, path: BUS_PATH, interface: BUS, destination: BUS },
@@ -45,17 +45,16 @@ export function busCall(serial: number, member: string, values: readonly BodyVal
 }
 
 const CALL = { type: MessageType.call };
-/** Nobody is to answer an answer. */
 const ANSWER = { flags: Flag.noReply, sender: BUS };
 
-/** Which call is answered, and the caller's unique name, where it has one yet. */
+/** Which call is answered, and (once it has one) the caller's unique name. */
 export interface Addressed {
   readonly serial: number;
   readonly replySerial: number;
   readonly destination?: string;
 }
 
-/** As if the bus itself had answered. */
+/** An answer as the bus itself would send it. */
 export function reply(to: Addressed, values: readonly BodyValue[]): Buffer {
   return writeMessage({ ...ANSWER, ...to, type: MessageType.reply }, values);
 }

@@ -1,14 +1,14 @@
 /**
- * One message on its way: its header read, its body left in its bytes. Whoever drops it closes its descriptors.
+ * One message: its header is read, its body stays bytes. Code that drops a message closes its descriptors.
  */
-import { BodyReader } from './body.js';
+import { MessageBody } from './body.js';
 import type { Frame, Header } from './header.js';
 
 export class Message {
   readonly header: Header;
-  /** Bytes of it that are still to come: it is too long to be kept, and this is its header. 0: it is whole. */
+  /** Bytes that are still to come: the message is too long to be kept, and only its header is here. 0: it is whole. */
   readonly rest: number;
-  /** Its own, in order. */
+  /** The descriptors that came with it, in order. */
   readonly fds: readonly number[];
   readonly #bodyLength: number;
   #chunk: Buffer;
@@ -30,7 +30,7 @@ export class Message {
     this.#bodyLength = frame.total - frame.header;
   }
 
-  /** Where it stands: from `start` to `end` of `chunk`. */
+  /** The message is from `start` to `end` of `chunk`. */
   get chunk(): Buffer {
     return this.#chunk;
   }
@@ -51,17 +51,17 @@ export class Message {
     return this.rest === 0;
   }
 
-  /** Takes its bytes out of what was read with them, so that keeping it keeps nothing else. */
+  /** Copies its bytes out of the chunk, so that a message that is held does not keep all that was read with it. */
   keep(): void {
     this.#chunk = Buffer.from(this.#chunk.subarray(this.#start, this.#end));
     this.#end = this.length;
     this.#start = 0;
   }
 
-  /** Null where the message is not whole. */
-  get body(): BodyReader | null {
+  /** Null: the message is not whole. */
+  get body(): MessageBody | null {
     if (!this.isWhole) return null;
     const start = this.#end - this.#bodyLength;
-    return new BodyReader(this.#chunk.subarray(start, this.#end), this.header.little);
+    return new MessageBody(this.#chunk.subarray(start, this.#end), this.header.little);
   }
 }

@@ -1,9 +1,9 @@
 /**
- * Who owns which name on a bus, as one connection to it is told: `NameOwnerChanged` comes in step with everything
- * else, so what is known is what was true when the last message was sent.
+ * Who owns which name on a bus, as one connection learns it. The signal `NameOwnerChanged` comes in order with all other
+ * messages, so each message is judged by the owners at the time when the bus sent it. Pure.
  *
- * Only names that the policy lets the consumer see are followed, unless it is to be told what rights are missing.
- * Bounded: who is beyond the bounds is not seen.
+ * Only names that the consumer may see are followed; in audit mode all are, since the rights that are missing have to be
+ * named. Memory is bounded: names and clients beyond the limits are taken for unknown ones.
  */
 import { isUnique } from './names.js';
 import { type Grant, Level, NOTHING, type Policy, SEE, TALK, together } from './policy.js';
@@ -16,14 +16,15 @@ export class NameTracker {
   readonly #policy: Policy;
   readonly #followsAll: boolean;
   readonly #owners = new Map<string, string>();
-  /** Names by their unique owner. */
+  /** The well-known names of each unique one. */
   readonly #names = new Map<string, Set<string>>();
-  /** What their names give, by unique name; absent: to be put together. */
+  /** What the consumer may do towards a unique name. A cache: what is missing is put together anew. */
   readonly #grants = new Map<string, Grant>();
-  /** Who is there, once owned a name that may be seen, or has spoken to the consumer. */
+  /** Unique names that the consumer may see: they once owned a name that it may see, or have spoken to it. */
   readonly #known = new Set<string>();
+  /** Unique names that have called the consumer. */
   readonly #callers = new Set<string>();
-  /** The consumer's own. */
+  /** The consumer's unique name. */
   #self: string | undefined;
 
   constructor(policy: Policy, followsAll = false) {
@@ -44,7 +45,7 @@ export class NameTracker {
     this.#self = name;
   }
 
-  /** `owner` empty: nobody has it any more. */
+  /** A NameOwnerChanged. `owner`: empty where nobody owns the name any more. */
   changed(name: string, owner: string): void {
     if (isUnique(name)) {
       if (owner === '') this.#forget(name);
@@ -57,7 +58,7 @@ export class NameTracker {
     if (owner !== '' && this.#owners.size < MAX_NAMES) this.#give(name, owner);
   }
 
-  /** This unique name has spoken to the consumer, which so knows that it is there. */
+  /** This unique name has sent the consumer a message, by which the consumer knows of it. */
   met(unique: string): void {
     if (this.#known.has(unique)) return;
     if (this.#known.size < MAX_KNOWN) this.#known.add(unique);
@@ -70,7 +71,7 @@ export class NameTracker {
     if (this.#callers.size < MAX_KNOWN) this.#callers.add(unique);
   }
 
-  /** Whether it has, and is still there. */
+  /** Whether it has called the consumer, and is still on the bus. */
   hasCalled(unique: string): boolean {
     return this.#callers.has(unique);
   }
@@ -79,13 +80,13 @@ export class NameTracker {
     return this.#names.get(unique) ?? NO_NAMES;
   }
 
-  /** What the consumer may towards a name, unique or well-known. */
+  /** What the consumer may do towards a name, unique or well-known. */
   towards(name: string): Grant {
     if (!isUnique(name)) return this.#policy.towards(name);
     const remembered = this.#grants.get(name);
     if (remembered) return remembered;
     const grant = this.#find(name);
-    // A name that nobody has is not worth remembering: there is no end of them.
+    // Names that nobody has are not cached: a consumer could make up any number of them.
     if (this.#known.has(name)) this.#grants.set(name, grant);
     return grant;
   }

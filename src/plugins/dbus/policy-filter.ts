@@ -1,22 +1,22 @@
 /**
- * Holds a consumer to its policy, message by message; see policy.ts for what that is, judge.ts for what it means.
+ * Enforces the policy of a consumer, message by message. See policy.ts for what a policy says, judge.ts for how it decides.
  *
- * Nothing of the consumer passes behind its Hello before it is known who owns the names that it may see: one round
- * of questions to the bus, on the consumer's own connection, where all later news of them arrive in step with its
- * messages.
+ * After the consumer's Hello, nothing more of it passes until we know who owns the names that it may see. The bus is asked
+ * for them on the consumer's own connection, where later changes arrive in order with all other messages.
  */
 import type { Use } from '../../graph/use.js';
 import { busMethod, INVALID_ARGS, LIMITS_EXCEEDED } from './bus-methods.js';
 import type { MessageFilter, Port, Verdict } from './filter.js';
 import { type Header, MessageType, wantsReply } from './header.js';
 import {
+  type Denial,
   isSignalToCaller,
   judgeBroadcast,
   judgeBusCall,
   judgeSend,
   noSuchMethod,
-  type Refusal,
 } from './judge.js';
+import { type OwnersWanted, ownersAskedFor, parseMatchRule } from './match-rule.js';
 import type { Message } from './message.js';
 import { BUS, errorReply, reply } from './message-writer.js';
 import { NameTracker } from './name-tracker.js';
@@ -26,24 +26,26 @@ import { Level, type Policy } from './policy.js';
 import { isFromBus } from './questions.js';
 import { isReply, Replies } from './replies.js';
 import { useOfBroadcast, useOfName, useOfSend } from './use.js';
-import { Wishes } from './wishes.js';
 
-/** Who hears of what was done. */
-export interface Witness {
+/** A consumer with more rules is told of every name that it may see. */
+const MAX_SUBSCRIPTIONS = 1024;
+
+/** Is told what the consumer does, as far as it takes a right: for the log, and for `pv-xconnect learn`. */
+export interface UseListener {
   /** False: `used` need not be called. */
-  readonly isWatching: boolean;
+  readonly isListening: boolean;
   used(use: Use): void;
   refused(use: Use): void;
 }
 
 export interface PolicyFilterOptions {
   readonly policy: Policy;
-  /** False: what would be refused passes, and the witness alone knows. */
+  /** False: what would be refused passes, and only the listener is told (audit mode, `learn`). */
   readonly enforce: boolean;
-  readonly witness: Witness;
+  readonly listener: UseListener;
 }
 
-const invalid = (message: string): Refusal => ({
+const invalid = (message: string): Denial => ({
   use: null,
   answer: { error: INVALID_ARGS, message },
 });
@@ -53,15 +55,15 @@ export class PolicyFilter implements MessageFilter {
   readonly #port: Port;
   readonly #names: NameTracker;
   readonly #enforce: boolean;
-  readonly #witness: Witness;
+  readonly #listener: UseListener;
   readonly #replies = new Replies();
-  readonly #wishes = new Wishes();
+  readonly #subscriptions = new OwnerSubscriptions();
 
-  constructor({ policy, enforce, witness }: PolicyFilterOptions, port: Port) {
+  constructor({ policy, enforce, listener }: PolicyFilterOptions, port: Port) {
     this.#port = port;
     this.#names = new NameTracker(policy, !enforce);
     this.#enforce = enforce;
-    this.#witness = witness;
+    this.#listener = listener;
   }
 
   async started(): Promise<void> {
@@ -110,7 +112,7 @@ export class PolicyFilter implements MessageFilter {
 
   #call(message: Message): Verdict {
     const { header } = message;
-    // Else what answers the one might pass as what answers the other.
+    // The answer to one call could otherwise pass for that to another one.
     const isTaken = this.#enforce && this.#replies.isAwaited(header.serial);
     if (isTaken) return this.#refuse(header, SAME_SERIAL);
     const isForBus = header.destination === BUS || header.destination === undefined;
@@ -124,45 +126,45 @@ export class PolicyFilter implements MessageFilter {
   #callBus(message: Message): Verdict {
     const { header } = message;
     const method = busMethod(header);
-    // A bus may answer it all the same, and nobody would take out what may not be seen.
+    // A bus might answer it all the same, and the answer would not be known as one that has to be filtered.
     if (method?.is === 'list' && !wantsReply(header)) return this.#orDrop(false);
     const arg = header.signature.startsWith('s') ? message.body?.string() : undefined;
-    const refusal = judgeBusCall(header, method, arg, this.#names);
-    if (refusal) {
+    const denial = judgeBusCall(header, method, arg, this.#names);
+    if (denial) {
       const isNamed = header.destination !== undefined;
-      const verdict = this.#refuse(header, isNamed ? refusal : noSuchMethod(header));
+      const verdict = this.#refuse(header, isNamed ? denial : noSuchMethod(header));
       if (verdict !== 'pass') return verdict;
     } else if (method?.is === 'about-name' && arg !== undefined && this.#isOfUse(arg)) {
-      this.#witness.used(useOfName(header, arg, method.needs, this.#names));
+      this.#listener.used(useOfName(header, arg, method.needs, this.#names));
     }
     if (method?.is === 'match' && arg !== undefined) {
-      if (header.member === 'AddMatch') this.#wishes.added(arg);
-      else this.#wishes.removed(arg);
+      if (header.member === 'AddMatch') this.#subscriptions.add(arg);
+      else this.#subscriptions.remove(arg);
     }
     return this.#awaiting(header, method?.is === 'list');
   }
 
   #send(header: Header): Verdict {
     if (isSignalToCaller(header, this.#names)) return 'pass';
-    const refusal = judgeSend(header, this.#names);
-    if (refusal) return this.#refuse(header, refusal);
-    if (this.#witness.isWatching && !this.#names.isSelf(header.destination as string)) {
-      this.#witness.used(useOfSend(header, this.#names));
+    const denial = judgeSend(header, this.#names);
+    if (denial) return this.#refuse(header, denial);
+    if (this.#listener.isListening && !this.#names.isSelf(header.destination as string)) {
+      this.#listener.used(useOfSend(header, this.#names));
     }
     return 'pass';
   }
 
-  /** Whether somebody wants to know of a question about this name, which took a right. */
+  /** Whether the listener is to be told of a question about this name, because it took a right. */
   #isOfUse(name: string): boolean {
-    if (!this.#witness.isWatching || name === BUS) return false;
+    if (!this.#listener.isListening || name === BUS) return false;
     return !isUnique(name) || this.#names.namesOf(name).size > 0;
   }
 
   #broadcast(header: Header): Verdict {
     if (header.sender === undefined || this.#names.isSelf(header.sender)) return 'pass';
-    const refusal = judgeBroadcast(header, this.#names);
-    if (refusal) return this.#refuse(header, refusal);
-    if (this.#witness.isWatching) this.#witness.used(useOfBroadcast(header, this.#names));
+    const denial = judgeBroadcast(header, this.#names);
+    if (denial) return this.#refuse(header, denial);
+    if (this.#listener.isListening) this.#listener.used(useOfBroadcast(header, this.#names));
     return 'pass';
   }
 
@@ -174,7 +176,7 @@ export class PolicyFilter implements MessageFilter {
     const { name, owner } = change;
     const isVisible = this.#names.towards(name).level >= Level.see;
     this.#names.changed(name, owner);
-    return (isVisible || !this.#enforce) && this.#wishes.wantsOwnerOf(name) ? 'pass' : 'drop';
+    return (isVisible || !this.#enforce) && this.#subscriptions.includes(name) ? 'pass' : 'drop';
   }
 
   #answered(message: Message): Verdict {
@@ -192,8 +194,8 @@ export class PolicyFilter implements MessageFilter {
     return { replace: reply(to, [visible]) };
   }
 
-  #refuse(header: Header, { use, answer }: Refusal): Verdict {
-    if (use) this.#witness.refused(use);
+  #refuse(header: Header, { use, answer }: Denial): Verdict {
+    if (use) this.#listener.refused(use);
     if (!this.#enforce) return 'pass';
     if (!wantsReply(header)) return 'drop';
     const to = this.#port.answerTo(header);
@@ -201,7 +203,7 @@ export class PolicyFilter implements MessageFilter {
     return { answer: errorReply(to, answer.error, answer.message) };
   }
 
-  /** It passes, and its answer may too. */
+  /** Passes the call, and later its answer. */
   #awaiting(header: Header, isList: boolean): Verdict {
     if (!wantsReply(header)) return 'pass';
     if (this.#replies.isFull) {
@@ -222,12 +224,85 @@ export class PolicyFilter implements MessageFilter {
 
   #askForOwner(name: string): Promise<void> {
     return new Promise((resolve) => {
-      // Not in a later turn: news that come behind the answer must not be overtaken by it.
+      // Within the callback: a change that comes behind the answer must be applied after it.
       this.#port.ask('GetNameOwner', [name], ({ header, body }) => {
         const owner = header.type === MessageType.reply ? body?.string() : undefined;
         if (owner !== undefined) this.#names.changed(name, owner);
         resolve();
       });
     });
+  }
+}
+
+/**
+ * Which changes of owners the consumer itself has asked the bus for. The policy filter asks for all of them, on the
+ * consumer's connection. What a change costs does not depend on how many rules the consumer has.
+ */
+export class OwnerSubscriptions {
+  /** The consumer's match rules that ask for owners, by their text, with how often each was added. */
+  readonly #rules = new Map<string, { readonly wanted: OwnersWanted; count: number }>();
+  readonly #names = new ReferenceCounts();
+  readonly #namespaces = new ReferenceCounts();
+  #all = 0;
+  #isFull = false;
+
+  /** AddMatch with that rule. */
+  add(text: string): void {
+    const known = this.#rules.get(text);
+    if (known) {
+      known.count++;
+      return;
+    }
+    const rule = parseMatchRule(text);
+    const wanted = rule && ownersAskedFor(rule);
+    if (!wanted) return;
+    if (this.#rules.size >= MAX_SUBSCRIPTIONS) {
+      this.#isFull = true;
+      return;
+    }
+    this.#rules.set(text, { wanted, count: 1 });
+    this.#count(wanted, 1);
+  }
+
+  /** RemoveMatch: a rule that was added twice is there until it is removed twice. */
+  remove(text: string): void {
+    const known = this.#rules.get(text);
+    if (!known || --known.count > 0) return;
+    this.#rules.delete(text);
+    this.#count(known.wanted, -1);
+  }
+
+  /** Whether the consumer is to be told that this name's owner changed. */
+  includes(name: string): boolean {
+    if (this.#isFull || this.#all > 0 || this.#names.has(name)) return true;
+    if (this.#namespaces.isEmpty) return false;
+    for (let end = name.length; end > 0; end = name.lastIndexOf('.', end - 1)) {
+      if (this.#namespaces.has(name.slice(0, end))) return true;
+    }
+    return false;
+  }
+
+  #count({ name, namespace }: OwnersWanted, change: 1 | -1): void {
+    if (name !== undefined) this.#names.add(name, change);
+    else if (namespace !== undefined) this.#namespaces.add(namespace, change);
+    else this.#all += change;
+  }
+}
+
+class ReferenceCounts {
+  readonly #counts = new Map<string, number>();
+
+  get isEmpty(): boolean {
+    return this.#counts.size === 0;
+  }
+
+  has(key: string): boolean {
+    return this.#counts.has(key);
+  }
+
+  add(key: string, change: number): void {
+    const count = (this.#counts.get(key) ?? 0) + change;
+    if (count === 0) this.#counts.delete(key);
+    else this.#counts.set(key, count);
   }
 }

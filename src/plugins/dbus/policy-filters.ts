@@ -1,6 +1,6 @@
 /**
- * Which policy the connections of one link are held to: the link's own; where it has none, none, unless somebody
- * observes the link, who has to see its messages for that.
+ * Which policy filter the connections of one link get: that of the link's policy. A link without a policy gets none, unless
+ * it is observed: then it gets one that lets everything pass, and tells the observers.
  */
 import { type Link, linkId } from '../../graph/link.js';
 import type { Use } from '../../graph/use.js';
@@ -9,7 +9,7 @@ import { Denials } from './denials.js';
 import type { FilterFactory } from './filter.js';
 import type { Observation } from './observation.js';
 import { Policy } from './policy.js';
-import { PolicyFilter, type Witness } from './policy-filter.js';
+import { PolicyFilter, type UseListener } from './policy-filter.js';
 
 const EVERYTHING = { own: ['*'] };
 
@@ -26,7 +26,7 @@ export class PolicyFilters {
     this.#filter = link.policy ? this.#enforcing(link.policy) : null;
   }
 
-  /** Of a connection that begins now. */
+  /** For a connection that begins now: one filter or none. */
   forConnection(): readonly FilterFactory[] {
     if (this.#filter) return [this.#filter];
     return this.#observation.isObserved(linkId(this.#link)) ? [this.#open()] : [];
@@ -37,21 +37,21 @@ export class PolicyFilters {
     const policy = new Policy(rules);
     const enforce = this.#link.policyMode !== 'audit';
     const denials = new Denials(this.#link, log, tally);
-    const witness = this.#witness((use) => denials.note(use));
-    return (port) => new PolicyFilter({ policy, enforce, witness }, port);
+    const listener = this.#listener((use) => denials.note(use));
+    return (port) => new PolicyFilter({ policy, enforce, listener }, port);
   }
 
   #open(): FilterFactory {
     const policy = new Policy(EVERYTHING);
-    const witness = this.#witness(() => undefined);
-    return (port) => new PolicyFilter({ policy, enforce: false, witness }, port);
+    const listener = this.#listener(() => undefined);
+    return (port) => new PolicyFilter({ policy, enforce: false, listener }, port);
   }
 
-  #witness(onRefusal: (use: Use) => void): Witness {
+  #listener(onRefusal: (use: Use) => void): UseListener {
     const link = linkId(this.#link);
     const observation = this.#observation;
     return {
-      get isWatching() {
+      get isListening() {
         return observation.isObserved(link);
       },
       used: (use) => observation.tell(link, use),

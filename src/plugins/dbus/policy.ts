@@ -1,5 +1,5 @@
 /**
- * The policy of one role on one export: who may be seen, called, heard and owned. Compiled once, evaluated purely.
+ * The policy of one role on one export: which names may be seen, called, heard and owned. Compiled once; pure.
  *
  * The model is that of xdg-dbus-proxy(1). A policy speaks of well-known names; each right implies those before it:
  *
@@ -18,11 +18,11 @@
  *
  * A name is `org.example.Foo`, or `org.example.*` for that name and all below it, or `*` for everybody, those without
  * a well-known name too. A unique name has the rights of all well-known names that it owns at that moment. Rights add
- * up, whatever the order; what nothing gives is refused.
+ * up, whatever their order. What no rule gives is refused.
  *
- * The rest needs no right: the bus itself (bus-methods.ts), one's own unique name, broadcasts to whoever listens, and
- * replies, one for each call. Whoever is on the provider's bus may call a consumer and so be seen by it: this policy
- * holds for the consumer, the others have their own.
+ * No right is needed for the bus itself (bus-methods.ts), for the consumer's own unique name, for broadcasts by the
+ * consumer, and for one reply to each call. Any client on the provider's bus may call the consumer, and is then seen by it:
+ * the policy is the consumer's, and other clients have their own.
  */
 import type { PolicyRules } from '../../graph/link.js';
 import type { Header } from './header.js';
@@ -31,13 +31,15 @@ export const Level = { none: 0, see: 1, talk: 2, own: 3 } as const;
 export type Level = (typeof Level)[keyof typeof Level];
 
 interface MemberRule {
-  /** Undefined: any. */
+  /** Undefined: any interface, and so below. */
   readonly interface?: string;
   readonly member?: string;
   readonly path?: string;
+  /** Objects below `path` are meant, too. */
   readonly below: boolean;
 }
 
+/** What a consumer may do towards a name. */
 export interface Grant {
   readonly level: Level;
   readonly calls: readonly MemberRule[];
@@ -49,14 +51,14 @@ export const SEE: Grant = { ...NOTHING, level: Level.see };
 export const TALK: Grant = { ...NOTHING, level: Level.talk };
 export const OWN: Grant = { ...NOTHING, level: Level.own };
 
-/** Names that somebody made up are remembered too, up to here. */
+/** Size of the cache, which is cleared when it is full: a consumer may ask for any number of names. */
 const MAX_REMEMBERED = 1024;
 
 export class Policy {
-  /** Towards those who have no name that a rule could speak of. */
+  /** Towards clients without a well-known name. */
   readonly everybody: Grant;
   readonly #exact = new Map<string, Grant>();
-  /** By what stands before the `.*`. */
+  /** By what is before the `.*`. */
   readonly #below = new Map<string, Grant>();
   readonly #remembered = new Map<string, Grant>();
 
@@ -99,7 +101,7 @@ export class Policy {
   }
 }
 
-/** What somebody with all of these has. */
+/** The sum of all these rights. */
 export function together(grants: readonly Grant[]): Grant {
   const [first = NOTHING, ...others] = grants.filter((grant) => grant !== NOTHING);
   if (others.length === 0) return first;
@@ -110,11 +112,12 @@ export function together(grants: readonly Grant[]): Grant {
   };
 }
 
-/** A method call, or a signal to one receiver. */
+/** Whether a method call, or a signal to one receiver, may be sent. */
 export function maySend(grant: Grant, header: Header): boolean {
   return grant.level >= Level.talk || grant.calls.some((rule) => fits(rule, header));
 }
 
+/** Whether a broadcast signal may be heard. */
 export function mayHear(grant: Grant, header: Header): boolean {
   return grant.level >= Level.talk || grant.broadcasts.some((rule) => fits(rule, header));
 }
@@ -126,7 +129,7 @@ function fits(rule: MemberRule, header: Header): boolean {
   return rule.below && (header.path?.startsWith(`${rule.path}/`) ?? false);
 }
 
-/** Of a text that the manifest, or the wire form, has checked. */
+/** `text`: a rule whose syntax is valid; the manifest and the wire form check it. */
 function memberRule(text: string): MemberRule {
   const [method = '', path] = text.split('@');
   const dot = method.lastIndexOf('.');

@@ -1,8 +1,10 @@
 /**
- * Questions of our own to the bus, on a consumer's connection, which may use any serials: it may be another such proxy.
+ * Our own calls of the bus, on a consumer's connection. Their serials must differ from the consumer's, which may use any
+ * (it may be such a proxy, too).
  *
- * Ours are of a block of 65,536 that the consumer has not come to when we ask. Should it come there while the answer is
- * on its way, the first answer of the bus is ours all the same, for it answers in the order in which it is asked.
+ * Ours are taken from a block of 65,536 serials that the consumer has not used when we ask. If the consumer comes to use
+ * the same serial before the answer is there, the first answer of the bus is still ours, since the bus answers calls in
+ * the order in which they come.
  */
 import type { BodyValue } from './body.js';
 import { type Header, MessageType } from './header.js';
@@ -11,19 +13,20 @@ import { BUS, busCall } from './message-writer.js';
 
 const COUNT = 0x1_0000;
 const BLOCKS = 0x1_0000;
-/** The last block is that of the questions that xdg-dbus-proxy asks, which takes it from nobody else. */
+/** The block after it is the one that xdg-dbus-proxy uses for its own calls, and refuses to its clients. */
 const LAST = BLOCKS - 2;
 const FIRST = BLOCKS / 2 - 1;
 
 export class Questions {
+  /** Calls without an answer, by their serial. */
   readonly #open = new Map<number, (answer: Message) => void>();
-  /** Blocks that the consumer has used, one bit each; null: at most the first one. */
+  /** Blocks that the consumer has used, one bit each; null: none but the first. */
   #used: Uint8Array | null = null;
   #lastUsed = 0;
   #block = FIRST;
   #count = 0;
 
-  /** The consumer has given a message this serial. */
+  /** The consumer has sent a message with this serial. */
   heard(serial: number): void {
     const block = serial >>> 16;
     if (block === this.#lastUsed) return;
@@ -41,7 +44,7 @@ export class Questions {
     return block === 0 || (((this.#used?.[block >> 3] ?? 0) >> (block & 7)) & 1) === 1;
   }
 
-  /** To a block that the consumer has not come to. Once it has come to all, it has long left all but the last. */
+  /** Goes to a block that the consumer has not used. If it has used all, those before its last one are long over. */
   #move(): void {
     this.#count = 0;
     for (let tries = 0; tries < BLOCKS; tries++) {
@@ -58,14 +61,14 @@ export class Questions {
     return this.#block * COUNT + this.#count++;
   }
 
-  /** What is to be sent to the bus. */
+  /** Returns the call to be sent to the bus. */
   ask(member: string, values: readonly BodyValue[], onAnswer: (answer: Message) => void): Buffer {
     const serial = this.#nextSerial();
     this.#open.set(serial, onAnswer);
     return busCall(serial, member, values);
   }
 
-  /** Whether it was an answer to a question of ours; whoever asked has it now. */
+  /** Passes an answer to one of our calls to its `onAnswer`. False: the message is no such answer. */
   take(message: Message): boolean {
     const { header } = message;
     if (!isFromBus(header) || header.replySerial === undefined) return false;
@@ -81,7 +84,7 @@ export class Questions {
   }
 }
 
-/** The bus puts the sender into every message of others. Its answers to who named no receiver may have none. */
+/** The bus sets the sender of every message of others. Its own answers to calls without a destination may have none. */
 export function isFromBus({ sender }: Header): boolean {
   return sender === BUS || sender === undefined;
 }

@@ -1,7 +1,7 @@
 /**
- * From BEGIN until the bus knows its client: until it answers with anything but an error, which is what it says to
- * whoever has not said Hello. Everything passes as it comes, and no byte of the bus's is read but the head of each such
- * message, so both channels can go on elsewhere as they are.
+ * The time from BEGIN until the bus has registered its client: until it sends anything but an error, which is its answer
+ * to every call before Hello. Bytes are passed on as they come. Of the bus, no more is read than errors and the first 16
+ * bytes of the message after them, so the relay can take both channels as they are.
  */
 import { closeAll } from '../../kernel/descriptors.js';
 import type { Channel } from '../plugin.js';
@@ -10,19 +10,22 @@ import { FIXED_LENGTH, MessageType, readFrame } from './header.js';
 export class Registration {
   readonly #consumer: Channel;
   readonly #bus: Channel;
-  /** Of the message that the bus begins. */
+  /** The first bytes of the bus's next message. */
   #head = Buffer.alloc(0);
-  /** Bytes still to come of one that was an error. */
+  /** Bytes still to come of an error. */
   #rest = 0;
   #settle: (failed: string | null) => void = () => undefined;
 
-  /** Both stay the caller's. */
+  /** Both channels stay the caller's. */
   constructor(consumer: Channel, bus: Channel) {
     this.#consumer = consumer;
     this.#bus = bus;
   }
 
-  /** Null: the bus knows it, or it sends no more. Else what ended it, in one sentence. Both channels are paused then. */
+  /**
+   * Resolves with null once the bus has registered the consumer, or when the consumer sends no more; else with what went
+   * wrong, in one sentence. Both channels are paused then.
+   */
   async run(): Promise<string | null> {
     const [consumer, bus] = [this.#consumer, this.#bus];
     const failed = await new Promise<string | null>((settle) => {
@@ -66,7 +69,7 @@ export class Registration {
     this.#pass(this.#bus, this.#consumer, wanted, bytes, fds);
   }
 
-  /** What is no message is none of ours to judge. */
+  /** Whether it is an error. Bytes that are no message are passed on like an answer. */
   #isRefused(head: Buffer): boolean {
     const frame = readFrame(head, 0);
     if (typeof frame === 'string' || head[1] !== MessageType.error) return false;
@@ -84,7 +87,7 @@ export class Registration {
     }
     from.pause();
     void to.flushed().then(() => {
-      if (from.onData) from.resume(wanted); // else it is over
+      if (from.onData) from.resume(wanted); // unless `run` has ended meanwhile
     });
   }
 }

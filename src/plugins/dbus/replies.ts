@@ -1,20 +1,20 @@
 /**
- * Which replies are awaited: each call may be answered once, that of the bus by the bus alone. Who on it may answer
- * another one is for the bus, which knows whom it gave the call to. Bounded.
+ * Which replies are awaited, in both directions. Each call may be answered once, and a call of the bus by the bus alone.
+ * That a reply to another call comes from whom was called is checked by the bus. Memory is bounded.
  */
 import { type Header, MessageType } from './header.js';
 import { BUS } from './message-writer.js';
 import { isFromBus } from './questions.js';
 
-/** Calls by a consumer without an answer. */
+/** Calls by the consumer that have no reply yet. */
 const MAX_ASKED = 8_192;
-/** Calls to a consumer; the oldest is forgotten. */
+/** Calls to the consumer that have no reply yet; beyond it the oldest is forgotten. */
 const MAX_OWED = 8_192;
 
 export interface Asked {
-  /** The bus itself was asked, not somebody on it. */
+  /** The call was of the bus itself. */
   readonly ofBus: boolean;
-  /** Names in the answer that may not be seen are to be taken out. */
+  /** The reply is a list of names, from which those are taken out that the consumer may not see. */
   readonly isList: boolean;
 }
 
@@ -34,13 +34,13 @@ export class Replies {
     return this.#asked.has(serial);
   }
 
-  /** The consumer calls somebody. */
+  /** The consumer sends a call. */
   asks({ serial, destination }: Header, isList = false): void {
     const ofBus = destination === BUS || destination === undefined;
     this.#asked.set(serial, isList ? LIST_OF_BUS : ofBus ? OF_BUS : OF_PEER);
   }
 
-  /** What this answers; undefined: nothing that was asked. */
+  /** A reply to the consumer: to which of its calls. Undefined: to none, or to one that is answered already. */
   answered(header: Header): Asked | undefined {
     const replySerial = header.replySerial as number;
     const asked = this.#asked.get(replySerial);
@@ -49,12 +49,12 @@ export class Replies {
     return asked;
   }
 
-  /** Nobody will answer it. */
+  /** No reply will come. */
   forget(serial: number): void {
     this.#asked.delete(serial);
   }
 
-  /** Somebody calls the consumer. */
+  /** The consumer gets a call. */
   owes({ serial, sender }: Header): void {
     if (this.#owed.size >= MAX_OWED) {
       const [oldest] = this.#owed;
@@ -63,7 +63,7 @@ export class Replies {
     this.#owed.add(`${sender} ${serial}`);
   }
 
-  /** Whether the consumer answers what it was asked, and for the first time. */
+  /** A reply by the consumer: whether it is the first one to a call that it got. */
   settles({ replySerial, destination }: Header): boolean {
     return this.#owed.delete(`${destination} ${replySerial}`);
   }

@@ -1,18 +1,17 @@
 /**
- * The client's side of the authentication, towards a bus: `EXTERNAL` with one uid, once. Pure: bytes in, events
- * out.
+ * The client's side of the authentication, towards a bus: `EXTERNAL` with one uid, once. Pure: bytes in, events out.
  *
- * Each question is asked by a method, which returns the bytes to send, and answered by one event. A bus speaks
- * only when it is asked: whatever else it says fails the conversation.
+ * A method asks each question and returns the bytes to send; one event is its answer. A bus sends nothing but answers:
+ * anything else fails the authentication.
  */
 import { LineReader, MAX_LINE } from './sasl-line.js';
 
 export type ClientEvent =
-  /** It let us in. `guid`: its own, 32 hexadecimal digits. */
+  /** The bus accepts the identity. `guid`: of the bus, 32 hexadecimal digits. */
   | { readonly is: 'accepted'; readonly guid: string }
-  /** It does not know us, or not in this way. */
+  /** The bus rejects the identity, or EXTERNAL. */
   | { readonly is: 'rejected' }
-  /** May descriptors be sent? */
+  /** `fds`: the bus takes descriptors. */
   | { readonly is: 'negotiated'; readonly fds: boolean }
   | { readonly is: 'failed'; readonly reason: string };
 
@@ -24,7 +23,7 @@ export class SaslClient {
   readonly #lines = new LineReader();
   #asked: 'identity' | 'fds' | null = null;
 
-  /** The uid as the bus counts it; its digits are sent as hexadecimal text. */
+  /** `uid`: as it is in the bus's user namespace. Its decimal digits are sent in hexadecimal. */
   authenticate(uid: number): Buffer {
     this.#asked = 'identity';
     const identity = Buffer.from(String(uid)).toString('hex');

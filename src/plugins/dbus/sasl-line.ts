@@ -1,12 +1,12 @@
 /**
- * Lines of the authentication protocol (D-Bus specification, "Authentication Protocol"): ended by CR LF, and then
- * messages follow the line `BEGIN`.
+ * Lines of the authentication protocol (D-Bus specification, "Authentication Protocol"). A line ends with CR LF; behind the
+ * line `BEGIN` messages follow. Pure.
  *
- * Bytes may come in any pieces, and a line is bounded. `room` says at every moment how many bytes may be read
- * without taking one that stands behind a `BEGIN`: what follows stays in the kernel, and its descriptors with it.
+ * Bytes may come in pieces of any size, and the length of a line is bounded. `room` says how many bytes may be read at
+ * most without reading one behind a `BEGIN`: those stay in the kernel, and their descriptors with them.
  */
 
-/** Bytes of a line without its end. */
+/** Bytes of the longest line, without its end. */
 export const MAX_LINE = 16 * 1024;
 
 const BEGIN = 'BEGIN\r\n';
@@ -14,9 +14,9 @@ const END = '\r\n';
 
 export class LineReader {
   readonly #lines: string[] = [];
-  /** Only ever added to until its line is whole: that costs nothing, however small the pieces. */
+  /** The line that has not ended. Nothing reads it before it has, so adding small pieces is cheap (V8 uses ropes). */
   #partial = '';
-  /** A CR that came last, while it is not known what follows it. */
+  /** A CR that came last: what follows it is not known. */
   #held = '';
 
   feed(bytes: Buffer): void {
@@ -31,17 +31,17 @@ export class LineReader {
     this.#partial += last;
   }
 
-  /** The next line without its end, one character a byte. Undefined: it has not ended yet. */
+  /** The next line, without its end, in Latin-1. Undefined: it has not ended yet. */
   next(): string | undefined {
     return this.#lines.shift();
   }
 
-  /** The line that has not ended yet is longer than a line may be; so is one from `next` that is longer. */
+  /** The line that has not ended yet is longer than MAX_LINE. (`next` may return such a line, too.) */
   get isTooLong(): boolean {
     return this.#partial.length > MAX_LINE;
   }
 
-  /** Something came that is no whole line. */
+  /** A line has begun that has not ended yet. */
   get isInside(): boolean {
     return this.#partial !== '' || this.#held !== '';
   }

@@ -2,25 +2,25 @@
  * The server's side of the authentication, towards a consumer (D-Bus specification, "Authentication state
  * diagrams"): EXTERNAL alone, and strictly. Pure: bytes in, steps out, one at a time.
  *
- * Whoever the consumer says that it is, nobody asks: the hexadecimal text is checked to be that and forgotten. An
- * identity is what the link has, and the bus hears it from sasl-client.ts. Nothing is passed through.
+ * The identity that the consumer claims is of no consequence: it is checked to be hexadecimal, and forgotten. The identity
+ * is the link's, and sasl-client.ts tells it to the bus. Nothing that the consumer sends is passed on.
  *
  *     auth   AUTH EXTERNAL [hex] → begin, by way of `authenticate`; without hex → data; other AUTH → REJECTED
  *     data   DATA [hex] → begin, by way of `authenticate`; CANCEL, ERROR → auth
  *     begin  BEGIN → over; NEGOTIATE_UNIX_FD → `negotiate`; CANCEL, ERROR → auth
  *
- * BEGIN anywhere else ends the conversation, every other command is answered by ERROR. Commands are counted, so that
- * nobody goes on for ever.
+ * BEGIN in any other state ends the authentication, and every other command is answered by ERROR. The number of commands
+ * is limited, so that it does end.
  */
 import { isPrintable, LineReader, MAX_LINE } from './sasl-line.js';
 
 export type ServerStep =
-  /** More bytes are needed, at most so many: see `room` of LineReader. */
+  /** More bytes are needed, and so many may be read: see `room` of LineReader. */
   | { readonly do: 'read'; readonly atMost: number }
   | { readonly do: 'send'; readonly bytes: Buffer }
   /** To be answered by `accept` or `reject`. */
   | { readonly do: 'authenticate' }
-  /** May descriptors be sent? To be answered by `agree`. */
+  /** The consumer asks to send descriptors. To be answered by `agree`. */
   | { readonly do: 'negotiate' }
   /** Messages follow. The last step. */
   | { readonly do: 'begin' }
@@ -29,7 +29,7 @@ export type ServerStep =
 
 type State = 'nul' | 'auth' | 'data' | 'asked' | 'begin' | 'over';
 
-/** A client that tries everything it has needs a dozen. */
+/** A client that tries all mechanisms that there are needs a dozen. */
 const MAX_COMMANDS = 32;
 const REJECTED = 'REJECTED EXTERNAL';
 
@@ -64,19 +64,19 @@ export class SaslServer {
     return this.#command(line);
   }
 
-  /** What is to be sent: the identity holds. `guid`: of the bus, 32 hexadecimal digits. */
+  /** What is to be sent if the bus accepts the identity. `guid`: of the bus, 32 hexadecimal digits. */
   accept(guid: string): Buffer {
     this.#state = 'begin';
     return bytesOf(`OK ${guid}`);
   }
 
-  /** What is to be sent: the bus does not let this identity in. */
+  /** What is to be sent if the bus rejects the identity. */
   reject(): Buffer {
     this.#state = 'auth';
     return bytesOf(REJECTED);
   }
 
-  /** What is to be sent. */
+  /** What is to be sent. `fds`: whether the bus takes descriptors. */
   agree(fds: boolean): Buffer {
     this.#state = 'begin';
     return bytesOf(fds ? 'AGREE_UNIX_FD' : 'ERROR Descriptors can not be passed here.');
@@ -84,7 +84,7 @@ export class SaslServer {
 
   #command(line: string): ServerStep {
     if (!isPrintable(line)) return send('ERROR The command is not ASCII.');
-    if (line === 'BEGIN') return this.#begin(); // and nothing after it: `room` counts on that
+    if (line === 'BEGIN') return this.#begin(); // exactly this text: `room` relies on it
     const [, command, rest] = /^(\S*) *(.*)$/.exec(line) as unknown as [string, string, string];
     if (command === 'AUTH' && this.#state === 'auth') return this.#auth(rest);
     if (command === 'DATA' && this.#state === 'data') return this.#identity(rest);

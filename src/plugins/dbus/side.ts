@@ -1,50 +1,53 @@
 /**
- * One side of a connection: its channel, its bytes made messages, and what is on its way to it.
+ * One side of a session: its channel, the reader that makes messages of its bytes, and the queue of what is sent to it.
+ *
+ * No message of it is delivered while one `stop` or more is in effect: the session stops it until its filters have
+ * started, and it stops itself when the work that its link may take in one turn of the event loop is done (work-budget.ts).
  */
 import type { Channel } from '../plugin.js';
 import { MessageReader, type ReaderOptions, type Receiver } from './message-reader.js';
-import { Outlet } from './outlet.js';
-import type { Share } from './share.js';
+import { SendQueue } from './send-queue.js';
+import type { WorkBudget } from './work-budget.js';
 
 export interface SideOwner {
-  /** So many bytes of it were looked at, and this is wrong with them. */
+  /** So many bytes came, and their messages were delivered. `fault`: what is wrong with them; null: nothing. */
   onRead(side: Side, bytes: number, fault: string | null): void;
-  /** It sends no more, and all that it sent was looked at. */
+  /** It sends no more, and all its messages were delivered. */
   onEnd(side: Side, broken: boolean): void;
-  /** It was closed under us. */
+  /** The channel was closed by the host. */
   onClosed(): void;
-  /** Somebody threw. */
+  /** A filter or the session threw. */
   onBug(thrown: unknown): void;
 }
 
 export class Side {
   readonly channel: Channel;
-  readonly outlet: Outlet;
+  readonly output: SendQueue;
   readonly #reader: MessageReader;
   readonly #owner: SideOwner;
-  readonly #share: Share;
-  /** Reasons to look at nothing for now. */
+  readonly #work: WorkBudget;
+  /** How many times `stop` was called without `go`. */
   #stops = 0;
   #isOver = false;
   #isFinished = false;
   #isWaiting = false;
 
-  /** `share`: of its link. */
+  /** `work`: the budget of its link. */
   constructor(
     channel: Channel,
-    options: ReaderOptions & { readonly share: Share },
+    options: ReaderOptions & { readonly work: WorkBudget },
     owner: SideOwner,
     { onMessage, onMore }: Receiver,
   ) {
     this.channel = channel;
-    this.outlet = new Outlet(channel);
+    this.output = new SendQueue(channel);
     this.#owner = owner;
-    this.#share = options.share;
+    this.#work = options.work;
     const taking: Receiver = {
       onMessage: (message) => {
         const { length } = message;
         const isWanted = onMessage(message);
-        if (!this.#share.spend(length)) this.#takeTurns();
+        if (!this.#work.spend(length)) this.#takeTurns();
         return isWanted;
       },
       onMore,
@@ -58,36 +61,37 @@ export class Side {
     channel.onClosed = () => owner.onClosed();
   }
 
-  /** It will send no more. */
+  /** No more comes from it. */
   get isOver(): boolean {
     return this.#isOver;
   }
 
-  /** Looks at no more of it. */
+  /** Reads no more of it. */
   giveUp(): void {
     this.#isOver = true;
     this.#reader.close();
     this.channel.pause();
   }
 
-  /** It is told that no more comes, behind what is on its way to it. */
+  /** Ends the stream towards it, behind all that is being sent. Idempotent. */
   finish(): void {
     if (this.#isFinished) return;
     this.#isFinished = true;
     this.channel.end();
   }
 
-  /** Descriptors in our table that wait for a message, or for room. */
+  /** Its descriptors in our table: they wait for their message, or to be sent. */
   get fds(): number {
-    return this.#reader.waitingFds + this.outlet.waitingFds + this.channel.unsentFds;
+    return this.#reader.waitingFds + this.output.waitingFds + this.channel.unsentFds;
   }
 
+  /** Whether its channel is read. */
   read(wanted: boolean): void {
     if (wanted && !this.#isOver && !this.#reader.isStopped) this.channel.resume();
     else this.channel.pause();
   }
 
-  /** Calls back when all that was sent is with the kernel; once, however often it is asked for meanwhile. */
+  /** Calls `then` when all that was sent is with the kernel. A second call meanwhile has no effect. */
   onRoom(then: () => void): void {
     if (this.#isWaiting) return;
     this.#isWaiting = true;
@@ -97,7 +101,7 @@ export class Side {
     });
   }
 
-  /** Looks at nothing that comes until `go`. */
+  /** Delivers nothing until `go`. */
   stop(): void {
     this.#stops++;
     this.#reader.stop();
@@ -110,10 +114,10 @@ export class Side {
 
   #takeTurns(): void {
     this.stop();
-    this.#share.wait(() => this.go());
+    this.#work.wait(() => this.go());
   }
 
-  /** A bug in whoever looks ends this connection, and nothing else. Null: at what was left. */
+  /** Delivers messages. `chunk`: null for what was left by `stop`. An exception ends this connection alone. */
   #look(chunk: Buffer | null, fds: readonly number[]): void {
     try {
       const fault = chunk ? this.#reader.feed(chunk, fds) : this.#reader.go();
@@ -125,7 +129,7 @@ export class Side {
 
   close(): void {
     this.#reader.close();
-    this.outlet.close();
+    this.output.close();
     this.channel.onClosed = null;
     this.channel.close();
   }

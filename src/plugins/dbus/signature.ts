@@ -1,6 +1,7 @@
 /**
- * Signatures, and values that nobody needs (D-Bus specification, "Type System", "Marshaling"). Bounded by the
- * specification's own limits: 255 bytes of signature, 32 arrays and 32 structs within each other, 64 in all.
+ * Checks signatures, and steps over values that are not needed (D-Bus specification, "Type System", "Marshaling"). Pure.
+ * Its work is bounded by the specification's own limits: 255 bytes of signature, 32 arrays and 32 structs within each
+ * other, 64 of both.
  */
 import { wordAt } from '../../kernel/word.js';
 
@@ -9,7 +10,7 @@ const MAX_DEPTH = 32;
 const MAX_NESTING = 64;
 export const MAX_ARRAY = 64 * 1024 * 1024;
 
-/** Bytes of those that have a fixed size, which is their alignment too. */
+/** Bytes of types with a fixed size, which is their alignment, too. */
 const FIXED: Readonly<Record<string, number>> = {
   ...{ y: 1, n: 2, q: 2, b: 4, i: 4, u: 4, h: 4, x: 8, t: 8, d: 8 },
 };
@@ -17,10 +18,10 @@ const ALIGNMENT: Readonly<Record<string, number>> = {
   ...FIXED,
   ...{ s: 4, o: 4, g: 1, v: 1, a: 4, '(': 8, '{': 8 },
 };
-/** Closes what nothing has opened: -1 is no place in a text. */
+/** In place of a position: the signature or the value is broken. */
 const WRONG = -1;
 
-/** Any number of complete types, none among them. */
+/** Whether it is any number of complete types, or empty. */
 export function isSignature(text: string): boolean {
   if (text.length > MAX_SIGNATURE) return false;
   let at = 0;
@@ -28,7 +29,7 @@ export function isSignature(text: string): boolean {
   return at === text.length;
 }
 
-/** Behind the complete type that begins at `at`; WRONG where none does. */
+/** The position behind the complete type that begins at `at`; WRONG where none does. */
 function typeEnd(text: string, at: number, arrays: number, structs: number): number {
   const code = text[at];
   if (code === undefined || arrays > MAX_DEPTH || structs > MAX_DEPTH) return WRONG;
@@ -41,7 +42,7 @@ function typeEnd(text: string, at: number, arrays: number, structs: number): num
   return inner === WRONG ? WRONG : inner + 1;
 }
 
-/** Of a dictionary: a basic type, any one type, and the brace. */
+/** The position behind a dictionary's entry: a basic type, any one type, and the brace. */
 function entryEnd(text: string, at: number, arrays: number, structs: number): number {
   const key = text[at];
   if (key === undefined || (!(key in FIXED) && !'sog'.includes(key))) return WRONG;
@@ -49,10 +50,7 @@ function entryEnd(text: string, at: number, arrays: number, structs: number): nu
   return inner !== WRONG && text[inner] === '}' ? inner + 1 : WRONG;
 }
 
-/**
- * Steps over values. `position` counts from the beginning of a message, which alignment refers to; it is the
- * bytes' own, as is `end`, that nothing may pass.
- */
+/** Steps over values, none of which may reach beyond `end`. `bytes` begin with the message, which alignment refers to. */
 export class Skipper {
   readonly #bytes: Buffer;
   readonly #end: number;
@@ -64,12 +62,12 @@ export class Skipper {
     this.#little = little;
   }
 
-  /** Behind the value at `position`, whose signature is one complete and valid type; WRONG where it is broken. */
+  /** The position behind the value at `position`, or WRONG. `signature`: one complete and valid type. */
   skip(position: number, signature: string): number {
     return this.#value(position, signature, 0, 0);
   }
 
-  /** Behind zeros up to the next multiple of `alignment`. */
+  /** The next multiple of `alignment`, if zeros lead to it. */
   #align(position: number, alignment: number): number {
     const aligned = (position + alignment - 1) & -alignment;
     if (aligned > this.#end) return WRONG;
@@ -89,7 +87,7 @@ export class Skipper {
     return this.#fields(start, signature, index + 1, depth + 1);
   }
 
-  /** All elements in one step: what they are is of no concern, only where they end. */
+  /** All elements in one step, by their length in bytes. */
   #array(start: number, signature: string, index: number): number {
     const length = this.#length(start);
     if (length === undefined || length > MAX_ARRAY) return WRONG;
@@ -121,7 +119,7 @@ export class Skipper {
     return wordAt(this.#bytes, at, this.#little);
   }
 
-  /** Behind a text of that length and its NUL. */
+  /** The position behind a text of that length and its NUL. */
   #text(start: number, length: number | undefined): number {
     if (length === undefined || start + length + 1 > this.#end) return WRONG;
     return this.#bytes[start + length] === 0 ? start + length + 1 : WRONG;

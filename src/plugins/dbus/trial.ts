@@ -1,35 +1,35 @@
 /**
- * A login of our own, to find out whether the bus lets a link's identity in: up to the answer to Hello, for some buses
- * accept an identity that they then have nothing to do with.
+ * A login by the daemon itself, to find out whether the bus lets a link's identity in. It goes as far as the answer to
+ * Hello, since some buses accept an identity and close the connection afterwards.
  */
 import { type Link, RUNTIME_PROVIDER } from '../../graph/link.js';
 import { withDeadline } from '../../kernel/deadline.js';
 import { closeAll } from '../../kernel/descriptors.js';
 import type { LinkError } from '../../kernel/errors.js';
 import type { Channel, LinkHost } from '../plugin.js';
+import type { LinkSlots } from './connections.js';
 import { busCall } from './message-writer.js';
-import type { LinkPlaces } from './places.js';
 import { SaslClient } from './sasl-client.js';
 
 const PATIENCE_MS = 5_000;
 const HELLO = busCall(1, 'Hello', []);
 
-/** Null: it does. Never rejects. */
+/** Null: the bus lets the identity in. Never rejects. */
 export async function tryLogin(
   link: Link,
   host: LinkHost,
-  places: LinkPlaces,
+  slots: LinkSlots,
 ): Promise<LinkError | null> {
-  const free = await places.take();
+  const release = await slots.acquire();
   const made = await host.connectAs({ wait: false });
   if ('code' in made) {
-    free();
+    release();
     return made;
   }
   const { channel, identity } = made;
   const outcome = await login(channel, identity.uid);
   channel.close();
-  free();
+  release();
   if (outcome === 'in') return null;
   const { provider, role, socket } = link;
   const bus = provider === RUNTIME_PROVIDER ? `The bus at ${socket}` : `The bus of ${provider}`;

@@ -1,4 +1,4 @@
-/** What a message does, in the words of a policy. */
+/** What a message does, in the terms of a policy: the right that it takes, and a sentence for people. Pure. */
 import { RIGHTS, type Use } from '../../graph/use.js';
 import { type Header, MessageType } from './header.js';
 import { BUS } from './message-writer.js';
@@ -19,14 +19,14 @@ export function useOfBroadcast(header: Header, names: NameTracker): Use {
   return { right: 'broadcast', name, names: wellKnown(name, names), rule: ruleFor(header), what };
 }
 
-/** A method of the bus itself that is about a name. */
+/** A call of a method of the bus that is about a name. */
 export function useOfName(header: Header, name: string, needs: Level, names: NameTracker): Use {
   const right = RIGHTS[Math.max(0, needs - 1)] ?? 'see';
   const what = `ask the bus for ${header.member} of ${name}`;
   return { right, name, names: wellKnown(name, names), what };
 }
 
-/** No rule gives it. */
+/** A call of a method of the bus that no rule can allow. */
 export function beyondRules(header: Header): Use {
   return { right: 'call', name: BUS, names: [], what: `call ${methodOf(header)} of the bus` };
 }
@@ -35,7 +35,7 @@ export function methodOf({ interface: of, member }: Header): string {
   return of === undefined ? String(member) : `${of}.${member}`;
 }
 
-/** `[METHOD][@PATH]` for this one message. */
+/** `[METHOD][@PATH]`: the rule that allows this one message. */
 function ruleFor({ interface: of, member, path }: Header): string {
   return `${of === undefined ? '*' : `${of}.${member}`}@${path}`;
 }

@@ -1,6 +1,6 @@
 /**
- * A link to a device, as its requirement wants it: `mode: node` plants the node, `mode: fd` hands out opened
- * descriptors on a socket.
+ * Attaches a link to a device, by the `mode` of its requirement: `node` plants the node in the consumer, `fd` hands out
+ * descriptors of the opened device on a socket.
  */
 import type { Link } from '../../graph/link.js';
 import { XConnectError } from '../../kernel/errors.js';
@@ -30,12 +30,12 @@ export async function attachDevice(
     host.reportHealth(server.isServing ? null : error);
   };
   device.onGone = () => {
-    host.reportHealth(null); // the next one may be another
+    host.reportHealth(null); // the next device may be another one
     void server.endAll();
   };
   const listening = await host.listen((client) => server.serve(client));
   return {
-    /** At once: there is nothing that a client could finish, and it would not be told to. */
+    /** At once, whatever the drain: clients have nothing to finish, and are not told that they should. */
     detach: async () => {
       await Promise.all([server.close(), listening.detach(0)]);
     },

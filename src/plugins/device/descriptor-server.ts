@@ -1,26 +1,26 @@
 /**
- * Opened devices handed out on a socket: each client is sent one byte with one descriptor, and has the device for
- * as long as it keeps the connection. The end of either takes back what can be taken back, so a client that dies
- * leaves nothing open.
+ * Hands out an opened device on a socket: each client is sent one byte with one descriptor, and may use the device as long
+ * as it keeps the connection. When the connection ends, the descriptor is revoked as far as the kernel can do that, so a
+ * client that dies leaves no device open.
  */
 import type { LinkError } from '../../kernel/errors.js';
 import type { Logger } from '../../kernel/log.js';
 import type { Channel } from '../plugin.js';
 import type { OpenedDevice } from './device.js';
 
-/** Of one link: each has a device open. */
+/** Clients of one link; each has the device open. */
 const MAX_CLIENTS = 64;
 const BYTE = Buffer.from('d');
 
-/** Opens the device for one client; `end` ends that client. */
+/** Opens the device for one client. `end`: ends that client, and resolves when its descriptor is revoked. */
 export type OpenForClient = (end: () => Promise<void>) => Promise<OpenedDevice | LinkError>;
 
 export class DescriptorServer {
-  /** How opening it for one client went: what is wrong, or null. */
+  /** Called when the device was opened for a client (null), or could not be. */
   onOutcome: ((error: LinkError | null) => void) | null = null;
   readonly #open: OpenForClient;
   readonly #log: Logger;
-  /** With what they have; null: it is being opened. */
+  /** Each with its device; null: it is being opened. */
   readonly #clients = new Map<Channel, OpenedDevice | null>();
   #closed = false;
 
@@ -29,7 +29,7 @@ export class DescriptorServer {
     this.#log = log;
   }
 
-  /** Some client has it. */
+  /** Some client has the device. */
   get isServing(): boolean {
     return [...this.#clients.values()].some((opened) => opened !== null);
   }
@@ -64,13 +64,13 @@ export class DescriptorServer {
     await Promise.all([...this.#clients.keys()].map((client) => this.#end(client)));
   }
 
-  /** Ends all, and refuses whoever still comes. */
+  /** Ends all clients, and refuses new ones. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.endAll();
   }
 
-  /** The end of its connection tells a client that what it had is taken back. */
+  /** Revokes the client's descriptor, and tells it so by the end of its connection. */
   async #end(client: Channel): Promise<void> {
     const opened = this.#clients.get(client);
     if (!this.#clients.delete(client)) return;

@@ -1,6 +1,6 @@
 /**
- * The part of the plugin contract that is about devices: what the host does for drm and input. A plugin sees
- * numbers and descriptors, never where a node is on the host.
+ * The part of the plugin contract that is about devices: what the host does for drm and input. A plugin sees numbers and
+ * descriptors, and never the path of a node on the host.
  */
 import type { LinkError } from '../../kernel/errors.js';
 import type { Attachment } from '../plugin.js';
@@ -11,7 +11,7 @@ export interface DeviceNode {
 }
 
 export interface DeviceOptions {
-  /** Whose major number it must have. */
+  /** The kernel's subsystem, whose major number the node must have. */
   readonly kind: 'drm' | 'input';
   /** What is wrong with the node that was found at `path` in the provider; null: nothing. */
   readonly check?: (path: string, node: DeviceNode) => LinkError | null;
@@ -19,18 +19,18 @@ export interface DeviceOptions {
 
 export interface OpenOptions {
   readonly readOnly?: boolean;
-  /** drm: the one that says what is on the screen. Without it, it is none. */
+  /** drm: the descriptor is DRM master, which decides what is on the screen. False: it is not. */
   readonly master?: boolean;
 }
 
 export interface OpenedDevice {
   /** The plugin's; non-blocking. */
   readonly fd: number;
-  /** Takes back what can be taken back, whoever has the descriptor by now. More than one call does no harm. */
+  /** Revokes it as far as the kernel can do that, whoever has the descriptor by now. Idempotent. */
   revoke(): Promise<void>;
 }
 
-/** What of a DRM card can be leased; ids are the kernel's. */
+/** The objects of a DRM card that can be leased, by the kernel's ids. */
 export interface Card {
   readonly crtcs: readonly number[];
   readonly connectors: readonly Connector[];
@@ -44,18 +44,18 @@ export interface Connector {
   readonly number: number;
   /** Ids of the CRTCs that can drive it. */
   readonly crtcs: readonly number[];
-  /** Id of the one that does; 0: none. */
+  /** Id of the CRTC that drives it; 0: none. */
   readonly crtc: number;
 }
 
 export interface Device {
-  /** The device went, or another one is there: whoever has it open can let go. */
+  /** Called when the device is gone, or is another one: descriptors of it are of no use any more. */
   onGone: (() => void) | null;
-  /** Keeps its node at the link's target for as long as it is there. */
+  /** Keeps a node of it at the link's target, as long as there is a device. */
   plant(): Attachment;
-  /** Waits for it, as for a provider's socket. */
+  /** Waits for the device, as for a provider's socket. */
   find(): Promise<DeviceNode | LinkError>;
   open(options: OpenOptions): Promise<OpenedDevice | LinkError>;
-  /** A lease of what `choose` finds on the card: ids of connectors and CRTCs. */
+  /** Leases the objects that `choose` returns: ids of connectors and CRTCs. */
   lease(choose: (card: Card) => readonly number[] | LinkError): Promise<OpenedDevice | LinkError>;
 }

@@ -1,10 +1,10 @@
 /**
- * What to lease for named connectors: themselves, and for each a CRTC that can drive it and that nobody has. Pure.
+ * Chooses what to lease for named connectors: the connectors, and for each a free CRTC that can drive it. Pure.
  */
 import type { LinkError } from '../../kernel/errors.js';
 import type { Card, Connector } from '../device/device.js';
 
-/** By `DRM_MODE_CONNECTOR_*`, as the kernel names them (drm_connector_enum_list). */
+/** The kernel's names (drm_connector_enum_list), indexed by `DRM_MODE_CONNECTOR_*`. */
 const TYPES = [
   ...['Unknown', 'VGA', 'DVI-I', 'DVI-D', 'DVI-A', 'Composite', 'SVIDEO', 'LVDS', 'Component'],
   ...['DIN', 'DP', 'HDMI-A', 'HDMI-B', 'TV', 'eDP', 'Virtual', 'DSI', 'DPI', 'Writeback', 'SPI'],
@@ -15,7 +15,7 @@ export function connectorName({ type, number }: Connector): string {
   return `${TYPES[type] ?? 'Unknown'}-${number}`;
 }
 
-/** Ids of the connectors and then of their CRTCs, none of them `taken`; or why that can't be had. */
+/** Ids of the connectors, and then of their CRTCs, none of them in `taken`; or why there are none. */
 export function chooseObjects(
   card: Card,
   names: readonly string[],
@@ -41,7 +41,7 @@ export function chooseObjects(
   return { code: 'connector-missing', message };
 }
 
-/** A CRTC for each, found by augmenting paths; the one that drives it already is tried first. */
+/** A CRTC for each connector, found by augmenting paths. The CRTC that drives it already is tried first. */
 function assign(connectors: readonly Connector[], taken: ReadonlySet<number>): number[] | null {
   const owner = new Map<number, Connector>();
   const give = (connector: Connector, tried: Set<number>): boolean => {

@@ -1,52 +1,37 @@
 /**
- * drm: the provider's card or renderer, as a node in the consumer or as descriptors that it is handed.
+ * drm: the provider's card or renderer, as a node in the consumer or as descriptors that its clients are handed
+ * (docs/devices.md).
  *
- * Who may draw on the screen is decided here, not by who happens to open a card first. A descriptor of a card is
- * DRM master only for the role `master`, and then the newest: the client that was master before is ended. An
- * export with `lease` hands out a lease of its connectors in place of the card, one at a time.
+ * Who may draw on the screen is decided here, and not by who opens a card first. Only a link with the role `master` hands
+ * out a descriptor that is DRM master, and the newest client has it: the one that was master before is ended. A link with
+ * `lease` hands out a lease of the named connectors in place of the card, to one client at a time.
  */
 import type { Link } from '../../graph/link.js';
 import { type LinkError, XConnectError } from '../../kernel/errors.js';
 import { attachDevice } from '../device/attach.js';
 import type { OpenForClient } from '../device/descriptor-server.js';
 import type { Device, DeviceNode, OpenedDevice } from '../device/device.js';
-import { Exclusive } from '../device/exclusive.js';
 import type { Plugin } from '../plugin.js';
+import { Cards, type CardUse, Exclusive } from './cards.js';
 import { chooseObjects } from './connectors.js';
 import { isCard, linkError, nodeError } from './nodes.js';
 
-/** What is known of a card over all links to it. */
-class CardUse {
-  readonly master = new Exclusive();
-  /** Ids of what is leased. */
-  readonly leased = new Set<number>();
+export function drm(): Plugin {
+  const cards = new Cards();
+  return {
+    types: ['drm'],
+    async attach(link, host) {
+      const error = linkError(link);
+      if (error) throw new XConnectError(error.code, error.message);
+      const check = (path: string, node: DeviceNode) => nodeError(link, path, node);
+      const open = (device: Device) => opener(link, device, cards);
+      return attachDevice(link, host, { kind: 'drm', check }, open);
+    },
+  };
 }
 
-class Cards {
-  readonly #uses = new Map<string, CardUse>();
-
-  of({ major, minor }: DeviceNode): CardUse {
-    const key = `${major}:${minor}`;
-    const use = this.#uses.get(key) ?? new CardUse();
-    this.#uses.set(key, use);
-    return use;
-  }
-}
-
-const cards = new Cards();
-
-export const drm: Plugin = {
-  types: ['drm'],
-
-  async attach(link, host) {
-    const error = linkError(link);
-    if (error) throw new XConnectError(error.code, error.message);
-    const check = (path: string, node: DeviceNode) => nodeError(link, path, node);
-    return attachDevice(link, host, { kind: 'drm', check }, (device) => opener(link, device));
-  },
-};
-
-function opener(link: Link, device: Device): OpenForClient {
+/** How the device is opened for a client of that link. */
+function opener(link: Link, device: Device, cards: Cards): OpenForClient {
   const { lease } = link;
   const ofThisLink = new Exclusive();
   return async (end) => {
@@ -61,6 +46,7 @@ function opener(link: Link, device: Device): OpenForClient {
   };
 }
 
+/** Leases the named connectors of the card; they are free again once the lease is revoked. */
 async function leased(
   device: Device,
   names: readonly string[],

@@ -1,9 +1,9 @@
 /**
- * Which DRM node is what: its name, its numbers and the role of whoever wants it must agree. Pure.
+ * Checks that the name of a DRM node, its numbers and the role of the link agree. Pure.
  *
- * `/dev/dri/cardN` is a card, and who has it may be master; `/dev/dri/renderDN` only computes. N is the minor
- * number: a provider can't pass another device off under the name that its manifest has. By any other name (an
- * alias of udev, say) a node is what its minor number says: cards up to 63, renderers from 128 to 191.
+ * `/dev/dri/cardN` is a card, whose client may be master; `/dev/dri/renderDN` is a renderer, which only computes. N is the
+ * minor number, so a provider can't offer another device under the name in its manifest. A node with any other name (such
+ * as an alias by udev) is what its minor number says: a card up to 63, a renderer from 128 to 191.
  */
 import { posix } from 'node:path';
 import type { Link } from '../../graph/link.js';
@@ -13,13 +13,13 @@ import type { DeviceNode } from '../device/device.js';
 type Kind = 'card' | 'render';
 
 const NAME: Readonly<Record<Kind, RegExp>> = { card: /^card(\d+)$/, render: /^renderD(\d+)$/ };
-/** What a role must have; any other role may have either. */
+/** The kind of node that a role needs; any other role may have either. */
 const ROLES: Readonly<Record<string, Kind>> = { master: 'card', render: 'render' };
 const USUAL: Readonly<Record<Kind, string>> = { card: 'cardN', render: 'renderDN' };
-/** Minor numbers from here on can be of either kind (Linux 6.12); only the name tells. */
+/** From this minor number on, a node can be of either kind (Linux 6.12), and only its name tells which. */
 const FIRST_OF_ANY = 192;
 
-/** What is wrong with the link whatever there is; null: nothing. */
+/** What is wrong with the link itself, whatever the provider has; null: nothing. */
 export function linkError(link: Link): LinkError | null {
   const name = posix.basename(link.socket);
   const wanted = Object.hasOwn(ROLES, link.role) ? ROLES[link.role] : undefined;
@@ -32,7 +32,7 @@ export function linkError(link: Link): LinkError | null {
   return null;
 }
 
-/** What is wrong with the node that was found; null: nothing. */
+/** What is wrong with the node that was found at `path` in the provider; null: nothing. */
 export function nodeError(link: Link, path: string, node: DeviceNode): LinkError | null {
   const named = nameOf(path);
   const numbers = `${node.major}:${node.minor}`;

@@ -4,10 +4,10 @@
  */
 import type { Link } from '../../graph/link.js';
 import {
+  ConnectionPool,
   DEFAULT_LIMITS,
   isSocket,
   type Limits,
-  Pool,
   PSEUDONYM,
   type Refusal,
   type RequestHead,
@@ -27,7 +27,7 @@ export interface RouteOptions {
 }
 
 export class LinkRoute {
-  readonly pool: Pool;
+  readonly pool: ConnectionPool;
   /** All but `addLines`, which the plugin adds. */
   readonly route: Omit<Route, 'addLines'>;
   /** Null: no access log is configured. */
@@ -37,7 +37,7 @@ export class LinkRoute {
 
   constructor(link: Link, host: LinkHost, limits: Limits, options: RouteOptions) {
     this.#accessLog = link.http?.access_log ? everyLine(host.log) : null;
-    this.pool = new Pool(async () => {
+    this.pool = new ConnectionPool(async () => {
       const made = await host.connect();
       return 'code' in made ? made : host.bytes(made);
     }, limits);

@@ -1,7 +1,7 @@
 /**
- * The certificates of one address: read from the host's folder, looked at again every few seconds, chosen by the
- * name that a client asks for (SNI, RFC 6066). A connection keeps the one that it began with; files that can't be
- * used change nothing, the last good ones stand.
+ * The certificates of one address: read from the host's folder, read again every few seconds, and chosen by the name that
+ * a client asks for (SNI, RFC 6066). A connection keeps the certificate that it began with. While files can't be used, the
+ * last good ones stay in use.
  */
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { type LinkError, XConnectError } from '../../kernel/errors.js';
@@ -12,12 +12,12 @@ const LOOK_MS = 2_000;
 
 type Files = NonNullable<HttpOptions['tls']>;
 
-/** One pair of files, for the link that names it. */
+/** The certificate and key of one link. */
 export class Certificate {
   /** The link's host, as in RouteTable. */
   readonly hostName: string;
   context: SecureContext | null = null;
-  /** What it was made of. */
+  /** What the context was made of. */
   pem: { readonly cert: Buffer; readonly key: Buffer } | null = null;
   readonly #host: LinkHost;
   readonly #files: Files;
@@ -76,7 +76,7 @@ export class Certificate {
   }
 }
 
-/** All of an address. */
+/** The certificates of all links of an address. */
 export class Certificates {
   readonly #all = new Set<Certificate>();
 
@@ -89,7 +89,7 @@ export class Certificates {
     this.#all.delete(certificate);
   }
 
-  /** For the name that a client asks for; empty: it asked for none. The first one where none is for that name. */
+  /** The certificate for the name that a client asks for (empty: for none); if there is none, the first one. */
   find(name: string): Certificate | null {
     const wanted = name.toLowerCase();
     const below = `*${wanted.slice(wanted.indexOf('.'))}`;

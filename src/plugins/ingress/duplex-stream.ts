@@ -1,4 +1,4 @@
-/** A Duplex of Node's as a ByteStream: what TLS has decrypted. */
+/** A Duplex of Node.js as a ByteStream: for the decrypted side of TLS. */
 import type { Duplex } from 'node:stream';
 import type { ByteStream, ByteStreamOwner } from '../../relay/byte-stream.js';
 
@@ -10,7 +10,7 @@ export class DuplexStream implements ByteStream {
   #ended = false;
   #open = true;
 
-  /** Takes it; it is paused until `resume`. */
+  /** Takes the duplex, which is paused until `resume`. */
   constructor(duplex: Duplex) {
     this.#duplex = duplex;
     duplex.pause();
@@ -19,7 +19,7 @@ export class DuplexStream implements ByteStream {
       this.owner?.received(chunk, 0, chunk.length);
     });
     duplex.on('drain', () => this.owner?.drained());
-    duplex.on('finish', () => this.owner?.drained()); // of what was written before the end
+    duplex.on('finish', () => this.owner?.drained()); // all that was written before the end is sent
     duplex.on('end', () => this.#end());
     duplex.on('error', () => this.#break());
     duplex.on('close', () => this.#break());
@@ -64,7 +64,7 @@ export class DuplexStream implements ByteStream {
     if (!this.#open) return;
     const { owner } = this;
     this.close();
-    // Closed after its end, and nothing more to write: that is no accident.
+    // After the peer's end of the stream, 'close' is the regular end.
     if (this.#ended) owner?.hungUp();
     else owner?.broken();
   }

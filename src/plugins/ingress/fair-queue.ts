@@ -1,18 +1,18 @@
 /**
- * Requests that come many at once begin a few a turn of the event loop, one of each connection in its turn: whoever asks
- * for a hundred things keeps nobody waiting for more than his own.
+ * Requests that come at the same time begin a few in each turn of the event loop, the connections taking turns (round
+ * robin): a client that sends a hundred requests at once delays its own, and no other client's.
  */
 
-/** Of all connections. More would be no faster: a turn with nothing else to do is short. */
-const MOST = 2;
+/** Requests of all connections that begin in one turn. More would be no faster: a turn without other work is short. */
+const PER_TURN = 2;
 
 export class FairQueue {
-  /** By connection; who has waited longest is first. */
+  /** By connection, in the order of their turns. */
   readonly #waiting = new Map<object, (() => void)[]>();
-  #left = MOST;
+  #left = PER_TURN;
   #scheduled = false;
 
-  /** Calls `begin` at once where nobody waits, or when it is its turn. */
+  /** Calls `begin`: at once if none waits and this turn has room, else in a later turn. */
   take(connection: object, begin: () => void): void {
     this.#schedule();
     if (this.#waiting.size === 0 && this.#left > 0) {
@@ -25,7 +25,7 @@ export class FairQueue {
     else this.#waiting.set(connection, [begin]);
   }
 
-  /** What of the connection waits begins no more. */
+  /** Requests of the connection that wait are dropped. */
   forget(connection: object): void {
     this.#waiting.delete(connection);
   }
@@ -38,7 +38,7 @@ export class FairQueue {
 
   #turn(): void {
     this.#scheduled = false;
-    this.#left = MOST;
+    this.#left = PER_TURN;
     for (const [connection, begins] of this.#waiting) {
       if (this.#left === 0) break;
       this.#left--;

@@ -1,8 +1,8 @@
 /**
- * Asks a provider now and then whether it is well: a GET that is to be answered with 2xx or 3xx. One that isn't is
- * shown as failed, and its requests are answered with 503 until it is well again. Another container is asked at once.
+ * The health check of one link: a GET at intervals, which the provider has to answer with 2xx or 3xx. While it does not,
+ * the link is `failed`, and its requests are answered with 503. When the provider's container is another one, it is asked
+ * at once.
  */
-
 import type { Link } from '../../graph/link.js';
 import { type Limits, probe } from '../../http1/index.js';
 import type { HttpOptions } from '../../kernel/http-options.js';
@@ -14,14 +14,14 @@ const TIMEOUT_S = 2;
 const AWAY_MS = 1_000;
 
 export class Health {
-  /** What was found when it was asked last; null: it is well, or was not asked yet. */
+  /** What the last check found; null: nothing is wrong, or there was none yet. */
   complaint: string | null = null;
   readonly #link: Link;
   readonly #host: LinkHost;
   readonly #options: NonNullable<HttpOptions['health']>;
   readonly #limits: Limits;
   #timer: NodeJS.Timeout | null = null;
-  /** What is being asked now is another container. */
+  /** The container has changed since the check under way began. */
   #outdated = false;
   #over = false;
 
@@ -46,7 +46,7 @@ export class Health {
 
   #askAnew(): void {
     this.#outdated = true;
-    if (this.#over || !this.#timer) return; // it is being asked, or nobody wants to know
+    if (this.#over || !this.#timer) return; // a check is under way, or the link has ended
     clearTimeout(this.#timer);
     void this.#ask();
   }
@@ -58,7 +58,7 @@ export class Health {
     const made = await this.#host.connect();
     let nextMs = interval * 1000;
     if ('code' in made) {
-      nextMs = AWAY_MS; // that it is away, its link says
+      nextMs = AWAY_MS; // the state of the link tells that already
     } else {
       const head = [
         `GET ${path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: pv-xconnect\r\n`,

@@ -1,6 +1,6 @@
 /**
- * One request of an HTTP/2 client, put as HTTP/1.1 and sent the same way as any other (RFC 9113, 8). It is written
- * out as a head and read by the one codec: what is refused of an HTTP/1.1 client is refused here.
+ * One request of an HTTP/2 client, which is forwarded as HTTP/1.1 (RFC 9113, 8). Its head is written out as text and read
+ * by the same codec, so all that is refused of an HTTP/1.1 client is refused here.
  */
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import {
@@ -29,13 +29,14 @@ import {
 } from './http2-head.js';
 
 const NOTHING: Buffer = Buffer.alloc(0);
-/** As Via has it. */
+/** HTTP/2, as Via says it. */
 const VERSION = '2.0';
 const MALFORMED: Refusal = { status: 400, message: 'The request is not well-formed.' };
 
+/** Shared for speed: a head that was read is dealt with before the next one is read. */
 const request = new RequestHead();
 
-/** A field that is repeated takes a byte on the wire: it is not written out before it is known to be allowed. */
+/** A repeated field takes one byte on the wire (HPACK): its size is looked at before the head is written out. */
 function isLargerThan(limit: number, rawHeaders: readonly string[]): boolean {
   let size = 0;
   for (const text of rawHeaders) size += text.length;
@@ -48,19 +49,21 @@ export class Http2Exchange implements Client {
   readonly #session: ServerHttp2Stream['session'];
   readonly #headers: IncomingHttpHeaders;
   readonly #exchange = new Exchange(this);
+  /** The client takes no more of the answer for now. */
   #blocked = false;
   /** The request has been read to its end. */
   #whole: boolean;
-  /** Of its body, what is still to come; Infinity: that was not said. */
+  /** Bytes still to come of the request's body; Infinity: its length is not known. */
   #left = Number.POSITIVE_INFINITY;
+  /** Of the answer: lines, each with its CRLF. */
   #trailers: Buffer = NOTHING;
-  /** Behind the request's body. */
+  /** Of the request, the same. */
   #requestTrailers: Buffer = NOTHING;
 
   /** `whole`: there is no body. */
   constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, whole: boolean) {
     this.#stream = stream;
-    this.#session = stream.session; // it forgets it in its end
+    this.#session = stream.session; // a stream that has ended has no session
     this.#headers = headers;
     this.#whole = whole;
     stream.on('error', () => undefined); // 'close' follows
@@ -74,12 +77,12 @@ export class Http2Exchange implements Client {
     });
   }
 
-  /** Somebody is waited for: the provider, or a client that takes its time but takes. */
+  /** It waits for the provider, or for a client that is slow. */
   get active(): boolean {
     return this.#exchange.active;
   }
 
-  /** `rawHeaders`: names and values by turns, as the session had them. What is wrong with them is answered. */
+  /** `rawHeaders`: names and values by turns. A request that is refused is answered here. */
   begin<D>(rawHeaders: readonly string[], site: Site<D>, description: D): void {
     if (isLargerThan(site.limits.head, rawHeaders)) {
       this.refuse(LARGE_HEAD);
@@ -92,7 +95,7 @@ export class Http2Exchange implements Client {
       this.refuse(refusal === 0 ? MALFORMED : refusal);
       return;
     }
-    // Nothing but a body may make it wait for a body.
+    // A head that announces a body where none follows would be waited for.
     if (this.#whole && request.hasBody) {
       this.refuse(MALFORMED);
       return;
@@ -117,7 +120,7 @@ export class Http2Exchange implements Client {
     try {
       this.#stream.additionalHeaders(answerHeaders(answer));
     } catch {
-      // a field that HTTP/2 forbids there; the client can do without
+      // It has a field that HTTP/2 forbids there. The client does not depend on an interim response.
     }
   }
 
@@ -129,7 +132,7 @@ export class Http2Exchange implements Client {
     try {
       this.#stream.respond(answerHeaders(answer), options);
     } catch {
-      this.breakOff(); // a field that HTTP/2 forbids, or that may be there once and was there twice
+      this.breakOff(); // it has a field that HTTP/2 forbids, or twice one that may be there once
     }
   }
 
@@ -164,7 +167,7 @@ export class Http2Exchange implements Client {
     this.#stream.resume();
   }
 
-  /** It can't have been asked for. */
+  /** Never called: HTTP/2 has no upgrades, so none was asked for. */
   upgraded(): void {
     this.breakOff();
   }
@@ -179,14 +182,17 @@ export class Http2Exchange implements Client {
     if (!this.#exchange.requestFlush()) this.#stream.pause();
   }
 
-  /** They can go on behind chunks alone: where the length was said, HTTP/1.1 has no place for them. */
+  /** The request's trailers. HTTP/1.1 has them in chunked bodies only: with a Content-Length they are dropped. */
   #trailed(raw: readonly string[]): void {
     const kept = keptTrailers(Buffer.from(trailerText(raw), 'latin1'));
     if ('status' in kept) this.#broken();
     else this.#requestTrailers = kept;
   }
 
-  /** By the client, or as both have said all; or its connection is gone: then what it asked is asked all the same. */
+  /**
+   * The stream has ended: by the client, after a complete answer, or with its connection. In the last case a request that
+   * came whole is carried out all the same.
+   */
   #closed(): void {
     if (this.#whole && this.#exchange.active && this.#session?.destroyed) this.#exchange.abandon();
     else this.#exchange.cancel();
@@ -202,12 +208,12 @@ export class Http2Exchange implements Client {
     this.#exchange.requestFlush();
   }
 
-  /** Node.js throws at whoever says more. */
+  /** The stream is at its end: Node.js throws if more is sent. */
   get #isOver(): boolean {
     return this.#stream.destroyed || this.#stream.closed;
   }
 
-  /** What HTTP/2 forbids there is left out, and the rest with it: the answer is complete without. */
+  /** If HTTP/2 forbids one of the trailers, none is sent: the answer is complete without them. */
   #sendTrailers(): void {
     if (this.#isOver) return;
     try {
@@ -217,7 +223,7 @@ export class Http2Exchange implements Client {
     }
   }
 
-  /** Its body has not the length that was said. */
+  /** The body has another length than the head says, or its trailers are refused. */
   #broken(): void {
     this.#exchange.cancel(MALFORMED.status);
     this.#stream.close(constants.NGHTTP2_PROTOCOL_ERROR);
@@ -226,7 +232,7 @@ export class Http2Exchange implements Client {
   #end(bytes: Buffer): void {
     if (this.#stream.destroyed) return;
     this.#stream.end(bytes, () => {
-      // The client may stop sending what nobody reads (RFC 9113, 8.1).
+      // This tells the client that the rest of its request is not needed (RFC 9113, 8.1).
       if (!this.#whole) this.#stream.close(constants.NGHTTP2_NO_ERROR);
     });
   }

@@ -1,9 +1,10 @@
 /**
- * HTTP/2 on connections whose TLS handshake chose it: Node's own sessions, each stream an exchange.
+ * HTTP/2 on connections whose TLS handshake chose it: sessions of Node.js, in which each stream is one exchange.
  *
- * All streams of an address are counted together, for it is they that cost; beyond `limits.streams` each connection may
- * have a few, so that whoever has many takes none from the others. A session ends with its socket (relay/watched-socket.ts);
- * one whose client takes nothing of what it is owed, for as long as it may be idle, is ended.
+ * The streams of an address are counted together, since streams are what costs memory. When there are `limits.streams`,
+ * each connection may still have a few, so that a client with many leaves some for the others. A session ends with its
+ * socket (relay/watched-socket.ts). One in which nothing moves for as long as a connection may be idle is ended, unless
+ * one of its exchanges waits: those have limits of their own.
  */
 import {
   constants,
@@ -21,15 +22,15 @@ import { Http2Exchange } from './http2-exchange.js';
 
 /** Requests of one connection at once. */
 const MAX_STREAMS = 100;
-/** As many of them are never refused. */
+/** So many requests of a connection are never refused. */
 const FEW_STREAMS = 4;
-/** What a field costs beside its bytes (RFC 9113, 6.5.2), of which `limits.head` knows nothing. */
+/** What each field counts beside its bytes (RFC 9113, 6.5.2); `limits.head` counts bytes only. */
 const FIELD_COST = 32;
-/** Pseudo-headers, and a cookie's crumbs. */
+/** Fields beyond `limits.fields`: pseudo-headers, and the parts of a Cookie. */
 const MORE_FIELDS = 32;
 const END_STREAM = 0x1; // flag of HEADERS, RFC 9113, 6.2
 
-/** Of the event 'stream'; the types of Node.js lack the last one. */
+/** The arguments of the event 'stream'; the types of Node.js lack the last one. */
 type StreamArguments = [
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
@@ -40,14 +41,14 @@ type StreamArguments = [
 export class Http2Front<Description> {
   readonly #site: Site<Description>;
   /** The eldest first. */
-  readonly #sessions = new Set<Session<Description>>();
+  readonly #sessions = new Set<ClientSession<Description>>();
   readonly #begins = new FairQueue();
   readonly #barrier = new DrainBarrier(() => this.#sessions.size === 0);
-  /** Of all sessions, open. */
+  /** Open streams of all sessions. */
   streams = 0;
   #server: Http2Server | null = null;
   #limits: Limits | null = null;
-  /** Of the connection whose session is made now. */
+  /** The connection whose session is being made. */
   #made: { readonly socket: TLSSocket; readonly description: Description } | null = null;
 
   constructor(site: Site<Description>) {
@@ -69,7 +70,7 @@ export class Http2Front<Description> {
     this.#made = null;
   }
 
-  /** Streams under way finish, then their sessions end; resolves when none is left. */
+  /** Ends each session when its streams have finished. Resolves when no session is left. */
   leave(): Promise<void> {
     for (const session of this.#sessions) session.leave();
     return this.#barrier.drained();
@@ -80,7 +81,7 @@ export class Http2Front<Description> {
     for (const session of this.#sessions) session.end();
   }
 
-  /** Ends a session in which nothing is asked. False: there is none. */
+  /** Ends one session without streams. False: there is none. */
   dismissIdle(): boolean {
     for (const session of this.#sessions) {
       if (session.streams > 0 || session.leaving) continue;
@@ -90,9 +91,9 @@ export class Http2Front<Description> {
     return false;
   }
 
-  /** Begins what a client asks, in its turn. */
+  /** Makes an exchange of a stream; it begins in its turn. */
   ask(
-    session: Session<Description>,
+    session: ClientSession<Description>,
     [stream, headers, flags, rawHeaders]: StreamArguments,
     description: Description,
   ): Http2Exchange {
@@ -103,13 +104,13 @@ export class Http2Front<Description> {
     return exchange;
   }
 
-  gone(session: Session<Description>): void {
+  gone(session: ClientSession<Description>): void {
     this.#sessions.delete(session);
     this.#begins.forget(session);
     this.#barrier.check();
   }
 
-  /** What may be sent before a request is read is the server's to say, and the links' limits come and go. */
+  /** Limits of heads are settings of a server of Node.js: when the links change the limits, another server is made. */
   #serverOf(limits: Limits): Http2Server {
     if (this.#server && this.#limits === limits) return this.#server;
     const { head, fields } = limits;
@@ -123,7 +124,7 @@ export class Http2Front<Description> {
     server.on('session', (session) => {
       if (!this.#made) return;
       const { socket, description } = this.#made;
-      this.#sessions.add(new Session(session, this, socket, description));
+      this.#sessions.add(new ClientSession(session, this, socket, description));
     });
     this.#server = server;
     this.#limits = limits;
@@ -131,7 +132,7 @@ export class Http2Front<Description> {
   }
 }
 
-class Session<Description> implements Timed {
+class ClientSession<Description> implements Timed {
   deadline = Number.POSITIVE_INFINITY;
   leaving = false;
   readonly #exchanges = new Set<Http2Exchange>();
@@ -139,7 +140,7 @@ class Session<Description> implements Timed {
   readonly #front: Http2Front<Description>;
   readonly #socket: TLSSocket;
   readonly #description: Description;
-  /** Bytes that had gone either way when it was looked at last. */
+  /** Bytes in both directions at the last look. */
   #moved = 0;
 
   constructor(
@@ -162,7 +163,7 @@ class Session<Description> implements Timed {
     deadlines.within(this, front.limits.idleMs);
   }
 
-  /** Takes no more requests, and ends with the last of those that it has. */
+  /** Takes no more requests, and ends with the last one under way. */
   leave(): void {
     this.leaving = true;
     this.#session.close();
@@ -170,10 +171,10 @@ class Session<Description> implements Timed {
 
   end(): void {
     this.#session.destroy();
-    this.#socket.destroy(); // else one that reads nothing would be waited for
+    this.#socket.destroy(); // else what is unsent would be waited for
   }
 
-  /** For Deadlines: it is time to look whether it is of use to anybody. */
+  /** Looks whether anything has moved since the last look; if not, the session ends. */
   expired(): void {
     if (this.#session.destroyed) return;
     const moved = this.#bytes;
@@ -186,7 +187,7 @@ class Session<Description> implements Timed {
     if (!this.#session.destroyed) deadlines.within(this, this.#front.limits.idleMs);
   }
 
-  /** For a provider, or that more of an answer is taken; what is over and still not sent is nobody's. */
+  /** Some exchange waits, for its provider or its client. Answers that are complete but unsent do not count. */
   get #isWaiting(): boolean {
     for (const exchange of this.#exchanges) if (exchange.active) return true;
     return false;

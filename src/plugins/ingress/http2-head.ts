@@ -1,4 +1,4 @@
-/** Heads between HTTP/2 and HTTP/1.1 (RFC 9113, 8.2 and 8.3). Pure. */
+/** Translates heads and trailers between HTTP/2 and HTTP/1.1 (RFC 9113, 8.2 and 8.3). Pure. */
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2';
 import {
   type ErrorPage,
@@ -7,7 +7,7 @@ import {
   type ResponseHead,
 } from '../../http1/index.js';
 
-/** Meaningless in HTTP/2, or said by us. */
+/** Fields that mean nothing in HTTP/2, or that we write ourselves. */
 const LEFT_OUT = new Set([
   ...['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade'],
   ...['host', 'http2-settings'],
@@ -38,7 +38,7 @@ export function requestText(
     if (name === 'cookie') cookies.push(value);
     else lines.push(`${name}: ${value}`);
   }
-  if (cookies.length > 0) lines.push(`cookie: ${cookies.join('; ')}`); // it may come in crumbs
+  if (cookies.length > 0) lines.push(`cookie: ${cookies.join('; ')}`); // one Cookie may come as several fields
   if (!whole && headers['content-length'] === undefined) lines.push('Transfer-Encoding: chunked');
   return `${lines.join('\r\n')}\r\n\r\n`;
 }

@@ -1,16 +1,16 @@
 /**
- * Which link a request of one address is for: the most specific host, then the longest prefix of the path that
- * ends where a segment does. Pure.
+ * Finds the link that a request at one address is for: by the most specific host, then by the longest prefix of its path,
+ * in whole segments. Pure.
  */
 
 export interface Routed {
-  /** In lower case; `*.example.org` for all below it; empty: any. */
+  /** In lower case; `*.example.org`: all names below it; empty: any host. */
   readonly host: string;
-  /** Without the slash at its end; empty: everything. */
+  /** Without a slash at its end; empty: every path. */
   readonly prefix: string;
 }
 
-/** Of a host in the DNS (RFC 1035, 2.3.4). To look up a longer one, dot by dot, would be a client's way to keep us busy. */
+/** Bytes of a name in the DNS (RFC 1035, 2.3.4). A longer one is not looked up, since each dot in it costs a look-up. */
 const MAX_NAME = 253;
 
 export class RouteTable<T extends Routed> {
@@ -25,7 +25,7 @@ export class RouteTable<T extends Routed> {
     for (const routes of this.#byHost.values()) yield* routes;
   }
 
-  /** False: there is one for the same. */
+  /** False: there is a route for the same host and prefix. */
   add(route: T): boolean {
     const routes = this.#byHost.get(route.host) ?? [];
     if (routes.some(({ prefix }) => prefix === route.prefix)) return false;
@@ -41,7 +41,7 @@ export class RouteTable<T extends Routed> {
     else this.#byHost.set(route.host, left);
   }
 
-  /** `host`: as the client wrote it, perhaps with a port. `path`: normal, see `normalPath`; or `*`. */
+  /** `host`: as the client sent it, perhaps with a port. `path`: from `normalPath`, or `*`. */
   find(host: string, path: string): T | null {
     const anyHost = this.#byHost.get('');
     if (this.#byHost.size > (anyHost ? 1 : 0)) {
@@ -67,7 +67,7 @@ export class RouteTable<T extends Routed> {
   }
 }
 
-/** Without its port and a final dot, in lower case. */
+/** The host without its port and final dot, in lower case. */
 export function hostName(host: string): string {
   return host.replace(/:\d*$/, '').replace(/\.$/, '').toLowerCase();
 }
@@ -80,8 +80,8 @@ function isBelow(path: string, prefix: string): boolean {
 const UNRESERVED = /^[A-Za-z0-9\-._~]$/;
 
 /**
- * The path of a target, without its query, where what needs no encoding is decoded (RFC 3986, 6.2.2). Null where it
- * has dot segments: no client sends them (RFC 3986, 5.2.4), and they could lead out of a prefix.
+ * The path of a target, without its query; characters that need no encoding are decoded (RFC 3986, 6.2.2). Null: it has
+ * dot segments, which clients remove before they send a path (RFC 3986, 5.2.4), and which could lead out of a prefix.
  */
 export function normalPath(target: string): string | null {
   const query = target.indexOf('?');
@@ -95,7 +95,7 @@ export function normalPath(target: string): string | null {
   return path.includes('/.') && /\/\.\.?(\/|$)/.test(path) ? null : path;
 }
 
-/** How many bytes of `target`, as it was sent, its `prefix` has: an encoded one is longer. */
+/** How many bytes of `target`, as it was sent, make up its `prefix`: more than the prefix has where it is encoded. */
 export function prefixLength(target: string, prefix: string): number {
   if (target.startsWith(prefix)) return prefix.length;
   let at = 0;

@@ -1,6 +1,6 @@
 /**
- * TLS in front of an address: a handshake for each connection, with the certificates as they are at its begin, and
- * then HTTP/2 or HTTP/1.1, as the client prefers (ALPN, RFC 7301).
+ * The TLS handshakes of an address: each with the certificates that are valid when it begins. It chooses HTTP/2 or
+ * HTTP/1.1, whichever the client prefers (ALPN, RFC 7301).
  */
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { watchedSocketOf } from '../../http1/index.js';
@@ -8,7 +8,7 @@ import type { Certificate, Certificates } from './certificates.js';
 
 const HANDSHAKE_MS = 10_000;
 
-/** Takes the socket, after its handshake. */
+/** Takes the socket after its handshake. */
 export type OnSecure = (socket: TLSSocket, protocol: 'h2' | 'http/1.1') => void;
 
 export class TlsFront {
@@ -16,7 +16,7 @@ export class TlsFront {
   size = 0;
   readonly #certificates: Certificates;
   readonly #server: Server;
-  /** Whose certificate clients get that name nobody. */
+  /** The certificate for clients without SNI. */
   #standing: Certificate['pem'] = null;
   #closed = false;
 
@@ -41,7 +41,7 @@ export class TlsFront {
   /** Takes the descriptor. */
   accept(fd: number): void {
     const raw = watchedSocketOf(fd);
-    if (typeof raw === 'string') return; // as where its client had not come
+    if (typeof raw === 'string') return; // the descriptor is closed, as if the client had not come
     const pem = this.#certificates.find('')?.pem;
     if (!pem) {
       raw.destroy();
@@ -56,7 +56,7 @@ export class TlsFront {
     this.#server.emit('connection', raw);
   }
 
-  /** Handshakes under way lead nowhere. */
+  /** Connections whose handshake is under way are closed after it. */
   close(): void {
     this.#closed = true;
   }

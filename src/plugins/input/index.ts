@@ -1,7 +1,7 @@
 /**
- * input: the provider's input device, as a node in the consumer or as descriptors that it is handed, each of them
- * revoked (EVIOCREVOKE) with its client or with the link. An export with `match` is the device of that identity,
- * whichever number it has after it was plugged in again.
+ * input: the provider's input device, as a node in the consumer or as descriptors that its clients are handed
+ * (docs/devices.md). A descriptor is revoked (EVIOCREVOKE) with its client or with the link. An export with `match` is the
+ * device of that identity, whichever number it gets when it is plugged in again.
  */
 import { posix } from 'node:path';
 import type { Link } from '../../graph/link.js';
@@ -10,13 +10,13 @@ import { attachDevice } from '../device/attach.js';
 import type { DeviceNode } from '../device/device.js';
 import type { Plugin } from '../plugin.js';
 
-/** Minor numbers that begin each kind, and how many there are (input.h, evdev.c and its kin of the kernel). */
+/** The minor numbers of each kind (evdev.c, mousedev.c and joydev.c of the kernel). */
 const RANGES: Readonly<Record<string, readonly [first: number, count: number]>> = {
   event: [64, 32],
   mouse: [32, 31],
   js: [0, 16],
 };
-/** Devices beyond those have their minor number in their name. */
+/** Devices beyond those ranges have minor numbers from here on, which are in their names, too. */
 const FIRST_DYNAMIC = 256;
 
 export const input: Plugin = {
@@ -34,7 +34,7 @@ export const input: Plugin = {
   },
 };
 
-/** By one of the kernel's names a node must have that name's numbers; by any other it may have any. */
+/** A node with one of the kernel's names must have the numbers of that name; one with another name may have any. */
 export function nodeError(link: Link, path: string, node: DeviceNode): LinkError | null {
   const [, kind = '', digits] = /^(event|mouse|js)(\d+)$/.exec(posix.basename(path)) ?? [];
   const range = RANGES[kind];

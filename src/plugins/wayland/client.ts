@@ -1,14 +1,14 @@
 /**
- * A Wayland client that draws nothing: it asks what the compositor has, and introduces others to it by
- * security-context-v1 (wayland-protocols, staging). The compositor is a container's program: what it says is
- * bounded and believed in nothing but what it can do.
+ * A Wayland client that draws nothing: it asks the compositor for its globals, and introduces other clients to it by
+ * security-context-v1 (wayland-protocols, staging). The compositor is a container's program: the length of what it sends
+ * is limited, and it is trusted in nothing but what it says that it supports.
  */
 import { closeAll } from '../../kernel/descriptors.js';
 import type { Channel } from '../plugin.js';
-import { ArgumentReader, type Message, MessageReader, request } from './messages.js';
+import { ArgumentReader, request, type WaylandMessage, WaylandReader } from './messages.js';
 
 const DISPLAY = 1;
-/** Requests and events, by their places in the protocol's description. */
+/** Opcodes of requests and events: their positions in the protocol's description. */
 const SYNC = 0;
 const GET_REGISTRY = 1;
 const BIND = 0;
@@ -22,40 +22,42 @@ const GLOBAL = 0;
 const DONE = 0;
 const MANAGER_INTERFACE = 'wp_security_context_manager_v1';
 
-/** Bytes that a compositor may say; a large one has a hundred globals of 50 bytes each, and then says little. */
+/** Bytes of one answer; that of a large compositor has a hundred globals of 50 bytes each. */
 const MAX_ANSWER = 1024 * 1024;
 const ANSWER_MS = 5_000;
-/** Of a compositor's own words in a message to people. */
+/** Characters of a compositor's error that are shown to people. */
 const MAX_TEXT = 200;
 
-export interface Failure {
+export interface WaylandFailure {
   /** `foreign`: it does not speak Wayland. */
   readonly what: 'ended' | 'silent' | 'foreign' | 'refused';
   readonly why: string;
 }
 
+/** What the compositor is told of the clients that come by a listener. */
 export interface Introduction {
   readonly engine: string;
   readonly appId: string;
   readonly instanceId: string;
-  /** A listening socket, and a descriptor that hangs up when it is to be listened to no more. Taken. */
+  /** A listening socket, and a descriptor whose hang-up tells the compositor to stop listening. Both are taken. */
   readonly listener: number;
   readonly hangup: number;
 }
 
 export class WaylandClient {
-  /** The compositor is gone, or has had enough of us. */
+  /** The connection has ended: by the compositor, or since it is no compositor. */
   onEnd: (() => void) | null = null;
   readonly #channel: Channel;
-  readonly #reader = new MessageReader();
-  /** New objects are numbered one after the other: a compositor takes no others. */
+  readonly #reader = new WaylandReader();
+  /** Ids of new objects have to be consecutive. */
   #lastId = DISPLAY;
   #registry = 0;
-  /** Name of the global. */
+  /** The name (a number) of the manager's global; null: there is none. */
   #manager: number | null = null;
   #callback = 0;
+  /** Bytes of the answer. */
   #heard = 0;
-  #settle: ((failure: Failure | null) => void) | null = null;
+  #settle: ((failure: WaylandFailure | null) => void) | null = null;
 
   /** Takes the channel. */
   constructor(channel: Channel) {
@@ -65,16 +67,16 @@ export class WaylandClient {
     channel.resume();
   }
 
-  /** Whether the compositor wants to be told who its clients are. */
-  async knowsContexts(): Promise<boolean | Failure> {
+  /** Whether the compositor supports security contexts. */
+  async knowsContexts(): Promise<boolean | WaylandFailure> {
     this.#registry = ++this.#lastId;
     this.#channel.write(request(DISPLAY, GET_REGISTRY, this.#registry));
     const failure = await this.#sync();
     return failure ?? this.#manager !== null;
   }
 
-  /** After `knowsContexts` said so. From then on whoever connects to the listener is who the introduction says. */
-  async introduce(introduction: Introduction): Promise<Failure | null> {
+  /** Only after `knowsContexts` was true. Every client of the listener has that context from then on. */
+  async introduce(introduction: Introduction): Promise<WaylandFailure | null> {
     const { engine, appId, instanceId, listener, hangup } = introduction;
     const name = this.#manager ?? 0;
     const manager = ++this.#lastId;
@@ -93,12 +95,12 @@ export class WaylandClient {
     this.#end({ what: 'ended', why: 'the link has ended' });
   }
 
-  /** Resolves when all that was asked before is answered. */
-  #sync(): Promise<Failure | null> {
+  /** Resolves with null when all requests before it are answered, else with what went wrong. */
+  #sync(): Promise<WaylandFailure | null> {
     this.#heard = 0;
     const why = `it did not answer within ${ANSWER_MS / 1000} s`;
     const timer = setTimeout(() => this.#end({ what: 'silent', why }), ANSWER_MS);
-    return new Promise<Failure | null>((resolve) => {
+    return new Promise<WaylandFailure | null>((resolve) => {
       this.#settle = resolve;
       this.#callback = ++this.#lastId;
       this.#channel.write(request(DISPLAY, SYNC, this.#callback));
@@ -106,15 +108,15 @@ export class WaylandClient {
   }
 
   #received(data: Buffer, fds: readonly number[]): void {
-    closeAll(fds); // none of what we ask for is answered with one
+    closeAll(fds); // no event that we expect has one
     this.#heard += data.length;
     const messages = this.#heard <= MAX_ANSWER ? this.#reader.push(data) : null;
     const makesSense = messages?.every((message) => this.#read(message)) ?? false;
     if (!makesSense) this.#end({ what: 'foreign', why: 'what it says is no Wayland' });
   }
 
-  /** False: it makes no sense. What is of no interest is passed over. */
-  #read({ object, opcode, body }: Message): boolean {
+  /** False: the message is broken. Events of no interest are ignored. */
+  #read({ object, opcode, body }: WaylandMessage): boolean {
     const read = new ArgumentReader(body);
     if (object === DISPLAY && opcode === ERROR) {
       read.word(); // the object
@@ -130,12 +132,12 @@ export class WaylandClient {
     return !read.fault;
   }
 
-  #answer(failure: Failure | null): void {
+  #answer(failure: WaylandFailure | null): void {
     this.#settle?.(failure);
     this.#settle = null;
   }
 
-  #end(failure: Failure): void {
+  #end(failure: WaylandFailure): void {
     this.#channel.close();
     this.#answer(failure);
     const { onEnd } = this;

@@ -1,20 +1,21 @@
 /**
- * The compositor of one link: whether it was told who comes, and on which of its sockets they are to come.
+ * The compositor of one link: whether it was told who the link's clients are, and to which of its sockets they are joined.
  *
- * One connection of our own to it stays open. Its end is the end of that compositor: another one, in the same
- * container or the next, is asked anew. What is no compositor is not listened to, and asked again at every look.
+ * One connection of our own to the compositor stays open (the session). When it ends, the compositor has ended: its
+ * successor, in the same container or in the next one, is asked anew. A program that does not speak Wayland gets no such
+ * connection, and is asked again at every look.
  */
 import { createHash } from 'node:crypto';
 import { type Link, linkId } from '../../graph/link.js';
 import type { ErrorCode, LinkError } from '../../kernel/errors.js';
 import type { LinkHost, ProviderListener, Seen } from '../plugin.js';
-import { type Failure, WaylandClient } from './client.js';
+import { WaylandClient, type WaylandFailure } from './client.js';
 
 const ENGINE = 'io.pantavisor.pv-xconnect';
-/** Bytes of a string: libwayland takes messages of up to 4 KiB. */
+/** Bytes of a string that is sent: libwayland takes messages of up to 4 KiB. */
 const MAX_ID = 1024;
 
-/** Those that pass by themselves, when the compositor has started. */
+/** Errors that may pass by themselves, when the compositor has started. */
 const WAITS = new Set<ErrorCode>([
   'provider-not-running',
   'provider-socket-missing',
@@ -22,19 +23,19 @@ const WAITS = new Set<ErrorCode>([
   'timed-out',
 ]);
 
-interface Session {
+interface CompositorSession {
   readonly client: WaylandClient;
-  /** Absent: the compositor does not want to be told, or is none. */
+  /** Absent: the compositor does not support security contexts, or is none. */
   readonly listener?: ProviderListener;
-  /** Nothing says when it ends. */
+  /** It does not speak Wayland, so there is no connection whose end would tell of its end. */
   readonly foreign?: boolean;
 }
 
 export class Compositor {
   readonly #link: Link;
   readonly #host: LinkHost;
-  #session: Session | null = null;
-  #attempt: Promise<Session | LinkError> | null = null;
+  #session: CompositorSession | null = null;
+  #attempt: Promise<CompositorSession | LinkError> | null = null;
   #closed = false;
 
   constructor(link: Link, host: LinkHost) {
@@ -42,16 +43,16 @@ export class Compositor {
     this.#host = host;
   }
 
-  /** Asks it, if that was not done yet. */
+  /** For `watch`: asks the compositor, unless there is a session. */
   async look(): Promise<Seen> {
     if (this.#session?.foreign) this.#session = null;
     const session = await this.#known(false);
     return 'code' in session ? { error: session, waits: WAITS.has(session.code) } : { error: null };
   }
 
-  /** Where a client is to come to, inside the provider. Waits for the compositor as configured. */
+  /** The path of the socket for a client, inside the provider. Waits for the compositor as configured. */
   async socket(): Promise<string | LinkError> {
-    if (this.#attempt) await this.#attempt; // which may not have waited
+    if (this.#attempt) await this.#attempt; // it may be one that does not wait
     const session = await this.#known(true);
     return 'code' in session ? session : (session.listener?.path ?? this.#link.socket);
   }
@@ -64,7 +65,7 @@ export class Compositor {
     await session?.listener?.remove();
   }
 
-  async #known(wait: boolean): Promise<Session | LinkError> {
+  async #known(wait: boolean): Promise<CompositorSession | LinkError> {
     if (this.#session) return this.#session;
     this.#attempt ??= this.#ask(wait).finally(() => {
       this.#attempt = null;
@@ -72,7 +73,7 @@ export class Compositor {
     return this.#attempt;
   }
 
-  async #ask(wait: boolean): Promise<Session | LinkError> {
+  async #ask(wait: boolean): Promise<CompositorSession | LinkError> {
     const channel = await this.#host.connect({ wait });
     if ('code' in channel) return channel;
     const client = new WaylandClient(channel);
@@ -88,7 +89,7 @@ export class Compositor {
     return session;
   }
 
-  async #introduce(client: WaylandClient): Promise<Session | LinkError> {
+  async #introduce(client: WaylandClient): Promise<CompositorSession | LinkError> {
     const knows = await client.knowsContexts();
     if (typeof knows === 'object' && knows.what !== 'foreign') return this.#failed(knows);
     if (knows !== true) return { client, foreign: knows !== false };
@@ -106,13 +107,13 @@ export class Compositor {
     return this.#failed(failure);
   }
 
-  #failed({ what, why }: Failure): LinkError {
+  #failed({ what, why }: WaylandFailure): LinkError {
     const { socket, provider } = this.#link;
     const code = what === 'silent' ? 'timed-out' : 'provider-refused';
     return { code, message: `The compositor at ${socket} in ${provider}: ${why}.` };
   }
 
-  async #ended(session: Session): Promise<void> {
+  async #ended(session: CompositorSession): Promise<void> {
     if (this.#session !== session) return;
     this.#session = null;
     await session.listener?.remove();

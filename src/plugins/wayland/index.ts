@@ -1,9 +1,9 @@
 /**
- * wayland: the relay of a unix link, and the compositor told who its clients are where it wants to know
- * (security-context-v1): app id = the consumer, instance id = the link. Consumers are then joined to a listener
- * that the compositor has been handed; where it does not want to know, to its own socket.
+ * wayland: as unix, and the compositor is told who its clients are if it supports that (security-context-v1): app id = the
+ * consumer, instance id = the link (docs/wayland.md). Clients are then joined to a listener that was given to the
+ * compositor; if it does not support it, to its own socket.
  *
- * Which of the two it is must be known before the first client is joined: no client slips through untold.
+ * No client is joined before it is known which of the two it is, so none comes without its context.
  */
 import { XConnectError } from '../../kernel/errors.js';
 import type { Plugin } from '../plugin.js';

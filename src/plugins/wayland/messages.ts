@@ -1,18 +1,18 @@
 /**
- * The Wayland wire format ("Wire Format" of the protocol's documentation), as much as a client needs that only
- * introduces others: 32-bit words in the machine's byte order, strings, no descriptors in what is read. Pure.
+ * The Wayland wire format ("Wire Format" of the protocol's documentation), as far as client.ts needs it: 32-bit words in
+ * the machine's byte order, and strings; no descriptors in events. Pure.
  */
 import { LITTLE, wordAt } from '../../kernel/word.js';
 
 const HEAD = 8;
 
-export interface Message {
+export interface WaylandMessage {
   readonly object: number;
   readonly opcode: number;
   readonly body: Buffer;
 }
 
-/** A request: its arguments are words and strings. */
+/** A request. `args`: words and strings. */
 export function request(
   object: number,
   opcode: number,
@@ -29,21 +29,21 @@ function word(value: number): Buffer {
   return bytes;
 }
 
-/** Its length with the NUL at its end, then padded to whole words. */
+/** The length with the NUL, the text and the NUL, padded to whole words. */
 function text(value: string): Buffer {
   const bytes = Buffer.from(`${value}\0`, 'utf8');
   const padding = Buffer.alloc((4 - (bytes.length % 4)) % 4);
   return Buffer.concat([word(bytes.length), bytes, padding]);
 }
 
-/** Cuts a stream into messages. What it holds is at most one of them, which is under 64 KiB. */
-export class MessageReader {
+/** Makes messages of a stream. It holds less than one message, which has at most 64 KiB. */
+export class WaylandReader {
   #held = Buffer.alloc(0);
 
-  /** The messages that are whole by now; null: what came is no Wayland. */
-  push(chunk: Buffer): Message[] | null {
+  /** The messages that are complete; null: the bytes are no Wayland. */
+  push(chunk: Buffer): WaylandMessage[] | null {
     let rest = Buffer.concat([this.#held, chunk]);
-    const messages: Message[] = [];
+    const messages: WaylandMessage[] = [];
     while (rest.length >= HEAD) {
       const second = wordAt(rest, 4);
       const size = second >>> 16;
@@ -58,7 +58,7 @@ export class MessageReader {
   }
 }
 
-/** Reads arguments in their order; `fault` once one is not there. */
+/** Reads arguments in their order. `fault`: one was missing or broken. */
 export class ArgumentReader {
   fault = false;
   readonly #body: Buffer;

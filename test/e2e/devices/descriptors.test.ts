@@ -157,7 +157,7 @@ describe('a link that hands out descriptors', () => {
     use.at.daemon.set(use.keys());
     await use.at.withError('device-missing');
     const client = use.at.client(KEYS);
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await use.at.daemon.untilActive(1);
     await use.makeDevices();
     expect((await client)[1]).toBe('1:5 rw nonblock 1');
   });
@@ -181,14 +181,17 @@ describe('a link that hands out descriptors', () => {
 
   test('serves 64 clients at a time, and the next ones when some have left', async () => {
     await use.established(use.keys());
-    const script = `import socket,sys,time
+    const script = `import socket
 all=[]
 for i in range(70):
     s=socket.socket(1); s.connect('${KEYS}'); all.append((s, socket.recv_fds(s,1,1)[1]))
 print(len([1 for s,f in all if f]))
 for s,f in all[:10]: s.close()
-time.sleep(.5)
-s=socket.socket(1); s.connect('${KEYS}'); print(len(socket.recv_fds(s,1,1)[1]))`;
+def next():
+    s=socket.socket(1); s.connect('${KEYS}')
+    return len(socket.recv_fds(s,1,1)[1])
+while not next(): pass
+print(1)`;
     const { stdout } = await use.at.consumer.exec(['python3', '-c', script]);
     expect(stdout.trim()).toBe('64\n1');
   });

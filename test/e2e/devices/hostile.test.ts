@@ -78,8 +78,8 @@ describe('a hostile container', () => {
     try {
       await own.exec(['sh', '-c', `mkdir -p /dev/dri; mknod ${CARD} c 226 0`]);
       await at.until('established', at.link({ provider_pid: own.pid }));
-      await mountSlow(own, '/dev/dri', FOR_EVER);
-      await new Promise((resolve) => setTimeout(resolve, 2_500)); // it is looked at every 2 s
+      const hanging = await mountSlow(own, '/dev/dri', FOR_EVER);
+      expect(await hanging.line()).toBe('looked');
       at.daemon.set();
       await eventually(async () => expect(await planted()).toBe(''));
     } finally {

@@ -4,7 +4,7 @@ import { startContainer, type TestContainer } from '../../support/container.js';
 import { type WireLink, wireLink } from '../../support/link.js';
 import { isRoot } from '../../support/requirements.js';
 import { DropIn, unnamed } from '../../support/stand-ins/runtime.js';
-import { eventually } from '../../support/wait.js';
+import { eventually, pause } from '../../support/wait.js';
 
 /** Of the runtime: without them a link was 5 s late, with them it is not. */
 const SOON_MS = 2_500;
@@ -37,7 +37,7 @@ describe.runIf(isRoot())("under a device's runtime", () => {
     runtime.asked.filter(({ request }) => request === 'GET /xconnect-graph').length;
 
   test('links stand soon after their pids are served, however long it took to answer', async () => {
-    await new Promise((resolve) => setTimeout(resolve, 1_000)); // it accepted, and says nothing
+    await pause(1_000); // how slowly it answers is what is tried: it accepts, and says nothing
     runtime.serve(...unnamed([link()]));
     runtime.tell({ silent: false });
     await runtime.until({ raw: 'waiting' });

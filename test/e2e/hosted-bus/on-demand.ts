@@ -73,7 +73,7 @@ export class OnDemandStand {
   starts(delayMs = 100): void {
     this.daemon.onActivate = async (body) => {
       this.asked.push(body);
-      setTimeout(() => void this.serve(FOO), delayMs);
+      setTimeout(() => void this.serve(FOO), delayMs); // an owner that takes a while
       return 200;
     };
   }

@@ -26,7 +26,7 @@ const server = http.createServer((asked, answer) => {
     if (url.startsWith('/health')) answer.statusCode = unwell ? 500 : 200;
     if (url.startsWith('/slow')) return; // never answers
     if (url.startsWith('/break')) return asked.socket.destroy();
-    if (url.startsWith('/half')) { answer.write('begin'); return setTimeout(() => asked.socket.destroy(), 20); }
+    if (url.startsWith('/half')) return answer.write('begin', () => asked.socket.destroy());
     if (url.startsWith('/big')) return answer.end(Buffer.alloc(Number(url.slice(5)), 'x'));
     if (url.startsWith('/stream')) {
       answer.writeHead(200, { Trailer: 'X-Sum' });

@@ -1,5 +1,6 @@
 /** 100,000 requests over 1,000 connections while the providers are killed and started again every second. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { pause } from '../../support/wait.js';
 import { startNode } from './providers.js';
 import { startTown, type Town } from './town.js';
 
@@ -33,7 +34,7 @@ describe('an ingress whose providers restart', () => {
     const restarting = (async () => {
       while (!over) {
         // A second, and as long as it takes to start: on a busy machine none would ever be up.
-        await new Promise((resolve) => setTimeout(resolve, 1_000));
+        await pause(1_000);
         const name = restarts++ % 2 === 0 ? 'one' : 'two';
         const child = town.serve(name, (container) => startNode(container, wheres[name], name));
         await new Promise((resolve) => {

@@ -157,7 +157,7 @@ describe.runIf(has('openssl'))('an ingress with TLS', () => {
     const trusted = trusting('one');
     town.certify('other', host);
     writeFileSync(join(town.certificates, 'one.key'), 'half a key');
-    await new Promise((resolve) => setTimeout(resolve, 2_500));
+    await eventually(() => expect(town.daemon.log).toContain('no certificate and its key'));
     expect(await town.curl(...trusted, ...to(host), `https://${host}/`)).toBe('one');
     town.certify('one', host);
     await eventually(

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import WebSocket from 'ws';
-import { eventually } from '../../support/wait.js';
+import { eventually, pause } from '../../support/wait.js';
 import { startTown, type Town } from '../http/town.js';
 
 const HTTP = { port: 8080 };
@@ -78,7 +78,7 @@ describe('the ingress of device.json, edited', () => {
       socket.send(`round ${round}`);
       expect(String(await answer)).toBe(`round ${round}`);
     }
-    await new Promise((resolve) => setTimeout(resolve, 1_500)); // beyond the drain time
+    await pause(1_500); // it may not end: longer than the drain time
     expect(ended).toBe(false);
     socket.terminate();
   });

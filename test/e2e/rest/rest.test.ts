@@ -189,7 +189,7 @@ describe('a rest link', () => {
     serve(null);
     await pair.provider.exec(['rm', '-f', SOCKET]);
     const early = curl('http://localhost/');
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await pair.daemon.untilActive(1);
     serveNode();
     expect(await early).toBe('node');
     serve(null);

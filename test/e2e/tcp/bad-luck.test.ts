@@ -16,7 +16,7 @@ describe('a tcp link in bad luck', () => {
       expect(shown?.last_error?.code).toBe('provider-socket-missing');
     });
     const early = pair.ask('ask', pair.address, 'early');
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await pair.daemon.untilActive(1);
     await pair.serve('serve-echo');
     expect(await early).toBe('early');
     await pair.daemon.until({ raw: 'established' });

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { startContainer } from '../../support/container.js';
 import { countOpenFiles, openFiles } from '../../support/open-files.js';
 import { statusOf } from '../../support/processes.js';
-import { eventually } from '../../support/wait.js';
+import { eventually, nextTick, pause } from '../../support/wait.js';
 import { TARGET, useUnixPair } from './support.js';
 
 /** Ends of pipes that the relay keeps for its next splice; whether it needs them is a matter of timing. */
@@ -50,7 +50,7 @@ describe('bad luck', () => {
       const pid = who === 'daemon' ? pair.daemon.pid : pair.daemon.brokerPid;
       const { answer } = await withFullTable(pid, 0, async () => {
         const waiting = pair.ask('ask', TARGET, 'meanwhile').catch(({ message }) => message);
-        await new Promise((resolve) => setTimeout(resolve, 500));
+        await pause(500); // it is tried, and fails, in vain: nothing tells how often
         return { answer: waiting };
       });
       expect(await answer).toBe('meanwhile');
@@ -95,10 +95,10 @@ describe('bad luck', () => {
       const provider = await pair.serve('serve-flood', String(1 << 26));
       await pair.establish();
       const client = pair.start(pair.consumer, 'both', TARGET, String(1 << 26));
-      await new Promise((resolve) => setTimeout(resolve, 20 * i));
+      await pause(20 * i); // another moment of the transfer each time
       if (i % 2 === 0) provider.kill();
       else pair.reset();
-      await Promise.race([client, new Promise((resolve) => setTimeout(resolve, 200))]);
+      await Promise.race([client, pause(200)]); // half of the clients have an end, the others none
       pair.reset();
     }
     await pair.serve('serve-echo');
@@ -112,7 +112,7 @@ describe('bad luck', () => {
     const late = { consumer: 'late', target: '/run/stolen.sock' };
     const question = pair.daemon.hold();
     await question.asked;
-    await new Promise((resolve) => setTimeout(resolve, 30)); // start times are known to 10 ms
+    await nextTick();
     const recycled = await startContainer({ name: 'recycled' });
     try {
       // The answer names a pid whose process is younger than the question: not the one that was meant. Asked

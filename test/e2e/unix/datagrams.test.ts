@@ -12,7 +12,7 @@ server.bind("${SOCKET}")
 print("ready", flush=True)
 while True:
     data, sender = server.recvfrom(100)
-    time.sleep(0.3)
+    time.sleep(0.3)  # nobody here can see what the client does meanwhile
     for number in range(int(data)):
         server.sendto(b"%d" % number, sender)
 `;
@@ -27,7 +27,7 @@ got = []
 while len(got) < 200:
     got.append(int(client.recv(100)))
     if len(got) % 50 == 1:
-        time.sleep(0.3)
+        time.sleep(0.3)  # a slow reader
 print(got == list(range(200)))
 `;
 

@@ -1,6 +1,7 @@
 /** What must hold of bytes in great number, whatever the link: said once for unix links and tcp links. */
 import { expect } from 'vitest';
 import type { Peer } from '../../support/peer-process.js';
+import { atRest, eventually } from '../../support/wait.js';
 import type { UnixPair } from './support.js';
 
 export const MiB = 1024 * 1024;
@@ -35,7 +36,9 @@ export async function expectHeldUp(pair: UnixPair, target: string): Promise<void
   const before = pair.daemon.memory();
   const answer = pair.ask('flood', target, String(256 * MiB));
   expect(await stalled.line()).toBe('accepted');
-  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  const moved = async () => (await pair.daemon.shown())[0]?.bytes.to_provider;
+  await eventually(async () => expect(await moved()).toBeGreaterThan(0));
+  await atRest(moved);
   expect(pair.daemon.memory() - before).toBeLessThan(4 * MiB);
   stalled.say('go\n');
   const [received, count] = (await stalled.line()).split(' ');

@@ -25,12 +25,12 @@ const O_PATH = 0o10000000;
 const NO_DEVICE = 63;
 
 const RECEIVER = `
-import os, socket, time
+import os, signal, socket
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 s.bind('/run/received')
 os.chmod('/run/received', 0o666)
 print('ready', flush=True)
-time.sleep(600)`;
+signal.pause()`;
 
 const others = brokerSources().filter((path) => path !== CHANNEL);
 

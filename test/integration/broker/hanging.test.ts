@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startContainer, type TestContainer } from '../../support/container.js';
 import { FOR_EVER, mountSlow } from '../../support/file-systems.js';
 import { fuse } from '../../support/requirements.js';
+import { eventually, pause } from '../../support/wait.js';
 import { failure, useBroker } from './support.js';
 
 describe.runIf(fuse())('a container whose file system', () => {
@@ -19,7 +20,8 @@ describe.runIf(fuse())('a container whose file system', () => {
 
   /** What another container answers meanwhile: it is there, and there is no socket. */
   async function elsewhere(): Promise<unknown> {
-    const late = new Promise((resolve) => setTimeout(resolve, 5_000, 'nothing for 5 s'));
+    // The most that an answer may take.
+    const late = pause(5_000).then(() => 'nothing for 5 s');
     return Promise.race([at.host.broker.probeUnix(at.handle, '/run/nothing'), late]);
   }
 
@@ -57,7 +59,7 @@ describe.runIf(fuse())('a container whose file system', () => {
       }
     };
     const askers = Array.from({ length: 60 }, keepAsking);
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await eventually(() => expect(served).toBeGreaterThan(0));
     const before = served;
     const answers = [];
     for (let i = 0; i < 20; i++) answers.push(await elsewhere());

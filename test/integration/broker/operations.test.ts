@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { bootTicks } from '../../../src/kernel/boot-clock.js';
 import { startContainer } from '../../support/container.js';
 import { startHost } from '../../support/host.js';
+import { nextTick } from '../../support/wait.js';
 import { failure, useBroker } from './support.js';
 
 describe('pvx-broker', () => {
@@ -27,7 +28,7 @@ describe('pvx-broker', () => {
 
     test('refuses a process that started after the graph was true, so a recycled pid reaches nobody', async () => {
       const before = bootTicks();
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await nextTick();
       const young = await startContainer({ name: 'young' });
       expect(await at.host.broker.hold(young.pid, before)).toEqual(failure('ESTALE'));
       await at.hold(young.pid, bootTicks());

@@ -1,7 +1,7 @@
 /** One request after the other through the forwarder: which connection it goes over, and what comes of it. */
 import type net from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import { eventually } from '../../support/wait.js';
+import { eventually, pause } from '../../support/wait.js';
 import { exchange, httpProvider, readToEnd, Stand, type StandOptions } from './stand.js';
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
@@ -107,6 +107,7 @@ describe('connections to a provider', () => {
 describe('requests', () => {
   test('that come at once are answered in their order', async () => {
     const provider = httpProvider(({ url = '' }, answer) => {
+      // The first answer takes a while.
       setTimeout(() => answer.end(`<${url}>`), url === '/slow' ? 50 : 0);
     });
     stands(provider);
@@ -203,7 +204,7 @@ describe('time', () => {
     const all = readToEnd(socket);
     socket.write(head);
     for (let i = 0; i < 6; i++) {
-      await new Promise((resolve) => setTimeout(resolve, 150));
+      await pause(150); // a client that is slow, but never for as long as `idleMs`
       socket.write('x');
     }
     expect(await all).toMatch(/ 200 OK\r\n.*done/s);

@@ -105,17 +105,31 @@ test.each([
   'a client that ends its stream %s while it waits for the provider is forgotten',
   async (_how, code) => {
     let away = true;
+    let waits = () => {};
+    let answer = () => {};
+    const isWaiting = new Promise<void>((resolve) => {
+      waits = resolve;
+    });
+    const isKnown = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
     const unreachable = async (): Promise<LinkError | null> => {
-      await new Promise((resolve) => setTimeout(resolve, 300));
-      return away ? { code: 'provider-not-running', message: 'It is away.' } : null;
+      const found = away
+        ? ({ code: 'provider-not-running', message: 'It is away.' } as const)
+        : null;
+      waits();
+      await isKnown;
+      return found;
     };
     const session = await sessionWith([GOOD], { unreachable });
     const stream = session.request({ ':path': '/', ':method': 'POST', 'content-length': '100000' });
     stream.on('error', () => undefined);
     stream.write(Buffer.alloc(30_000));
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await isWaiting;
     stream.close(code);
-    await new Promise((resolve) => setTimeout(resolve, 400));
+    // Frames are read in their order: who answers a ping has read what came before it.
+    await new Promise((resolve) => session.ping(resolve));
+    answer();
     away = false;
     await eventually(async () => expect((await ask(session)).body).toBe('good'));
   },

@@ -1,7 +1,8 @@
-/** What we answer ourselves, where the request as it was to be sent on says less than the one that came. */
+/** Answers of our own in place of the provider: what they need of the request was noted when it was read. */
 import { once } from 'node:events';
 import { expect, test } from 'vitest';
 import { DEFAULT_LIMITS } from '../../../src/http1/limits.js';
+import { eventually } from '../../support/wait.js';
 import { exchange, Stand } from './stand.js';
 
 const AWAY = { code: 'provider-not-running', message: 'It is away.' } as const;
@@ -43,9 +44,8 @@ test('clients that stay when they were told to go are not waited for in any numb
     await once(client.resume(), 'end');
   }
   for (const client of clients) client.write('and more');
-  await new Promise((resolve) => setTimeout(resolve, 100));
   const eldest = Array.from({ length: 88 }, (_, index) => index);
-  expect(closed).toEqual(expect.arrayContaining(eldest));
+  await eventually(() => expect(closed).toEqual(expect.arrayContaining(eldest)));
   for (const client of clients) client.destroy();
   stand.close();
 });

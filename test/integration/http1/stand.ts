@@ -6,7 +6,7 @@ import net from 'node:net';
 import { requestOmitting } from '../../../src/http1/forwarding.js';
 import { DEFAULT_LIMITS, type Limits } from '../../../src/http1/limits.js';
 import { Lingering } from '../../../src/http1/lingering.js';
-import { Pool } from '../../../src/http1/pool.js';
+import { ConnectionPool } from '../../../src/http1/pool.js';
 import type { Refusal } from '../../../src/http1/refusal.js';
 import type { Route, Served, Site } from '../../../src/http1/route.js';
 import { ServerConnection } from '../../../src/http1/server-connection.js';
@@ -27,7 +27,7 @@ export interface StandOptions {
 }
 
 export class Stand {
-  readonly pool: Pool;
+  readonly pool: ConnectionPool;
   readonly served: Served[] = [];
   readonly cuts: string[] = [];
   readonly connections = new Set<ServerConnection<null>>();
@@ -42,7 +42,7 @@ export class Stand {
   constructor(provider: (socket: net.Socket) => void, options: StandOptions = {}) {
     this.#options = options;
     this.#provider = provider;
-    this.pool = new Pool(() => this.#connect(), { ...DEFAULT_LIMITS, ...options.limits });
+    this.pool = new ConnectionPool(() => this.#connect(), { ...DEFAULT_LIMITS, ...options.limits });
     this.#route = {
       pool: this.pool,
       omit: requestOmitting({ forwarded: false, override: options.override ?? false }),

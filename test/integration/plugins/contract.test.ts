@@ -69,9 +69,9 @@ describe.each(SUBJECTS)('the plugin contract, $name:', ({ module, link: fields, 
   });
 
   test('a connection waits for its provider', async () => {
-    await at.attach();
+    const attached = await at.attach();
     const answer = ask(await connect(), 'early');
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await eventually(() => expect(attached.stats().active).toBe(1));
     await echo();
     expect(await answer).toBe(`${greeting}early`);
   });
@@ -128,7 +128,7 @@ describe.each(SUBJECTS)('the plugin contract, $name:', ({ module, link: fields, 
     const old = await startContainer({ name: 'provider' });
     const attached = await at.attach(at.link({ providerPid: old.pid }));
     const answer = ask(await connect(), 'patient');
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await eventually(() => expect(attached.stats().active).toBe(1));
     await old.kill();
     await echo();
     await attached.retarget(at.link(), 0);

@@ -2,6 +2,7 @@
  * The contract of every plugin, for those that speak HTTP: what contract.test.ts asks of a stream of bytes, asked of
  * requests. Real containers, the real broker and relay.
  */
+import { once } from 'node:events';
 import http from 'node:http';
 import type { Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
@@ -19,6 +20,7 @@ const SUBJECTS: { readonly name: string; readonly link: Partial<Link> }[] = [
 
 interface Provider {
   readonly asked: string[];
+  answerLate(): void;
   close(): Promise<void>;
 }
 
@@ -26,7 +28,7 @@ describe.each(SUBJECTS)('the plugin contract, $name:', ({ link: fields }) => {
   const at = usePluginStand({ patienceMs: 1_000, net: true, link: fields });
   const path = fields.target?.endsWith('/x') ? '/x' : '';
 
-  /** `/late` is answered after 300 ms, `/never` never, everything else at once with its own path. */
+  /** `/late` is answered when `answerLate` is called, `/never` never, everything else at once with its own path. */
   async function serve(where = at.provider): Promise<Provider> {
     const planted = await at.host.broker.listenUnix(
       await at.handleOf(where),
@@ -35,13 +37,16 @@ describe.each(SUBJECTS)('the plugin contract, $name:', ({ link: fields }) => {
     );
     if (!planted.ok) throw new Error(planted.errno);
     const asked: string[] = [];
+    let answerLate = () => {};
     const server = http.createServer(({ url = '' }, answer) => {
       asked.push(url);
-      if (url !== '/never') setTimeout(() => answer.end(url), url === '/late' ? 300 : 0);
+      if (url === '/late') answerLate = () => void answer.end(url);
+      else if (url !== '/never') answer.end(url);
     });
     server.listen({ fd: planted.value.fd });
     return at.closing({
       asked,
+      answerLate: () => answerLate(),
       close: async () => {
         server.closeAllConnections();
         await new Promise((resolve) => server.close(resolve));
@@ -95,9 +100,9 @@ describe.each(SUBJECTS)('the plugin contract, $name:', ({ link: fields }) => {
   });
 
   test('a request waits for its provider, and is answered where it does not come', async () => {
-    await at.attach();
+    const attached = await at.attach();
     const early = ask('/early');
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await eventually(() => expect(attached.stats().active).toBe(1));
     const serving = await serve();
     expect(await early).toBe('200 /early');
     await at.close(serving);
@@ -105,12 +110,13 @@ describe.each(SUBJECTS)('the plugin contract, $name:', ({ link: fields }) => {
   });
 
   test('a link that leaves takes its target with it and lets a request finish', async () => {
-    const { asked } = await serve();
+    const { asked, answerLate } = await serve();
     const { attached, all } = await begin('/late');
     await eventually(() => expect(asked).toEqual(['/late']));
     const { removed, done } = attached.detach(5_000);
     await removed;
     await expectNobody();
+    answerLate();
     expect((await all).toString()).toMatch(/^HTTP\/1.1 200 .*\/late$/s);
     await done;
   });
@@ -125,8 +131,8 @@ describe.each(SUBJECTS)('the plugin contract, $name:', ({ link: fields }) => {
 
   test('an idle connection ends with the link, at once', async () => {
     await serve();
-    const { attached, all } = await begin('/one');
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    const { attached, socket, all } = await begin('/one');
+    await once(socket, 'data');
     await attached.detach(5_000).done;
     expect((await all).toString()).toMatch(/\/one$/);
   });

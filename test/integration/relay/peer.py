@@ -53,7 +53,7 @@ def chosen(seed, index, count):
 
 def pause(rng, job):
     if job.get("pauses") and rng.random() < 0.2:
-        time.sleep(rng.random() * 0.003)
+        time.sleep(rng.random() * 0.003)  # another order of events on both sides
 
 
 def say(job, sock):

@@ -1,7 +1,7 @@
 /** Receivers that leave unread what was sent to them. */
 import { closeSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { eventually } from '../../support/wait.js';
+import { atRest, eventually, pause } from '../../support/wait.js';
 import { join, useRelay } from './support.js';
 
 describe('a receiver that reads nothing', () => {
@@ -13,9 +13,9 @@ describe('a receiver that reads nothing', () => {
       const { link, consumer, provider } = join(at.relay, { type });
       await at.peers.do({ do: 'bomb', count: 100, messages: 50 }, consumer);
       await eventually(() => expect(link.stats().toProvider).toBeGreaterThan(0));
-      await new Promise((resolve) => setTimeout(resolve, 200)); // whatever it moves is moved
+      await atRest(() => link.stats().toProvider);
       const before = process.cpuUsage();
-      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      await pause(1_000); // processor time is measured over a second
       const { user, system } = process.cpuUsage(before);
       expect(user + system).toBeLessThan(200_000);
       closeSync(provider);

@@ -6,7 +6,7 @@ import { native, SOCKET_TYPES } from '../../../src/relay/native.js';
 import { Relay, type RelayLink } from '../../../src/relay/relay.js';
 import { readAll } from '../../support/peers.js';
 import { someBytes } from '../../support/some-bytes.js';
-import { eventually } from '../../support/wait.js';
+import { atRest, eventually, pause } from '../../support/wait.js';
 import { linkOptions, openFds } from './support.js';
 
 const MiB = 1024 * 1024;
@@ -134,7 +134,7 @@ describe('a transfer', () => {
   test('reads no more than a bounded amount for a sink that takes nothing', async () => {
     source.far.write(someBytes(8 * MiB));
     const moving = move({ bytes: 8 * MiB });
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await atRest(() => source.far.writableLength);
     expect(source.far.writableLength).toBeGreaterThan(4 * MiB);
     await take(sink.far, 8 * MiB);
     expect(await moving).toEqual({ moved: 8 * MiB, outcome: 'all' });
@@ -149,7 +149,7 @@ describe('a transfer', () => {
   test('ends when nothing moves for too long, and not while something does', async () => {
     const moving = move({ bytes: 6, idleMs: 300 });
     for (let i = 0; i < 5; i++) {
-      await new Promise((resolve) => setTimeout(resolve, 150));
+      await pause(150); // a source that is slow, but never for as long as `idleMs`
       source.far.write('x');
     }
     expect(await moving).toEqual({ moved: 5, outcome: 'silent' });

@@ -22,7 +22,7 @@ net.createServer((socket) => socket.end('served to ' + socket.remoteAddress)).li
 const ASK = `
 const net = require('node:net');
 const ask = (port, host) => net.connect(port, host)
-  .on('error', () => setTimeout(ask, 100, port, host))
+  .on('error', () => setTimeout(ask, 100, port, host)) // again until it answers
   .on('data', (text) => console.log(String(text)));
 ask(4000, '10.214.7.3');`;
 

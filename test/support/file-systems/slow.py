@@ -1,8 +1,9 @@
-"""WHERE SECONDS: a file system without a file, each look into which takes that long."""
+"""WHERE SECONDS: a file system without a file, each look into which takes that long, and is said in a line."""
 import threading
 delay = float(sys.argv[2])
 
 def look(_, reply, body):
+    print("looked", flush=True)
     timer = threading.Timer(delay, reply, (-2,))
     timer.daemon = True
     timer.start()

@@ -138,7 +138,7 @@ def main():
             connection.set_inheritable(True)
             waiting[connection] = b""
         if settings["silent"]:
-            time.sleep(0.01)
+            time.sleep(0.01)  # what is not read would have select() return at once
             continue
         for connection in [one for one in readable if one in waiting]:
             more = connection.recv(MOST)

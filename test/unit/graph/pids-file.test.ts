@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { type Pids, PidsFile } from '../../../src/graph/pids-file.js';
 import { bootTicks } from '../../../src/kernel/boot-clock.js';
 import { XConnectError } from '../../../src/kernel/errors.js';
+import { nextTick } from '../../support/wait.js';
 import { scratchFolder } from '../manifest/scratch.js';
 
 async function fileOf(text: string) {
@@ -17,8 +18,6 @@ async function good(file: PidsFile): Promise<Pids> {
   if (pids instanceof XConnectError) throw pids;
   return pids;
 }
-
-const later = () => new Promise((resolve) => setTimeout(resolve, 30));
 
 describe('a pids file', () => {
   it('has pids, or objects with an address', async () => {
@@ -75,7 +74,7 @@ describe('its stamp', () => {
   it('stays as long as nobody writes the file, so that a recycled pid stays too young', async () => {
     const { file } = await fileOf('{"a":1}');
     const first = await good(file);
-    await later();
+    await nextTick();
     expect(await good(file)).toBe(first);
   });
 
@@ -91,7 +90,7 @@ describe('its stamp', () => {
   ])('is new when the file was %s, even with the same text', async (_, write) => {
     const { path, file } = await fileOf('{"a":1}');
     const first = await good(file);
-    await later();
+    await nextTick();
     await write(path);
     const second = await good(file);
     expect(second.stamp).toBeGreaterThan(first.stamp);

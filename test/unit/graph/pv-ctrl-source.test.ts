@@ -6,7 +6,7 @@ import { bootTicks } from '../../../src/kernel/boot-clock.js';
 import { createLogger } from '../../../src/kernel/log.js';
 import { unixLink } from '../../support/link.js';
 import { fc, property } from '../../support/property.js';
-import { eventually } from '../../support/wait.js';
+import { eventually, nextTick, pause } from '../../support/wait.js';
 import { chunked, FakeRuntime, graphBody, ok, trickle, watch } from './fake-runtime.js';
 
 const LINK = unixLink({ consumerPid: 10, providerPid: 20 });
@@ -184,14 +184,19 @@ describe('a runtime that is away', () => {
   it('may even never be connected to, and a late connection is closed', async () => {
     const runtime = await new FakeRuntime(() => {}).start();
     let late: net.Socket | undefined;
+    let connected = () => {};
+    const isLate = new Promise<void>((resolve) => {
+      connected = resolve;
+    });
     const connect = async () => {
       const socket = await runtime.connect();
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await isLate;
       late ??= socket;
       return socket;
     };
     const seen = watch(runtime, { connect, timeoutMs: 20, intervalMs: 60_000 });
     await eventually(() => expect(seen.order).toEqual(['failure runtime-away']));
+    connected();
     await eventually(() => expect(late?.destroyed).toBe(true));
   });
 
@@ -228,7 +233,7 @@ describe('looking', () => {
     await eventually(() => expect(runtime.count('GET')).toBeGreaterThan(3));
     expect(seen.graphs).toHaveLength(1);
     expect(seen.graphs[0]?.stamp).toBeLessThanOrEqual(bootTicks());
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await nextTick();
     seen.source.refresh('a process is doubted');
     await eventually(() => expect(seen.graphs).toHaveLength(2));
     expect(seen.graphs[1]?.stamp).toBeGreaterThan(before);
@@ -238,7 +243,7 @@ describe('looking', () => {
     let asked = 0;
     const { seen } = await seenFrom((socket) => {
       asked = bootTicks();
-      setTimeout(() => socket.end(ok(BODY)), 100);
+      void nextTick().then(() => socket.end(ok(BODY)));
     });
     await eventually(() => expect(seen.graphs).toHaveLength(1));
     expect(asked).toBeGreaterThan(0);
@@ -259,18 +264,17 @@ describe('looking', () => {
     expect(runtime.count('GET')).toBe(2);
   });
 
+  // How long the source waits until its next look is a share of the time since the last news: these are slow news.
+  const late = () => pause(1_000); // slower than all looks of this test together
   it.each([
-    [
-      'begins its answer late',
-      (socket: net.Socket) => setTimeout(() => socket.end(ok('[]')), 1_000),
-    ],
-    ['breaks off late', (socket: net.Socket) => setTimeout(() => socket.destroy(), 1_000)],
+    ['begins its answer late', (socket: net.Socket) => late().then(() => socket.end(ok('[]')))],
+    ['breaks off late', (socket: net.Socket) => late().then(() => socket.destroy())],
   ])('is soon done again where the runtime %s and a pid is missing', async (_how, first) => {
     const noPid = graphBody({ ...LINK, consumerPid: 0 });
     let asked = 0;
     const { seen } = await seenFrom(
       (socket) => {
-        if (++asked === 1) first(socket);
+        if (++asked === 1) void first(socket);
         else socket.end(ok(asked < 10 ? noPid : BODY));
       },
       { intervalMs: 60_000 },
@@ -300,7 +304,7 @@ describe('looking', () => {
     seen.source.refresh('too late');
     seen.source.postStatus([]);
     await eventually(() => expect(runtime.sockets.size).toBe(0));
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await pause(200); // nothing may follow: the next look would be after 100 ms
     expect(seen.order).toEqual([]);
     expect(runtime.requests).toHaveLength(1);
   });

@@ -7,12 +7,12 @@ import { StateSource } from '../../../src/graph/state-source.js';
 import type { XConnectError } from '../../../src/kernel/errors.js';
 import { createLogger } from '../../../src/kernel/log.js';
 import type { Problem } from '../../../src/manifest/problem.js';
-import { eventually } from '../../support/wait.js';
+import { eventually, pause } from '../../support/wait.js';
 import { requires, STATE, scratchFolder, services, writeFiles } from '../manifest/scratch.js';
 
 const RAW = { name: 'raw', type: 'unix', socket: '/run/raw.sock' };
 const FILES = { 'p/services.json': services(RAW), 'c/run.json': requires('raw') };
-/** Long enough for a look that is under way, and for a poll. */
+/** In which nothing may happen: long enough for a look that is under way, and for a poll. */
 const QUIET_MS = 1500;
 
 interface Watched {
@@ -49,7 +49,7 @@ async function setUp(files: Record<string, unknown> = FILES, pids: object = { c:
   return { root, state, pidsPath, seen };
 }
 
-const quiet = () => new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+const quiet = () => pause(QUIET_MS); // what happens in it is what may not
 
 describe('the state source', () => {
   it('yields the graph with pids and a stamp', async () => {
@@ -124,7 +124,7 @@ describe('the state source', () => {
   it('yields the same links again, with a newer stamp, once someone doubts the processes', async () => {
     const { pidsPath, seen } = await setUp();
     seen.source.refresh('a container died');
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await pause(200); // nothing may follow: a look takes some milliseconds
     expect(seen.graphs).toHaveLength(1); // the file is no newer than it was
     await writeFile(pidsPath, JSON.stringify({ c: 10, p: 20 }));
     await eventually(() => expect(seen.graphs).toHaveLength(2));

@@ -78,6 +78,7 @@ export class ModelAttacher implements Attacher {
         const removed = Promise.resolve().then(() => {
           if (this.planted.get(where) === attached) this.planted.delete(where);
         });
+        // Of the fake timers.
         const drained = new Promise<void>((resolve) => setTimeout(resolve, drainMs));
         const done = this.busy ? Promise.race([finished, drained]) : Promise.resolve();
         return { removed, done: Promise.all([removed, done]).then(() => undefined) };

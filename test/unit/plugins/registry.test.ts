@@ -82,8 +82,13 @@ describe('a plugin from outside', () => {
 
   test('is detached where it attached too late', async () => {
     const detach = vi.fn(async () => undefined);
-    const late = new Promise((resolve) => setTimeout(() => resolve({ detach }), 60));
+    let attach = (_: unknown) => {};
+    const late = new Promise((resolve) => {
+      attach = resolve;
+    });
     await expect(attachOf(() => late)).rejects.toMatchObject({ code: 'plugin-failed' });
+    expect(detach).not.toHaveBeenCalled();
+    attach({ detach });
     await vi.waitFor(() => expect(detach).toHaveBeenCalledWith(0));
   });
 

@@ -1,6 +1,6 @@
 /** The Wayland wire format: what we write reads as it was meant, and nothing that is read can do harm. */
 import { describe, expect, test } from 'vitest';
-import { ArgumentReader, MessageReader, request } from '../../../src/plugins/wayland/messages.js';
+import { ArgumentReader, request, WaylandReader } from '../../../src/plugins/wayland/messages.js';
 import { fc, property } from '../../support/property.js';
 
 const word = fc.integer({ min: 0, max: 0xffff_ffff });
@@ -27,7 +27,7 @@ describe('Wayland messages', () => {
           const bytes = Buffer.concat(
             all.map(({ object, opcode, args }) => request(object, opcode, ...args)),
           );
-          const reader = new MessageReader();
+          const reader = new WaylandReader();
           const read = pieces(bytes, cuts).flatMap((piece) => reader.push(piece) ?? [null]);
           expect(read.length).toBe(all.length);
           for (const [i, { object, opcode, args }] of all.entries()) {
@@ -49,7 +49,7 @@ describe('Wayland messages', () => {
   property('of anybody’s making are read or refused, never more than that', async (holds) => {
     await holds(
       fc.property(fc.array(fc.uint8Array({ maxLength: 300 })), (chunks) => {
-        const reader = new MessageReader();
+        const reader = new WaylandReader();
         for (const chunk of chunks) {
           const messages = reader.push(Buffer.from(chunk));
           if (!messages) return;
@@ -70,11 +70,11 @@ describe('Wayland messages', () => {
     ['of no whole words', 13],
   ])('that say they are %s end the conversation', (_what, size) => {
     const bytes = Buffer.from(new Uint32Array([1, (size << 16) >>> 0]).buffer);
-    expect(new MessageReader().push(bytes)).toBeNull();
+    expect(new WaylandReader().push(bytes)).toBeNull();
   });
 
   test('of the greatest size are held, and no more than that', () => {
-    const reader = new MessageReader();
+    const reader = new WaylandReader();
     const head = Buffer.from(new Uint32Array([1, 0xfffc_0000]).buffer);
     expect(reader.push(head)).toEqual([]);
     expect(reader.push(Buffer.alloc(0xfffc - 8))?.[0]?.body.length).toBe(0xfffc - 8);

@@ -7,13 +7,14 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ok } from '../../../src/runtime/answer.js';
 import { ControlSocket } from '../../../src/runtime/control-socket.js';
 import { Router } from '../../../src/runtime/router.js';
+import { pause } from '../../support/wait.js';
 
 let folder: string;
 let path: string;
 let socket: ControlSocket;
 
 const slow = async () => {
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await pause(50); // an answer that takes a while
   return ok('slow\n');
 };
 const router = new Router({
@@ -119,8 +120,9 @@ describe('requests', () => {
 
   test('a body that is cut off costs nothing but its request', async () => {
     const client = net.connect(path);
-    client.write(post('/echo', '{"a":1}').slice(0, -3));
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await new Promise((resolve) => {
+      client.write(post('/echo', '{"a":1}').slice(0, -3), resolve);
+    });
     client.destroy();
     expect(await talk('GET /fast HTTP/1.0\r\n\r\n')).toContain('200 OK');
   });

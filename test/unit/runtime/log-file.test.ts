@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { LogFile } from '../../../src/runtime/log-file.js';
+import { eventually } from '../../support/wait.js';
 
 let folder: string;
 beforeEach(() => {
@@ -57,7 +58,7 @@ test('a stream that is cut off leaves what it said', async () => {
   const stream = new PassThrough();
   const copied = log.copy(stream);
   stream.write('half');
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await eventually(() => expect(text('console.log')).toBe('half'));
   stream.destroy(new Error('cut'));
   await copied;
   await log.close();

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { XConnectError } from '../../../src/kernel/errors.js';
-import { eventually } from '../../support/wait.js';
+import { eventually, pause } from '../../support/wait.js';
 import { Control, FAILURE, SHOWN } from './control.js';
 
 describe('the control socket', () => {
@@ -42,7 +42,7 @@ describe('the control socket', () => {
     const client = await control.connect();
     client.socket.pause();
     client.socket.end('GET /xconnect-graph HTTP/1.1\r\nHost: x\r\n\r\n');
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await pause(300); // a slow reader
     client.socket.resume();
     expect(JSON.parse((await client.reply()).body)).toHaveLength(15_000);
   });
@@ -119,7 +119,7 @@ describe('the control socket', () => {
     const client = await control.connect();
     client.socket.write('GET /health HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n');
     client.socket.write('x'.repeat(64 * 1024));
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await pause(100); // nothing may come yet
     expect(client.text).toBe('');
     client.socket.write('x');
     expect((await client.reply()).status).toBe(200);

@@ -6,7 +6,7 @@ import type { MessageFilter, Port } from '../../../../src/plugins/dbus/filter.js
 import { MessageType, readFrame, readHeader } from '../../../../src/plugins/dbus/header.js';
 import { Message } from '../../../../src/plugins/dbus/message.js';
 import { BUS, writeMessage } from '../../../../src/plugins/dbus/message-writer.js';
-import type { Activation } from '../../../../src/plugins/on-demand.js';
+import type { ActivationResult } from '../../../../src/plugins/on-demand.js';
 
 export const FOO = 'org.example.Foo';
 export const BAR = 'org.example.Bar';
@@ -46,7 +46,7 @@ export class Stand {
   readonly done: string[] = [];
   readonly filter: MessageFilter;
   /** What the runtime says; the bus's answers wait until `answers`. */
-  #activate: ((activation: Activation) => void)[] = [];
+  #activate: ((activation: ActivationResult) => void)[] = [];
   readonly #questions: {
     member: string;
     values: readonly BodyValue[];
@@ -77,7 +77,7 @@ export class Stand {
       names: () => this.names,
       activate: (name: string) => {
         this.activated.push(name);
-        return new Promise<Activation>((resolve) => this.#activate.push(resolve));
+        return new Promise<ActivationResult>((resolve) => this.#activate.push(resolve));
       },
       done: (name: string) => void this.done.push(name),
     };
@@ -99,7 +99,7 @@ export class Stand {
     this.#questions.shift()?.on(toMessage(writeMessage({ ...fields, type: MessageType.error })));
   }
 
-  async runtime(activation: Activation): Promise<void> {
+  async runtime(activation: ActivationResult): Promise<void> {
     this.#activate.shift()?.(activation);
     await vi.advanceTimersByTimeAsync(0);
   }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { isEavesdropping, parseMatchRule } from '../../../../src/plugins/dbus/match-rule.js';
-import { Wishes } from '../../../../src/plugins/dbus/wishes.js';
+import { OwnerSubscriptions } from '../../../../src/plugins/dbus/policy-filter.js';
 
 describe('a match rule', () => {
   test.each([
@@ -48,26 +48,26 @@ describe('a match rule', () => {
     ["sender='a.b'", false],
     ["member='NameAcquired'", false],
   ])('%j asks for the owner of a.b: %s', (text, asks) => {
-    const wishes = new Wishes();
-    wishes.added(text);
-    expect(wishes.wantsOwnerOf('a.b')).toBe(asks);
+    const subscriptions = new OwnerSubscriptions();
+    subscriptions.add(text);
+    expect(subscriptions.includes('a.b')).toBe(asks);
   });
 });
 
 describe('what a consumer wants to hear of', () => {
   test('is wanted until each rule was taken back as often as it was added', () => {
-    const wishes = new Wishes();
-    expect(wishes.wantsOwnerOf('a.b')).toBe(false);
-    for (const rule of ["arg0='a.b'", "arg0='a.b'", "arg0='a.c'"]) wishes.added(rule);
-    wishes.removed("arg0='a.b'");
-    expect(wishes.wantsOwnerOf('a.b')).toBe(true);
-    wishes.removed("arg0='a.b'");
-    expect([wishes.wantsOwnerOf('a.b'), wishes.wantsOwnerOf('a.c')]).toEqual([false, true]);
+    const subscriptions = new OwnerSubscriptions();
+    expect(subscriptions.includes('a.b')).toBe(false);
+    for (const rule of ["arg0='a.b'", "arg0='a.b'", "arg0='a.c'"]) subscriptions.add(rule);
+    subscriptions.remove("arg0='a.b'");
+    expect(subscriptions.includes('a.b')).toBe(true);
+    subscriptions.remove("arg0='a.b'");
+    expect([subscriptions.includes('a.b'), subscriptions.includes('a.c')]).toEqual([false, true]);
   });
 
   test('is everything once there are too many rules to remember', () => {
-    const wishes = new Wishes();
-    for (let count = 0; count < 2_000; count++) wishes.added(`arg0='a.x${count}'`);
-    expect(wishes.wantsOwnerOf('z.z')).toBe(true);
+    const subscriptions = new OwnerSubscriptions();
+    for (let count = 0; count < 2_000; count++) subscriptions.add(`arg0='a.x${count}'`);
+    expect(subscriptions.includes('z.z')).toBe(true);
   });
 });

@@ -5,7 +5,7 @@ import type { Message } from '../../../../src/plugins/dbus/message.js';
 import { MessageSession } from '../../../../src/plugins/dbus/message-session.js';
 import { writeMessage } from '../../../../src/plugins/dbus/message-writer.js';
 import { Questions } from '../../../../src/plugins/dbus/questions.js';
-import { Share } from '../../../../src/plugins/dbus/share.js';
+import { WorkBudget } from '../../../../src/plugins/dbus/work-budget.js';
 import { FakeChannel } from './fake-channel.js';
 import { headersOf, policySession, SELF, toBus } from './policy-session.js';
 
@@ -57,7 +57,7 @@ describe('a long message', () => {
     new MessageSession({
       ...{ consumer: consumer.channel, bus: bus.channel, fds: false, budget: { fds: 0 } },
       ...{ filters: [holding], onEnd: () => undefined },
-      share: new Share(),
+      work: new WorkBudget(),
       tally: { toProvider: 0, toConsumer: 0, closes: {}, denied: {}, audited: {} },
     });
     const [first, long, last] = [call(2, 'a.b'), call(3, THERMOSTAT, 80 * KIB), call(4, 'a.b')];
@@ -131,7 +131,7 @@ function asking() {
       },
     ],
     onEnd: () => undefined,
-    share: new Share(),
+    work: new WorkBudget(),
     tally: { toProvider: 0, toConsumer: 0, closes: {}, denied: {}, audited: {} },
   });
   return { consumer, bus, ask: (onAnswer: () => void) => port?.ask('GetId', [], onAnswer) };

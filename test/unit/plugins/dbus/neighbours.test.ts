@@ -1,12 +1,12 @@
 /** A flood of refused calls, and what it costs whoever has another link. */
 import { expect, test } from 'vitest';
 import { writeMessage } from '../../../../src/plugins/dbus/message-writer.js';
-import { Share } from '../../../../src/plugins/dbus/share.js';
+import { WorkBudget } from '../../../../src/plugins/dbus/work-budget.js';
 import { headersOf, policySession } from './policy-session.js';
 
 const CONNECTIONS = 4;
 const CALLS = 400;
-/** Of one link in one turn, see share.ts. */
+/** Of one link in one turn, see work-budget.ts. */
 const IN_TURN = 64;
 
 const call = (serial: number) =>
@@ -15,9 +15,9 @@ const flood = Buffer.concat(Array.from({ length: CALLS }, (_, count) => call(cou
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 test('many refused calls by many connections of one link wait for the one call of another', async () => {
-  const share = new Share();
+  const work = new WorkBudget();
   const greedy = await Promise.all(
-    Array.from({ length: CONNECTIONS }, () => policySession({}, {}, true, share)),
+    Array.from({ length: CONNECTIONS }, () => policySession({}, {}, true, work)),
   );
   const innocent = await policySession({});
   await turn();

@@ -7,7 +7,7 @@ import { MessageSession } from '../../../../src/plugins/dbus/message-session.js'
 import { BUS, BUS_PATH, writeMessage } from '../../../../src/plugins/dbus/message-writer.js';
 import { Policy } from '../../../../src/plugins/dbus/policy.js';
 import { PolicyFilter } from '../../../../src/plugins/dbus/policy-filter.js';
-import { Share } from '../../../../src/plugins/dbus/share.js';
+import { WorkBudget } from '../../../../src/plugins/dbus/work-budget.js';
 import { FakeChannel } from './fake-channel.js';
 
 export const SELF = ':1.1';
@@ -26,20 +26,20 @@ export async function policySession(
   rules: PolicyRules,
   names: Readonly<Record<string, string>> = {},
   enforce = true,
-  share = new Share(),
+  work = new WorkBudget(),
 ): Promise<PolicySession> {
   const [consumer, bus] = [new FakeChannel(), new FakeChannel()];
   const session: PolicySession = { consumer, bus, refused: [], used: [], ends: [] };
   const policy = new Policy(rules);
-  const witness = {
-    isWatching: true,
+  const listener = {
+    isListening: true,
     used: (use: Use) => session.used.push(use),
     refused: (use: Use) => session.refused.push(use),
   };
   new MessageSession({
     ...{ consumer: consumer.channel, bus: bus.channel, fds: false, budget: { fds: 0 } },
-    filters: [(port) => new PolicyFilter({ policy, enforce, witness }, port)],
-    share,
+    filters: [(port) => new PolicyFilter({ policy, enforce, listener }, port)],
+    work,
     tally: { toProvider: 0, toConsumer: 0, closes: {}, denied: {}, audited: {} },
     onEnd: (...how) => session.ends.push(how),
   });

@@ -1,46 +1,48 @@
 /**
- * What goes to one side of a connection. What comes together leaves in one write: what stood together when it came as it
- * is, the rest put together.
+ * What is to be sent to one side of a connection. It is gathered and leaves in one write (`flush`): messages that were
+ * read together and all pass leave as the piece of the buffer that they are, without being copied.
  *
- * A long message comes in pieces, and nothing goes between them: the receiver would take it for a part of the message,
- * and a part of the message for one of its own. What is to be sent meanwhile waits.
+ * A long message comes in pieces. Nothing may be sent between them, since it would be taken for a part of that message; our
+ * own messages wait meanwhile.
  */
 import { closeAll } from '../../kernel/descriptors.js';
 import type { Channel } from '../plugin.js';
 
-export class Outlet {
+export class SendQueue {
   readonly #channel: Channel;
-  /** What leaves before `#chunk`. */
+  /** What was gathered before the run in `#chunk`. */
   #pieces: Buffer[] = [];
+  /** The run of bytes that may become longer: from `#start` to `#end` of it. */
   #chunk: Buffer | null = null;
   #start = 0;
   #end = 0;
-  /** Bytes still to come of a message that has begun. */
+  /** Bytes still to come of a long message. */
   #rest = 0;
+  /** Messages that are sent after the long one. */
   #waiting: { readonly bytes: Buffer; readonly fds: readonly number[] }[] = [];
 
   constructor(channel: Channel) {
     this.#channel = channel;
   }
 
-  /** Something waits for a message to be over. */
+  /** A message waits for the end of a long one. */
   get isWaiting(): boolean {
     return this.#waiting.length > 0;
   }
 
-  /** Descriptors that wait with it. */
+  /** Descriptors of messages that wait. */
   get waitingFds(): number {
     return this.#waiting.reduce((sum, { fds }) => sum + fds.length, 0);
   }
 
-  /** A message, or the beginning of one that has `rest` more bytes. Takes the descriptors, which go with the first. */
+  /** A message that came, or the beginning of one with `rest` more bytes. Takes the descriptors. */
   pass(chunk: Buffer, start: number, end: number, fds: readonly number[], rest = 0): void {
     if (this.#rest > 0 || fds.length > 0) this.send(chunk.subarray(start, end), fds);
     else this.#append(chunk, start, end);
     this.#rest += rest;
   }
 
-  /** More bytes of the message that has begun. */
+  /** More bytes of the long message. */
   more(chunk: Buffer, start: number, end: number): void {
     this.#append(chunk, start, end);
     this.#rest -= end - start;
@@ -48,7 +50,7 @@ export class Outlet {
     for (const { bytes, fds } of this.#waiting.splice(0)) this.send(bytes, fds);
   }
 
-  /** A whole message. Takes the descriptors. */
+  /** A whole message of our own. Takes the descriptors. */
   send(bytes: Buffer, fds: readonly number[] = []): void {
     if (this.#rest > 0) {
       this.#waiting.push({ bytes, fds });
@@ -63,7 +65,7 @@ export class Outlet {
     this.#channel.write(bytes, fds);
   }
 
-  /** Once nothing more comes for the moment: what was sent so far leaves. */
+  /** Writes what was gathered. */
   flush(): void {
     this.#setAside();
     const [first] = this.#pieces;
@@ -73,7 +75,7 @@ export class Outlet {
     this.#channel.write(bytes);
   }
 
-  /** Sends nothing of what waits, and closes its descriptors. */
+  /** Drops the messages that wait, and closes their descriptors. */
   close(): void {
     for (const { fds } of this.#waiting.splice(0)) closeAll(fds);
   }

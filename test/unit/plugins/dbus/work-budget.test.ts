@@ -1,19 +1,19 @@
 /** How much of a link's messages is looked at in one turn of the event loop. */
 import { expect, test } from 'vitest';
-import { Share } from '../../../../src/plugins/dbus/share.js';
+import { WorkBudget } from '../../../../src/plugins/dbus/work-budget.js';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 test('floods by many connections cost as much a turn as one, and all come on', async () => {
-  const share = new Share();
+  const work = new WorkBudget();
   const done = [0, 0, 0, 0];
   let inTurn = 0;
   const flood = (who: number) => {
     do {
       done[who] = (done[who] as number) + 1;
       inTurn++;
-    } while (share.spend(100));
-    share.wait(() => flood(who));
+    } while (work.spend(100));
+    work.wait(() => flood(who));
   };
   for (const who of done.keys()) flood(who);
   for (let n = 0; n < 400; n++) {
@@ -25,9 +25,9 @@ test('floods by many connections cost as much a turn as one, and all come on', a
 });
 
 test('a long message counts for many', async () => {
-  const share = new Share();
-  expect(share.spend(60 * 1024)).toBe(true);
-  expect(share.spend(60 * 1024)).toBe(false);
+  const work = new WorkBudget();
+  expect(work.spend(60 * 1024)).toBe(true);
+  expect(work.spend(60 * 1024)).toBe(false);
   await turn();
-  expect(share.spend(1)).toBe(true);
+  expect(work.spend(1)).toBe(true);
 });

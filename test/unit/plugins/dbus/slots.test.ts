@@ -1,35 +1,35 @@
-/** Places for clients that a bus does not know yet: how they are shared out. */
+/** Slots for connections that a bus has not registered yet: how they are shared out. */
 import { expect, test } from 'vitest';
-import { type LinkPlaces, Places } from '../../../../src/plugins/dbus/places.js';
+import { BusSlots, type LinkSlots } from '../../../../src/plugins/dbus/connections.js';
 
 /** Takes as many; those that it gets. */
-async function take(link: LinkPlaces, count: number): Promise<(() => void)[]> {
+async function take(link: LinkSlots, count: number): Promise<(() => void)[]> {
   const got: (() => void)[] = [];
-  for (let n = 0; n < count; n++) void link.take().then((free) => got.push(free));
+  for (let n = 0; n < count; n++) void link.acquire().then((free) => got.push(free));
   await Promise.resolve();
   await new Promise((resolve) => setImmediate(resolve));
   return got;
 }
 
 test('one link has as many as a link may have, and never all of the bus', async () => {
-  const places = new Places(48);
-  const [greedy, modest] = [places.enter(), places.enter()];
+  const slots = new BusSlots(undefined, 48);
+  const [greedy, modest] = [slots.enter(), slots.enter()];
   expect(await take(greedy, 100)).toHaveLength(24);
   expect(await take(modest, 2)).toHaveLength(2);
-  const only = new Places(48).enter();
+  const only = new BusSlots(undefined, 48).enter();
   expect(await take(only, 100)).toHaveLength(32);
 });
 
 test('however many links take all they can, each of the others still has one', async () => {
-  const places = new Places(48);
-  const links = Array.from({ length: 40 }, () => places.enter());
+  const slots = new BusSlots(undefined, 48);
+  const links = Array.from({ length: 40 }, () => slots.enter());
   for (const greedy of links.slice(1)) expect(await take(greedy, 100)).toHaveLength(1);
-  expect(await take(links[0] as LinkPlaces, 1)).toHaveLength(1);
+  expect(await take(links[0] as LinkSlots, 1)).toHaveLength(1);
 });
 
 test('what is given back goes to who waits longest, and is given back once', async () => {
-  const places = new Places(2);
-  const [one, two] = [places.enter(), places.enter()];
+  const slots = new BusSlots(undefined, 2);
+  const [one, two] = [slots.enter(), slots.enter()];
   const got = await take(one, 3);
   expect(got).toHaveLength(1);
   got[0]?.();
@@ -40,8 +40,8 @@ test('what is given back goes to who waits longest, and is given back once', asy
 });
 
 test('a link that ends leaves its share to the others, and nobody of it waits', async () => {
-  const places = new Places(4);
-  const [one, two] = [places.enter(), places.enter()];
+  const slots = new BusSlots(undefined, 4);
+  const [one, two] = [slots.enter(), slots.enter()];
   const [ofOne, ofTwo] = [await take(one, 4), await take(two, 4)];
   expect([ofOne.length, ofTwo.length]).toEqual([2, 2]);
   two.leave();

@@ -1,25 +1,25 @@
 /**
- * What is looked at of the messages of one link in one turn of the event loop. The rest waits until everybody else had
- * a turn, so a flood of messages costs a neighbour one share, however many connections it comes by.
+ * How many messages of one link are handled in one turn of the event loop. The others wait for a later turn. So a flood of
+ * messages delays other links by at most one budget, however many connections it comes by.
  */
 
-/** Messages, or KiB of them where that is more: a millisecond's work at most. */
+/** Messages, or KiB of them where that is more: about a millisecond's work. */
 const WORK = 64;
 const KIB = 1024;
 
-export class Share {
+export class WorkBudget {
   #left = WORK;
   #waiting: (() => void)[] = [];
   #isRenewed = false;
 
-  /** A message of that many bytes was looked at; false: the next one has to wait. */
+  /** A message of that many bytes was handled. False: the next one has to `wait`. */
   spend(bytes: number): boolean {
     this.#left -= 1 + Math.floor(bytes / KIB);
     if (!this.#isRenewed) this.#renewSoon();
     return this.#left > 0;
   }
 
-  /** In a later turn, in the order in which it was asked. */
+  /** Calls `goOn` in a later turn, in the order of these calls. */
   wait(goOn: () => void): void {
     this.#waiting.push(goOn);
   }
