@@ -13,7 +13,8 @@ const FILE =
   /(?<![\w@$/.<*-])(?:\.\.?\/)*(?:[\w-]+\/)*[\w-]+(?:\.[\w-]+)*\.(?:ts|mjs|[ch]|py|sh|md)\b(?!\()/g;
 
 /** Of the kernel's own source and headers. */
-const KERNEL = /^(linux\/[\w.]+|sys\/mount\.h|fs\/exec\.c|drm_mode\.h|input\.h|evdev\.c)$/;
+const KERNEL =
+  /^(linux\/[\w.]+|sys\/mount\.h|fs\/exec\.c|drm_mode\.h|input\.h|(ev|mouse|joy)dev\.c)$/;
 
 const everyFile = FOLDERS.flatMap((folder) => filesBelow(folder, /./)).filter(
   (path) => !path.includes('node_modules/'),
