@@ -7,13 +7,12 @@ import { isObject } from '../manifest/json.js';
 import { show } from '../manifest/problem.js';
 import type { Revision } from '../manifest/revision.js';
 import { SYSTEM_BUS } from '../manifest/services.js';
-import type { Activation } from './activation.js';
-import { type Answer, ok, Refusal, type Request } from './answer.js';
 import type { Group } from './container-settings.js';
 import type { ContainerSupervisor } from './container-supervisor.js';
 import type { DaemonSupervisor } from './daemon-supervisor.js';
-import { Router } from './router.js';
-import { joinStatus, parseStatus, type StatusEntry } from './status-report.js';
+import type { OnDemandContainers } from './on-demand-containers.js';
+import { type ApiAnswer, type ApiRequest, answer, HttpError, Router } from './router.js';
+import { joinStatus, type PostedStatus, parseStatus } from './status-report.js';
 
 export interface ApiParts {
   readonly revision: Revision;
@@ -21,7 +20,7 @@ export interface ApiParts {
   readonly containers: ReadonlyMap<string, ContainerSupervisor>;
   /** Of the network pools, by container. */
   readonly addresses: ReadonlyMap<string, string>;
-  readonly activation: Activation;
+  readonly onDemand: OnDemandContainers;
   readonly bus: {
     /** As it is now. Undefined: the revision has no use for it. */
     readonly hosted: HostedBus | undefined;
@@ -37,23 +36,23 @@ type Action = (typeof ACTIONS)[number];
 export class Api {
   readonly router: Router;
   readonly #parts: ApiParts;
-  #posted: readonly StatusEntry[] = [];
+  #posted: readonly PostedStatus[] = [];
 
   constructor(parts: ApiParts) {
     this.#parts = parts;
     this.router = new Router({
-      '/xconnect-graph': { GET: () => ok(this.#graph()) },
+      '/xconnect-graph': { GET: () => answer(this.#graph()) },
       '/xconnect-status': {
-        GET: () => ok(this.#posted),
+        GET: () => answer(this.#posted),
         POST: async (request) => this.#post(await request.json()),
       },
       '/xconnect/dbus/activate': { POST: (request) => this.#activate(request) },
-      '/daemons': { GET: () => ok(this.#daemons()) },
+      '/daemons': { GET: () => answer(this.#daemons()) },
       '/daemons/:name': { PUT: (request, name) => this.#controlDaemon(request, name) },
-      '/containers': { GET: () => ok([...parts.containers.values()].map(shown)) },
+      '/containers': { GET: () => answer([...parts.containers.values()].map(shown)) },
       '/containers/:name': { PUT: (request, name) => this.#controlContainer(request, name) },
-      '/groups': { GET: () => ok(this.#groups()) },
-      '/buildinfo': { GET: () => ok(`pv-appengine ${parts.version}\n`) },
+      '/groups': { GET: () => answer(this.#groups()) },
+      '/buildinfo': { GET: () => answer(`pv-appengine ${parts.version}\n`) },
     });
   }
 
@@ -73,24 +72,24 @@ export class Api {
     return joinStatus(links, this.#posted);
   }
 
-  #post(body: unknown): Answer {
+  #post(body: unknown): ApiAnswer {
     const entries = parseStatus(body);
-    if (typeof entries === 'string') throw new Refusal(400, entries);
+    if (typeof entries === 'string') throw new HttpError(400, entries);
     this.#posted = entries;
-    return ok({});
+    return answer({});
   }
 
-  async #activate(request: Request): Promise<Answer> {
+  async #activate(request: ApiRequest): Promise<ApiAnswer> {
     const body = await request.json();
     const { bus = SYSTEM_BUS, name } = isObject(body) ? body : {};
     if (typeof name !== 'string' || typeof bus !== 'string') {
-      throw new Refusal(
+      throw new HttpError(
         400,
         `Found ${show(body)}, expected {"bus": "${SYSTEM_BUS}", "name": ...}.`,
       );
     }
-    const container = await this.#parts.activation.activate(bus, name);
-    return ok({ bus, name, container: container.settings.name, status: container.status });
+    const container = await this.#parts.onDemand.activate(bus, name);
+    return answer({ bus, name, container: container.settings.name, status: container.status });
   }
 
   #daemons() {
@@ -98,43 +97,43 @@ export class Api {
     return daemon ? [{ name: daemon.name, pid: daemon.pid, respawn: daemon.isUp }] : [];
   }
 
-  async #controlDaemon(request: Request, name: string): Promise<Answer> {
+  async #controlDaemon(request: ApiRequest, name: string): Promise<ApiAnswer> {
     const { daemon } = this.#parts;
-    if (daemon?.name !== name) throw new Refusal(404, `There is no daemon ${show(name)}.`);
+    if (daemon?.name !== name) throw new HttpError(404, `There is no daemon ${show(name)}.`);
     await daemon[await actionOf(request)]();
-    return ok(this.#daemons()[0]);
+    return answer(this.#daemons()[0]);
   }
 
-  async #controlContainer(request: Request, name: string): Promise<Answer> {
+  async #controlContainer(request: ApiRequest, name: string): Promise<ApiAnswer> {
     const container = this.#parts.containers.get(name);
-    if (!container) throw new Refusal(404, `There is no container ${show(name)}.`);
+    if (!container) throw new HttpError(404, `There is no container ${show(name)}.`);
     const action = await actionOf(request);
     if (container.settings.restartPolicy === 'system') {
-      throw new Refusal(
+      throw new HttpError(
         403,
         `${name} has the restart policy "system": it goes with the whole system.`,
       );
     }
     const { pool } = container.settings;
     if (pool !== undefined && !this.#parts.addresses.has(name)) {
-      throw new Refusal(
+      throw new HttpError(
         409,
         `${name} has no address of the pool ${show(pool.name)}: correct that first.`,
       );
     }
     if (container.settings.exec.length === 0) {
-      throw new Refusal(409, `${name} has nothing to run: give it "exec" in its run.json.`);
+      throw new HttpError(409, `${name} has nothing to run: give it "exec" in its run.json.`);
     }
     if (!(action === 'start' ? container.isDown : container.isUp)) {
-      throw new Refusal(409, `${name} is ${container.status}: "${action}" is not possible now.`);
+      throw new HttpError(409, `${name} is ${container.status}: "${action}" is not possible now.`);
     }
     await container[action]();
-    return ok(shown(container));
+    return answer(shown(container));
   }
 
   /** Who waits to be called is as it should be. */
   #isAsWanted({ settings, status }: ContainerSupervisor): boolean {
-    const waits = this.#parts.activation.onDemand.has(settings.name);
+    const waits = this.#parts.onDemand.containers.has(settings.name);
     return status === 'STARTED' || (waits && status === 'INSTALLED');
   }
 
@@ -165,12 +164,12 @@ function shown({ settings, status }: ContainerSupervisor) {
   };
 }
 
-async function actionOf(request: Request): Promise<Action> {
+async function actionOf(request: ApiRequest): Promise<Action> {
   const body = await request.json();
   const action = isObject(body) ? body.action : body;
   const known = ACTIONS.find((one) => one === action);
   if (known) return known;
-  throw new Refusal(
+  throw new HttpError(
     400,
     `Found the action ${show(action)}, expected one of ${ACTIONS.join(', ')}.`,
   );

@@ -13,7 +13,6 @@ import { EXPORT } from '../manifest/folder.js';
 import { type Problem, placeText } from '../manifest/problem.js';
 import { readRevisions } from '../manifest/reader.js';
 import { isName, printable } from '../manifest/text.js';
-import { Activation } from './activation.js';
 import { planAddresses } from './address-plan.js';
 import { Api, type ApiParts } from './api.js';
 import { BusSupervisor } from './bus-supervisor.js';
@@ -23,6 +22,7 @@ import { ControlSocket } from './control-socket.js';
 import { DaemonSupervisor } from './daemon-supervisor.js';
 import type { MakeEngine } from './engine.js';
 import { LogFile } from './log-file.js';
+import { OnDemandContainers } from './on-demand-containers.js';
 import { Pools } from './pools.js';
 
 export interface AppEngineOptions {
@@ -102,7 +102,7 @@ export class AppEngine {
       revision,
       groups: settings.groups,
       containers,
-      activation: new Activation(revision, graph.dependencies, containers),
+      onDemand: new OnDemandContainers(revision, graph.dependencies, containers),
       bus,
       addresses: pools.addresses,
       daemon: this.#daemon(logs),
@@ -114,7 +114,7 @@ export class AppEngine {
   }
 
   async #serve(parts: ApiParts): Promise<string | null> {
-    const { containers, daemon, groups, activation } = parts;
+    const { containers, daemon, groups, onDemand } = parts;
     const api = new Api(parts);
     const socket = new ControlSocket(this.#options.pvCtrl, api.router);
     const fault = await socket.listen();
@@ -127,7 +127,7 @@ export class AppEngine {
     daemon?.on('news', (text) => this.#options.say(`pv-xconnect ${text}`));
     void daemon?.start();
     const atOnce = [...containers.values()].filter(
-      ({ settings }) => !activation.onDemand.has(settings.name),
+      ({ settings }) => !onDemand.containers.has(settings.name),
     );
     await this.#startGroups(groups, atOnce);
     await this.#ended;

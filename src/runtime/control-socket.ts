@@ -11,8 +11,7 @@ import { dirname } from 'node:path';
 import { MAX_SOCKET_PATH } from '../graph/endpoint.js';
 import { parseJson } from '../manifest/json.js';
 import { ProblemList } from '../manifest/problem-list.js';
-import { type Answer, Refusal, type Request } from './answer.js';
-import type { Router } from './router.js';
+import { type ApiAnswer, type ApiRequest, HttpError, type Router } from './router.js';
 
 const MAX_BODY = 16 * 1024 * 1024;
 const MAX_CONNECTIONS = 256;
@@ -82,7 +81,7 @@ const HEAD = 'Content-Type: application/json\r\nConnection: close';
 
 async function serve(incoming: IncomingMessage, outgoing: ServerResponse, router: Router) {
   outgoing.on('error', () => undefined);
-  let answer: Answer;
+  let answer: ApiAnswer;
   try {
     answer = await router.handle(toRequest(incoming));
   } catch (error) {
@@ -98,7 +97,7 @@ async function serve(incoming: IncomingMessage, outgoing: ServerResponse, router
   outgoing.end(text);
 }
 
-function toRequest(incoming: IncomingMessage): Request {
+function toRequest(incoming: IncomingMessage): ApiRequest {
   const target = incoming.url ?? '/';
   const path = target.replace(/^http:\/\/[^/]*/i, '').replace(/[?#].*$/s, '');
   return { method: incoming.method ?? 'GET', path, json: () => readJson(incoming) };
@@ -108,7 +107,7 @@ async function readJson(incoming: IncomingMessage): Promise<unknown> {
   const problems = new ProblemList();
   const value = parseJson(await readBody(incoming), 'body', problems);
   if (value !== undefined) return value;
-  throw new Refusal(400, `The body: ${problems.list()[0]?.message ?? 'found no JSON.'}`);
+  throw new HttpError(400, `The body: ${problems.list()[0]?.message ?? 'found no JSON.'}`);
 }
 
 async function readBody(incoming: IncomingMessage): Promise<Buffer> {
@@ -121,11 +120,11 @@ async function readBody(incoming: IncomingMessage): Promise<Buffer> {
       chunks.push(chunk as Buffer);
     }
   } catch {
-    throw new Refusal(400, 'The body was cut off.');
+    throw new HttpError(400, 'The body was cut off.');
   }
   if (size <= MAX_BODY) return Buffer.concat(chunks);
   // The rest is not waited for, so no other request can follow on this connection.
-  throw new Refusal(413, `The body is longer than ${MAX_BODY} bytes.`, { Connection: 'close' });
+  throw new HttpError(413, `The body is longer than ${MAX_BODY} bytes.`, { Connection: 'close' });
 }
 
 /** What is in the way, in one sentence; a socket that nobody serves is removed. */

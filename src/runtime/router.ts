@@ -1,11 +1,42 @@
 /**
- * Finds the handler of a request. An unknown path is 404, a known one with another method 405; a handler refuses
- * by throwing a Refusal.
+ * Finds the handler of a request and takes its answer, apart from any socket. An unknown path is 404, a known one with
+ * another method 405; a handler refuses by throwing an HttpError.
  */
-import { type Answer, Refusal, type Request, refused } from './answer.js';
+export interface ApiRequest {
+  readonly method: string;
+  /** Without query. */
+  readonly path: string;
+  /** Reads and parses the body; rejects with an HttpError. */
+  json(): Promise<unknown>;
+}
+
+export interface ApiAnswer {
+  readonly status: number;
+  /** A string is sent as text, anything else as JSON. */
+  readonly body: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Thrown by a handler, and answered as `{"Error": message}`: the one exception that is no bug. */
+export class HttpError extends Error {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(status: number, message: string, headers: Readonly<Record<string, string>> = {}) {
+    super(message);
+    this.name = 'HttpError';
+    this.status = status;
+    this.headers = headers;
+  }
+}
+
+/** 200. */
+export function answer(body: unknown): ApiAnswer {
+  return { status: 200, body };
+}
 
 /** `name`: what stands for `:name` in the route's path. */
-export type Handler = (request: Request, name: string) => Answer | Promise<Answer>;
+export type Handler = (request: ApiRequest, name: string) => ApiAnswer | Promise<ApiAnswer>;
 export type Methods = Readonly<Record<string, Handler>>;
 
 export class Router {
@@ -17,18 +48,19 @@ export class Router {
   }
 
   /** Rejects for bugs only. */
-  async handle(request: Request): Promise<Answer> {
+  async handle(request: ApiRequest): Promise<ApiAnswer> {
     try {
       const { methods, name } = this.#find(request.path);
       if (!Object.hasOwn(methods, request.method)) {
         const allowed = Object.keys(methods).join(', ');
         const message = `${request.method} is not possible on ${request.path}, only ${allowed} is.`;
-        throw new Refusal(405, message, { Allow: allowed });
+        throw new HttpError(405, message, { Allow: allowed });
       }
       return await (methods[request.method] as Handler)(request, name);
     } catch (thrown) {
-      if (thrown instanceof Refusal) return refused(thrown);
-      throw thrown;
+      if (!(thrown instanceof HttpError)) throw thrown;
+      const { status, message, headers } = thrown;
+      return { status, body: { Error: message }, headers };
     }
   }
 
@@ -38,7 +70,7 @@ export class Router {
     const slash = path.lastIndexOf('/');
     const named = this.#routes.get(`${path.slice(0, slash)}/:name`);
     const name = named && decoded(path.slice(slash + 1));
-    if (!named || !name) throw new Refusal(404, `There is no ${path} here.`);
+    if (!named || !name) throw new HttpError(404, `There is no ${path} here.`);
     return { methods: named, name };
   }
 }

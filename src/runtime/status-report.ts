@@ -10,7 +10,7 @@ import { isObject } from '../manifest/json.js';
 import { MAX_ENTRIES, MAX_STRING } from '../manifest/limits.js';
 import { pointerTo, show } from '../manifest/problem.js';
 
-export interface StatusEntry {
+export interface PostedStatus {
   readonly consumer: string;
   readonly name: string;
   readonly target: string;
@@ -19,7 +19,7 @@ export interface StatusEntry {
 }
 
 /** The entries as they were posted, or one sentence on what is wrong. */
-export function parseStatus(value: unknown): readonly StatusEntry[] | string {
+export function parseStatus(value: unknown): readonly PostedStatus[] | string {
   if (!Array.isArray(value)) return `Found ${show(value)}, expected an array.`;
   if (value.length > MAX_ENTRIES) {
     return `Found ${value.length} entries, expected at most ${MAX_ENTRIES}.`;
@@ -28,7 +28,7 @@ export function parseStatus(value: unknown): readonly StatusEntry[] | string {
     const fault = faultOf(entry);
     if (fault) return `${pointerTo('', index)}${fault}`;
   }
-  return value as StatusEntry[];
+  return value as PostedStatus[];
 }
 
 function faultOf(entry: unknown): string | undefined {
@@ -47,7 +47,7 @@ function faultOf(entry: unknown): string | undefined {
 }
 
 /** The wire form of the graph, each link with the state that the daemon last gave it. */
-export function joinStatus(links: readonly Link[], entries: readonly StatusEntry[]): WireLink[] {
+export function joinStatus(links: readonly Link[], entries: readonly PostedStatus[]): WireLink[] {
   const posted = new Map(entries.map((entry) => [linkId(entry), entry]));
   return links.map((link) => {
     const entry = posted.get(linkId(link));

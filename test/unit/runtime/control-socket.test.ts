@@ -4,9 +4,8 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { ok } from '../../../src/runtime/answer.js';
 import { ControlSocket } from '../../../src/runtime/control-socket.js';
-import { Router } from '../../../src/runtime/router.js';
+import { answer, Router } from '../../../src/runtime/router.js';
 import { pause } from '../../support/wait.js';
 
 let folder: string;
@@ -15,12 +14,12 @@ let socket: ControlSocket;
 
 const slow = async () => {
   await pause(50); // an answer that takes a while
-  return ok('slow\n');
+  return answer('slow\n');
 };
 const router = new Router({
-  '/fast': { GET: () => ok({ hello: 1 }) },
+  '/fast': { GET: () => answer({ hello: 1 }) },
   '/slow': { GET: slow },
-  '/echo': { POST: async (request) => ok(await request.json()) },
+  '/echo': { POST: async (request) => answer(await request.json()) },
   '/broken': {
     GET: () => {
       throw new Error('oh dear');

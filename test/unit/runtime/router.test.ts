@@ -1,13 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { ok, Refusal } from '../../../src/runtime/answer.js';
-import { Router } from '../../../src/runtime/router.js';
+import { answer, HttpError, Router } from '../../../src/runtime/router.js';
 
 const router = new Router({
-  '/things': { GET: () => ok(['a']), POST: async (request) => ok(await request.json()) },
-  '/things/:name': { PUT: (_request, name) => ok(name) },
+  '/things': { GET: () => answer(['a']), POST: async (request) => answer(await request.json()) },
+  '/things/:name': { PUT: (_request, name) => answer(name) },
   '/refused': {
     GET: () => {
-      throw new Refusal(409, 'Not now.');
+      throw new HttpError(409, 'Not now.');
     },
   },
   '/broken': {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Link } from '../../../src/graph/link.js';
 import { parseGraph } from '../../../src/graph/wire.js';
-import { joinStatus, parseStatus, type StatusEntry } from '../../../src/runtime/status-report.js';
+import { joinStatus, type PostedStatus, parseStatus } from '../../../src/runtime/status-report.js';
 import { unixLink } from '../../support/link.js';
 import { fc, property } from '../../support/property.js';
 
@@ -9,7 +9,7 @@ const LINK = unixLink({
   ...{ consumer: 'client', consumerPid: 10, provider: 'server', providerPid: 20 },
   target: '/run/raw.sock',
 });
-const ENTRY: StatusEntry = {
+const ENTRY: PostedStatus = {
   consumer: 'client',
   name: 'raw',
   target: '/run/raw.sock',
@@ -17,7 +17,7 @@ const ENTRY: StatusEntry = {
   last_error: null,
 };
 
-function joined(entry: Partial<StatusEntry>, link: Partial<Link> = {}) {
+function joined(entry: Partial<PostedStatus>, link: Partial<Link> = {}) {
   const [wire] = joinStatus([{ ...LINK, ...link }], [{ ...ENTRY, ...entry }]);
   return wire as Record<string, unknown>;
 }

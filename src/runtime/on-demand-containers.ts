@@ -10,41 +10,41 @@ import { type BusName, busNames } from '../graph/bus-names.js';
 import { show } from '../manifest/problem.js';
 import { ProblemList } from '../manifest/problem-list.js';
 import type { Revision, Service } from '../manifest/revision.js';
-import { Refusal } from './answer.js';
 import type { ContainerSupervisor } from './container-supervisor.js';
+import { HttpError } from './router.js';
 
-export class Activation {
-  /** Containers that are not started before they are called. */
-  readonly onDemand: ReadonlySet<string>;
-  readonly #names: readonly BusName[];
+export class OnDemandContainers {
+  /** Those that are not started before they are called, by name. */
+  readonly containers: ReadonlySet<string>;
+  readonly #busNames: readonly BusName[];
   readonly #dependencies: Dependencies;
-  readonly #containers: ReadonlyMap<string, ContainerSupervisor>;
+  readonly #supervisors: ReadonlyMap<string, ContainerSupervisor>;
 
   constructor(
     revision: Revision,
     dependencies: Dependencies,
-    containers: ReadonlyMap<string, ContainerSupervisor>,
+    supervisors: ReadonlyMap<string, ContainerSupervisor>,
   ) {
-    this.#names = busNames(revision, new ProblemList());
+    this.#busNames = busNames(revision, new ProblemList());
     this.#dependencies = dependencies;
-    this.#containers = containers;
+    this.#supervisors = supervisors;
     const passive = revision.containers.filter(
       ({ services }) => services.length > 0 && services.every(isOnDemand),
     );
-    this.onDemand = new Set(passive.map(({ name }) => name));
+    this.containers = new Set(passive.map(({ name }) => name));
   }
 
-  /** Starts the owner of that name, and resolves with it when it runs. Rejects with a Refusal that says why not. */
+  /** Starts the owner of that name, and resolves with it when it runs. Rejects with an HttpError that says why not. */
   async activate(bus: string, name: string): Promise<ContainerSupervisor> {
-    const owned = this.#names.find((one) => one.bus === bus && one.name === name);
-    if (!owned) throw new Refusal(404, `No container owns ${show(name)} on ${show(bus)}.`);
-    const container = this.#containers.get(owned.container);
+    const owned = this.#busNames.find((one) => one.bus === bus && one.name === name);
+    if (!owned) throw new HttpError(404, `No container owns ${show(name)} on ${show(bus)}.`);
+    const container = this.#supervisors.get(owned.container);
     if (!container || container.settings.exec.length === 0) {
-      throw new Refusal(409, `${owned.container}, which owns ${name}, has nothing to run.`);
+      throw new HttpError(409, `${owned.container}, which owns ${name}, has nothing to run.`);
     }
     if (container.isDown && owned.service.activation !== 'on-demand') {
       const why = `${owned.container}, which owns ${name}, is stopped, and not started on demand`;
-      throw new Refusal(409, `${why}: start it.`);
+      throw new HttpError(409, `${why}: start it.`);
     }
     await this.#start(container, new Set());
     return container;
@@ -54,12 +54,12 @@ export class Activation {
     const { name } = container.settings;
     before.add(name);
     if (container.status === 'STOPPING') {
-      throw new Refusal(409, `${name} is being stopped: call again later.`);
+      throw new HttpError(409, `${name} is being stopped: call again later.`);
     }
     if (!container.isDown) return;
     for (const needed of this.#dependencies.get(name) ?? []) {
-      const other = this.#containers.get(needed);
-      if (other && this.onDemand.has(needed) && !before.has(needed)) {
+      const other = this.#supervisors.get(needed);
+      if (other && this.containers.has(needed) && !before.has(needed)) {
         await this.#start(other, before);
       }
     }
@@ -71,7 +71,7 @@ export class Activation {
     container.on('news', listen);
     await container.start();
     container.off('news', listen);
-    if (container.status !== 'STARTED') throw new Refusal(500, `${name} ${last}`);
+    if (container.status !== 'STARTED') throw new HttpError(500, `${name} ${last}`);
   }
 }
 

@@ -6,11 +6,11 @@ import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { buildGraph } from '../../../src/graph/builder.js';
 import { ok } from '../../../src/kernel/result.js';
-import { Activation } from '../../../src/runtime/activation.js';
 import { runtimeSettings } from '../../../src/runtime/container-settings.js';
 import { ContainerSupervisor } from '../../../src/runtime/container-supervisor.js';
 import type { Engine } from '../../../src/runtime/engine.js';
 import { LogFile } from '../../../src/runtime/log-file.js';
+import { OnDemandContainers } from '../../../src/runtime/on-demand-containers.js';
 import { type Files, revisionFrom, services } from '../manifest/scratch.js';
 
 const ON_DEMAND = { activation: { mode: 'on-demand' } };
@@ -56,7 +56,7 @@ const engine: Engine = {
   },
 };
 
-function activationOf(files: Files): Activation {
+function onDemandOf(files: Files): OnDemandContainers {
   const revision = revisionFrom(files);
   containers = new Map(
     runtimeSettings(revision).containers.map((one) => {
@@ -65,7 +65,7 @@ function activationOf(files: Files): Activation {
     }),
   );
   const { dependencies } = buildGraph(revision, new Map(), { hostedBus: { socket: '/run/bus' } });
-  return new Activation(revision, dependencies, containers);
+  return new OnDemandContainers(revision, dependencies, containers);
 }
 
 function of(name: string): ContainerSupervisor {
@@ -75,42 +75,42 @@ function of(name: string): ContainerSupervisor {
 describe('a container that waits to be called', () => {
   it('is one that provides nothing but names that are started on demand', () => {
     const raw = { name: 'raw', type: 'unix', socket: '/run/raw' };
-    const { onDemand } = activationOf({
+    const onDemand = onDemandOf({
       'a/services.json': services(owner('A'), owner('B')),
       'b/services.json': services(owner('C'), raw),
       'c/services.json': services(owner('D'), owner('E', {})),
       'd/services.json': services(owner('F', { ...ON_DEMAND, name: 'bus', socket: '/run/bus' })),
       'e/run.json': runs('raw'),
     });
-    expect([...onDemand]).toEqual(['a']);
+    expect([...onDemand.containers]).toEqual(['a']);
   });
 
   it('is started by a call, once, and is there when that is answered', async () => {
-    const activation = activationOf({
+    const onDemand = onDemandOf({
       'a/services.json': services(owner('A'), owner('B')),
       'a/run.json': runs(),
     });
     const names = ['org.example.A', 'org.example.B', 'org.example.A'];
-    await Promise.all(names.map((name) => activation.activate('system-bus', name)));
+    await Promise.all(names.map((name) => onDemand.activate('system-bus', name)));
     expect(started).toEqual(['a']);
     expect(of('a').status).toBe('STARTED');
-    await activation.activate('system-bus', 'org.example.A');
+    await onDemand.activate('system-bus', 'org.example.A');
     expect(started).toEqual(['a']);
   });
 
   it('is started again after it was stopped', async () => {
-    const activation = activationOf({
+    const onDemand = onDemandOf({
       'a/services.json': services(owner('A')),
       'a/run.json': runs(),
     });
-    await activation.activate('system-bus', 'org.example.A');
+    await onDemand.activate('system-bus', 'org.example.A');
     await of('a').stop();
-    await activation.activate('system-bus', 'org.example.A');
+    await onDemand.activate('system-bus', 'org.example.A');
     expect(started).toEqual(['a', 'a']);
   });
 
   it('has what it requires started before it, where that waits as well', async () => {
-    const activation = activationOf({
+    const onDemand = onDemandOf({
       'a/services.json': services(owner('A')),
       'a/run.json': runs(needs('B'), { ...needs('Always'), target: '/run/x' }),
       'b/services.json': services(owner('B')),
@@ -120,25 +120,25 @@ describe('a container that waits to be called', () => {
       'always/services.json': services(owner('Always', {})),
       'always/run.json': runs(),
     });
-    await activation.activate('system-bus', 'org.example.A');
+    await onDemand.activate('system-bus', 'org.example.A');
     expect(started).toEqual(['c', 'b', 'a']);
   });
 
   it('of a cycle is started, and each other one of it once', async () => {
-    const activation = activationOf({
+    const onDemand = onDemandOf({
       'a/services.json': services(owner('A')),
       'a/run.json': runs(needs('B')),
       'b/services.json': services(owner('B')),
       'b/run.json': runs(needs('A')),
     });
-    await activation.activate('system-bus', 'org.example.A');
+    await onDemand.activate('system-bus', 'org.example.A');
     expect(started).toEqual(['b', 'a']);
   });
 });
 
 describe('an activation is refused', () => {
   const refusal = (files: Files, name = 'org.example.A', bus = 'system-bus') =>
-    activationOf(files).activate(bus, name);
+    onDemandOf(files).activate(bus, name);
 
   it.each([
     ['of a name that nobody owns', 'org.example.X', 'system-bus'],
