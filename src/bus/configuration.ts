@@ -14,7 +14,7 @@
  */
 import { type BusName, callersOf } from '../graph/bus-names.js';
 import type { BusDeclarations } from '../graph/hosted-bus.js';
-import type { NarrowedCaller } from '../manifest/revision.js';
+import type { NarrowedCaller } from '../manifest/entries.js';
 
 /** In the folder that the bus works in. */
 export const SOCKET_NAME = 'system_bus_socket';

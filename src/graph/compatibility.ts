@@ -3,7 +3,7 @@
  */
 import type { Service } from '../manifest/revision.js';
 import { isNetworked } from '../manifest/target.js';
-import type { ServiceType } from './link.js';
+import { SERVICE_TYPES, type ServiceType } from './link.js';
 
 /** By provider type; its own type is the first of each. */
 export const SERVES: Readonly<Record<ServiceType, readonly ServiceType[]>> = {
@@ -29,13 +29,20 @@ const INGRESS_TYPE: Partial<Record<ServiceType, ServiceType>> = {
  * Types that this service can be consumed as. Records and datagrams have no meaning but as themselves, and a policy
  * none where nobody knows that there are messages.
  */
-export function serveable(service: Service): readonly ServiceType[] {
+export function serveable(service: Service): readonly string[] {
   const asRecords = service.mode !== undefined && service.mode !== 'stream';
-  return asRecords || service.policy ? [service.type] : SERVES[service.type];
+  const type = builtIn(service);
+  return asRecords || service.policy || !type ? [service.type] : SERVES[type];
 }
 
 export function ingressType(service: Service): ServiceType | undefined {
-  return INGRESS_TYPE[service.type];
+  const type = builtIn(service);
+  return type && INGRESS_TYPE[type];
+}
+
+/** Undefined for a type of a plugin from outside, which serves itself alone. */
+function builtIn({ type }: Service): ServiceType | undefined {
+  return SERVICE_TYPES.find((one) => one === type);
 }
 
 /** Set where the provider's transport is not the one that the type as consumed has by nature. */

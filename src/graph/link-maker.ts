@@ -5,19 +5,20 @@ import { isIP } from 'node:net';
 import type { LinkError } from '../kernel/errors.js';
 import { suggestion } from '../kernel/nearest.js';
 import { formatAddress } from '../manifest/address.js';
-import { rulesOf } from '../manifest/policy.js';
+import { noteMisplaced } from '../manifest/fields.js';
+import { LINK_FIELDS, type LinkField, type LinkKey, sidesOf } from '../manifest/link-fields.js';
+import { HTTP_FIELDS } from '../manifest/link-values.js';
+import { EVERY_ROLE, rulesOf } from '../manifest/policy.js';
 import { placeText, show } from '../manifest/problem.js';
 import type { ProblemList } from '../manifest/problem-list.js';
 import type { RefusedService, Requirement, Service } from '../manifest/revision.js';
 import { CONTAINER_PREFIX, SYSTEM_BUS } from '../manifest/services.js';
-import { isNetworked } from '../manifest/target.js';
 import { type BusName, mayCall } from './bus-names.js';
 import { SERVES, transportOf } from './compatibility.js';
-import { beyondReach, defaultTarget, isDevice, targetError } from './endpoint.js';
+import { beyondReach, defaultTarget, targetError } from './endpoint.js';
 import type { Export, Exports } from './exports.js';
 import { isForRuntime } from './hosted-bus.js';
-import { rulesFor, speaksHttp } from './http-fields.js';
-import { EXTERNAL, type Link, RUNTIME_PROVIDER, type ServiceType } from './link.js';
+import { EXTERNAL, type Link, RUNTIME_PROVIDER } from './link.js';
 import { consumedType, exporterOf, targetOf } from './resolution.js';
 
 /** The system bus that the runtime itself provides. */
@@ -139,7 +140,7 @@ export class LinkMaker {
     consumer: string,
     requirement: Requirement,
     { container, service }: Export,
-    type: ServiceType,
+    type: string,
     target: string,
   ): Link {
     const transport = transportOf(service, type);
@@ -148,11 +149,10 @@ export class LinkMaker {
       ? (this.#refuseRaw(requirement, service, container, type) ??
         this.#refuseTarget(requirement, type, target))
       : this.#refuse(consumer, requirement, container, service);
-    const isHttp = speaksHttp(type);
-    const rules = isHttp ? rulesFor(service, requirement.role) : undefined;
-    const http = isHttp ? requirement.http : undefined;
-    const forDevice = isDevice(type);
+    if (requirement.type === undefined) this.#noteMisplaced(requirement, type);
+    const options = { ...requirement.options, ...service.options };
     return {
+      ...copied(requirement, service, type),
       consumer,
       consumerPid: consumer === EXTERNAL ? 0 : this.#pidOf(consumer),
       provider: container,
@@ -164,25 +164,28 @@ export class LinkMaker {
       target,
       socket: this.#socketOf(container, service),
       ...(transport ? { transport } : {}),
-      ...(service.policy ? { policy: rulesOf(requirement.role, service.policy) } : {}),
-      ...(service.policyMode ? { policyMode: service.policyMode } : {}),
-      ...(service.mode && type === 'unix' ? { mode: service.mode } : {}),
-      ...(service.fds !== undefined && type === 'unix' ? { fds: service.fds } : {}),
-      ...(requirement.mode && forDevice ? { device: requirement.mode } : {}),
-      ...(service.access && forDevice ? { access: service.access } : {}),
-      ...(service.lease && forDevice ? { lease: service.lease } : {}),
-      ...(service.match && forDevice ? { match: service.match } : {}),
-      ...(requirement.host !== undefined && type === 'http' ? { host: requirement.host } : {}),
-      ...clientsOf(requirement, service, type),
-      ...(rules ? { rules } : {}),
-      ...(http ? { http } : {}),
+      ...ofRole(requirement.role, service, type),
+      ...(requirement.http && speaksHttp(type) ? { http: requirement.http } : {}),
       ...(error ? { error } : {}),
+      ...(Object.keys(options).length > 0 ? { extra: options } : {}),
     };
+  }
+
+  /** Of a requirement that says no type, which was not known when it was read. */
+  #noteMisplaced(requirement: Requirement, type: string): void {
+    const { place } = requirement;
+    for (const [key, name, field] of FROM_REQUIREMENT) {
+      if (requirement[key] !== undefined) noteMisplaced(name, field, type, place, this.#problems);
+    }
+    for (const [name, field] of Object.entries(HTTP_FIELDS)) {
+      const isSaid = Object.hasOwn(requirement.http ?? {}, name);
+      if (isSaid) noteMisplaced(name, field, type, place, this.#problems);
+    }
   }
 
   #toHostedBus(consumer: string, requirement: Requirement, bus: HostedBus): Link | undefined {
     const { type = 'dbus', role, name, place } = requirement;
-    if (!SERVES.dbus.includes(type)) {
+    if (!SERVES.dbus.some((one) => one === type)) {
       const found = `type ${type} wanted of the hosted bus`;
       this.#problems.add('type-unserveable', place, found, `one of ${SERVES.dbus.join(', ')}`);
       return undefined;
@@ -244,8 +247,8 @@ export class LinkMaker {
   }
 
   /** A socket that no program could connect to. */
-  #refuseTarget({ mode, place }: Requirement, type: ServiceType, target: string) {
-    const fault = beyondReach(target, type, mode);
+  #refuseTarget({ device, place }: Requirement, type: string, target: string) {
+    const fault = beyondReach(target, type, device);
     if (fault === null) return undefined;
     this.#problems.add('path-too-long', place, fault.found, fault.expected);
     return targetError(fault);
@@ -274,22 +277,53 @@ export class LinkMaker {
   }
 }
 
-/** Types whose provider may expect a header first. */
-const ANNOUNCED: readonly ServiceType[] = ['unix', 'rest', 'tcp', 'http'];
+/** What has a meaning of its own on each side, or is settled between the two. */
+const SETTLED: ReadonlySet<LinkKey> = new Set([
+  ...(['name', 'type', 'role', 'provider', 'interface', 'target', 'socket'] as const),
+  ...(['policy', 'rules'] as const),
+]);
+const FROM_SERVICE = sidesOf('service').filter(([key]) => !SETTLED.has(key));
+const FROM_REQUIREMENT = sidesOf('requirement').filter(([key]) => !SETTLED.has(key));
 
-/** What of a link is about those who connect. A provider that believes a header is never left without. */
-function clientsOf(requirement: Requirement, service: Service, type: ServiceType) {
-  const { maxConnections, allowFrom } = requirement;
+/**
+ * What the two sides say of a link of this type, as it stands. The service's word is first: a provider that believes
+ * a header is never left without.
+ */
+function copied(requirement: Requirement, service: Service, type: string): Partial<Link> {
+  const of: Partial<Record<LinkKey, unknown>> = {};
+  const sides = [
+    [FROM_REQUIREMENT, requirement],
+    [FROM_SERVICE, service],
+  ] as const;
+  for (const [keys, side] of sides) {
+    for (const [key] of keys) {
+      const value = (side as Partial<Record<LinkKey, unknown>>)[key];
+      const { types }: LinkField<unknown> = LINK_FIELDS[key];
+      const isMeant = types?.some((one) => one === type) ?? true;
+      if (value !== undefined && isMeant) of[key] = value;
+    }
+  }
   const isStream = service.mode === undefined || service.mode === 'stream';
-  const proxyProtocol =
-    isStream && ANNOUNCED.includes(type)
-      ? (service.proxyProtocol ?? requirement.proxyProtocol)
-      : undefined;
+  if (!isStream) delete of.proxyProtocol; // which is of streams
+  return of as Partial<Link>;
+}
+
+/** What the service says of one role. */
+function ofRole(role: string, { policy, rules }: Service, type: string): Partial<Link> {
   return {
-    ...(proxyProtocol === undefined ? {} : { proxyProtocol }),
-    ...(maxConnections !== undefined && isNetworked(type) ? { maxConnections } : {}),
-    ...(allowFrom !== undefined && isNetworked(type) ? { allowFrom } : {}),
+    ...(policy ? { policy: rulesOf(role, policy) } : {}),
+    ...(rules && speaksHttp(type) ? { rules: rulesFor(role, rules) } : {}),
   };
+}
+
+function speaksHttp(type: string): boolean {
+  return type === 'rest' || type === 'http';
+}
+
+/** The role's own rules and those for every role. */
+function rulesFor(role: string, rules: NonNullable<Service['rules']>): readonly string[] {
+  const own = role === EVERY_ROLE ? [] : (rules.get(role) ?? []);
+  return [...own, ...(rules.get(EVERY_ROLE) ?? [])];
 }
 
 function noUid(role: string): LinkError {

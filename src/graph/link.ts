@@ -1,18 +1,17 @@
 /**
- * The link: one requirement joined to one export, the unit that everything after the graph works on.
+ * The link: one requirement joined to one export, the unit that everything after the graph works on. Each field has
+ * its row in manifest/link-fields.ts.
  *
  * Links are immutable values. Two links with the same identity and equal fields are interchangeable.
  */
 import type { LinkError } from '../kernel/errors.js';
-import type { HttpOptions } from '../kernel/http-options.js';
-import type { PolicyRules } from '../manifest/revision.js';
-import type { DeviceAccess, InputMatch, SocketMode } from '../manifest/vocabulary.js';
+import type { HttpOptions, InputMatch, PolicyRules } from '../manifest/link-values.js';
+import type { DeviceAccess, SocketMode } from '../manifest/vocabulary.js';
 
-export type { PolicyRules } from '../manifest/revision.js';
+export type { HttpOptions, InputMatch, PolicyRules } from '../manifest/link-values.js';
 export {
   type DeviceAccess,
   EXTERNAL,
-  type InputMatch,
   RUNTIME_PROVIDER,
   SERVICE_TYPES,
   type ServiceType,
@@ -40,8 +39,8 @@ export interface Link {
   readonly uid?: number;
   /** dbus only: what this link's role may do on the bus. Absent: whatever the bus itself allows. */
   readonly policy?: PolicyRules;
-  /** Only logged and counted is what the policy refuses. Absent: enforced. */
-  readonly policyMode?: 'audit';
+  /** audit: what the policy refuses is only logged and counted. Absent: enforce. */
+  readonly policyMode?: 'enforce' | 'audit';
   /**
    * Hosted bus only: names on it whose owner is started when this link's role calls it. Absent: the runtime has not
    * said, and is asked about any name that nobody owns.

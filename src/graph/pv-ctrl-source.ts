@@ -51,7 +51,7 @@ export class PvCtrlSource extends GraphSource {
   #away = false;
   /** JSON of what was emitted last. */
   #links = '';
-  #errors = '[]';
+  #said = '[]';
 
   constructor(options: PvCtrlSourceOptions) {
     super();
@@ -130,8 +130,8 @@ export class PvCtrlSource extends GraphSource {
       return senseless(`${body.length} bytes that are not JSON`);
     }
     if (!Array.isArray(json)) return senseless(show(json));
-    const { links, errors } = parseGraph(json);
-    this.#logErrors(errors);
+    const { links, errors, notices } = parseGraph(json);
+    this.#logSaid([...errors, ...notices]);
     const isLost = links.every(({ error }) => error?.code === 'runtime-answer');
     if (errors.length > 0 && isLost) {
       return senseless(`no entry that can be read (${errors[0]})`);
@@ -140,11 +140,11 @@ export class PvCtrlSource extends GraphSource {
   }
 
   /** Each distinct list once. */
-  #logErrors(errors: readonly string[]): void {
-    const text = JSON.stringify(errors);
-    if (text === this.#errors) return;
-    this.#errors = text;
-    for (const error of errors) this.#log.warn(`${PATH}: ${error}`);
+  #logSaid(sentences: readonly string[]): void {
+    const text = JSON.stringify(sentences);
+    if (text === this.#said) return;
+    this.#said = text;
+    for (const sentence of sentences) this.#log.warn(`${PATH}: ${sentence}`);
   }
 
   #fail(error: XConnectError, doubted: boolean): void {

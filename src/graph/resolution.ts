@@ -10,7 +10,7 @@ import { A_PATH, AN_ADDRESS, isNetworked } from '../manifest/target.js';
 import { ingressType, serveable } from './compatibility.js';
 import { defaultTarget } from './endpoint.js';
 import type { Export, Exports, RefusedExport } from './exports.js';
-import { EXTERNAL, type ServiceType } from './link.js';
+import { EXTERNAL } from './link.js';
 
 const NAMED_AT_MOST = 5;
 
@@ -76,7 +76,7 @@ export function consumedType(
   requirement: Requirement,
   { container, service }: Export,
   problems: ProblemList,
-): ServiceType | undefined {
+): string | undefined {
   const byDefault = consumer === EXTERNAL ? ingressType(service) : service.type;
   const type = requirement.type ?? byDefault;
   const possible = serveable(service);
@@ -96,7 +96,7 @@ export function consumedType(
 /** The target, of the kind that the type needs, or undefined after adding a problem. */
 export function targetOf(
   requirement: Requirement,
-  type: ServiceType,
+  type: string,
   service: Service | undefined,
   problems: ProblemList,
 ): string | undefined {

@@ -1,6 +1,6 @@
 /**
- * The wire form of links, as `GET /xconnect-graph` has it: written in one fixed order of fields, and read
- * from any runtime that has at least the ten fixed ones.
+ * The wire form of links, as `GET /xconnect-graph` has it: written in the order of the table of link fields, and read
+ * from any runtime that has at least the fields that are needed.
  *
  * Reading is strict on types and bounds, because every string here ends up in a path, an address or a log; a bad
  * entry takes out itself alone, and is shown as failed where it says whose it is. What is reported about a link
@@ -9,63 +9,61 @@
  */
 
 import type { LinkError } from '../kernel/errors.js';
-import { isRule, MAX_RULES } from '../kernel/http-options.js';
-import { isNetwork } from '../manifest/address.js';
+import { nearest } from '../kernel/nearest.js';
 import { isObject, type JsonObject } from '../manifest/json.js';
-import { MAX_CONNECTIONS, MAX_ENTRIES, MAX_NETWORKS } from '../manifest/limits.js';
+import { MAX_DEPTH, MAX_ENTRIES } from '../manifest/limits.js';
+import { LINK_FIELDS, type LinkKey, ROWS } from '../manifest/link-fields.js';
 import { pointerTo, show } from '../manifest/problem.js';
+import { faultsOf, named, object, type Schema } from '../manifest/schema.js';
 import { isBusName } from '../manifest/text.js';
 import { beyondReach, defaultTarget, targetError } from './endpoint.js';
-import { EntryReader } from './entry-reader.js';
 import { type Link, linkId, RUNTIME_PROVIDER } from './link.js';
 
-/** Errors of one graph that are said one by one. */
-const MAX_ERRORS = 100;
+/** Errors, and notices, of one graph that are said one by one. */
+const MAX_SAID = 100;
 /** Written by the daemon, see status/: no part of a link. */
 const REPORTED = ['state', 'last_error', 'since', 'connections', 'bytes', 'security_context'];
-const KNOWN = new Set([
-  ...['consumer', 'consumer_pid', 'provider', 'provider_pid', 'name', 'type', 'role', 'interface'],
-  ...['target', 'socket', 'transport', 'uid', 'activates', 'policy', 'policy_mode', 'mode', 'fds'],
-  ...['device', 'access', 'lease', 'match', 'host', 'error'],
-  ...['proxy_protocol', 'max_connections', 'allow_from', 'rules', 'http'],
-  ...REPORTED,
-]);
+
+const KNOWN = [...ROWS.map(([, { wire }]) => wire), ...REPORTED];
+const KEY_OF: ReadonlyMap<string, LinkKey> = new Map(ROWS.map(([key, { wire }]) => [wire, key]));
+const NEEDED = ROWS.filter(([, { needed }]) => needed === 'always');
+/** Of a link that can't be made it need not be known where it would lead. */
+const UNLESS_FAILED = ROWS.filter(([, { needed }]) => needed === 'unless-failed');
+const namesOf = (fields: typeof ROWS) => fields.map(([, { wire }]) => wire);
+
+const PROPERTIES = Object.fromEntries(ROWS.map(([, { wire, schema }]) => [wire, schema]));
+const entrySchema = (name: string, required: readonly string[]): Schema =>
+  named(name, { ...object('an object, a link', PROPERTIES, { required }), firstOnly: true });
+/** An entry of a graph, its fields by their wire names; and one with an `error`. */
+export const ENTRY = entrySchema('link', namesOf([...NEEDED, ...UNLESS_FAILED]));
+export const FAILED_ENTRY = entrySchema('failed-link', namesOf(NEEDED));
+/** What is shown of an entry that can't be read. */
+const SHOWN = [
+  'consumer',
+  'consumerPid',
+  'provider',
+  'providerPid',
+  'name',
+  'type',
+  'target',
+] as const;
+export const SHOWN_OF_ENTRY: Schema = named(
+  'shown-of-link',
+  object(
+    'an object, a link',
+    Object.fromEntries(SHOWN.map((key) => [LINK_FIELDS[key].wire, LINK_FIELDS[key].schema])),
+  ),
+);
 
 export type WireLink = Record<string, unknown>;
 
-/** A plain object, the ten fixed fields first, then ours where they are set, then what was kept for others. */
+/** A plain object: its fields that are set in the order of the table, then what was kept for others. */
 export function linkToWire(link: Link): WireLink {
-  return {
-    consumer: link.consumer,
-    consumer_pid: link.consumerPid,
-    provider: link.provider,
-    provider_pid: link.providerPid,
-    name: link.name,
-    type: link.type,
-    role: link.role,
-    interface: link.interface,
-    target: link.target,
-    socket: link.socket,
-    ...(link.transport === undefined ? {} : { transport: link.transport }),
-    ...(link.uid === undefined ? {} : { uid: link.uid }),
-    ...(link.policy === undefined ? {} : { policy: link.policy }),
-    ...(link.policyMode === undefined ? {} : { policy_mode: link.policyMode }),
-    ...(link.activates === undefined ? {} : { activates: link.activates }),
-    ...(link.mode === undefined ? {} : { mode: link.mode }),
-    ...(link.fds === undefined ? {} : { fds: link.fds }),
-    ...(link.device === undefined ? {} : { device: link.device }),
-    ...(link.access === undefined ? {} : { access: link.access }),
-    ...(link.lease === undefined ? {} : { lease: link.lease }),
-    ...(link.match === undefined ? {} : { match: link.match }),
-    ...(link.host === undefined ? {} : { host: link.host }),
-    ...(link.proxyProtocol === undefined ? {} : { proxy_protocol: link.proxyProtocol }),
-    ...(link.maxConnections === undefined ? {} : { max_connections: link.maxConnections }),
-    ...(link.allowFrom === undefined ? {} : { allow_from: link.allowFrom }),
-    ...(link.rules === undefined ? {} : { rules: link.rules }),
-    ...(link.http === undefined ? {} : { http: link.http }),
-    ...(link.error === undefined ? {} : { error: link.error }),
-    ...link.extra,
-  };
+  const wire: WireLink = {};
+  for (const [key, field] of ROWS) {
+    if (link[key] !== undefined) wire[field.wire] = link[key];
+  }
+  return { ...wire, ...link.extra };
 }
 
 export interface ParsedGraph {
@@ -73,15 +71,19 @@ export interface ParsedGraph {
   readonly links: readonly Link[];
   /** One sentence each; not empty means that something was left out. */
   readonly errors: readonly string[];
+  /** The same about fields that nobody knows and that are nearly one of ours. */
+  readonly notices: readonly string[];
 }
 
 /** Never throws; `json` is what JSON.parse gave. */
 export function parseGraph(json: unknown): ParsedGraph {
   if (!Array.isArray(json)) {
-    return { links: [], errors: [`Found ${show(json)}, expected an array of links.`] };
+    const errors = [`Found ${show(json)}, expected an array of links.`];
+    return { links: [], errors, notices: [] };
   }
   const links = new Map<string, Link>();
   const errors: string[] = [];
+  const nearMisses = new Map<string, string>();
   const activatable = new Map<string, string[]>();
   const failed: Link[] = [];
   for (const [index, entry] of json.slice(0, MAX_ENTRIES).entries()) {
@@ -94,7 +96,10 @@ export function parseGraph(json: unknown): ParsedGraph {
       errors.push(`${pointerTo('', index)}${link}`);
       const shown = unreadable(entry, link);
       if (shown) failed.push(shown);
-    } else if (links.has(linkId(link))) {
+      continue;
+    }
+    noteNearMisses(link, index, nearMisses);
+    if (links.has(linkId(link))) {
       const what = `${show(link.name)} of ${show(link.consumer)} at ${show(link.target)}`;
       errors.push(`${pointerTo('', index)}: found ${what} again, expected each link once.`);
     } else links.set(linkId(link), link);
@@ -106,7 +111,18 @@ export function parseGraph(json: unknown): ParsedGraph {
     );
   }
   const all = [...links.values()].map((link) => withActivatable(link, activatable));
-  return { links: all, errors: bounded(errors) };
+  return { links: all, errors: bounded(errors), notices: [...nearMisses.values()] };
+}
+
+/** Each name once, where it was first. */
+function noteNearMisses({ extra = {} }: Link, index: number, said: Map<string, string>): void {
+  for (const name of Object.keys(extra)) {
+    if (said.has(name) || said.size === MAX_SAID) continue;
+    const meant = nearest(name, KNOWN, 1);
+    if (meant === undefined) continue;
+    const place = pointerTo(pointerTo('', index), name);
+    said.set(name, `${place}: found the unknown field ${show(name)}, expected ${show(meant)}.`);
+  }
 }
 
 /** Pantavisor says between its links what it knows about names of its bus: `activatable` and `consumes`. */
@@ -132,45 +148,47 @@ function withActivatable(link: Link, names: ReadonlyMap<string, string[]>): Link
 /** The link, or what is wrong: `/field: found ..., expected ....` */
 function parseLink(entry: unknown): Link | string {
   if (!isObject(entry)) return `: found ${show(entry)}, expected an object.`;
-  const read = new EntryReader(entry);
-  const failed = read.optionalError();
-  // Of a link that can't be made it need not be known where it would lead.
-  const needed = (field: string) =>
-    failed.error ? (read.optionalText(field) ?? '') : read.text(field);
-  const [name, type, socket] = [read.text('name'), needed('type'), needed('socket')];
-  const device = read.optional('device', ['node', 'fd'] as const);
-  const target =
-    read.optionalText('target') || defaultTarget(name, type, socket || undefined) || '';
-  const link: Link = {
-    consumer: read.text('consumer'),
-    consumerPid: read.pid('consumer_pid'),
-    provider: needed('provider'),
-    providerPid: read.pid('provider_pid'),
-    name,
-    type,
-    role: read.optionalText('role') || 'any',
-    interface: read.optionalText('interface') || type,
-    target,
-    socket,
-    ...read.optional('transport', ['unix', 'tcp'] as const),
-    ...read.optionalId('uid'),
-    ...read.optionalPolicy(),
-    ...read.optionalMode(),
-    ...readActivates(read),
-    ...read.optional('mode', ['stream', 'seqpacket', 'dgram'] as const),
-    ...read.optional('fds', [true, false] as const),
-    ...device,
-    ...read.optional('access', ['ro', 'rw'] as const),
-    ...read.optionalLease(),
-    ...read.optionalMatch(),
-    ...read.optionalHost(),
-    ...readTcpFields(read),
-    ...readHttpFields(read),
-    ...targetFault(target, type, device.device),
-    ...failed,
-    ...read.extra(KNOWN),
+  const said = withoutAbsent(entry);
+  const [fault] = faultsOf(said.error === undefined ? ENTRY : FAILED_ENTRY, said);
+  if (fault) return `${fault.pointer}: found ${fault.found}, expected ${fault.expected}.`;
+  const ours: Partial<Record<LinkKey, unknown>> = {};
+  const others: [string, unknown][] = [];
+  for (const [name, value] of Object.entries(said)) {
+    const key = KEY_OF.get(name);
+    if (key)
+      ours[key] = typeof value === 'number' ? value + 0 : value; // -0 is 0
+    else if (deeper(value, MAX_DEPTH)) {
+      return `${pointerTo('', name)}: found ${show(value)}, expected nesting of at most ${MAX_DEPTH}.`;
+    } else if (!REPORTED.includes(name)) others.push([name, value]);
+  }
+  const read = ours as Pick<Link, 'consumer' | 'consumerPid' | 'providerPid' | 'name'> &
+    Partial<Link>;
+  const { type = '', provider = '', socket = '', device, error } = read;
+  const target = read.target || defaultTarget(read.name, type, socket || undefined) || '';
+  return {
+    ...read,
+    ...{ provider, type, socket, target },
+    role: read.role || 'any',
+    interface: read.interface || type,
+    ...targetFault(target, type, device),
+    ...(error ? { error: { code: error.code, message: error.message } } : {}),
+    ...(others.length === 0 ? {} : { extra: Object.fromEntries(others) }),
   };
-  return read.fault ?? link;
+}
+
+/** null is as good as absent in a field of ours: some runtimes write all their fields. */
+function withoutAbsent(entry: JsonObject): JsonObject {
+  const isFailed = (entry.error ?? undefined) !== undefined;
+  const empty = isFailed ? namesOf(UNLESS_FAILED) : [];
+  const isAbsent = ([name, value]: [string, unknown]) =>
+    (value === null && KNOWN.includes(name)) || (value === '' && empty.includes(name));
+  return Object.fromEntries(Object.entries(entry).filter((field) => !isAbsent(field)));
+}
+
+/** Nested more than `max` deep? Goes no deeper than that itself. */
+function deeper(value: unknown, max: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return max === 0 || Object.values(value).some((inner) => deeper(inner, max - 1));
 }
 
 /** Nobody could be given it, or nobody could connect there. */
@@ -185,53 +203,32 @@ function targetFault(target: string, type: string, device: Link['device']): { er
 /** What there is to show of an entry that can't be read; undefined where it does not say which link it is about. */
 function unreadable(entry: unknown, fault: string): Link | undefined {
   if (!isObject(entry)) return undefined;
-  const read = new EntryReader(entry);
-  const [consumer, name] = [read.text('consumer'), read.text('name')];
-  const target = read.optionalText('target') ?? '';
-  if (read.fault) return undefined;
-  const lenient = (field: string) => new EntryReader(entry).optionalText(field) ?? '';
-  const type = lenient('type');
+  const said = withoutAbsent(entry);
+  const faulty = new Set(faultsOf(SHOWN_OF_ENTRY, said).map(({ pointer }) => pointer));
+  const sound = <K extends (typeof SHOWN)[number]>(key: K): Link[K] | undefined => {
+    const { wire } = LINK_FIELDS[key];
+    return faulty.has(pointerTo('', wire)) ? undefined : (said[wire] as Link[K] | undefined);
+  };
+  const [consumer, name] = [sound('consumer'), sound('name')];
+  const isTargetSound = !faulty.has(pointerTo('', LINK_FIELDS.target.wire));
+  if (consumer === undefined || name === undefined || !isTargetSound) return undefined;
+  const type = sound('type') ?? '';
   return {
     consumer,
-    consumerPid: new EntryReader(entry).pid('consumer_pid'),
-    provider: lenient('provider'),
-    providerPid: new EntryReader(entry).pid('provider_pid'),
+    consumerPid: sound('consumerPid') ?? 0,
+    provider: sound('provider') ?? '',
+    providerPid: sound('providerPid') ?? 0,
     name,
     type,
     role: 'any',
     interface: type,
-    target: target || defaultTarget(name, type, undefined) || '',
+    target: sound('target') || defaultTarget(name, type, undefined) || '',
     socket: '',
     error: { code: 'runtime-answer', message: `Its entry in the graph can't be read: ${fault}` },
   };
 }
 
-function readActivates(read: EntryReader) {
-  const activates = read.optionalList('activates', MAX_ENTRIES, isBusName, 'bus names');
-  return activates === undefined ? {} : { activates };
-}
-
-function readTcpFields(read: EntryReader) {
-  const { proxy_protocol: proxyProtocol } = read.optional('proxy_protocol', [1, 2] as const);
-  const maxConnections = read.optionalNumber('max_connections', 1, MAX_CONNECTIONS);
-  const allowFrom = read.optionalList('allow_from', MAX_NETWORKS, isNetwork, 'networks');
-  return {
-    ...(proxyProtocol === undefined ? {} : { proxyProtocol }),
-    ...(maxConnections === undefined ? {} : { maxConnections }),
-    ...(allowFrom === undefined ? {} : { allowFrom }),
-  };
-}
-
-function readHttpFields(read: EntryReader) {
-  const rules = read.optionalList('rules', MAX_RULES, isRule, 'rules');
-  const http = read.optionalHttp();
-  return {
-    ...(rules === undefined ? {} : { rules }),
-    ...(http === undefined ? {} : { http }),
-  };
-}
-
 function bounded(errors: readonly string[]): string[] {
-  if (errors.length <= MAX_ERRORS) return [...errors];
-  return [...errors.slice(0, MAX_ERRORS), `${errors.length - MAX_ERRORS} more entries are wrong.`];
+  if (errors.length <= MAX_SAID) return [...errors];
+  return [...errors.slice(0, MAX_SAID), `${errors.length - MAX_SAID} more entries are wrong.`];
 }

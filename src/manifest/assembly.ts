@@ -3,6 +3,7 @@
  */
 
 import { DEVICE_FILE, NO_DEVICE, readDevice } from './device.js';
+import type { Vocabulary } from './entries.js';
 import type { Reading } from './folder.js';
 import { isObject, type JsonObject } from './json.js';
 import { show } from './problem.js';
@@ -20,7 +21,11 @@ const NO_SERVICES = { services: [], refused: [] };
 
 type Manifests = Map<ManifestFile, unknown>;
 
-export function toRevision(state: ReadonlyMap<string, unknown>, reading: Reading): Revision {
+export function toRevision(
+  state: ReadonlyMap<string, unknown>,
+  vocabulary: Vocabulary,
+  reading: Reading,
+): Revision {
   const { problems } = reading;
   const unreadable = problems
     .files()
@@ -30,14 +35,16 @@ export function toRevision(state: ReadonlyMap<string, unknown>, reading: Reading
   const containers: ContainerManifest[] = [];
   for (const [name, manifests] of manifestsByContainer(state)) {
     if (isName(name) && !RESERVED.has(name)) {
-      containers.push(readContainer(name, manifests, problems));
+      containers.push(readContainer(name, manifests, vocabulary, problems));
     } else {
       const found = `a container named ${show(name)}`;
       const expected = `a name other than ${EXTERNAL} and ${RUNTIME_PROVIDER}`;
       problems.add('name-invalid', { file: name, pointer: '' }, found, expected);
     }
   }
-  const device = state.has(DEVICE_FILE) ? readDevice(state.get(DEVICE_FILE), problems) : NO_DEVICE;
+  const device = state.has(DEVICE_FILE)
+    ? readDevice(state.get(DEVICE_FILE), vocabulary, problems)
+    : NO_DEVICE;
   return {
     containers,
     unreadable,
@@ -62,6 +69,7 @@ function manifestsByContainer(state: ReadonlyMap<string, unknown>): [string, Man
 function readContainer(
   name: string,
   manifests: Manifests,
+  vocabulary: Vocabulary,
   problems: ProblemList,
 ): ContainerManifest {
   const run = readObject(manifests, name, 'run.json', problems);
@@ -70,8 +78,8 @@ function readContainer(
   const file = `${name}/services.json`;
   return {
     name,
-    ...(services === undefined ? NO_SERVICES : readServices(services, file, problems)),
-    requirements: readRequirements(name, run, args, problems),
+    ...(services === undefined ? NO_SERVICES : readServices(services, file, vocabulary, problems)),
+    requirements: readRequirements(name, run, args, vocabulary, problems),
     run,
     args,
   };

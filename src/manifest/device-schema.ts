@@ -1,46 +1,43 @@
-/**
- * What the entries of `device.json` that concern us must look like.
- */
-import type { Schema } from './schema.js';
-import { nameSchema } from './service-schema.js';
+/** What the groups and pools of `device.json` must look like. */
+import { flag, name, named, number, object, oneOf, text, whole } from './schema.js';
 
-const AMOUNT: Schema = { type: 'number', minimum: 0, description: 'a number, 0 or more' };
+/** Of an ingress rule. */
+export const RULE_NAME = named('rule-name', name('the name of a rule'));
 
-export const GROUP_SCHEMA: Schema = {
-  type: 'object',
-  description: 'an object, a group',
-  required: ['name'],
-  properties: {
-    name: nameSchema('the name of a group'),
-    status_goal: {
-      enum: ['MOUNTED', 'STARTED', 'READY'],
-      description: 'one of MOUNTED, STARTED, READY',
-    },
-    restart_policy: { enum: ['system', 'container'], description: '"system" or "container"' },
-    timeout: AMOUNT,
-    auto_recovery: {
-      type: 'object',
-      description: 'an object',
-      properties: {
-        policy: nameSchema('the name of a policy'),
-        max_retries: { type: 'integer', minimum: 0, description: 'a whole number, 0 or more' },
+const AMOUNT = number('a number, 0 or more', 0);
+
+export const GROUP_SCHEMA = named(
+  'group',
+  object(
+    'an object, a group',
+    {
+      name: name('the name of a group'),
+      status_goal: oneOf(['MOUNTED', 'STARTED', 'READY']),
+      restart_policy: oneOf(['system', 'container']),
+      timeout: AMOUNT,
+      auto_recovery: object('an object', {
+        policy: name('the name of a policy'),
+        max_retries: whole('a whole number, 0 or more', 0),
         retry_delay: AMOUNT,
         backoff_factor: AMOUNT,
         reset_window: AMOUNT,
-      },
+      }),
     },
-  },
-};
+    { required: ['name'] },
+  ),
+);
 
-export const POOL_SCHEMA: Schema = {
-  type: 'object',
-  description: 'an object, a pool',
-  required: ['type'],
-  properties: {
-    type: nameSchema('the type of a pool'),
-    bridge: nameSchema('the name of a bridge'),
-    subnet: { type: 'string', format: 'cidr', description: 'a subnet such as 10.0.3.0/24' },
-    gateway: { type: 'string', format: 'ip', description: 'an IP address' },
-    nat: { type: 'boolean', description: 'true or false' },
-  },
-};
+export const POOL_SCHEMA = named(
+  'pool',
+  object(
+    'an object, a pool',
+    {
+      type: name('the type of a pool'),
+      bridge: name('the name of a bridge'),
+      subnet: text('a subnet such as 10.0.3.0/24', { format: 'cidr' }),
+      gateway: text('an IP address', { format: 'ip' }),
+      nat: flag,
+    },
+    { required: ['type'] },
+  ),
+);

@@ -1,12 +1,12 @@
 /**
  * `device.json`: groups, network pools and ingress rules; every other key belongs to somebody else.
  */
-import { GROUP_SCHEMA, POOL_SCHEMA } from './device-schema.js';
+import { GROUP_SCHEMA, POOL_SCHEMA, RULE_NAME } from './device-schema.js';
+import type { Vocabulary } from './entries.js';
 import { noteNearMisses } from './fields.js';
 import { isObject } from './json.js';
 import { pointerTo, show } from './problem.js';
 import type { ProblemList } from './problem-list.js';
-import { INGRESS_SCHEMA, RULE_NAME } from './requirement-schema.js';
 import { readWanted, refused } from './requirements.js';
 import type {
   AutoRecovery,
@@ -15,14 +15,18 @@ import type {
   IngressRule,
   NetworkPool,
 } from './revision.js';
-import { meets, type Schema } from './schema.js';
+import { meets, type Schema, type Static } from './schema.js';
 import { boundedEntries } from './services.js';
 import { isName } from './text.js';
 
 export const DEVICE_FILE = 'device.json';
 export const NO_DEVICE: DeviceManifest = { groups: [], pools: [], ingress: [] };
 
-export function readDevice(value: unknown, problems: ProblemList): DeviceManifest {
+export function readDevice(
+  value: unknown,
+  vocabulary: Vocabulary,
+  problems: ProblemList,
+): DeviceManifest {
   const place = { file: DEVICE_FILE, pointer: '' };
   if (!isObject(value)) {
     problems.add('shape-wrong', place, show(value), 'an object');
@@ -33,7 +37,7 @@ export function readDevice(value: unknown, problems: ProblemList): DeviceManifes
   return {
     groups: readGroups(value.groups, problems),
     pools: readPools(value.network, problems),
-    ingress: readIngress(value.ingress, problems),
+    ingress: readIngress(value.ingress, vocabulary, problems),
   };
 }
 
@@ -43,7 +47,7 @@ function readGroups(value: unknown, problems: ProblemList): DeviceGroup[] {
   for (const { item, place } of entriesOf(value, 'groups', problems)) {
     if (isObject(item)) noteNearMisses(item, fieldsOf(GROUP_SCHEMA), place, problems, 'notice');
     if (!meets(GROUP_SCHEMA, item, place, problems)) continue;
-    const group = toGroup(item as RawGroup);
+    const group = toGroup(item);
     if (names.has(group.name)) {
       problems.add('shape-wrong', place, `the group ${show(group.name)} again`, 'each group once');
       continue;
@@ -73,14 +77,15 @@ function readPools(network: unknown, problems: ProblemList): NetworkPool[] {
     if (!isName(name)) {
       problems.add('name-invalid', at, `the pool ${show(name)}`, 'a name without slashes');
     } else if (meets(POOL_SCHEMA, pool, at, problems)) {
-      const { type, bridge, subnet, gateway, nat } = pool as Omit<NetworkPool, 'name'>;
+      const { type, bridge, subnet, gateway, nat } = pool;
       read.push(known({ name, type, bridge, subnet, gateway, nat }));
     }
   }
   return read;
 }
 
-function readIngress(value: unknown, problems: ProblemList): IngressRule[] {
+function readIngress(value: unknown, vocabulary: Vocabulary, problems: ProblemList): IngressRule[] {
+  const { ingress } = vocabulary.schemas;
   const rules: IngressRule[] = [];
   for (const { item, place } of entriesOf(value, 'ingress', problems)) {
     const { name: rule = null, ...rest } = isObject(item) ? item : {};
@@ -89,7 +94,7 @@ function readIngress(value: unknown, problems: ProblemList): IngressRule[] {
     // A rule without "service" is named like the service that it stands for.
     const entry = isNamed ? { ...rest, service: rest.service ?? rule } : rest;
     const before = problems.errors;
-    const wanted = readWanted(isObject(item) ? entry : item, INGRESS_SCHEMA, place, problems);
+    const wanted = readWanted(isObject(item) ? entry : item, ingress, place, vocabulary, problems);
     if (wanted && wanted.target === undefined) {
       problems.add('address-invalid', place, 'no "external"', 'IP:PORT, for http with /PREFIX');
     }
@@ -102,22 +107,7 @@ function readIngress(value: unknown, problems: ProblemList): IngressRule[] {
   return rules;
 }
 
-/** An entry of a group that meets the schema. */
-interface RawGroup {
-  readonly name: string;
-  readonly status_goal?: DeviceGroup['statusGoal'];
-  readonly restart_policy?: DeviceGroup['restartPolicy'];
-  readonly timeout?: number;
-  readonly auto_recovery?: {
-    readonly policy?: string;
-    readonly max_retries?: number;
-    readonly retry_delay?: number;
-    readonly backoff_factor?: number;
-    readonly reset_window?: number;
-  };
-}
-
-function toGroup(raw: RawGroup): DeviceGroup {
+function toGroup(raw: Static<typeof GROUP_SCHEMA>): DeviceGroup {
   const recovery = raw.auto_recovery;
   const autoRecovery: AutoRecovery | undefined =
     recovery &&

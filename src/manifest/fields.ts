@@ -1,127 +1,15 @@
 /**
- * The fields that an entry may have, and what is said about those that it may not.
+ * What is said about fields that an entry may not have (link-fields.ts has those that it may).
  *
- * One table for the entries of `services.json`, one for requirements and ingress rules: a field that the types have
- * and a table lacks does not compile. A field that limits access is a *guard*: where it is misspelt, or stands where
- * nobody would keep it, the entry is refused, because to serve it without would be to serve it open. Any other
- * unknown field is ignored, and told.
+ * A field that limits access is a *guard*: where it is misspelt, or stands where nobody would keep it, the entry is
+ * refused, because to serve it without would be to serve it open. Any other unknown field is ignored, and told.
  */
-import type { HttpOptions } from '../kernel/http-options.js';
 import { nearest } from '../kernel/nearest.js';
+import type { Vocabulary } from './entries.js';
+import { REQUIREMENT_FIELDS, SERVICE_FIELDS } from './entries.js';
+import type { EntryField } from './link-fields.js';
 import { type Place, pointerTo, show } from './problem.js';
 import type { ProblemList } from './problem-list.js';
-import type { PolicyRules, Service } from './revision.js';
-import type { ServiceType } from './vocabulary.js';
-
-export interface Field {
-  /** Types that it means something for. Absent: all. */
-  readonly types?: readonly ServiceType[];
-  /** It limits who may do what: without it more would be possible. */
-  readonly guard?: true;
-}
-
-type Table<T> = { readonly [K in keyof Required<T>]: Field };
-
-type Reshaped =
-  | 'proxyProtocol'
-  | 'activation'
-  | 'policy'
-  | 'policyMode'
-  | 'rules'
-  | 'allow'
-  | 'calls'
-  | 'place';
-
-/** Somebody who may consume a service: a role, `container:<name>`, or a role that may make some calls only. */
-export type Caller =
-  | string
-  | {
-      readonly role: string;
-      readonly interfaces?: readonly string[];
-      readonly members?: readonly string[];
-      readonly paths?: readonly string[];
-    };
-
-/** An entry of `services.json` that meets its schema: a service, but for what JSON spells or shapes otherwise. */
-export interface ServiceEntry extends Omit<Service, Reshaped> {
-  readonly allow?: readonly Caller[];
-  readonly proxy_protocol?: 1 | 2;
-  readonly activation?: { readonly mode: 'always' | 'on-demand' };
-  readonly policy?: Readonly<Record<string, PolicyRules>>;
-  readonly policy_mode?: 'enforce' | 'audit';
-  readonly rules?: Readonly<Record<string, readonly string[]>>;
-}
-
-export const SERVICE_FIELDS: Table<ServiceEntry> = {
-  name: {},
-  type: {},
-  socket: {},
-  port: { types: ['tcp', 'http'] },
-  mode: { types: ['unix'] },
-  fds: { types: ['unix'] },
-  access: { types: ['drm', 'input'], guard: true },
-  lease: { types: ['drm'], guard: true },
-  match: { types: ['input'], guard: true },
-  proxy_protocol: { types: ['unix', 'rest', 'tcp', 'http'], guard: true },
-  allow: { guard: true },
-  bus: { types: ['dbus'] },
-  owns: { types: ['dbus'], guard: true },
-  role: { types: ['dbus'], guard: true },
-  activation: {},
-  policy: { types: ['dbus'], guard: true },
-  policy_mode: { types: ['dbus'], guard: true },
-  rules: { types: ['rest', 'http', 'unix', 'tcp'], guard: true },
-};
-
-/** A name on the hosted bus that a consumer needs. */
-export type WantedName =
-  | string
-  | { readonly name: string; readonly activation?: { readonly mode: 'none' | 'on-owner' } };
-
-/** A requirement or an ingress rule that meets its schema. */
-export interface RequirementEntry extends HttpOptions {
-  readonly name?: string;
-  readonly service?: string;
-  readonly names?: readonly WantedName[];
-  readonly type?: ServiceType;
-  readonly target?: string;
-  readonly external?: string;
-  readonly role?: string;
-  readonly provider?: string;
-  readonly interface?: string;
-  readonly mode?: 'node' | 'fd';
-  readonly host?: string;
-  readonly proxy_protocol?: 1 | 2;
-  readonly max_connections?: number;
-  readonly allow_from?: readonly string[];
-}
-
-/** What is about HTTP. */
-const HTTP: Field = { types: ['http', 'rest'] };
-
-/** What is about clients from a network does not mean anything at a path. */
-export const REQUIREMENT_FIELDS: Table<RequirementEntry> = {
-  name: {},
-  service: {},
-  names: {},
-  type: {},
-  target: {},
-  external: {},
-  role: { guard: true },
-  provider: { guard: true },
-  interface: {},
-  mode: {},
-  host: { types: ['http'], guard: true },
-  proxy_protocol: { guard: true },
-  max_connections: { types: ['tcp', 'http'] },
-  allow_from: { types: ['tcp', 'http'], guard: true },
-  strip_prefix: HTTP,
-  tls: { ...HTTP, guard: true },
-  health: HTTP,
-  limits: HTTP,
-  access_log: HTTP,
-  via: HTTP,
-};
 
 /** Words that speak of access: a field with one of them was to close something, whatever it is called. */
 const ABOUT_ACCESS =
@@ -129,21 +17,26 @@ const ABOUT_ACCESS =
 /** A note to the reader, as JSON has no comments. */
 const A_NOTE = /^([#$_]|x-)/;
 
+type FieldLike = Pick<EntryField, 'guard' | 'types'>;
+
 /** What is known of the fields that may stand somewhere. */
 export interface KnownFields {
-  readonly here: Readonly<Record<string, Field>>;
+  readonly here: Readonly<Record<string, FieldLike>>;
   /** Those that people put here and that mean something in another place, and that place. */
-  readonly elsewhere?: { readonly fields: Readonly<Record<string, Field>>; readonly where: string };
+  readonly elsewhere?: {
+    readonly fields: Readonly<Record<string, FieldLike>>;
+    readonly where: string;
+  };
 }
 
-export const OF_A_SERVICE: KnownFields = {
-  here: SERVICE_FIELDS,
-  elsewhere: { fields: REQUIREMENT_FIELDS, where: 'it in a requirement of the service' },
-};
-export const OF_A_REQUIREMENT: KnownFields = {
-  here: REQUIREMENT_FIELDS,
-  elsewhere: { fields: SERVICE_FIELDS, where: 'it in the services.json of the provider' },
-};
+export function ofService({ service, requirement }: Vocabulary): KnownFields {
+  const where = 'it in a requirement of the service';
+  return { here: service, elsewhere: { fields: requirement, where } };
+}
+export function ofRequirement({ service, requirement }: Vocabulary): KnownFields {
+  const where = 'it in the services.json of the provider';
+  return { here: requirement, elsewhere: { fields: service, where } };
+}
 /** Beside the list of services. */
 export const OF_A_SERVICE_FILE: KnownFields = {
   here: { '#spec': {}, services: {}, roles: {} },
@@ -207,13 +100,13 @@ export function noteNearMisses(
 /** `field` stands in an entry of this type, where it may mean nothing. */
 export function noteMisplaced(
   field: string,
-  { types }: Field,
-  type: ServiceType,
+  { types }: Pick<EntryField, 'types'>,
+  type: string,
   place: Place,
   problems: ProblemList,
   severity: 'error' | 'notice' = 'notice',
 ): void {
-  if (!types || types.includes(type)) return;
+  if (!types || types.some((one) => one === type)) return;
   const at = { file: place.file, pointer: pointerTo(place.pointer, field) };
   const found = `${show(field)} on type ${type}, which does not keep it`;
   problems.add('field-ignored', at, found, `it on ${types.join(' or ')} only`, severity);

@@ -18,6 +18,8 @@ export const MAX_PARTS = 16;
 export const MAX_NETWORKS = 64;
 /** Of one `max_connections`. */
 export const MAX_CONNECTIONS = 65_535;
+/** Of one role, about HTTP. */
+export const MAX_RULES = 1000;
 /** Characters of any string that we read; PATH_MAX. */
 export const MAX_STRING = 4096;
 /** An archive may unpack to this many bytes, whatever its size, before its `json` was found. */

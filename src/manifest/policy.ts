@@ -2,7 +2,7 @@
  * The grammar of a policy's rules, and the rules of one role. What they mean is at the top of
  * plugins/dbus/policy.ts.
  */
-import type { PolicyRules } from './revision.js';
+import type { PolicyRules } from './link-values.js';
 import { isBusName } from './text.js';
 
 /** Rules in `policy` that hold for every role. */

@@ -9,6 +9,7 @@ import { basename, dirname, resolve } from 'node:path';
 import { ARCHIVE_HEAD, isArchive } from './archive.js';
 import { toRevision } from './assembly.js';
 import { DEVICE_FILE } from './device.js';
+import { BUILT_IN } from './entries.js';
 import {
   close,
   Fault,
@@ -26,12 +27,15 @@ import { ProblemList } from './problem-list.js';
 import type { Revision } from './revision.js';
 import { type Layer, MANIFEST_FILES, mergeLayers, readState, STATE_SPEC } from './state.js';
 
-export async function readRevision(path: string): Promise<Revision> {
-  return readRevisions([path]);
+export async function readRevision(path: string, vocabulary = BUILT_IN): Promise<Revision> {
+  return readRevisions([path], vocabulary);
 }
 
 /** Several as one, in the order given: a later one wins a key, and a notice says so. */
-export async function readRevisions(paths: readonly string[]): Promise<Revision> {
+export async function readRevisions(
+  paths: readonly string[],
+  vocabulary = BUILT_IN,
+): Promise<Revision> {
   const reading: Reading = { problems: new ProblemList(), failed: false };
   const layers: Layer[] = [];
   for (const path of paths) {
@@ -39,7 +43,7 @@ export async function readRevisions(paths: readonly string[]): Promise<Revision>
     if (read.length === 0) reading.failed = true;
     layers.push(...read);
   }
-  return toRevision(mergeLayers(layers, reading.problems), reading);
+  return toRevision(mergeLayers(layers, reading.problems), vocabulary, reading);
 }
 
 async function readOne(path: string, reading: Reading): Promise<Layer[]> {

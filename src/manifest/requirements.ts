@@ -3,28 +3,28 @@
  * none. An entry is an object or a bare name; a comma-separated string stands for names.
  */
 
-import { type HttpOptions, isOptionFault, readHttpOptions } from '../kernel/http-options.js';
+import type { RequirementEntry, Vocabulary } from './entries.js';
 import {
   fieldsAreKnown,
   noteMisplaced,
   noteNearMisses,
-  OF_A_REQUIREMENT,
   OF_RUN_SERVICES,
-  REQUIREMENT_FIELDS,
-  type RequirementEntry,
+  ofRequirement,
 } from './fields.js';
 import { isObject, type JsonObject } from './json.js';
+import { sidesOf } from './link-fields.js';
+import { HTTP_FIELDS } from './link-values.js';
 import { type Place, pointerTo, show } from './problem.js';
 import type { ProblemList } from './problem-list.js';
-import { REQUIREMENT_SCHEMA } from './requirement-schema.js';
 import type { Requirement } from './revision.js';
-import { meets, type Schema, unquoted } from './schema.js';
-import { nameSchema } from './service-schema.js';
-import { boundedEntries, SYSTEM_BUS } from './services.js';
+import { meets, named, name as nameSchema, type Schema } from './schema.js';
+import { boundedEntries, optionsOf, SYSTEM_BUS } from './services.js';
 import { isSound, targetIsSound } from './target.js';
 import { isName } from './text.js';
 
-const BARE_NAME = nameSchema('the name of a service');
+const SIDES = sidesOf('requirement');
+/** A requirement that is a name alone. */
+export const BARE_NAME = named('bare-name', nameSchema('the name of a service'));
 
 /** The fields that a requirement and an ingress rule share, under their canonical names. */
 export type Wanted = Omit<Requirement, 'optional' | 'place'>;
@@ -38,6 +38,7 @@ export function readRequirements(
   container: string,
   run: JsonObject,
   args: JsonObject,
+  vocabulary: Vocabulary,
   problems: ProblemList,
 ): Requirement[] {
   const { services } = run;
@@ -58,11 +59,17 @@ export function readRequirements(
     : [ARGS_LISTS, args, argsFile, ''];
   return lists.flatMap((key, index) => {
     const place = { file, pointer: pointerTo(base, key) };
-    return readList(object[key], place, index === 1, problems);
+    return readList(object[key], place, index === 1, vocabulary, problems);
   });
 }
 
-function readList(value: unknown, place: Place, optional: boolean, problems: ProblemList) {
+function readList(
+  value: unknown,
+  place: Place,
+  optional: boolean,
+  vocabulary: Vocabulary,
+  problems: ProblemList,
+) {
   const requirements: Requirement[] = [];
   if (value === undefined) return requirements;
   const names = typeof value === 'string' ? namesIn(value) : null;
@@ -73,18 +80,24 @@ function readList(value: unknown, place: Place, optional: boolean, problems: Pro
   for (const [index, item] of boundedEntries(names ?? (value as unknown[]), place, problems)) {
     // Names in one string have no pointers of their own.
     const at = names ? place : { file: place.file, pointer: pointerTo(place.pointer, index) };
-    const wanted = readEntry(item, at, problems);
+    const wanted = readEntry(item, at, vocabulary, problems);
     if (wanted) requirements.push({ ...wanted, optional, place: at });
   }
   return requirements;
 }
 
-function readEntry(item: unknown, place: Place, problems: ProblemList): Wanted | undefined {
+function readEntry(
+  item: unknown,
+  place: Place,
+  vocabulary: Vocabulary,
+  problems: ProblemList,
+): Wanted | undefined {
   if (typeof item === 'string') {
     return meets(BARE_NAME, item, place, problems) ? { name: item, role: 'any' } : undefined;
   }
   const before = problems.errors;
-  const wanted = readWanted(item, REQUIREMENT_SCHEMA, place, problems);
+  const { requirement } = vocabulary.schemas;
+  const wanted = readWanted(item, requirement, place, vocabulary, problems);
   const { tls } = wanted?.http ?? {};
   if (tls) {
     // Certificates are the host's own. To leave it out would serve in the clear what was to be encrypted.
@@ -129,14 +142,16 @@ function withoutNulls(item: JsonObject): JsonObject {
 /** Checks the entry, and settles the aliases; undefined after adding a problem. */
 export function readWanted(
   item: unknown,
-  schema: Schema,
+  schema: Schema<RequirementEntry>,
   place: Place,
+  vocabulary: Vocabulary,
   problems: ProblemList,
 ): Wanted | undefined {
   const object = isObject(item) ? withoutNulls(item) : item;
-  const isKnown = !isObject(object) || fieldsAreKnown(object, OF_A_REQUIREMENT, place, problems);
+  const fields = ofRequirement(vocabulary);
+  const isKnown = !isObject(object) || fieldsAreKnown(object, fields, place, problems);
   if (!meets(schema, object, place, problems) || !isKnown) return undefined;
-  const entry = object as RequirementEntry;
+  const entry = object;
   const names = entry.names?.map((one) => (typeof one === 'string' ? one : one.name));
   const name = entry.name ?? entry.service ?? (names ? SYSTEM_BUS : undefined);
   if (name === undefined) {
@@ -152,40 +167,22 @@ export function readWanted(
   const target = entry[field] ?? (names ? BUS_TARGET : undefined);
   const at = { file: place.file, pointer: pointerTo(place.pointer, field) };
   if (target !== undefined && !targetIsSound(target, entry.type, at, problems)) return undefined;
-  for (const [field, rule] of Object.entries(REQUIREMENT_FIELDS)) {
+  for (const [field, rule] of Object.entries(vocabulary.requirement)) {
     if (entry.type && Object.hasOwn(entry, field)) {
       noteMisplaced(field, rule, entry.type, place, problems);
     }
   }
-  const http = readHttp(entry, place, problems);
-  if (!http) return undefined;
+  const said: Readonly<Record<string, unknown>> = entry;
+  const http = Object.entries(entry).filter(([field]) => Object.hasOwn(HTTP_FIELDS, field));
+  const copied = SIDES.filter(([, field]) => said[field] !== undefined);
   return {
+    ...Object.fromEntries(copied.map(([key, field]) => [key, said[field]])),
     name,
-    ...(names ? { names } : {}),
-    ...(entry.type ? { type: entry.type } : {}),
-    ...(target === undefined ? {} : { target }),
     role: entry.role ?? 'any',
-    ...(entry.provider === undefined ? {} : { provider: entry.provider }),
-    ...(entry.interface === undefined ? {} : { interface: entry.interface }),
-    ...(entry.mode ? { mode: entry.mode } : {}),
+    ...(names ? { names } : {}),
+    ...(target === undefined ? {} : { target }),
     ...(entry.host === undefined ? {} : { host: entry.host.toLowerCase() }),
-    ...(Object.keys(http).length === 0 ? {} : { http }),
-    ...(entry.proxy_protocol ? { proxyProtocol: entry.proxy_protocol } : {}),
-    ...(entry.max_connections ? { maxConnections: entry.max_connections } : {}),
-    ...(entry.allow_from ? { allowFrom: entry.allow_from } : {}),
+    ...(http.length === 0 ? {} : { http: Object.fromEntries(http) }),
+    ...optionsOf(said, vocabulary),
   };
-}
-
-/** How HTTP is served to it; undefined after adding a problem. */
-function readHttp(
-  entry: RequirementEntry,
-  place: Place,
-  problems: ProblemList,
-): HttpOptions | undefined {
-  const read = readHttpOptions({ ...entry });
-  if (!isOptionFault(read)) return read;
-  const pointer = read.path.reduce(pointerTo, place.pointer);
-  const expected = unquoted(read.found, ['number', 'boolean'], read.expected);
-  problems.add('shape-wrong', { file: place.file, pointer }, show(read.found), expected);
-  return undefined;
 }

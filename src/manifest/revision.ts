@@ -3,47 +3,16 @@
  * be read is not in here; a problem in `problems` says why.
  */
 
-import type { HttpOptions } from '../kernel/http-options.js';
+import type { NarrowedCaller } from './entries.js';
+import type { Said } from './link-fields.js';
+import type { HttpOptions, PolicyRules } from './link-values.js';
 import type { Place, Problem } from './problem.js';
-import type { DeviceAccess, InputMatch, ServiceType, SocketMode } from './vocabulary.js';
-
-/** Per-role message rules of a dbus export, see docs/dbus.md. */
-export interface PolicyRules {
-  readonly see?: readonly string[];
-  readonly talk?: readonly string[];
-  readonly own?: readonly string[];
-  readonly call?: Readonly<Record<string, readonly string[]>>;
-  readonly broadcast?: Readonly<Record<string, readonly string[]>>;
-}
-
-/** A role and the calls that it may make: each of those interfaces, members and paths; absent: any. */
-export interface NarrowedCaller {
-  readonly role: string;
-  readonly interfaces?: readonly string[];
-  readonly members?: readonly string[];
-  readonly paths?: readonly string[];
-}
 
 /** One entry of a `services.json`: an export (`socket` or `port`), a bus-name owner (`owns`), or both. */
-export interface Service {
-  /** Absent for an owner of a bus name only. */
-  readonly name?: string;
-  readonly type: ServiceType;
-  /** Absolute path inside the provider. Exactly one of `socket` and `port` for an export. */
-  readonly socket?: string;
+export interface Service extends Omit<Said<'service'>, 'type' | 'policy' | 'rules'> {
+  readonly type: string;
+  /** In place of `socket`. */
   readonly port?: number;
-  /** unix only; absent: stream. */
-  readonly mode?: SocketMode;
-  /** unix only; false: descriptors cannot occur. Absent: true. */
-  readonly fds?: boolean;
-  /** drm and input only: how a device is opened for a client; absent: rw. */
-  readonly access?: DeviceAccess;
-  /** drm only: connectors that are leased, in place of the card. */
-  readonly lease?: readonly string[];
-  /** input only: the device that it is, whichever node it has now beside `socket`. */
-  readonly match?: InputMatch;
-  /** It reads a header of the PROXY protocol of this version first. Not dbus, drm, input, wayland. */
-  readonly proxyProtocol?: 1 | 2;
   /** Roles, or `container:<name>`. Absent: everyone. Empty: no one, but for `calls`. */
   readonly allow?: readonly string[];
   /** Of a name on a hosted bus: roles that may make some calls only. */
@@ -54,10 +23,10 @@ export interface Service {
   readonly role?: string;
   readonly activation?: 'always' | 'on-demand';
   readonly policy?: ReadonlyMap<string, PolicyRules>;
-  /** Absent: enforce. */
-  readonly policyMode?: 'audit';
   /** By role, `*` for every: what may be asked over HTTP, as `METHOD /path/**`. Absent: everything. */
   readonly rules?: ReadonlyMap<string, readonly string[]>;
+  /** Those of a plugin, which only that understands. */
+  readonly options?: Readonly<Record<string, unknown>>;
   /** Where it was declared, for problems that are found later. */
   readonly place: Place;
 }
@@ -66,36 +35,19 @@ export interface Service {
 export interface RefusedService {
   readonly name?: string;
   readonly owns?: string;
-  readonly type?: ServiceType;
+  readonly type?: string;
   readonly socket?: string;
   readonly place: Place;
 }
 
-export interface Requirement {
+export interface Requirement extends Omit<Said<'requirement'>, 'name' | 'role'> {
   readonly name: string;
+  readonly role: string;
   /** Names that are needed on the hosted system bus, which is then what `name` means. */
   readonly names?: readonly string[];
-  /** Absent: the provider's. */
-  readonly type?: ServiceType;
-  /** A path, or `IP:PORT[/PREFIX]`. Absent: the default of its type, see docs/manifests.md. */
-  readonly target?: string;
-  readonly role: string;
-  /** Absent: the only exporter. */
-  readonly provider?: string;
-  /** Absent: the type. */
-  readonly interface?: string;
-  /** drm and input only; absent: node. */
-  readonly mode?: 'node' | 'fd';
-  /** http only: the Host it answers to; absent: any. */
-  readonly host?: string;
-  /** rest and http only. */
   readonly http?: HttpOptions;
-  /** As of a service; where that has its own, that counts. */
-  readonly proxyProtocol?: 1 | 2;
-  /** The next two where the target is an address: connections at once; absent: as the daemon allows. */
-  readonly maxConnections?: number;
-  /** Networks, `IP/LENGTH` or `IP`, that may connect. Absent: all. Empty: none. */
-  readonly allowFrom?: readonly string[];
+  /** Those of a plugin, which only that understands. */
+  readonly options?: Readonly<Record<string, unknown>>;
   readonly optional: boolean;
   /** It was refused, and a problem at its place says why: its link is shown as failed, and never made. */
   readonly refused?: true;

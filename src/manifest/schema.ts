@@ -1,125 +1,263 @@
 /**
- * JSON schemas, by ajv, compiled when first used, and the way from an ajv error to a problem.
+ * JSON schemas as values from which the TypeScript types follow, and the ways in which a value does not meet one.
  *
- * A schema says in `problem` which code its failure has and in `description` what was expected; whatever
- * has neither is `shape-wrong`.
+ * A schema says in `description` what was expected and in `problem` which code its failure has (`shape-wrong` where it
+ * says none). Each builder bounds what it describes. ajv checks; a build has the validators of named schemas compiled
+ * ahead of time (scripts/compile-schemas.mjs), so that a daemon loads no compiler.
  */
-import { isIP } from 'node:net';
-import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
-import { isRule } from '../kernel/http-options.js';
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import type { ErrorObject, ValidateFunction } from 'ajv';
 import { suggestion } from '../kernel/nearest.js';
-import { isCidr, isNetwork } from './address.js';
-import { isContainerPath } from './paths.js';
-import { isInterface, isMember, isMemberRule, isNamePattern, isObjectPath } from './policy.js';
+import { FORMATS, type Format } from './formats.js';
 import { type Place, type ProblemCode, pointerTo, show } from './problem.js';
 import type { ProblemList } from './problem-list.js';
-import { isBusName, isClean, isName } from './text.js';
 
-export interface Schema {
+/** Of values of the type `T`. */
+export interface Schema<T = unknown> {
   readonly [keyword: string]: unknown;
   readonly problem?: ProblemCode;
   readonly description?: string;
+  /** Of a schema as a whole: the first fault is all that anybody asks for. */
+  readonly firstOnly?: true;
+  /** Of the compiler alone: no schema has it. */
+  readonly '~value'?: T;
 }
 
-const compiled = new Map<Schema, ValidateFunction>();
-let ajv: Ajv | undefined;
+/** The type of what meets a schema. */
+export type Static<S> = S extends Schema<infer T> ? T : never;
 
-/** Adds a problem for each place in `value` that does not meet the schema; true where there is none. */
-export function meets(
-  schema: Schema,
-  value: unknown,
-  place: Place,
-  problems: ProblemList,
-): boolean {
-  const validate = compiled.get(schema) ?? compile(schema);
-  if (validate(value)) return true;
+type Members = Readonly<Record<string, Schema>>;
+/** Of an object with those members, of which `R` have to be there. */
+type ObjectOf<M extends Members, R extends keyof M> = {
+  readonly [K in keyof M & R]: Static<M[K]>;
+} & { readonly [K in Exclude<keyof M, R>]?: Static<M[K]> };
+
+export function text(
+  description: string,
+  keywords: { readonly format?: Format; readonly pattern?: string } & Bounds,
+  problem?: ProblemCode,
+): Schema<string> {
+  return { type: 'string', description, ...keywords, ...(problem ? { problem } : {}) };
+}
+interface Bounds {
+  /** Characters. */
+  readonly minLength?: number;
+  readonly maxLength?: number;
+}
+
+/** `what` it names, with an article. */
+export function name(what: string): Schema<string> {
+  const description = `${what}, 1 to 255 characters without slashes or control characters`;
+  return text(description, { format: 'name' }, 'name-invalid');
+}
+
+export function whole(description: string, minimum: number, maximum?: number): Schema<number> {
+  return { type: 'integer', description, minimum, ...(maximum === undefined ? {} : { maximum }) };
+}
+
+export function number(description: string, minimum: number, maximum?: number): Schema<number> {
+  return { type: 'number', description, minimum, ...(maximum === undefined ? {} : { maximum }) };
+}
+
+export const flag: Schema<boolean> = { type: 'boolean', description: 'true or false' };
+
+export function oneOf<const V extends readonly (string | number)[]>(
+  values: V,
+  description = values.length > 2
+    ? `one of ${values.join(', ')}`
+    : values.map((value) => JSON.stringify(value)).join(' or '),
+): Schema<V[number]> {
+  return { enum: values, description };
+}
+
+export function list<T>(
+  items: Schema<T>,
+  description: string,
+  keywords: {
+    readonly minItems?: number;
+    readonly maxItems: number;
+    readonly uniqueItems?: boolean;
+  },
+  problem?: ProblemCode,
+): Schema<readonly T[]> {
+  return { type: 'array', items, description, ...keywords, ...(problem ? { problem } : {}) };
+}
+
+export function object<M extends Members, R extends keyof M & string = never>(
+  description: string,
+  properties: M,
+  keywords: {
+    readonly required?: readonly R[];
+    readonly minProperties?: number;
+    /** Which other members there may be; absent: any. */
+    readonly additionalProperties?: false;
+  } = {},
+  problem?: ProblemCode,
+): Schema<ObjectOf<M, R>> {
+  return { type: 'object', description, properties, ...keywords, ...(problem ? { problem } : {}) };
+}
+
+export function map<T>(
+  values: Schema<T>,
+  description: string,
+  keywords: { readonly maxProperties: number; readonly propertyNames?: Schema<string> },
+  problem?: ProblemCode,
+): Schema<Readonly<Record<string, T>>> {
+  const rest = { ...keywords, ...(problem ? { problem } : {}) };
+  return { type: 'object', description, additionalProperties: values, ...rest };
+}
+
+/** A string of the first kind, or an object of the second. */
+export function either<T>(
+  string: Schema<string>,
+  object: Schema<T>,
+  description: string,
+): Schema<string | T> {
+  // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
+  const branches = { if: { type: 'string' }, then: string, else: object };
+  return { type: ['string', 'object'], description, ...branches };
+}
+
+/** A way in which a value does not meet a schema. */
+export interface Fault {
+  readonly code: ProblemCode;
+  /** RFC 6901, from the value. */
+  readonly pointer: string;
+  readonly found: string;
+  readonly expected: string;
+}
+
+/** One a place; empty where the value meets the schema. */
+export function faultsOf(schema: Schema, value: unknown): Fault[] {
+  const validate = validatorOf(schema);
+  if (validate(value)) return [];
   const seen = new Set<string>();
+  const faults: Fault[] = [];
   for (const error of validate.errors ?? []) {
-    if (seen.has(error.instancePath)) continue; // one complaint a place: the rest follows from it
+    if (seen.has(error.instancePath)) continue; // the rest follows from it
     seen.add(error.instancePath);
-    report(error, place, problems);
+    const fault = faultOf(error);
+    if (fault) faults.push(fault);
   }
-  return false;
+  return faults;
 }
 
-function compile(schema: Schema): ValidateFunction {
-  ajv ??= new Ajv({
-    allErrors: true,
+/** Adds a problem for each fault of `value`; true where there is none. */
+export function meets<T>(
+  schema: Schema<T>,
+  value: unknown,
+  { file, pointer }: Place,
+  problems: ProblemList,
+): value is T {
+  const faults = faultsOf(schema, value);
+  for (const fault of faults) {
+    const at = { file, pointer: pointer + fault.pointer };
+    problems.add(fault.code, at, fault.found, fault.expected);
+  }
+  return faults.length === 0;
+}
+
+/**
+ * Known by a name, under which the build compiles it ahead of time: see scripts/compile-schemas.mjs, which lists them.
+ */
+export function named<T>($id: string, schema: Schema<T>): Schema<T> {
+  return { ...schema, $id };
+}
+
+/** Options of ajv for a schema, here and ahead of time. */
+export function ajvOptions({ firstOnly }: Schema) {
+  return {
+    allErrors: firstOnly !== true,
     verbose: true, // errors carry the schema and the value that they are about
     strictTypes: false,
-    keywords: [{ keyword: 'problem', schemaType: 'string' }],
-    formats: {
-      name: isName,
-      path: isContainerPath,
-      clean: isClean,
-      'name-pattern': isNamePattern,
-      'member-rule': isMemberRule,
-      'bus-name': isBusName,
-      interface: isInterface,
-      member: isMember,
-      'object-path': isObjectPath,
-      cidr: isCidr,
-      'http-rule': isRule,
-      network: isNetwork,
-      ip: (text: string) => isIP(text) !== 0,
-    },
-  });
-  const validate = ajv.compile(schema);
-  compiled.set(schema, validate);
+    keywords: [{ keyword: 'problem', schemaType: 'string' as const }, 'firstOnly'],
+    formats: FORMATS,
+  };
+}
+
+/** What a named schema was compiled from: another digest is another schema. */
+export function digestOf(schema: Schema): string {
+  return createHash('sha256').update(JSON.stringify(schema)).digest('hex');
+}
+
+const require = createRequire(import.meta.url);
+/** Beside this file in a build. */
+export const COMPILED_FILE = 'compiled-schemas.cjs';
+type Compiled = Readonly<
+  Record<string, { readonly digest: string; readonly validate: ValidateFunction }>
+>;
+
+const validators = new WeakMap<Schema, ValidateFunction>();
+let compiled: Compiled | undefined;
+
+function validatorOf(schema: Schema): ValidateFunction {
+  const known = validators.get(schema);
+  if (known) return known;
+  const validate = ofTheBuild(schema) ?? compile(schema);
+  validators.set(schema, validate);
   return validate;
 }
 
-function report(error: ErrorObject, place: Place, problems: ProblemList): void {
-  const { code, description } = blame(error);
+/** Undefined where it is not named, and where there is no build or one of another schema. */
+function ofTheBuild(schema: Schema): ValidateFunction | undefined {
+  if (typeof schema.$id !== 'string') return undefined;
+  compiled ??= loadCompiled();
+  const found = compiled[schema.$id];
+  return found?.digest === digestOf(schema) ? found.validate : undefined;
+}
+
+function loadCompiled(): Compiled {
+  const file = new URL(COMPILED_FILE, import.meta.url);
+  return existsSync(file) ? require(fileURLToPath(file))(FORMATS) : {};
+}
+
+function compile(schema: Schema): ValidateFunction {
+  const { Ajv } = require('ajv') as typeof import('ajv');
+  return new Ajv(ajvOptions(schema)).compile(schema);
+}
+
+function faultOf(error: ErrorObject): Fault | undefined {
+  const { problem: code = 'shape-wrong', description } = (error.parentSchema ?? {}) as Schema;
   const expected = description ?? error.message ?? 'another value';
-  const at = { file: place.file, pointer: place.pointer + error.instancePath };
+  const pointer = error.instancePath;
+  const fault = { code, pointer, found: show(error.data), expected };
   switch (error.keyword) {
     case 'required': {
       const missing = String(error.params.missingProperty);
-      const wanted = propertySchema(error, missing)?.description;
-      problems.add(code, at, `no "${missing}"`, wanted ?? `"${missing}"`);
-      return;
+      const schemas = error.parentSchema?.properties as Members | undefined;
+      const wanted = schemas?.[missing]?.description ?? `"${missing}"`;
+      return { ...fault, found: `no "${missing}"`, expected: wanted };
     }
     case 'additionalProperties': {
       const name = String(error.params.additionalProperty);
-      const extra = { file: at.file, pointer: pointerTo(at.pointer, name) };
       const meant = suggestion(name, Object.keys(error.parentSchema?.properties ?? {}));
-      problems.add(code, extra, `the key ${show(name)}`, `${expected}${meant}`);
-      return;
+      const found = `the key ${show(name)}`;
+      return { code, pointer: pointerTo(pointer, name), found, expected: `${expected}${meant}` };
     }
     case 'if': // what its branch found is an error of its own
-      return;
+      return undefined;
     case 'enum': {
       const values: readonly unknown[] = error.params.allowedValues;
       const texts = values.filter((value) => typeof value === 'string');
       const meant = suggestion(error.data, texts);
-      problems.add(code, at, show(error.data), `${unquoted(error.data, values, expected)}${meant}`);
-      return;
+      return { ...fault, expected: `${unquoted(error.data, values, expected)}${meant}` };
     }
     case 'type':
-      problems.add(code, at, show(error.data), unquoted(error.data, error.schema, expected));
-      return;
+      return { ...fault, expected: unquoted(error.data, error.schema, expected) };
     default:
-      problems.add(code, at, show(error.data), expected);
+      return fault;
   }
 }
 
 /** A number or truth value in quotes: what is expected, and how it is written. */
-export function unquoted(found: unknown, wanted: unknown, expected: string): string {
+function unquoted(found: unknown, wanted: unknown, expected: string): string {
   if (typeof found !== 'string' || !/^(-?\d+(\.\d+)?|true|false)$/.test(found)) return expected;
   const value: unknown = JSON.parse(/^-?0\d/.test(found) ? 'null' : found);
   const fits = Array.isArray(wanted)
     ? wanted.includes(value) || wanted.includes(typeof value)
     : wanted === typeof value || (wanted === 'integer' && Number.isInteger(value));
   return fits ? `${expected}, without the quotes` : expected;
-}
-
-function blame(error: ErrorObject): { code: ProblemCode; description: string | undefined } {
-  const schema = (error.parentSchema ?? {}) as Schema;
-  return { code: schema.problem ?? 'shape-wrong', description: schema.description };
-}
-
-function propertySchema(error: ErrorObject, name: string): Schema | undefined {
-  const schemas = error.parentSchema?.properties as Record<string, Schema> | undefined;
-  return schemas?.[name];
 }

@@ -2,26 +2,19 @@
  * `<container>/services.json` to services. A bad entry takes out itself alone.
  */
 
-import {
-  type Caller,
-  fieldsAreKnown,
-  noteMisplaced,
-  OF_A_SERVICE,
-  OF_A_SERVICE_FILE,
-  SERVICE_FIELDS,
-  type ServiceEntry,
-} from './fields.js';
+import type { NarrowedCaller, ServiceEntry, Vocabulary } from './entries.js';
+import { fieldsAreKnown, noteMisplaced, OF_A_SERVICE_FILE, ofService } from './fields.js';
 import { isObject } from './json.js';
 import { MAX_ENTRIES } from './limits.js';
+import { sidesOf } from './link-fields.js';
+import type { InputMatch } from './link-values.js';
 import { isContainerPath } from './paths.js';
 import { type Place, pointerTo, show } from './problem.js';
 import type { ProblemList } from './problem-list.js';
 import type { RefusedService, Service } from './revision.js';
 import { meets } from './schema.js';
-import { SERVICE_SCHEMA } from './service-schema.js';
 import { isNetworked } from './target.js';
 import { isBusName, isName } from './text.js';
-import { type InputMatch, SERVICE_TYPES } from './vocabulary.js';
 
 export const SERVICE_SPECS = ['service-manifest-xconnect@1', 'service-manifest-xconnect@2'];
 export const SYSTEM_BUS = 'system-bus';
@@ -35,39 +28,48 @@ export interface ServicesRead {
   readonly refused: readonly RefusedService[];
 }
 
-export function readServices(value: unknown, file: string, problems: ProblemList): ServicesRead {
+export function readServices(
+  value: unknown,
+  file: string,
+  vocabulary: Vocabulary,
+  problems: ProblemList,
+): ServicesRead {
   const services: Service[] = [];
   const refused: RefusedService[] = [];
   const { items, place: at, sound } = listOf(value, file, problems);
   const names = new Set<string>();
   for (const [index, item] of boundedEntries(items, at, problems)) {
     const place = { file, pointer: pointerTo(at.pointer, index) };
-    const entry = sound ? readEntry(item, place, problems) : undefined;
+    const entry = sound ? readEntry(item, place, vocabulary, problems) : undefined;
     if (!entry) {
-      refused.push(refusedOf(item, place));
+      refused.push(refusedOf(item, place, vocabulary));
     } else if (entry.name !== undefined && names.has(entry.name)) {
       const twice = { file, pointer: pointerTo(place.pointer, 'name') };
       problems.add('service-duplicate', twice, `${show(entry.name)} again`, 'each name once');
     } else {
       if (entry.name !== undefined) names.add(entry.name);
-      services.push(toService(entry, place));
+      services.push(toService(entry, place, vocabulary));
     }
   }
   return { services, refused };
 }
 
 /** Undefined after adding a problem. */
-function readEntry(item: unknown, place: Place, problems: ProblemList): ServiceEntry | undefined {
-  const isKnown = !isObject(item) || fieldsAreKnown(item, OF_A_SERVICE, place, problems);
-  if (!meets(SERVICE_SCHEMA, item, place, problems) || !isKnown) return undefined;
-  const entry = item as ServiceEntry;
-  return isWhole(entry, place, problems) ? entry : undefined;
+function readEntry(
+  item: unknown,
+  place: Place,
+  vocabulary: Vocabulary,
+  problems: ProblemList,
+): ServiceEntry | undefined {
+  const isKnown = !isObject(item) || fieldsAreKnown(item, ofService(vocabulary), place, problems);
+  if (!meets(vocabulary.schemas.service, item, place, problems) || !isKnown) return undefined;
+  return isWhole(item, place, vocabulary, problems) ? item : undefined;
 }
 
 /** What it was to be called, as far as that can be told. */
-function refusedOf(item: unknown, place: Place): RefusedService {
+function refusedOf(item: unknown, place: Place, { types }: Vocabulary): RefusedService {
   const { name, owns, type, socket } = isObject(item) ? item : {};
-  const known = SERVICE_TYPES.find((one) => one === type);
+  const known = types.find((one) => one === type);
   return {
     ...(known ? { type: known } : {}),
     ...(typeof socket === 'string' && isContainerPath(socket) ? { socket } : {}),
@@ -125,7 +127,12 @@ function listOf(value: unknown, file: string, problems: ProblemList): ServiceLis
 }
 
 /** Do the fields, each right by itself, make a service together? */
-function isWhole(entry: ServiceEntry, place: Place, problems: ProblemList): boolean {
+function isWhole(
+  entry: ServiceEntry,
+  place: Place,
+  { service: fields }: Vocabulary,
+  problems: ProblemList,
+): boolean {
   const before = problems.errors;
   const networked = isNetworked(entry.type);
   const owner = entry.type === 'dbus' && entry.owns !== undefined;
@@ -168,7 +175,7 @@ function isWhole(entry: ServiceEntry, place: Place, problems: ProblemList): bool
     const where = { file: place.file, pointer: pointerTo(at('allow').pointer, narrowed) };
     problems.add('field-ignored', where, found, 'a role alone, or a "policy"');
   }
-  for (const [field, rule] of Object.entries(SERVICE_FIELDS)) {
+  for (const [field, rule] of Object.entries(fields)) {
     if (!Object.hasOwn(entry, field)) continue;
     const severity = rule.guard ? 'error' : 'notice';
     noteMisplaced(field, rule, entry.type, place, problems, severity);
@@ -186,39 +193,48 @@ function isWhole(entry: ServiceEntry, place: Place, problems: ProblemList): bool
   return true;
 }
 
+/** Somebody who may consume a service: a role, `container:<name>`, or a role that may make some calls only. */
+type Caller = string | NarrowedCaller;
+
 function roleOf(caller: Caller): string {
   return typeof caller === 'string' ? caller : caller.role;
 }
 
-function isNarrowed(caller: Caller): caller is Exclude<Caller, string> {
+function isNarrowed(caller: Caller): caller is NarrowedCaller {
   if (typeof caller === 'string') return false;
   return (caller.interfaces ?? caller.members ?? caller.paths) !== undefined;
 }
 
-const COPIED = ['name', 'socket', 'port', 'mode', 'fds', 'access', 'lease'] as const;
+const SIDES = sidesOf('service');
 
-function toService(entry: ServiceEntry, place: Place): Service {
-  const { type } = entry;
-  const isMeant = (field: keyof ServiceEntry) =>
-    entry[field] !== undefined && (SERVICE_FIELDS[field].types?.includes(type) ?? true);
-  const copied: Pick<ServiceEntry, (typeof COPIED)[number]> = Object.fromEntries(
-    COPIED.filter(isMeant).map((field) => [field, entry[field]]),
-  );
-  const { match, rules, allow, proxy_protocol: proxyProtocol } = entry;
-  const { owns, role, bus = SYSTEM_BUS, activation, policy, policy_mode: mode } = entry;
+function toService(entry: ServiceEntry, place: Place, vocabulary: Vocabulary): Service {
+  const { type, match, rules, policy, allow, port } = entry;
+  const { owns, role, bus = SYSTEM_BUS, activation } = entry;
+  const said: Readonly<Record<string, unknown>> = entry;
+  const isMeant = (types: readonly string[] | undefined) => types?.includes(type) ?? true;
+  const copied = SIDES.filter(([, name, { types }]) => said[name] !== undefined && isMeant(types));
   return {
-    ...copied,
+    ...Object.fromEntries(copied.map(([key, name]) => [key, said[name]])),
     type,
     ...(match ? { match: matchOf(match), socket: entry.socket ?? `/dev/input/${entry.name}` } : {}),
-    ...(proxyProtocol ? { proxyProtocol } : {}),
+    ...(port !== undefined && isMeant(vocabulary.service.port?.types) ? { port } : {}),
     ...(allow ? callersOf(allow) : {}),
     ...(owns !== undefined && role !== undefined ? { bus, owns, role } : {}),
     ...(activation ? { activation: activation.mode } : {}),
     ...(rules ? { rules: new Map(Object.entries(rules)) } : {}),
     ...(policy ? { policy: new Map(Object.entries(policy)) } : {}),
-    ...(policy && mode === 'audit' ? { policyMode: 'audit' as const } : {}),
+    ...optionsOf(said, vocabulary),
     place,
   };
+}
+
+/** What a plugin's options say. */
+export function optionsOf(
+  entry: Readonly<Record<string, unknown>>,
+  { options }: Vocabulary,
+): { readonly options?: Readonly<Record<string, unknown>> } {
+  const said = Object.entries(entry).filter(([name]) => options.has(name));
+  return said.length === 0 ? {} : { options: Object.fromEntries(said) };
 }
 
 /** Those who may do everything, and those who may make some calls; who is among both may do everything. */

@@ -13,6 +13,13 @@ const UNPRINTABLE = /[\p{Cc}\p{Cs}\u2028\u2029]/u;
 /** Those, and format characters such as bidirectional overrides, which change how a line looks. */
 const DECEPTIVE = /[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu;
 
+/** NUL ends a C string early, and a lone surrogate has no UTF-8: neither can be in a path or a name. */
+const IMPOSSIBLE = /[\0\p{Cs}]/u;
+
+export function isPossible(text: string): boolean {
+  return !IMPOSSIBLE.test(text);
+}
+
 export function isClean(text: string): boolean {
   return !UNPRINTABLE.test(text);
 }

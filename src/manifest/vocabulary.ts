@@ -19,16 +19,6 @@ export type SocketMode = 'stream' | 'seqpacket' | 'dgram';
 /** What a client may do with a device that it is given opened. */
 export type DeviceAccess = 'ro' | 'rw';
 
-/** An input device by what the kernel says of it in sysfs; what is absent may be anything. */
-export interface InputMatch {
-  readonly name?: string;
-  /** Where it is plugged in. */
-  readonly phys?: string;
-  /** Four hexadecimal digits in lower case, as `product` is. */
-  readonly vendor?: string;
-  readonly product?: string;
-}
-
 /** Names that mean the host itself; their pid is 0 and they always run. */
 export const EXTERNAL = 'EXTERNAL';
 export const RUNTIME_PROVIDER = '_pv_';

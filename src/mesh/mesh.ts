@@ -6,12 +6,13 @@
  * no system call.
  */
 import { EventEmitter } from 'eventemitter3';
+import { isSameLink } from '../graph/difference.js';
 import { type GraphSnapshot, type Link, type LinkState, linkId } from '../graph/link.js';
 import { DrainBarrier } from '../kernel/drain.js';
 import type { LinkError } from '../kernel/errors.js';
 import type { Attacher, LinkStats } from './attacher.js';
 import { LinkRunner } from './link-runner.js';
-import { type Desired, isSameLink } from './plan.js';
+import type { Desired } from './plan.js';
 
 export interface MeshEvents {
   /** A link's state or its reason is another one, or its fields are. */

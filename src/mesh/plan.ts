@@ -4,6 +4,7 @@
  * The step is taken by the link's runner, which then asks again, until nothing is left to be done. So a step
  * never has to foresee what follows it.
  */
+import { changeOf } from '../graph/difference.js';
 import { EXTERNAL, type Link } from '../graph/link.js';
 import type { LinkError } from '../kernel/errors.js';
 
@@ -51,12 +52,12 @@ export function plan(
     return { do: 'show', state: 'waiting', error: notRunning(link) };
   }
   if (!current) return { do: 'attach' };
-  if (isAnotherConsumer(link, current, generation)) return { do: 'detach', revoked: false };
-  if (!isSameService(link, current.link)) {
-    return { do: 'detach', revoked: isRevoked(link, current.link) };
+  const change = changeOf(current.link, link);
+  if (change === 'revoke') return { do: 'detach', revoked: true };
+  if (change === 'reattach' || isAnotherConsumer(link, current, generation)) {
+    return { do: 'detach', revoked: false };
   }
-  if (link.providerPid !== current.link.providerPid) return { do: 'retarget' };
-  if (!isSameValue(link.activates, current.link.activates)) return { do: 'retarget' };
+  if (change === 'retarget') return { do: 'retarget' };
   if (current.providerGone && desired.stamp > current.stamp) return { do: 'retarget' };
   return NOTHING;
 }
@@ -76,57 +77,4 @@ function isAnotherConsumer(
 ): boolean {
   if (current.lost || link.consumerPid !== current.link.consumerPid) return true;
   return link.consumerPid > 0 && generation(link.consumerPid) !== current.consumerGeneration;
-}
-
-/** Who is connected may be so no longer, or not in the same way. */
-function isRevoked(a: Link, b: Link): boolean {
-  const isSameWho = a.role === b.role && a.uid === b.uid && isSameValue(a.allowFrom, b.allowFrom);
-  return !isSameWho || !isSamePolicy(a, b);
-}
-
-function isSamePolicy(a: Link, b: Link): boolean {
-  if (a.policyMode !== b.policyMode) return false;
-  return isSameValue(a.policy, b.policy) && isSameValue(a.rules, b.rules);
-}
-
-/** Everything but the pids and what is passed on unread. */
-function isSameService(a: Link, b: Link): boolean {
-  return (
-    a.provider === b.provider &&
-    a.type === b.type &&
-    a.role === b.role &&
-    a.interface === b.interface &&
-    a.socket === b.socket &&
-    a.transport === b.transport &&
-    a.uid === b.uid &&
-    isSamePolicy(a, b) &&
-    a.mode === b.mode &&
-    a.fds === b.fds &&
-    a.device === b.device &&
-    a.access === b.access &&
-    isSameValue(a.lease, b.lease) &&
-    isSameValue(a.match, b.match) &&
-    a.proxyProtocol === b.proxyProtocol &&
-    a.maxConnections === b.maxConnections &&
-    isSameValue(a.allowFrom, b.allowFrom) &&
-    a.host === b.host &&
-    isSameValue(a.http, b.http)
-  );
-}
-
-/** Of plain JSON, most often absent. */
-function isSameValue(a: object | undefined, b: object | undefined): boolean {
-  return a === b || JSON.stringify(a) === JSON.stringify(b);
-}
-
-/** Whether two desired links say the same, pids included. */
-export function isSameLink(a: Link, b: Link): boolean {
-  return (
-    a.consumerPid === b.consumerPid &&
-    a.providerPid === b.providerPid &&
-    a.error?.code === b.error?.code &&
-    a.error?.message === b.error?.message &&
-    isSameValue(a.activates, b.activates) &&
-    isSameService(a, b)
-  );
 }

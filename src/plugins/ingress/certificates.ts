@@ -4,8 +4,8 @@
  * last good ones stay in use.
  */
 import { createSecureContext, type SecureContext } from 'node:tls';
+import type { HttpOptions } from '../../graph/link.js';
 import { type LinkError, XConnectError } from '../../kernel/errors.js';
-import type { HttpOptions } from '../../kernel/http-options.js';
 import type { LinkHost } from '../plugin.js';
 
 const LOOK_MS = 2_000;

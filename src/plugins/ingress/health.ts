@@ -3,9 +3,8 @@
  * the link is `failed`, and its requests are answered with 503. When the provider's container is another one, it is asked
  * at once.
  */
-import type { Link } from '../../graph/link.js';
+import type { HttpOptions, Link } from '../../graph/link.js';
 import { type Limits, probe } from '../../http1/index.js';
-import type { HttpOptions } from '../../kernel/http-options.js';
 import { identityLines } from '../http/link-route.js';
 import type { LinkHost } from '../plugin.js';
 

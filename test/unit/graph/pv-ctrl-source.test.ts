@@ -109,7 +109,7 @@ describe('a legal answer of the runtime', () => {
     await eventually(() => expect(runtime.count('GET')).toBeGreaterThan(2));
     expect(seen.graphs.map(({ links }) => links)).toEqual([[LINK]]);
     expect(warnings).toHaveLength(1);
-    expect(warnings[0]).toContain('/0/');
+    expect(warnings[0]).toContain('/0: ');
   });
 });
 

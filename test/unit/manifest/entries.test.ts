@@ -122,7 +122,6 @@ describe('requirements', () => {
       role: 'web',
       provider: 'b',
       interface: 'org.example.Api',
-      mode: 'fd',
     };
     const target = '[::1]:8080/api';
     expect(

@@ -53,7 +53,7 @@ export const FIELD_MISTAKES: readonly Mistake[] = [
     title: 'a word of access that nobody has',
     files: pair({ ...RAW, deniedRoles: ['guest'] }),
     said: [
-      'error server/services.json:/services/0/deniedRoles: found the unknown field "deniedRoles", expected one of access, lease, match, proxy_protocol, allow, owns, role, policy, policy_mode, rules: correct it; until then neither it nor what it may have limited is served.',
+      'error server/services.json:/services/0/deniedRoles: found the unknown field "deniedRoles", expected one of policy, policy_mode, access, lease, match, proxy_protocol, rules, allow, owns, role: correct it; until then neither it nor what it may have limited is served.',
     ],
     links: [
       'client raw: manifest-invalid: server/services.json:/services/0 is not served, as something in it is wrong.',
@@ -280,7 +280,7 @@ export const FIELD_MISTAKES: readonly Mistake[] = [
     title: 'an inner field of HTTP misspelt',
     files: pair(API, { name: 'api', health: { path: '/', intervall: 5 } }),
     said: [
-      'error client/run.json:/services/required/0/health/intervall: found "intervall", expected no other fields than path, interval, timeout (did you mean "interval"?): give the value that is expected there.',
+      'error client/run.json:/services/required/0/health/intervall: found the key "intervall", expected an object with a "path", and perhaps "interval" and "timeout" (did you mean "interval"?): give the value that is expected there.',
     ],
     links: [
       'client api: manifest-invalid: client/run.json:/services/required/0 is not served, as something in it is wrong.',

@@ -6,6 +6,7 @@ import { create } from 'tar';
 import { onTestFinished } from 'vitest';
 import { buildGraph, type Graph, type GraphOptions } from '../../../src/graph/builder.js';
 import { toRevision } from '../../../src/manifest/assembly.js';
+import { BUILT_IN } from '../../../src/manifest/entries.js';
 import type { Problem } from '../../../src/manifest/problem.js';
 import { ProblemList } from '../../../src/manifest/problem-list.js';
 import type { Revision } from '../../../src/manifest/revision.js';
@@ -27,10 +28,8 @@ export function requires(...required: unknown[]) {
 
 /** A revision from what its files would hold, without any file. */
 export function revisionFrom(files: Files): Revision {
-  return toRevision(new Map(Object.entries(files)), {
-    problems: new ProblemList(),
-    failed: false,
-  });
+  const reading = { problems: new ProblemList(), failed: false };
+  return toRevision(new Map(Object.entries(files)), BUILT_IN, reading);
 }
 
 export function graphFrom(files: Files, options: GraphOptions = {}): Graph {

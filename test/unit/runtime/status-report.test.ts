@@ -79,6 +79,6 @@ describe('the graph with the status joined in', () => {
 
   test('is the same graph as before for whoever reads it back', () => {
     const back = parseGraph(JSON.parse(JSON.stringify([joined({})])));
-    expect(back).toEqual({ links: [LINK], errors: [] });
+    expect(back).toEqual({ links: [LINK], errors: [], notices: [] });
   });
 });

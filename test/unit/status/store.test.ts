@@ -79,7 +79,11 @@ describe('the wire form', () => {
     control.put(link);
     const view = graphView(control.store, () => null);
     expect(view[0]).toMatchObject({ last_error: null, connections: { active: 0, total: 0 } });
-    expect(parseGraph(JSON.parse(JSON.stringify(view)))).toEqual({ links: [link], errors: [] });
+    expect(parseGraph(JSON.parse(JSON.stringify(view)))).toEqual({
+      links: [link],
+      errors: [],
+      notices: [],
+    });
   });
 
   it('can not be misled by a field that the runtime named like one of ours', () => {

@@ -1,37 +1,6 @@
-import { describe, expect, test } from 'vitest';
-import { readPolicy } from '../../../src/graph/policy-reader.js';
+/** The grammar of a policy's rules, and what one role may do. */
+import { expect, test } from 'vitest';
 import { isMemberRule, isNamePattern, rulesOf } from '../../../src/manifest/policy.js';
-
-describe('a policy in a graph', () => {
-  test('is taken where every rule of it is one', () => {
-    const policy = {
-      see: ['org.example.*', '*'],
-      talk: [],
-      call: { 'org.example.Admin': ['org.example.Admin.Status@/org/example/*', '*'] },
-      broadcast: { 'org.*': ['@/'] },
-    };
-    expect(readPolicy(policy)).toEqual(policy);
-    expect(readPolicy({})).toEqual({});
-  });
-
-  test.each([
-    null,
-    [],
-    'see',
-    { look: ['org.example.Foo'] },
-    { see: 'org.example.Foo' },
-    { see: [7] },
-    { see: [':1.5'] },
-    { talk: ['org.example.Foo', 'org..example'] },
-    { call: ['org.example.Foo'] },
-    { call: { 'org.example.Foo': 'org.example.Foo.Bar' } },
-    { call: { 'org.example.Foo': ['Bar'] } },
-    { call: { nothing: ['org.example.Foo.Bar'] } },
-    { see: Array.from({ length: 100_000 }, () => 'org.example.Foo') },
-  ])('is refused whole where any rule is none: %j', (policy) => {
-    expect(readPolicy(policy)).toBeNull();
-  });
-});
 
 test.each([
   ['org.example.Foo', true],

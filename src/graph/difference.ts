@@ -1,0 +1,27 @@
+/**
+ * How two links of one identity differ, as the table of link fields has it. Everything counts that the table does not
+ * say is to be ignored, also what a foreign graph has beside our fields: a plugin may read it.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { CHANGES, type Change, ROWS } from '../manifest/link-fields.js';
+import type { Link } from './link.js';
+
+/** The strongest of what has to be done about an attached link `before` that is to become `after`. */
+export function changeOf(before: Link, after: Link): Change {
+  let strongest = isSame(before.extra, after.extra) ? 0 : CHANGES.indexOf('reattach');
+  for (const [key, { absent, onChange }] of ROWS) {
+    const rank = CHANGES.indexOf(onChange);
+    if (rank <= strongest) continue;
+    if (!isSame(before[key] ?? absent, after[key] ?? absent)) strongest = rank;
+  }
+  return CHANGES[strongest] as Change;
+}
+
+/** Whether they say the same, pids and errors included. */
+export function isSameLink(a: Link, b: Link): boolean {
+  return changeOf(a, b) === 'nothing' && isSame(a.error, b.error);
+}
+
+function isSame(a: unknown, b: unknown): boolean {
+  return a === b || isDeepStrictEqual(a, b);
+}

@@ -1,0 +1,26 @@
+/** The formats of texts, by the names that schemas have for them. */
+import { isIP } from 'node:net';
+import { parseRule } from '../kernel/http-rule.js';
+import { isCidr, isNetwork } from './address.js';
+import { isContainerPath } from './paths.js';
+import { isInterface, isMember, isMemberRule, isNamePattern, isObjectPath } from './policy.js';
+import { isBusName, isClean, isName, isPossible } from './text.js';
+
+export const FORMATS = {
+  possible: isPossible,
+  clean: isClean,
+  name: isName,
+  path: isContainerPath,
+  'name-pattern': isNamePattern,
+  'member-rule': isMemberRule,
+  'bus-name': isBusName,
+  interface: isInterface,
+  member: isMember,
+  'object-path': isObjectPath,
+  'http-rule': (text: string) => parseRule(text) !== null,
+  cidr: isCidr,
+  network: isNetwork,
+  ip: (text: string) => isIP(text) !== 0,
+} satisfies Readonly<Record<string, (text: string) => boolean>>;
+
+export type Format = keyof typeof FORMATS;
