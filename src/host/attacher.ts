@@ -8,22 +8,24 @@ import type { Broker } from '../broker/client.js';
 import { endpointOf } from '../graph/endpoint.js';
 import { EXTERNAL, type Link, linkId, RUNTIME_PROVIDER } from '../graph/link.js';
 import { withDeadline } from '../kernel/deadline.js';
-import { type LinkError, XConnectError } from '../kernel/errors.js';
+import { XConnectError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
+import { valueOrThrow } from '../kernel/result.js';
 import type { AttachedLink, AttachedListener, Attacher, Detached } from '../mesh/attacher.js';
 import type { Activator, OnDemand } from '../plugins/on-demand.js';
 import type { Attachment } from '../plugins/plugin.js';
 import type { Registry } from '../plugins/registry.js';
 import type { Relay } from '../relay/relay.js';
+import { Announcer } from './announcer.js';
 import { BusProvider } from './bus-provider.js';
-import { Condition } from './condition.js';
+import { ContainerProvider } from './container-provider.js';
 import { type Container, type Containers, THE_HOST } from './containers.js';
 import { DeviceWatch } from './device-watch.js';
+import { HostProvider } from './host-provider.js';
 import { type LinkHostOptions, OneLinkHost } from './link-host.js';
 import { PlantWatch } from './plants.js';
-import { type LinkProvider, Provider, type ProviderEvents } from './provider.js';
+import type { ProviderEnd } from './provider.js';
 import { SharedListeners } from './shared-listeners.js';
-import { Verification } from './verification.js';
 
 const OVERTIME_MS = 1_000;
 
@@ -64,12 +66,11 @@ export class HostAttacher implements Attacher {
     const plugin = plugins.for(link.type);
     if (!plugin) throw unknownType(link, plugins.types);
     const consumer = await this.#consumerOf(link, stamp);
-    if (consumer instanceof XConnectError) throw consumer;
-    const { host, provider, verification } = this.#hostOf(link, consumer, listener);
+    const { host, provider, announcer } = this.#hostOf(link, consumer, listener);
     let unsubscribe = () => {};
     const end = () => {
       unsubscribe();
-      verification.close();
+      announcer.close();
       provider.close();
       containers.release(consumer);
     };
@@ -79,7 +80,7 @@ export class HostAttacher implements Attacher {
       const attachment = await plugin.attach(link, host);
       if (!consumer.alive) throw ended(link);
       unsubscribe = consumer.onExit(() => listener.onLost(ended(link).toLinkError()));
-      setImmediate(() => provider.announce()); // once the mesh knows the attachment that it is about
+      setImmediate(() => announcer.announce()); // once the mesh knows the attachment that it is about
       return attached(attachment, host, provider, consumer, end);
     } catch (thrown) {
       await host.close(0);
@@ -88,33 +89,46 @@ export class HostAttacher implements Attacher {
     }
   }
 
-  async #consumerOf(link: Link, stamp: number): Promise<Container | XConnectError> {
+  async #consumerOf(link: Link, stamp: number): Promise<Container> {
     const { containers } = this.#parts;
     if (link.consumer !== EXTERNAL) {
-      return containers.retain(link.consumer, link.consumerPid, stamp);
+      return valueOrThrow(await containers.retain(link.consumer, link.consumerPid, stamp));
     }
-    return 'address' in endpointOf(link.target) ? THE_HOST : unsupported(link);
+    if ('address' in endpointOf(link.target)) return THE_HOST;
+    throw unsupported(link);
   }
 
   #hostOf(link: Link, consumer: Container, listener: AttachedListener) {
     const { broker, relay } = this.#parts;
     const log = this.#parts.log.child({ link: linkId(link) });
-    const condition = new Condition((state, error) => listener.onState(state, error));
-    const verification = new Verification((state, error) => condition.provider(state, error));
-    const provider = this.#providerOf(link, {
-      onChange: () => {
-        verification.anew();
-        host.providerChanged();
-      },
-      onState: (state, error) => verification.state(state, error),
-    });
-    const onTarget = (error: LinkError | null) => condition.target(error);
-    const onDemand = provider instanceof BusProvider ? this.#onDemand(provider, link) : null;
+    const announcer = new Announcer((state, error) => listener.onState(state, error));
+    const onChange = () => {
+      announcer.anew();
+      host.providerChanged();
+    };
+    const { provider, onDemand } = this.#providerOf(link, announcer, onChange);
     const [shared, deviceWatch, plantWatch] = [this.#shared, this.#deviceWatch, this.#plantWatch];
-    const watches = { shared, deviceWatch, plantWatch, onTarget };
-    const parts = { broker, relay, ...watches, consumer, provider, verification, onDemand, log };
+    const watches = { shared, deviceWatch, plantWatch };
+    const parts = { broker, relay, ...watches, consumer, provider, announcer, onDemand, log };
     const host = new OneLinkHost(parts, link, this.#options);
-    return { host, provider, verification };
+    return { host, provider, announcer };
+  }
+
+  #providerOf(
+    link: Link,
+    announcer: Announcer,
+    onChange: () => void,
+  ): { provider: ProviderEnd; onDemand: OnDemand | null } {
+    const { broker, containers, buses = [] } = this.#parts;
+    const parts = { announcer, onChange, broker, containers, buses };
+    if (link.provider !== RUNTIME_PROVIDER) {
+      return { provider: new ContainerProvider(parts, link), onDemand: null };
+    }
+    if (!BUS_TYPES.includes(link.type)) {
+      return { provider: new HostProvider(parts, link), onDemand: null };
+    }
+    const provider = new BusProvider(parts, link);
+    return { provider, onDemand: this.#onDemand(provider, link) };
   }
 
   #onDemand(provider: BusProvider, { name: bus }: Link): OnDemand {
@@ -125,20 +139,12 @@ export class HostAttacher implements Attacher {
       done: (name) => activator?.done(bus, name),
     };
   }
-
-  #providerOf(link: Link, events: ProviderEvents): LinkProvider {
-    const { broker, containers, buses = [] } = this.#parts;
-    if (link.provider === RUNTIME_PROVIDER && BUS_TYPES.includes(link.type)) {
-      return new BusProvider(broker, buses, link, events);
-    }
-    return new Provider(broker, containers, link, events);
-  }
 }
 
 function attached(
   attachment: Attachment,
   host: OneLinkHost,
-  provider: LinkProvider,
+  provider: ProviderEnd,
   consumer: Container,
   end: () => void,
 ): AttachedLink {

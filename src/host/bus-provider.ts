@@ -1,5 +1,5 @@
 /**
- * The provider's end of a link to the hosted bus: the runtime's own bus, on the host. There is no container to
+ * A hosted bus as the provider's end of one link: the runtime's own, on the host. There is no container to
  * hold; who we are to it, the graph has said already, as a uid.
  *
  * Whether it is there is found out by connecting, as the broker alone can see its socket: until it once works, and
@@ -8,33 +8,39 @@
 import type { Broker } from '../broker/client.js';
 import type { Link } from '../graph/link.js';
 import { closeAll } from '../kernel/descriptors.js';
-import type { LinkError } from '../kernel/errors.js';
-import type { Identity, SocketType } from '../plugins/plugin.js';
+import { type Attempt, failed, ok, type Result } from '../kernel/result.js';
+import type { Seen, SocketType } from '../plugins/plugin.js';
 import type { Led } from '../relay/relay.js';
 import { busError, isNotThereYet } from './errno.js';
-import type { LinkProvider, ProviderEvents } from './provider.js';
-import { endedMeanwhile, unlessBack } from './reach.js';
+import { Look } from './look.js';
+import {
+  type Connected,
+  endedMeanwhile,
+  type ProviderEnd,
+  type ProviderParts,
+  unlessBack,
+} from './provider.js';
 
-const LOOK_FIRST_MS = 50;
-const LOOK_MOST_MS = 2_000;
+export interface BusProviderParts extends ProviderParts {
+  readonly broker: Broker;
+  /** The sockets that the broker was started with, in its order. */
+  readonly buses: readonly string[];
+}
 
-export class BusProvider implements LinkProvider {
+export class BusProvider implements ProviderEnd {
+  readonly container = null;
   readonly hasFixedIdentity = true;
-  readonly #broker: Broker;
-  readonly #buses: readonly string[];
-  readonly #events: ProviderEvents;
+  readonly #parts: BusProviderParts;
+  readonly #say = (seen: Seen) => this.#parts.announcer.say(seen);
+  /** By connecting, or steadily for what a plugin needs. */
+  #look: Look;
   #link: Link;
-  #timer: NodeJS.Timeout | null = null;
-  #announced = false;
-  #closed = false;
-  #state: Parameters<ProviderEvents['onState']> | null = null;
+  #isClosed = false;
 
-  /** `buses`: the sockets that the broker was started with, in its order. */
-  constructor(broker: Broker, buses: readonly string[], link: Link, events: ProviderEvents) {
-    this.#broker = broker;
-    this.#buses = buses;
+  constructor(parts: BusProviderParts, link: Link) {
+    this.#parts = parts;
     this.#link = link;
-    this.#events = events;
+    this.#look = new Look(this.#say, () => this.#tryToConnect());
   }
 
   /** Names that a call of this link starts, as the graph has them now. */
@@ -42,130 +48,107 @@ export class BusProvider implements LinkProvider {
     return this.#link.activates;
   }
 
-  /** Never rejects. */
   async retarget(link: Link): Promise<void> {
     this.#link = link;
-    this.#stopLooking();
-    this.#events.onChange();
-    await this.#look(LOOK_FIRST_MS);
+    this.#parts.onChange();
+    const address = this.#address();
+    if (address.ok || this.#look.isSteady) {
+      await this.#look.anew();
+      return;
+    }
+    this.#look.stop(); // until the graph says otherwise
+    this.#say(address);
   }
 
   standingRequest(): Buffer | null {
     const address = this.#address();
-    return 'code' in address ? null : this.#broker.encodeConnectBus(address.bus, address.uid);
+    return address.ok ? this.#encode(address.value) : null;
   }
 
-  async request(): Promise<Buffer | LinkError> {
+  async request(): Promise<Result<Buffer>> {
     const address = this.#address();
-    if ('code' in address) return address;
-    const request = this.#broker.encodeConnectBus(address.bus, address.uid);
-    return request ?? busError(this.#link, 'EINVAL');
+    if (!address.ok) return address;
+    const request = this.#encode(address.value);
+    return request ? ok(request) : failed(busError(this.#link, 'EINVAL'));
   }
 
   async connect(
     _type: SocketType,
     _timeoutMs: number,
     led: (fd: number) => Led,
-  ): Promise<{ fd: number; identity: Identity } | { error: LinkError; again: boolean }> {
+  ): Promise<Attempt<Connected>> {
     const address = this.#address();
-    if ('code' in address) return { error: address, again: false };
-    const made = await this.#broker.connectBus(address.bus, address.uid);
-    if (this.#closed) return endedMeanwhile(this.#link, made.ok ? { fd: made.value } : {});
-    const { uid } = address;
-    const kept = unlessBack(made.ok ? { fd: made.value } : made, led, (errno) =>
-      this.reached(errno),
-    );
-    if ('fd' in kept) return { fd: kept.fd, identity: { uid, gid: uid } };
-    return { error: busError(this.#link, kept.errno), again: isNotThereYet(kept.errno) };
+    if (!address.ok) return { ...address, waits: false };
+    const { bus, uid } = address.value;
+    const made = await this.#parts.broker.connectBus(bus, uid);
+    if (this.#isClosed) return endedMeanwhile(this.#link, made);
+    const kept = unlessBack(made, led, (errno) => {
+      if (!this.#look.isSteady) this.#look.shown(this.#seen(errno));
+    });
+    if (kept.ok) return ok({ fd: kept.value, identity: { uid, gid: uid } });
+    const error = busError(this.#link, kept.errno);
+    return { ok: false, error, waits: isNotThereYet(kept.errno) };
   }
 
-  /** No plugin asks a bus how it is. */
-  reportHealth(): void {}
+  async listen(path: string): Promise<Result<never>> {
+    const message = `No socket at ${path} beside the hosted bus: a container was expected.`;
+    return failed({ code: 'type-unsupported', message });
+  }
 
-  /** The relay's word, as of Provider: null, or an errno's name. */
   reached(errno: string | null): void {
-    if (this.#closed) return;
-    if (errno === null) {
-      this.#stopLooking();
-      this.#say('established', null);
-      return;
-    }
-    this.#say(isNotThereYet(errno) ? 'waiting' : 'failed', busError(this.#link, errno));
-    if (!this.#timer) this.#lookLater(LOOK_FIRST_MS);
+    if (this.#isClosed) return;
+    if (!this.#look.isSteady) this.#look.shown(this.#seen(errno));
+    else if (errno !== null) this.soon();
   }
 
-  /** There is no container whose file system could be looked into, or listened in: connecting is how it is seen. */
-  lookWith(): void {}
+  released(): void {
+    if (this.#parts.announcer.said?.error?.code === 'provider-loop') this.soon();
+  }
 
-  async listen(): Promise<null> {
-    return null;
+  lookWith(look: () => Promise<Seen>): void {
+    if (this.#isClosed) return;
+    this.#look.stop();
+    this.#look = new Look(this.#say, look, true);
+    void this.#look.anew();
   }
 
   soon(): void {
-    if (this.#closed) return;
-    this.#stopLooking();
-    void this.#look(LOOK_FIRST_MS);
-  }
-
-  /** The ring is open that the link was of: what was reached leads to an end. */
-  released(): void {
-    if (this.#state?.[1]?.code === 'provider-loop') this.reached(null);
-  }
-
-  announce(): void {
-    this.#announced = true;
-    if (this.#state && !this.#closed) this.#events.onState(...this.#state);
+    if (!this.#isClosed) this.#look.soon();
   }
 
   close(): void {
-    this.#closed = true;
-    this.#stopLooking();
+    this.#isClosed = true;
+    this.#look.stop();
   }
 
-  #address(): { bus: number; uid: number } | LinkError {
+  /** `errno`: of connecting; null: it worked. */
+  #seen(errno: string | null): Seen {
+    if (errno === null) return { error: null };
+    return { error: busError(this.#link, errno), waits: isNotThereYet(errno) };
+  }
+
+  #encode({ bus, uid }: { bus: number; uid: number }): Buffer | null {
+    return this.#parts.broker.encodeConnectBus(bus, uid);
+  }
+
+  #address(): Result<{ bus: number; uid: number }> {
     const { uid, socket, role } = this.#link;
-    const bus = this.#buses.indexOf(socket);
+    const bus = this.#parts.buses.indexOf(socket);
     if (bus < 0) {
       const message = `The graph has a bus at ${socket}, which is none of those that this daemon was given.`;
-      return { code: 'bus-unlisted', message };
+      return failed({ code: 'bus-unlisted', message });
     }
-    if (uid !== undefined) return { bus, uid };
-    return { code: 'bus-uid', message: `The graph has no uid for the role ${role} on the bus.` };
+    if (uid !== undefined) return ok({ bus, uid });
+    const message = `The graph has no uid for the role ${role} on the bus.`;
+    return failed({ code: 'bus-uid', message });
   }
 
-  async #look(delayMs: number): Promise<void> {
+  async #tryToConnect(): Promise<Seen> {
     const address = this.#address();
-    if ('code' in address) {
-      this.#say('failed', address);
-      return;
-    }
-    const link = this.#link;
-    const found = await this.#broker.connectBus(address.bus, address.uid);
+    if (!address.ok) return address;
+    const { bus, uid } = address.value;
+    const found = await this.#parts.broker.connectBus(bus, uid);
     if (found.ok) closeAll([found.value]);
-    if (this.#closed || this.#link !== link) return;
-    if (found.ok) {
-      this.#stopLooking();
-      this.#say('established', null);
-      return;
-    }
-    this.#say(isNotThereYet(found.errno) ? 'waiting' : 'failed', busError(link, found.errno));
-    if (!this.#timer) this.#lookLater(delayMs);
-  }
-
-  #lookLater(delayMs: number): void {
-    this.#timer = setTimeout(() => {
-      this.#timer = null;
-      void this.#look(Math.min(delayMs * 2, LOOK_MOST_MS));
-    }, delayMs);
-  }
-
-  #stopLooking(): void {
-    if (this.#timer) clearTimeout(this.#timer);
-    this.#timer = null;
-  }
-
-  #say(...state: Parameters<ProviderEvents['onState']>): void {
-    this.#state = state;
-    if (this.#announced && !this.#closed) this.#events.onState(...state);
+    return this.#seen(found.ok ? null : found.errno);
   }
 }

@@ -12,7 +12,8 @@ import { readFileSync } from 'node:fs';
 import type { Broker } from '../broker/client.js';
 import { HOST } from '../broker/protocol.js';
 import type { GraphSnapshot } from '../graph/link.js';
-import { XConnectError } from '../kernel/errors.js';
+import type { LinkError } from '../kernel/errors.js';
+import { failed, ok, type Result } from '../kernel/result.js';
 import { watchProcess } from '../relay/channel.js';
 import { containerOf, isSameContainer } from './cgroup.js';
 import { endedError, holdError, strangerError } from './errno.js';
@@ -51,7 +52,7 @@ export const THE_HOST = new Container('the host', 0, HOST, 0);
 const ENDED_MAX = 4_096;
 
 interface Entry {
-  readonly held: Promise<Container | XConnectError>;
+  readonly held: Promise<Result<Container>>;
   container: Container | null;
   users: number;
   unwatch: (() => void) | null;
@@ -92,19 +93,20 @@ export class Containers {
    * Holds the process behind `pid`, if it started no later than `stamp` (clock ticks since boot, 0: any).
    * Each success is paid back by one `release`.
    */
-  async retain(name: string, pid: number, stamp: number): Promise<Container | XConnectError> {
+  async retain(name: string, pid: number, stamp: number): Promise<Result<Container>> {
     const entry = this.#entries.get(pid) ?? this.#hold(name, pid, stamp);
     entry.users++;
     const held = await entry.held;
-    if (held instanceof XConnectError) return held;
-    const error = held.alive ? this.#stranger(name, held) : holdError(name, pid, 'ESRCH');
+    if (!held.ok) return held;
+    const container = held.value;
+    const error = container.alive ? this.#stranger(name, container) : holdError(name, pid, 'ESRCH');
     if (!error) return held;
     this.#drop(pid, entry);
-    return error;
+    return failed(error);
   }
 
   /** Why this process is not that container; null: nothing says so. */
-  #stranger(name: string, { pid, known }: Container): XConnectError | null {
+  #stranger(name: string, { pid, known }: Container): LinkError | null {
     const isSame = known === null ? null : isSameContainer(name, known);
     if (isSame === false) return strangerError(name, pid, known as string);
     return isSame === null && this.#ended.get(name) === pid ? endedError(name, pid) : null;
@@ -123,19 +125,19 @@ export class Containers {
   }
 
   #hold(name: string, pid: number, stamp: number): Entry {
-    const hold = async (): Promise<Container | XConnectError> => {
+    const hold = async (): Promise<Result<Container>> => {
       const result = await this.#broker.hold(pid, stamp);
       if (!result.ok) {
         this.#entries.delete(pid);
         if (result.errno === 'ESRCH' || result.errno === 'ESTALE') this.#noteEnd(name, pid);
-        return holdError(name, pid, result.errno);
+        return failed(holdError(name, pid, result.errno));
       }
       const { handle, cgroup } = result.value;
       const known = containerOf(cgroup, this.#ownCgroup);
       const container = new Container(name, pid, handle, ++this.#generations, known);
       entry.container = container;
       entry.unwatch = watchProcess(result.value.pidfd, () => this.#exited(container, entry));
-      return container;
+      return ok(container);
     };
     const entry: Entry = { held: hold(), container: null, users: 0, unwatch: null };
     this.#entries.set(pid, entry);

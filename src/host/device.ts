@@ -16,6 +16,7 @@ import { closeAll } from '../kernel/descriptors.js';
 import type { LinkError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
 import { pollUntil } from '../kernel/poll.js';
+import { type Attempt, failed, ok } from '../kernel/result.js';
 import { SerialQueue } from '../kernel/serial-queue.js';
 import type {
   Card,
@@ -26,8 +27,9 @@ import type {
 } from '../plugins/device/device.js';
 import type { Attachment, Seen } from '../plugins/plugin.js';
 import type { Container } from './containers.js';
-import { deviceError, deviceSeen, lostError, plantError } from './errno.js';
+import { deviceError, deviceMissing, lostError, notRunning, plantError } from './errno.js';
 import { type PlantWatch, Replanting, removePlant } from './plants.js';
+import { withoutBug } from './plugin-call.js';
 import { findEventDevices, hasDevice } from './sysfs.js';
 
 /** Between two attempts to find a device that a client waits for. */
@@ -42,10 +44,11 @@ export interface LinkDeviceParts {
   readonly patienceMs: number;
   /** There is reason to look now. */
   readonly lookSoon: () => void;
+  /** Where the device is looked for now; null: its provider is not running. */
+  readonly provider: () => Container | null;
 }
 
 type Found = FoundNode & { readonly path: string };
-type Missing = Seen & { readonly error: LinkError };
 
 export class LinkDevice implements Device {
   onGone: (() => void) | null = null;
@@ -53,7 +56,6 @@ export class LinkDevice implements Device {
   readonly #link: Link;
   readonly #options: DeviceOptions;
   readonly #granted = new Set<OpenedDevice>();
-  #container: Container | null = null;
   #node: Node | null = null;
   #planting = false;
   /** Of the broker; null: nothing is planted. */
@@ -84,14 +86,14 @@ export class LinkDevice implements Device {
   }
 
   /** Is it there, and planted if it is to be? What is not so yet is brought about. Never rejects. */
-  look(container: Container): Promise<Seen> {
+  look(): Promise<Seen> {
     return this.#looks.run(async () => {
-      this.#container = container;
-      const found = await this.#find();
-      if ('error' in found) {
-        if (isAbout(found.error)) await this.#lose();
-        return found;
+      const looked = await this.#find();
+      if (!looked.ok) {
+        if (isAbout(looked.error)) await this.#lose();
+        return looked;
       }
+      const found = looked.value;
       if (this.#node && !isSameDevice(this.#node, found.node)) await this.#lose();
       else if (this.#node && !isSameNode(this.#node, found.node)) await this.#uproot();
       this.#node = found.node;
@@ -104,18 +106,19 @@ export class LinkDevice implements Device {
 
   async find(): Promise<Node | LinkError> {
     const found = await this.#wait();
-    if ('error' in found) return found.error;
-    closeAll([found.fd]);
-    return found.node;
+    if (!found.ok) return found.error;
+    closeAll([found.value.fd]);
+    return found.value.node;
   }
 
   async open({ readOnly = false, master = false }: OpenOptions): Promise<OpenedDevice | LinkError> {
     const found = await this.#wait();
-    if ('error' in found) return found.error;
+    if (!found.ok) return found.error;
+    const { fd, path } = found.value;
     const { kind } = this.#options;
-    const opened = await this.#parts.broker.devices.open(kind, { readOnly, master }, found.fd);
+    const opened = await this.#parts.broker.devices.open(kind, { readOnly, master }, fd);
     if (opened.ok) return this.#grant(opened.value);
-    return deviceError(this.#link, found.path, opened.errno);
+    return deviceError(this.#link, path, opened.errno);
   }
 
   async lease(
@@ -123,20 +126,21 @@ export class LinkDevice implements Device {
   ): Promise<OpenedDevice | LinkError> {
     const { devices } = this.#parts.broker;
     const found = await this.#wait();
-    if ('error' in found) return found.error;
-    const card = await devices.readCard(found.fd);
-    if (!card.ok) return deviceError(this.#link, found.path, card.errno);
+    if (!found.ok) return found.error;
+    const { fd, node, path } = found.value;
+    const card = await devices.readCard(fd);
+    if (!card.ok) return deviceError(this.#link, path, card.errno);
     const objects = choose(card.value);
     if ('code' in objects) return objects;
     const again = await this.#find();
-    if ('error' in again) return again.error;
-    if (!isSameDevice(again.node, found.node)) {
-      closeAll([again.fd]);
-      return deviceError(this.#link, found.path, 'ENODEV');
+    if (!again.ok) return again.error;
+    if (!isSameDevice(again.value.node, node)) {
+      closeAll([again.value.fd]);
+      return deviceError(this.#link, path, 'ENODEV');
     }
-    const leased = await devices.lease(objects, again.fd);
+    const leased = await devices.lease(objects, again.value.fd);
     if (leased.ok) return this.#grant(leased.value);
-    return deviceError(this.#link, found.path, leased.errno);
+    return deviceError(this.#link, path, leased.errno);
   }
 
   /** Takes the node out of the consumer for good, whatever a look at the provider waits for. Never rejects. */
@@ -153,50 +157,50 @@ export class LinkDevice implements Device {
   }
 
   /** The node by its descriptor, the caller's; or why there is none. */
-  async #find(): Promise<Found | Missing> {
-    const container = this.#container;
-    const { provider } = this.#link;
-    if (!container) {
-      const message = `${provider} is not running.`;
-      return { error: { code: 'provider-not-running', message }, waits: true };
-    }
+  async #find(): Promise<Attempt<Found>> {
+    const container = this.#parts.provider();
+    if (!container) return { ...failed(notRunning(this.#link)), waits: true };
     const place = await this.#place();
-    if ('error' in place) return place;
-    const { kind, check } = this.#options;
-    const found = await this.#parts.broker.devices.find(container.handle, kind, place.path);
-    if (!found.ok) return deviceSeen(this.#link, place.path, found.errno) as Missing;
+    if (!place.ok) return place;
+    const { path, isIt } = place.value;
+    const { kind, check = () => null } = this.#options;
+    const { log, broker } = this.#parts;
+    const found = await broker.devices.find(container.handle, kind, path);
+    if (!found.ok) return deviceMissing(this.#link, path, found.errno);
     const { fd, node } = found.value;
-    const error = place.isIt(node) ? check?.(place.path, node) : notIt(this.#link, place.path);
+    const complaint = () => (isIt(node) ? check(path, node) : notIt(this.#link, path));
+    const error = await withoutBug<LinkError | null>(log, complaint, (bug) => bug);
     const isThere = error ? false : await hasDevice(node);
-    if (isThere) return { fd, node, path: place.path };
+    if (isThere) return ok({ fd, node, path });
     closeAll([fd]);
-    return error ? { error } : (deviceSeen(this.#link, place.path, 'ENXIO', true) as Missing);
+    if (error) return { ...failed(error), waits: false };
+    return deviceMissing(this.#link, path, 'ENXIO', true);
   }
 
   /** Where the node is in the provider, and which numbers it must have. */
-  async #place(): Promise<{ path: string; isIt: (node: Node) => boolean } | Missing> {
+  async #place(): Promise<Attempt<{ path: string; isIt: (node: Node) => boolean }>> {
     const { socket, match, provider } = this.#link;
-    if (!match) return { path: socket, isIt: () => true };
+    if (!match) return ok({ path: socket, isIt: () => true });
     const devices = await findEventDevices(match);
     const [device] = devices;
     const wanted = JSON.stringify(match);
     if (!device) {
       const message = `No input device is there that matches ${wanted} of ${provider}.`;
-      return { error: { code: 'device-missing', message }, waits: true };
+      return { ...failed({ code: 'device-missing', message }), waits: true };
     }
     if (devices.length > 1) {
       const names = devices.map(({ name }) => name).join(', ');
       const message = `${names} match ${wanted} of ${provider}, one device was expected.`;
-      return { error: { code: 'device-ambiguous', message } };
+      return { ...failed({ code: 'device-ambiguous', message }), waits: false };
     }
     const path = posix.join(posix.dirname(socket), device.name);
-    return { path, isIt: (node) => isSameDevice(node, device) };
+    return ok({ path, isIt: (node) => isSameDevice(node, device) });
   }
 
   /** As `find`, for as long as a client waits. */
-  async #wait(): Promise<Found | Missing> {
+  #wait(): Promise<Attempt<Found>> {
     return pollUntil(
-      (found) => !('error' in found) || !found.waits || this.#ended,
+      (found) => found.ok || !found.waits || this.#ended,
       () => this.#find(),
       { everyMs: AGAIN_MS, deadline: performance.now() + this.#parts.patienceMs },
     );
@@ -250,7 +254,8 @@ export class LinkDevice implements Device {
     const was = this.#node;
     this.#node = null;
     await this.#uproot();
-    if (was) this.onGone?.();
+    // Once it was said: what a plugin says of its health then is not about the device that is gone.
+    if (was) setImmediate(() => void withoutBug(this.#parts.log, () => this.onGone?.()));
   }
 
   #grant({ fd, grant }: Granted): OpenedDevice | LinkError {

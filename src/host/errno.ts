@@ -4,8 +4,8 @@
  */
 import { endpointOf } from '../graph/endpoint.js';
 import { EXTERNAL, type Link } from '../graph/link.js';
-import { type ErrorCode, type LinkError, XConnectError } from '../kernel/errors.js';
-import type { Seen } from '../plugins/plugin.js';
+import type { ErrorCode, LinkError } from '../kernel/errors.js';
+import { type Attempt, failed } from '../kernel/result.js';
 
 const GONE: Readonly<Record<string, ErrorCode>> = {
   ESRCH: 'container-gone',
@@ -81,6 +81,7 @@ const BUS: Readonly<Record<string, ErrorCode>> = {
   ECONNREFUSED: 'bus-away',
   EAGAIN: 'bus-away',
   ENOTSOCK: 'bus-away',
+  EDEADLK: 'provider-loop',
   ERANGE: 'bus-uid',
   EACCES: 'permission-denied',
 };
@@ -116,7 +117,7 @@ export function isNotThereYet(errno: string): boolean {
   return NOT_THERE_YET.has(errno);
 }
 
-export function holdError(container: string, pid: number, errno: string): XConnectError {
+export function holdError(container: string, pid: number, errno: string): LinkError {
   const code = HOLD[errno] ?? 'broker-failed';
   const found =
     code === 'not-a-container'
@@ -124,29 +125,27 @@ export function holdError(container: string, pid: number, errno: string): XConne
       : code === 'container-gone'
         ? `pid ${pid} is gone or was given to another process since the graph named it`
         : `pid ${pid} could not be entered (${errno})`;
-  return new XConnectError(code, `Container ${container}: ${found}.`);
+  return { code, message: `Container ${container}: ${found}.` };
 }
 
 /** `known`: the container's name or id as its cgroups have it. */
-export function strangerError(container: string, pid: number, known: string): XConnectError {
-  return new XConnectError(
-    'container-gone',
+export function strangerError(container: string, pid: number, known: string): LinkError {
+  const message =
     `Container ${container}: pid ${pid} is in the container ${known} by its cgroup, so it was given to another ` +
-      'process since the runtime named it.',
-  );
+    'process since the runtime named it.';
+  return { code: 'container-gone', message };
 }
 
 /** The runtime goes on naming the pid of a container that has ended. */
-export function endedError(container: string, pid: number): XConnectError {
-  return new XConnectError(
-    'container-gone',
+export function endedError(container: string, pid: number): LinkError {
+  const message =
     `Container ${container}: pid ${pid} has ended before, and whoever has that number by now is another process; ` +
-      'another pid was expected of the runtime.',
-  );
+    'another pid was expected of the runtime.';
+  return { code: 'container-gone', message };
 }
 
 /** Where the target is a path. */
-export function listenError(link: Link, errno: string): XConnectError {
+export function listenError(link: Pick<Link, 'target' | 'consumer'>, errno: string): LinkError {
   const code = LISTEN[errno] ?? 'broker-failed';
   const found: Partial<Record<ErrorCode, string>> = {
     'target-occupied':
@@ -160,10 +159,10 @@ export function listenError(link: Link, errno: string): XConnectError {
     'container-gone': 'the container is gone',
     'network-closed': NETWORK_CLOSED,
   };
-  return new XConnectError(
+  return {
     code,
-    `No socket at ${link.target} in ${link.consumer}: ${found[code] ?? errno}.`,
-  );
+    message: `No socket at ${link.target} in ${link.consumer}: ${found[code] ?? errno}.`,
+  };
 }
 
 /** Of a target that was made, and that the consumer sees no longer. */
@@ -173,7 +172,7 @@ export function lostError({ target, consumer }: Link): LinkError {
 }
 
 /** Where the target is an address. */
-export function bindError(link: Link, errno: string): XConnectError {
+export function bindError(link: Link, errno: string): LinkError {
   const code = BIND[errno] ?? 'broker-failed';
   const where = link.consumer === EXTERNAL ? 'the host' : link.consumer;
   const found: Partial<Record<ErrorCode, string>> = {
@@ -185,10 +184,7 @@ export function bindError(link: Link, errno: string): XConnectError {
     'permission-denied': 'the kernel does not let us have that port',
     'container-gone': 'the container is gone',
   };
-  return new XConnectError(
-    code,
-    `No listener at ${link.target} in ${where}: ${found[code] ?? errno}.`,
-  );
+  return { code, message: `No listener at ${link.target} in ${where}: ${found[code] ?? errno}.` };
 }
 
 /** `name`: of a file in the host's folder of certificates. */
@@ -200,6 +196,11 @@ export function certificateError(name: string, errno: string): LinkError {
   };
   const message = `${name} of the folder of certificates can't be read: ${found[errno] ?? errno}.`;
   return { code: 'certificate-invalid', message };
+}
+
+/** Of a provider without a process. */
+export function notRunning({ provider }: Link): LinkError {
+  return { code: 'provider-not-running', message: `${provider} is not running.` };
 }
 
 /** Of the provider's socket, a path or an address. `errno`: EDEADLK where it leads back to the link. */
@@ -254,6 +255,7 @@ export function busError({ socket, uid, role }: Link, errno: string): LinkError 
   const code = BUS[errno] ?? 'broker-failed';
   const found: Partial<Record<ErrorCode, string>> = {
     'bus-away': errno === 'ENOENT' ? 'it is not there yet' : 'nobody accepts connections on it now',
+    'provider-loop': LEADS_BACK,
     'bus-uid': `the uid ${uid} of role ${role} is outside the range that roles have here`,
     'permission-denied': `no connection can be made as the uid ${uid} of role ${role}`,
   };
@@ -269,14 +271,14 @@ export function deviceError(link: Link, path: string, errno: string): LinkError 
 }
 
 /** Of a look into the container, where EBUSY is about the container and not about the device. */
-export function deviceSeen(
+export function deviceMissing(
   link: Link,
   path: string,
   errno: string,
   waits = isNotThereYet(errno),
-): Seen {
-  if (errno === 'EBUSY') return { error: connectError(link, errno), waits: true };
-  return { error: deviceError(link, path, errno), waits };
+): Attempt<never> {
+  if (errno === 'EBUSY') return { ...failed(connectError(link, errno)), waits: true };
+  return { ...failed(deviceError(link, path, errno)), waits };
 }
 
 /** Of a node that could not be planted. */

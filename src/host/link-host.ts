@@ -8,10 +8,11 @@
 import type { Broker } from '../broker/client.js';
 import type { Link } from '../graph/link.js';
 import { errnoName } from '../kernel/errno.js';
-import { type LinkError, XConnectError } from '../kernel/errors.js';
+import type { LinkError } from '../kernel/errors.js';
 import { parseCidr } from '../kernel/ip-address.js';
 import type { Logger } from '../kernel/log.js';
 import { pollUntil } from '../kernel/poll.js';
+import { failed, type Result } from '../kernel/result.js';
 import type { LinkStats } from '../mesh/attacher.js';
 import { NO_STATS, plus } from '../mesh/stats.js';
 import type { Device, DeviceOptions } from '../plugins/device/device.js';
@@ -34,6 +35,7 @@ import { newClosing } from '../relay/closing.js';
 import type { Led, Relay, RelayLink, RelayLinkEvents } from '../relay/relay.js';
 import type { TransferOptions, TransferResult } from '../relay/transfer.js';
 import { acceptEach, crowded, mostOf } from './accepting.js';
+import type { Announcer } from './announcer.js';
 import { ChannelSet } from './channel-set.js';
 import type { Container } from './containers.js';
 import { LinkDevice } from './device.js';
@@ -41,11 +43,11 @@ import type { DeviceWatch } from './device-watch.js';
 import { certificateError } from './errno.js';
 import { Joiners } from './joiners.js';
 import type { PlantWatch } from './plants.js';
-import type { LinkProvider } from './provider.js';
+import { withoutBug } from './plugin-call.js';
+import type { ProviderEnd } from './provider.js';
 import { listenBeside } from './provider-listener.js';
 import type { Membership, SharedListeners } from './shared-listeners.js';
 import { Target } from './target.js';
-import type { Verification } from './verification.js';
 
 /** Between two attempts at what may work in a moment. */
 const AGAIN_MS = 50;
@@ -68,11 +70,9 @@ export interface LinkHostParts {
   readonly deviceWatch: DeviceWatch;
   readonly plantWatch: PlantWatch;
   readonly consumer: Container;
-  readonly provider: LinkProvider;
-  readonly verification: Verification;
+  readonly provider: ProviderEnd;
+  readonly announcer: Announcer;
   readonly onDemand: OnDemand | null;
-  /** Told why the consumer has no target now; null: it has. */
-  readonly onTarget: (error: LinkError | null) => void;
   readonly log: Logger;
 }
 
@@ -82,7 +82,7 @@ export class OneLinkHost implements LinkHost {
   readonly requests = { active: 0, total: 0 };
   readonly tally: Tally = { toProvider: 0, toConsumer: 0, closes: {}, denied: {}, audited: {} };
   readonly #parts: LinkHostParts;
-  readonly #provider: LinkProvider;
+  readonly #provider: ProviderEnd;
   readonly #link: Link;
   readonly #options: LinkHostOptions;
   /** How to free the target, and to take back what a client was given. */
@@ -119,8 +119,9 @@ export class OneLinkHost implements LinkHost {
     const isDatagram = options.type === 'dgram'; // of which the relay asks again, as long as it is to wait
     const answer = async (connection: number) => {
       const request = await this.#request(options);
-      if (Buffer.isBuffer(request)) relayLink.resolve(connection, request);
-      else if (request.code === 'provider-not-running' && !isDatagram) waiting.add(connection);
+      if (request.ok) relayLink.resolve(connection, request.value);
+      else if (request.error.code === 'provider-not-running' && !isDatagram)
+        waiting.add(connection);
       else relayLink.resolve(connection, null);
     };
     const relayLink = this.#relayLink(options, {
@@ -153,11 +154,12 @@ export class OneLinkHost implements LinkHost {
   }
 
   async share<T extends Acceptor>(make: () => T): Promise<T> {
-    const { consumer, shared, onTarget, log } = this.#parts;
+    const { consumer, shared, announcer, log } = this.#parts;
     const membership = await shared.enter(
       {
         consumer,
         link: this.#link,
+        log,
         listen: () => this.#targetAt({ type: 'stream' }),
         relayLink: (channels, acceptor) =>
           this.#newRelayLink(
@@ -171,7 +173,7 @@ export class OneLinkHost implements LinkHost {
     this.#memberships.add(membership);
     const own = this.#relayLink({ type: 'stream' }, this.#ringEvents());
     this.#led = (fd) => own.led(fd, membership.relayLink);
-    const unwatch = membership.watch(onTarget);
+    const unwatch = membership.watch((error) => announcer.target(error));
     this.#removes.add(() => {
       unwatch();
       return membership.leave();
@@ -187,15 +189,16 @@ export class OneLinkHost implements LinkHost {
   async connectAs({ wait = true } = {}): Promise<Connection | LinkError> {
     const deadline = performance.now() + (wait ? this.#options.patienceMs : 0);
     const made = await pollUntil(
-      (outcome) => 'fd' in outcome || !outcome.again || this.#closed,
+      (outcome) => outcome.ok || !outcome.waits || this.#closed,
       () => {
         const leftMs = Math.max(1, deadline - performance.now());
         return this.#provider.connect('stream', leftMs, (fd) => this.#led(fd));
       },
       { everyMs: AGAIN_MS, deadline },
     );
-    if (!('fd' in made)) return made.error;
-    return { channel: this.#introduced(made.fd), identity: made.identity };
+    if (!made.ok) return made.error;
+    const { fd, identity } = made.value;
+    return { channel: this.#introduced(fd), identity };
   }
 
   bytes(channel: Channel): SocketStream {
@@ -211,13 +214,16 @@ export class OneLinkHost implements LinkHost {
   }
 
   watch(look: () => Promise<Seen>): void {
-    this.#provider.lookWith(look);
+    const seen = async (): Promise<Seen> => {
+      const { error, waits = false } = await look();
+      return { error, waits };
+    };
+    this.#provider.lookWith(() => withoutBug(this.log, seen, (error) => ({ error })));
   }
 
   verify(check: () => Promise<LinkError | null>): () => void {
-    const { verification } = this.#parts;
-    verification.by(check);
-    return () => verification.doubt();
+    const { announcer, log } = this.#parts;
+    return announcer.verify(() => withoutBug<LinkError | null>(log, check, (error) => error));
   }
 
   show(fields: Readonly<Record<string, unknown>>): void {
@@ -226,16 +232,17 @@ export class OneLinkHost implements LinkHost {
 
   listenAtProvider(onLost: () => void): Promise<ProviderListener | LinkError> {
     const parts = { ...this.#parts, link: this.#link, ends: this.#ends };
-    return listenBeside(parts, onLost);
+    return listenBeside(parts, () => void withoutBug(this.log, onLost));
   }
 
   device(options: DeviceOptions): Device {
     const { broker, consumer, deviceWatch, plantWatch } = this.#parts;
     const { patienceMs } = this.#options;
     const lookSoon = () => this.#provider.soon();
-    const parts = { broker, consumer, plantWatch, log: this.log, patienceMs, lookSoon };
+    const provider = () => this.#provider.container;
+    const parts = { broker, consumer, plantWatch, log: this.log, patienceMs, lookSoon, provider };
     const device = new LinkDevice(parts, this.#link, options);
-    this.#provider.lookWith((container) => device.look(container), { mayBeHost: true });
+    this.watch(() => device.look());
     // Taken back however long the consumer's file systems take, and before a connection's end tells its client so.
     this.#removes.add(() => device.end());
     this.#removes.add(() => device.unplant());
@@ -248,7 +255,7 @@ export class OneLinkHost implements LinkHost {
   }
 
   reportHealth(error: LinkError | null): void {
-    this.#provider.reportHealth(error);
+    this.#parts.announcer.health(error);
   }
 
   async readCertificate(name: string): Promise<Buffer | LinkError> {
@@ -258,7 +265,7 @@ export class OneLinkHost implements LinkHost {
 
   /** The container that new connections go to is another one, or gone. */
   providerChanged(): void {
-    for (const listener of this.#onProviderChange) listener();
+    for (const listener of this.#onProviderChange) void withoutBug(this.log, listener);
   }
 
   /** A connection that was the plugin's and then joined is one connection. */
@@ -292,15 +299,12 @@ export class OneLinkHost implements LinkHost {
     await Promise.all([...this.#ends].map((end) => end()));
   }
 
-  async #request({ type, through }: ForwardOptions): Promise<Buffer | LinkError> {
-    try {
-      const socket = await through?.();
-      if (typeof socket === 'object') return socket;
-      return await this.#provider.request(type, socket);
-    } catch (thrown) {
-      this.log.error({ err: thrown }, 'a bug in the plugin refused one connection');
-      return XConnectError.from(thrown).toLinkError();
-    }
+  async #request({ type, through }: ForwardOptions): Promise<Result<Buffer>> {
+    const socket = through
+      ? await withoutBug<string | LinkError>(this.log, through, (error) => error)
+      : undefined;
+    if (typeof socket === 'object') return failed(socket);
+    return this.#provider.request(type, socket);
   }
 
   /** The relay's word on a link that connects by itself: that it is in a ring, or (0) no more. */
@@ -318,7 +322,7 @@ export class OneLinkHost implements LinkHost {
 
   async #targetOf(options: ForwardOptions): Promise<Target> {
     const target = await this.#targetAt(options);
-    target.watch(this.#parts.onTarget);
+    target.watch((error) => this.#parts.announcer.target(error));
     return target;
   }
 

@@ -11,13 +11,12 @@ import type { Logger } from '../kernel/log.js';
 import type { ProviderListener } from '../plugins/plugin.js';
 import { closeSocket } from '../relay/closing.js';
 import { native, SOCKET_TYPES } from '../relay/native.js';
-import { listenError } from './errno.js';
 import { type PlantWatch, removePlant } from './plants.js';
-import type { LinkProvider } from './provider.js';
+import type { ProviderEnd } from './provider.js';
 
 export interface BesideParts {
   readonly broker: Broker;
-  readonly provider: LinkProvider;
+  readonly provider: ProviderEnd;
   readonly plantWatch: PlantWatch;
   readonly link: Link;
   /** What is called when the link ends. */
@@ -33,11 +32,9 @@ export async function listenBeside(
   const name = createHash('sha256').update(linkId(link)).digest('hex').slice(0, 16);
   const path = posix.join(posix.dirname(link.socket), `.pvx-${name}`);
   const there = await provider.listen(path);
-  const inProvider = { ...link, consumer: link.provider, target: path };
-  if (!there) return listenError(inProvider, 'ESRCH').toLinkError();
-  const { container, made } = there;
-  if (!made.ok) return listenError(inProvider, made.errno).toLinkError();
-  const { fd, plant } = made.value;
+  if (!there.ok) return there.error;
+  const { container, planted } = there.value;
+  const { fd, plant } = planted;
   const [ours, hangup] = native.socketPair(SOCKET_TYPES.stream);
   const unwatch = plantWatch.plant(container, plant, onLost);
   const remove = async () => {

@@ -10,19 +10,14 @@ import type { Broker } from '../broker/client.js';
 import { endpointOf } from '../graph/endpoint.js';
 import type { Link } from '../graph/link.js';
 import { errnoName } from '../kernel/errno.js';
+import type { ErrnoResult } from '../kernel/result.js';
 import type { SocketType } from '../plugins/plugin.js';
 import { connected } from '../relay/channel.js';
 import { closeSocket } from '../relay/closing.js';
-import type { Led } from '../relay/relay.js';
 import type { Container } from './containers.js';
 import { fixedIdentity, type Identity } from './identity.js';
 
 const NOBODY_ASKS: Identity = { uid: 0, gid: 0 };
-
-/** Null: connected, or there; else the errno's name. */
-type Outcome = string | null;
-/** The descriptor is the caller's. */
-type Made = { readonly fd: number } | { readonly errno: string };
 
 export class Reach {
   readonly #broker: Broker;
@@ -58,52 +53,22 @@ export class Reach {
     type: SocketType,
     { uid, gid }: Identity,
     timeoutMs: number,
-  ): Promise<Made> {
+  ): Promise<ErrnoResult<number>> {
     if ('path' in this.#at) {
-      const made = await this.#broker.connectUnix(handle, type, this.#at.path, uid, gid);
-      return made.ok ? { fd: made.value } : { errno: made.errno };
+      return this.#broker.connectUnix(handle, type, this.#at.path, uid, gid);
     }
     const made = await this.#broker.connectTcp(handle, this.#at.address);
-    if (!made.ok) return { errno: made.errno };
+    if (!made.ok) return made;
     const errno = await connected(made.value, timeoutMs);
-    if (errno === 0) return { fd: made.value };
+    if (errno === 0) return made;
     closeSocket(made.value);
-    return { errno: errnoName(errno) };
+    return { ok: false, errno: errnoName(errno) };
   }
 
   /** Whether somebody listens there, who does not notice. Never rejects. */
-  async probe({ handle }: Container): Promise<Outcome> {
-    const found =
-      'address' in this.#at
-        ? await this.#broker.probeTcp(handle, this.#at.address)
-        : await this.#broker.probeUnix(handle, this.#at.path);
-    return found.ok ? null : found.errno;
+  probe({ handle }: Container): Promise<ErrnoResult<void>> {
+    return 'address' in this.#at
+      ? this.#broker.probeTcp(handle, this.#at.address)
+      : this.#broker.probeUnix(handle, this.#at.path);
   }
-}
-
-/**
- * A connection that leads back to its own link is none: it is closed before a byte is sent (EDEADLK). `reached`: told
- * how the provider was reached, null for well; nothing of a connection into a ring, which has no provider at its end.
- */
-export function unlessBack(
-  made: Made,
-  led: (fd: number) => Led,
-  reached: (outcome: Outcome) => void,
-): Made {
-  if ('fd' in made) {
-    const where = led(made.fd);
-    if (where === 'on') reached(null);
-    if (where !== 'back') return made;
-    closeSocket(made.fd);
-  }
-  const errno = 'fd' in made ? 'EDEADLK' : made.errno;
-  reached(errno);
-  return { errno };
-}
-
-/** For who has closed meanwhile: nobody else would close what is connected now. */
-export function endedMeanwhile({ consumer }: Link, made: { readonly fd: number } | object) {
-  if ('fd' in made) closeSocket(made.fd);
-  const message = `The link of ${consumer} has ended.`;
-  return { error: { code: 'container-gone', message } as const, again: false };
 }

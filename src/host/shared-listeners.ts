@@ -7,16 +7,20 @@
 import { endpointOf } from '../graph/endpoint.js';
 import type { Link } from '../graph/link.js';
 import { type LinkError, XConnectError } from '../kernel/errors.js';
+import type { Logger } from '../kernel/log.js';
+import { failed, valueOrThrow } from '../kernel/result.js';
 import type { Acceptor } from '../plugins/plugin.js';
 import type { RelayLink } from '../relay/relay.js';
 import { ChannelSet } from './channel-set.js';
 import type { Container } from './containers.js';
 import { bindError } from './errno.js';
+import { withoutBug } from './plugin-call.js';
 import type { Target } from './target.js';
 
 export interface SharedParts {
   readonly consumer: Container;
   readonly link: Link;
+  readonly log: Logger;
   /** Rejects with an XConnectError. */
   listen(): Promise<Target>;
   /** Hands each client to the acceptor, as a channel of that set. */
@@ -62,7 +66,7 @@ export class SharedListeners {
     const key = keyOf(parts);
     await this.#leaving.get(key);
     const entry = this.#entries.get(key) ?? this.#open(key, parts, make);
-    if (entry.make !== make) throw bindError(parts.link, 'EADDRINUSE');
+    if (entry.make !== make) return valueOrThrow(failed(bindError(parts.link, 'EADDRINUSE')));
     entry.members++;
     try {
       const opened = await entry.opened;
@@ -79,7 +83,9 @@ export class SharedListeners {
         },
         close: async (drainMs) => {
           if (!isLast) return;
-          await Promise.all([opened.acceptor.close?.(drainMs), opened.channels.drain(drainMs)]);
+          const { acceptor, channels } = opened;
+          const closing = withoutBug(parts.log, () => acceptor.close?.(drainMs));
+          await Promise.all([closing, channels.drain(drainMs)]);
           await opened.relayLink.close(0);
         },
       };

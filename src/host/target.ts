@@ -14,8 +14,9 @@ import { setTimeout } from 'node:timers/promises';
 import type { Broker } from '../broker/client.js';
 import { endpointOf } from '../graph/endpoint.js';
 import { EXTERNAL, type Link } from '../graph/link.js';
-import type { LinkError, XConnectError } from '../kernel/errors.js';
+import type { LinkError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
+import { failed, ok, type Result, valueOrThrow } from '../kernel/result.js';
 import type { SocketType } from '../plugins/plugin.js';
 import { closeSocket } from '../relay/closing.js';
 import type { RelayLink } from '../relay/relay.js';
@@ -56,9 +57,7 @@ export class Target {
 
   /** Rejects with an XConnectError. */
   static async open(parts: TargetParts): Promise<Target> {
-    const made = await make(parts);
-    if (!('fd' in made)) throw made;
-    return new Target(parts, made);
+    return new Target(parts, valueOrThrow(await make(parts)));
   }
 
   private constructor(parts: TargetParts, made: Made) {
@@ -121,28 +120,29 @@ export class Target {
   async #remake(): Promise<void> {
     if (this.#isAddress) await this.#taker?.link.stop(); // it has to be free
     let made = await make(this.#parts);
-    if (!('fd' in made) && made.code === 'target-occupied' && !this.#isAddress) {
+    if (!made.ok && made.error.code === 'target-occupied' && !this.#isAddress) {
       await this.#taker?.link.stop(); // by ourselves, it may be: what covered the old one is gone again
       made = await make(this.#parts);
     }
-    if (!('fd' in made)) {
-      this.#say(made.toLinkError());
+    if (!made.ok) {
+      this.#say(made.error);
       return;
     }
+    const { fd } = made.value;
     const old = this.#made;
-    this.#made = made;
+    this.#made = made.value;
     await old.remove(); // of what is elsewhere by now, only the broker's note
     if (!this.#taker) closeSocket(old.fd);
     if (this.#ended.signal.aborted) {
-      closeSocket(made.fd);
+      closeSocket(fd);
       return;
     }
     void this.#taker?.link.stop();
-    this.#taker?.listen(made.fd);
+    this.#taker?.listen(fd);
     this.#replanting.planted(performance.now());
     this.#parts.log.info(`${this.#parts.link.target} was lost to its consumer, and is there again`);
     this.#say(null);
-    this.#unwatch = made.watch(() => this.#lost());
+    this.#unwatch = this.#made.watch(() => this.#lost());
   }
 
   #say(error: LinkError | null): void {
@@ -151,30 +151,30 @@ export class Target {
   }
 }
 
-async function make(parts: TargetParts): Promise<Made | XConnectError> {
+async function make(parts: TargetParts): Promise<Result<Made>> {
   const { broker, plantWatch, consumer, link, type, log } = parts;
   const target = endpointOf(link.target);
   if ('address' in target) {
     const bound = await broker.listenTcp(consumer.handle, target.address);
-    if (!bound.ok) return bindError(link, bound.errno);
+    if (!bound.ok) return failed(bindError(link, bound.errno));
     const { fd, network } = bound.value;
-    return {
+    return ok({
       fd,
       remove: () => Promise.resolve(),
       watch: (onLost) =>
         link.consumer === EXTERNAL ? () => {} : plantWatch.network(consumer, network, onLost),
-    };
+    });
   }
   const planted = await broker.listenUnix(consumer.handle, type, target.path);
-  if (!planted.ok) return listenError(link, planted.errno);
+  if (!planted.ok) return failed(listenError(link, planted.errno));
   const { fd, plant } = planted.value;
   let removed: Promise<void> | null = null;
-  return {
+  return ok({
     fd,
     remove: () => {
       removed ??= removePlant(broker, plant, link.target, log);
       return removed;
     },
     watch: (onLost) => plantWatch.plant(consumer, plant, onLost),
-  };
+  });
 }

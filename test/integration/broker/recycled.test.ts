@@ -2,9 +2,8 @@
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { Container } from '../../../src/host/containers.js';
 import { bootTicks } from '../../../src/kernel/boot-clock.js';
-import { XConnectError } from '../../../src/kernel/errors.js';
+import { valueOrThrow } from '../../../src/kernel/result.js';
 import { startContainer } from '../../support/container.js';
 import { unixLink } from '../../support/link.js';
 import { eventually } from '../../support/wait.js';
@@ -27,7 +26,7 @@ describe('a recycled pid', () => {
 
   async function ended(name: string): Promise<number> {
     const container = await startContainer({ name });
-    const held = (await retain(name, container.pid)) as Container;
+    const held = valueOrThrow(await retain(name, container.pid));
     await container.kill();
     await eventually(() => expect(held.alive).toBe(false));
     return container.pid;
@@ -39,29 +38,29 @@ describe('a recycled pid', () => {
     const stranger = await startContainer({ name: 'stranger', pid });
     expect(stranger.pid).toBe(pid);
     const refused = await retain('old', pid);
-    expect(refused).toMatchObject({ code: 'container-gone' });
-    expect((refused as XConnectError).message).toMatch(/^Container old: pid \d+ has ended before/);
+    const message = expect.stringMatching(/^Container old: pid \d+ has ended before/);
+    expect(refused).toEqual({ ok: false, error: { code: 'container-gone', message } });
     containers.see({ links: [unixLink({ consumer: 'old', consumerPid: pid })] });
-    expect(await retain('old', pid)).toBeInstanceOf(XConnectError);
+    expect(await retain('old', pid)).toMatchObject({ ok: false });
 
-    const itself = await retain('stranger', pid);
+    const itself = valueOrThrow(await retain('stranger', pid));
     expect(itself).toMatchObject({ pid, alive: true });
-    expect(await retain('old', pid)).toBeInstanceOf(XConnectError); // held by now, and not for it
-    containers.release(itself as Container);
+    expect(await retain('old', pid)).toMatchObject({ ok: false }); // held by now, and not for it
+    containers.release(itself);
 
     containers.see({ links: [unixLink({ provider: 'old', providerPid: 0 })] });
-    const again = await retain('old', pid);
+    const again = valueOrThrow(await retain('old', pid));
     expect(again).toMatchObject({ pid, alive: true });
-    containers.release(again as Container);
+    containers.release(again);
     await stranger.kill();
   });
 
   test('is not taken where it was gone before it was ever held', async () => {
     const first = await startContainer({ name: 'brief' });
     await first.kill();
-    expect(await retain('brief', first.pid)).toMatchObject({ code: 'container-gone' });
+    expect(await retain('brief', first.pid)).toMatchObject({ error: { code: 'container-gone' } });
     const stranger = await startContainer({ name: 'stranger', pid: first.pid });
-    expect(await retain('brief', first.pid)).toMatchObject({ code: 'container-gone' });
+    expect(await retain('brief', first.pid)).toMatchObject({ error: { code: 'container-gone' } });
     await stranger.kill();
   });
 
@@ -73,14 +72,12 @@ describe('a recycled pid', () => {
     mkdirSync(cgroup, { recursive: true });
     writeFileSync(join(cgroup, 'cgroup.procs'), String(pid));
     const refused = await retain('pvx-db', pid);
-    expect(refused).toMatchObject({ code: 'container-gone' });
-    expect((refused as XConnectError).message).toContain(
-      `pid ${pid} is in the container pvx-web by its cgroup`,
-    );
-    const taken = await retain('pvx-web', pid); // the same number again, and certainly it
+    const message = expect.stringContaining(`pid ${pid} is in the container pvx-web by its cgroup`);
+    expect(refused).toEqual({ ok: false, error: { code: 'container-gone', message } });
+    const taken = valueOrThrow(await retain('pvx-web', pid)); // the same number again, and certainly it
     expect(taken).toMatchObject({ pid, alive: true });
-    expect(await retain('pvx-db', pid)).toBeInstanceOf(XConnectError);
-    at.host.containers.release(taken as Container);
+    expect(await retain('pvx-db', pid)).toMatchObject({ ok: false });
+    at.host.containers.release(taken);
     await container.kill();
     await eventually(() => rmdirSync(cgroup));
     if (isMade) rmdirSync(dirname(cgroup));

@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
 import type { Link } from '../../../src/graph/link.js';
 import type { LinkError } from '../../../src/kernel/errors.js';
+import { valueOrThrow } from '../../../src/kernel/result.js';
 import type { AttachedLink, AttachedListener } from '../../../src/mesh/attacher.js';
 import { startContainer, type TestContainer } from '../../support/container.js';
 import { startHost, type TestHost, type TestHostOptions } from '../../support/host.js';
@@ -56,8 +57,7 @@ export class PluginStand {
 
   async handleOf(container: TestContainer): Promise<number> {
     const held = await this.host.containers.retain(container.name, container.pid, 0);
-    if (held instanceof Error) throw held;
-    return held.handle;
+    return valueOrThrow(held).handle;
   }
 
   link(fields: Partial<Link> = {}): Link {

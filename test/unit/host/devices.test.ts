@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { deviceError, deviceSeen, plantError } from '../../../src/host/errno.js';
+import { deviceError, deviceMissing, plantError } from '../../../src/host/errno.js';
 import { findEventDevices } from '../../../src/host/sysfs.js';
 import { unixLink } from '../../support/link.js';
 
@@ -53,15 +53,16 @@ describe('what went wrong with a device', () => {
 
   test('is of the device, or of the container that has it', () => {
     expect(deviceError(link, '/a', 'EBUSY').code).toBe('device-busy');
-    expect(deviceSeen(link, '/a', 'EBUSY')).toMatchObject({
+    expect(deviceMissing(link, '/a', 'EBUSY')).toMatchObject({
       error: { code: 'limit-reached' },
       waits: true,
     });
-    expect(deviceSeen(link, '/a', 'ENOENT')).toMatchObject({
+    expect(deviceMissing(link, '/a', 'ENOENT')).toMatchObject({
       error: { code: 'device-missing' },
       waits: true,
     });
-    expect(deviceSeen(link, '/a', 'ENOTTY')).toEqual({
+    expect(deviceMissing(link, '/a', 'ENOTTY')).toEqual({
+      ok: false,
       error: {
         code: 'device-wrong',
         message: '/a in provider: it is no character device, a drm device was expected.',

@@ -1,7 +1,6 @@
 /** Who is told that a planted thing is lost, when, and how often, with a broker of the test's own. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Checked } from '../../../src/broker/client.js';
-import { Condition } from '../../../src/host/condition.js';
 import { Container } from '../../../src/host/containers.js';
 import { PlantWatch, Replanting } from '../../../src/host/plants.js';
 import type { ErrnoResult } from '../../../src/kernel/result.js';
@@ -132,23 +131,5 @@ describe('planting again', () => {
     replanting.planted(10);
     expect(replanting.wait(60_010)).toBe(0);
     expect(replanting.wait(60_020)).toBe(100);
-  });
-});
-
-describe('the state of a link', () => {
-  test('is that of its provider, but failed while its target is lost', () => {
-    const told: unknown[] = [];
-    const condition = new Condition((state, error) => told.push([state, error?.code]));
-    const lost = { code: 'target-lost', message: 'x' } as const;
-    condition.target(lost);
-    expect(told).toEqual([]); // the mesh does not know the attachment yet
-    condition.provider('established', null);
-    condition.provider('waiting', { code: 'provider-socket-missing', message: 'y' });
-    condition.target(null);
-    expect(told).toEqual([
-      ['failed', 'target-lost'],
-      ['failed', 'target-lost'],
-      ['waiting', 'provider-socket-missing'],
-    ]);
   });
 });
