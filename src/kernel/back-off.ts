@@ -2,7 +2,7 @@
 
 const FIRST_MS = 100;
 const MOST_MS = 30_000;
-/** What stayed for so long did not end at once. */
+/** What ran for this long did not fail at its start: its next restart is immediate again. */
 const SETTLED_MS = 10_000;
 
 /** 100 ms, or another first wait, doubling to 30 s or another bound. */
@@ -29,7 +29,10 @@ export class BackOff {
   }
 }
 
-/** Of what lasts for a while and ends: at once the first time, then as above. What lasted starts over at once. */
+/**
+ * For programs that are restarted whenever they end: the first restart is immediate, the next ones wait as above. After
+ * a run of `settledMs`, restarts begin with the immediate one again.
+ */
 export class RestartBackOff {
   readonly #backOff: BackOff;
   readonly #settledMs: number;
@@ -40,7 +43,7 @@ export class RestartBackOff {
     this.#settledMs = settledMs;
   }
 
-  /** How long to wait, given for how long it lasted. */
+  /** How long to wait, after a run of `lastedMs`. */
   next(lastedMs: number): number {
     if (lastedMs >= this.#settledMs) this.reset();
     if (!this.#isFirst) return this.#backOff.next();

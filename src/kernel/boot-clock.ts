@@ -15,7 +15,7 @@ const TOLERANCE = 3;
 
 let genuine: boolean | undefined;
 
-/** Now. 0 where it can't be known: that accepts any process, see GraphSnapshot. */
+/** Now; 0 where /proc does not tell, which accepts any process (see GraphSnapshot). */
 export function bootTicks(): number {
   const ticks = ticksOf(read('/proc/uptime'));
   genuine ??= isGenuine(ticks, startTicksOf(read('/proc/self/stat')), process.uptime());

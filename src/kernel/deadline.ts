@@ -1,6 +1,6 @@
 /**
  * Waits for work no longer than `ms` milliseconds: settles as the work does, or resolves with `late`. Work that is late
- * goes on; that it fails then is nobody's concern.
+ * goes on; if it fails then, the failure is ignored.
  */
 export async function withDeadline<T, L>(work: Promise<T>, ms: number, late: L): Promise<T | L> {
   let timer: NodeJS.Timeout | undefined;

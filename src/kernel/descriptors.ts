@@ -1,4 +1,4 @@
-/** Descriptors as plain numbers, whose owner each function's comment names. */
+/** Closing of descriptors, which are plain numbers here. */
 import { closeSync } from 'node:fs';
 
 type Close = (fds: readonly number[]) => void;
@@ -7,12 +7,12 @@ let close: Close = (fds) => {
   for (const fd of fds) closeSync(fd);
 };
 
-/** Takes them. They may have come from anybody: nobody waits until they are closed. */
+/** Takes the descriptors. Closing one that came from a container may take for ever, so this does not wait for it. */
 export function closeAll(fds: readonly number[]): void {
   if (fds.length > 0) close(fds);
 }
 
-/** For relay/closing.ts, which has threads for it: whoever closes them from now on. */
+/** From now on `closer` closes them. relay/closing.ts sets it, to close them in threads. */
 export function closeBy(closer: Close): void {
   close = closer;
 }

@@ -3,7 +3,7 @@
  * are open time to end by themselves, and closes what is left after that.
  */
 
-/** Waits until nothing is open any more, whoever it is that closes it. */
+/** Waits until nothing is open any more, whoever closes it. */
 export class DrainBarrier {
   readonly #isDrained: () => boolean;
   #waiting: (() => void)[] = [];

@@ -92,7 +92,7 @@ export interface LinkError {
 
 export class XConnectError extends Error {
   readonly code: ErrorCode;
-  /** Identity of the link that it befell (see `linkId`), where there is one. */
+  /** Identity of the link that failed (see `linkId`), where there is one. */
   readonly link: string | undefined;
 
   constructor(code: ErrorCode, message: string, options: { link?: string; cause?: unknown } = {}) {
@@ -121,7 +121,7 @@ export class XConnectError extends Error {
   }
 }
 
-/** Says it on standard error, in one sentence with its remedy; with the stack where asked. Exit code 1. */
+/** Prints the failure and its remedy on standard error, with the stack if `withStack`. Returns the exit code. */
 export function report(thrown: unknown, withStack: boolean): 1 {
   const error = XConnectError.from(thrown);
   const detail = withStack && error.stack ? `\n${error.stack}` : '';

@@ -9,7 +9,7 @@ export interface SocketAddress {
   readonly port: number;
 }
 
-/** In network byte order; a zone (`%eth0`) is none of an address's bytes and not accepted. */
+/** In network byte order. A zone (`%eth0`) is not accepted, as no byte of an address stands for it. */
 export function ipBytes(ip: string): Buffer | null {
   if (isIPv4(ip)) return Buffer.from(ip.split('.').map(Number));
   if (!isIPv6(ip) || ip.includes('%')) return null;

@@ -1,23 +1,23 @@
 /**
  * How often a line may stand in the log. Pure, on a clock of the caller's.
  *
- * A line is known by its text and by whom it is about. It may be written three times in a second. More are counted, and
- * said in one line when their time is over: after that second, then later and later, to 5 minutes, while they go on.
- * Whoever is written about too much in ever other words (a container may make up words) has 100 lines in 10 s: the rest
- * is counted together.
+ * Two lines are the same if their text and their subject, such as a link, are. A line may be written three times in a
+ * second. Further ones are counted, and one line tells the count when the second is over. While they continue, the
+ * counts come at growing intervals of up to 5 minutes. Lines about one subject whose texts differ (a container can make
+ * up texts) are limited to 100 in 10 s; the others are counted together.
  */
 
 const BURST = 3;
 const FIRST_MS = 1_000;
 const MOST_MS = 300_000;
-/** Lines about one of them in one such time. */
+/** The most lines about one subject in `LINES_MS`. */
 const LINES = 100;
 const LINES_MS = 10_000;
-/** Different lines that are remembered; and of whom. */
+/** How many different lines, and how many subjects, are remembered. */
 const MAX_LINES = 2_000;
 const MAX_SUBJECTS = 1_000;
 
-/** The last one of lines that were left out, and how many. */
+/** Lines that were left out: the last one, and how many they were. */
 export interface LeftOut<T> {
   readonly line: T;
   readonly times: number;
@@ -29,7 +29,7 @@ interface Remembered<T> {
   written: number;
   leftOut: number;
   last: T;
-  /** When it was left out last. */
+  /** When a line was last left out. */
   at: number;
   until: number;
 }
@@ -43,7 +43,7 @@ export class LogLimit<T> {
     return this.#lines.size === 0 && this.#subjects.size === 0;
   }
 
-  /** Whether the line is to be written now. `about`: a link, or whatever has its own part of the log. */
+  /** Whether the line is to be written now. `about`: its subject, such as a link. */
   admits(about: string, text: string, line: T, now: number): boolean {
     const key = `${about}\0${text}`;
     const known = this.#lines.get(key);
@@ -61,7 +61,7 @@ export class LogLimit<T> {
     return true;
   }
 
-  /** What is to be said now of lines that were left out, in the order of their last one. Infinity: of all. */
+  /** The counts that are due, in the order of the last line that was left out. `now` is Infinity: all counts. */
   due(now: number): LeftOut<T>[] {
     const due: (LeftOut<T> & { at: number })[] = [];
     for (const [key, line] of this.#lines) {

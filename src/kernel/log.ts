@@ -20,17 +20,17 @@ export type { Logger } from 'pino';
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 
 const INFO = 30;
-/** Between two looks at what is to be summed up, in milliseconds. */
+/** How often counts of repeated lines are looked for, in milliseconds. */
 const SUM_UP_MS = 1_000;
 
 type Arguments = readonly unknown[];
-/** Writes a line past the limit. */
+/** A log call that can be made later, past the limit. */
 interface Line {
   readonly args: Arguments;
   write(args: Arguments): void;
 }
 
-/** Loggers whose every line counts. */
+/** Loggers whose lines are all written. */
 const unlimited = new WeakSet<object>();
 
 export function createLogger(level: string): Logger {
@@ -74,7 +74,7 @@ function spared() {
   };
 }
 
-/** Whose line it is: of the link that it names, or of that child logger. */
+/** The subject of a line: the link that it names, or else the child logger. */
 function aboutOf(log: Logger, [first]: Arguments): string {
   const { link } = Object(first) as { link?: unknown };
   if (typeof link === 'string') return link;
@@ -97,7 +97,7 @@ function summary({ line: { args }, times, isSame }: LeftOut<Line>): Arguments {
   return [{ ...(fields as object), repeated: times }, said];
 }
 
-/** What can't be written is lost, and stops nobody: whoever read it may be gone, or the disk full. */
+/** Output that can't be written is lost and stops nothing: its reader may be gone, or the disk full. */
 function standardStream(fd: number): DestinationStream {
   const stream = destination({ dest: fd, sync: true });
   stream.on('error', () => undefined);

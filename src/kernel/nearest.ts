@@ -7,9 +7,9 @@ function plain(name: string): string {
   return name.toLowerCase().replaceAll(/[\s_.-]/g, '');
 }
 
-/** Names this long are compared; nobody misspells more. */
+/** Longer names are not compared. */
 const MAX_LENGTH = 64;
-/** Of names that are compared, so that no manifest costs more than a moment. */
+/** No more names are compared, so that a manifest with many of them costs little time. */
 const MAX_KNOWN = 1_000;
 
 /**
@@ -41,7 +41,7 @@ export function suggestion(word: unknown, known: Iterable<string>): string {
 /**
  * Characters inserted, left out, replaced or swapped with their neighbour between two words: the Damerau-Levenshtein
  * distance in its form "optimal string alignment". More than `limit`: some number beyond it. Only what is within
- * `limit` of the diagonal is looked at, and no further than hope remains.
+ * `limit` of the diagonal is looked at, and the comparison ends once the distance must be larger.
  */
 function edits(a: string, b: string, limit: number): number {
   const beyond = limit + 1;

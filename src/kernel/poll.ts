@@ -1,14 +1,17 @@
-/** Attempts at what may succeed in a moment, where nobody tells when. */
+/** Repeated attempts at something that may soon succeed, where nothing tells when. */
 import { setTimeout } from 'node:timers/promises';
 
 export interface PollOptions {
   /** Between the end of one attempt and the next, in milliseconds. */
   readonly everyMs: number;
-  /** No attempt follows one that ends then or later, by performance.now(). Absent: there is no end. */
+  /** The deadline, by performance.now(): no attempt begins after one that ended later. Absent: there is none. */
   readonly deadline?: number;
 }
 
-/** Attempts until an outcome is final, or until the deadline. Resolves with the last outcome; rejects as an attempt does. */
+/**
+ * Attempts until an outcome is final, or until the deadline. Resolves with the last outcome; rejects as an attempt
+ * does.
+ */
 export async function pollUntil<T>(
   isFinal: (outcome: T) => boolean,
   attempt: () => Promise<T>,

@@ -4,12 +4,12 @@
  */
 import { type LinkError, XConnectError } from './errors.js';
 
-/** `Why`: what is said of a failure. */
+/** `Why`: the fields that describe a failure. */
 export type Result<T, Why = { readonly error: LinkError }> =
   | { readonly ok: true; readonly value: T }
   | ({ readonly ok: false } & Why);
 
-/** Of what only the kernel can refuse; `errno` is a name, `ENOENT`. */
+/** For operations that fail with an errno; `errno` is its name, such as `ENOENT`. */
 export type ErrnoResult<T> = Result<T, { readonly errno: string }>;
 
 /** `waits`: what went wrong may mend by itself, so that another attempt is worth it. */

@@ -1,6 +1,6 @@
 /**
- * The next attempt at what failed. There is at most one, and the more there were, the later it comes (back-off.ts). That
- * it is to come keeps no process running.
+ * The next attempt at something that failed: at most one is pending, and each waits longer than the one before it
+ * (back-off.ts). A pending attempt does not keep the process running.
  */
 import { BackOff } from './back-off.js';
 
@@ -8,17 +8,17 @@ export class Retry {
   readonly #backOff: BackOff;
   #timer: NodeJS.Timeout | null = null;
 
-  /** `backOff`: how long to wait. It is this retry's alone. */
+  /** `backOff`: how long to wait; used by this retry only. */
   constructor(backOff = new BackOff()) {
     this.#backOff = backOff;
   }
 
-  /** An attempt is to come. */
+  /** Whether an attempt is pending. */
   get isPending(): boolean {
     return this.#timer !== null;
   }
 
-  /** Attempts that later, in place of what is pending. Returns for how many milliseconds is waited. */
+  /** Calls `attempt` later, in place of a pending one. Returns after how many milliseconds. */
   schedule(attempt: () => void): number {
     this.cancel();
     const ms = this.#backOff.next();
@@ -29,13 +29,13 @@ export class Retry {
     return ms;
   }
 
-  /** No attempt is to come. The next one is as far away as it was. */
+  /** Drops the pending attempt. The next wait is as long as if it had been made. */
   cancel(): void {
     if (this.#timer) clearTimeout(this.#timer);
     this.#timer = null;
   }
 
-  /** It worked, or it is something else that is attempted: no attempt is to come, and the next wait is the first again. */
+  /** After a success, or for another task: drops the pending attempt, and the next wait is the first one again. */
   reset(): void {
     this.cancel();
     this.#backOff.reset();

@@ -1,6 +1,6 @@
 /**
- * Standard output of a command that ends: what could not be written is no exception. That nobody reads any more
- * (`| head -1`) is what the reader wanted, and quiet; that the disk is full is a failure, and told.
+ * Standard output of a command. Output that can't be written is no exception: a reader that has left (`| head -1`) is
+ * ignored, and a full disk is reported as a failure when the command ends.
  */
 type Failure = NodeJS.ErrnoException;
 
@@ -8,7 +8,7 @@ export class StandardOutput {
   readonly #program: string;
   #failure: Failure | null = null;
 
-  /** From now on an error of the two streams ends nobody. `program`: who says what is wrong. */
+  /** From now on an error of the two streams does not end the process. `program`: its name in messages. */
   constructor(program: string) {
     this.#program = program;
     process.stdout.on('error', (error: Failure) => {
@@ -17,7 +17,7 @@ export class StandardOutput {
     process.stderr.on('error', () => undefined);
   }
 
-  /** Waits until everything is written. Resolves with the exit code: `code`, or 1 where it was not. */
+  /** Waits until everything is written. Resolves with the exit code: `code`, or 1 if something was not written. */
   async settle(code: number): Promise<number> {
     await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));
     await new Promise(setImmediate); // an error is told after the write that it is about

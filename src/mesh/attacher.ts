@@ -1,18 +1,18 @@
 /**
- * What the mesh needs of whoever makes links real. The mesh decides *which* links are attached and when;
+ * What the mesh needs from the code that makes links real. The mesh decides *which* links are attached and when;
  * an Attacher knows *how*. daemon.ts joins the two.
  */
 import type { Link } from '../graph/link.js';
 import type { LinkError } from '../kernel/errors.js';
 
-/** What an attached link says of itself from then on. */
+/** Told of what happens to a link after it was attached. */
 export interface AttachedListener {
   /**
-   * `established`: the consumer can connect. `waiting`: it can, and would wait for its provider. `failed`: it
-   * can, and would be refused. `error` says why, null only when established.
+   * `established`: the consumer can connect. `waiting`: its connections wait for the provider. `failed`: its
+   * connections are refused. `error` says why, null only when established.
    */
   onState(state: 'established' | 'waiting' | 'failed', error: LinkError | null): void;
-  /** The attachment died under us (its container ended, its listener broke): attach anew. */
+  /** The attachment has ended by itself (its container ended, its listener broke): attach anew. */
   onLost(error: LinkError): void;
 }
 
@@ -24,13 +24,13 @@ export interface LinkStats {
   readonly toConsumer: number;
   /** Ended connections by reason: the relay's (native/addon/relay.h), and what plugin and host count themselves. */
   readonly closes: Readonly<Record<string, number>>;
-  /** Messages that a policy refused, by what would allow them. */
+  /** Messages that a policy refused, by the rule that would allow them. */
   readonly denied?: Readonly<Record<string, number>>;
-  /** Those that it would have refused. */
+  /** The same in audit mode: messages that the policy would have refused. */
   readonly audited?: Readonly<Record<string, number>>;
 }
 
-/** The two moments of leaving; neither rejects. */
+/** The two stages of a detachment; neither promise rejects. */
 export interface Detached {
   /** Nothing of the link is in the consumer any more: its target is free. */
   readonly removed: Promise<void>;
@@ -39,15 +39,15 @@ export interface Detached {
 }
 
 export interface AttachedLink {
-  /** Identity of the consumer that it was attached to: changes when the container is another one. */
+  /** Generation of the consumer (see `Attacher.generation`) when the link was attached. */
   readonly consumerGeneration: number;
-  /** Same link, other provider pid: new connections go there. Never touches the listener, never rejects. */
+  /** The provider has another pid: new connections go there. The listener stays. Never rejects. */
   retarget(link: Link, stamp: number): Promise<void>;
-  /** Read at the moment of asking; no system call. */
+  /** The current counters; makes no system call. */
   stats(): LinkStats;
-  /** What else there is to say of it, by field of the wire form; read at the moment of asking. */
+  /** Further fields of the link in the wire form, with their current values. */
   shown(): Readonly<Record<string, unknown>>;
-  /** Socket removed now, open connections closed after `drainMs`. */
+  /** Removes the socket now; closes connections that are open after `drainMs`. */
   detach(drainMs: number): Detached;
 }
 

@@ -1,9 +1,10 @@
 /**
- * One link's executor: brings what is attached to what is desired, one step after the other, and keeps at it.
+ * The executor of one link: takes the steps that bring the attached link to the desired one.
  *
- * Serial within the link, independent of every other. A link that changes while a step is under way is looked
- * at again when the step is done. A step that does not end in time is shown as failed; should it end after all,
- * what it made is used if it is still wanted, and undone if not. Failures are tried again with back-off.
+ * One step is under way at a time; the executors of other links are independent of it. If the desired link changes
+ * during a step, the next step is planned when that one has ended. A step that does not end in time is shown as failed.
+ * If it ends later, its result is used if it is still wanted, and undone otherwise. Failed steps are tried again with
+ * back-off.
  */
 import type { Link, LinkState } from '../graph/link.js';
 import { type LinkError, XConnectError } from '../kernel/errors.js';
@@ -16,9 +17,9 @@ export const WATCHDOG_MS = 10_000;
 
 export interface RunnerEvents {
   onState(state: LinkState, error: LinkError | null): void;
-  /** The graph named a process that is gone: a fresh one is needed. */
+  /** The graph named a process that has ended: a newer graph is needed. */
   onStale(): void;
-  /** Not desired any more, and nothing of it is left. */
+  /** The link is not desired any more, and nothing of it is left. */
   onGone(): void;
 }
 
@@ -51,7 +52,7 @@ export class LinkRunner {
     return this.#desired;
   }
 
-  /** null: it leaves. `fresh`: the graph changed, so that what failed before is worth an attempt at once. */
+  /** null: the link leaves. `fresh`: the graph changed, so a step that failed is tried again at once. */
   want(desired: Desired | null, fresh: boolean): void {
     this.#desired = desired;
     if (fresh || !desired) this.#retry.reset();
@@ -62,7 +63,7 @@ export class LinkRunner {
     return this.#stats.sum();
   }
 
-  /** Of the attachment that it has now. */
+  /** What the current attachment shows, see `AttachedLink`. */
   shown(): Readonly<Record<string, unknown>> {
     return this.#current?.handle.shown() ?? {};
   }
@@ -79,7 +80,7 @@ export class LinkRunner {
     if (!this.#desired && !this.#current) this.#leave();
   }
 
-  /** True: look again. */
+  /** True: plan the next step. */
   async #take(step: Step): Promise<boolean> {
     switch (step.do) {
       case 'nothing':

@@ -1,9 +1,8 @@
 /**
- * The mesh: desired links, as the newest graph has them, against attached ones.
+ * The mesh: brings the attached links to those that the newest graph has.
  *
- * A graph is handed out to the links at once and each goes its own way from there (link-runner.ts): no graph
- * waits for another, no link for a neighbour. A graph that says what the last one said costs comparisons, and
- * no system call.
+ * A new graph is given to the executors of all links at once (link-runner.ts), so no graph waits for another, and no
+ * link for another link. A graph that equals the last one costs comparisons, and no system call.
  */
 import { EventEmitter } from 'eventemitter3';
 import { isSameLink } from '../graph/difference.js';
@@ -15,18 +14,18 @@ import { LinkRunner } from './link-runner.js';
 import type { Desired } from './plan.js';
 
 export interface MeshEvents {
-  /** A link's state or its reason is another one, or its fields are. */
+  /** A link's state, the reason for it, or its fields have changed. */
   state: (id: string, link: Link, state: LinkState, error: LinkError | null) => void;
-  /** A link left and nothing of it remains. */
+  /** A link has left, and nothing of it is left. */
   gone: (id: string) => void;
-  /** The graph named a process that has ended: ask for a fresh one. */
+  /** The graph named a process that has ended: a newer graph is needed. */
   stale: (id: string) => void;
 }
 
 interface Entry {
   readonly runner: LinkRunner;
   link: Link;
-  /** As last told. */
+  /** The link as `state` last reported it. */
   said: Link;
   state: LinkState;
   error: LinkError | null;
@@ -38,7 +37,7 @@ export class Mesh extends EventEmitter<MeshEvents> {
   readonly #entries = new Map<string, Entry>();
   readonly #barrier = new DrainBarrier(() => this.#entries.size === 0);
 
-  /** `drainMs`: what the connections of a link that leaves are given. */
+  /** `drainMs`: how long the connections of a link that leaves may stay. */
   constructor(attacher: Attacher, { drainMs }: { drainMs: number }) {
     super();
     this.#attacher = attacher;
@@ -49,7 +48,7 @@ export class Mesh extends EventEmitter<MeshEvents> {
     return this.#entries.size;
   }
 
-  /** Makes this the desired graph. Where one identity is in it twice, the first counts. */
+  /** Makes this the desired graph. If two links have one identity, the first counts. */
   reconcile({ links, stamp }: GraphSnapshot): void {
     const desired = new Map<string, Link>();
     for (const link of links) {
@@ -68,12 +67,12 @@ export class Mesh extends EventEmitter<MeshEvents> {
     return this.#entries.get(id)?.runner.stats() ?? null;
   }
 
-  /** What its plugin shows of a link beside its state. */
+  /** The fields that the plugin of a link shows beside its state. */
   shown(id: string): Readonly<Record<string, unknown>> {
     return this.#entries.get(id)?.runner.shown() ?? {};
   }
 
-  /** Takes every link out, and resolves when nothing is left. `drainMs`: for those that leave now, and later. */
+  /** Detaches every link, and resolves when nothing is left. `drainMs`: for links that leave from now on. */
   async close(drainMs = this.#drainMs): Promise<void> {
     this.#drainMs = drainMs;
     this.reconcile({ links: [], stamp: 0 });

@@ -1,4 +1,4 @@
-/** Counters of one link over all its attachments: they never go back. */
+/** Counters of one link over all its attachments: they never decrease. */
 import type { LinkStats } from './attacher.js';
 
 interface Counted {
@@ -23,7 +23,7 @@ export class StatsSum {
     this.#live.add(counted);
   }
 
-  /** Its last connection has ended: what it counted is kept, it is not asked again. */
+  /** The last connection has ended: the final counters are added, and it is not asked again. */
   settle(counted: Counted): void {
     if (!this.#live.delete(counted)) return;
     this.#settled = { ...plus(this.#settled, counted.stats()), active: 0 };
