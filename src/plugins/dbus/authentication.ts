@@ -8,15 +8,17 @@
  */
 import { closeAll } from '../../kernel/descriptors.js';
 import type { LinkError } from '../../kernel/errors.js';
+import { ok, type Result } from '../../kernel/result.js';
 import type { Channel, Connection } from '../plugin.js';
 import { type ClientEvent, SaslClient } from './sasl-client.js';
 import { SaslServer } from './sasl-server.js';
 
-export type Outcome =
-  /** Messages follow on both channels, which are the caller's. `fds`: both sides agreed to send descriptors. */
-  | { readonly bus: Channel; readonly fds: boolean }
-  /** Why it failed, in one sentence. Both channels are closed. */
-  | { readonly failed: string };
+/** Messages follow on both channels, which are the caller's. */
+export interface Authenticated {
+  readonly bus: Channel;
+  /** Both sides agreed to send descriptors. */
+  readonly fds: boolean;
+}
 
 type Connect = () => Promise<Connection | LinkError>;
 
@@ -41,14 +43,14 @@ export class Authentication {
     this.#connect = connect;
   }
 
-  /** Never rejects. */
-  async run(): Promise<Outcome> {
+  /** Both channels are closed where it fails. `reason`: one sentence. Never rejects. */
+  async run(): Promise<Result<Authenticated, { readonly reason: string }>> {
     const failed = await this.#converse();
     const reason = this.#aborted ?? failed;
-    if (reason === null && this.#bus) return { bus: this.#bus, fds: this.#fds ?? false };
+    if (reason === null && this.#bus) return ok({ bus: this.#bus, fds: this.#fds ?? false });
     this.#client.close();
     this.#bus?.close();
-    return { failed: reason ?? 'There is no bus.' };
+    return { ok: false, reason: reason ?? 'There is no bus.' };
   }
 
   /** Ends `run` with that reason, whatever it waits for. */

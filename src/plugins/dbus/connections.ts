@@ -77,12 +77,12 @@ export class Connections {
     );
     handshake.abort = (reason) => authentication.abort(reason);
     const outcome = await authentication.run();
-    if ('failed' in outcome) {
+    if (!outcome.ok) {
       this.#end(handshake);
-      this.#refused(outcome.failed);
+      this.#refused(outcome.reason);
       return;
     }
-    const { bus, fds } = outcome;
+    const { bus, fds } = outcome.value;
     const filters = this.#filters();
     if (filters.length === 0) await this.#join(consumer, bus, fds, handshake);
     else this.#inspect(consumer, bus, fds, filters, handshake);

@@ -252,7 +252,7 @@ describe('time', () => {
     await eventually(() => expect(stand.connections.size).toBe(1));
     await eventually(() => expect(stand.connections.size).toBe(0));
     expect(sent).toBeLessThan(8 * 1024 * 1024);
-    expect(stand.cuts).toEqual(['idle-timeout']);
+    expect(stand.timeouts).toEqual(['idle-timeout']);
     socket.destroy();
   });
 
@@ -267,14 +267,14 @@ describe('time', () => {
     );
     setTimeout(() => say('data: late\n'), 600); // long after the other bounds
     expect(await exchange(stand, last('/'))).toMatch(/data: late\n/);
-    expect(stand.cuts).toEqual([]);
+    expect(stand.timeouts).toEqual([]);
   });
 
   test('that ran out is told to the access log, and counted', async () => {
     stands(silent, { limits: { answerMs: 100 } });
     await exchange(stand, last('/'));
     expect(stand.served).toMatchObject([{ status: 504, cut: 'answer-timeout' }]);
-    expect(stand.cuts).toEqual(['answer-timeout']);
+    expect(stand.timeouts).toEqual(['answer-timeout']);
     stand.close();
     stands(
       answering(() => 'HTTP/1.1 200 OK\r\n\r\nhalf'),
@@ -282,7 +282,7 @@ describe('time', () => {
     );
     await exchange(stand, last('/'));
     expect(stand.served).toMatchObject([{ status: 200, bytes: 4, cut: 'silence-timeout' }]);
-    expect(stand.cuts).toEqual(['silence-timeout']);
+    expect(stand.timeouts).toEqual(['silence-timeout']);
   });
 
   test('between two requests is bounded too', async () => {

@@ -29,7 +29,7 @@ export interface StandOptions {
 export class Stand {
   readonly pool: ConnectionPool;
   readonly served: Served[] = [];
-  readonly cuts: string[] = [];
+  readonly timeouts: string[] = [];
   readonly connections = new Set<ServerConnection<null>>();
   /** Connections to the provider so far. */
   made = 0;
@@ -53,7 +53,7 @@ export class Stand {
       log: (served) => this.served.push(served),
       onBegin: null,
       onEnd: null,
-      onTimeout: (kind) => this.cuts.push(kind),
+      onTimeout: (kind) => this.timeouts.push(kind),
       transfer: null,
       join: (client, provider) => new Tunnel(client, provider),
     };
