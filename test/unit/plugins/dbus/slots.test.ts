@@ -1,6 +1,6 @@
 /** Slots for connections that a bus has not registered yet: how they are shared out. */
 import { expect, test } from 'vitest';
-import { BusSlots, type LinkSlots } from '../../../../src/plugins/dbus/connections.js';
+import { Buses, BusSlots, type LinkSlots } from '../../../../src/plugins/dbus/connections.js';
 
 /** Takes as many; those that it gets. */
 async function take(link: LinkSlots, count: number): Promise<(() => void)[]> {
@@ -50,4 +50,24 @@ test('a link that ends leaves its share to the others, and nobody of it waits', 
   for (const free of ofTwo) free();
   await new Promise((resolve) => setImmediate(resolve));
   expect(ofOne).toHaveLength(4);
+});
+
+test('links share the slots of a bus if it is one socket of one provider, and nobody else does', async () => {
+  const buses = new Buses();
+  const [one, two] = [buses.enter('house', '/run/bus'), buses.enter('house', '/run/bus')];
+  const elsewhere = [buses.enter('house', '/run/other'), new Buses().enter('house', '/run/bus')];
+  expect(await take(one, 100)).toHaveLength(24);
+  expect(await take(two, 100)).toHaveLength(24);
+  for (const alone of elsewhere) expect(await take(alone, 100)).toHaveLength(32);
+});
+
+test("a bus that no link leads to any more is forgotten once, and not in its successor's place", async () => {
+  const buses = new Buses();
+  const before = buses.enter('house', '/run/bus');
+  before.leave();
+  const after = buses.enter('house', '/run/bus');
+  before.leave();
+  const other = buses.enter('house', '/run/bus');
+  expect(await take(after, 100)).toHaveLength(24);
+  expect(await take(other, 100)).toHaveLength(24);
 });
