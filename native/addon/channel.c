@@ -93,7 +93,7 @@ static void readable(struct channel *c)
 	account_put(fds, nfds, c->closing);
 	if (message.msg_flags & MSG_TRUNC || (nfds > 0 && c->closing && closing_full(c->closing))) {
 		for (uint32_t i = 0; i < nfds; i++)
-			closing_take(account_of(fds[i]), &fds[i], 1);
+			account_close(fds[i]);
 		call(c, "end", NULL, NULL, message.msg_flags & MSG_TRUNC ? EMSGSIZE : ETOOMANYREFS);
 		return;
 	}
@@ -101,12 +101,32 @@ static void readable(struct channel *c)
 		call(c, "end", NULL, NULL, 0);
 		return;
 	}
-	napi_create_buffer_copy(c->env, (size_t)n, chunk, NULL, &data);
-	napi_create_array_with_length(c->env, nfds, &list);
+	if (napi_create_buffer_copy(c->env, (size_t)n, chunk, NULL, &data) != napi_ok ||
+	    napi_create_array_with_length(c->env, nfds, &list) != napi_ok) {
+		napi_get_and_clear_last_exception(c->env, &data); /* of the memory that there is not */
+		for (uint32_t i = 0; i < nfds; i++)
+			account_close(fds[i]);
+		call(c, "end", NULL, NULL, ENOMEM); /* what was read is lost */
+		return;
+	}
 	for (uint32_t i = 0; i < nfds; i++)
 		napi_set_element(c->env, list, i, pvx_number(c->env, fds[i]));
 	/* With a cut control message the bytes still arrive: the caller decides what their loss means. */
 	call(c, "data", data, list, message.msg_flags & MSG_CTRUNC ? EMFILE : 0);
+}
+
+/* 0, or an errno: then nothing of JavaScript's is kept. */
+static int keep_callback(struct channel *c, napi_value callback)
+{
+	napi_value name;
+
+	if (napi_create_string_utf8(c->env, "pvx-channel", NAPI_AUTO_LENGTH, &name) != napi_ok ||
+	    napi_async_init(c->env, NULL, name, &c->context) != napi_ok)
+		return ENOMEM;
+	if (napi_create_reference(c->env, callback, 1, &c->callback) == napi_ok)
+		return 0;
+	napi_async_destroy(c->env, c->context);
+	return EINVAL;
 }
 
 /* Frees what JavaScript gave: its callback may hold the channel itself. */
@@ -234,13 +254,14 @@ static void collect(napi_env env, void *data, void *hint)
 		channel_free(c);
 }
 
-/* channelOpen(fd, callback, account) -> channel. Takes the descriptor, makes it non-blocking and close-on-exec. Nothing
+/* channelOpen(fd, callback, account) -> channel. Takes the descriptor, also where it fails; makes it non-blocking and close-on-exec. Nothing
  * is called back before it is watched.
  * What comes through it is closed on that account, and so is itself; undefined: it comes from nobody to guard against.
  * callback('data', Buffer, fds[], errno) | ('end', , , errno) | ('writable') */
 static napi_value open_channel(napi_env env, napi_callback_info info)
 {
-	napi_value argv[3], name, external;
+	napi_value argv[3], external;
+	struct closing *closing;
 	struct channel *c;
 	uv_loop_t *loop;
 	size_t argc = 3;
@@ -248,30 +269,31 @@ static napi_value open_channel(napi_env env, napi_callback_info info)
 	int error;
 
 	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
-	NAPI_OK(env, napi_get_value_int32(env, argv[0], &fd));
 	NAPI_OK(env, napi_get_uv_event_loop(env, &loop));
+	NAPI_OK(env, napi_get_value_int32(env, argv[0], &fd));
+	closing = account_get(env, argv[2]);
+	account_put(&fd, 1, closing);
 	c = calloc(1, sizeof(*c));
-	if (!c)
-		return pvx_throw_errno(env, "channel", ENOMEM);
-	c->env = env;
-	c->fd = fd;
-	c->closing = account_get(env, argv[2]);
-	if (c->closing)
-		closing_ref(c->closing);
-	account_put(&fd, 1, c->closing);
+	error = c ? set_init(loop) : ENOMEM;
+	if (!error) {
+		*c = (struct channel){ .env = env, .fd = fd, .closing = closing ? closing_ref(closing) : NULL };
+		error = keep_callback(c, argv[1]);
+	}
+	if (!error && napi_create_external(env, c, collect, NULL, &external) != napi_ok) {
+		c->collected = true;
+		finish(c); /* with the channel */
+		c = NULL;
+		error = ENOMEM;
+	}
+	if (error) {
+		if (c)
+			channel_free(c);
+		account_close_socket(fd);
+		return pvx_throw_errno(env, "channel", error);
+	}
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 	keep_urgent(fd);
-	error = set_init(loop);
-	if (error) {
-		closing_socket(account_of(fd), fd, false);
-		channel_free(c);
-		return pvx_throw_errno(env, "channel", error);
-	}
-	napi_create_string_utf8(env, "pvx-channel", NAPI_AUTO_LENGTH, &name);
-	NAPI_OK(env, napi_async_init(env, NULL, name, &c->context));
-	NAPI_OK(env, napi_create_reference(env, argv[1], 1, &c->callback));
-	napi_create_external(env, c, collect, NULL, &external);
 	return external;
 }
 

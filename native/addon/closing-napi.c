@@ -49,6 +49,18 @@ struct closing *account_of(int fd)
 	return fd >= 0 && (uint32_t)fd < naccounts && accounts[fd] ? accounts[fd] : of_nobody();
 }
 
+void account_close(int fd)
+{
+	closing_take(account_of(fd), &fd, 1);
+	account_put(&fd, 1, NULL);
+}
+
+void account_close_socket(int fd)
+{
+	closing_socket(account_of(fd), fd, false);
+	account_put(&fd, 1, NULL);
+}
+
 struct closing *account_get(napi_env env, napi_value value)
 {
 	struct closing *closing = NULL;
@@ -76,12 +88,13 @@ static napi_value new_account(napi_env env, napi_callback_info info)
 	return external;
 }
 
-/* descriptorsClose(fds[]): takes them */
+/* descriptorsClose(fds[]): takes them. What is no descriptor among them keeps none of the others open. */
 static napi_value close_all(napi_env env, napi_callback_info info)
 {
 	napi_value argv[1];
 	size_t argc = 1;
 	uint32_t n = 0;
+	napi_status status = napi_ok;
 
 	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
 	NAPI_OK(env, napi_get_array_length(env, argv[0], &n));
@@ -89,11 +102,12 @@ static napi_value close_all(napi_env env, napi_callback_info info)
 		napi_value element;
 		int32_t fd;
 
-		NAPI_OK(env, napi_get_element(env, argv[0], i, &element));
-		NAPI_OK(env, napi_get_value_int32(env, element, &fd));
-		closing_take(account_of(fd), &fd, 1);
-		account_put(&fd, 1, NULL);
+		if (napi_get_element(env, argv[0], i, &element) == napi_ok && napi_get_value_int32(env, element, &fd) == napi_ok)
+			account_close(fd);
+		else
+			status = napi_invalid_arg;
 	}
+	NAPI_OK(env, status);
 	return pvx_undefined(env);
 }
 
@@ -103,8 +117,7 @@ static napi_value close_socket(napi_env env, napi_callback_info info)
 	int32_t fd;
 
 	NAPI_OK(env, pvx_argument(env, info, &fd));
-	closing_socket(account_of(fd), fd, false);
-	account_put(&fd, 1, NULL);
+	account_close_socket(fd);
 	return pvx_undefined(env);
 }
 

@@ -90,22 +90,21 @@ static int start_child(char **argv, char **envp, int *ours, int n, pid_t *child)
 	return error;
 }
 
-/* Array of numbers: descriptors that the new program keeps. */
-static napi_status keep_open(napi_env env, napi_value list)
+/* Array of numbers -> `n` of them, on the heap until the exec. */
+static int32_t *get_numbers(napi_env env, napi_value list, uint32_t *n)
 {
-	napi_value element;
-	uint32_t n = 0;
-	int32_t fd;
+	int32_t *numbers;
 
-	if (napi_get_array_length(env, list, &n) != napi_ok)
-		return napi_invalid_arg;
-	for (uint32_t i = 0; i < n; i++) {
+	if (napi_get_array_length(env, list, n) != napi_ok || !(numbers = calloc(*n + 1u, sizeof(*numbers))))
+		return NULL;
+	for (uint32_t i = 0; i < *n; i++) {
+		napi_value element;
+
 		if (napi_get_element(env, list, i, &element) != napi_ok ||
-		    napi_get_value_int32(env, element, &fd) != napi_ok)
-			return napi_invalid_arg;
-		fcntl(fd, F_SETFD, 0);
+		    napi_get_value_int32(env, element, &numbers[i]) != napi_ok)
+			return NULL;
 	}
-	return napi_ok;
+	return numbers;
 }
 
 /* Node.js may have marked them close-on-exec; a program that starts without would open something else there. Of a
@@ -134,7 +133,8 @@ static napi_value give_up(napi_env env, const char *what, int error, const int *
 	return pvx_throw_errno(env, what, error);
 }
 
-/* launch(brokerArgv, nodeArgv, env, uid, gid, keepFds, busArgv): never returns but by an exception. env gains
+/* launch(brokerArgv, nodeArgv, env, uid, gid, keepFds, busArgv): never returns but by an exception, and no argument that is
+ * wrong has had an effect by then. The new program keeps keepFds. env gains
  * PVX_BROKER_FDS=a,b: our ends of the two channels to the broker, and c: of the one to pvx-bus, which is started
  * where busArgv is not empty; and PVX_CHILDREN=broker,bus: their pids, 0 for none. */
 static napi_value launch(napi_env env, napi_callback_info info)
@@ -145,17 +145,18 @@ static napi_value launch(napi_env env, napi_callback_info info)
 	napi_value argv[7];
 	size_t argc = 7, n = 0;
 	char fds[64], pids[64];
-	int32_t uid, gid;
+	int32_t uid, gid, *keep;
+	uint32_t nkeep = 0;
 
 	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
 	broker = get_strings(env, argv[0]);
 	node = get_strings(env, argv[1]);
 	envp = get_strings(env, argv[2]);
 	bus = get_strings(env, argv[6]);
+	keep = get_numbers(env, argv[5], &nkeep);
 	NAPI_OK(env, napi_get_value_int32(env, argv[3], &uid));
 	NAPI_OK(env, napi_get_value_int32(env, argv[4], &gid));
-	if (!broker || !node || !envp || !bus)
-		return pvx_throw_errno(env, "launch", ENOMEM);
+	NAPI_OK(env, broker && broker[0] && node && node[0] && envp && bus && keep ? napi_ok : napi_invalid_arg);
 	while (envp[n])
 		n++;
 	envp = realloc(envp, (n + 3) * sizeof(*envp));
@@ -173,7 +174,8 @@ static napi_value launch(napi_env env, napi_callback_info info)
 	if (error)
 		return give_up(env, "giving up root", error, channels, children);
 	keyring_renew(); /* the new user's */
-	NAPI_OK(env, keep_open(env, argv[5]));
+	for (uint32_t i = 0; i < nkeep; i++)
+		fcntl(keep[i], F_SETFD, 0);
 	for (int i = 0; i < CHANNELS; i++)
 		if (channels[i] >= 0)
 			fcntl(channels[i], F_SETFD, 0);

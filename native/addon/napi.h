@@ -30,6 +30,8 @@ void pvx_export(napi_env, napi_value exports, const char *name, napi_callback);
  * refers to it. */
 void account_put(const int *fds, uint32_t n, struct closing *);
 struct closing *account_of(int fd);                /* never NULL; the table's reference */
+void account_close(int fd);                        /* takes the descriptor, whatever it is */
+void account_close_socket(int fd);                 /* takes a socket of ours */
 struct closing *account_get(napi_env, napi_value); /* JavaScript's; NULL: undefined */
 
 void closing_exports(napi_env, napi_value exports);

@@ -244,17 +244,15 @@ static napi_value join(napi_env env, napi_callback_info info)
 	struct command *command;
 	napi_value argv[5];
 	struct link *link = link_of(env, info, argv, 5);
-	int32_t fd[2];
+	bool right;
 
 	if (!link)
 		return NULL;
-	NAPI_OK(env, napi_get_value_int32(env, argv[1], &fd[0]));
-	NAPI_OK(env, napi_get_value_int32(env, argv[2], &fd[1]));
-	account_put(fd, 2, NULL); /* the relay's, and on the link's from here on */
 	command = command_new(conn_join, link);
-	command->fd[0] = fd[0];
-	command->fd[1] = fd[1];
-	if (!get_owed(env, argv[3], &command->owed[0]) || !get_owed(env, argv[4], &command->owed[1])) {
+	right = napi_get_value_int32(env, argv[1], &command->fd[0]) == napi_ok;
+	right &= napi_get_value_int32(env, argv[2], &command->fd[1]) == napi_ok;
+	account_put(command->fd, 2, NULL); /* the relay's, and on the link's from here on */
+	if (!right || !get_owed(env, argv[3], &command->owed[0]) || !get_owed(env, argv[4], &command->owed[1])) {
 		command_cancel(command);
 		NAPI_OK(env, napi_invalid_arg);
 	}

@@ -8,9 +8,11 @@ import type { Broker } from '../broker/client.js';
 import { type Link, linkId } from '../graph/link.js';
 import type { LinkError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
+import type { ErrnoResult } from '../kernel/result.js';
 import type { ProviderListener } from '../plugins/plugin.js';
 import { closeSocket } from '../relay/closing.js';
 import { native, SOCKET_TYPES } from '../relay/native.js';
+import { listenError } from './errno.js';
 import { type PlantWatch, removePlant } from './plants.js';
 import type { ProviderEnd } from './provider.js';
 
@@ -24,6 +26,14 @@ export interface BesideParts {
   readonly log: Logger;
 }
 
+function socketPair(): ErrnoResult<[number, number]> {
+  try {
+    return { ok: true, value: native.socketPair(SOCKET_TYPES.stream) };
+  } catch (error) {
+    return { ok: false, errno: (error as NodeJS.ErrnoException).code ?? 'EMFILE' };
+  }
+}
+
 /** `onLost`: the provider sees it no longer. */
 export async function listenBeside(
   { broker, provider, plantWatch, link, ends, log }: BesideParts,
@@ -35,7 +45,14 @@ export async function listenBeside(
   if (!there.ok) return there.error;
   const { container, planted } = there.value;
   const { fd, plant } = planted;
-  const [ours, hangup] = native.socketPair(SOCKET_TYPES.stream);
+  const pair = socketPair();
+  if (!pair.ok) {
+    closeSocket(fd);
+    await removePlant(broker, plant, path, log);
+    const inProvider = { ...link, consumer: link.provider, target: path };
+    return listenError(inProvider, pair.errno);
+  }
+  const [ours, hangup] = pair.value;
   const unwatch = plantWatch.plant(container, plant, onLost);
   const remove = async () => {
     if (!ends.delete(remove)) return;

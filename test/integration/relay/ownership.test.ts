@@ -1,0 +1,94 @@
+/** A native call that takes descriptors has them closed where it fails, too. Wrong arguments on purpose. */
+import { spawnSync } from 'node:child_process';
+import { closeSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  type NativeLink,
+  type NativeRelay,
+  native,
+  PACKAGE_ROOT,
+  SOCKET_TYPES,
+} from '../../../src/relay/native.js';
+import { isRoot } from '../../support/requirements.js';
+import { eventually } from '../../support/wait.js';
+
+const wrong = 'no such thing' as never;
+
+describe('what a native call takes is closed where the call fails:', () => {
+  let relay: NativeRelay;
+  let link: NativeLink;
+  beforeAll(() => {
+    relay = native.relayStart(-1, () => undefined);
+    link = native.linkNew(relay, 1, SOCKET_TYPES.stream, true, 1_000, 10, 0, undefined, 2 ** 20);
+  });
+  afterAll(() => native.relayStop(relay));
+
+  /** Each is given two sockets, whose other ends stay here, and throws. */
+  test.each<[string, (one: number, other: number) => void]>([
+    [
+      'linkListen',
+      (one, other) => {
+        expect(() => native.linkListen(link, one, 0, wrong)).toThrow();
+        expect(() => native.linkListen(link, other, wrong, null)).toThrow();
+      },
+    ],
+    [
+      'linkJoin',
+      (one, other) => {
+        expect(() => native.linkJoin(link, one, other, Buffer.alloc(0), wrong)).toThrow();
+      },
+    ],
+    [
+      'linkJoin with one that is none',
+      (one, other) => {
+        const nothing = Buffer.alloc(0);
+        expect(() => native.linkJoin(link, one, wrong, nothing, nothing)).toThrow();
+        expect(() => native.linkJoin(link, wrong, other, nothing, nothing)).toThrow();
+      },
+    ],
+    [
+      'channelOpen',
+      (one, other) => {
+        expect(() => native.channelOpen(one, wrong)).toThrow();
+        expect(() => native.channelOpen(other, 5 as never, native.closingNew())).toThrow();
+      },
+    ],
+    [
+      'descriptorsClose',
+      (one, other) => {
+        expect(() => native.descriptorsClose([one, wrong, other])).toThrow();
+      },
+    ],
+  ])('%s', async (_, call) => {
+    const [one, far] = native.socketPair(SOCKET_TYPES.stream);
+    const [other, away] = native.socketPair(SOCKET_TYPES.stream);
+    call(one, other);
+    for (const end of [far, away]) {
+      await eventually(() => expect(native.socketRead(end, Buffer.alloc(1))).toBe(0)); // it was closed
+      closeSync(end);
+    }
+  });
+});
+
+/** In a process of its own, which would give up root. Says what is thrown, who it is then, and what it has started. */
+const LAUNCH = `
+const { readFileSync } = require('node:fs');
+const { launch } = require(process.argv[1]);
+const sleep = ['/bin/sleep', '5'];
+let thrown;
+try {
+  launch(sleep, sleep, [], 1, 1, ['no such thing'], sleep);
+} catch (error) {
+  thrown = error.name;
+}
+console.log(thrown, process.getuid(), readFileSync('/proc/thread-self/children', 'utf8'));
+`;
+
+test.runIf(isRoot())(
+  'a launch whose last argument is wrong has started nothing and given up nothing',
+  () => {
+    const addon = `${PACKAGE_ROOT}/build/Release/pvx.node`;
+    const said = spawnSync(process.execPath, ['-e', LAUNCH, addon], { encoding: 'utf8' });
+    expect(said.stdout.trim()).toBe('TypeError 0');
+  },
+);
