@@ -106,11 +106,11 @@ function busOptions(flags: DaemonFlags) {
   const uids = flags.busUids ?? DEFAULT_UIDS;
   const places = busPlaces(resolve(flags.control), resolve(flags.storage));
   const command = busCommand(places, uids);
-  const obstacle = typeof command === 'string' ? { obstacle: command } : {};
+  const obstacle = command.ok ? {} : { obstacle: command.why };
   return {
     buses: [places.socket],
     busUids: `${uids.first}-${uids.last}`,
-    busHost: typeof command === 'string' ? [] : command,
+    busHost: command.ok ? command.value : [],
     hostedBus: { socket: places.socket, uids, ...obstacle },
   };
 }

@@ -4,7 +4,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, closeSync, constants, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { ok, type Result } from '../kernel/result.js';
+import { ok, type WhyResult } from '../kernel/result.js';
 import { native, PACKAGE_ROOT, SOCKET_TYPES } from '../relay/native.js';
 import { SOCKET_NAME } from './configuration.js';
 import type { UidRange } from './uid-book.js';
@@ -27,20 +27,23 @@ export function busPlaces(control: string, storage: string): BusPlaces {
   return { folder, socket: join(folder, SOCKET_NAME), store: join(storage, 'bus') };
 }
 
-/** Program and arguments; or why it can't run here, as the end of a sentence. */
-export function busCommand({ folder, store }: BusPlaces, uids: UidRange): string[] | string {
+/** Program and arguments. `why` it can't run here: the end of a sentence. */
+export function busCommand({ folder, store }: BusPlaces, uids: UidRange): WhyResult<string[]> {
+  const no = (why: string) => ({ ok: false, why }) as const;
   const program = [...SEARCHED, ...(process.env.PATH ?? '').split(':')]
     .map((place) => join(place || '/', 'dbus-daemon'))
     .find(isExecutable);
-  if (program === undefined) return 'dbus-daemon is not installed';
-  if (!isExecutable(PROGRAM)) return `${PROGRAM} is missing, run npm ci`;
+  if (program === undefined) return no('dbus-daemon is not installed');
+  if (!isExecutable(PROGRAM)) return no(`${PROGRAM} is missing, run npm ci`);
   const user = uids.first - 1;
   const map = readFileSync('/proc/self/uid_map', 'utf8');
   if (!areMapped(map, { first: user, last: uids.last })) {
-    return `the user namespace here has no uids from ${user} to ${uids.last}, and each role needs its own`;
+    return no(
+      `the user namespace here has no uids from ${user} to ${uids.last}, and each role needs its own`,
+    );
   }
   const places = ['--folder', folder, '--store', store];
-  return [PROGRAM, ...places, '--user', String(user), '--program', program];
+  return ok([PROGRAM, ...places, '--user', String(user), '--program', program]);
 }
 
 /** `fd`: for a Keeper. */
@@ -53,10 +56,7 @@ export interface SpawnedBus {
  * For whoever stays root, and so can start it again; the daemon's is started by `launch`. The descriptor is the
  * caller's. `why`: the end of a sentence.
  */
-export function spawnBus([program, ...args]: readonly string[]): Result<
-  SpawnedBus,
-  { readonly why: string }
-> {
+export function spawnBus([program, ...args]: readonly string[]): WhyResult<SpawnedBus> {
   let fd = -1;
   let theirs = -1;
   try {

@@ -15,6 +15,9 @@ export type ErrnoResult<T> = Result<T, { readonly errno: string }>;
 /** `waits`: what went wrong may mend by itself, so that another attempt is worth it. */
 export type Attempt<T> = Result<T, { readonly error: LinkError; readonly waits: boolean }>;
 
+/** Of what people are told of and no program distinguishes; `why`: how a sentence on it ends, or a whole one. */
+export type WhyResult<T> = Result<T, { readonly why: string }>;
+
 export const ok = <T>(value: T) => ({ ok: true, value }) as const;
 export const failed = (error: LinkError) => ({ ok: false, error }) as const;
 

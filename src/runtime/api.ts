@@ -73,9 +73,9 @@ export class Api {
   }
 
   #post(body: unknown): ApiAnswer {
-    const entries = parseStatus(body);
-    if (typeof entries === 'string') throw new HttpError(400, entries);
-    this.#posted = entries;
+    const parsed = parseStatus(body);
+    if (!parsed.ok) throw new HttpError(400, parsed.why);
+    this.#posted = parsed.value;
     return answer({});
   }
 

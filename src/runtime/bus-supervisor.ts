@@ -63,8 +63,7 @@ export class BusSupervisor extends Supervisor {
 
   #launch(): Launched {
     const command = busCommand(this.#places, this.#uids);
-    const spawned =
-      typeof command === 'string' ? ({ ok: false, why: command } as const) : spawnBus(command);
+    const spawned = command.ok ? spawnBus(command.value) : command;
     if (!spawned.ok) {
       void this.#host.attach(spawned.why);
       return spawned;

@@ -1,7 +1,7 @@
 /** Child processes: how they are made without an exception, and how they end. */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { ok, type Result } from '../kernel/result.js';
+import { ok, type WhyResult } from '../kernel/result.js';
 
 export type Child = ChildProcess & { readonly pid: number };
 
@@ -10,7 +10,7 @@ export async function spawnChild(
   program: string,
   args: readonly string[],
   options: SpawnOptions,
-): Promise<Result<Child, { readonly why: string }>> {
+): Promise<WhyResult<Child>> {
   try {
     const child = spawn(program, args, options);
     const failed = once(child, 'error') as Promise<[Error]>;

@@ -5,14 +5,13 @@
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Command, CommanderError, Option } from 'commander';
 import { busPlaces, DEFAULT_UIDS } from '../bus/program.js';
 import { LOG_LEVELS } from '../kernel/log.js';
 import { StandardOutput } from '../kernel/standard-output.js';
-import { native } from '../relay/native.js';
+import { native, PACKAGE_ROOT } from '../relay/native.js';
 import { AppEngine } from './appengine.js';
-import { NamespaceEngine } from './namespace-engine.js';
+import { missingTools, NamespaceEngine } from './namespace-engine.js';
 import { isRootless, mustRunAnew, obstacle, ROOTLESS, type Rootless, runAnew } from './rootless.js';
 
 interface Flags {
@@ -23,8 +22,6 @@ interface Flags {
   readonly logLevel: string;
   readonly daemon: boolean;
 }
-
-const PACKAGE = fileURLToPath(new URL('../../', import.meta.url));
 
 /** Where things are unless told otherwise: the system's own places for root, the user's for a user. */
 function defaults() {
@@ -48,16 +45,16 @@ function defaults() {
 }
 
 function version(): string {
-  return (JSON.parse(readFileSync(`${PACKAGE}package.json`, 'utf8')) as { version: string })
-    .version;
+  const text = readFileSync(`${PACKAGE_ROOT}/package.json`, 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
 }
 
 async function run(revisions: string[], flags: Flags): Promise<number> {
-  const fault = obstacle(flags.rootless);
+  const fault = missingTools() ?? obstacle(flags.rootless);
   if (fault) return fail(fault);
   if (mustRunAnew(flags.rootless)) return runAnew();
   const pvCtrl = resolve(flags.pvCtrl);
-  const daemon = [process.execPath, `${PACKAGE}bin/pv-xconnect`, '--pv-ctrl', pvCtrl];
+  const daemon = [process.execPath, `${PACKAGE_ROOT}/bin/pv-xconnect`, '--pv-ctrl', pvCtrl];
   daemon.push('--control', resolve(flags.control), '--log-level', flags.logLevel);
   const bus = {
     places: busPlaces(resolve(flags.control), resolve(flags.storage)),

@@ -8,9 +8,9 @@
  * ends; mounts and namespaces go with the last process in them. As root, or as root of a user namespace.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
-import { ok, type Result } from '../kernel/result.js';
+import { ok, type WhyResult } from '../kernel/result.js';
 import { PACKAGE_ROOT } from '../relay/native.js';
 import { formatIp, type Lease } from './address-plan.js';
 import { type Child, exitOf, spawnChild } from './child-process.js';
@@ -21,7 +21,7 @@ import type { Launched } from './supervisor.js';
 const LIFELINE = ['--pdeathsig', 'KILL'];
 const NAMESPACES = ['--mount', '--pid', '--uts', '--ipc', '--fork', '--kill-child=KILL'];
 /** The folder of this Node.js comes first: what an example starts as `node` is then known to be there. */
-export const CONTAINER_PATH = [
+const CONTAINER_PATH = [
   dirname(process.execPath),
   '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
 ].join(':');
@@ -31,6 +31,7 @@ const ENVIRONMENT = {
   LANG: 'C.UTF-8',
   container: 'pv-appengine',
 };
+const TOOLS = ['setpriv', 'unshare', 'mount', 'pivot_root'];
 const START_MS = 30_000;
 /** Ours, at /node_modules of each container, so that a demo can import what we came with; empty: we have none. */
 const MODULES = [`${PACKAGE_ROOT}/node_modules`].find(existsSync) ?? '';
@@ -38,6 +39,14 @@ const INIT_SCRIPT = readFileSync(`${PACKAGE_ROOT}/src/runtime/init.sh`, 'utf8');
 
 /** The script, what the container writes, what `unshare` complains of, the pid. */
 type Pipes = readonly [Writable, Readable, Readable, Readable];
+
+/** What this engine can't do without here, in one sentence; null where all is there. */
+export function missingTools(): string | null {
+  const isInstalled = (tool: string) =>
+    CONTAINER_PATH.split(':').some((folder) => existsSync(join(folder, tool)));
+  const missing = TOOLS.filter((tool) => !isInstalled(tool));
+  return missing.length > 0 ? `${missing.join(', ')} not found: install util-linux.` : null;
+}
 
 export class NamespaceEngine implements Engine {
   readonly #parts: EngineParts;
@@ -84,7 +93,7 @@ export class NamespaceEngine implements Engine {
   #spawn(
     { name, exec, ownNetwork, hostname }: ContainerSettings,
     lease?: Lease,
-  ): Promise<Result<Child, { readonly why: string }>> {
+  ): Promise<WhyResult<Child>> {
     const namespaces = [...NAMESPACES, ...(ownNetwork ? ['--net'] : [])];
     const network = lease ? `own ${cableOf(lease)}` : ownNetwork ? 'own' : '';
     const app = this.#parts.appFolder(name) ?? '';

@@ -11,7 +11,7 @@ import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
-import { ok, type Result } from '../kernel/result.js';
+import { ok, type WhyResult } from '../kernel/result.js';
 import { PACKAGE_ROOT } from '../relay/native.js';
 import {
   formatIp,
@@ -40,7 +40,7 @@ export class Pools {
   }
 
   /** Its address, once the network that it is of is there. Undefined: it has none. `why`: one sentence. */
-  async leaseOf(container: string): Promise<Result<Lease | undefined, { readonly why: string }>> {
+  async leaseOf(container: string): Promise<WhyResult<Lease | undefined>> {
     const lease = this.#leases.get(container);
     if (!lease) return ok(undefined);
     const making = this.#made.get(lease.pool) ?? this.#make(lease.pool);

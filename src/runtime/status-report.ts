@@ -6,6 +6,7 @@
 import { type Link, linkId } from '../graph/link.js';
 import { linkToWire, type WireLink } from '../graph/wire.js';
 import type { ErrorCode } from '../kernel/errors.js';
+import { ok, type WhyResult } from '../kernel/result.js';
 import { isObject } from '../manifest/json.js';
 import { MAX_ENTRIES, MAX_STRING } from '../manifest/limits.js';
 import { pointerTo, show } from '../manifest/problem.js';
@@ -18,20 +19,25 @@ export interface PostedStatus {
   readonly last_error: Readonly<Record<string, unknown>> | string | null;
 }
 
-/** The entries as they were posted, or one sentence on what is wrong. */
-export function parseStatus(value: unknown): readonly PostedStatus[] | string {
+/** The entries as they were posted. `why`: one sentence on what is wrong. */
+export function parseStatus(value: unknown): WhyResult<readonly PostedStatus[]> {
+  const fault = faultOf(value);
+  return fault === undefined ? ok(value as PostedStatus[]) : { ok: false, why: fault };
+}
+
+function faultOf(value: unknown): string | undefined {
   if (!Array.isArray(value)) return `Found ${show(value)}, expected an array.`;
   if (value.length > MAX_ENTRIES) {
     return `Found ${value.length} entries, expected at most ${MAX_ENTRIES}.`;
   }
   for (const [index, entry] of value.entries()) {
-    const fault = faultOf(entry);
+    const fault = entryFault(entry);
     if (fault) return `${pointerTo('', index)}${fault}`;
   }
-  return value as PostedStatus[];
+  return undefined;
 }
 
-function faultOf(entry: unknown): string | undefined {
+function entryFault(entry: unknown): string | undefined {
   if (!isObject(entry)) return `: found ${show(entry)}, expected an object.`;
   for (const key of ['consumer', 'name', 'target']) {
     const value = entry[key];

@@ -20,7 +20,7 @@
 import { EventEmitter } from 'eventemitter3';
 import { RestartBackOff } from '../kernel/back-off.js';
 import { drainThenClose } from '../kernel/drain.js';
-import type { Result } from '../kernel/result.js';
+import type { WhyResult } from '../kernel/result.js';
 import { SerialQueue } from '../kernel/serial-queue.js';
 
 export type SupervisorState = 'DOWN' | 'STARTING' | 'RUNNING' | 'WAITING' | 'STOPPING';
@@ -38,7 +38,7 @@ export interface Running {
 }
 
 /** `why`: what the sentence "it did not start: ..." ends with. Nothing of it is left then. */
-export type Launched = Result<Running, { readonly why: string }>;
+export type Launched = WhyResult<Running>;
 
 export interface SupervisorOptions {
   /** Never rejects. */

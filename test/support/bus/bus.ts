@@ -67,8 +67,9 @@ export class TestBus {
 
   /** The same, without a keeper: the channel is the caller's. */
   spawnProgram(other?: string): number {
-    const argv = busCommand(this.places, this.#uids);
-    if (typeof argv === 'string') throw new Error(argv);
+    const command = busCommand(this.places, this.#uids);
+    if (!command.ok) throw new Error(command.why);
+    const argv = command.value;
     if (other !== undefined) argv[argv.length - 1] = other;
     const spawned = spawnBus(argv);
     if (!spawned.ok) throw new Error(spawned.why);
