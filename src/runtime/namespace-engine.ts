@@ -4,8 +4,8 @@
  *
  *   this process → unshare → first process of the container (init.sh) → program
  *
- * Each dies with the one before it, by its parent-death signal, so nothing outlives this process however that
- * ends; mounts and namespaces go with the last process in them. As root, or as root of a user namespace.
+ * Each dies with the one before it, by its parent-death signal, so nothing outlives this process, however it ends;
+ * mounts and namespaces go with the last process in them. This process is root, or root of a user namespace.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -18,7 +18,8 @@ import type { ContainerSettings } from './container-settings.js';
 import type { Engine, EngineParts } from './engine.js';
 import type { Launched } from './supervisor.js';
 
-const LIFELINE = ['--pdeathsig', 'KILL'];
+/** Whoever is made dies with its parent. */
+const WITH_PARENT = ['--pdeathsig', 'KILL'];
 const NAMESPACES = ['--mount', '--pid', '--uts', '--ipc', '--fork', '--kill-child=KILL'];
 /** The folder of this Node.js comes first: what an example starts as `node` is then known to be there. */
 const CONTAINER_PATH = [
@@ -32,8 +33,9 @@ const ENVIRONMENT = {
   container: 'pv-appengine',
 };
 const TOOLS = ['setpriv', 'unshare', 'mount', 'pivot_root'];
+/** How long it may take until a container is in its own root. */
 const START_MS = 30_000;
-/** Ours, at /node_modules of each container, so that a demo can import what we came with; empty: we have none. */
+/** The modules that this package came with: /node_modules of each container, so that a demo can import them. */
 const MODULES = [`${PACKAGE_ROOT}/node_modules`].find(existsSync) ?? '';
 const INIT_SCRIPT = readFileSync(`${PACKAGE_ROOT}/src/runtime/init.sh`, 'utf8');
 
@@ -95,10 +97,10 @@ export class NamespaceEngine implements Engine {
     lease?: Lease,
   ): Promise<WhyResult<Child>> {
     const namespaces = [...NAMESPACES, ...(ownNetwork ? ['--net'] : [])];
-    const network = lease ? `own ${cableOf(lease)}` : ownNetwork ? 'own' : '';
+    const network = lease ? `own ${vethOf(lease)}` : ownNetwork ? 'own' : '';
     const app = this.#parts.appFolder(name) ?? '';
     const init = [hostname, app, network, this.#parts.hidden, MODULES, ...exec];
-    const argv = [...LIFELINE, 'unshare', ...namespaces, 'sh', '-s', '--', ...init];
+    const argv = [...WITH_PARENT, 'unshare', ...namespaces, 'sh', '-s', '--', ...init];
     return spawnChild('setpriv', argv, {
       stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
       env: ENVIRONMENT,
@@ -108,8 +110,8 @@ export class NamespaceEngine implements Engine {
   }
 }
 
-/** As the script takes it. An interface of the host is named after the address at the cable's other end. */
-function cableOf({ pool, ip, mac }: Lease): string {
+/** What init.sh takes after "own". The host's end of the veth pair is named after the address of the container's end. */
+function vethOf({ pool, ip, mac }: Lease): string {
   const port = `pv${mac.slice(6).replaceAll(':', '')}`;
   const words = [`${ip}/${pool.bits}`, formatIp(pool.gateway), mac, port, pool.bridge, process.pid];
   return words.join(' ');
@@ -125,7 +127,7 @@ function askToEnd(unshare: Child, pid: number): void {
   }
 }
 
-/** What it says up to its first newline, or up to its end; at most one chunk more than that is held. */
+/** What the stream says up to its first newline, or up to its end; at most one chunk more than that is held. */
 async function firstLine(stream: Readable): Promise<string> {
   let text = '';
   try {
@@ -134,7 +136,7 @@ async function firstLine(stream: Readable): Promise<string> {
       if (text.includes('\n')) break;
     }
   } catch {
-    // Closed under our hands: what was said so far counts.
+    // It was closed meanwhile: what was said so far counts.
   }
   return text.split('\n', 1)[0] as string;
 }

@@ -6,11 +6,11 @@
  * process is gone, however it ended. The veth pairs are made by the containers themselves (init.sh) and go with their
  * networks.
  */
-import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
+import { drainThenClose } from '../kernel/drain.js';
 import { ok, type WhyResult } from '../kernel/result.js';
 import { PACKAGE_ROOT } from '../relay/native.js';
 import {
@@ -21,17 +21,28 @@ import {
   type Pool,
   parseIpv4Network,
 } from './address-plan.js';
-import { exitOf, spawnChild } from './child-process.js';
+import { type Child, exitOf, spawnChild } from './child-process.js';
 
 const BRIDGE_SCRIPT = readFileSync(`${PACKAGE_ROOT}/src/runtime/bridge.sh`, 'utf8');
 
+export interface PoolLimits {
+  /** How long a pool may take to be made, in milliseconds. */
+  readonly makeMs: number;
+  /** How long it may take to be taken away, in milliseconds. */
+  readonly closeMs: number;
+}
+
+const LIMITS: PoolLimits = { makeMs: 30_000, closeMs: 5_000 };
+
 export class Pools {
   readonly #leases: ReadonlyMap<string, Lease>;
+  readonly #limits: PoolLimits;
   readonly #made = new Map<Pool, Promise<string | null>>();
-  readonly #keepers = new Map<ChildProcess, Promise<unknown>>();
+  readonly #keepers = new Map<Child, Promise<unknown>>();
 
-  constructor(leases: ReadonlyMap<string, Lease>) {
+  constructor(leases: ReadonlyMap<string, Lease>, limits = LIMITS) {
     this.#leases = leases;
+    this.#limits = limits;
   }
 
   /** By container. */
@@ -51,10 +62,15 @@ export class Pools {
     return { ok: false, why: `the pool ${lease.pool.name} can't be made: ${fault}` };
   }
 
-  /** Takes everything away. Containers must be gone. */
+  /** Takes everything away; what hangs is left behind. Containers must be gone. */
   async close(): Promise<void> {
-    for (const keeper of this.#keepers.keys()) keeper.stdin?.end();
-    await Promise.all(this.#keepers.values());
+    const leave = () => {
+      for (const keeper of this.#keepers.keys()) keeper.stdin?.end();
+      return Promise.all(this.#keepers.values());
+    };
+    await drainThenClose(this.#limits.closeMs, leave, () => {
+      for (const keeper of this.#keepers.keys()) signalAll(keeper, 'SIGKILL');
+    });
   }
 
   /** Null, or why it can't be made. */
@@ -66,7 +82,7 @@ export class Pools {
     const argv = [bridge, formatNetwork(gateway, bits), subnet, nat ? 'nat' : ''];
     const made = await spawnChild('sh', ['-c', BRIDGE_SCRIPT, 'bridge.sh', ...argv], {
       stdio: ['pipe', 'pipe', 'pipe'],
-      detached: true, // Ctrl-C in a terminal is not for it
+      detached: true, // a group of its own: Ctrl-C in a terminal is not for it
     });
     if (!made.ok) return made.why;
     const keeper = made.value;
@@ -81,9 +97,26 @@ export class Pools {
       this.#made.delete(pool); // whoever ended it
     });
     this.#keepers.set(keeper, exited);
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      signalAll(keeper, 'SIGTERM'); // ends what hangs, and has the shell undo what was made
+    }, this.#limits.makeMs);
     const isReady = once(output, 'data').then(() => true);
-    if (await Promise.race([isReady, exited.then(() => false)])) return null;
+    const isMade = await Promise.race([isReady, exited.then(() => false)]);
+    clearTimeout(timer);
+    if (isMade) return null;
+    if (isLate) return `that took more than ${this.#limits.makeMs / 1000} s`;
     return complaint.trim().split('\n')[0]?.replace(/\.$/, '') || 'ip or nft is missing';
+  }
+}
+
+/** The shell, and what it runs at the moment: a shell heeds no signal before that has ended. */
+function signalAll(keeper: Child, name: NodeJS.Signals): void {
+  try {
+    process.kill(-keeper.pid, name);
+  } catch {
+    // They have ended meanwhile.
   }
 }
 
