@@ -38,12 +38,12 @@ const CERTIFICATES = '/etc/pv-xconnect/certificates';
 const PV_CTRL = '/run/pantavisor/pv/pv-ctrl';
 
 const STORAGE = '/var/lib/pv-xconnect';
-/** Of the runtimes that there are: pv-appengine's, run as root without another word, and Pantavisor's. */
+/** The buses of the known runtimes: pv-appengine, when it is run as root with its defaults, and Pantavisor. */
 const BUSES = [busPlaces(CONTROL, STORAGE).socket, '/run/pv/dbus/system_bus_socket'];
-/** Pantavisor gives its roles uids from 90000 on, we do from 200000. */
+/** Pantavisor gives its roles uids from 90000 on, pv-appengine from 200000. */
 const RUNTIME_UIDS: UidRange = { first: 90_000, last: DEFAULT_UIDS.last };
 
-/** A runtime waits for its daemons when it stops them. */
+/** A runtime that stops waits for its daemons, so they are quick. */
 const RUNTIME_STOP_MS = 1_000;
 
 /** A flag that is an environment variable too: `--log-level` is `PV_XCONNECT_LOG_LEVEL`. */
@@ -191,7 +191,7 @@ export function program(exit: (code: number) => void): Command {
         .default(64 * 2 ** 20, '64'),
     )
     .addOption(flag('--log-level <level>', 'what is logged').choices(LOG_LEVELS).default('info'))
-    .allowExcessArguments() // what would be one too many is a command that there is not
+    .allowExcessArguments() // an excess argument is an unknown command, see refuseUnknown
     .action((flags: DaemonFlags, own: Command) => {
       refuseUnknown(own);
       startDaemon(flags);

@@ -38,7 +38,7 @@ export interface DaemonOptions {
   /** Absent: the graph comes from the runtime's socket. */
   readonly statePath?: string;
   readonly pidsPath?: string;
-  /** Absent: we host no bus. */
+  /** Absent: the daemon hosts no bus. */
   readonly hostedBus?: {
     readonly socket: string;
     readonly uids: UidRange;
@@ -50,7 +50,7 @@ export interface DaemonOptions {
   readonly plugins: readonly string[];
   readonly logLevel: string;
   readonly drainMs: number;
-  /** The same for all links together, when the daemon is told to end. */
+  /** Drain time of all links when the daemon is told to end. */
   readonly stopDrainMs: number;
   readonly patienceMs: number;
   /** Bytes that the connections of one link may hold for receivers that do not read. */
@@ -59,11 +59,11 @@ export interface DaemonOptions {
 
 /** State changes that come together are posted to the runtime together. */
 const POST_AFTER_MS = 50;
-/** For a container to start, and to be told that it did, in milliseconds; and the bytes of that. */
+/** The runtime's answer to an activation: how long the container may take to start, in milliseconds, and its size. */
 const ACTIVATION_MS = 20_000;
 const MAX_ANSWER = 64 * 1024;
 const MAX_CONNECTIONS = 4_096;
-/** How long links may take to leave at the end, longer than their connections. */
+/** When the daemon ends: how long links may take to leave after the drain time. */
 const LEAVE_MS = 3_000;
 
 export class Daemon {
@@ -79,8 +79,8 @@ export class Daemon {
   }
 
   /**
-   * Runs until SIGTERM, SIGINT (exit code 0), until a program that was started with it is gone, or the runtime that
-   * launched it (1). Takes the channels, which are closed then. Rejects with an XConnectError where it can't start.
+   * Runs until SIGTERM or SIGINT, and resolves with exit code 0; or until the runtime that launched it, the broker or
+   * pvx-bus has ended, with 1. Takes the channels, and closes them. Rejects with an XConnectError if it can't start.
    */
   async run(channels: Channels): Promise<number> {
     const ended = new Promise<number>((resolve) => {
@@ -163,7 +163,7 @@ export class Daemon {
     source.stop();
     await server.close();
     const { stopDrainMs } = this.#options;
-    // What has not left by then hangs in its container, and ends with the broker.
+    // A link that has not left by then hangs in its container, and is removed when the broker ends.
     if (code === 0) await withDeadline(mesh.close(stopDrainMs), stopDrainMs + LEAVE_MS, undefined);
     return code;
   }
@@ -183,7 +183,7 @@ export class Daemon {
     return new PvCtrlSource({ connect: () => this.#runtimeSocket(broker), log: this.#log });
   }
 
-  /** Who starts the owner of a name on the hosted bus: the runtime, where there is one. */
+  /** Starts owners of names on the hosted bus, by asking the runtime if there is one. */
   #activator(broker: Broker): Activator {
     if (this.#options.statePath !== undefined) return NO_ACTIVATOR;
     const client = new RuntimeClient({
@@ -254,7 +254,7 @@ export class Daemon {
     this.#exit(1);
   }
 
-  /** What was started while we were root can only be started anew together with us. */
+  /** A program that was started while we were root can only be started again together with us. */
   #lost(program: string): void {
     this.#log.fatal({ code: 'broker-lost' }, `${program} is gone: ending, to be started anew`);
     this.#exit(1);

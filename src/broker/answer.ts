@@ -5,7 +5,7 @@ import type { Reply } from './protocol.js';
 
 interface Answered {
   readonly reply: Reply;
-  /** The receiver's. */
+  /** Owned by the receiver. */
   readonly fds: number[];
 }
 
@@ -17,12 +17,12 @@ export function takeOne(fds: number[]): number | undefined {
   return fds[0];
 }
 
-/** The operation succeeded, but its descriptor did not fit into our table: what it made, by its number; else null. */
+/** The number of what the operation made, if its descriptor did not fit into our table; otherwise null. */
 export function lostIn(answer: Answer): number | null {
   return answer.ok && answer.value.fds.length === 0 ? answer.value.reply.value : null;
 }
 
-/** For operations that give a descriptor, which is the caller's. */
+/** The result of an operation that gives a descriptor, which is then owned by the caller. */
 export function withDescriptor<T>(
   answer: Answer,
   value: (fd: number, reply: Reply) => T,
@@ -33,7 +33,7 @@ export function withDescriptor<T>(
   return ok(value(fd, answer.value.reply));
 }
 
-/** For those that give none. */
+/** The result of an operation that gives no descriptor. */
 export function withoutDescriptor<T>(answer: Answer, value: (reply: Reply) => T): ErrnoResult<T> {
   if (!answer.ok) return answer;
   closeAll(answer.value.fds);

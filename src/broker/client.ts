@@ -1,10 +1,10 @@
 /**
- * Broker: the typed client of pvx-broker, one method an operation of its closed list.
+ * Broker: the typed client of pvx-broker, with one method for each operation of its closed list.
  *
- * Failures are values. No method ever rejects; when the channel ends, what is under way answers `EPIPE`, as
- * does everything after. Answers come in any order, so that one operation that hangs (a file system of a
- * container's own making) delays no other; how many are under way is bounded, the rest wait their turn.
- * Descriptors in an answer are the caller's.
+ * Failures are values, and no method ever rejects. When the channel has ended, pending and later operations fail with
+ * `EPIPE`. Answers come in any order, so an operation that hangs (in a container's own file system) delays no other.
+ * The number of pending operations is bounded; further ones wait in a queue. Descriptors in an answer are owned by the
+ * caller.
  */
 import { closeAll } from '../kernel/descriptors.js';
 import type { SocketAddress } from '../kernel/ip-address.js';
@@ -24,27 +24,27 @@ import {
 } from './protocol.js';
 
 export interface Held {
-  /** What the broker knows the container by. */
+  /** The number by which the broker knows the container. */
   readonly handle: number;
-  /** Readable once the process is gone. */
+  /** Readable once the process has ended. */
   readonly pidfd: number;
-  /** Clock ticks since boot. */
+  /** In clock ticks since boot. */
   readonly startTime: number;
   /** Inode of its mount namespace. */
   readonly mountNamespace: bigint;
-  /** As /proc/PID/cgroup has it; empty where the kernel has none. */
+  /** The text of /proc/PID/cgroup; empty if the kernel has no cgroups. */
   readonly cgroup: string;
 }
 
 export interface Planted {
   readonly fd: number;
-  /** What `remove` takes. */
+  /** The argument for `remove`. */
   readonly plant: number;
 }
 
 /** A container as `check` found it. */
 export interface Checked {
-  /** Plants that are no longer what the container sees at their paths. */
+  /** The numbers of plants that the container no longer sees at their paths. */
   readonly lost: readonly number[];
   /** Inode of its network namespace. */
   readonly network: bigint;
@@ -52,25 +52,25 @@ export interface Checked {
 
 export interface TcpListener {
   readonly fd: number;
-  /** Inode of the network namespace that it is in; 0: the host's. */
+  /** Inode of the network namespace of the listener; 0: the host's. */
   readonly network: bigint;
 }
 
 export type BrokerSocketType = keyof typeof SOCKET_TYPES;
 
-/** Answers that may be outstanding: half as many as the relay has, and enough for 8 threads. */
+/** The most pending operations: enough for the 8 threads that the broker has for this channel. */
 const IN_FLIGHT = 64;
 
 interface Waiting {
   readonly op: Op;
   readonly request: Request;
-  /** That go along. */
+  /** Descriptors that are sent with the request. */
   readonly fds: readonly number[];
   readonly settle: (answer: Answer) => void;
 }
 
 export class Broker {
-  /** The channel ended: the broker is gone, and the daemon can do nothing more. */
+  /** The channel has ended, so the broker has, and the daemon can do nothing more. */
   onLost: (() => void) | null = null;
   readonly devices = new DeviceOperations((op, request, fds) => this.#ask(op, request, fds));
   readonly #channel: MessageChannel;
@@ -86,7 +86,7 @@ export class Broker {
     channel.onEnd = () => this.#lose();
   }
 
-  /** The listener of the daemon's own control socket; -1: none was asked for. `EPROTO`: another version. */
+  /** The listener of the daemon's control socket; -1: the broker makes none. `EPROTO`: its version is another one. */
   async hello(): Promise<ErrnoResult<number>> {
     const answer = await this.#ask('HELLO', {});
     if (!answer.ok) return answer;
@@ -102,7 +102,7 @@ export class Broker {
     return withDescriptor(await this.#ask('RUNTIME', {}), (fd) => fd);
   }
 
-  /** `stamp`: newest start time that is acceptable, in clock ticks since boot; 0: any. */
+  /** `stamp`: the latest acceptable start time of the process, in clock ticks since boot; 0: any. */
   async hold(pid: number, stamp: number): Promise<ErrnoResult<Held>> {
     const answer = await this.#ask('HOLD', { arg: pid, stamp });
     const lost = lostIn(answer);
@@ -144,7 +144,7 @@ export class Broker {
     return withDescriptor(await this.#ask('CONNECT_UNIX', request), (fd) => fd);
   }
 
-  /** `bus`: its place among those that the broker was started with. `ERANGE`: the uid is none of a role. */
+  /** `bus`: index of the bus in the command line of the broker. `ERANGE`: the uid is outside the range of roles. */
   async connectBus(bus: number, uid: number): Promise<ErrnoResult<number>> {
     return withDescriptor(await this.#ask('CONNECT_BUS', { arg: bus, uid }), (fd) => fd);
   }
@@ -166,7 +166,7 @@ export class Broker {
     return withoutDescriptor(await this.#ask('REMOVE', { arg: plant }), () => undefined);
   }
 
-  /** Whether what was planted in a container is still there, and in which network it is. `EBUSY`: ask again. */
+  /** What of the plants in a container is lost, and which network it is in. `EBUSY`: ask again. */
   async check(container: number): Promise<ErrnoResult<Checked>> {
     return withoutDescriptor(await this.#ask('CHECK', { container }), ({ data, aux }) => ({
       lost: Array.from({ length: data.length / 4 }, (_, i) => wordAt(data, i * 4)),
@@ -174,7 +174,7 @@ export class Broker {
     }));
   }
 
-  /** The record that `connectUnix` would send, for the relay to send it; null where the path is unusable. */
+  /** The request of `connectUnix` as a record that the relay sends; null if the path is unusable. */
   encodeConnect(
     container: number,
     type: BrokerSocketType,
@@ -186,29 +186,29 @@ export class Broker {
     return encodeRequest(0, 'CONNECT_UNIX', request);
   }
 
-  /** A listener in the network namespace of a container, or (HOST) in our own. */
+  /** A listener in the network namespace of a container or, for HOST, of the host. */
   async listenTcp(container: number, address: SocketAddress): Promise<ErrnoResult<TcpListener>> {
     const answer = await this.#ask('LISTEN_TCP', { container, address });
     return withDescriptor(answer, (fd, { aux }) => ({ fd, network: aux }));
   }
 
-  /** Connected or on its way: `connected` of relay/channel.ts says which way it goes. */
+  /** A socket that is connected or connecting: `connected` of relay/channel.ts waits for the outcome. */
   async connectTcp(container: number, address: SocketAddress): Promise<ErrnoResult<number>> {
     return withDescriptor(await this.#ask('CONNECT_TCP', { container, address }), (fd) => fd);
   }
 
-  /** Whether somebody listens there, who does not notice. `EOPNOTSUPP`: this kernel can't tell. */
+  /** Whether a socket listens there; no connection is made for it. `EOPNOTSUPP`: this kernel can't tell. */
   async probeTcp(container: number, address: SocketAddress): Promise<ErrnoResult<void>> {
     const answer = await this.#ask('PROBE_TCP', { container, address });
     return withoutDescriptor(answer, () => undefined);
   }
 
-  /** The record that `connectTcp` would send, for the relay to send it. */
+  /** The request of `connectTcp` as a record that the relay sends. */
   encodeConnectTcp(container: number, address: SocketAddress): Buffer | null {
     return encodeRequest(0, 'CONNECT_TCP', { container, address });
   }
 
-  /** The record that `connectBus` would send, for the relay to send it. */
+  /** The request of `connectBus` as a record that the relay sends. */
   encodeConnectBus(bus: number, uid: number): Buffer | null {
     return encodeRequest(0, 'CONNECT_BUS', { arg: bus, uid });
   }
@@ -241,7 +241,7 @@ export class Broker {
     }
   }
 
-  /** An operation may hang while the counter goes around: a number in use is passed over. */
+  /** An operation may hang until the counter wraps, so numbers in use are skipped. */
   #nextId(): number {
     do {
       this.#lastId = (this.#lastId + 1) >>> 0;

@@ -17,15 +17,15 @@ import {
 import type { Op, Request } from './protocol.js';
 
 export interface FoundNode {
-  /** The caller's. */
+  /** Owned by the caller. */
   readonly fd: number;
   readonly node: Node;
 }
 
 export interface Granted {
-  /** The caller's. */
+  /** Owned by the caller. */
   readonly fd: number;
-  /** What `revoke` takes; 0: it can't be taken back. */
+  /** The argument for `revoke`; 0: the device can't be taken back. */
   readonly grant: number;
 }
 
@@ -38,7 +38,7 @@ export class DeviceOperations {
     this.#ask = ask;
   }
 
-  /** A device's node in a container, or (HOST) on the host; of that kind and no other. */
+  /** The node of a device of this kind in a container or, for HOST, on the host. */
   async find(container: number, kind: DeviceKind, path: string): Promise<ErrnoResult<FoundNode>> {
     const request = { container, type: DEVICE_KINDS[kind], path };
     return withDescriptor(await this.#ask('FIND_NODE', request, []), (fd, { data }) => ({
@@ -48,8 +48,8 @@ export class DeviceOperations {
   }
 
   /**
-   * Takes the node. uid and gid are as the container counts them. The plant; of the same device that was there before
-   * it is known as one, too, and its removal leaves that there.
+   * Takes the node. uid and gid are those inside the container. Resolves with the number of the plant. If a node of the
+   * same device was there already, it has such a number too, but removing the plant leaves that node in place.
    */
   async plant(
     container: number,
@@ -73,7 +73,7 @@ export class DeviceOperations {
     return this.#granted(await this.#ask('OPEN_NODE', { type: DEVICE_KINDS[kind], arg }, [node]));
   }
 
-  /** Ends a grant of `open` or `lease`, whoever has its descriptor by now. */
+  /** Ends a grant of `open` or `lease`, whichever process has its descriptor by now. */
   async revoke(grant: number): Promise<ErrnoResult<void>> {
     return withoutDescriptor(await this.#ask('REVOKE', { arg: grant }, []), () => undefined);
   }
@@ -90,7 +90,7 @@ export class DeviceOperations {
     return this.#granted(await this.#ask('LEASE_CARD', { words: objects }, [node]));
   }
 
-  /** A grant whose descriptor found no room in our table is nobody's. */
+  /** A grant whose descriptor did not fit into our table is revoked. */
   #granted(answer: Answer): ErrnoResult<Granted> {
     const lost = lostIn(answer);
     if (lost) void this.revoke(lost); // 0 can't be taken back

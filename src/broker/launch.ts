@@ -1,8 +1,8 @@
 /**
  * The start of the daemon: as root, start pvx-broker, give up every privilege and execute ourselves anew.
  *
- * After it there is no thread in this process that ever had a privilege (native/addon/launch.c says why it
- * takes an exec). The pid stays the same, as the runtime that launched us expects.
+ * Afterwards, no thread of this process ever had a privilege (native/addon/launch.c explains why that needs an exec).
+ * The pid stays the same, as the runtime that launched us expects.
  */
 import { accessSync, constants, openSync, readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -19,23 +19,23 @@ export interface LaunchOptions {
   readonly certificates: string;
   /** Sockets of hosted buses on the host: those that the broker connects to, and no others. */
   readonly buses: readonly string[];
-  /** FIRST-LAST: the uids as which it does. */
+  /** FIRST-LAST: the uids as which the broker connects to them. */
   readonly busUids: string;
   /** pvx-bus and its arguments; empty: no bus is hosted. */
   readonly busHost: readonly string[];
-  /** Name or number of the user to become; absent: one that nobody else is. */
+  /** Name or number of the user to become; absent: one that no other process has. */
   readonly user?: string | undefined;
-  /** What the daemon is told, as JSON has it. */
+  /** The options of the daemon; passed on as JSON. */
   readonly daemon: unknown;
 }
 
 const FDS = 'PVX_BROKER_FDS';
 const CHILDREN = 'PVX_CHILDREN';
 const OPTIONS = 'PVX_DAEMON_OPTIONS';
-/** One daemon has few megabytes of objects: small young generations cost nothing and save memory. */
+/** The daemon has few megabytes of objects: a small young generation costs no time and saves memory. */
 const NODE_OPTIONS = ['--max-semi-space-size=1', '--disable-warning=ExperimentalWarning'];
 
-/** Descriptors. */
+/** Descriptors of the channels to the programs that were started. */
 export interface Channels {
   /** To the broker: the daemon's own, and the relay's. */
   readonly control: number;
@@ -52,8 +52,8 @@ export interface Inheritance<T> {
 }
 
 /**
- * What `launch` left to this process, where it is the unprivileged daemon: its options, and its channels, which are
- * the caller's. Null for any other process.
+ * What `launch` passed on to this process, if it is the unprivileged daemon. The channels are owned by the caller. Null
+ * for any other process.
  */
 export function inherited<T>(): Inheritance<T> | null {
   const fds = /^(\d+),(\d+),(-?\d+)$/.exec(process.env[FDS] ?? '');
@@ -102,8 +102,8 @@ export function launch(options: LaunchOptions): never {
 }
 
 /**
- * How the program and its code are named: by path where that user can reach them, else (a checkout below
- * /root, say) by descriptors that are opened while we still may.
+ * How the program and its code are named: by path if that user can reach them, otherwise (such as a checkout below
+ * /root) by descriptors that are opened while we are still root.
  */
 function reachable(uid: number, gid: number) {
   const main = `${PACKAGE_ROOT}/dist/main.js`;
@@ -120,7 +120,7 @@ function reachable(uid: number, gid: number) {
   };
 }
 
-/** Whether every folder on the way may be searched. */
+/** Whether that user may search every folder of the path. */
 function canReach(path: string, uid: number, gid: number): boolean {
   for (let folder = dirname(path); ; folder = dirname(folder)) {
     const { mode, uid: owner, gid: group } = statSync(folder);

@@ -2,16 +2,16 @@
 import { Channel } from '../relay/channel.js';
 
 export interface MessageChannel {
-  /** A record with the descriptors that came with it, the receiver's. */
+  /** A record with the descriptors that came with it, which are owned by the receiver. */
   onMessage: ((record: Buffer, fds: number[]) => void) | null;
-  /** No more will come. */
+  /** No more records will come. */
   onEnd: (() => void) | null;
   /** Takes the descriptors. */
   send(record: Buffer, fds: readonly number[]): void;
   close(): void;
 }
 
-/** Over a SOCK_SEQPACKET descriptor, which is the channel's from the call on. */
+/** A channel over a SOCK_SEQPACKET descriptor, which it owns from the call on. */
 export function openMessageChannel(fd: number): MessageChannel {
   const channel = new Channel(fd, true);
   const messages: MessageChannel = {
@@ -21,7 +21,7 @@ export function openMessageChannel(fd: number): MessageChannel {
     close: () => channel.close(),
   };
   channel.onData = (record, fds) => messages.onMessage?.(record, fds);
-  // The answer without its descriptor: one operation failed for want of room, not the conversation.
+  // The descriptor did not fit into our table: only that operation fails (`lostIn`), not the channel.
   channel.onTruncated = channel.onData;
   channel.onEnd = () => messages.onEnd?.();
   return messages;

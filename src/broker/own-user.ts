@@ -1,53 +1,53 @@
 /**
- * Whom the daemon becomes: a user that nobody else is.
+ * Picks the user that the daemon becomes: one that no other process has.
  *
- * What the kernel allows or counts by user is then the daemon's alone: signals, /proc, keys, descriptors under way,
- * watches of epoll. It is picked anew at each start, by chance, from a block that nobody hands out: above what useradd
- * gives to users and their subordinates, sssd to a domain, systemd to its containers, engines to theirs, and far
- * above the numbers that files of images name, for in a container without a user namespace those are the host's. In a
- * user namespace that lacks the block it is one of the namespace's own, from its upper end. What is in use is passed
- * over all the same: users and groups of the system, their subordinate ids, roles of the hosted bus, and those of
- * processes, their user namespaces included.
+ * What the kernel allows or limits by user (signals, /proc, keys, descriptors in transit, epoll watches) is then the
+ * daemon's alone. The number is picked at random at each start, from a block that nothing else assigns: it is above the
+ * numbers that useradd gives to users and to subordinate users, sssd to a domain, and systemd and other engines to
+ * their containers. It is also far above the numbers in the files of images, which are numbers of the host in a
+ * container without a user namespace. In a user namespace that lacks the block, the number is from the upper end of
+ * that namespace. Numbers in use are skipped: users and groups of the system, their subordinate ids, the roles of the
+ * hosted bus, and the ids of processes, including those that their user namespaces map.
  *
- * A lock is held from the look until the exec, when everybody sees the user in /proc: two daemons don't share one.
+ * A lock is held until the exec, from which on the user is visible in /proc, so two daemons don't pick the same number.
  */
 import { constants, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { native } from '../relay/native.js';
 
-/** Both ends belong to it. */
+/** Both ends are included. */
 export interface IdRange {
   readonly first: number;
   readonly last: number;
 }
 
-/** Ids of the host as they are seen from here. */
+/** Ids as this user namespace counts them. */
 export interface KnownIds {
-  /** A line each is mapped in our user namespace; users and groups. */
+  /** The ranges that our user namespace maps, of users and of groups. */
   readonly mapped: { readonly users: readonly IdRange[]; readonly groups: readonly IdRange[] };
   readonly taken: readonly IdRange[];
 }
 
-/** 65,536 of them, see systemd's "Users, Groups, UIDs and GIDs" for whose the others are. */
+/** 65,536 numbers; systemd's "Users, Groups, UIDs and GIDs" lists who uses the other ones. */
 export const OWN_BLOCK: IdRange = { first: 0x7f00_0000, last: 0x7f00_ffff };
-/** systemd's DynamicUser; nobody, and what 16 bits have for "none". */
+/** root; systemd's DynamicUser; nobody, and the 16-bit number for "none". */
 const SPOKEN_FOR: readonly IdRange[] = [
   { first: 0, last: 0 },
   { first: 61_184, last: 65_519 },
   { first: 65_534, last: 65_535 },
 ];
-/** How many there are to pick from in a user namespace that lacks our block. */
+/** How many numbers to pick from in a user namespace that lacks our block. */
 const SPAN = 8_192;
-/** By chance; then in order. */
+/** Random picks before the numbers are tried in order. */
 const TRIES = 64;
 /** The addon counts with 32 bits and a sign. */
 const MAX_ID = 0x7fff_ffff;
-/** A user namespace that maps so many maps all: it says nothing of who is in use. */
+/** A user namespace that maps this many ids maps nearly all: that tells nothing about the ids in use. */
 const MAPS_ALL = 0x4000_0000;
 const LOCK = '/run/pv-xconnect.user-lock';
 const LOCK_TRIES = 250;
 const LOCK_PAUSE_MS = 20;
 
-/** User and group have the same number. Null: none is free. `random`: from 0 to below 1. */
+/** The number of both user and group; null: none is free. `random`: like Math.random. */
 export function pickId({ mapped, taken }: KnownIds, random: () => number): number | null {
   const isFree = (id: number) =>
     [mapped.users, mapped.groups].every((ranges) => isIn(ranges, id)) &&
@@ -68,7 +68,7 @@ export function pickId({ mapped, taken }: KnownIds, random: () => number): numbe
   return null;
 }
 
-/** As root. `roles`: FIRST-LAST of the hosted bus, whose own user is the one below. Null: no user is free here. */
+/** To be called as root. `roles`: FIRST-LAST of the hosted bus, whose own user is FIRST - 1. Null: no user is free. */
 export function ownUser(roles: string): number | null {
   takeLock();
   const [first = 0, last = -1] = roles.split('-').map(Number);
@@ -85,7 +85,7 @@ export function ownUser(roles: string): number | null {
   return pickId({ mapped, taken }, Math.random);
 }
 
-/** Without it, which is nobody's but root's to prevent, chance has to do. */
+/** If the lock can't be had, which only root can cause, the random pick has to be enough. */
 function takeLock(): void {
   try {
     const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
@@ -94,11 +94,11 @@ function takeLock(): void {
     for (let i = 0; i < LOCK_TRIES && !native.lock(fd); i++)
       Atomics.wait(pause, 0, 0, LOCK_PAUSE_MS);
   } catch {
-    // No /run that can be written.
+    // There is no /run that can be written.
   }
 }
 
-/** passwd(5) gives two ids a line, group(5) one: a user's group is a group's. */
+/** The third field of passwd(5) and of group(5). The group of a user is in group(5) too. */
 export function idsOfTable(text: string): IdRange[] {
   return text.split('\n').flatMap((line) => {
     const id = Number(line.split(':')[2] || Number.NaN);
@@ -106,7 +106,7 @@ export function idsOfTable(text: string): IdRange[] {
   });
 }
 
-/** subuid(5): name:first:count. */
+/** The ranges of subuid(5), `name:first:count`. */
 export function subordinateIds(text: string): IdRange[] {
   return text.split('\n').flatMap((line) => {
     const [, first, count] = line.split(':').map(Number);
@@ -114,7 +114,7 @@ export function subordinateIds(text: string): IdRange[] {
   });
 }
 
-/** user_namespaces(7): inside, outside, count. */
+/** The ranges of user_namespaces(7), `inside outside count`. */
 export function parseMap(text: string, side: 'inside' | 'outside'): IdRange[] {
   return text.split('\n').flatMap((line) => {
     const [inside = 0, outside = 0, count = 0] = line.trim().split(/\s+/).map(Number);
@@ -123,7 +123,7 @@ export function parseMap(text: string, side: 'inside' | 'outside'): IdRange[] {
   });
 }
 
-/** Real, effective, saved and of the file system, of user and group; and what other user namespaces map to ours. */
+/** The user and group ids of all processes, and the ids of ours that other user namespaces map. */
 function idsOfProcesses(): IdRange[] {
   const ours = namespaceOf('self');
   return readdirSync('/proc')
@@ -139,7 +139,7 @@ function idsOfProcesses(): IdRange[] {
     });
 }
 
-/** A process that is gone meanwhile has none. */
+/** Empty if the process has ended meanwhile. */
 function namespaceOf(pid: string): string {
   try {
     return readlinkSync(`/proc/${pid}/ns/user`);

@@ -52,7 +52,7 @@ export interface Request {
   readonly arg?: number;
   /** Clock ticks since boot. */
   readonly stamp?: number;
-  /** In place of `stamp`: the container that carried descriptors come from. */
+  /** In place of `stamp`: the container that the carried descriptors come from. */
   readonly from?: number;
   readonly path?: string;
   /** 32-bit words in place of `path`. */
@@ -71,7 +71,7 @@ export interface Reply {
   readonly data: Buffer;
 }
 
-/** Null where the path does not fit: more than PATH_MAX bytes, or a NUL in it; or where the address is none. */
+/** Null if the path has more than PATH_MAX bytes or a NUL, or if the address is invalid. */
 export function encodeRequest(id: number, op: Op, request: Request): Buffer | null {
   const place = placeOf(request);
   if (!place) return null;

@@ -1,9 +1,9 @@
 /**
  * Asks the runtime to start the owner of a bus name: `POST /xconnect/dbus/activate {"bus", "name"}`.
  *
- * One question for all who wait for a name, until it has its owner. How many are under way is bounded, as anybody may
- * call any name. What the runtime answers is a value: it agreed, it knows no such name, or it refuses, with its own
- * words.
+ * A name is asked for once, for all callers that wait for it, until it has an owner. The number of pending questions is
+ * bounded, as any consumer may call any name. The answer is a value: the runtime agreed, knows no such name, or
+ * refused, in its own words.
  */
 import {
   isUnknownEndpoint,
@@ -20,14 +20,14 @@ type Ask = (request: RuntimeRequest) => Promise<RuntimeAnswer | XConnectError>;
 const PATH = '/xconnect/dbus/activate';
 const MAX_ASKED = 64;
 const MAX_WORDS = 500;
-/** How long an answer is good for others, in milliseconds: the time that a call waits, for one. */
+/** How long an answer is used for other callers too, in milliseconds. `started`: as long as a call waits. */
 const VALID_MS: Readonly<Record<ActivationResult['outcome'], number>> = {
   started: 20_000,
   unknown: 2_000,
   refused: 0,
 };
 
-/** Without a runtime there is nobody who could start anything. */
+/** For daemons without a runtime, which could start the owner. */
 export const NO_ACTIVATOR: Activator = {
   activate: (_bus, name) =>
     Promise.resolve({
@@ -40,13 +40,13 @@ export const NO_ACTIVATOR: Activator = {
 export class RuntimeActivator implements Activator {
   readonly #ask: Ask;
   readonly #now: () => number;
-  /** What was asked, and is not done. */
+  /** Questions by name, until `done` or until their answer is no longer valid. */
   readonly #asked = new Map<
     string,
     { readonly activation: Promise<ActivationResult>; until: number }
   >();
 
-  /** `ask`: of a RuntimeClient. `now`: milliseconds. */
+  /** `ask`: that of a RuntimeClient. `now`: in milliseconds. */
   constructor(ask: Ask, now = () => performance.now()) {
     this.#ask = ask;
     this.#now = now;

@@ -1,11 +1,12 @@
 /**
- * Hosts the system bus: from each revision the uids of its roles, the bus's configuration, and what the graph has
- * to know of it.
+ * Hosts the system bus: makes, from each revision, the uids of its roles, the configuration of the bus, and what the
+ * graph has to know of the bus.
  *
- * In this order, so that nobody is ever known by a uid that could become another's: the uids are on the disk, the
- * bus knows its users, and only then do the bus's rules and the graph have them. What could not be written is tried
- * again, ever more slowly; its roles have no uid until then. Nothing is written that is as it was. The bus begins
- * with the first revision that wants it; for one that does not, it allows nothing.
+ * The order matters, so that no role is ever known by a uid that another role could get: first the uids are written to
+ * disk, then the bus is told its users, and only then do the bus's rules and the graph use the uids. A write that
+ * failed is tried again at growing intervals; until it succeeds, the roles in it have no uid. Nothing is written that
+ * has not changed. The bus is started for the first revision that needs it; for a later one that does not, it is
+ * configured to allow nothing.
  */
 
 import { busDeclarations, wantsHostedBus } from '../graph/hosted-bus.js';
@@ -21,7 +22,7 @@ import { busConfiguration, userLines } from './configuration.js';
 import type { Keeper, KeptUids } from './keeper.js';
 import { UidBook, type UidRange } from './uid-book.js';
 
-/** What is needed of a Keeper. */
+/** The part of a Keeper that is used here. */
 export type Keeping = Pick<Keeper, 'kept' | 'keepUids' | 'addUsers' | 'configure'>;
 
 export interface BusHostOptions {
@@ -33,12 +34,12 @@ export interface BusHostOptions {
 
 type OnLate = (hosted: HostedBus | undefined) => void;
 
-/** No link of any kind waits longer for this one, in milliseconds. */
+/** The longest that a graph waits for the bus, in milliseconds. */
 const LATE_MS = 1_000;
-/** Before what failed is tried again, in milliseconds, doubling. */
+/** The first and the longest wait before a failed write is tried again, in milliseconds. */
 const AGAIN_FIRST_MS = 1_000;
 const AGAIN_MOST_MS = 60_000;
-/** The program has ended meanwhile: that is said elsewhere, and the next one gets what this one did not. */
+/** pvx-bus has ended: that is logged elsewhere, and its successor is sent everything. */
 const GONE = 'EPIPE';
 
 export class BusHost {
@@ -49,16 +50,16 @@ export class BusHost {
   #error: LinkError | null = null;
   #revision: Revision | null = null;
   #onLate: OnLate = () => undefined;
-  /** Role uids that are on the disk; and whether there is more in the book. */
+  /** The role uids that are on disk, and whether the book has others. */
   #kept: ReadonlyMap<string, number> = new Map();
   #isUnkept = false;
-  /** What others may know: those of them whose users the bus knows. */
+  /** The role uids that the graph may use: those whose users the bus has been told. */
   #known: ReadonlyMap<string, number> | null = null;
-  /** What the program has of ours: users by uid, the configuration. */
+  /** What pvx-bus has been sent: the uids of users, and the configuration. */
   readonly #users = new Set<number>();
   #configuration = '';
   readonly #retry = new Retry(new BackOff(AGAIN_MOST_MS, AGAIN_FIRST_MS));
-  /** What is waited now. */
+  /** How long is being waited now. */
   #againMs = 0;
   readonly #queue = new SerialQueue();
 
@@ -67,7 +68,7 @@ export class BusHost {
     this.#log = options.log;
   }
 
-  /** A program that was started just now; it gets what an earlier one had. `error`: there can't be one, and why. */
+  /** `keeper`: of a pvx-bus that was just started, which is sent what an earlier one had; or why there is none. */
   attach(keeper: Keeping | string): Promise<void> {
     return this.#queue.run(async () => {
       this.#users.clear();
@@ -89,15 +90,14 @@ export class BusHost {
   }
 
   /**
-   * What the graph of this revision needs to know; undefined: it has no use for the bus. Never rejects, and waits for
-   * nobody: where the disk is slow or full, or the program slow, it is what was known before, and `onLate` gets what
-   * is then true.
+   * What the graph of this revision has to know; undefined: the revision does not use the bus. Never rejects. If a disk
+   * or pvx-bus is slow, it resolves after LATE_MS with what was known before, and `onLate` is given the outcome later.
    */
   async host(revision: Revision, onLate: OnLate = () => undefined): Promise<HostedBus | undefined> {
     const hosting = this.#host(revision, onLate);
     const hosted = await withDeadline(hosting, LATE_MS, 'late' as const);
     if (hosted !== 'late') return hosted;
-    void hosting.then((late) => setImmediate(onLate, late)); // after who asked has our answer
+    void hosting.then((late) => setImmediate(onLate, late)); // after our caller has its answer
     return wantsHostedBus(revision) ? this.#standIn() : undefined;
   }
 
@@ -124,7 +124,7 @@ export class BusHost {
     });
   }
 
-  /** What is on the disk is kept, however damaged the rest of it: it would be read from there once more. */
+  /** The uids that could be read count as being on disk, even if the rest of the file is damaged. */
   async #readBook(kept: KeptUids, keeper: Keeping): Promise<void> {
     const book = new UidBook(this.#options.uids, kept);
     for (const fault of book.faults) this.#log.warn({ code: 'bus-uid' }, fault);

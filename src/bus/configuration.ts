@@ -1,22 +1,22 @@
 /**
- * What dbus-daemon is told (dbus-daemon(1), "CONFIGURATION FILE"): nothing is allowed but what is declared. Pure, and
- * the same text for the same declarations, so that a text that differs is a change.
+ * The configuration of dbus-daemon (dbus-daemon(1), "CONFIGURATION FILE"): only what is declared is allowed. Pure.
+ * Equal declarations give equal texts, so a text that differs means a change.
  *
- *   everyone       may be here, is sent what is meant for it, may send signals, answer calls, ask the bus driver
- *   a role         may own the names that it owns, and call those
+ *   everyone       may connect, receive what is sent to it, send signals, answer calls, and ask the bus driver
+ *   a role         may own the names that `owns` gives it, and call those
  *   its callers    may call that name: the names of roles in `allow`, or everyone where there is none; one that is
  *                  narrowed, the interfaces, members and paths that it lists
  *
- * Of rules that match a message the last one counts, and those of a user come after those for everyone. A rule for
- * calls to a name holds for the connection that owns it, under whatever name it is called: also its unique one.
- * Answers pass only where there was a call, so nobody can answer what it was not asked. What the bus driver does for
- * its administrator, and eavesdropping, is nobody's here.
+ * Of the rules that match a message, the last one counts, and those of a user come after those for everyone. A rule for
+ * calls to a name holds for the connection that owns it, whichever of its names the call uses, the unique one included.
+ * An answer passes only if it was asked for. No role may eavesdrop, or call the methods by which the bus is
+ * administered.
  */
 import { type BusName, callersOf } from '../graph/bus-names.js';
 import type { BusDeclarations } from '../graph/hosted-bus.js';
 import type { NarrowedCaller } from '../manifest/entries.js';
 
-/** In the folder that the bus works in. */
+/** Name of the socket in the working folder of the bus. */
 export const SOCKET_NAME = 'system_bus_socket';
 
 const DRIVER = 'org.freedesktop.DBus';
@@ -53,8 +53,8 @@ const EVERYONE = [
 ];
 
 /**
- * Connections that have not said Hello. While there are so many nobody new gets in, so that there are more than one
- * link may have.
+ * Connections that have not sent Hello. While there are this many, the bus accepts no others, so the limit is larger
+ * than the number of connections that one link may have.
  */
 const MAX_SILENT = 8_192;
 
@@ -91,7 +91,7 @@ export function busConfiguration(
   ].join('\n');
 }
 
-/** Lines of passwd(5), so that the bus knows the users of its own rules. */
+/** Lines of passwd(5), so that the bus knows the users that its rules name. */
 export function userLines(uids: Iterable<number>): string[] {
   return [...uids].map((uid) => `role-${uid}:x:${uid}:${uid}::/:/bin/false\n`);
 }
@@ -101,7 +101,7 @@ function call({ name }: BusName, narrowed = ''): string {
   return `<allow send_destination="${name}" send_type="method_call"${narrowed}/>`;
 }
 
-/** A rule for each combination, as what one rule says has to be true together. */
+/** One rule for each combination, as all conditions of a rule must hold for a message. */
 function narrowedCalls(name: BusName, { interfaces, members, paths }: NarrowedCaller): string[] {
   const each = (attribute: string, values: readonly string[] | undefined) =>
     values?.map((value) => ` send_${attribute}="${value}"`) ?? [''];

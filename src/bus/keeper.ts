@@ -1,8 +1,8 @@
 /**
- * The typed client of pvx-bus (native/bus/bus.h has the records): what it keeps for us, and how the bus does.
+ * The typed client of pvx-bus, which keeps the role uids on disk and runs the bus. native/bus/bus.h has the records.
  *
- * Failures are values. Requests are answered in order; one that is not answered in time counts as failed, and so do
- * all once the program is gone.
+ * Failures are values. Requests are answered in order. A request that is not answered in time fails, and so do all
+ * requests once pvx-bus has ended.
  */
 import { withDeadline } from '../kernel/deadline.js';
 import { errnoName } from '../kernel/errno.js';
@@ -11,7 +11,7 @@ import { wordAt } from '../kernel/word.js';
 import { Channel } from '../relay/channel.js';
 import { LogLines } from './log-lines.js';
 
-/** What was kept before, in its two copies; empty where there is none. */
+/** The file of role uids and its copy, as they were on disk; an empty text for a file that is not there. */
 export type KeptUids = readonly [string, string];
 
 const RECORD = {
@@ -25,7 +25,7 @@ const RECORD = {
   failed: 'X',
 } as const;
 const HEAD = 2;
-/** Of data in one record, RECORD_MAX less its head. */
+/** The most bytes of data in one record: RECORD_MAX less its head. */
 const DATA_MAX = 32_768 - HEAD;
 const KEPT_MAX = 16 * 1024 * 1024;
 const TIMEOUT_MS = 10_000;
@@ -34,7 +34,7 @@ const GONE = 'EPIPE';
 type Settle = (errno: string | null) => void;
 
 export class Keeper {
-  /** What was kept; a sentence where the program could not begin. Never rejects. */
+  /** The uids on disk, or a sentence that says why pvx-bus could not begin. Never rejects. */
   readonly kept: Promise<KeptUids | string>;
   readonly #channel: Channel;
   readonly #log: Pick<Logger, 'info' | 'warn'>;
@@ -48,8 +48,8 @@ export class Keeper {
   #gone = false;
 
   /**
-   * Takes the descriptor of a SOCK_SEQPACKET pair. `log`: what the bus does, and what it says. `onEnd`: the program
-   * had begun, and is gone.
+   * Takes the descriptor of a SOCK_SEQPACKET pair. `log`: for what the bus does, and for its output. `onEnd`: pvx-bus
+   * had begun, and has ended.
    */
   constructor(fd: number, log: Pick<Logger, 'info' | 'warn'>, onEnd: () => void) {
     this.#log = log;
@@ -63,12 +63,12 @@ export class Keeper {
     this.#channel.onEnd = () => this.#ended();
   }
 
-  /** On the disk when this resolves, twice. Null, or the name of an errno. */
+  /** Resolves when both copies are on disk, with null; or with the name of an errno. */
   keepUids(text: string): Promise<string | null> {
     return this.#ask(RECORD.uids, chunks(Buffer.from(text)));
   }
 
-  /** Lines for the bus's own /etc/passwd. */
+  /** Adds lines to the /etc/passwd of the bus. */
   async addUsers(lines: readonly string[]): Promise<string | null> {
     let errno: string | null = null;
     for (let at = 0; at < lines.length && errno === null; at += 256) {
@@ -77,12 +77,12 @@ export class Keeper {
     return errno;
   }
 
-  /** The bus is started with it, or reloads it. */
+  /** Starts the bus with this configuration, or has it reload it. */
   configure(text: string): Promise<string | null> {
     return this.#ask(RECORD.configuration, chunks(Buffer.from(text)));
   }
 
-  /** The program ends, and the bus with it. */
+  /** Ends pvx-bus, and the bus with it. */
   close(): void {
     this.#channel.close();
     this.#fail();
@@ -140,7 +140,7 @@ export class Keeper {
   }
 }
 
-/** At least one, so that an empty text is one too. */
+/** At least one chunk, so that an empty text is sent as well. */
 function chunks(data: Buffer): Buffer[] {
   const parts: Buffer[] = [];
   for (let at = 0; at === 0 || at < data.length; at += DATA_MAX) {

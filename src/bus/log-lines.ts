@@ -1,5 +1,5 @@
 /**
- * What a program writes, as lines, and not more than a log should take: a burst, then a few a second. dbus-daemon
+ * The output of a program as lines of a log, at a limited rate: a burst, then a few a second. dbus-daemon
  * writes one for every message that it refuses, and anybody may send as many of those as it likes.
  */
 const BURST = 20;

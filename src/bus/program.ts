@@ -10,7 +10,7 @@ import { SOCKET_NAME } from './configuration.js';
 import type { UidRange } from './uid-book.js';
 
 export interface BusPlaces {
-  /** Of the bus's own socket and configuration; nobody else may look into it. */
+  /** Folder of the socket and the configuration of the bus; only root and the bus's user may enter it. */
   readonly folder: string;
   readonly socket: string;
   /** Of the role uids. */
@@ -76,7 +76,7 @@ export function spawnBus([program, ...args]: readonly string[]): WhyResult<Spawn
   }
 }
 
-/** Whether all of them are in one line of `map`, as of user_namespaces(7). */
+/** Whether one line of `map`, see user_namespaces(7), has the whole range. */
 export function areMapped(map: string, { first, last }: UidRange): boolean {
   return map.split('\n').some((line) => {
     const [inside = Number.NaN, , length = 0] = line.trim().split(/\s+/).map(Number);
@@ -84,7 +84,7 @@ export function areMapped(map: string, { first, last }: UidRange): boolean {
   });
 }
 
-/** `FIRST-LAST`; null for what is no range, or one that holds users of the system. */
+/** Parses `FIRST-LAST`; null if that is no range, or if it contains users of the system. */
 export function parseRange(text: string): UidRange | null {
   const [, first, last] = (/^(\d{1,10})-(\d{1,10})$/.exec(text) ?? []).map(Number);
   if (first === undefined || last === undefined) return null;

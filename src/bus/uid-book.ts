@@ -1,8 +1,8 @@
 /**
- * The uid of each role on the hosted bus: given once, and that role's for good, whether or not anybody has the role
- * now. No uid is ever given a second time: what was seen anywhere, in a damaged file too, counts as given.
+ * The uid of each role on the hosted bus. A role keeps its uid for good, even while no container has the role. No uid
+ * is ever given to a second role: every uid that was read, from a damaged file too, counts as given.
  *
- * Pure. The file has one role a line, so that of a file that is no JSON any more every whole line still counts:
+ * Pure. The file has one role a line, so that every whole line of a damaged file can still be read:
  *
  *   { "#spec": "pv-xconnect-role-uids@1",
  *     "next": 200002,
@@ -15,27 +15,29 @@ import { isObject } from '../manifest/json.js';
 import { show } from '../manifest/problem.js';
 import { isName } from '../manifest/text.js';
 
-/** Both ends belong to it. */
+/** Both ends are included. */
 export interface UidRange {
   readonly first: number;
   readonly last: number;
 }
 
 const SPEC = 'pv-xconnect-role-uids@1';
-/** Whole lines only: of one that was cut off, the number may be as well. */
+/** Whole lines only: in a line that was cut off, the number may be incomplete. */
 const ENTRY_LINE = /^ {4}("(?:[^"\\]|\\.)*"): (\d{1,10}),?\n/gm;
 const NEXT_LINE = /^ {2}"next": (\d{1,10}),\n/m;
-/** Faults that are said one by one. */
+/** The most faults that are reported one by one. */
 const MAX_FAULTS = 5;
 
 export class UidBook {
-  /** One sentence for each thing that was wrong with the texts it was read from; not empty: write it anew. */
+  /**
+   * One sentence for each fault of the texts that the book was read from; if there is any, the file is to be rewritten.
+   */
   readonly faults: string[] = [];
   readonly #range: UidRange;
   readonly #uids = new Map<string, number>();
   #next: number;
 
-  /** Of one role's two uids the one in an earlier text counts. An empty text is none. */
+  /** If two texts give a role different uids, that of the earlier text counts. Empty texts are ignored. */
   constructor(range: UidRange, texts: readonly string[] = []) {
     this.#range = range;
     this.#next = range.first;
@@ -45,12 +47,12 @@ export class UidBook {
     }
   }
 
-  /** By role, as it is now. */
+  /** The current uids, by role. */
   get uids(): ReadonlyMap<string, number> {
     return this.#uids;
   }
 
-  /** Those among the roles that had none have one from now on, as far as there are any left; returns their uids. */
+  /** Gives a uid to each of the roles that has none, while the range has some left; returns the new uids. */
   assign(roles: Iterable<string>): number[] {
     const given: number[] = [];
     for (const role of roles) {
@@ -61,7 +63,7 @@ export class UidBook {
     return given;
   }
 
-  /** As the file has it, see above. */
+  /** The text of the file, see above. */
   toString(): string {
     const roles = [...this.#uids].map(([role, uid]) => `    ${JSON.stringify(role)}: ${uid}`);
     const head = `{ "#spec": ${JSON.stringify(SPEC)},\n  "next": ${this.#next},\n  "roles": {\n`;
@@ -108,7 +110,7 @@ export class UidBook {
     return Number.isInteger(uid) && Number(uid) >= first && Number(uid) <= last;
   }
 
-  /** Nobody is given this one, nor any below it. */
+  /** Neither this uid nor any below it will be given to a role. */
   #spend(uid: number): void {
     if (this.#isOurs(uid)) this.#next = Math.max(this.#next, uid + 1);
   }
@@ -123,7 +125,7 @@ function entriesOf(text: string): [string, number][] {
     try {
       return [[JSON.parse(key as string) as string, Number(uid)]];
     } catch {
-      return []; // a name that was damaged is nobody's
+      return []; // a damaged name is no role
     }
   });
 }
