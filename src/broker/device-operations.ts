@@ -3,9 +3,9 @@
  * that is given to an operation is taken, and closed, whatever comes of it.
  */
 import type { ErrnoResult } from '../kernel/result.js';
+import type { Card } from '../plugins/device/device.js';
 import { type Answer, lostIn, withDescriptor, withoutDescriptor } from './answer.js';
 import {
-  type Card,
   DEVICE_KINDS,
   type DeviceKind,
   decodeCard,

@@ -3,6 +3,7 @@
  * compares the two files.
  */
 import { wordAt } from '../kernel/word.js';
+import type { Card } from '../plugins/device/device.js';
 
 /** `PVX_DEVICE_*`. */
 export const DEVICE_KINDS = { drm: 1, input: 2 } as const;
@@ -25,23 +26,6 @@ export interface Node {
   /** As its container counts them. */
   readonly uid: number;
   readonly gid: number;
-}
-
-export interface Connector {
-  readonly id: number;
-  /** `DRM_MODE_CONNECTOR_*` of drm_mode.h. */
-  readonly type: number;
-  /** The 1 of HDMI-A-1. */
-  readonly number: number;
-  /** Ids of the CRTCs that can drive it. */
-  readonly crtcs: readonly number[];
-  /** Id of the one that does; 0: none. */
-  readonly crtc: number;
-}
-
-export interface Card {
-  readonly crtcs: readonly number[];
-  readonly connectors: readonly Connector[];
 }
 
 /** Throws a RangeError for a record that is too short: the broker is not ours. */

@@ -18,9 +18,9 @@ import { NO_STATS, plus } from '../mesh/stats.js';
 import type { Device, DeviceOptions } from '../plugins/device/device.js';
 import type { OnDemand } from '../plugins/on-demand.js';
 import type {
-  Acceptor,
   Attachment,
   Connection,
+  ConnectionHandler,
   End,
   ForwardOptions,
   LinkHost,
@@ -87,7 +87,7 @@ export class OneLinkHost implements LinkHost {
   readonly #options: LinkHostOptions;
   /** How to free the target, and to take back what a client was given. */
   readonly #removes = new Set<() => Promise<void>>();
-  readonly #memberships = new Set<Membership<Acceptor>>();
+  readonly #memberships = new Set<Membership<ConnectionHandler>>();
   readonly #relayLinks = new Set<RelayLink>();
   readonly #joiners = new Joiners((fds) => this.#relayLink({ type: 'stream', fds }, {}));
   /** Whatever the link's two ends send is closed on one account. */
@@ -153,7 +153,7 @@ export class OneLinkHost implements LinkHost {
     return this.#attachment(target, relayLink);
   }
 
-  async share<T extends Acceptor>(make: () => T): Promise<T> {
+  async share<T extends ConnectionHandler>(make: () => T): Promise<T> {
     const { consumer, shared, announcer, log } = this.#parts;
     const membership = await shared.enter(
       {
@@ -161,10 +161,10 @@ export class OneLinkHost implements LinkHost {
         link: this.#link,
         log,
         listen: () => this.#targetAt({ type: 'stream' }),
-        relayLink: (channels, acceptor) =>
+        relayLink: (channels, handler) =>
           this.#newRelayLink(
             { type: 'stream' },
-            acceptEach(channels, (client) => acceptor.onConnection(client), log),
+            acceptEach(channels, (client) => handler.onConnection(client), log),
             false,
           ),
       },
@@ -178,7 +178,7 @@ export class OneLinkHost implements LinkHost {
       unwatch();
       return membership.leave();
     });
-    return membership.acceptor;
+    return membership.handler;
   }
 
   async connect(options: { readonly wait?: boolean } = {}): Promise<Channel | LinkError> {

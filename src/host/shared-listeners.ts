@@ -9,7 +9,7 @@ import type { Link } from '../graph/link.js';
 import { type LinkError, XConnectError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
 import { failed, valueOrThrow } from '../kernel/result.js';
-import type { Acceptor } from '../plugins/plugin.js';
+import type { ConnectionHandler } from '../plugins/plugin.js';
 import type { RelayLink } from '../relay/relay.js';
 import { ChannelSet } from './channel-set.js';
 import type { Container } from './containers.js';
@@ -23,13 +23,13 @@ export interface SharedParts {
   readonly log: Logger;
   /** Rejects with an XConnectError. */
   listen(): Promise<Target>;
-  /** Hands each client to the acceptor, as a channel of that set. */
-  relayLink(channels: ChannelSet, acceptor: Acceptor): RelayLink;
+  /** Hands each client to the handler, as a channel of that set. */
+  relayLink(channels: ChannelSet, handler: ConnectionHandler): RelayLink;
 }
 
 /** One link's part in it. */
 export interface Membership<T> {
-  readonly acceptor: T;
+  readonly handler: T;
   /** That has the listener. */
   readonly relayLink: RelayLink;
   /** As of Target. */
@@ -41,14 +41,14 @@ export interface Membership<T> {
 }
 
 interface Opened {
-  readonly acceptor: Acceptor;
+  readonly handler: ConnectionHandler;
   readonly channels: ChannelSet;
   readonly target: Target;
   readonly relayLink: RelayLink;
 }
 
 interface Entry {
-  readonly make: () => Acceptor;
+  readonly make: () => ConnectionHandler;
   readonly opened: Promise<Opened>;
   members: number;
 }
@@ -62,7 +62,10 @@ export class SharedListeners {
    * Links share a listener when `make` is the same function; with another one, the address is taken. Rejects with
    * an XConnectError.
    */
-  async enter<T extends Acceptor>(parts: SharedParts, make: () => T): Promise<Membership<T>> {
+  async enter<T extends ConnectionHandler>(
+    parts: SharedParts,
+    make: () => T,
+  ): Promise<Membership<T>> {
     const key = keyOf(parts);
     await this.#leaving.get(key);
     const entry = this.#entries.get(key) ?? this.#open(key, parts, make);
@@ -73,7 +76,7 @@ export class SharedListeners {
       let left: Promise<void> | null = null;
       let isLast = false;
       return {
-        acceptor: opened.acceptor as T,
+        handler: opened.handler as T,
         relayLink: opened.relayLink,
         watch: (onChange) => opened.target.watch(onChange),
         leave: () => {
@@ -83,8 +86,8 @@ export class SharedListeners {
         },
         close: async (drainMs) => {
           if (!isLast) return;
-          const { acceptor, channels } = opened;
-          const closing = withoutBug(parts.log, () => acceptor.close?.(drainMs));
+          const { handler, channels } = opened;
+          const closing = withoutBug(parts.log, () => handler.close?.(drainMs));
           await Promise.all([closing, channels.drain(drainMs)]);
           await opened.relayLink.close(0);
         },
@@ -95,7 +98,7 @@ export class SharedListeners {
     }
   }
 
-  #open(key: string, parts: SharedParts, make: () => Acceptor): Entry {
+  #open(key: string, parts: SharedParts, make: () => ConnectionHandler): Entry {
     const opened = openListener(parts, make);
     const entry: Entry = { make, opened, members: 0 };
     this.#entries.set(key, entry);
@@ -112,13 +115,13 @@ export class SharedListeners {
   }
 }
 
-async function openListener(parts: SharedParts, make: () => Acceptor): Promise<Opened> {
+async function openListener(parts: SharedParts, make: () => ConnectionHandler): Promise<Opened> {
   const target = await parts.listen();
-  const acceptor = make();
+  const handler = make();
   const channels = new ChannelSet();
-  const relayLink = parts.relayLink(channels, acceptor);
+  const relayLink = parts.relayLink(channels, handler);
   target.serve(relayLink, (fd) => relayLink.listen(fd, 'hand', null));
-  return { acceptor, channels, target, relayLink };
+  return { handler, channels, target, relayLink };
 }
 
 function keyOf({ consumer, link }: SharedParts): string {

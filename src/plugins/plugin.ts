@@ -48,7 +48,7 @@ export interface LinkHost extends StreamHost, ProviderHost {
    * Binds the target's IP:PORT once for all links of this consumer that pass the same function `make`, until the last of
    * them has gone. Resolves with what `make` returned for the first one. For another function the address is taken.
    */
-  share<T extends Acceptor>(make: () => T): Promise<T>;
+  share<T extends ConnectionHandler>(make: () => T): Promise<T>;
   /**
    * Connects to the provider's socket as the link's identity. Waits for the provider as configured, or (`wait: false`) not
    * at all. The channel is the plugin's. Never rejects.
@@ -73,7 +73,7 @@ export interface ForwardOptions {
 }
 
 /** Takes the connections of a shared listener: each is the plugin's, which answers, joins or closes it. */
-export interface Acceptor {
+export interface ConnectionHandler {
   /** Takes the channel. */
   onConnection(client: Channel): void | Promise<void>;
   /** The last link has gone: ends what is still open after `drainMs` milliseconds, and resolves then. */

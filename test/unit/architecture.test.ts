@@ -32,6 +32,7 @@ const CONTRACTS = [
   'mesh/attacher',
   'plugins/plugin',
   'plugins/on-demand',
+  'plugins/device/device',
   'relay/channel',
   'relay/byte-stream',
   'relay/transfer',

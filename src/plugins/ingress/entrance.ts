@@ -16,7 +16,7 @@ import {
 } from '../../http1/index.js';
 import { drainThenClose } from '../../kernel/drain.js';
 import type { Channel } from '../../relay/channel.js';
-import type { Acceptor } from '../plugin.js';
+import type { ConnectionHandler } from '../plugin.js';
 import { type IngressLink, type Visitor, visitorFrom } from './ingress-link.js';
 import { normalPath, RouteTable } from './routes.js';
 import type { SecureFront } from './secure-front.js';
@@ -31,7 +31,7 @@ const DOT_SEGMENTS: Refusal = {
 };
 const NAMES = Object.keys(DEFAULT_LIMITS) as readonly (keyof Limits)[];
 
-export class Entrance implements Acceptor, Site<Visitor> {
+export class Entrance implements ConnectionHandler, Site<Visitor> {
   limits: Limits = DEFAULT_LIMITS;
   readonly lingering: Lingering;
   readonly server: Server<Visitor>;
