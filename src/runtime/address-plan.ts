@@ -1,7 +1,7 @@
 /**
- * Which container gets which address: pure, and total whatever stands in the manifests. As Pantavisor documents it,
- * addresses are given in the order of the containers' names, from the one behind the gateway on, so that the same
- * revision has the same addresses every time; the MAC address is made of the IP address.
+ * Which container gets which address of a network pool. Pure; what is wrong in a manifest becomes a problem. As
+ * Pantavisor documents it, addresses are given in the order of the containers' names, beginning with the one after the
+ * gateway's, so that the same revision has the same addresses every time. The MAC address is made of the IP address.
  */
 import { ipBytes, parseCidr } from '../kernel/ip-address.js';
 import {
@@ -19,11 +19,11 @@ import type { ContainerSettings } from './container-settings.js';
 export interface Pool {
   readonly name: string;
   readonly bridge: string;
-  /** Of the network, as a number, and its length in bits. */
+  /** The network's address, as a number, and the length of its prefix in bits. */
   readonly network: number;
   readonly bits: number;
   readonly gateway: number;
-  /** What leaves the network goes out under the host's own address. */
+  /** What leaves the network has the host's own address as its source. */
   readonly nat: boolean;
 }
 
@@ -34,16 +34,16 @@ export interface Lease {
 }
 
 export interface AddressPlan {
-  /** By container. One that wants an address and is not here can have none, and must not start without. */
+  /** By container. One that wants an address and is not in here can have none, and must not be started. */
   readonly leases: ReadonlyMap<string, Lease>;
   readonly problems: readonly Problem[];
 }
 
-/** The kernel's own limit, IFNAMSIZ, less its end; the characters are those that need no care in a shell. */
+/** The kernel's limit is IFNAMSIZ, 16 with the NUL; the characters are those that mean nothing to a shell. */
 const BRIDGE = /^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,15}$/;
 const DEVICE_FILE = 'device.json';
 
-/** `containers`: in order of their names. `rootless`: nobody can have an address, and who wants one is told. */
+/** `containers`: in order of their names. `rootless`: no container can have an address; wanting one is a problem. */
 export function planAddresses(
   pools: readonly NetworkPool[],
   containers: readonly ContainerSettings[],
@@ -126,7 +126,7 @@ function collide(a: Pool, b: Pool): boolean {
   return a.bridge === b.bridge || overlap(a, b);
 }
 
-/** Two networks are apart, or one of them is in the other. */
+/** Two networks share no address, or one of them contains the other. */
 export function overlap(
   a: Pick<Pool, 'network' | 'bits'>,
   b: Pick<Pool, 'network' | 'bits'>,
@@ -135,7 +135,7 @@ export function overlap(
   return networkOf(a.network, bits) === networkOf(b.network, bits);
 }
 
-/** `IP/LENGTH`; the bits behind the length do not matter. Null: no IPv4 network. */
+/** `IP/LENGTH`; the bits after the prefix are ignored. Null: this is no IPv4 network. */
 export function parseIpv4Network(text: string): Pick<Pool, 'network' | 'bits'> | null {
   const cidr = parseCidr(text);
   const address = numberOf(cidr?.ip ?? '');
@@ -148,12 +148,12 @@ export function formatNetwork(address: number, bits: number): string {
   return `${formatIp(address)}/${bits}`;
 }
 
-/** Dotted, of a number. */
+/** A number in dotted form. */
 export function formatIp(address: number): string {
   return [24, 16, 8, 0].map((shift) => (address >>> shift) & 0xff).join('.');
 }
 
-/** Locally administered, 02:00 and the four bytes. */
+/** A locally administered one: 02:00 and the four bytes of the IP address. */
 function macOf(address: number): string {
   const bytes = [0x02, 0, ...[24, 16, 8, 0].map((shift) => (address >>> shift) & 0xff)];
   return bytes.map((byte) => byte.toString(16).padStart(2, '0')).join(':');
@@ -168,18 +168,18 @@ function networkOf(address: number, bits: number): number {
   return Math.floor(address / 2 ** (32 - bits)) * 2 ** (32 - bits);
 }
 
-/** The addresses behind the gateway come first, then those before it. */
+/** The addresses after the gateway's come first, then those before it. */
 function addressOf({ network, bits, gateway }: Pool, index: number): number {
   const hosts = 2 ** (32 - bits) - 2;
   return network + ((gateway - network + index) % hosts) + 1;
 }
 
-/** Without the network's own address, the broadcast address and the gateway. */
+/** How many addresses there are without the network's, the broadcast address and the gateway's. */
 function roomOf({ bits }: Pool): number {
   return 2 ** (32 - bits) - 3;
 }
 
-/** The broadcast address, which nobody has. */
+/** The broadcast address. */
 function lastOf({ network, bits }: Pool): number {
   return network + 2 ** (32 - bits) - 1;
 }

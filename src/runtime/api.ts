@@ -22,7 +22,7 @@ export interface ApiParts {
   readonly addresses: ReadonlyMap<string, string>;
   readonly onDemand: OnDemandContainers;
   readonly bus: {
-    /** As it is now. Undefined: the revision has no use for it. */
+    /** What is known of it now. Undefined: the revision has no use for it. */
     readonly hosted: HostedBus | undefined;
   };
   /** Null: none is managed. */
@@ -56,7 +56,7 @@ export class Api {
     });
   }
 
-  /** The daemon is another one, or gone: what the last one posted is void. */
+  /** The daemon has ended, and what it posted describes nothing any more. */
   forgetStatus(): void {
     this.#posted = [];
   }
@@ -131,7 +131,7 @@ export class Api {
     return answer(shown(container));
   }
 
-  /** Who waits to be called is as it should be. */
+  /** It runs, or waits to be called. */
   #isAsWanted({ settings, status }: ContainerSupervisor): boolean {
     const waits = this.#parts.onDemand.containers.has(settings.name);
     return status === 'STARTED' || (waits && status === 'INSTALLED');

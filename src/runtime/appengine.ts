@@ -1,6 +1,6 @@
 /**
- * pv-appengine: runs the containers of a revision, serves pv-ctrl and keeps the daemon running, until it is told
- * to end; then nothing of it is left. It is a client of the daemon: what the mesh does, it only hears of.
+ * pv-appengine: runs the containers of a revision, serves pv-ctrl and keeps the daemon running, until it is told to
+ * end; then nothing of it is left. It makes no links: the daemon does, and posts their states to pv-ctrl.
  */
 import { lstatSync, mkdirSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
@@ -89,7 +89,7 @@ export class AppEngine {
     });
     const containers = new Map(
       settings.containers.map((wanted) => {
-        // Without its address it is not started: it would be reachable for others than it is meant for, or for none.
+        // Without its address a container is not started: others than those meant could reach it, or nobody.
         const isStranded = wanted.pool !== undefined && !plan.leases.has(wanted.name);
         const one = isStranded ? { ...wanted, exec: [] } : wanted;
         const log = new LogFile(join(logs, one.name, 'console.log'));
@@ -161,7 +161,7 @@ export class AppEngine {
     return new DaemonSupervisor(daemon, log);
   }
 
-  /** The folder `root` of the last revision that has one for it. A symlink is none: it could lead anywhere. */
+  /** The folder `root` of the container in the last revision that has one. No symlink: it could lead anywhere. */
   #appFolder(container: string): string | undefined {
     return this.#options.revisions
       .map((path) => join(resolve(path), container, 'root'))
@@ -175,7 +175,7 @@ export class AppEngine {
   }
 }
 
-/** As a folder of the logs. */
+/** The name of the folder of this revision's logs. */
 function revisionName(paths: readonly string[]): string {
   const file = basename(resolve(paths[0] ?? '.'));
   const name = file.replace(EXPORT.test(file) ? EXPORT : /\.json$/, '');

@@ -1,6 +1,6 @@
 /**
- * What the runtime needs to know of a container, from its `run.json`, `args.json` and its group: pure, and total
- * whatever stands in there.
+ * What the runtime needs to know of a container, from its `run.json`, its `args.json` and its group. Pure; what is
+ * wrong in them becomes a problem, and a default takes its place.
  */
 import { isObject } from '../manifest/json.js';
 import { type Place, type Problem, pointerTo, problem, show } from '../manifest/problem.js';
@@ -26,9 +26,9 @@ export interface ContainerSettings {
   readonly roles: readonly string[];
   /** Program and arguments. Empty: there is nothing to run. */
   readonly exec: readonly string[];
-  /** A network namespace of its own: with loopback alone, or with an address of the pool too. */
+  /** Whether it has a network namespace of its own: with loopback alone, or with an address of `pool` too. */
   readonly ownNetwork: boolean;
-  /** The network pool that it wants an address of, and where it says so. */
+  /** The network pool that it wants an address of, and the place of that wish in the manifests. */
   readonly pool?: { readonly name: string; readonly place: Place };
   readonly hostname: string;
 }
@@ -53,7 +53,7 @@ const GOALS: readonly StatusGoal[] = ['MOUNTED', 'STARTED', 'READY'];
 const POLICIES: readonly RestartPolicy[] = ['system', 'container'];
 const HOSTNAME = /^[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?$/;
 const MAX_ARGUMENTS = 256;
-/** The kernel's own limit of one argument, MAX_ARG_STRLEN, less its end. */
+/** The kernel's limit for one argument is MAX_ARG_STRLEN, with the NUL. */
 const MAX_ARGUMENT = 128 * 1024 - 1;
 
 export function runtimeSettings(revision: Revision): RuntimeSettings {
@@ -116,7 +116,7 @@ function containerSettings(
   };
 }
 
-/** `run.json` wins where both say something. */
+/** Where both say something, `run.json` counts. */
 function networkOf(
   name: string,
   network: unknown,

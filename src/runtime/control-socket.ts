@@ -1,8 +1,8 @@
 /**
- * A unix socket that answers HTTP/1.0 and 1.1 with what a router says.
+ * The unix socket pv-ctrl: HTTP/1.0 and 1.1, answered by a router.
  *
- * A client that has shut down its sending side (`nc -N`) gets its answer all the same; one that has not gets the
- * end of the connection after it. Hostile input costs one answer: sizes, times and connections are bounded.
+ * A client that has shut down its sending side (`nc -N`) is answered too. The size of a body, the time for a request
+ * and the number of connections are bounded; what exceeds them costs that request or connection and nothing else.
  */
 import { lstatSync, mkdirSync, unlinkSync } from 'node:fs';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
@@ -15,7 +15,7 @@ import { type ApiAnswer, type ApiRequest, HttpError, type Router } from './route
 
 const MAX_BODY = 16 * 1024 * 1024;
 const MAX_CONNECTIONS = 256;
-/** rw-rw----: who may connect must be able to write. */
+/** rw-rw----: to connect takes the permission to write. */
 const UMASK = 0o117;
 
 export class ControlSocket {
@@ -29,7 +29,7 @@ export class ControlSocket {
       (incoming, outgoing) => void serve(incoming, outgoing, router),
     );
     this.#server.maxConnections = MAX_CONNECTIONS;
-    // Not in Node.js's types, but what it reads when a client half-closes before its answer is ready.
+    // Missing in Node.js's types; without it, a client that half-closes before its answer is ready gets none.
     Object.assign(this.#server, { httpAllowHalfOpen: true });
     this.#server.on('clientError', (_error, socket: Socket) => {
       if (!socket.writable) return;
@@ -39,7 +39,7 @@ export class ControlSocket {
     });
   }
 
-  /** Resolves when it listens, or with one sentence on why it does not. A socket that nobody serves is replaced. */
+  /** Resolves with null when it listens, or with one sentence on why not. A socket that nobody serves is replaced. */
   async listen(): Promise<string | null> {
     if (Buffer.byteLength(this.#path) > MAX_SOCKET_PATH) {
       return `The path ${this.#path} is longer than the ${MAX_SOCKET_PATH} bytes of a socket's: give another one.`;
@@ -56,7 +56,7 @@ export class ControlSocket {
     }
   }
 
-  /** Ends every connection, and removes the socket if it is still ours. */
+  /** Ends every connection, and removes the socket file if it is still the one that was made here. */
   async close(): Promise<void> {
     if (this.#inode === null) return;
     const isOurs = lstatSync(this.#path, { throwIfNoEntry: false })?.ino === this.#inode;
@@ -69,7 +69,7 @@ export class ControlSocket {
   #bind(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject);
-      // The name appears within `listen`, so it never has any other mode.
+      // `listen` makes the file before it returns, so the file never has another mode.
       const umask = process.umask(UMASK);
       this.#server.listen(this.#path, resolve);
       process.umask(umask);
@@ -123,11 +123,11 @@ async function readBody(incoming: IncomingMessage): Promise<Buffer> {
     throw new HttpError(400, 'The body was cut off.');
   }
   if (size <= MAX_BODY) return Buffer.concat(chunks);
-  // The rest is not waited for, so no other request can follow on this connection.
+  // The rest of the body is not read, so no other request can follow on this connection.
   throw new HttpError(413, `The body is longer than ${MAX_BODY} bytes.`, { Connection: 'close' });
 }
 
-/** What is in the way, in one sentence; a socket that nobody serves is removed. */
+/** Removes a socket that nobody serves. Anything else in its place is told in one sentence; null: the place is free. */
 async function makeWay(path: string): Promise<string | null> {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (!found) return null;
@@ -139,7 +139,7 @@ async function makeWay(path: string): Promise<string | null> {
   return null;
 }
 
-/** Only a refused connection says that nobody is there. */
+/** Only a refused connection means that nobody serves it. */
 function isServed(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = net.connect(path);

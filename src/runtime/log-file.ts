@@ -1,8 +1,8 @@
 /**
- * A file that output is appended to. At its limit it becomes FILE.1, in place of an earlier one, and begins anew,
- * so a chatty container takes at most twice the limit.
+ * A file that output is appended to. When it has reached its limit it is renamed to FILE.1, in place of an earlier one,
+ * and a new file is begun, so that one container takes at most twice the limit.
  *
- * A disk that is full or gone loses output, and never stops who writes it.
+ * Where the disk is full or gone, output is lost, and whoever writes it is not held up.
  */
 import { mkdirSync } from 'node:fs';
 import { type FileHandle, open, rename } from 'node:fs/promises';
@@ -26,7 +26,7 @@ export class LogFile {
     mkdirSync(dirname(path), { recursive: true });
   }
 
-  /** Copies until the stream ends, as fast as the disk takes it. Several streams share the file chunk by chunk. */
+  /** Copies until the stream ends, as fast as the disk is. Chunks of several streams may alternate in the file. */
   async copy(stream: Readable): Promise<void> {
     try {
       for await (const chunk of stream) await this.write(chunk as Buffer);

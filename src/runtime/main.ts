@@ -23,7 +23,7 @@ interface Flags {
   readonly daemon: boolean;
 }
 
-/** Where things are unless told otherwise: the system's own places for root, the user's for a user. */
+/** The defaults of the options that are paths: for root those of the system, for a user the user's own. */
 function defaults() {
   if (process.geteuid?.() === 0 && !isRootless()) {
     return {
@@ -83,7 +83,7 @@ function fail(sentence: string): number {
   return 1;
 }
 
-native.descriptorsEndAtExec(); // none that our launcher left is for our children
+native.descriptorsEndAtExec(); // no child inherits what our launcher left open
 let exitCode = 0;
 const places = defaults();
 const command = new Command('pv-appengine')

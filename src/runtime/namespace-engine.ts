@@ -110,7 +110,7 @@ export class NamespaceEngine implements Engine {
   }
 }
 
-/** What init.sh takes after "own". The host's end of the veth pair is named after the address of the container's end. */
+/** What init.sh takes after "own". The host's end of the veth pair is named after the address of the other end. */
 function vethOf({ pool, ip, mac }: Lease): string {
   const port = `pv${mac.slice(6).replaceAll(':', '')}`;
   const words = [`${ip}/${pool.bits}`, formatIp(pool.gateway), mac, port, pool.bridge, process.pid];

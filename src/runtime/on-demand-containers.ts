@@ -1,9 +1,9 @@
 /**
- * Containers that are started when somebody calls a name that they own on the hosted bus, and what they need first.
+ * Containers that are started when somebody calls a name that they own on the hosted bus.
  *
- * A container is left alone at the start where all that it provides is such names. One that is activated has the
- * containers that it requires started before it, where those wait to be called as well; of a cycle, which the graph
- * has complained about, each is started once.
+ * A container is not started with the runtime if it provides nothing but such names. Before a container is started by a
+ * call, the containers that it requires are started, those that wait to be called as well. In a cycle, which the graph
+ * reports as a problem, each is started once.
  */
 import type { Dependencies } from '../graph/activation-cycle.js';
 import { type BusName, busNames } from '../graph/bus-names.js';
@@ -63,7 +63,7 @@ export class OnDemandContainers {
         await this.#start(other, before);
       }
     }
-    if (!container.isDown) return; // somebody else was quicker
+    if (!container.isDown) return; // another call has started it meanwhile
     let last = 'did not start.';
     const listen = (text: string) => {
       last = text;

@@ -8,10 +8,10 @@ import { once } from 'node:events';
 export const ROOTLESS = ['auto', 'always', 'never'] as const;
 export type Rootless = (typeof ROOTLESS)[number];
 
-/** Set in the process that was run anew. */
+/** This environment variable is set in the process that was run anew. */
 const MARK = 'PV_APPENGINE_ROOTLESS';
 const USER_NAMESPACE = ['--user', '--map-root-user'];
-/** What every container needs to be allowed in there. */
+/** What must be allowed in that user namespace for a container to be made. */
 const PROBE = ['--mount', '--pid', '--fork', '--mount-proc', 'true'];
 
 /** Whether this process is root of a user namespace of our making. */
@@ -24,7 +24,7 @@ export function mustRunAnew(wanted: Rootless): boolean {
   return wanted === 'always' || (wanted === 'auto' && process.geteuid?.() !== 0);
 }
 
-/** Why containers can't be made here, in one sentence; null where they can. */
+/** Why this user can't make containers here, in one sentence; null where it can. */
 export function obstacle(wanted: Rootless): string | null {
   if (!mustRunAnew(wanted)) {
     if (process.geteuid?.() === 0) return null;
@@ -41,7 +41,8 @@ export function obstacle(wanted: Rootless): string | null {
 /** Runs this command line again as root of a new user namespace; resolves with its exit code. */
 export async function runAnew(): Promise<number> {
   const self = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
-  // Set inside the namespace: making one would clear it. So it ends in order even if we are killed.
+  // Where this process is killed, the one in the namespace ends in order. The signal is set inside the namespace, as
+  // making the namespace would clear it.
   const argv = [...USER_NAMESPACE, 'setpriv', '--pdeathsig', 'TERM', ...self];
   const child = spawn('unshare', argv, {
     stdio: 'inherit',

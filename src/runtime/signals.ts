@@ -1,6 +1,4 @@
-/**
- * Whether a process is ready for a signal: one that it does not catch yet would end it.
- */
+/** Signals for a process that is only just starting: a signal that it does not catch yet would end it. */
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 

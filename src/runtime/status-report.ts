@@ -1,7 +1,7 @@
 /**
- * What the daemon posts about its links, and how it joins the graph that it was made from.
+ * The states of links that the daemon posts to pv-ctrl, and the graph with these states.
  *
- * It comes over a socket, so it is checked: an entry that is wrong refuses the whole post.
+ * A post comes over a socket, so it is checked: where one entry is wrong, the whole post is refused.
  */
 import { type Link, linkId } from '../graph/link.js';
 import { linkToWire, type WireLink } from '../graph/wire.js';
@@ -63,7 +63,7 @@ export function joinStatus(links: readonly Link[], entries: readonly PostedStatu
   });
 }
 
-/** Somebody who is not there yet is no failure. */
+/** It is no failure that a container or its socket is not there yet. */
 const WAITING: ReadonlySet<unknown> = new Set<ErrorCode>([
   'consumer-not-running',
   'provider-not-running',

@@ -47,7 +47,7 @@ export interface SupervisorOptions {
   readonly graceMs: number;
   /** The longest wait before another launch, in milliseconds. */
   readonly maxWaitMs: number;
-  /** Called when it ended by itself or could not be launched: whether another launch may help. Absent: it always may. */
+  /** Called when it ended by itself or could not be launched: whether another launch may help. Absent: it may. */
   readonly mayRecover?: () => boolean;
   /** What is said when it ended, for people. Absent: `ended (exit code 1)`. */
   readonly tellEnd?: (how: string) => string;
