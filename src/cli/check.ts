@@ -38,7 +38,7 @@ export async function checkCommand(
   return errors.length > 0 ? 1 : 0;
 }
 
-/** What a runtime would say about its network pools; of a revision without a device.json it can't be told. */
+/** Problems of network pools, which a runtime would report. Without a device.json there is nothing to check. */
 function poolProblems(revision: Revision): readonly Problem[] {
   if (revision.state[DEVICE_FILE] === undefined) return [];
   const { containers } = runtimeSettings(revision);

@@ -1,5 +1,5 @@
 /**
- * The client of a running daemon's control socket. What it can't get is a sentence that says what to do.
+ * The client of a running daemon's control socket. A failure is a sentence that says what to do.
  */
 import http, { type IncomingMessage } from 'node:http';
 
@@ -7,14 +7,14 @@ export type Got<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly error: string };
 
-/** For an answer to begin and to go on, in milliseconds. */
+/** The longest silence before and within an answer, in milliseconds. */
 const PATIENCE_MS = 10_000;
 const MAX_ANSWER = 256 * 1024 * 1024;
 
 export class ControlClient {
   readonly #socketPath: string;
 
-  /** `socketPath`: of the daemon's control socket. */
+  /** `socketPath`: path of the daemon's control socket. */
   constructor(socketPath: string) {
     this.#socketPath = socketPath;
   }
@@ -50,12 +50,12 @@ export class ControlClient {
     const onText = (text: string) => {
       const lines = (line + text).split('\n');
       if (lines.some((one) => one.startsWith('event:'))) onChange();
-      line = (lines.pop() ?? '').slice(0, 'event:'.length - 1); // of a line, only its begin matters
+      line = (lines.pop() ?? '').slice(0, 'event:'.length - 1); // only the begin of a line matters
     };
     return this.#stream('/events', onText, onEnd);
   }
 
-  /** The same of the data of each event at `path`. */
+  /** The same for any stream of events at `path`: `onData` is given the data of each. */
   async data(
     path: string,
     onData: (value: unknown) => void,

@@ -20,11 +20,11 @@ export interface GraphOptions {
   readonly dot: boolean;
   readonly mermaid: boolean;
   readonly watch: boolean;
-  /** A revision, in place of the daemon. */
+  /** A revision to read in place of asking the daemon. */
   readonly from?: string;
 }
 
-/** Exit code: 0, 1 where there is no graph to be had, 2 where the options contradict each other. */
+/** Exit code: 0; 1 if there is no graph; 2 if the options contradict each other. */
 export async function graphCommand(
   options: GraphOptions,
   { stdout, stderr }: { readonly stdout: Output; readonly stderr: Output },
@@ -65,7 +65,7 @@ async function live(client: ControlClient): Promise<Got<readonly unknown[]>> {
   return { ok: false, error: 'The daemon sent no array of links: it may be of another version.' };
 }
 
-/** Without any runtime: no container runs, so there are no pids and no states. */
+/** The graph of a revision: no container runs, so there are no pids and no states. */
 async function drawn(
   path: string,
   say: (sentence: string) => void,

@@ -2,7 +2,7 @@
  * `pv-xconnect learn CONSUMER SERVICE`: watches what a consumer does on its bus for a while, and prints the smallest
  * policy that covers it, for the service's entry in services.json.
  *
- * What is printed allows what was seen: whether it should have happened is for whoever reads it to say.
+ * The policy allows everything that was seen; its reader has to decide whether that should be allowed.
  */
 import type { Use } from '../graph/use.js';
 import { printable, printableJson } from '../manifest/text.js';
@@ -26,7 +26,7 @@ interface Seen {
   readonly connections: { readonly active: number };
 }
 
-/** Exit code: 0, or 1 where there is nothing to learn from. SIGINT ends it early, and prints what was seen. */
+/** Exit code: 0, or 1 if nothing was seen. SIGINT ends it early, and prints what was seen. */
 export async function learnCommand(
   { consumer, service, control, for: time }: LearnOptions,
   { stdout, stderr }: { readonly stdout: Output; readonly stderr: Output },

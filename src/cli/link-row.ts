@@ -1,5 +1,5 @@
 /**
- * What is shown of one link, from its wire form: text only, as it came. Whoever prints it escapes it.
+ * The columns of one link, from its wire form, as unescaped text: the code that prints them escapes them.
  */
 import { isObject } from '../manifest/json.js';
 
@@ -10,7 +10,7 @@ export interface LinkRow {
   readonly role: string;
   readonly provider: string;
   readonly target: string;
-  /** Empty where no daemon said one. */
+  /** Empty if the graph is not that of a daemon. */
   readonly state: string;
   /** `ACTIVE/TOTAL`. */
   readonly connections: string;

@@ -1,5 +1,5 @@
 /**
- * The smallest policy that covers what was seen: no right that a message did not need. Pure.
+ * The smallest policy that covers what was seen, without a right that no message needed. Pure.
  *
  * One thing is a guess: a method or signal that was seen at more objects than these is allowed at all objects below
  * what they have in common, for there will be more of their kind.
@@ -12,7 +12,7 @@ const MAX_OBJECTS = 3;
 
 export interface Learnt {
   readonly policy: PolicyRules;
-  /** What no rule covers. */
+  /** Uses that no rule can allow. */
   readonly uncovered: readonly string[];
 }
 
@@ -58,7 +58,7 @@ function isWhole({ rights }: Needs): boolean {
   return rights.has('own');
 }
 
-/** Of several names of one owner, one that is in the policy already. */
+/** If an owner has several names, one that the policy has already. */
 function chosen(names: readonly string[], needs: ReadonlyMap<string, Needs>): string | undefined {
   return names.find((name) => needs.has(name)) ?? names[0];
 }

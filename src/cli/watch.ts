@@ -5,7 +5,7 @@
 import type { ControlClient, Got } from './control-client.js';
 import type { Output } from './output.js';
 
-/** Cursor home, clear the screen and what scrolled off it. */
+/** Moves the cursor home, and clears the screen and its scrollback. */
 const CLEAR = '\x1b[H\x1b[2J\x1b[3J';
 
 type Wire = readonly unknown[];

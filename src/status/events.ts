@@ -2,7 +2,7 @@
  * `GET /events`: server-sent events (WHATWG HTML, 9.2), one for each change of a link, to everyone who listens.
  *
  * `event: state` has the link's identity, state, last_error and since; `event: gone` its last status. A listener
- * sees every change from its connection on, or is dropped: one that reads too slowly must not keep memory, and
+ * sees every change from its connection on, or is dropped: a listener that reads too slowly must not use up memory, and
  * one that missed a change must not believe that it knows the graph.
  */
 import type { ServerResponse } from 'node:http';
@@ -11,9 +11,9 @@ import type { LinkStatus, StatusStore } from './store.js';
 
 export interface EventsOptions {
   readonly maxClients?: number;
-  /** What may be unread by one listener; room for one change of 10,000 links at once. */
+  /** The most unread bytes of one listener: room for one change of 10,000 links at once. */
   readonly maxBacklog?: number;
-  /** Keeps idle connections alive, and finds those that are gone. */
+  /** Interval of comment lines, which keep idle connections alive and detect ended ones. */
   readonly heartbeatMs?: number;
 }
 

@@ -1,5 +1,6 @@
 /**
- * The forms in which the store is shown: the wire form of docs/control-socket.md, and the short one that the runtime is told.
+ * The forms in which the store is shown: the wire form of docs/control-socket.md, and the short one that the runtime is
+ * told.
  */
 import { linkToWire, type WireLink } from '../graph/wire.js';
 import { type LinkError, REMEDIES } from '../kernel/errors.js';
@@ -10,7 +11,7 @@ import type { LinkStatus, StatusStore } from './store.js';
 /** Counters of a link; null where the mesh no longer has it. */
 export type StatsOf = (id: string) => LinkStats | null;
 
-/** What a link's plugin shows beside that, by field. */
+/** Further fields of a link, which its plugin shows. */
 export type ShownOf = (id: string) => Readonly<Record<string, unknown>>;
 
 /** `GET /xconnect-graph`. Counters are of this daemon's lifetime and never go back; bytes. */
@@ -41,9 +42,9 @@ export interface StatusEntry {
 }
 
 export interface ErrorView extends LinkError {
-  /** What can be done about it, in one sentence. */
+  /** The remedy, in one sentence. */
   readonly remedy: string;
-  /** When it began; ISO 8601, UTC. Other words for the same code are no other error. */
+  /** When the error began; ISO 8601, UTC. A new message with the same code is the same error. */
   readonly since: string;
 }
 
@@ -58,7 +59,7 @@ export function statusView(store: StatusStore): StatusEntry[] {
   }));
 }
 
-/** One event of `GET /events`: which link it is, and how it does. */
+/** One event of `GET /events`: the identity of the link, and its state. */
 export function eventView(status: LinkStatus): WireLink {
   const { consumer, name, target } = status.link;
   return { consumer, name, target, ...stateView(status) };

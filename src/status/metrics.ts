@@ -2,7 +2,7 @@
  * `GET /metrics`: Prometheus text, taken from the store and the counters at the moment of the scrape.
  *
  * The library costs 12 MB, and its default metrics a timer: so this module is loaded, and its one instance made,
- * at the first scrape. Nothing is lost by that, as nothing is counted here.
+ * at the first scrape. No count is lost by that, as the counters are kept elsewhere.
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { LinkState } from '../graph/link.js';

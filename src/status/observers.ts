@@ -8,11 +8,11 @@ import type { ServerResponse } from 'node:http';
 import type { Use } from '../graph/use.js';
 import type { StatusStore } from './store.js';
 
-/** Tells of the uses of one link until the returned function is called. */
+/** Reports the uses of one link until the returned function is called. */
 export type Observe = (link: string, onUse: (use: Use) => void) => () => void;
 
 const MAX_LISTENERS = 4;
-/** Kinds for one listener: what a consumer can make up is bounded. */
+/** The most kinds for one listener: a consumer can make up any number. */
 const MAX_KINDS = 10_000;
 
 export class Observers {
@@ -29,7 +29,7 @@ export class Observers {
     return this.#listeners.size >= MAX_LISTENERS;
   }
 
-  /** Takes the response, whose head is not sent yet. False, and it is not taken: there is no such link. */
+  /** Takes the response, whose head is not sent yet. False: there is no such link, and the response is not taken. */
   add(response: ServerResponse, asked: URLSearchParams): boolean {
     const links = [...this.#store.all()].filter(
       ({ link }) => link.consumer === asked.get('consumer') && link.name === asked.get('name'),

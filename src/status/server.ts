@@ -2,7 +2,8 @@
  * The daemon's control socket: what its links do, for people and scripts, read only. HTTP/1.0 and 1.1.
  *
  * One request a connection, so that `nc` sees the end of an answer. A client that closes its half after the request
- * still gets all of it. Whoever asks nothing, sends too much or reads nothing is bounded in time, number and size.
+ * still gets the whole answer. Clients that send nothing, send too much or read nothing are limited in time, number and
+ * size.
  */
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -22,14 +23,14 @@ export interface ControlServerOptions {
   readonly shown?: ShownOf;
   readonly source: EventEmitter<GraphSourceEvents>;
   readonly log: Logger;
-  /** Absent: nobody can tell what consumers do. */
+  /** Absent: `/uses` reports nothing. */
   readonly observe?: Observe;
   readonly events?: EventsOptions;
   /** How long an answer may wait for its client, roughly; milliseconds. */
   readonly stalledMs?: number;
 }
 
-/** Whoever accepts connections. */
+/** The source of connections. */
 export interface Accepting {
   onSocket: ((socket: Socket) => void) | null;
   close(): void;
@@ -144,7 +145,7 @@ export class ControlServer {
     } else void this.#take(route, path, response);
   }
 
-  /** A bug in one answer ends that one alone. */
+  /** A bug in one answer ends that answer only. */
   async #take(route: Route, path: string, response: ServerResponse): Promise<void> {
     try {
       await route(response);
@@ -200,7 +201,7 @@ function send(response: ServerResponse, status: number, type: string, text: stri
   response.end(body);
 }
 
-/** What never became a request. */
+/** Input that never became a request. */
 function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
   if (!socket.writable || socket.bytesWritten > 0) {
     socket.destroy();

@@ -1,6 +1,6 @@
 /**
  * Whether the graph can be read, and how often that failed: the last good one stands meanwhile, so nothing else
- * shows it.
+ * shows the failure.
  */
 import type { EventEmitter } from 'eventemitter3';
 import type { GraphSourceEvents } from '../graph/source.js';
@@ -31,7 +31,7 @@ export class SourceHealth {
     return this.#failing;
   }
 
-  /** Also when it is over. */
+  /** The last failure, also when it is over. */
   get last(): SourceFailure | null {
     return this.#last;
   }

@@ -10,20 +10,20 @@ export interface LinkStatus {
   readonly id: string;
   readonly link: Link;
   readonly state: LinkState;
-  /** Why it is not established, where that is known. */
+  /** Why the link is not established, if that is known. */
   readonly error: LinkError | null;
-  /** When it came to this state; ISO 8601, UTC. A new reason for the same state is no new state. */
+  /** When the link came to this state; ISO 8601, UTC. A new reason for the same state is no new state. */
   readonly since: string;
-  /** When the error, by its code, began; null: there is none. */
+  /** When the error with this code began; null: there is none. */
   readonly errorSince: string | null;
 }
 
 export interface StoreEvents {
-  /** A link's state, reason or fields are new (`gone` false), or it left and this was its last status. */
+  /** `gone` false: the state, reason or fields of a link are new. True: the link has left, with this last status. */
   change: (status: LinkStatus, gone: boolean) => void;
 }
 
-/** The part of the mesh that is listened to. */
+/** The events of the mesh. */
 export type StateEvents = EventEmitter<MeshEvents>;
 
 export class StatusStore extends EventEmitter<StoreEvents> {
