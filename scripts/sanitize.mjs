@@ -1,7 +1,8 @@
 /**
- * `node scripts/sanitize.mjs [FILE...]`: runs suites with native parts that are built with GCC's address and
+ * `node scripts/sanitize.mjs [--quick | FILE...]`: runs suites with native parts that are built with GCC's address and
  * undefined-behaviour sanitizers (its manual, "Instrumentation Options"), and fails on anything that those report.
- * Without files: the suites of the broker, the relay and the launch. As root, as those are.
+ * Without files: the suites of the broker, the relay and the launch; with `--quick`, some that pass through most of the
+ * native parts in a minute or two. As root, as those are.
  *
  * The build is a folder beside the usual one, mounted in its place in a mount namespace of the run's own, so that what
  * starts pvx-broker or loads the addon finds it there. The broker's filter then has what a sanitizer needs, too
@@ -17,6 +18,12 @@ import { compileNative } from './native.mjs';
 import { ROOT, setUp } from './setup.mjs';
 
 const SUITES = ['test/integration/broker', 'test/integration/relay', 'test/integration/launch'];
+const QUICK = [
+  'test/integration/relay',
+  ...['closing', 'connections', 'tcp'].map((name) => `test/integration/broker/${name}.test.ts`),
+  'test/integration/bus/program.test.ts',
+  ...['datagrams', 'descriptors'].map((name) => `test/e2e/unix/${name}.test.ts`),
+];
 const FLAGS = [
   ...['-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-fno-omit-frame-pointer'],
   ...['-g', '-O1'],
@@ -28,6 +35,12 @@ const EXCEPT = ['production', 'security-claims'].map(
   (name) => `test/integration/broker/${name}.test.ts`,
 );
 const REPORT = /ERROR: AddressSanitizer|runtime error:/;
+
+function files() {
+  const given = process.argv.slice(2);
+  if (given[0] === '--quick') return QUICK;
+  return given.length > 0 ? given : SUITES;
+}
 
 setUp();
 compileNative(ROOT, PLACE, FLAGS, (what, command, args) => {
@@ -48,8 +61,9 @@ const child = spawn(
     ...['--mount', '--propagation', 'private', 'sh', '-c'],
     'mount --bind "$0" "$1" && shift && export LD_PRELOAD="$PVX_LIBRARY" && exec "$@"',
     ...[join(ROOT, PLACE), join(ROOT, 'build/Release')],
-    ...[...vitest, '--testTimeout=120000', ...EXCEPT.flatMap((file) => ['--exclude', file])],
-    ...(process.argv.length > 2 ? process.argv.slice(2) : SUITES),
+    ...[...vitest, '--testTimeout=120000', '--retry=1'],
+    ...EXCEPT.flatMap((file) => ['--exclude', file]),
+    ...files(),
   ],
   {
     cwd: ROOT,

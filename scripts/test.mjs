@@ -1,12 +1,27 @@
 /**
  * `npm test`: sets up, runs every suite, says what was skipped and why, and ends with `N passed, N failed` alone
- * on a line. Arguments go to vitest. With PVX_NO_SKIP=1 nothing may be skipped: a missing tool is a failure.
+ * on a line. Arguments go to vitest. With PVX_NO_SKIP=1 nothing may be skipped: a missing tool is a failure. With
+ * PVX_SANITIZE=1 and no arguments, suites run once more with sanitizers (sanitize.mjs); all of that counts as one test.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { guardOutput, ROOT, setUp } from './setup.mjs';
+
+const SANITIZE_MS = 15 * 60_000; // it takes 2 minutes
+
+/** null: not asked for. */
+function runSanitized() {
+  if (process.env.PVX_SANITIZE !== '1' || process.argv.length > 2) return null;
+  const { status } = spawnSync(process.execPath, [join(ROOT, 'scripts/sanitize.mjs'), '--quick'], {
+    cwd: ROOT,
+    stdio: 'inherit',
+    timeout: SANITIZE_MS,
+    killSignal: 'SIGKILL',
+  });
+  return status === 0;
+}
 
 guardOutput();
 setUp();
@@ -30,7 +45,9 @@ const reasons = existsSync(skips) ? readFileSync(skips, 'utf8').trim().split('\n
 for (const reason of new Set(reasons)) process.stdout.write(`Skipped: ${reason}\n`);
 rmSync(folder, { recursive: true });
 
-const passed = results?.numPassedTests ?? 0;
+const sanitized = runSanitized();
+if (sanitized === false) process.stdout.write('The run with sanitizers failed, see above.\n');
+const passed = (results?.numPassedTests ?? 0) + Number(sanitized === true);
 const notPassed = results?.testResults.filter(
   (file) => file.status !== 'passed' && file.assertionResults.length === 0,
 );
@@ -40,7 +57,9 @@ const ended = results?.testResults
   .filter(({ status }) => status === 'pending');
 for (const { fullName } of ended ?? []) process.stdout.write(`Ended in the middle: ${fullName}\n`);
 // A file that could not be loaded has no tests to count, and is a failure all the same.
-const failed = results ? results.numFailedTests + notPassed.length + ended.length : 1;
+const failed =
+  (results ? results.numFailedTests + notPassed.length + ended.length : 1) +
+  Number(sanitized === false);
 const skipped = results ? results.numPendingTests + (results.numTodoTests ?? 0) : 0;
 const forbidden = process.env.PVX_NO_SKIP === '1' ? skipped : 0;
 if (forbidden > 0)
