@@ -1,8 +1,8 @@
 /**
  * Reads the chunked coding (RFC 9112, 7.1): which bytes are data, where the body ends, which trailers follow it.
  *
- * A size is 1 to 15 hexadecimal digits, lines end with CRLF, and nothing but extensions may stand on the line of a size.
- * Extensions are bounded and dropped. Of the trailers those pass that mean nothing to a proxy.
+ * A size is 1 to 15 hexadecimal digits, lines end with CRLF, and nothing but extensions may stand on the line of a
+ * size. Extensions are bounded and dropped. Of the trailers those pass that mean nothing to a proxy.
  *
  *     SIZE ──CR──▸ SIZE_END ──LF──▸ DATA ▸ DATA_CR ▸ DATA_LF ▸ SIZE; TRAILERS where the size is 0
  *      │ blank or ;
@@ -74,7 +74,9 @@ export class ChunkReader {
     this.#size = this.#digits = this.#extensions = 0;
   }
 
-  /** Passes data to `sink`. Returns where it stopped: at `to`, behind the body, or, with `fault` set, at what is wrong. */
+  /**
+   * Passes data to `sink`. Returns where it stopped: at `to`, behind the body, or, with `fault` set, at what is wrong.
+   */
   read(buffer: Buffer, from: number, to: number, sink: BodySink): number {
     let at = from;
     while (at < to && !this.done && !this.fault) {
@@ -199,7 +201,9 @@ function afterByte(state: number, byte: number): number {
   return FAULT;
 }
 
-/** The trailers of a whole section (with its empty line) that are passed on, each with its CRLF; or why it is refused. */
+/**
+ * The trailers of a whole section (with its empty line) that are passed on, each with its CRLF; or why it is refused.
+ */
 export function keptTrailers(section: Buffer): Buffer | Refusal {
   const end = fields.scan(section, 0, Math.min(section.length, MAX_TRAILERS), MAX_TRAILER_FIELDS);
   if (end === FAULT) return fields.fault;

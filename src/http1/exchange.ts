@@ -7,9 +7,9 @@
  *                                        once more to `waiting`; expired: 504, or 408 where the client was slow
  *     answering the head was passed on.  finished: complete; failed or expired: the answer is broken off
  *
- * Everything after a colon that is no state, and `cancel` in every state, leads back to idle. Of the fields,
- * `#waiting` is true in `waiting` alone; `#provider` is set in `sent` and `answering`; `hasAnswer` is true in `answering`.
- * Whether the request has been sent to its end (`requestDone`) is independent of these: an answer may come before.
+ * Everything after a colon that is no state, and `cancel` in every state, leads back to idle. Of the fields, `#waiting`
+ * is true in `waiting` alone; `#provider` is set in `sent` and `answering`; `hasAnswer` is true in `answering`. Whether
+ * the request has been sent to its end (`requestDone`) is independent of these: an answer may come before.
  *
  * A request that may be repeated is repeated once, where its connection had been used before and was closed without a
  * byte of an answer (RFC 9110, 9.2.2).
@@ -39,7 +39,9 @@ const CLIENT_GONE = 499;
 /** How long a request goes on whose client left after it had sent all of it. */
 const ABANDONED_MS = 5_000;
 
-/** Who sent the request. The exchange ends with one call of `finish`, `refuse`, `breakOff` or `upgraded`, or with none. */
+/**
+ * Who sent the request. The exchange ends with one call of `finish`, `refuse`, `breakOff` or `upgraded`, or with none.
+ */
 export interface Client {
   /** An interim response (1xx). */
   informed(answer: ResponseHead): void;

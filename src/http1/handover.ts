@@ -23,8 +23,8 @@ export class Handover {
   }
 
   /**
-   * Begins to move `options.bytes` bytes. `done` is called when that has ended, but not after `cancel`. False: one of the
-   * streams is no socket, the sink has something unsent, or there are too few bytes; `done` is not called.
+   * Begins to move `options.bytes` bytes. `done` is called when that has ended, but not after `cancel`. False: one of
+   * the streams is no socket, the sink has something unsent, or there are too few bytes; `done` is not called.
    */
   begin(
     transfer: Transfer,

@@ -1,9 +1,9 @@
 /**
  * HTTP/1.1 for a proxy: one codec and one forwarder, for `rest` and `http` links alike (RFC 9110, RFC 9112).
  *
- * Bytes stay where they were read. A head is found and its fields identified in one pass, its lines are copied onward as
- * they stand but for those that are left out, and bodies pass in the pieces that they came in. A message whose length two
- * readers could understand differently is refused.
+ * Bytes stay where they were read. A head is found and its fields identified in one pass, its lines are copied onward
+ * as they stand but for those that are left out, and bodies pass in the pieces that they came in. A message whose
+ * length two readers could understand differently is refused.
  *
  * ACCEPTED
  *   request   HTTP/1.0 and 1.1; a path, a URL whose host is the Host, or `*` for OPTIONS; one empty line before it
@@ -14,7 +14,8 @@
  *   bodies    with a Content-Length; chunked, in 1.1; until the end of the connection, in answers. Those with a
  *             Content-Length are passed on with it, others as chunks of our own, or to an HTTP/1.0 client until the end
  *   twice     the same Content-Length again (one is passed on)
- *   chunks    extensions that are well-formed, 16 KiB a body (dropped); trailers (those that mean nothing to a proxy pass)
+ *   chunks    extensions that are well-formed, 16 KiB a body (dropped); trailers (passed unless they mean
+ *             something to a proxy)
  *   early     an answer before the request's end: it is passed on, and the connection ends with it
  *
  * REFUSED: a request with 400, unless another status is given below; for an answer the client gets 502. The connection
@@ -38,8 +39,8 @@
  * ADDED
  *   TE: trailers where the client takes them; Via (`via: false` leaves it out); Date to an answer without one
  *
- * A stream that is given to a Server, a ConnectionPool, a Tunnel or a probe is closed by it. Sizes are bytes, times milliseconds.
- * Nothing here throws or rejects for what a peer does: a Refusal or a LinkError says what was wrong.
+ * A stream that is given to a Server, a ConnectionPool, a Tunnel or a probe is closed by it. Sizes are bytes, times
+ * milliseconds. Nothing here throws or rejects for what a peer does: a Refusal or a LinkError says what was wrong.
  */
 
 export { isSocket } from '../relay/byte-stream.js';

@@ -3,7 +3,8 @@
  *
  *     idle     no `#requester`.  begin: to `head`; a byte, or the end of the stream: to `closed`
  *     head     of the answer, or of one more interim response before it.
- *              a final one: to `body`; 101 that was asked for: the stream is the requester's; what is no answer: to `closed`
+ *              a final one: to `body`; 101 that was asked for: the stream is the requester's; what is no answer: to
+ *              `closed`
  *     body     `#inBody`.  its end: to `idle` where the connection can be used again, else to `closed`
  *     closed   `#open` is false
  *
@@ -42,7 +43,9 @@ export interface Requester extends BodySink {
   readComplete(): void;
   /** More of the request can be sent. */
   drained(): void;
-  /** The connection is closed before the answer is complete. `refusal`: what was wrong with the answer; null: nothing. */
+  /**
+   * The connection is closed before the answer is complete. `refusal`: what was wrong with the answer; null: nothing.
+   */
   failed(refusal: Refusal | null): void;
 }
 
@@ -221,7 +224,7 @@ export class ProviderConnection implements ByteStreamOwner {
     this.#inBody = false;
     this.body.begin(NO_BODY, 0);
     this.served++;
-    // Kept before the requester is told: a client that is told may send its next request at once, which needs a connection.
+    // Before the requester is told: its client may send the next request at once, which then needs a connection.
     if (again) this.#owner.kept(this);
     else this.close();
     requester?.finished(trailers);

@@ -100,8 +100,8 @@ export class RequestHead {
   readonly accept = new Accept();
 
   /**
-   * Reads a head from `start`, of the bytes up to `end`. Null: it is whole, and ends at `to`. MORE: its end is not there
-   * yet. Else why it is refused.
+   * Reads a head from `start`, of the bytes up to `end`. Null: it is whole, and ends at `to`. MORE: its end is not
+   * there yet. Else why it is refused.
    */
   read(buffer: Buffer, start: number, end: number, limits: Limits): Refusal | null | typeof MORE {
     this.buffer = buffer;

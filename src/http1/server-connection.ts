@@ -9,8 +9,8 @@
  *
  * Every refused head leads to `closed`, since what follows it can't be trusted to be a request; so does an answer after
  * which the connection is not kept (`keepAlive` of the answer, a request whose body was not read, `leave`), `#ended` in
- * `idle`, and too long a time in `idle` or `head`. A connection that is closed lingers (lingering.ts), unless the client
- * is gone.
+ * `idle`, and too long a time in `idle` or `head`. A connection that is closed lingers (lingering.ts), unless the
+ * client is gone.
  *
  * A request that comes before the one before it is answered waits in `#partial`. The connection is not read meanwhile,
  * so at most one read of it is kept.

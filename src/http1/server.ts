@@ -29,7 +29,9 @@ export class Server<Description> {
     return this.#connections.size;
   }
 
-  /** Takes the stream. Where the limit is reached, an idle connection is closed for it; where none is idle, it gets 503. */
+  /**
+   * Takes the stream. Where the limit is reached, an idle connection is closed for it; where none is idle, it gets 503.
+   */
   accept(stream: ByteStream, description: Description): void {
     const { limits, lingering } = this.#site;
     if (this.#connections.size >= limits.connections && !this.dismissIdle()) {

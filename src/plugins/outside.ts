@@ -1,9 +1,9 @@
 /**
- * Finds and imports plugins from outside, and enforces the contract on them: a plugin that breaks it costs its own links
- * and nothing else. Each failure is a sentence with the name of the module as it was given.
+ * Finds and imports plugins from outside, and enforces the contract on them: a plugin that breaks it costs its own
+ * links and nothing else. Each failure is a sentence with the name of the module as it was given.
  *
- * A path is relative to the working directory. A package is looked for first in the project of the working directory, as
- * imports by the caller itself would be, and then beside pv-xconnect.
+ * A path is relative to the working directory. A package is looked for first in the project of the working directory,
+ * as imports by the caller itself would be, and then beside pv-xconnect.
  */
 import { execFileSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';

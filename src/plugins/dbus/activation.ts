@@ -2,8 +2,8 @@
  * Activation: calls to a name that nobody owns are held while its owner is started. All other messages go on.
  *
  * When a name that may be started is called for the first time, the bus is asked whether it has an owner, and asked to
- * signal changes. From then on a call costs one look into a table. Held calls keep their order, so none overtakes another
- * one to the same name.
+ * signal changes. From then on a call costs one look into a table. Held calls keep their order, so none overtakes
+ * another one to the same name.
  *
  *     asking    the bus was asked for its owner.  it has one, or the bus can't say: to `owned`; none: to `away`, and if
  *               calls are held to `starting`

@@ -1,6 +1,6 @@
 /**
- * The methods of the bus itself (D-Bus specification, "Message Bus Messages"), and what a consumer needs to call each. A
- * method that is not listed is refused.
+ * The methods of the bus itself (D-Bus specification, "Message Bus Messages"), and what a consumer needs to call each.
+ * A method that is not listed is refused.
  */
 import type { BodyValue } from './body.js';
 import type { Header } from './header.js';

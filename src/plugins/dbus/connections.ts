@@ -6,10 +6,10 @@
  *                                                                  └─▸ in session (with a filter)
  *
  * A connection that is not registered yet has a limited time, and a slot of its bus. A bus admits few connections that
- * are not registered (dbus-daemon's max_incomplete_connections: 64) and nobody else while it has that many. So the slots
- * of one bus are shared out evenly among the links that lead to it: no link can take what another one needs. A slot is
- * held from the connection to the bus until the bus has answered Hello. A link that has none left waits, its connections
- * in the order in which they came.
+ * are not registered (dbus-daemon's max_incomplete_connections: 64) and nobody else while it has that many. So the
+ * slots of one bus are shared out evenly among the links that lead to it: no link can take what another one needs. A
+ * slot is held from the connection to the bus until the bus has answered Hello. A link that has none left waits, its
+ * connections in the order in which they came.
  */
 import { type Channel, countClose, type LinkHost } from '../plugin.js';
 import { Authentication } from './authentication.js';

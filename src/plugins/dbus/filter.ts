@@ -1,8 +1,8 @@
 /**
  * The interface between a session, which moves messages, and the filters, which decide about them.
  *
- * Filters form a row from the consumer to the bus. A message of the consumer goes through them in that order, a message of
- * the bus in the reverse order, until one of them does anything but pass it.
+ * Filters form a row from the consumer to the bus. A message of the consumer goes through them in that order, a message
+ * of the bus in the reverse order, until one of them does anything but pass it.
  */
 import type { BodyValue } from './body.js';
 import type { Header } from './header.js';
@@ -13,7 +13,9 @@ export type Verdict =
   | 'pass'
   /** It goes nowhere, and its descriptors are closed. */
   | 'drop'
-  /** The filter holds it, and releases or answers it later. Later messages go on. For whole messages of the consumer. */
+  /**
+   * The filter holds it, and releases or answers it later. Later messages go on. For whole messages of the consumer.
+   */
   | 'hold'
   /** It is dropped, and this message is sent to its sender. */
   | { readonly answer: Buffer }

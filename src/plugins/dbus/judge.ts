@@ -38,8 +38,8 @@ export function judgeSend(header: Header, names: NameTracker): Denial | null {
 }
 
 /**
- * A signal to a client that has called the consumer. Like an answer to that client, it needs no right: services tell their
- * callers of jobs that way. (xdg-dbus-proxy passes answers only.)
+ * A signal to a client that has called the consumer. Like an answer to that client, it needs no right: services tell
+ * their callers of jobs that way. (xdg-dbus-proxy passes answers only.)
  */
 export function isSignalToCaller({ type, destination }: Header, names: NameTracker): boolean {
   return type === MessageType.signal && names.hasCalled(destination as string);

@@ -1,6 +1,6 @@
 /**
- * Match rules (D-Bus specification, "Match Rules"), as far as they matter here: whether a rule asks to overhear messages
- * to others, and whether it asks for changes of owners. Pure.
+ * Match rules (D-Bus specification, "Match Rules"), as far as they matter here: whether a rule asks to overhear
+ * messages to others, and whether it asks for changes of owners. Pure.
  */
 import { BUS, BUS_PATH } from './message-writer.js';
 import { OWNER_CHANGED } from './owner-change.js';
@@ -8,8 +8,8 @@ import { OWNER_CHANGED } from './owner-change.js';
 export type MatchRule = ReadonlyMap<string, string>;
 
 /**
- * Null: it is no rule, and the bus will answer its sender with an error. Rules are read exactly as dbus-daemon reads them:
- * outside quotes, a backslash belongs to the next character, and is removed before a quote.
+ * Null: it is no rule, and the bus will answer its sender with an error. Rules are read exactly as dbus-daemon reads
+ * them: outside quotes, a backslash belongs to the next character, and is removed before a quote.
  */
 export function parseMatchRule(text: string): MatchRule | null {
   const rule = new Map<string, string>();

@@ -2,13 +2,13 @@
  * Makes messages of bytes that come in pieces of any size. Memory is bounded: a message of up to `longest` bytes is put
  * together; of a longer one the header is delivered first, and then the pieces of its body as they come.
  *
- * Descriptors come with the first byte of their message or before it. They wait in order, and each message takes as many
- * as its header says.
+ * Descriptors come with the first byte of their message or before it. They wait in order, and each message takes as
+ * many as its header says.
  *
  *     open ⇄ stopped (`stop`, `go`); both ──close──▸ closed
  *
- * While it is open it is between two messages, or within one: `#kept` has the beginning of a message that is put together,
- * `#rest` counts the bytes still to come of one that is not.
+ * While it is open it is between two messages, or within one: `#kept` has the beginning of a message that is put
+ * together, `#rest` counts the bytes still to come of one that is not.
  */
 import { closeAll } from '../../kernel/descriptors.js';
 import { FIXED_LENGTH, type Frame, readFrame, readHeader } from './header.js';

@@ -6,9 +6,9 @@
  *
  *     open ──a side sends no more, or breaks the protocol──▸ ending ──the other side does too, or 5 s──▸ over
  *
- * `#why` is set in `ending`, `#ended` in `over`. All that a side sent before its end reaches the other side before that is
- * told of the end; messages that are held are waited for. A side that breaks the protocol is told at once that no more
- * comes.
+ * `#why` is set in `ending`, `#ended` in `over`. All that a side sent before its end reaches the other side before that
+ * is told of the end; messages that are held are waited for. A side that breaks the protocol is told at once that no
+ * more comes.
  */
 import { closeAll } from '../../kernel/descriptors.js';
 import type { Channel, Tally } from '../plugin.js';

@@ -1,9 +1,9 @@
 /**
- * Who owns which name on a bus, as one connection learns it. The signal `NameOwnerChanged` comes in order with all other
- * messages, so each message is judged by the owners at the time when the bus sent it. Pure.
+ * Who owns which name on a bus, as one connection learns it. The signal `NameOwnerChanged` comes in order with all
+ * other messages, so each message is judged by the owners at the time when the bus sent it. Pure.
  *
- * Only names that the consumer may see are followed; in audit mode all are, since the rights that are missing have to be
- * named. Memory is bounded: names and clients beyond the limits are taken for unknown ones.
+ * Only names that the consumer may see are followed; in audit mode all are, since the rights that are missing have to
+ * be named. Memory is bounded: names and clients beyond the limits are taken for unknown ones.
  */
 import { isUnique } from './names.js';
 import { type Grant, Level, NOTHING, type Policy, SEE, TALK, together } from './policy.js';

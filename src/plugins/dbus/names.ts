@@ -1,6 +1,6 @@
 /**
- * Which texts are valid names (D-Bus specification, "Valid Names" and "Valid Object Paths"). Pure. Each check takes time
- * in proportion to the length of the text.
+ * Which texts are valid names (D-Bus specification, "Valid Names" and "Valid Object Paths"). Pure. Each check takes
+ * time in proportion to the length of the text.
  */
 const MAX_NAME = 255;
 const ELEMENTS = /^[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)+$/;

@@ -1,6 +1,7 @@
 /**
  * Observers of what a link's consumer does on its bus: `pv-xconnect learn` is one as long as it runs. A link without an
- * observer and without a policy has none of its messages read. Made by the daemon, which shows it to the control socket.
+ * observer and without a policy has none of its messages read. Made by the daemon, which shows it to the control
+ * socket.
  */
 import type { Use } from '../../graph/use.js';
 

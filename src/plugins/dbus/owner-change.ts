@@ -1,4 +1,6 @@
-/** The signal `NameOwnerChanged`, by which the bus tells who owns a name (D-Bus specification, "Message Bus Messages"). */
+/**
+ * The signal `NameOwnerChanged`, by which the bus tells who owns a name (D-Bus specification, "Message Bus Messages").
+ */
 import type { Message } from './message.js';
 import { BUS } from './message-writer.js';
 

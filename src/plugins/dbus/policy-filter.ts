@@ -1,8 +1,9 @@
 /**
- * Enforces the policy of a consumer, message by message. See policy.ts for what a policy says, judge.ts for how it decides.
+ * Enforces the policy of a consumer, message by message. See policy.ts for what a policy says, judge.ts for how it
+ * decides.
  *
- * After the consumer's Hello, nothing more of it passes until we know who owns the names that it may see. The bus is asked
- * for them on the consumer's own connection, where later changes arrive in order with all other messages.
+ * After the consumer's Hello, nothing more of it passes until we know who owns the names that it may see. The bus is
+ * asked for them on the consumer's own connection, where later changes arrive in order with all other messages.
  */
 import type { Use } from '../../graph/use.js';
 import { busMethod, INVALID_ARGS, LIMITS_EXCEEDED } from './bus-methods.js';

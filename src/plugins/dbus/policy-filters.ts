@@ -1,6 +1,6 @@
 /**
- * Which policy filter the connections of one link get: that of the link's policy. A link without a policy gets none, unless
- * it is observed: then it gets one that lets everything pass, and tells the observers.
+ * Which policy filter the connections of one link get: that of the link's policy. A link without a policy gets none,
+ * unless it is observed: then it gets one that lets everything pass, and tells the observers.
  */
 import { type Link, linkId } from '../../graph/link.js';
 import type { Use } from '../../graph/use.js';

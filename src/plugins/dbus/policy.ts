@@ -21,8 +21,8 @@
  * up, whatever their order. What no rule gives is refused.
  *
  * No right is needed for the bus itself (bus-methods.ts), for the consumer's own unique name, for broadcasts by the
- * consumer, and for one reply to each call. Any client on the provider's bus may call the consumer, and is then seen by it:
- * the policy is the consumer's, and other clients have their own.
+ * consumer, and for one reply to each call. Any client on the provider's bus may call the consumer, and is then seen by
+ * it: the policy is the consumer's, and other clients have their own.
  */
 import type { PolicyRules } from '../../graph/link.js';
 import type { Header } from './header.js';

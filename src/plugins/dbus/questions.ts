@@ -1,10 +1,10 @@
 /**
- * Our own calls of the bus, on a consumer's connection. Their serials must differ from the consumer's, which may use any
- * (it may be such a proxy, too).
+ * Our own calls of the bus, on a consumer's connection. Their serials must differ from the consumer's, which may use
+ * any (it may be such a proxy, too).
  *
- * Ours are taken from a block of 65,536 serials that the consumer has not used when we ask. If the consumer comes to use
- * the same serial before the answer is there, the first answer of the bus is still ours, since the bus answers calls in
- * the order in which they come.
+ * Ours are taken from a block of 65,536 serials that the consumer has not used when we ask. If the consumer comes to
+ * use the same serial before the answer is there, the first answer of the bus is still ours, since the bus answers
+ * calls in the order in which they come.
  */
 import type { BodyValue } from './body.js';
 import { type Header, MessageType } from './header.js';

@@ -1,7 +1,7 @@
 /**
- * The time from BEGIN until the bus has registered its client: until it sends anything but an error, which is its answer
- * to every call before Hello. Bytes are passed on as they come. Of the bus, no more is read than errors and the first 16
- * bytes of the message after them, so the relay can take both channels as they are.
+ * The time from BEGIN until the bus has registered its client: until it sends anything but an error, which is its
+ * answer to every call before Hello. Bytes are passed on as they come. Of the bus, no more is read than errors and the
+ * first 16 bytes of the message after them, so the relay can take both channels as they are.
  */
 import { closeAll } from '../../kernel/descriptors.js';
 import type { Channel } from '../plugin.js';
@@ -23,8 +23,8 @@ export class Registration {
   }
 
   /**
-   * Resolves with null once the bus has registered the consumer, or when the consumer sends no more; else with what went
-   * wrong, in one sentence. Both channels are paused then.
+   * Resolves with null once the bus has registered the consumer, or when the consumer sends no more; else with what
+   * went wrong, in one sentence. Both channels are paused then.
    */
   async run(): Promise<string | null> {
     const [consumer, bus] = [this.#consumer, this.#bus];

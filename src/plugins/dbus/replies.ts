@@ -1,6 +1,6 @@
 /**
- * Which replies are awaited, in both directions. Each call may be answered once, and a call of the bus by the bus alone.
- * That a reply to another call comes from whom was called is checked by the bus. Memory is bounded.
+ * Which replies are awaited, in both directions. Each call may be answered once, and a call of the bus by the bus
+ * alone. That a reply to another call comes from whom was called is checked by the bus. Memory is bounded.
  */
 import { type Header, MessageType } from './header.js';
 import { BUS } from './message-writer.js';

@@ -1,6 +1,6 @@
 /**
- * Lines of the authentication protocol (D-Bus specification, "Authentication Protocol"). A line ends with CR LF; behind the
- * line `BEGIN` messages follow. Pure.
+ * Lines of the authentication protocol (D-Bus specification, "Authentication Protocol"). A line ends with CR LF; behind
+ * the line `BEGIN` messages follow. Pure.
  *
  * Bytes may come in pieces of any size, and the length of a line is bounded. `room` says how many bytes may be read at
  * most without reading one behind a `BEGIN`: those stay in the kernel, and their descriptors with them.

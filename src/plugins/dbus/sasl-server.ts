@@ -2,15 +2,15 @@
  * The server's side of the authentication, towards a consumer (D-Bus specification, "Authentication state
  * diagrams"): EXTERNAL alone, and strictly. Pure: bytes in, steps out, one at a time.
  *
- * The identity that the consumer claims is of no consequence: it is checked to be hexadecimal, and forgotten. The identity
- * is the link's, and sasl-client.ts tells it to the bus. Nothing that the consumer sends is passed on.
+ * The identity that the consumer claims is of no consequence: it is checked to be hexadecimal, and forgotten. The
+ * identity is the link's, and sasl-client.ts tells it to the bus. Nothing that the consumer sends is passed on.
  *
  *     auth   AUTH EXTERNAL [hex] → begin, by way of `authenticate`; without hex → data; other AUTH → REJECTED
  *     data   DATA [hex] → begin, by way of `authenticate`; CANCEL, ERROR → auth
  *     begin  BEGIN → over; NEGOTIATE_UNIX_FD → `negotiate`; CANCEL, ERROR → auth
  *
- * BEGIN in any other state ends the authentication, and every other command is answered by ERROR. The number of commands
- * is limited, so that it does end.
+ * BEGIN in any other state ends the authentication, and every other command is answered by ERROR. The number of
+ * commands is limited, so that it does end.
  */
 import { isPrintable, LineReader, MAX_LINE } from './sasl-line.js';
 

@@ -2,8 +2,8 @@
  * What is to be sent to one side of a connection. It is gathered and leaves in one write (`flush`): messages that were
  * read together and all pass leave as the piece of the buffer that they are, without being copied.
  *
- * A long message comes in pieces. Nothing may be sent between them, since it would be taken for a part of that message; our
- * own messages wait meanwhile.
+ * A long message comes in pieces. Nothing may be sent between them, since it would be taken for a part of that message;
+ * our own messages wait meanwhile.
  */
 import { closeAll } from '../../kernel/descriptors.js';
 import type { Channel } from '../plugin.js';

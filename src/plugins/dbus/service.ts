@@ -1,7 +1,7 @@
 /**
  * Serves dbus links. A consumer authenticates to us, and may claim any identity. To the bus it is the uid of the link's
- * role, by the socket's credentials and by `AUTH EXTERNAL` alike. Where the link has a policy, each message is judged by
- * it; where it has none, the relay moves the bytes.
+ * role, by the socket's credentials and by `AUTH EXTERNAL` alike. Where the link has a policy, each message is judged
+ * by it; where it has none, the relay moves the bytes.
  */
 import type { Link } from '../../graph/link.js';
 import type { Attachment, LinkHost } from '../plugin.js';

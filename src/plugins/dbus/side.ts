@@ -2,7 +2,8 @@
  * One side of a session: its channel, the reader that makes messages of its bytes, and the queue of what is sent to it.
  *
  * No message of it is delivered while one `stop` or more is in effect: the session stops it until its filters have
- * started, and it stops itself when the work that its link may take in one turn of the event loop is done (work-budget.ts).
+ * started, and it stops itself when the work that its link may take in one turn of the event loop is done
+ * (work-budget.ts).
  */
 import type { Channel } from '../plugin.js';
 import { MessageReader, type ReaderOptions, type Receiver } from './message-reader.js';

@@ -1,7 +1,7 @@
 /**
- * Checks signatures, and steps over values that are not needed (D-Bus specification, "Type System", "Marshaling"). Pure.
- * Its work is bounded by the specification's own limits: 255 bytes of signature, 32 arrays and 32 structs within each
- * other, 64 of both.
+ * Checks signatures, and steps over values that are not needed (D-Bus specification, "Type System", "Marshaling").
+ * Pure. Its work is bounded by the specification's own limits: 255 bytes of signature, 32 arrays and 32 structs within
+ * each other, 64 of both.
  */
 import { wordAt } from '../../kernel/word.js';
 
@@ -50,7 +50,9 @@ function entryEnd(text: string, at: number, arrays: number, structs: number): nu
   return inner !== WRONG && text[inner] === '}' ? inner + 1 : WRONG;
 }
 
-/** Steps over values, none of which may reach beyond `end`. `bytes` begin with the message, which alignment refers to. */
+/**
+ * Steps over values, none of which may reach beyond `end`. `bytes` begin with the message, which alignment refers to.
+ */
 export class Skipper {
   readonly #bytes: Buffer;
   readonly #end: number;

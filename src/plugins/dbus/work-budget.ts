@@ -1,6 +1,6 @@
 /**
- * How many messages of one link are handled in one turn of the event loop. The others wait for a later turn. So a flood of
- * messages delays other links by at most one budget, however many connections it comes by.
+ * How many messages of one link are handled in one turn of the event loop. The others wait for a later turn. So a flood
+ * of messages delays other links by at most one budget, however many connections it comes by.
  */
 
 /** Messages, or KiB of them where that is more: about a millisecond's work. */

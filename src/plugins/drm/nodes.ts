@@ -1,9 +1,9 @@
 /**
  * Checks that the name of a DRM node, its numbers and the role of the link agree. Pure.
  *
- * `/dev/dri/cardN` is a card, whose client may be master; `/dev/dri/renderDN` is a renderer, which only computes. N is the
- * minor number, so a provider can't offer another device under the name in its manifest. A node with any other name (such
- * as an alias by udev) is what its minor number says: a card up to 63, a renderer from 128 to 191.
+ * `/dev/dri/cardN` is a card, whose client may be master; `/dev/dri/renderDN` is a renderer, which only computes. N is
+ * the minor number, so a provider can't offer another device under the name in its manifest. A node with any other name
+ * (such as an alias by udev) is what its minor number says: a card up to 63, a renderer from 128 to 191.
  */
 import { posix } from 'node:path';
 import type { Link } from '../../graph/link.js';

@@ -1,6 +1,6 @@
 /**
- * One request of an HTTP/2 client, which is forwarded as HTTP/1.1 (RFC 9113, 8). Its head is written out as text and read
- * by the same codec, so all that is refused of an HTTP/1.1 client is refused here.
+ * One request of an HTTP/2 client, which is forwarded as HTTP/1.1 (RFC 9113, 8). Its head is written out as text and
+ * read by the same codec, so all that is refused of an HTTP/1.1 client is refused here.
  */
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import {
@@ -190,8 +190,8 @@ export class Http2Exchange implements Client {
   }
 
   /**
-   * The stream has ended: by the client, after a complete answer, or with its connection. In the last case a request that
-   * came whole is carried out all the same.
+   * The stream has ended: by the client, after a complete answer, or with its connection. In the last case a request
+   * that came whole is carried out all the same.
    */
   #closed(): void {
     if (this.#whole && this.#exchange.active && this.#session?.destroyed) this.#exchange.abandon();

@@ -67,7 +67,9 @@ export class IngressLink implements Routed {
     this.#health = health ? new Health(link, owner, limits, health) : null;
   }
 
-  /** For a request to its host and below its prefix. The client is checked by the request, since connections are shared. */
+  /**
+   * For a request to its host and below its prefix. The client is checked by the request, since connections are shared.
+   */
   route(request: RequestHead, visitor: Visitor): Route | Refusal {
     if (this.#allowed && !includes(this.#allowed, visitor.address)) return this.#notAllowed;
     const complaint = this.#health?.complaint ?? null;

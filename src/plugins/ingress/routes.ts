@@ -1,6 +1,6 @@
 /**
- * Finds the link that a request at one address is for: by the most specific host, then by the longest prefix of its path,
- * in whole segments. Pure.
+ * Finds the link that a request at one address is for: by the most specific host, then by the longest prefix of its
+ * path, in whole segments. Pure.
  */
 
 export interface Routed {
@@ -10,7 +10,9 @@ export interface Routed {
   readonly prefix: string;
 }
 
-/** Bytes of a name in the DNS (RFC 1035, 2.3.4). A longer one is not looked up, since each dot in it costs a look-up. */
+/**
+ * Bytes of a name in the DNS (RFC 1035, 2.3.4). A longer one is not looked up, since each dot in it costs a look-up.
+ */
 const MAX_NAME = 253;
 
 export class RouteTable<T extends Routed> {

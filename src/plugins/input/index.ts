@@ -1,7 +1,7 @@
 /**
  * input: the provider's input device, as a node in the consumer or as descriptors that its clients are handed
- * (docs/devices.md). A descriptor is revoked (EVIOCREVOKE) with its client or with the link. An export with `match` is the
- * device of that identity, whichever number it gets when it is plugged in again.
+ * (docs/devices.md). A descriptor is revoked (EVIOCREVOKE) with its client or with the link. An export with `match` is
+ * the device of that identity, whichever number it gets when it is plugged in again.
  */
 import { posix } from 'node:path';
 import type { Link } from '../../graph/link.js';

@@ -1,6 +1,7 @@
 /**
  * unix: a socket at the target, whose connections are joined to the provider's socket with bytes and descriptors
- * unchanged, in `mode` stream, seqpacket or dgram; or, with bytes only, to a provider's TCP port. The relay does it all.
+ * unchanged, in `mode` stream, seqpacket or dgram; or, with bytes only, to a provider's TCP port. The relay does it
+ * all.
  */
 import { endpointOf } from '../../graph/endpoint.js';
 import type { Plugin } from '../plugin.js';

@@ -1,7 +1,7 @@
 /**
  * A Wayland client that draws nothing: it asks the compositor for its globals, and introduces other clients to it by
- * security-context-v1 (wayland-protocols, staging). The compositor is a container's program: the length of what it sends
- * is limited, and it is trusted in nothing but what it says that it supports.
+ * security-context-v1 (wayland-protocols, staging). The compositor is a container's program: the length of what it
+ * sends is limited, and it is trusted in nothing but what it says that it supports.
  */
 import { closeAll } from '../../kernel/descriptors.js';
 import type { Channel } from '../plugin.js';

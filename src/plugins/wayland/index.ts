@@ -1,6 +1,6 @@
 /**
- * wayland: as unix, and the compositor is told who its clients are if it supports that (security-context-v1): app id = the
- * consumer, instance id = the link (docs/wayland.md). Clients are then joined to a listener that was given to the
+ * wayland: as unix, and the compositor is told who its clients are if it supports that (security-context-v1): app id =
+ * the consumer, instance id = the link (docs/wayland.md). Clients are then joined to a listener that was given to the
  * compositor; if it does not support it, to its own socket.
  *
  * No client is joined before it is known which of the two it is, so none comes without its context.

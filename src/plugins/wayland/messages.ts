@@ -1,6 +1,6 @@
 /**
- * The Wayland wire format ("Wire Format" of the protocol's documentation), as far as client.ts needs it: 32-bit words in
- * the machine's byte order, and strings; no descriptors in events. Pure.
+ * The Wayland wire format ("Wire Format" of the protocol's documentation), as far as client.ts needs it: 32-bit words
+ * in the machine's byte order, and strings; no descriptors in events. Pure.
  */
 import { LITTLE, wordAt } from '../../kernel/word.js';
 
