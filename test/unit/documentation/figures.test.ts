@@ -73,7 +73,7 @@ const FIGURES: Readonly<Record<string, readonly Row[]>> = {
   ],
   'docs/rest.md': [
     ['those of {} KiB and more', 'src/http1/handover.ts', 'WORTH_HANDING_OVER', KiB],
-    ['it has {} s then', 'src/http1/exchange.ts', 'ABANDONED_MS', SECOND],
+    ['which then has {} s to answer', 'src/http1/exchange.ts', 'ABANDONED_MS', SECOND],
     ['says more than {} times', 'src/http1/request-head.ts', 'MAX_PASSED_ON'],
     ['passed on by links more than {} times', 'src/http1/request-head.ts', 'MAX_PASSED_ON'],
     ['`Retry-After: {}`', 'src/http1/exchange.ts', 'RETRY_AFTER_S'],
@@ -81,7 +81,7 @@ const FIGURES: Readonly<Record<string, readonly Row[]>> = {
   'docs/tcp.md': [
     ['backlog of the kernel ({})', 'native/broker/tcp.c', 'BACKLOG'],
     ['up to every {} s', 'src/kernel/back-off.ts', 'MOST_MS', SECOND],
-    ['from {} ms on up', 'src/kernel/back-off.ts', 'FIRST_MS'],
+    ['tried again, after {} ms', 'src/kernel/back-off.ts', 'FIRST_MS'],
   ],
   'docs/wayland.md': [
     ['Strings over {} bytes', 'src/plugins/wayland/compositor.ts', 'MAX_ID'],
