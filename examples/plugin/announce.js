@@ -20,13 +20,13 @@ export default {
     }
     return host.listen(async (client) => {
       const provider = await host.connect();
-      if ('code' in provider) {
-        host.log.warn(provider.message);
+      if (!provider.ok) {
+        host.log.warn(provider.error.message);
         client.close();
         return;
       }
-      provider.write(Buffer.from(`${link.consumer} ${link.role}\n`));
-      host.join(client, provider, { type: 'stream' });
+      provider.value.write(Buffer.from(`${link.consumer} ${link.role}\n`));
+      host.join(client, provider.value, { type: 'stream' });
     });
   },
 };

@@ -16,7 +16,7 @@ import { closeAll } from '../kernel/descriptors.js';
 import type { LinkError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
 import { pollUntil } from '../kernel/poll.js';
-import { type Attempt, failed, ok } from '../kernel/result.js';
+import { type Attempt, failed, ok, type Result } from '../kernel/result.js';
 import { SerialQueue } from '../kernel/serial-queue.js';
 import type {
   Card,
@@ -104,43 +104,41 @@ export class LinkDevice implements Device {
     });
   }
 
-  async find(): Promise<Node | LinkError> {
+  async find(): Promise<Result<Node>> {
     const found = await this.#wait();
-    if (!found.ok) return found.error;
+    if (!found.ok) return found;
     closeAll([found.value.fd]);
-    return found.value.node;
+    return ok(found.value.node);
   }
 
-  async open({ readOnly = false, master = false }: OpenOptions): Promise<OpenedDevice | LinkError> {
+  async open({ readOnly = false, master = false }: OpenOptions): Promise<Result<OpenedDevice>> {
     const found = await this.#wait();
-    if (!found.ok) return found.error;
+    if (!found.ok) return found;
     const { fd, path } = found.value;
     const { kind } = this.#options;
     const opened = await this.#parts.broker.devices.open(kind, { readOnly, master }, fd);
     if (opened.ok) return this.#grant(opened.value);
-    return deviceError(this.#link, path, opened.errno);
+    return failed(deviceError(this.#link, path, opened.errno));
   }
 
-  async lease(
-    choose: (card: Card) => readonly number[] | LinkError,
-  ): Promise<OpenedDevice | LinkError> {
+  async lease(choose: (card: Card) => Result<readonly number[]>): Promise<Result<OpenedDevice>> {
     const { devices } = this.#parts.broker;
     const found = await this.#wait();
-    if (!found.ok) return found.error;
+    if (!found.ok) return found;
     const { fd, node, path } = found.value;
     const card = await devices.readCard(fd);
-    if (!card.ok) return deviceError(this.#link, path, card.errno);
+    if (!card.ok) return failed(deviceError(this.#link, path, card.errno));
     const objects = choose(card.value);
-    if ('code' in objects) return objects;
+    if (!objects.ok) return objects;
     const again = await this.#find();
-    if (!again.ok) return again.error;
+    if (!again.ok) return again;
     if (!isSameDevice(again.value.node, node)) {
       closeAll([again.value.fd]);
-      return deviceError(this.#link, path, 'ENODEV');
+      return failed(deviceError(this.#link, path, 'ENODEV'));
     }
-    const leased = await devices.lease(objects, again.value.fd);
+    const leased = await devices.lease(objects.value, again.value.fd);
     if (leased.ok) return this.#grant(leased.value);
-    return deviceError(this.#link, path, leased.errno);
+    return failed(deviceError(this.#link, path, leased.errno));
   }
 
   /** Takes the node out of the consumer for good, whatever a look at the provider waits for. Never rejects. */
@@ -258,7 +256,7 @@ export class LinkDevice implements Device {
     if (was) setImmediate(() => void withoutBug(this.#parts.log, () => this.onGone?.()));
   }
 
-  #grant({ fd, grant }: Granted): OpenedDevice | LinkError {
+  #grant({ fd, grant }: Granted): Result<OpenedDevice> {
     let revoked: Promise<void> | null = null;
     const opened: OpenedDevice = {
       fd,
@@ -268,10 +266,11 @@ export class LinkDevice implements Device {
       },
     };
     this.#granted.add(opened);
-    if (!this.#ended) return opened;
+    if (!this.#ended) return ok(opened);
     closeAll([fd]);
     void opened.revoke();
-    return { code: 'container-gone', message: `The link of ${this.#link.consumer} has ended.` };
+    const message = `The link of ${this.#link.consumer} has ended.`;
+    return failed({ code: 'container-gone', message });
   }
 
   async #revoke(grant: number): Promise<void> {

@@ -12,7 +12,7 @@ import type { LinkError } from '../kernel/errors.js';
 import { parseCidr } from '../kernel/ip-address.js';
 import type { Logger } from '../kernel/log.js';
 import { pollUntil } from '../kernel/poll.js';
-import { failed, type Result } from '../kernel/result.js';
+import { failed, ok, type Result } from '../kernel/result.js';
 import type { LinkStats } from '../mesh/attacher.js';
 import { NO_STATS, plus } from '../mesh/stats.js';
 import type { Device, DeviceOptions } from '../plugins/device/device.js';
@@ -181,12 +181,12 @@ export class OneLinkHost implements LinkHost {
     return membership.handler;
   }
 
-  async connect(options: { readonly wait?: boolean } = {}): Promise<Channel | LinkError> {
+  async connect(options: { readonly wait?: boolean } = {}): Promise<Result<Channel>> {
     const made = await this.connectAs(options);
-    return 'code' in made ? made : made.channel;
+    return made.ok ? ok(made.value.channel) : made;
   }
 
-  async connectAs({ wait = true } = {}): Promise<Connection | LinkError> {
+  async connectAs({ wait = true } = {}): Promise<Result<Connection>> {
     const deadline = performance.now() + (wait ? this.#options.patienceMs : 0);
     const made = await pollUntil(
       (outcome) => outcome.ok || !outcome.waits || this.#closed,
@@ -196,9 +196,9 @@ export class OneLinkHost implements LinkHost {
       },
       { everyMs: AGAIN_MS, deadline },
     );
-    if (!made.ok) return made.error;
+    if (!made.ok) return made;
     const { fd, identity } = made.value;
-    return { channel: this.#introduced(fd), identity };
+    return ok({ channel: this.#introduced(fd), identity });
   }
 
   bytes(channel: Channel): SocketStream {
@@ -230,7 +230,7 @@ export class OneLinkHost implements LinkHost {
     this.shown = { ...this.shown, ...fields };
   }
 
-  listenAtProvider(onLost: () => void): Promise<ProviderListener | LinkError> {
+  listenAtProvider(onLost: () => void): Promise<Result<ProviderListener>> {
     const parts = { ...this.#parts, link: this.#link, ends: this.#ends };
     return listenBeside(parts, () => void withoutBug(this.log, onLost));
   }
@@ -258,9 +258,9 @@ export class OneLinkHost implements LinkHost {
     this.#parts.announcer.health(error);
   }
 
-  async readCertificate(name: string): Promise<Buffer | LinkError> {
+  async readCertificate(name: string): Promise<Result<Buffer>> {
     const read = await this.#parts.broker.readCertificate(`/${name}`);
-    return read.ok ? read.value : certificateError(name, read.errno);
+    return read.ok ? read : failed(certificateError(name, read.errno));
   }
 
   /** The container that new connections go to is another one, or gone. */
@@ -300,11 +300,9 @@ export class OneLinkHost implements LinkHost {
   }
 
   async #request({ type, through }: ForwardOptions): Promise<Result<Buffer>> {
-    const socket = through
-      ? await withoutBug<string | LinkError>(this.log, through, (error) => error)
-      : undefined;
-    if (typeof socket === 'object') return failed(socket);
-    return this.#provider.request(type, socket);
+    if (!through) return this.#provider.request(type);
+    const path = await withoutBug<Result<string>>(this.log, through, failed);
+    return path.ok ? this.#provider.request(type, path.value) : path;
   }
 
   /** The relay's word on a link that connects by itself: that it is in a ring, or (0) no more. */

@@ -6,9 +6,9 @@ import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
 import type { Broker } from '../broker/client.js';
 import { type Link, linkId } from '../graph/link.js';
-import type { LinkError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
 import type { ErrnoResult } from '../kernel/result.js';
+import { failed, ok, type Result } from '../kernel/result.js';
 import type { ProviderListener } from '../plugins/plugin.js';
 import { closeSocket } from '../relay/closing.js';
 import { native, SOCKET_TYPES } from '../relay/native.js';
@@ -38,19 +38,18 @@ function socketPair(): ErrnoResult<[number, number]> {
 export async function listenBeside(
   { broker, provider, plantWatch, link, ends, log }: BesideParts,
   onLost: () => void,
-): Promise<ProviderListener | LinkError> {
+): Promise<Result<ProviderListener>> {
   const name = createHash('sha256').update(linkId(link)).digest('hex').slice(0, 16);
   const path = posix.join(posix.dirname(link.socket), `.pvx-${name}`);
   const there = await provider.listen(path);
-  if (!there.ok) return there.error;
+  if (!there.ok) return there;
   const { container, planted } = there.value;
   const { fd, plant } = planted;
   const pair = socketPair();
   if (!pair.ok) {
     closeSocket(fd);
     await removePlant(broker, plant, path, log);
-    const inProvider = { ...link, consumer: link.provider, target: path };
-    return listenError(inProvider, pair.errno);
+    return failed(listenError({ consumer: link.provider, target: path }, pair.errno));
   }
   const [ours, hangup] = pair.value;
   const unwatch = plantWatch.plant(container, plant, onLost);
@@ -61,5 +60,5 @@ export async function listenBeside(
     await removePlant(broker, plant, path, log);
   };
   ends.add(remove);
-  return { fd, hangup, path, remove };
+  return ok({ fd, hangup, path, remove });
 }

@@ -6,6 +6,7 @@
  * there when it began are then told that the provider can't be reached.
  */
 import type { LinkError } from '../kernel/errors.js';
+import type { Result } from '../kernel/result.js';
 import type { ByteStream } from '../relay/byte-stream.js';
 import { deadlines, type Timed } from './deadlines.js';
 import type { Limits } from './limits.js';
@@ -28,7 +29,7 @@ const MARGIN_MS = 1_000;
 export class ConnectionPool implements ConnectionOwner, Timed {
   readonly limits: Limits;
   deadline = Number.POSITIVE_INFINITY;
-  readonly #connect: () => Promise<ByteStream | LinkError>;
+  readonly #connect: () => Promise<Result<ByteStream>>;
   /** The one that was used last comes last, and is used first. */
   #idle: ProviderConnection[] = [];
   readonly #open = new Set<ProviderConnection>();
@@ -40,7 +41,7 @@ export class ConnectionPool implements ConnectionOwner, Timed {
   #closed: LinkError | null = null;
 
   /** `connect` waits for the provider as long as the link's patience, and never rejects. */
-  constructor(connect: () => Promise<ByteStream | LinkError>, limits: Limits) {
+  constructor(connect: () => Promise<Result<ByteStream>>, limits: Limits) {
     this.#connect = connect;
     this.limits = limits;
     deadlines.add(this);
@@ -136,12 +137,12 @@ export class ConnectionPool implements ConnectionOwner, Timed {
     this.#connecting++;
     const made = await this.#connect();
     this.#connecting--;
-    if ('code' in made) {
-      this.#refuse(before, made);
+    if (!made.ok) {
+      this.#refuse(before, made.error);
     } else if (this.#closed) {
-      made.close();
+      made.value.close();
     } else {
-      const connection = new ProviderConnection(made, this);
+      const connection = new ProviderConnection(made.value, this);
       connection.generation = generation;
       this.#open.add(connection);
       const [waiter] = this.#waiting.keys();

@@ -6,6 +6,7 @@
 import type { Link } from '../graph/link.js';
 import type { LinkError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
+import type { Result } from '../kernel/result.js';
 import type { SocketStream } from '../relay/byte-stream.js';
 import type { Channel } from '../relay/channel.js';
 import type { TransferOptions, TransferResult } from '../relay/transfer.js';
@@ -53,9 +54,9 @@ export interface LinkHost extends StreamHost, ProviderHost {
    * Connects to the provider's socket as the link's identity. Waits for the provider as configured, or (`wait: false`) not
    * at all. The channel is the plugin's. Never rejects.
    */
-  connect(options?: { readonly wait?: boolean }): Promise<Channel | LinkError>;
+  connect(options?: { readonly wait?: boolean }): Promise<Result<Channel>>;
   /** The same, and that identity. */
-  connectAs(options?: { readonly wait?: boolean }): Promise<Connection | LinkError>;
+  connectAs(options?: { readonly wait?: boolean }): Promise<Result<Connection>>;
   /** Has the relay join two connections, which it takes, with the bytes that they still hold. */
   join(client: End, provider: End, options: Pick<ForwardOptions, 'fds'>): void;
   /** Has the relay move bytes, once, between two paused connections that stay the plugin's (relay/transfer.ts). */
@@ -69,7 +70,7 @@ export interface ForwardOptions {
   /** False: bytes only, which are spliced; descriptors are dropped. Default true. */
   readonly fds?: boolean;
   /** Asked for each connection: the path of the provider's socket to join it to, in place of the link's. */
-  readonly through?: () => Promise<string | LinkError>;
+  readonly through?: () => Promise<Result<string>>;
 }
 
 /** Takes the connections of a shared listener: each is the plugin's, which answers, joins or closes it. */
@@ -126,7 +127,7 @@ export interface StreamHost {
   /** The provider can be reached but does not do its work; null: it does. It becomes the link's state. */
   reportHealth(error: LinkError | null): void;
   /** A file in the folder of certificates (`--certificates`), by its path in there; at most 64 KiB. Never rejects. */
-  readCertificate(name: string): Promise<Buffer | LinkError>;
+  readCertificate(name: string): Promise<Result<Buffer>>;
 }
 
 /** What a look at the provider found. `error`: null: nothing is wrong. `waits`: the error may pass by itself. */
@@ -165,7 +166,7 @@ export interface ProviderHost {
    * Plants a listener in the provider, which is removed with the link. `onLost`: called when the provider can't see the
    * socket there any more. Never rejects.
    */
-  listenAtProvider(onLost: () => void): Promise<ProviderListener | LinkError>;
+  listenAtProvider(onLost: () => void): Promise<Result<ProviderListener>>;
   /** The provider's device, which is looked for from now on. It decides the link's state. */
   device(options: DeviceOptions): Device;
 }

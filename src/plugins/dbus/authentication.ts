@@ -7,7 +7,6 @@
  * consumer's BEGIN is read, and the bus sends nothing before it gets ours: both channels can be used by others after it.
  */
 import { closeAll } from '../../kernel/descriptors.js';
-import type { LinkError } from '../../kernel/errors.js';
 import { ok, type Result } from '../../kernel/result.js';
 import type { Channel, Connection } from '../plugin.js';
 import { type ClientEvent, SaslClient } from './sasl-client.js';
@@ -20,7 +19,7 @@ export interface Authenticated {
   readonly fds: boolean;
 }
 
-type Connect = () => Promise<Connection | LinkError>;
+type Connect = () => Promise<Result<Connection>>;
 
 export class Authentication {
   readonly #client: Channel;
@@ -89,9 +88,10 @@ export class Authentication {
   async #authenticate(): Promise<string | null> {
     if (!this.#identified) {
       const made = await this.#connect();
-      if ('code' in made) return made.message;
-      this.#bus = made.channel;
-      this.#identified = await this.#ask(this.#machine.authenticate(made.identity.uid));
+      if (!made.ok) return made.error.message;
+      const { channel, identity } = made.value;
+      this.#bus = channel;
+      this.#identified = await this.#ask(this.#machine.authenticate(identity.uid));
     }
     const event = this.#identified;
     if (event.is === 'failed') return event.reason;

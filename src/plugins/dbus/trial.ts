@@ -22,11 +22,11 @@ export async function tryLogin(
 ): Promise<LinkError | null> {
   const release = await slots.acquire();
   const made = await host.connectAs({ wait: false });
-  if ('code' in made) {
+  if (!made.ok) {
     release();
-    return made;
+    return made.error;
   }
-  const { channel, identity } = made;
+  const { channel, identity } = made.value;
   const outcome = await login(channel, identity.uid);
   channel.close();
   release();

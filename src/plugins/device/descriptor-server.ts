@@ -5,6 +5,7 @@
  */
 import type { LinkError } from '../../kernel/errors.js';
 import type { Logger } from '../../kernel/log.js';
+import type { Result } from '../../kernel/result.js';
 import type { Channel } from '../plugin.js';
 import type { OpenedDevice } from './device.js';
 
@@ -13,7 +14,7 @@ const MAX_CLIENTS = 64;
 const BYTE = Buffer.from('d');
 
 /** Opens the device for one client. `end`: ends that client, and resolves when its descriptor is revoked. */
-export type OpenForClient = (end: () => Promise<void>) => Promise<OpenedDevice | LinkError>;
+export type OpenForClient = (end: () => Promise<void>) => Promise<Result<OpenedDevice>>;
 
 export class DescriptorServer {
   /** Called when the device was opened for a client (null), or could not be. */
@@ -47,17 +48,19 @@ export class DescriptorServer {
     client.onEnd = () => void end();
     client.resume();
     const opened = await this.#open(end);
-    if ('code' in opened) {
-      this.#log.warn({ code: opened.code }, opened.message);
+    if (!opened.ok) {
+      const { error } = opened;
+      this.#log.warn({ code: error.code }, error.message);
       await end();
-      this.onOutcome?.(opened);
+      this.onOutcome?.(error);
       return;
     }
     this.onOutcome?.(null);
+    const device = opened.value;
     const isThere = this.#clients.has(client);
-    if (isThere) this.#clients.set(client, opened);
-    client.write(BYTE, [opened.fd]); // closes it where the client has left
-    if (!isThere) await opened.revoke();
+    if (isThere) this.#clients.set(client, device);
+    client.write(BYTE, [device.fd]); // closes it where the client has left
+    if (!isThere) await device.revoke();
   }
 
   async endAll(): Promise<void> {

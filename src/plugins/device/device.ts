@@ -3,6 +3,7 @@
  * descriptors, and never the path of a node on the host.
  */
 import type { LinkError } from '../../kernel/errors.js';
+import type { Result } from '../../kernel/result.js';
 import type { Attachment } from '../plugin.js';
 
 export interface DeviceNode {
@@ -54,8 +55,8 @@ export interface Device {
   /** Keeps a node of it at the link's target, as long as there is a device. */
   plant(): Attachment;
   /** Waits for the device, as for a provider's socket. */
-  find(): Promise<DeviceNode | LinkError>;
-  open(options: OpenOptions): Promise<OpenedDevice | LinkError>;
+  find(): Promise<Result<DeviceNode>>;
+  open(options: OpenOptions): Promise<Result<OpenedDevice>>;
   /** Leases the objects that `choose` returns: ids of connectors and CRTCs. */
-  lease(choose: (card: Card) => readonly number[] | LinkError): Promise<OpenedDevice | LinkError>;
+  lease(choose: (card: Card) => Result<readonly number[]>): Promise<Result<OpenedDevice>>;
 }

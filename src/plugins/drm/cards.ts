@@ -2,7 +2,7 @@
  * What the links to one card have in common: which client is DRM master, and which of its objects are leased. Made with
  * the plugin, for all of its links.
  */
-import type { LinkError } from '../../kernel/errors.js';
+import type { Result } from '../../kernel/result.js';
 import { SerialQueue } from '../../kernel/serial-queue.js';
 import type { OpenForClient } from '../device/descriptor-server.js';
 import type { DeviceNode, OpenedDevice } from '../device/device.js';
@@ -18,13 +18,13 @@ export class Exclusive {
   /** `end`: ends this client. `open`: called once no other client has it. */
   take(
     end: Parameters<OpenForClient>[0],
-    open: () => Promise<OpenedDevice | LinkError>,
-  ): Promise<OpenedDevice | LinkError> {
+    open: () => Promise<Result<OpenedDevice>>,
+  ): Promise<Result<OpenedDevice>> {
     return this.#queue.run(async () => {
       await this.#end?.();
       this.#end = null;
       const opened = await open();
-      if ('fd' in opened) this.#end = end;
+      if (opened.ok) this.#end = end;
       return opened;
     });
   }

@@ -1,7 +1,7 @@
 /**
  * Chooses what to lease for named connectors: the connectors, and for each a free CRTC that can drive it. Pure.
  */
-import type { LinkError } from '../../kernel/errors.js';
+import { failed, ok, type Result } from '../../kernel/result.js';
 import type { Card, Connector } from '../device/device.js';
 
 /** The kernel's names (drm_connector_enum_list), indexed by `DRM_MODE_CONNECTOR_*`. */
@@ -20,7 +20,7 @@ export function chooseObjects(
   card: Card,
   names: readonly string[],
   taken: ReadonlySet<number>,
-): number[] | LinkError {
+): Result<number[]> {
   const byName = new Map(card.connectors.map((one) => [connectorName(one), one]));
   const wanted: Connector[] = [];
   for (const name of names) {
@@ -28,17 +28,17 @@ export function chooseObjects(
     if (!connector) {
       const there = [...byName.keys()].join(', ') || 'none';
       const message = `The card has no connector ${name}; it has: ${there}.`;
-      return { code: 'connector-missing', message };
+      return failed({ code: 'connector-missing', message });
     }
     if (taken.has(connector.id)) {
-      return { code: 'device-busy', message: `${name} is leased to another consumer.` };
+      return failed({ code: 'device-busy', message: `${name} is leased to another consumer.` });
     }
     wanted.push(connector);
   }
   const crtcs = assign(wanted, taken);
-  if (crtcs) return [...wanted.map(({ id }) => id), ...crtcs];
+  if (crtcs) return ok([...wanted.map(({ id }) => id), ...crtcs]);
   const message = `The card has no free CRTC for each of ${names.join(', ')}.`;
-  return { code: 'connector-missing', message };
+  return failed({ code: 'connector-missing', message });
 }
 
 /** A CRTC for each connector, found by augmenting paths. The CRTC that drives it already is tried first. */

@@ -7,7 +7,8 @@
  * `lease` hands out a lease of the named connectors in place of the card, to one client at a time.
  */
 import type { Link } from '../../graph/link.js';
-import { type LinkError, XConnectError } from '../../kernel/errors.js';
+import { XConnectError } from '../../kernel/errors.js';
+import { ok, type Result } from '../../kernel/result.js';
 import { attachDevice } from '../device/attach.js';
 import type { OpenForClient } from '../device/descriptor-server.js';
 import type { Device, DeviceNode, OpenedDevice } from '../device/device.js';
@@ -35,8 +36,9 @@ function opener(link: Link, device: Device, cards: Cards): OpenForClient {
   const { lease } = link;
   const ofThisLink = new Exclusive();
   return async (end) => {
-    const node = await device.find();
-    if ('code' in node) return node;
+    const found = await device.find();
+    if (!found.ok) return found;
+    const node = found.value;
     const card = cards.of(node);
     if (lease) return ofThisLink.take(end, () => leased(device, lease, card));
     const readOnly = link.access === 'ro';
@@ -51,23 +53,23 @@ async function leased(
   device: Device,
   names: readonly string[],
   card: CardUse,
-): Promise<OpenedDevice | LinkError> {
+): Promise<Result<OpenedDevice>> {
   let objects: readonly number[] = [];
   const opened = await device.lease((read) => {
     const chosen = chooseObjects(read, names, card.leased);
-    if ('code' in chosen) return chosen;
-    objects = chosen;
+    if (!chosen.ok) return chosen;
+    objects = chosen.value;
     for (const id of objects) card.leased.add(id);
-    return objects;
+    return chosen;
   });
   const forget = () => {
     for (const id of objects) card.leased.delete(id);
     objects = [];
   };
-  if ('code' in opened) {
+  if (!opened.ok) {
     forget();
     return opened;
   }
-  const revoke = () => opened.revoke().finally(forget);
-  return { fd: opened.fd, revoke };
+  const lease = opened.value;
+  return ok({ fd: lease.fd, revoke: () => lease.revoke().finally(forget) });
 }

@@ -17,6 +17,7 @@ import {
 } from '../../http1/index.js';
 import { type HttpRule, isAllowed, parseRule } from '../../kernel/http-rule.js';
 import { everyLine, type Logger } from '../../kernel/log.js';
+import { ok } from '../../kernel/result.js';
 import { countClose, type LinkHost } from '../plugin.js';
 
 export interface RouteOptions {
@@ -39,7 +40,7 @@ export class LinkRoute {
     this.#accessLog = link.http?.access_log ? everyLine(host.log) : null;
     this.pool = new ConnectionPool(async () => {
       const made = await host.connect();
-      return 'code' in made ? made : host.bytes(made);
+      return made.ok ? ok(host.bytes(made.value)) : made;
     }, limits);
     host.onProviderChange(() => this.pool.changed());
     this.#rules = link.rules?.flatMap((text) => parseRule(text) ?? []) ?? null;

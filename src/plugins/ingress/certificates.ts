@@ -55,12 +55,13 @@ export class Certificate {
   }
 
   async #read(): Promise<LinkError | null> {
-    const [cert, key] = [
+    const [certRead, keyRead] = [
       await this.#host.readCertificate(this.#files.cert),
       await this.#host.readCertificate(this.#files.key),
     ];
-    if ('code' in cert) return cert;
-    if ('code' in key) return key;
+    if (!certRead.ok) return certRead.error;
+    if (!keyRead.ok) return keyRead.error;
+    const [cert, key] = [certRead.value, keyRead.value];
     if (this.pem?.cert.equals(cert) && this.pem.key.equals(key)) return null;
     try {
       this.context = createSecureContext({ cert, key });

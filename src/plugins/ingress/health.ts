@@ -56,14 +56,14 @@ export class Health {
     const { path, interval = INTERVAL_S, timeout = TIMEOUT_S } = this.#options;
     const made = await this.#host.connect();
     let nextMs = interval * 1000;
-    if ('code' in made) {
+    if (!made.ok) {
       nextMs = AWAY_MS; // the state of the link tells that already
     } else {
       const head = [
         `GET ${path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: pv-xconnect\r\n`,
         `${identityLines(this.#link)}Connection: close\r\n\r\n`,
       ].join('');
-      const found = await probe(this.#host.bytes(made), head, this.#limits, timeout * 1000);
+      const found = await probe(this.#host.bytes(made.value), head, this.#limits, timeout * 1000);
       if (!this.#over && !this.#outdated) {
         this.#tell(typeof found === 'number' ? complaintAbout(found) : found);
       }

@@ -8,6 +8,7 @@
 import { createHash } from 'node:crypto';
 import { type Link, linkId } from '../../graph/link.js';
 import type { ErrorCode, LinkError } from '../../kernel/errors.js';
+import { failed, ok, type Result } from '../../kernel/result.js';
 import type { LinkHost, ProviderListener, Seen } from '../plugin.js';
 import { WaylandClient, type WaylandFailure } from './client.js';
 
@@ -35,7 +36,7 @@ export class Compositor {
   readonly #link: Link;
   readonly #host: LinkHost;
   #session: CompositorSession | null = null;
-  #attempt: Promise<CompositorSession | LinkError> | null = null;
+  #attempt: Promise<Result<CompositorSession>> | null = null;
   #closed = false;
 
   constructor(link: Link, host: LinkHost) {
@@ -47,14 +48,15 @@ export class Compositor {
   async look(): Promise<Seen> {
     if (this.#session?.foreign) this.#session = null;
     const session = await this.#known(false);
-    return 'code' in session ? { error: session, waits: WAITS.has(session.code) } : { error: null };
+    if (session.ok) return { error: null };
+    return { ...session, waits: WAITS.has(session.error.code) };
   }
 
   /** The path of the socket for a client, inside the provider. Waits for the compositor as configured. */
-  async socket(): Promise<string | LinkError> {
+  async socket(): Promise<Result<string>> {
     if (this.#attempt) await this.#attempt; // it may be one that does not wait
     const session = await this.#known(true);
-    return 'code' in session ? session : (session.listener?.path ?? this.#link.socket);
+    return session.ok ? ok(session.value.listener?.path ?? this.#link.socket) : session;
   }
 
   async close(): Promise<void> {
@@ -65,36 +67,38 @@ export class Compositor {
     await session?.listener?.remove();
   }
 
-  async #known(wait: boolean): Promise<CompositorSession | LinkError> {
-    if (this.#session) return this.#session;
+  async #known(wait: boolean): Promise<Result<CompositorSession>> {
+    if (this.#session) return ok(this.#session);
     this.#attempt ??= this.#ask(wait).finally(() => {
       this.#attempt = null;
     });
     return this.#attempt;
   }
 
-  async #ask(wait: boolean): Promise<CompositorSession | LinkError> {
+  async #ask(wait: boolean): Promise<Result<CompositorSession>> {
     const channel = await this.#host.connect({ wait });
-    if ('code' in channel) return channel;
-    const client = new WaylandClient(channel);
-    const session = await this.#introduce(client);
-    if ('code' in session) {
+    if (!channel.ok) return channel;
+    const client = new WaylandClient(channel.value);
+    const introduced = await this.#introduce(client);
+    if (!introduced.ok) {
       client.close();
-      return session;
+      return introduced;
     }
+    const session = introduced.value;
     this.#session = session;
     client.onEnd = () => void this.#ended(session);
     this.#host.show({ security_context: session.listener !== undefined });
     if (this.#closed) await this.close();
-    return session;
+    return introduced;
   }
 
-  async #introduce(client: WaylandClient): Promise<CompositorSession | LinkError> {
+  async #introduce(client: WaylandClient): Promise<Result<CompositorSession>> {
     const knows = await client.knowsContexts();
-    if (typeof knows === 'object' && knows.what !== 'foreign') return this.#failed(knows);
-    if (knows !== true) return { client, foreign: knows !== false };
-    const listener = await this.#host.listenAtProvider(() => client.close());
-    if ('code' in listener) return listener;
+    if (typeof knows === 'object' && knows.what !== 'foreign') return failed(this.#errorOf(knows));
+    if (knows !== true) return ok({ client, foreign: knows !== false });
+    const listening = await this.#host.listenAtProvider(() => client.close());
+    if (!listening.ok) return listening;
+    const listener = listening.value;
     const failure = await client.introduce({
       engine: ENGINE,
       appId: bounded(this.#link.consumer),
@@ -102,12 +106,12 @@ export class Compositor {
       listener: listener.fd,
       hangup: listener.hangup,
     });
-    if (!failure) return { client, listener };
+    if (!failure) return ok({ client, listener });
     await listener.remove();
-    return this.#failed(failure);
+    return failed(this.#errorOf(failure));
   }
 
-  #failed({ what, why }: WaylandFailure): LinkError {
+  #errorOf({ what, why }: WaylandFailure): LinkError {
     const { socket, provider } = this.#link;
     const code = what === 'silent' ? 'timed-out' : 'provider-refused';
     return { code, message: `The compositor at ${socket} in ${provider}: ${why}.` };

@@ -12,6 +12,7 @@ import type { Route, Served, Site } from '../../../src/http1/route.js';
 import { ServerConnection } from '../../../src/http1/server-connection.js';
 import { Tunnel } from '../../../src/http1/tunnel.js';
 import type { LinkError } from '../../../src/kernel/errors.js';
+import { failed, ok, type Result } from '../../../src/kernel/result.js';
 import { ByteChannel } from '../../../src/relay/byte-channel.js';
 import type { ByteStream } from '../../../src/relay/byte-stream.js';
 import { native, SOCKET_TYPES } from '../../../src/relay/native.js';
@@ -83,15 +84,15 @@ export class Stand {
     this.pool.close({ code: 'provider-not-running', message: 'It is over.' });
   }
 
-  async #connect(): Promise<ByteStream | LinkError> {
+  async #connect(): Promise<Result<ByteStream>> {
     const error = await this.#options.unreachable?.();
-    if (error) return error;
+    if (error) return failed(error);
     this.made++;
     const [near, far] = native.socketPair(SOCKET_TYPES.stream);
     this.#provider(
       new net.Socket({ fd: far, readable: true, writable: true, allowHalfOpen: true }),
     );
-    return new ByteChannel(near);
+    return ok(new ByteChannel(near));
   }
 }
 

@@ -13,8 +13,8 @@ const joining: Plugin = {
   attach: (_link, host) =>
     host.listen(async (client) => {
       const made = await host.connect();
-      if ('code' in made) client.close();
-      else host.join(client, made, {});
+      if (made.ok) host.join(client, made.value, {});
+      else client.close();
     }),
 };
 

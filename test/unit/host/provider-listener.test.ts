@@ -25,7 +25,7 @@ test('without a descriptor for its hang-up it is an error, and nothing is left i
     throw Object.assign(new Error('socketpair: Too many open files'), { code: 'EMFILE' });
   });
   const answer = await listenBeside(parts, () => undefined);
-  expect(answer).toMatchObject({ code: 'limit-reached' });
+  expect(answer).toMatchObject({ ok: false, error: { code: 'limit-reached' } });
   expect(remove).toHaveBeenCalledExactlyOnceWith(7);
   expect(parts.ends.size).toBe(0);
   expect(native.socketRead(far, Buffer.alloc(1))).toBe(0); // the listener was closed

@@ -123,10 +123,10 @@ describe('a lease', () => {
         const wanted = read.connectors.filter((_one, bit) => (mask >>> bit) & 1);
         const taken = new Set(ids);
         const chosen = chooseObjects(read, wanted.map(connectorName), taken);
-        expect('code' in chosen).toBe(!possible(wanted, taken));
-        if ('code' in chosen) return;
-        expect(chosen.slice(0, wanted.length)).toEqual(wanted.map(({ id }) => id));
-        const crtcs = chosen.slice(wanted.length);
+        expect(chosen.ok).toBe(possible(wanted, taken));
+        if (!chosen.ok) return;
+        expect(chosen.value.slice(0, wanted.length)).toEqual(wanted.map(({ id }) => id));
+        const crtcs = chosen.value.slice(wanted.length);
         expect(new Set(crtcs).size).toBe(wanted.length);
         for (const [i, crtc] of crtcs.entries()) {
           expect(wanted[i]?.crtcs).toContain(crtc);
@@ -139,21 +139,27 @@ describe('a lease', () => {
 
   test('leaves a connector with the CRTC that drives it', () => {
     const one = { id: 7, type: 10, number: 1, crtcs: [1, 2, 3], crtc: 2 };
-    expect(chooseObjects({ crtcs: [1, 2, 3], connectors: [one] }, ['DP-1'], new Set())).toEqual([
-      7, 2,
-    ]);
+    expect(chooseObjects({ crtcs: [1, 2, 3], connectors: [one] }, ['DP-1'], new Set())).toEqual({
+      ok: true,
+      value: [7, 2],
+    });
   });
 
   test('of what another link leases, or of nothing that is there, is refused by name', () => {
     const one = { id: 7, type: 99, number: 4, crtcs: [1], crtc: 1 };
     const read = { crtcs: [1], connectors: [one] };
-    expect(chooseObjects(read, ['Unknown-4'], new Set([7]))).toMatchObject({ code: 'device-busy' });
+    expect(chooseObjects(read, ['Unknown-4'], new Set([7]))).toMatchObject({
+      error: { code: 'device-busy' },
+    });
     expect(chooseObjects(read, ['DP-1'], new Set())).toEqual({
-      code: 'connector-missing',
-      message: 'The card has no connector DP-1; it has: Unknown-4.',
+      ok: false,
+      error: {
+        code: 'connector-missing',
+        message: 'The card has no connector DP-1; it has: Unknown-4.',
+      },
     });
     expect(chooseObjects({ crtcs: [], connectors: [] }, ['DP-1'], new Set())).toMatchObject({
-      message: 'The card has no connector DP-1; it has: none.',
+      error: { message: 'The card has no connector DP-1; it has: none.' },
     });
   });
 });
