@@ -13,7 +13,7 @@ import { parseArgs } from 'node:util';
 import { guardOutput, ROOT, setUp } from './setup.mjs';
 
 const USAGE = 'npm run fuzz [-- [--minutes N] [--seed S] [NAME...]]';
-/** How long a property is tried in a round, where there is time: so long that its start does not matter. */
+/** How long a property is tried in a round, if the time suffices: its start takes little of that. */
 const SHARE_MS = 5_000;
 
 function fail(sentence) {
@@ -36,7 +36,7 @@ function readArguments() {
   }
 }
 
-/** Test files that have properties, with their text: those that the names mean, or all where none can be told. */
+/** Test files with properties, and their text: those that the names match, or all where they match none. */
 function filesFor(names) {
   const files = readdirSync(join(ROOT, 'test'), { recursive: true })
     .filter((name) => name.endsWith('.test.ts'))
@@ -49,7 +49,7 @@ function filesFor(names) {
   return named.length > 0 ? named : files;
 }
 
-/** Every property of the files, for its share of the time. The failures, by name. */
+/** Tries every property of the files for its share of the time. Returns the failures with the names of the tests. */
 function runRound(files, fuzzing, folder) {
   const report = join(folder, 'report.json');
   rmSync(report, { force: true });

@@ -1,7 +1,7 @@
 /**
- * Builds the addon, pvx-broker and pvx-bus: with node-gyp, from binding.gyp. It wants Python, and the headers of
- * Node.js, which it would download. Where Node.js brought its headers along, nothing is downloaded; where there is no
- * Python either, the C compiler alone does the same from the same file.
+ * Builds the addon, pvx-broker and pvx-bus from binding.gyp. node-gyp does, where there is Python; it downloads the
+ * headers of Node.js, unless Node.js was installed with them. Where there are headers and no Python, the C compiler
+ * alone builds from the same file.
  */
 import { spawnSync } from 'node:child_process';
 import {
@@ -31,7 +31,7 @@ export function buildNative(root, run) {
   compileNative(root, 'build/Release', [], (...what) => run(...what, process.env));
 }
 
-/** By the C compiler alone, into that folder, with these flags after binding.gyp's. `run(what, command, args)`. */
+/** The same by the C compiler alone, into `folder`, with `flags` after binding.gyp's. `run(what, command, args)`. */
 export function compileNative(root, folder, flags, run) {
   const what = 'Building the native parts';
   const { target_defaults, targets } = JSON.parse(readFileSync(join(root, 'binding.gyp'), 'utf8'));

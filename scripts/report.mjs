@@ -1,4 +1,4 @@
-/** vitest's report in JSON, into the file that PVX_REPORT names. Not a word of it: test.mjs reads it and takes it away. */
+/** A reporter of vitest that prints nothing: it writes JSON to the file that PVX_REPORT names, which test.mjs reads. */
 import { writeFileSync } from 'node:fs';
 import { JsonReporter } from 'vitest/node';
 

@@ -30,7 +30,7 @@ const FLAGS = [
   ...['-U_FORTIFY_SOURCE', '-DPVX_SANITIZED'],
 ];
 const PLACE = 'build/sanitized';
-/** What must be as it is built, and what it must refuse. */
+/** Suites on what the usual build contains, and on calls that its filter refuses: a sanitizer needs others. */
 const EXCEPT = ['production', 'security-claims'].map(
   (name) => `test/integration/broker/${name}.test.ts`,
 );
@@ -72,7 +72,7 @@ const child = spawn(
       ...process.env,
       PVX_LIBRARY: library.stdout.trim(),
       PVX_TEST_CFLAGS: FLAGS.join(' '), // of the broker that the tests compile
-      // Leaks are looked for by a process of its own making, which the filter does not let the broker have.
+      // To look for leaks, a sanitizer makes a process, which the broker's filter does not permit.
       ASAN_OPTIONS: `detect_leaks=0:${log}`,
       UBSAN_OPTIONS: `print_stacktrace=1:${log}`,
     },

@@ -1,7 +1,6 @@
 /**
- * All set-up that a fresh checkout needs, and nothing that is done already: packages, addon and broker, dist/.
- *
- * Quiet unless something fails; then it shows what failed and ends the process with 1.
+ * Sets up a checkout: packages, the native parts, dist/. What is up to date is left as it is. Where a step fails, its
+ * output is shown, and the process ends with 1.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
@@ -11,7 +10,10 @@ import { buildNative } from './native.mjs';
 
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
-/** What can't be written is no stack trace: quiet where nobody reads any more, else a sentence, and exit code 1. */
+/**
+ * Output that can't be written costs no stack trace: where nobody reads it any more nothing is said, otherwise there is
+ * one sentence and exit code 1. `onEnd` is called in both cases.
+ */
 export function guardOutput(onEnd = () => undefined) {
   let ended = false;
   process.stderr.on('error', () => undefined);
@@ -67,7 +69,7 @@ function requireTools() {
   process.exit(1);
 }
 
-/** Brings everything up to date. */
+/** Brings everything up to date; ends the process where that fails. */
 export function setUp() {
   const native = ['build/Release/pvx.node', 'build/Release/pvx-broker', 'build/Release/pvx-bus'];
   const packages = oldest('node_modules/.package-lock.json') < oldest('package-lock.json');

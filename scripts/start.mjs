@@ -23,7 +23,7 @@ const once = options.includes('--once');
 let interrupt = () => undefined;
 guardOutput(() => interrupt());
 
-/** The exit code of an invocation that runs nothing: it asks for the usage, or has an unknown option. */
+/** Prints the usage where that is asked for or an option is unknown, and returns the exit code; otherwise undefined. */
 function answered() {
   for (const option of options.filter((one) => one !== '--once')) {
     if (option === '--help' || option === '-h') {

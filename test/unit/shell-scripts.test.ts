@@ -20,6 +20,16 @@ function scriptsBelow(folder: string): string[] {
   });
 }
 
+test('the package has the scripts that pv-appengine reads', () => {
+  const { stdout } = spawnSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+    cwd: PACKAGE_ROOT,
+    encoding: 'utf8',
+  });
+  const [{ files }] = JSON.parse(stdout) as [{ files: { path: string }[] }];
+  const scripts = files.map(({ path }) => path).filter((path) => path.endsWith('.sh'));
+  expect(scripts.sort()).toEqual(scriptsBelow('src').sort());
+});
+
 test.runIf(has('shellcheck'))('shellcheck finds nothing in any shell script', () => {
   const scripts = scriptsBelow('.');
   expect(scripts).toEqual(
