@@ -23,9 +23,9 @@ struct flow {
 	uint32_t fds_ahead, reply_nfds; /* relay-share.c; of the reply that is being sent, */
 	size_t reply_length;            /* and its bytes */
 	uint64_t deadline, idle_at, retry_at;
-	bool readable;
-	bool asked;  /* JavaScript, for the request */
-	bool woken;  /* there was room, after the broker was asked to send */
+	bool readable; /* a reply may be there: an event said so, and no look has found none since */
+	bool asked;  /* JavaScript, for the request; until it answers, or the request is of no use any more */
+	bool woken;  /* there was room, after the broker was asked to send; until it is asked again */
 	bool moving; /* to another provider, once the broker has sent what it was asked to */
 };
 

@@ -133,7 +133,7 @@ static napi_value start(napi_env env, napi_callback_info info)
 	    (broker >= 0 && relay_watch(relay, &relay->broker, EPOLLIN) < 0))
 		error = errno;
 	else if (napi_create_threadsafe_function(env, argv[1], NULL, name, 0, 1, NULL, NULL, relay, deliver,
-						 (napi_threadsafe_function *)&relay->notify) != napi_ok)
+						 &relay->notify) != napi_ok)
 		error = EINVAL;
 	else if ((error = start_thread(relay)))
 		napi_release_threadsafe_function(relay->notify, napi_tsfn_abort);

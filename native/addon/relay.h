@@ -97,8 +97,10 @@ struct pipe {
 struct conn;
 struct command;
 struct relay;
+struct napi_threadsafe_function__;
 
-/* Called once with an errno or with a descriptor that is the owner's from then on. */
+/* Called once, with what the broker answered: an errno, or 0 and a value, or 0 and a descriptor (else -1), which is the
+ * owner's from then on. Each function that is one has exactly this type: a call through another is undefined. */
 typedef void broker_answer(void *owner, int fd, int error, uint32_t value);
 
 /*
@@ -152,7 +154,7 @@ struct side {
 /*
  *   link_accept                                           conn_join, transfer_begin
  *       |                                                             |
- *       v      the broker, or JavaScript, is asked                    v
+ *       v               the broker is asked                           v
  *    PARKED ---------------------------------------> CONNECTING --> JOINED
  *       ^                                                |            |
  *       '-------- it can't be reached for now -----------'            | both ends finished, a side broke off
@@ -314,7 +316,7 @@ struct relay {
 	struct event *events;
 	uint32_t nevents, events_capacity;
 	bool signalled;
-	void *notify; /* napi_threadsafe_function */
+	struct napi_threadsafe_function__ *notify; /* of node_api.h, which only the JavaScript face knows */
 	bool stopped; /* JavaScript's own: the thread is gone */
 };
 
