@@ -16,7 +16,7 @@ const FIGURES: Readonly<Record<string, readonly Row[]>> = {
   'docs/control-socket.md': [
     ['| connections | {} |', 'src/status/server.ts', 'MAX_CONNECTIONS'],
     ['| listeners of `/events`, of `/uses` | 16, {} |', 'src/status/observers.ts', 'MAX_LISTENERS'],
-    ['| a body, which nobody needs | {} KiB', 'src/status/server.ts', 'MAX_BODY', KiB],
+    ['| a body, which no request needs | {} KiB', 'src/status/server.ts', 'MAX_BODY', KiB],
     ['does not read its answer | {} s', 'src/status/server.ts', 'STALLED_MS', SECOND / 2],
     ['After {} kinds', 'src/status/observers.ts', 'MAX_KINDS'],
     ['is a {}th of the time since the last news', 'src/graph/look-interval.ts', 'PATIENCE'],

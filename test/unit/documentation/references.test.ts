@@ -12,9 +12,9 @@ const MADE = /^(build|dist|node_modules)\//;
 const FILE =
   /(?<![\w@$/.<*-])(?:\.\.?\/)*(?:[\w-]+\/)*[\w-]+(?:\.[\w-]+)*\.(?:ts|mjs|[ch]|py|sh|md)\b(?!\()/g;
 
-/** Of the kernel's own source and headers. */
-const KERNEL =
-  /^(linux\/[\w.]+|sys\/mount\.h|fs\/exec\.c|drm_mode\.h|input\.h|(ev|mouse|joy)dev\.c)$/;
+/** Source and headers of the kernel, headers of Node.js. */
+const FOREIGN =
+  /^(linux\/[\w.]+|sys\/mount\.h|fs\/exec\.c|drm_mode\.h|input\.h|(ev|mouse|joy)dev\.c|(js_native|node)_api\.h)$/;
 
 const everyFile = FOLDERS.flatMap((folder) => filesBelow(folder, /./)).filter(
   (path) => !path.includes('node_modules/'),
@@ -85,7 +85,7 @@ describe('the documentation', () => {
         .split(LF)
         .map((line) => /^\s*(?:\/?\*+|\/\/|#)\s(.*)|\s(?:\/\/|\/\*|#) (.*)/.exec(line))
         .flatMap((match) => (match?.[1] ?? match?.[2] ?? '').match(FILE) ?? [])
-        .filter((name) => !KERNEL.test(name) && !isThere(name, path))
+        .filter((name) => !FOREIGN.test(name) && !isThere(name, path))
         .map((name) => `${path}: ${name}`),
     );
     expect(wrong).toEqual([]);
