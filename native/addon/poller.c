@@ -58,6 +58,7 @@ static napi_value open_poller(napi_env env, napi_callback_info info)
 	uv_loop_t *loop;
 	size_t argc = 2, length;
 	void *events;
+	int error;
 
 	NAPI_OK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
 	NAPI_OK(env, napi_get_typedarray_info(env, argv[0], &type, &length, &events, NULL, NULL));
@@ -70,9 +71,8 @@ static napi_value open_poller(napi_env env, napi_callback_info info)
 	p->env = env;
 	p->events = events;
 	p->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (p->epoll < 0 || uv_poll_init(loop, &p->poll, p->epoll) < 0) {
-		int error = errno;
-
+	error = p->epoll < 0 ? errno : -uv_poll_init(loop, &p->poll, p->epoll);
+	if (error) {
 		if (p->epoll >= 0)
 			close(p->epoll);
 		free(p);
