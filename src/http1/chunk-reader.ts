@@ -10,11 +10,12 @@
  *     BETWEEN ─;▸ NAME ▸ IN_NAME ─=▸ VALUE ▸ IN_TOKEN, or IN_QUOTES ▸ BEHIND; of these IN_NAME, IN_TOKEN and BEHIND
  *     may end with CR
  */
+import { ok, type Result } from '../kernel/result.js';
 import { FAULT, Fields, MORE } from './fields.js';
 import { CR, HEX, isBlank, LF, NAME, VALUE } from './grammar.js';
 import { OTHER } from './names.js';
 import { PartialHead } from './partial-head.js';
-import { BAD_CHUNK, type Refusal } from './refusal.js';
+import { BAD_CHUNK, type Refusal, refused } from './refusal.js';
 
 const SEMICOLON = 59;
 /** More may be no exact number in JavaScript. */
@@ -204,10 +205,10 @@ function afterByte(state: number, byte: number): number {
 /**
  * The trailers of a whole section (with its empty line) that are passed on, each with its CRLF; or why it is refused.
  */
-export function keptTrailers(section: Buffer): Buffer | Refusal {
+export function keptTrailers(section: Buffer): Result<Buffer, { readonly refusal: Refusal }> {
   const end = fields.scan(section, 0, Math.min(section.length, MAX_TRAILERS), MAX_TRAILER_FIELDS);
-  if (end === FAULT) return fields.fault;
-  return end === section.length ? keptLines(section) : BAD_CHUNK;
+  if (end === FAULT) return refused(fields.fault);
+  return end === section.length ? ok(keptLines(section)) : refused(BAD_CHUNK);
 }
 
 function keptLines(bytes: Buffer): Buffer {

@@ -11,6 +11,9 @@ export interface Refusal {
   readonly retryAfter?: number;
 }
 
+/** As of Result. */
+export const refused = (refusal: Refusal) => ({ ok: false, refusal }) as const;
+
 const refusal = (status: number, message: string): Refusal => ({ status, message });
 const bad = (message: string): Refusal => refusal(400, message);
 

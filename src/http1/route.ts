@@ -1,11 +1,12 @@
 /** What a plugin tells the forwarder: where a request goes, and what is done to it on the way. */
+import type { Result } from '../kernel/result.js';
 import type { ByteStream } from '../relay/byte-stream.js';
 import type { RequestEdit } from './forwarding.js';
 import type { Transfer } from './handover.js';
 import type { Limits } from './limits.js';
 import type { Lingering } from './lingering.js';
 import type { ConnectionPool } from './pool.js';
-import { NO_FURTHER, type Refusal } from './refusal.js';
+import { NO_FURTHER, type Refusal, refused } from './refusal.js';
 import type { RequestHead } from './request-head.js';
 
 /** One request that has ended, for an access log. */
@@ -40,21 +41,26 @@ export interface Route extends RequestEdit {
   join(client: ByteStream, provider: ByteStream): void;
 }
 
+/** The route of a request, or why it has none. */
+export type RouteResult = Result<Route, { readonly refusal: Refusal }>;
+
+const NO_FURTHER_ROUTE = refused(NO_FURTHER);
+
 /** What a server is for, of one address or socket: the same for all of its connections. */
 export interface Site<Description> {
   readonly limits: Limits;
   /** Where connections go that are to end; the same of all sites of the process. */
   readonly lingering: Lingering;
   /** `description`: what the plugin knows of the connection. The request is valid during the call only. */
-  route(request: RequestHead, description: Description): Route | Refusal;
+  route(request: RequestHead, description: Description): RouteResult;
 }
 
-/** The route of a request, or why it has none. OPTIONS that may go no further has none (RFC 9110, 7.6.2). */
+/** As the site has it. OPTIONS that may go no further has no route (RFC 9110, 7.6.2). */
 export function routeOf<Description>(
   site: Site<Description>,
   request: RequestHead,
   description: Description,
-): Route | Refusal {
-  const found = site.route(request, description);
-  return request.hops === 0 && !('status' in found) ? NO_FURTHER : found;
+): RouteResult {
+  const routed = site.route(request, description);
+  return request.hops === 0 && routed.ok ? NO_FURTHER_ROUTE : routed;
 }

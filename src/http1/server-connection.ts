@@ -235,7 +235,7 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
 
   /** Begins the request whose head was just read. Returns the position behind it and what was read of its body. */
   #begin(buffer: Buffer, to: number): number {
-    const route = routeOf(this.#site, request, this.#description);
+    const routed = routeOf(this.#site, request, this.#description);
     const { framing, minor } = request;
     let at = request.to;
     this.#answer.minor = minor;
@@ -245,11 +245,12 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
       framing.chunked ? CHUNKED : request.hasBody ? COUNTED : NO_BODY,
       framing.length,
     );
-    if ('status' in route) {
-      this.#refuse(route, request.method);
+    if (!routed.ok) {
+      this.#refuse(routed.refusal, request.method);
       this.#next();
       return at;
     }
+    const route = routed.value;
     const { writer } = this.#exchange;
     writer.reset();
     writeRequest(writer, request, route);

@@ -8,9 +8,9 @@ import {
   DEFAULT_LIMITS,
   type Limits,
   type Lingering,
-  type Refusal,
   type RequestHead,
-  type Route,
+  type RouteResult,
+  refused,
   Server,
   type Site,
 } from '../../http1/index.js';
@@ -21,14 +21,14 @@ import { type IngressLink, type Visitor, visitorFrom } from './ingress-link.js';
 import { normalPath, RouteTable } from './routes.js';
 import type { SecureFront } from './secure-front.js';
 
-const NO_ROUTE: Refusal = {
+const NO_ROUTE = refused({
   status: 404,
   message: 'Nothing answers here under this host and path.',
-};
-const DOT_SEGMENTS: Refusal = {
+});
+const DOT_SEGMENTS = refused({
   status: 400,
   message: 'The path has dot segments, which may lead anywhere.',
-};
+});
 const NAMES = Object.keys(DEFAULT_LIMITS) as readonly (keyof Limits)[];
 
 export class Entrance implements ConnectionHandler, Site<Visitor> {
@@ -59,7 +59,7 @@ export class Entrance implements ConnectionHandler, Site<Visitor> {
     this.#findLimits();
   }
 
-  route(request: RequestHead, visitor: Visitor): Route | Refusal {
+  route(request: RequestHead, visitor: Visitor): RouteResult {
     const path = normalPath(request.target());
     if (path === null) return DOT_SEGMENTS;
     const link = this.#links.find(request.host(), path);

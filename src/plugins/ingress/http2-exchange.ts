@@ -100,11 +100,12 @@ export class Http2Exchange implements Client {
       this.refuse(MALFORMED);
       return;
     }
-    const route = routeOf(site, request, description);
-    if ('status' in route) {
-      this.refuse(route);
+    const routed = routeOf(site, request, description);
+    if (!routed.ok) {
+      this.refuse(routed.refusal);
       return;
     }
+    const route = routed.value;
     const { writer } = this.#exchange;
     writer.reset();
     writeRequest(writer, request, route, VERSION);
@@ -185,8 +186,8 @@ export class Http2Exchange implements Client {
   /** The request's trailers. HTTP/1.1 has them in chunked bodies only: with a Content-Length they are dropped. */
   #trailed(raw: readonly string[]): void {
     const kept = keptTrailers(Buffer.from(trailerText(raw), 'latin1'));
-    if ('status' in kept) this.#broken();
-    else this.#requestTrailers = kept;
+    if (kept.ok) this.#requestTrailers = kept.value;
+    else this.#broken();
   }
 
   /**

@@ -5,8 +5,17 @@
 import { BlockList, isIPv6 } from 'node:net';
 import { prefixOf } from '../../graph/endpoint.js';
 import type { Link } from '../../graph/link.js';
-import type { ByteWriter, Limits, Refusal, RequestHead, Route } from '../../http1/index.js';
+import {
+  type ByteWriter,
+  type Limits,
+  type Refusal,
+  type RequestHead,
+  type Route,
+  type RouteResult,
+  refused,
+} from '../../http1/index.js';
 import { parseCidr } from '../../kernel/ip-address.js';
+import { ok } from '../../kernel/result.js';
 import { identityLines, LinkRoute } from '../http/link-route.js';
 import type { LinkHost } from '../plugin.js';
 import type { Certificate } from './certificates.js';
@@ -70,20 +79,21 @@ export class IngressLink implements Routed {
   /**
    * For a request to its host and below its prefix. The client is checked by the request, since connections are shared.
    */
-  route(request: RequestHead, visitor: Visitor): Route | Refusal {
-    if (this.#allowed && !includes(this.#allowed, visitor.address)) return this.#notAllowed;
+  route(request: RequestHead, visitor: Visitor): RouteResult {
+    if (this.#allowed && !includes(this.#allowed, visitor.address))
+      return refused(this.#notAllowed);
     const complaint = this.#health?.complaint ?? null;
     if (complaint !== null) {
       const message = `${this.#link.provider} is not well: ${complaint}.`;
-      return { status: 503, message, retryAfter: UNWELL_RETRY_S };
+      return refused({ status: 503, message, retryAfter: UNWELL_RETRY_S });
     }
     const route = this.#routeFor(visitor);
-    if (!this.#strips && !this.#linkRoute.hasRules) return route;
+    if (!this.#strips && !this.#linkRoute.hasRules) return ok(route);
     const target = request.target();
     const strip = this.#strips ? prefixLength(target, this.prefix) : 0;
     const refusal = this.#linkRoute.refusal(request, below(target, strip));
-    if (refusal) return refusal;
-    return strip === route.strip ? route : { ...route, strip };
+    if (refusal) return refused(refusal);
+    return ok(strip === route.strip ? route : { ...route, strip });
   }
 
   /** No request is for it any more. */

@@ -1,7 +1,8 @@
 /** Serves one rest link. */
 import type { Link } from '../../graph/link.js';
-import { type Lingering, type Route, Server } from '../../http1/index.js';
+import { type Lingering, type Route, refused, Server } from '../../http1/index.js';
 import { drainThenClose } from '../../kernel/drain.js';
+import { ok } from '../../kernel/result.js';
 import { identityLines, LinkRoute, limitsOf } from '../http/link-route.js';
 import type { Attachment, LinkHost } from '../plugin.js';
 
@@ -14,10 +15,14 @@ export async function serve(link: Link, host: LinkHost, lingering: Lingering): P
     authority: 'localhost',
   });
   const route: Route = { ...linkRoute.route, addLines: (writer) => writer.bytes(identity) };
+  const routed = ok(route);
   const server = new Server<null>({
     limits,
     lingering,
-    route: (request) => linkRoute.refusal(request, request.target()) ?? route,
+    route: (request) => {
+      const refusal = linkRoute.refusal(request, request.target());
+      return refusal ? refused(refusal) : routed;
+    },
   });
   const listener = await host.listen((client) => server.accept(host.bytes(client), null));
   return {

@@ -7,7 +7,7 @@ import { requestOmitting } from '../../../src/http1/forwarding.js';
 import { DEFAULT_LIMITS, type Limits } from '../../../src/http1/limits.js';
 import { Lingering } from '../../../src/http1/lingering.js';
 import { ConnectionPool } from '../../../src/http1/pool.js';
-import type { Refusal } from '../../../src/http1/refusal.js';
+import { type Refusal, refused } from '../../../src/http1/refusal.js';
 import type { Route, Served, Site } from '../../../src/http1/route.js';
 import { ServerConnection } from '../../../src/http1/server-connection.js';
 import { Tunnel } from '../../../src/http1/tunnel.js';
@@ -68,7 +68,8 @@ export class Stand {
   }
 
   get site(): Site<null> {
-    const route = () => this.#options.refuse ?? this.#route;
+    const { refuse } = this.#options;
+    const route = () => (refuse ? refused(refuse) : ok(this.#route));
     return { limits: this.pool.limits, lingering: this.#lingering, route };
   }
 
