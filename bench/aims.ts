@@ -1,4 +1,4 @@
-/** What ours is meant to reach, held against the tables. Pure. */
+/** The aims for pv-xconnect, compared with the measured tables. Pure. */
 import { OURS, OURS_BYTES, type Row, type Table } from './report.js';
 
 export interface AimResult {
@@ -11,13 +11,13 @@ export interface AimResult {
 export interface Aim {
   readonly text: string;
   readonly metric: string;
-  /** The row, and what of it counts. */
+  /** The row of the table, and which of its values is compared. */
   readonly subject: string;
   readonly of: (row: Row) => number | null;
   readonly met: (value: number) => boolean;
 }
 
-/** Ours, descriptors enabled, is so many times as good as that subject. */
+/** By which factor ours, with descriptors enabled, is to be better than that subject. */
 export function oursAtLeast(least: number, text: string, metric: string, subject: string): Aim {
   return { text, metric, subject, of: (row) => row.ours, met: (value) => value >= least };
 }

@@ -1,4 +1,4 @@
-/** What the commands of the benchmark have in common: their options, the report as a file, and how they are broken off. */
+/** What the commands of the benchmark share: options, the report as a file, and the end by a signal. */
 import { writeFileSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
 import { Task } from './task.js';
@@ -33,7 +33,7 @@ export function roundsOf({ rounds, quick }: Options, usual: number): number {
   return rounds ?? (quick ? 2 : usual);
 }
 
-/** Those that can take part here; the others are said. */
+/** The subjects that can take part on this machine; the others are reported. */
 export function presentOf<S extends { title: string; missing(): string | undefined }>(
   subjects: readonly S[],
 ): { present: readonly S[]; skipped: readonly { title: string; reason: string }[] } {

@@ -1,4 +1,4 @@
-/** What a user would pick instead, and no proxy at all. */
+/** The alternatives to pv-xconnect, and no proxy at all. */
 import { existsSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { execArgv } from './load.js';

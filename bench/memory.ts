@@ -2,9 +2,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
 export interface Memory {
-  /** Resident bytes, those that are shared counted once for each process. */
+  /** Resident bytes; shared pages count in each process. */
   readonly rss: number;
-  /** Resident bytes, those that are shared divided among the processes that share them (proc(5)). */
+  /** Resident bytes; shared pages are divided among the processes that share them (proc(5)). */
   readonly pss: number;
 }
 
@@ -26,7 +26,7 @@ function withDescendants(pids: readonly number[]): number[] {
 
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue;
-    // The name of a process may hold blanks and brackets: what counts comes after the last bracket.
+    // The name of a process may contain blanks and brackets, so fields are read after the last bracket.
     const parent = Number(read(`/proc/${name}/stat`).split(') ').at(-1)?.split(' ')[1]);
     const siblings = children.get(parent);
     if (siblings) siblings.push(Number(name));

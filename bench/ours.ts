@@ -24,7 +24,7 @@ function graphOf(count: number, fds: boolean, consumer: number, provider: number
   }));
 }
 
-/** Up, with its provider and without its consumer: `start` is the moment that the consumer's pid is known. */
+/** Running, with its provider and without its consumer. `start`: gives the daemon the consumer's pid. */
 async function stand(folder: string, count: number, fds: boolean): Promise<Stand> {
   const started: { stop(): Promise<void> }[] = [];
   const stop = async () => {

@@ -12,7 +12,7 @@ export interface Metric {
 }
 
 export interface Probe {
-  /** What `--only` calls it. */
+  /** Its name in `--only`. */
   readonly key: string;
   readonly metrics: readonly Metric[];
   /** One value a metric, in order; null: it has no meaning for this subject. */
@@ -22,7 +22,7 @@ export interface Probe {
 const MIB = 1024 * 1024;
 const IDLE_CONNECTIONS = 1000;
 const RESIDENT_LINKS = 100;
-/** For a freed page or a first-time allocation to be counted where it belongs. */
+/** How long to wait before memory is read, so that freed pages and first allocations are counted. */
 const SETTLE_MS = 200;
 
 const settle = () => new Promise((resolve) => setTimeout(resolve, SETTLE_MS));

@@ -17,11 +17,11 @@ export interface Row extends Series {
   readonly min: number;
   readonly median: number;
   readonly max: number;
-  /** How many times as good as no proxy. */
+  /** Ratio to no proxy; above 1 is better. */
   readonly toNone: number | null;
-  /** How many times as good ours is as this, descriptors enabled. */
+  /** Ratio of ours, with descriptors enabled, to this subject; above 1: ours is better. */
   readonly ours: number | null;
-  /** The same of ours without descriptors. */
+  /** The same for ours without descriptors. */
   readonly oursBytes: number | null;
 }
 
@@ -48,7 +48,7 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
 }
 
-/** How many times as good `a` is as `b`; null where they have no round in common. */
+/** By which factor `a` is better than `b`; null if they have no round in common. */
 export function ratio(
   a: Series | undefined,
   b: Series | undefined,

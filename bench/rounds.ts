@@ -40,7 +40,7 @@ class Results {
   }
 }
 
-/** One that fails is said, and costs nothing but its own value in that round. */
+/** A measurement that fails is reported, and only its own value of that round is missing. */
 export async function measureRounds<Probe extends Measured, Subject extends Named>(
   rounds: number,
   probes: readonly Probe[],

@@ -1,4 +1,4 @@
-/** Stands with their far end: one that stays up for the traffic, fresh ones for memory and start. */
+/** Stands with their far end: one that stays up for traffic probes, and new ones for memory and start-up probes. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -45,7 +45,7 @@ export class Stands {
     return stand;
   }
 
-  /** A stand for `use` alone, which starts it. */
+  /** A stand that only `use` has; `use` starts it. */
   async fresh<T>(subject: Subject, count: number, use: (stand: Stand) => Promise<T>): Promise<T> {
     const stand = await setUp(subject, count);
     try {

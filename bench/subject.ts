@@ -21,7 +21,7 @@ export interface Stand {
 export interface Subject {
   readonly key: string;
   readonly title: string;
-  /** Why it can't take part on this machine. */
+  /** Why the subject can't take part on this machine. */
   missing(): string | undefined;
   /** `folder` is empty, this stand's own, and goes away after `stop`. */
   stand(folder: string, count: number): Promise<Stand>;

@@ -1,7 +1,7 @@
 /**
- * A process that the benchmark started: it is waited for, spoken to by lines, ended by its pid.
+ * A process that the benchmark started, which is read line by line, and ended by its pid.
  *
- * Nothing outlives the run: `Task.stopAll` ends what is left, and what is run through `load exec` dies with us.
+ * No process outlives the run: `Task.stopAll` ends those that are left, and those run by `load exec` end with this one.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
@@ -54,7 +54,7 @@ export class Task {
     throw new Error(`${this.#what}: ${await this.ended} ${this.output()}`.trim());
   }
 
-  /** The end of what it said, for a message. */
+  /** The end of its output, for an error message. */
   output(): string {
     const text = this.#log ? readFileSync(this.#log, 'utf8') : this.#errors.join('');
     return text.slice(-2000).trim();

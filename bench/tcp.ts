@@ -74,7 +74,7 @@ const socketProxyd = commandSubject(
   ({ front, back }) => execArgv([SOCKET_PROXYD, '--connections-max=4096', `${back}0`], `${front}0`),
 );
 
-/** `option splice-auto` gives it what ours has; where that makes it slower, it is without. */
+/** `option splice-auto` has HAProxy splice as ours does; as that can be slower, HAProxy is measured without it too. */
 function haproxy(key: string, title: string, splice: boolean): Subject {
   return commandSubject(key, title, absentProgram('haproxy'), ({ front, back }, folder) => {
     const config = `global

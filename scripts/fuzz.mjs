@@ -57,7 +57,7 @@ function runRound(files, fuzzing, folder) {
     process.execPath,
     [
       ...[join(ROOT, 'node_modules/vitest/vitest.mjs'), 'run', '--allowOnly', '--passWithNoTests'],
-      // A process a file: where one crashes, the others are tried all the same.
+      // One process for each file, so that a crash does not stop the others.
       ...['--isolate', '--sequence.shuffle.files', '--reporter=json', `--outputFile=${report}`],
       ...files,
     ],
@@ -72,7 +72,7 @@ function runRound(files, fuzzing, folder) {
   const found = results.flatMap((file) => {
     const path = relative(ROOT, file.name);
     const failed = file.assertionResults
-      // What is still pending when all is over was ended by the end of its process.
+      // A test that is still pending at the end was ended by the end of its process.
       .filter(({ status }) => status === 'failed' || status === 'pending')
       .map(({ ancestorTitles, title, failureMessages }) => ({
         name: [path, ...ancestorTitles, title].join(' > '),

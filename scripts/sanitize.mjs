@@ -5,7 +5,7 @@
  * native parts in a minute or two. As root, as those are.
  *
  * The build is a folder beside the usual one, mounted in its place in a mount namespace of the run's own, so that what
- * starts pvx-broker or loads the addon finds it there. The broker's filter then has what a sanitizer needs, too
+ * starts pvx-broker or loads the addon finds it there. The broker's filter then also permits what a sanitizer needs
  * (PVX_SANITIZED in sandbox.c).
  */
 import { spawn, spawnSync } from 'node:child_process';

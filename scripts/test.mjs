@@ -51,7 +51,7 @@ const passed = (results?.numPassedTests ?? 0) + Number(sanitized === true);
 const notPassed = results?.testResults.filter(
   (file) => file.status !== 'passed' && file.assertionResults.length === 0,
 );
-// A test whose process ended in the middle is pending for ever.
+// A test whose process ended during the test stays pending.
 const ended = results?.testResults
   .flatMap((file) => file.assertionResults)
   .filter(({ status }) => status === 'pending');

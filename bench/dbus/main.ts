@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- dbus`: calls per second of one client to one service over a real dbus-daemon, directly, through ours
- * and through xdg-dbus-proxy, with twenty rules and without.
+ * `npm run bench -- dbus`: calls per second of one client to one service over a real dbus-daemon, directly, through
+ * ours and through xdg-dbus-proxy, with twenty rules and without.
  */
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,7 +16,7 @@ import { type BusStand, OURS_FILTERED, PROXY, PROXY_FILTERED, subjects } from '.
 
 const ROUNDS = 9;
 const UNDER_WAY = [1, 64];
-/** Ours, as against whom, and how many times as many calls at least. */
+/** The aims: subject of ours, subject to compare it with, and the least ratio of calls per second. */
 const AIMS = [
   [OURS_FILTERED, PROXY_FILTERED, 1.2],
   [OURS, NONE, 0.6],
@@ -44,7 +44,7 @@ async function run(rounds: number, ms: number): Promise<Series[][]> {
     for (const { key, title, stand } of present) {
       up.push({ key, title, stand: await stand(mkdtempSync(join(folder, 'stand-')), bus) });
     }
-    // Not counted: what compiles as it runs has done so. What fails here fails in the rounds, and is said there.
+    // A warm-up, not counted, for just-in-time compilers. If it fails, so do the rounds, which report it.
     for (const { stand } of up) {
       await busCalls(stand.folder, stand.name, 64, 2 * ms).catch(() => undefined);
     }

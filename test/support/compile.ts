@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, statSync } from 'node:f
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** All that the broker is made of, headers too. */
+/** All source files of the broker, and its headers. */
 export function brokerSources(): string[] {
   const native = fileURLToPath(new URL('../../native', import.meta.url));
   const own = readdirSync(join(native, 'broker')).map((name) => join(native, 'broker', name));

@@ -9,7 +9,7 @@ import { Peer } from './peer-process.js';
 export interface PairOptions {
   /** Of the daemon. */
   readonly args?: readonly string[];
-  /** What the links are named and are, unless a test gives them other fields. */
+  /** Fields of the links, unless a test gives them others. */
   readonly link?: Partial<WireLink>;
   /** Of both containers. */
   readonly containers?: Omit<ContainerOptions, 'name'>;

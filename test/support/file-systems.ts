@@ -1,4 +1,4 @@
-/** File systems of a container's own making (FUSE): one that takes its time, and one that shows what is not there. */
+/** File systems that a container makes by FUSE: slow ones, hanging ones, and one with made-up devices. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContainer } from './container.js';
@@ -23,23 +23,23 @@ async function mount(
   return { line: () => peer.line(), end: () => endBy(child) };
 }
 
-/** Answers no more once it has ended: whoever waits for it goes on, with an error. */
+/** When it has ended, pending operations fail and return. */
 export interface FileSystem {
   line(): Promise<string>;
   end(): Promise<unknown>;
 }
 
-/** One file is in it, "file", and whoever closes that waits for ever; each of them is said in a line. */
+/** Mounts a file system with one file, "file", whose closing never ends; each close is reported in a line. */
 export function mountUnflushed(on: TestContainer, where: string): Promise<FileSystem> {
   return mount(on, 'unflushed', where);
 }
 
-/** No file is in it, and each look for one takes so many seconds; each of them is said in a line. */
+/** Mounts an empty file system in which each look-up takes so many seconds; each look-up is reported in a line. */
 export function mountSlow(on: TestContainer, where: string, seconds: number): Promise<FileSystem> {
   return mount(on, 'slow', where, seconds);
 }
 
-/** Every name in it is a character device of these numbers. */
+/** Mounts a file system in which every name is a character device of these numbers. */
 export function mountLying(
   on: TestContainer,
   where: string,

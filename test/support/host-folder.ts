@@ -1,6 +1,6 @@
 /**
  * A folder of the real host under /run, which containers cover with a /run of their own: where a symlink of a
- * container must not lead. Each has a name of its own, so that what a killed run left behind is in nobody's way.
+ * container must not lead. Each has a name of its own, so that the leftovers of a killed run disturb no other.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { afterAll } from 'vitest';

@@ -1,4 +1,4 @@
-/** A program that a test talks with, line by line. */
+/** A program that a test exchanges lines with. */
 import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { endOf, hasEnded } from './processes.js';

@@ -1,6 +1,6 @@
 /**
  * A pvx-broker for machines without a GPU or an input device: other devices stand in for them, and the questions
- * that only the real ones understand are answered and written down (stand-ins/ioctl.c says how far that goes).
+ * that only the real ones understand are answered and recorded (stand-ins/ioctl.c says which).
  *
  * It is another program, compiled by the tests with a definition that no installed one is compiled with. For a
  * daemon, it is mounted over the real one, in a mount namespace of that daemon alone.
@@ -44,7 +44,7 @@ export class IoctlRecord {
     writeFileSync(this.#path, '', { mode: 0o666 });
   }
 
-  /** A process that is none of ours is master of the card. */
+  /** Whether a process outside of the mesh is master of the card. */
   setBusy(busy: boolean): void {
     if (busy) writeFileSync(`${this.#path}.busy`, '');
     else rmSync(`${this.#path}.busy`, { force: true });

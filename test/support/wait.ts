@@ -1,6 +1,6 @@
 /**
- * Waiting for a state of another process or of the kernel: tried again until it holds, with a generous end. Time alone is
- * waited for by `pause` only, and each use of it says why there is no state to wait for.
+ * Waiting for a state of another process or of the kernel: tried again until it holds, with a generous end. Time alone
+ * is waited for by `pause` only, and each use of it says why there is no state to wait for.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { bootTicks } from '../../src/kernel/boot-clock.js';
@@ -33,7 +33,9 @@ export async function eventually<T>(
 const LOOKS = 10;
 const LOOK_MS = 20;
 
-/** Waits until `read` returns the same ten times in a row, and returns it: for what stops and tells nobody. */
+/**
+ * Waits until `read` returns the same value ten times in a row, and returns it: for changes whose end nothing reports.
+ */
 export async function atRest<T>(read: () => T | Promise<T>): Promise<T> {
   let last = await read();
   for (let same = 1; same < LOOKS; same++) {
@@ -45,7 +47,10 @@ export async function atRest<T>(read: () => T | Promise<T>): Promise<T> {
   return last;
 }
 
-/** Waits until what starts from now on is known to have started later: start times are known to a tick, 10 ms. */
+/**
+ * Waits until a process that is started then has a later start time, in ticks of 10 ms, than one that was started
+ * before.
+ */
 export async function nextTick(): Promise<void> {
   const before = bootTicks();
   while (bootTicks() <= before) await pause(1);

@@ -1,10 +1,10 @@
-/** A D-Bus client by hand: what it sends, and when, is the test's. It reads all that it is sent. */
+/** A D-Bus client that sends exactly what the test gives it, when the test does, and reads everything. */
 import net from 'node:net';
 import { type Header, readFrame, readHeader } from '../../../src/plugins/dbus/header.js';
 import { BUS, BUS_PATH, writeMessage } from '../../../src/plugins/dbus/message-writer.js';
 import { eventually } from '../wait.js';
 
-/** As a client says it that leaves it to the kernel who it is. */
+/** The authentication of a client that leaves its identity to the kernel's credential. */
 export const LOGIN = Buffer.from('\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n');
 const GREETING = /OK [0-9a-f]{32}\r\n/;
 
@@ -25,7 +25,7 @@ export class RawClient {
     });
   }
 
-  /** One that has authenticated and begun. */
+  /** A client that has authenticated and sent BEGIN. */
   static async begun(path: string): Promise<RawClient> {
     const client = new RawClient(path);
     client.send(LOGIN);
@@ -35,7 +35,7 @@ export class RawClient {
     return client;
   }
 
-  /** One that has said Hello, with the serial 1, and was answered. */
+  /** A client whose Hello, with the serial 1, was answered. */
   static async registered(path: string): Promise<RawClient> {
     const client = await RawClient.begun(path);
     client.send(toBus(1, 'Hello'));
@@ -48,7 +48,7 @@ export class RawClient {
     return GREETING.test(this.text);
   }
 
-  /** All that was heard, one character a byte. */
+  /** All that was received, one character a byte. */
   get text(): string {
     return this.#said.toString('latin1');
   }
@@ -58,7 +58,7 @@ export class RawClient {
     this.socket.write(Buffer.concat(messages));
   }
 
-  /** Whole messages that were heard, by their headers. */
+  /** The headers of the whole messages that were received. */
   get heard(): Header[] {
     const headers: Header[] = [];
     const login = GREETING.exec(this.text);
