@@ -8,6 +8,8 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { launch } from './broker/launch.js';
 import { busCommand, busPlaces, DEFAULT_UIDS, parseRange } from './bus/program.js';
 import type { UidRange } from './bus/uid-book.js';
+import type { CheckOptions } from './cli/check.js';
+import type { GraphOptions } from './cli/graph.js';
 import type { DaemonOptions } from './daemon.js';
 import { report } from './kernel/errors.js';
 import { LOG_LEVELS } from './kernel/log.js';
@@ -91,6 +93,19 @@ function controlFlag(): Option {
   return flag('--control <path>', "the daemon's control socket").default(CONTROL);
 }
 
+function pluginFlag(): Option {
+  return flag('--plugin <module>', 'a module with a plugin; may be repeated')
+    .argParser(list)
+    .default([], 'none');
+}
+
+/** What manifests may say with these plugins. */
+async function vocabularyOf({ plugin }: { readonly plugin: readonly string[] }) {
+  if (plugin.length === 0) return {};
+  const { vocabularyWith } = await import('./plugins/registry.js');
+  return { vocabulary: await vocabularyWith(plugin) };
+}
+
 function version(): string {
   const text = readFileSync(`${PACKAGE_ROOT}/package.json`, 'utf8');
   return (JSON.parse(text) as { version: string }).version;
@@ -164,11 +179,7 @@ export function program(exit: (code: number) => void): Command {
     .addOption(
       flag('--bus-uids <first-last>', 'uids of roles on the hosted bus').argParser(uidRange),
     )
-    .addOption(
-      flag('--plugin <module>', 'a module with a plugin; may be repeated')
-        .argParser(list)
-        .default([], 'none'),
-    )
+    .addOption(pluginFlag())
     .addOption(
       flag('--drain <seconds>', 'for connections of a link that left')
         .argParser(milliseconds)
@@ -201,10 +212,13 @@ export function program(exit: (code: number) => void): Command {
     .command('check <path>')
     .description('read a revision and print its problems; exit 1 on errors')
     .option('--json', 'as JSON', false)
+    .addOption(pluginFlag())
     .exitOverride()
-    .action(async (path: string, options: { json: boolean }) => {
+    .action(async (path: string, _options, subcommand: Command) => {
+      const flags: CheckOptions & DaemonFlags = subcommand.optsWithGlobals();
       const { checkCommand } = await import('./cli/check.js');
-      exit(await checkCommand(path, options, process.stdout));
+      const { json } = flags;
+      exit(await checkCommand(path, { json, ...(await vocabularyOf(flags)) }, process.stdout));
     });
 
   command
@@ -216,10 +230,12 @@ export function program(exit: (code: number) => void): Command {
     .option('--mermaid', 'for Mermaid', false)
     .option('--watch', 'again at every change', false)
     .option('--from <path>', 'of a revision, without any runtime')
+    .addOption(pluginFlag())
     .exitOverride()
     .action(async (_options, subcommand: Command) => {
+      const flags: GraphOptions & DaemonFlags = subcommand.optsWithGlobals();
       const { graphCommand } = await import('./cli/graph.js');
-      exit(await graphCommand(subcommand.optsWithGlobals(), process));
+      exit(await graphCommand({ ...flags, ...(await vocabularyOf(flags)) }, process));
     });
 
   command

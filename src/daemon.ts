@@ -22,6 +22,7 @@ import { Containers } from './host/containers.js';
 import { withDeadline } from './kernel/deadline.js';
 import { XConnectError } from './kernel/errors.js';
 import { createLogger, type Logger } from './kernel/log.js';
+import type { Vocabulary } from './manifest/entries.js';
 import { placeText } from './manifest/problem.js';
 import { Mesh } from './mesh/mesh.js';
 import { Observation } from './plugins/dbus/observation.js';
@@ -116,12 +117,12 @@ export class Daemon {
       throw new XConnectError('broker-lost', `pvx-broker did not answer (${listener.errno}).`);
     }
 
-    const source = await this.#source(broker, busFd);
-    process.on('SIGHUP', () => source.refresh('SIGHUP'));
-
     const observation = new Observation();
     const plugins = new Registry(builtInPlugins(observation));
     for (const module of this.#options.plugins) await plugins.load(module);
+
+    const source = await this.#source(broker, busFd, plugins.vocabulary);
+    process.on('SIGHUP', () => source.refresh('SIGHUP'));
 
     const containers = new Containers(broker);
     const attacher = new HostAttacher(
@@ -168,13 +169,14 @@ export class Daemon {
     return code;
   }
 
-  async #source(broker: Broker, busFd: number): Promise<GraphSource> {
+  async #source(broker: Broker, busFd: number, vocabulary: Vocabulary): Promise<GraphSource> {
     const { statePath, pidsPath } = this.#options;
     if (statePath !== undefined) {
       // Not loaded under a runtime: reading manifests takes schemas and archives, a tenth of our memory.
       const { StateSource } = await import('./graph/state-source.js');
       return new StateSource({
         statePath,
+        vocabulary,
         ...(pidsPath === undefined ? {} : { pidsPath }),
         ...(await this.#busHost(busFd)),
         log: this.#log,

@@ -1,23 +1,25 @@
 /**
  * A plugin from outside: `pv-xconnect --plugin examples/plugin/announce.js`.
  *
- * It takes the place of the built-in plugin for unix links. Where a requirement says `"interface": "announced"`,
- * the provider reads one line before the consumer's own bytes: who is calling, which the consumer can't forge.
+ * It serves the unix links whose requirement says `"interface": "announced"`; every other one stays with the built-in
+ * plugin. Its provider reads one line before the consumer's own bytes: who is calling, which the consumer can't forge.
  *
  *     client-app operator\n
  *
- * Every other unix link works as before. The bytes themselves never enter JavaScript: `join` hands both
- * connections to the native relay.
+ * A provider whose `services.json` has `"announce": "role"` reads the role alone. The bytes themselves never enter
+ * JavaScript: `join` hands both connections to the native relay.
  */
 
 /** @type {import('../../dist/plugins/plugin.js').Plugin} */
 export default {
   types: ['unix'],
+  interfaces: ['announced'],
+  options: {
+    service: { announce: { enum: ['role', 'both'], description: '"role" or "both"' } },
+  },
 
   async attach(link, host) {
-    if (link.interface !== 'announced') {
-      return host.forward({ type: link.mode ?? 'stream', fds: link.fds ?? true });
-    }
+    const name = link.extra?.announce === 'role' ? '' : `${link.consumer} `;
     return host.listen(async (client) => {
       const provider = await host.connect();
       if (!provider.ok) {
@@ -25,7 +27,7 @@ export default {
         client.close();
         return;
       }
-      provider.value.write(Buffer.from(`${link.consumer} ${link.role}\n`));
+      provider.value.write(Buffer.from(`${name}${link.role}\n`));
       host.join(client, provider.value, { type: 'stream' });
     });
   },

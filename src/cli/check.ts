@@ -4,6 +4,7 @@
 import { buildGraph } from '../graph/builder.js';
 import { unhosted } from '../graph/hosted-bus.js';
 import { DEVICE_FILE } from '../manifest/device.js';
+import type { Vocabulary } from '../manifest/entries.js';
 import { type Problem, placeText } from '../manifest/problem.js';
 import { readRevision } from '../manifest/reader.js';
 import type { Revision } from '../manifest/revision.js';
@@ -13,6 +14,8 @@ import { runtimeSettings } from '../runtime/container-settings.js';
 
 export interface CheckOptions {
   readonly json: boolean;
+  /** What the manifests may say. Absent: what the built-in plugins take. */
+  readonly vocabulary?: Vocabulary;
 }
 
 /** Exit code 1 where there are errors, else 0; notices alone are 0. */
@@ -21,7 +24,7 @@ export async function checkCommand(
   options: CheckOptions,
   out: { write(text: string): unknown },
 ): Promise<number> {
-  const revision = await readRevision(path);
+  const revision = await readRevision(path, options.vocabulary);
   const graph = buildGraph(revision, new Map(), unhosted(revision));
   const all = [...revision.problems, ...graph.problems, ...poolProblems(revision)];
   const errors = all.filter(({ severity }) => severity === 'error');

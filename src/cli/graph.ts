@@ -4,6 +4,7 @@
 import { buildGraph } from '../graph/builder.js';
 import { unhosted } from '../graph/hosted-bus.js';
 import { linkToWire } from '../graph/wire.js';
+import type { Vocabulary } from '../manifest/entries.js';
 import { readRevision } from '../manifest/reader.js';
 import { printable, printableJson } from '../manifest/text.js';
 import { ControlClient, type Got } from './control-client.js';
@@ -22,6 +23,8 @@ export interface GraphOptions {
   readonly watch: boolean;
   /** A revision to read in place of asking the daemon. */
   readonly from?: string;
+  /** What its manifests may say. Absent: what the built-in plugins take. */
+  readonly vocabulary?: Vocabulary;
 }
 
 /** Exit code: 0; 1 if there is no graph; 2 if the options contradict each other. */
@@ -40,7 +43,8 @@ export async function graphCommand(
     return fail('--watch is about the running daemon, --from about a revision: give one.', 2);
   }
   const client = new ControlClient(options.control);
-  const look = () => (options.from === undefined ? live(client) : drawn(options.from, say));
+  const look = () =>
+    options.from === undefined ? live(client) : drawn(options.from, options.vocabulary, say);
   const render = (wire: readonly unknown[]) => renderGraph(wire, options);
   if (options.watch) {
     const ended = await watchGraph(client, look, render, stdout);
@@ -68,9 +72,10 @@ async function live(client: ControlClient): Promise<Got<readonly unknown[]>> {
 /** The graph of a revision: no container runs, so there are no pids and no states. */
 async function drawn(
   path: string,
+  vocabulary: Vocabulary | undefined,
   say: (sentence: string) => void,
 ): Promise<Got<readonly unknown[]>> {
-  const revision = await readRevision(path);
+  const revision = await readRevision(path, vocabulary);
   if (revision.failed) {
     const [problem] = revision.problems;
     return { ok: false, error: `${path}: ${problem?.message ?? 'it can not be read.'}` };

@@ -8,6 +8,7 @@
  */
 import { XConnectError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
+import type { Vocabulary } from '../manifest/entries.js';
 import { readRevision } from '../manifest/reader.js';
 import type { Revision } from '../manifest/revision.js';
 import { printable } from '../manifest/text.js';
@@ -21,6 +22,8 @@ import { WatchSet } from './watch-set.js';
 export interface StateSourceOptions {
   /** Any shape that `readRevision` takes. */
   readonly statePath: string;
+  /** What the manifests may say. Absent: what the built-in plugins take. */
+  readonly vocabulary?: Vocabulary;
   /** Absent: no container runs. */
   readonly pidsPath?: string;
   /** What the graph needs to know of the hosted bus, soon, and by `onLate` what is true later. Never rejects. */
@@ -118,12 +121,12 @@ export class StateSource extends GraphSource {
   }
 
   async #lookAtRevision(input: Input<Wanted>): Promise<void> {
-    const { statePath } = this.#options;
+    const { statePath, vocabulary } = this.#options;
     const { fingerprint, folders } = await lookAtRevision(statePath);
     if (this.#stopped) return;
     input.watches.update(folders);
     if (fingerprint === this.#fingerprint) return;
-    const revision = await readRevision(statePath);
+    const revision = await readRevision(statePath, vocabulary);
     if (revision.failed) {
       this.#fingerprint = ''; // look again: it may pass without a change of any file
       const [problem] = revision.problems;

@@ -12,7 +12,7 @@ import type { LinkError } from '../kernel/errors.js';
 import { nearest } from '../kernel/nearest.js';
 import { isObject, type JsonObject } from '../manifest/json.js';
 import { MAX_DEPTH, MAX_ENTRIES } from '../manifest/limits.js';
-import { LINK_FIELDS, type LinkKey, ROWS } from '../manifest/link-fields.js';
+import { LINK_FIELDS, type LinkKey, REPORTED, ROWS } from '../manifest/link-fields.js';
 import { pointerTo, show } from '../manifest/problem.js';
 import { faultsOf, named, object, type Schema } from '../manifest/schema.js';
 import { isBusName } from '../manifest/text.js';
@@ -21,8 +21,6 @@ import { type Link, linkId, RUNTIME_PROVIDER } from './link.js';
 
 /** Errors, and notices, of one graph that are said one by one. */
 const MAX_SAID = 100;
-/** Written by the daemon, see status/: no part of a link. */
-const REPORTED = ['state', 'last_error', 'since', 'connections', 'bytes', 'security_context'];
 
 const KNOWN = [...ROWS.map(([, { wire }]) => wire), ...REPORTED];
 const KEY_OF: ReadonlyMap<string, LinkKey> = new Map(ROWS.map(([key, { wire }]) => [wire, key]));

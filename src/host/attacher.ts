@@ -63,7 +63,7 @@ export class HostAttacher implements Attacher {
 
   async attach(link: Link, stamp: number, listener: AttachedListener): Promise<AttachedLink> {
     const { containers, plugins } = this.#parts;
-    const plugin = plugins.for(link.type);
+    const plugin = plugins.for(link);
     if (!plugin) throw unknownType(link, plugins.types);
     const consumer = await this.#consumerOf(link, stamp);
     const { host, provider, announcer } = this.#hostOf(link, consumer, listener);
@@ -178,8 +178,10 @@ function ended(link: Link): XConnectError {
 }
 
 function unknownType(link: Link, types: readonly string[]): XConnectError {
+  const spoken = types.includes(link.type) ? ` with the interface ${link.interface}` : '';
   const known = types.join(', ');
-  return new XConnectError('type-unknown', `No plugin for type ${link.type}; there is: ${known}.`);
+  const message = `No plugin for type ${link.type}${spoken}; there is: ${known}.`;
+  return new XConnectError('type-unknown', message);
 }
 
 function unsupported(link: Link): XConnectError {

@@ -2,10 +2,19 @@
  * What entries of manifests may have: the fields of link-fields.ts, and those that plugins from outside bring with types
  * of their own. The built-in vocabulary is compiled ahead of time; one with additions is compiled when it is first used.
  */
+import { XConnectError } from '../kernel/errors.js';
 import { MAX_PORT } from './address.js';
 import { MAX_ENTRIES, MAX_NETWORKS, MAX_PARTS } from './limits.js';
-import { type EntryField, type SaidInManifest, type SideOf, sidesOf } from './link-fields.js';
+import {
+  type EntryField,
+  REPORTED,
+  ROWS,
+  type SaidInManifest,
+  type SideOf,
+  sidesOf,
+} from './link-fields.js';
 import { BUS_NAME, HTTP_FIELDS, NETWORKED } from './link-values.js';
+import { show } from './problem.js';
 import {
   either,
   list,
@@ -15,6 +24,7 @@ import {
   oneOf,
   type Schema,
   type Static,
+  schemaFault,
   text,
   whole,
 } from './schema.js';
@@ -185,19 +195,14 @@ export interface Vocabulary {
   };
 }
 
+/** Throws an XConnectError where an option has a name that is taken, or no schema. */
 export function vocabularyOf(additions: readonly Addition[]): Vocabulary {
   const types = [...new Set([...SERVICE_TYPES, ...additions.flatMap((one) => one.types)])];
-  const added = (side: 'service' | 'requirement') =>
-    Object.fromEntries(
-      additions.flatMap(({ types, options }) =>
-        Object.entries(options?.[side] ?? {}).map(([name, schema]): [string, EntryField] => [
-          name,
-          { schema, types, meaning: 'an option of a plugin' },
-        ]),
-      ),
-    );
+  const [forServices, forRequirements] = [
+    optionsOf('service', additions),
+    optionsOf('requirement', additions),
+  ];
   const type: Schema<string> = { ...oneOf(types), problem: 'type-unknown' };
-  const [forServices, forRequirements] = [added('service'), added('requirement')];
   const service = { ...SERVICE_FIELDS, ...forServices };
   const requirement = { ...REQUIREMENT_FIELDS, ...forRequirements };
   const { name: _, names: __, type: ___, mode: ____, ...shared } = schemasOf(requirement);
@@ -222,6 +227,33 @@ export function vocabularyOf(additions: readonly Addition[]): Vocabulary {
       ) as Schema<RequirementEntry>,
     },
   };
+}
+
+/** `interval`, `max_rate`. */
+const OPTION_NAME = /^[a-z][a-z0-9_]{0,63}$/;
+const TAKEN: ReadonlySet<string> = new Set([
+  ...[...Object.keys(SERVICE_FIELDS), ...Object.keys(REQUIREMENT_FIELDS)],
+  ...[...ROWS.map(([, { wire }]) => wire), ...REPORTED],
+]);
+
+function optionsOf(side: SideOf, additions: readonly Addition[]): Fields {
+  const fields: Record<string, EntryField> = {};
+  for (const { types, options } of additions) {
+    for (const [name, schema] of Object.entries(options?.[side] ?? {})) {
+      const fault =
+        TAKEN.has(name) || Object.hasOwn(fields, name)
+          ? 'has a name that is taken: choose another one'
+          : OPTION_NAME.test(name)
+            ? schemaFault(schema)
+            : 'was found, a name such as "max_rate" was expected';
+      if (fault !== null) {
+        const what = `The option ${show(name)} of a plugin for ${types.join(', ')}`;
+        throw new XConnectError('plugin-invalid', `${what} ${fault}.`);
+      }
+      fields[name] = { schema, types, meaning: 'an option of a plugin' };
+    }
+  }
+  return fields;
 }
 
 export const BUILT_IN = vocabularyOf([]);

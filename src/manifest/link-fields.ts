@@ -385,6 +385,11 @@ export const LINK_FIELDS = {
   readonly [K in keyof Required<Omit<Link, 'extra'>>]: LinkField<Exclude<Link[K], undefined>>;
 };
 
+/** What the daemon reports beside them, see status/: no part of a link. */
+export const REPORTED: readonly string[] = [
+  ...['state', 'last_error', 'since', 'connections', 'bytes', 'security_context'],
+];
+
 type Rows = typeof LINK_FIELDS;
 export type LinkKey = keyof Rows;
 /** The same as a list. */

@@ -214,6 +214,16 @@ function loadCompiled(): Compiled {
   return existsSync(file) ? require(fileURLToPath(file))(FORMATS) : {};
 }
 
+/** `is no JSON schema: ...`; null: it is one. */
+export function schemaFault(schema: Schema): string | null {
+  try {
+    compile(schema);
+    return null;
+  } catch (thrown) {
+    return `is no JSON schema: ${(thrown as Error).message}`;
+  }
+}
+
 function compile(schema: Schema): ValidateFunction {
   const { Ajv } = require('ajv') as typeof import('ajv');
   return new Ajv(ajvOptions(schema)).compile(schema);

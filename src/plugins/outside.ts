@@ -31,10 +31,11 @@ export async function importPlugin(module: string): Promise<Plugin> {
   } catch (thrown) {
     throw loadingFailed(module, isPath ? place : null, thrown);
   }
-  if (isPlugin(exported.default)) return guarded(module, exported.default);
+  const fault = contractFault(exported.default);
+  if (fault === null) return guarded(module, exported.default as Plugin);
   throw new XConnectError(
     'plugin-invalid',
-    `The default export of ${module} is no plugin: {types: string[], attach(link, host)} was expected.`,
+    `The default export of ${module} is no plugin: ${fault} was expected.`,
   );
 }
 
@@ -157,15 +158,31 @@ function reasonOf(thrown: unknown): string {
   return (text.split('\n')[0] ?? '').replace(/\.$/, '');
 }
 
-function isPlugin(value: unknown): value is Plugin {
-  if (typeof value !== 'object' || value === null) return false;
-  const { types, attach } = value as Partial<Record<keyof Plugin, unknown>>;
-  return (
-    Array.isArray(types) &&
-    types.length > 0 &&
-    types.every((type) => typeof type === 'string' && type !== '') &&
-    typeof attach === 'function'
-  );
+/** What was expected of it; null: it is one. */
+function contractFault(value: unknown): string | null {
+  const plugin = Object(value) as Partial<Record<keyof Plugin, unknown>>; // a module may export null
+  const { types, interfaces, options, attach } = plugin;
+  if (!isTexts(types) || typeof attach !== 'function') {
+    return '{types: string[], attach(link, host)}';
+  }
+  if (interfaces !== undefined && !isTexts(interfaces)) return 'interfaces: string[]';
+  const sides = isObject(options) ? Object.entries(options) : [];
+  const areOptions =
+    (options === undefined || isObject(options)) &&
+    sides.every(([side, schemas]) => {
+      if (side !== 'service' && side !== 'requirement') return false;
+      return isObject(schemas) && Object.values(schemas).every(isObject);
+    });
+  return areOptions ? null : 'options: {service: {name: schema}, requirement: {name: schema}}';
+}
+
+function isTexts(value: unknown): value is string[] {
+  const isText = (one: unknown) => typeof one === 'string' && one !== '';
+  return Array.isArray(value) && value.length > 0 && value.every(isText);
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** The same plugin; its `attach` gives an attachment or rejects with an XConnectError, and does so in time. */
@@ -174,6 +191,8 @@ export function guarded(module: string, plugin: Plugin, attachMs = ATTACH_MS): P
     new XConnectError('plugin-failed', `Plugin ${module} ${what}.`, { cause });
   return {
     types: [...plugin.types],
+    ...(plugin.interfaces ? { interfaces: [...plugin.interfaces] } : {}),
+    ...(plugin.options ? { options: structuredClone(plugin.options) } : {}),
     async attach(link: Link, host: LinkHost): Promise<Attachment> {
       const attaching = (async () => plugin.attach(link, host))().then(
         (given: unknown) => {

@@ -19,8 +19,23 @@ import type { OnDemand } from './on-demand.js';
  */
 export type { Channel } from '../relay/channel.js';
 
+/** A JSON Schema by the name of each option; its `description` says what is expected. */
+type Options = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+export interface OptionsOfEntries {
+  readonly service?: Options;
+  readonly requirement?: Options;
+}
+
 export interface Plugin {
+  /** Of links, as the consumer sees them; those of its own too, which manifests may have then. */
   readonly types: readonly string[];
+  /** Only links of those types with one of these interfaces; another plugin serves the rest. Absent: all. */
+  readonly interfaces?: readonly string[];
+  /**
+   * What entries of those types may say beside what all may, by name. It is in the link's `extra`: checked where this
+   * daemon or pv-appengine read the manifest, but not in the graph of a foreign runtime.
+   */
+  readonly options?: OptionsOfEntries;
   /** Rejects with an XConnectError where the link can't be made. */
   attach(link: Link, host: LinkHost): Promise<Attachment>;
 }

@@ -1,9 +1,12 @@
 /**
- * Which plugin is for which type of link. A plugin from outside replaces the built-in one of the same type. Two plugins
- * from outside for the same type are refused.
+ * Which plugin is for which link, and what manifests may say with these plugins. A plugin from outside replaces the
+ * built-in one of the same type; one that names interfaces is beside it, for links with one of those. Two plugins from
+ * outside for the same are refused.
  */
+import type { Link } from '../graph/link.js';
 import { Lingering } from '../http1/lingering.js';
 import { XConnectError } from '../kernel/errors.js';
+import { BUILT_IN, type Vocabulary, vocabularyOf } from '../manifest/entries.js';
 import { dbus } from './dbus/index.js';
 import { Observation } from './dbus/observation.js';
 import { drm } from './drm/index.js';
@@ -24,34 +27,54 @@ export function builtInPlugins(observation = new Observation()): readonly Plugin
   return [unix, tcp, rest(lingering), ingress(lingering), dbus(observation), drm(), input, wayland];
 }
 
+type Chosen = Pick<Link, 'type' | 'interface'>;
+
 export class Registry {
   readonly #byType = new Map<string, Plugin>();
-  readonly #outside = new Set<string>();
+  /** Of those that name interfaces: by type, and by interface. */
+  readonly #byInterface = new Map<string, Map<string, Plugin>>();
+  readonly #outside: Plugin[] = [];
+  #vocabulary = BUILT_IN;
 
   constructor(builtIn = builtInPlugins()) {
-    for (const plugin of builtIn) {
-      for (const type of plugin.types) this.#byType.set(type, plugin);
-    }
+    for (const plugin of builtIn) this.#enter(plugin);
   }
 
   get types(): string[] {
-    return [...this.#byType.keys()].sort();
+    return [...new Set([...this.#byType.keys(), ...this.#byInterface.keys()])].sort();
   }
 
-  for(type: string): Plugin | undefined {
-    return this.#byType.get(type);
+  get vocabulary(): Vocabulary {
+    return this.#vocabulary;
   }
 
-  /** Throws an XConnectError where another plugin from outside serves one of its types already. */
+  for({ type, interface: spoken }: Chosen): Plugin | undefined {
+    return this.#byInterface.get(type)?.get(spoken) ?? this.#byType.get(type);
+  }
+
+  /** Throws an XConnectError where another plugin from outside is for the same, or its options can't be taken. */
   add(plugin: Plugin): void {
     for (const type of plugin.types) {
-      if (this.#outside.has(type)) {
-        throw new XConnectError('plugin-invalid', `Two plugins were given for type ${type}.`);
-      }
+      const others = this.#outside.filter(({ types }) => types.includes(type));
+      const both = others.map((other) => common(other, plugin)).find((one) => one !== undefined);
+      if (both === undefined) continue;
+      const which = `type ${type}${both === '' ? '' : ` with the interface ${both}`}`;
+      throw new XConnectError('plugin-invalid', `Two plugins were given for ${which}.`);
     }
+    this.#vocabulary = vocabularyOf([...this.#outside, plugin]);
+    this.#outside.push(plugin);
+    this.#enter(plugin);
+  }
+
+  #enter(plugin: Plugin): void {
     for (const type of plugin.types) {
-      this.#outside.add(type);
-      this.#byType.set(type, plugin);
+      if (!plugin.interfaces) {
+        this.#byType.set(type, plugin);
+        continue;
+      }
+      const byInterface = this.#byInterface.get(type) ?? new Map<string, Plugin>();
+      for (const one of plugin.interfaces) byInterface.set(one, plugin);
+      this.#byInterface.set(type, byInterface);
     }
   }
 
@@ -60,4 +83,17 @@ export class Registry {
     const { importPlugin } = await import('./outside.js'); // few daemons have one
     this.add(await importPlugin(module));
   }
+}
+
+/** An interface that both are for, '' where they are for all; undefined: none. */
+function common(a: Plugin, b: Plugin): string | undefined {
+  if (!a.interfaces || !b.interfaces) return a.interfaces === b.interfaces ? '' : undefined;
+  return a.interfaces.find((one) => b.interfaces?.includes(one));
+}
+
+/** What manifests may say where these modules are given by `--plugin`. Rejects with an XConnectError. */
+export async function vocabularyWith(modules: readonly string[]): Promise<Vocabulary> {
+  const registry = new Registry([]);
+  for (const module of modules) await registry.load(module);
+  return registry.vocabulary;
 }

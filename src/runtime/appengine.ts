@@ -9,6 +9,7 @@ import type { UidRange } from '../bus/uid-book.js';
 import { buildGraph } from '../graph/builder.js';
 import { unhosted } from '../graph/hosted-bus.js';
 import { withDeadline } from '../kernel/deadline.js';
+import type { Vocabulary } from '../manifest/entries.js';
 import { EXPORT } from '../manifest/folder.js';
 import { type Problem, placeText } from '../manifest/problem.js';
 import { readRevisions } from '../manifest/reader.js';
@@ -40,6 +41,8 @@ export interface AppEngineOptions {
   readonly makeEngine: MakeEngine;
   /** Root of a user namespace alone. */
   readonly rootless: boolean;
+  /** What the manifests may say. Absent: what the built-in plugins take. */
+  readonly vocabulary?: Vocabulary;
   /** Told what happens, one line each. */
   readonly say: (line: string) => void;
 }
@@ -65,7 +68,7 @@ export class AppEngine {
 
   /** Runs until `end`. Resolves with null, or with one sentence on why it could not start. */
   async run(): Promise<string | null> {
-    const revision = await readRevisions(this.#options.revisions);
+    const revision = await readRevisions(this.#options.revisions, this.#options.vocabulary);
     const settings = runtimeSettings(revision);
     const graph = buildGraph(revision, new Map(), unhosted(revision));
     const plan = planAddresses(revision.device.pools, settings.containers, this.#options.rootless);

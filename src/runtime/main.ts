@@ -7,6 +7,7 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import { busPlaces, DEFAULT_UIDS } from '../bus/program.js';
+import { XConnectError } from '../kernel/errors.js';
 import { LOG_LEVELS } from '../kernel/log.js';
 import { StandardOutput } from '../kernel/standard-output.js';
 import { native, PACKAGE_ROOT } from '../relay/native.js';
@@ -21,6 +22,7 @@ interface Flags {
   readonly rootless: Rootless;
   readonly logLevel: string;
   readonly daemon: boolean;
+  readonly plugin: readonly string[];
 }
 
 /** The defaults of the options that are paths: for root those of the system, for a user the user's own. */
@@ -60,6 +62,7 @@ async function run(revisions: string[], flags: Flags): Promise<number> {
     places: busPlaces(resolve(flags.control), resolve(flags.storage)),
     uids: DEFAULT_UIDS,
   };
+  for (const module of flags.plugin) daemon.push('--plugin', module);
   daemon.push('--bus', bus.places.socket, '--bus-uids', `${bus.uids.first}-${bus.uids.last}`);
   const engine = new AppEngine({
     revisions: revisions.map((path) => resolve(path)),
@@ -68,6 +71,7 @@ async function run(revisions: string[], flags: Flags): Promise<number> {
     bus,
     daemon: flags.daemon ? daemon : null,
     version: version(),
+    ...(await vocabularyOf(flags)),
     makeEngine: (parts) => new NamespaceEngine(parts),
     rootless: isRootless(),
     say: (line) => process.stdout.write(`${line}\n`),
@@ -76,6 +80,13 @@ async function run(revisions: string[], flags: Flags): Promise<number> {
   process.stdout.on('error', () => engine.end()); // nobody listens to us any more
   const failure = await engine.run();
   return failure ? fail(failure) : 0;
+}
+
+/** What manifests may say with the daemon's plugins: it is this process that reads them. */
+async function vocabularyOf({ plugin }: Flags) {
+  if (plugin.length === 0) return {};
+  const { vocabularyWith } = await import('../plugins/registry.js');
+  return { vocabulary: await vocabularyWith(plugin) };
 }
 
 function fail(sentence: string): number {
@@ -102,6 +113,11 @@ const command = new Command('pv-appengine')
   .addOption(
     new Option('--log-level <level>', 'what the daemon logs').choices(LOG_LEVELS).default('info'),
   )
+  .addOption(
+    new Option('--plugin <module>', 'a plugin of the daemon; may be repeated')
+      .argParser((module: string, all: string[]) => [...all, module])
+      .default([], 'none'),
+  )
   .option('--no-daemon', 'do not launch pv-xconnect')
   .action(async (revisions: string[], flags: Flags) => {
     exitCode = await run(revisions, flags);
@@ -113,6 +129,7 @@ async function runCommand(): Promise<number> {
     return exitCode;
   } catch (thrown) {
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 2;
+    if (thrown instanceof XConnectError) return fail(thrown.message);
     return fail(`${(thrown as Error).message}. This is a bug: report it.`);
   }
 }

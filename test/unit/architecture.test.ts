@@ -19,11 +19,11 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   relay: [],
   bus: ['manifest', 'graph', 'relay'],
   http1: ['relay'],
-  plugins: ['graph', 'mesh', 'http1'],
+  plugins: ['manifest', 'graph', 'mesh', 'http1'],
   broker: ['relay'],
   host: ['graph', 'mesh', 'plugins', 'broker', 'relay'],
   status: ['graph', 'mesh'],
-  runtime: ['manifest', 'graph', 'bus', 'relay'],
+  runtime: ['manifest', 'graph', 'bus', 'relay', 'plugins'],
   cli: ['manifest', 'graph', 'status', 'runtime'],
 };
 /** Files of types that describe the seam between two folders. */

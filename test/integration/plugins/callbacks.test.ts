@@ -21,7 +21,7 @@ describe('a plugin’s callback with a bug', () => {
   };
 
   async function attach(prepared: typeof prepare) {
-    if (!at.host.plugins.for('faulty')) at.host.plugins.add(plugin);
+    if (!at.host.plugins.for({ type: 'faulty', interface: 'faulty' })) at.host.plugins.add(plugin);
     prepare = prepared;
     const { broker } = at.host;
     at.closing(await startEcho(broker, await at.handleOf(at.provider), at.link().socket));
@@ -61,7 +61,7 @@ describe('a plugin’s callback with a bug', () => {
   });
 
   test('that chooses a socket and rejects: its connection is refused', async () => {
-    if (!at.host.plugins.for('chooser')) {
+    if (!at.host.plugins.for({ type: 'chooser', interface: 'chooser' })) {
       at.host.plugins.add({
         types: ['chooser'],
         attach: (_link, host) => host.forward({ type: 'stream', through: rejects }),
@@ -74,7 +74,7 @@ describe('a plugin’s callback with a bug', () => {
 
   test('that closes a shared listener and rejects: the link ends all the same', async () => {
     const make = () => ({ onConnection: () => undefined, close: rejects });
-    if (!at.host.plugins.for('sharer')) {
+    if (!at.host.plugins.for({ type: 'sharer', interface: 'sharer' })) {
       at.host.plugins.add({
         types: ['sharer'],
         attach: async (_link, host) => {

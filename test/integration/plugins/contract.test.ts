@@ -31,6 +31,12 @@ const SUBJECTS: Subject[] = [
     link: { interface: 'announced' },
     greeting: 'consumer any\n',
   },
+  {
+    name: 'the example plugin with its option',
+    module: ANNOUNCE,
+    link: { interface: 'announced', extra: { announce: 'role' } },
+    greeting: 'any\n',
+  },
 ];
 
 /** Whether it was all that one of the connections said; the plugin may have one of its own. */

@@ -62,6 +62,19 @@ describe('a module', () => {
     expect(load('./none.mjs')).toEqual({ code: 'plugin-invalid', message });
   });
 
+  const OPTIONS = 'options: {service: {name: schema}, requirement: {name: schema}}';
+  test.each([
+    ['interfaces: "announced"', 'interfaces: string[]'],
+    ['interfaces: []', 'interfaces: string[]'],
+    ['options: []', OPTIONS],
+    ['options: { ingress: {} }', OPTIONS],
+    ['options: { service: { speed: 7 } }', OPTIONS],
+  ])('with %s is told what was expected', (field, expected) => {
+    put('half.mjs', `export default { types: ["mine"], attach() {}, ${field} };`);
+    const message = `The default export of ./half.mjs is no plugin: ${expected} was expected.`;
+    expect(load('./half.mjs')).toEqual({ code: 'plugin-invalid', message });
+  });
+
   test.each([
     [
       'a syntax error',

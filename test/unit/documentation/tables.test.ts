@@ -205,7 +205,7 @@ describe('docs/plugins.md', () => {
       )?.[1];
       const members = membersOf('src/plugins/plugin.ts', name);
       expect(
-        [...(shown ?? '').matchAll(/^ {2}(?:readonly )?(\w+)[(:]/gm)].map(([, one]) => one),
+        [...(shown ?? '').matchAll(/^ {2}(?:readonly )?(\w+)\??[(:]/gm)].map(([, one]) => one),
       ).toEqual(members);
     }
   });

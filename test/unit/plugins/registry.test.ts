@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test, vi } from 'vitest';
 import { XConnectError } from '../../../src/kernel/errors.js';
+import { BUILT_IN } from '../../../src/manifest/entries.js';
 import { guarded } from '../../../src/plugins/outside.js';
 import type { Plugin } from '../../../src/plugins/plugin.js';
 import { Registry } from '../../../src/plugins/registry.js';
@@ -21,6 +22,11 @@ function plugin(...types: string[]): Plugin {
   return { types, attach: () => Promise.reject(new Error('never attached here')) };
 }
 
+/** A link by what chooses its plugin. */
+function of(type: string, spoken = type) {
+  return { type, interface: spoken };
+}
+
 describe('the registry of plugins', () => {
   test('has the built-in types', () => {
     expect(new Registry().types).toContain('unix');
@@ -30,8 +36,8 @@ describe('the registry of plugins', () => {
     const registry = new Registry();
     const mine = plugin('unix', 'mine');
     registry.add(mine);
-    expect(registry.for('unix')).toBe(mine);
-    expect(registry.for('mine')).toBe(mine);
+    expect(registry.for(of('unix'))).toBe(mine);
+    expect(registry.for(of('mine'))).toBe(mine);
   });
 
   test('refuses a second plugin from outside for one type, and keeps the first', () => {
@@ -39,8 +45,74 @@ describe('the registry of plugins', () => {
     const first = plugin('mine');
     registry.add(first);
     expect(() => registry.add(plugin('other', 'mine'))).toThrow(/Two plugins .* type mine/);
-    expect(registry.for('mine')).toBe(first);
-    expect(registry.for('other')).toBeUndefined();
+    expect(registry.for(of('mine'))).toBe(first);
+    expect(registry.for(of('other'))).toBeUndefined();
+  });
+
+  test('has one that names an interface beside a built-in one of the same type', () => {
+    const registry = new Registry();
+    const builtIn = registry.for(of('unix'));
+    const announced = { ...plugin('unix', 'mine'), interfaces: ['announced'] };
+    registry.add(announced);
+    expect(registry.for(of('unix', 'announced'))).toBe(announced);
+    expect(registry.for(of('unix'))).toBe(builtIn);
+    expect(registry.for(of('mine', 'announced'))).toBe(announced);
+    expect(registry.for(of('mine'))).toBeUndefined();
+    expect(registry.types).toContain('mine');
+  });
+
+  test('takes several for one type where none is for the same', () => {
+    const registry = new Registry();
+    const [one, two] = [
+      { ...plugin('unix'), interfaces: ['a', 'b'] },
+      { ...plugin('unix'), interfaces: ['c'] },
+    ];
+    registry.add(one);
+    registry.add(two);
+    registry.add(plugin('unix'));
+    expect(registry.for(of('unix', 'b'))).toBe(one);
+    expect(registry.for(of('unix', 'c'))).toBe(two);
+    const third = { ...plugin('tcp', 'unix'), interfaces: ['d', 'c'] };
+    expect(() => registry.add(third)).toThrow(
+      'Two plugins were given for type unix with the interface c.',
+    );
+    expect(registry.for(of('tcp', 'd'))).toBe(registry.for(of('tcp')));
+  });
+
+  test('knows what manifests may say with them', () => {
+    const registry = new Registry();
+    expect(registry.vocabulary).toBe(BUILT_IN);
+    const speed = { type: 'integer', minimum: 1, description: 'a number of bauds' };
+    registry.add({ ...plugin('serial'), options: { service: { speed } } });
+    expect(registry.vocabulary.types).toContain('serial');
+    expect(registry.vocabulary.service.speed).toMatchObject({ types: ['serial'] });
+  });
+
+  test.each([
+    [
+      { service: { socket: {} } },
+      'The option "socket" of a plugin for mine has a name that is taken',
+    ],
+    [
+      { requirement: { allow_from: {} } },
+      'The option "allow_from" of a plugin for mine has a name',
+    ],
+    [{ requirement: { consumer_pid: {} } }, 'has a name that is taken: choose another one.'],
+    [{ service: { state: {} } }, 'has a name that is taken: choose another one.'],
+    [
+      { service: { Speed: {} } },
+      'The option "Speed" of a plugin for mine was found, a name such as',
+    ],
+    [
+      { service: { speed: { type: 'fast' } } },
+      'The option "speed" of a plugin for mine is no JSON schema: ',
+    ],
+    [{ service: { speed: { minimun: 1 } } }, 'unknown keyword: "minimun"'],
+  ])('refuses options that can not be taken, and keeps what it had: %j', (options, message) => {
+    const registry = new Registry();
+    expect(() => registry.add({ ...plugin('mine'), options })).toThrow(message);
+    expect(registry.types).not.toContain('mine');
+    expect(registry.vocabulary).toBe(BUILT_IN);
   });
 
   test('loads the default export of a module', async () => {
