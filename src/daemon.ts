@@ -205,7 +205,7 @@ export class Daemon {
       import('./bus/keeper.js'),
     ]);
     const host = new BusHost({ ...hostedBus, log: this.#log });
-    if (fd < 0) void host.attach(hostedBus.obstacle ?? 'pvx-bus was not started');
+    if (fd < 0) void host.giveUp(hostedBus.obstacle ?? 'pvx-bus was not started');
     else {
       const log = this.#log.child({ part: 'bus' });
       this.#keeper = new Keeper(fd, log, () => this.#lost('pvx-bus'));

@@ -68,24 +68,27 @@ export class BusHost {
     this.#log = options.log;
   }
 
-  /** `keeper`: of a pvx-bus that was just started, which is sent what an earlier one had; or why there is none. */
-  attach(keeper: Keeping | string): Promise<void> {
+  /** A program that was started just now; it is given what an earlier one had. */
+  attach(keeper: Keeping): Promise<void> {
     return this.#queue.run(async () => {
-      this.#users.clear();
-      this.#configuration = '';
-      if (typeof keeper === 'string') {
-        this.#fail(keeper);
-        return;
-      }
+      this.#forgetProgram();
       const kept = await keeper.kept;
-      if (typeof kept === 'string') {
-        this.#fail(kept);
+      if (!kept.ok) {
+        this.#fail(kept.why);
         return;
       }
       this.#keeper = keeper;
       this.#error = null;
-      if (!this.#book) await this.#readBook(kept, keeper);
+      if (!this.#book) await this.#readBook(kept.value, keeper);
       if (this.#revision) await this.#apply(this.#revision);
+    });
+  }
+
+  /** No program can run here. `why`: the end of a sentence. */
+  giveUp(why: string): Promise<void> {
+    return this.#queue.run(async () => {
+      this.#forgetProgram();
+      this.#fail(why);
     });
   }
 
@@ -184,6 +187,11 @@ export class BusHost {
     const before = this.#known;
     await this.#apply(revision);
     if (this.#known !== before && wantsHostedBus(revision)) this.#onLate(this.#standIn());
+  }
+
+  #forgetProgram(): void {
+    this.#users.clear();
+    this.#configuration = '';
   }
 
   #fail(why: string): void {

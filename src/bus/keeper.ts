@@ -7,6 +7,7 @@
 import { withDeadline } from '../kernel/deadline.js';
 import { errnoName } from '../kernel/errno.js';
 import type { Logger } from '../kernel/log.js';
+import { ok, type WhyResult } from '../kernel/result.js';
 import { wordAt } from '../kernel/word.js';
 import { Channel } from '../relay/channel.js';
 import { LogLines } from './log-lines.js';
@@ -35,7 +36,7 @@ type Settle = (errno: string | null) => void;
 
 export class Keeper {
   /** The uids on disk, or a sentence that says why pvx-bus could not begin. Never rejects. */
-  readonly kept: Promise<KeptUids | string>;
+  readonly kept: Promise<WhyResult<KeptUids>>;
   readonly #channel: Channel;
   readonly #log: Pick<Logger, 'info' | 'warn'>;
   readonly #onEnd: () => void;
@@ -43,7 +44,7 @@ export class Keeper {
   readonly #waiting: Settle[] = [];
   readonly #texts = new Map<string, Buffer[]>();
   #uids: string | null = null;
-  #begin!: (kept: KeptUids | string) => void;
+  #begin!: (kept: WhyResult<KeptUids>) => void;
   #begun = false;
   #gone = false;
 
@@ -106,7 +107,7 @@ export class Keeper {
     if (type === RECORD.up) this.#log.info('the hosted system bus listens');
     else if (type === RECORD.down) this.#log.warn(`the hosted system bus ended: ${data}`);
     else if (type === RECORD.log) this.#lines.add(data);
-    else if (type === RECORD.failed) this.#begin(data.toString());
+    else if (type === RECORD.failed) this.#begin({ ok: false, why: data.toString() });
     else if (this.#uids === null || type === RECORD.copy) this.#keptBefore(type, record);
     else this.#waiting.shift()?.(errnoOf(data));
   }
@@ -122,7 +123,7 @@ export class Keeper {
     if (type === RECORD.uids) this.#uids = text;
     else {
       this.#begun = true;
-      this.#begin([this.#uids ?? '', text]);
+      this.#begin(ok([this.#uids ?? '', text]));
     }
   }
 
@@ -135,7 +136,7 @@ export class Keeper {
 
   #fail(): void {
     this.#gone = true;
-    this.#begin('pvx-bus ended before it had begun');
+    this.#begin({ ok: false, why: 'pvx-bus ended before it had begun' });
     for (const settle of this.#waiting.splice(0)) settle(GONE);
   }
 }

@@ -65,7 +65,7 @@ export class BusSupervisor extends Supervisor {
     const command = busCommand(this.#places, this.#uids);
     const spawned = command.ok ? spawnBus(command.value) : command;
     if (!spawned.ok) {
-      void this.#host.attach(spawned.why);
+      void this.#host.giveUp(spawned.why);
       return spawned;
     }
     const { child, fd } = spawned.value;
@@ -73,7 +73,7 @@ export class BusSupervisor extends Supervisor {
     const keeper = new Keeper(fd, this.#log, () => undefined);
     void this.#host.attach(keeper);
     const begun = keeper.kept.then((kept) => {
-      if (typeof kept !== 'string') this.#hasBegun = true;
+      if (kept.ok) this.#hasBegun = true;
     });
     return ok({
       pid: child.pid ?? 0,

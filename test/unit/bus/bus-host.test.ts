@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { BusHost, type Keeping } from '../../../src/bus/bus-host.js';
 import type { HostedBus } from '../../../src/graph/link-maker.js';
+import { ok } from '../../../src/kernel/result.js';
 import { type Files, requires, revisionFrom, services } from '../manifest/scratch.js';
 
 const SOCKET = '/run/bus/socket';
@@ -9,7 +10,7 @@ const SOCKET = '/run/bus/socket';
 /** Notes what it is asked to do, and does it when the test says so. */
 class ModelKeeper implements Keeping {
   readonly did: string[] = [];
-  kept: Keeping['kept'] = Promise.resolve(['', '']);
+  kept: Keeping['kept'] = Promise.resolve(ok(['', '']));
   fails: Record<string, string> = {};
   gate: Promise<void> | null = null;
   configuration = '';
@@ -143,7 +144,7 @@ describe('hosting a revision', () => {
   });
 
   it('says why there is no bus', async () => {
-    await host.attach('dbus-daemon is not installed');
+    await host.giveUp('dbus-daemon is not installed');
     expect(await host.host(revision())).toEqual({
       socket: SOCKET,
       error: {
@@ -155,7 +156,7 @@ describe('hosting a revision', () => {
   });
 
   it('writes a damaged file anew at once, and says what was wrong', async () => {
-    keeper.kept = Promise.resolve(['{', '']);
+    keeper.kept = Promise.resolve(ok(['{', '']));
     await host.attach(keeper);
     expect(keeper.did).toEqual(['uids ']);
     expect(log).toEqual([expect.stringContaining('no JSON')]);
@@ -167,18 +168,18 @@ describe('hosting a revision', () => {
     const text = keeper.texts[0] as string;
     for (const kept of [['', text] as const, [text, ''] as const]) {
       const next = new ModelKeeper();
-      next.kept = Promise.resolve(kept);
+      next.kept = Promise.resolve(ok(kept));
       await newHost().attach(next);
       expect(next.texts).toEqual([text]);
     }
     const same = new ModelKeeper();
-    same.kept = Promise.resolve([text, text]);
+    same.kept = Promise.resolve(ok([text, text]));
     await newHost().attach(same);
     expect(same.did).toEqual([]);
   });
 
   it('writes a damaged file anew with the next revision, where that was not possible at once', async () => {
-    keeper.kept = Promise.resolve(['{', '']);
+    keeper.kept = Promise.resolve(ok(['{', '']));
     keeper.fails = { uids: 'ENOSPC' };
     await host.attach(keeper);
     keeper.fails = {};
