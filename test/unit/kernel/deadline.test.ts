@@ -1,5 +1,6 @@
 import { expect, test, vi } from 'vitest';
 import { withDeadline } from '../../../src/kernel/deadline.js';
+import { pause } from '../../support/wait.js';
 
 test('work in time is what it is, also where it fails, and no timer is left of it', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
@@ -22,4 +23,9 @@ test('work that is late is not waited for, and may fail then', async () => {
   expect(await withDeadline(work, 1, 'late')).toBe('late');
   fail(new Error('nobody listens'));
   await new Promise((resolve) => setImmediate(resolve)); // an unhandled rejection would fail this file
+});
+
+test('a deadline that is further away than a timer can be is not over at once', async () => {
+  const work = pause(20).then(() => 'done'); // longer than the wait of 1 ms that a timer would have
+  expect(await withDeadline(work, 2 ** 31, 'late')).toBe('done');
 });
