@@ -166,7 +166,7 @@ function parseLink(entry: unknown): Link | string {
   return {
     ...read,
     ...{ provider, type, socket, target },
-    role: read.role || 'any',
+    role: read.role || LINK_FIELDS.role.absent,
     interface: read.interface || type,
     ...targetFault(target, type, device),
     ...(error ? { error: { code: error.code, message: error.message } } : {}),

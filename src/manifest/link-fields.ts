@@ -138,6 +138,7 @@ export const LINK_FIELDS = {
   role: {
     wire: 'role',
     schema: TEXT,
+    absent: 'any',
     onChange: 'revoke',
     requirement: {
       schema: name('a role'),
