@@ -1,4 +1,4 @@
-/** Descriptors that come with datagrams and that nobody can close: they hold up whose they are, and nobody else. */
+/** Descriptors that come with datagrams and that can't be closed: they delay only the container that sent them. */
 import { spawn } from 'node:child_process';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { PACKAGE_ROOT } from '../../../src/relay/native.js';

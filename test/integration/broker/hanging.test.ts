@@ -1,4 +1,4 @@
-/** Containers whose file systems hang, or are slow on purpose: they hold up themselves, and nobody else. */
+/** Containers whose file systems hang, or are slow on purpose: they delay only themselves. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startContainer, type TestContainer } from '../../support/container.js';
 import { FOR_EVER, mountSlow } from '../../support/file-systems.js';

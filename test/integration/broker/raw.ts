@@ -1,4 +1,4 @@
-/** A broker that is spoken to in records, for what no client of ours would ask. */
+/** A broker that is sent raw records, for requests that our client never sends. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import {

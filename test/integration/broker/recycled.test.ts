@@ -1,4 +1,4 @@
-/** Pids that somebody else has by now, while the runtime goes on naming them. */
+/** Pids that another process has by now, while the runtime goes on naming them. */
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';

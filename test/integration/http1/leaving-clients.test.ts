@@ -1,4 +1,7 @@
-/** Clients that ask and close at once: what came whole reaches the provider, and nothing waits for who is gone. */
+/**
+ * Clients that send requests and close at once: whole requests reach the provider, and nothing waits for a client that
+ * left.
+ */
 import { once } from 'node:events';
 import type net from 'node:net';
 import { afterEach, expect, test } from 'vitest';

@@ -1,4 +1,4 @@
-/** What answers TLS connections, in front of a stand: over socket pairs, with a certificate made for the occasion. */
+/** A TLS server in front of a stand, over socket pairs, with a certificate made for the test. */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

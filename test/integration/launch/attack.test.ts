@@ -1,4 +1,4 @@
-/** Who shares a user with a process of the mesh, or is sent its pidfd, takes nothing from it. */
+/** A process that shares its user with one of the mesh, or is sent a pidfd of it, can take nothing from it. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';

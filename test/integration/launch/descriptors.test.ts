@@ -1,4 +1,4 @@
-/** What a launcher leaks ends with it: no process of ours has a descriptor that is not its own. */
+/** Descriptors that a launcher leaks: no process of ours inherits one. */
 import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

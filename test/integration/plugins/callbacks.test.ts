@@ -1,4 +1,4 @@
-/** What a plugin gave its host to call throws or rejects: that costs its link what it would have said, and no more. */
+/** A callback of a plugin throws or rejects: only the result of that call is lost. */
 import { describe, expect, test } from 'vitest';
 import type { LinkHost, Plugin, Seen } from '../../../src/plugins/plugin.js';
 import { ask, dial, startEcho } from '../../support/peers.js';

@@ -1,4 +1,4 @@
-/** Connections that wait for a provider that is away, or slow to say who they are. */
+/** Connections that wait for a provider that is away, or whose identity takes long to look up. */
 import { describe, expect, test } from 'vitest';
 import { mountSlow } from '../../support/file-systems.js';
 import { ask, dial, startEcho } from '../../support/peers.js';

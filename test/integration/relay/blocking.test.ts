@@ -1,4 +1,4 @@
-/** Descriptors that nobody can close, in what a consumer said and its provider did not read. */
+/** Descriptors that can't be closed, sent by a consumer and left unread by its provider. */
 import { expect, test } from 'vitest';
 import { native, SOCKET_TYPES } from '../../../src/relay/native.js';
 import { Relay } from '../../../src/relay/relay.js';

@@ -1,4 +1,4 @@
-/** A peer of a channel that is gone: what it sent before, descriptors too, is read all the same. Real sockets. */
+/** A peer of a channel that has left: everything that it sent before, with descriptors, is still read. Real sockets. */
 import { fstatSync, openSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { closeAll } from '../../../src/kernel/descriptors.js';

@@ -1,4 +1,6 @@
-/** What is told to whom, in which order, when the bus of a revision is hosted; and what happens when that takes long. */
+/**
+ * In which order disk, bus and graph get the uids and rules of a revision, and what happens when one of them is slow.
+ */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { BusHost, type Keeping } from '../../../src/bus/bus-host.js';
 import type { HostedBus } from '../../../src/graph/link-maker.js';

@@ -1,4 +1,4 @@
-/** What the bus is told. That it does what it is told, test/integration/bus asks a real dbus-daemon. */
+/** The configuration of the bus. test/integration/bus tests that a real dbus-daemon applies it. */
 import { describe, expect, it } from 'vitest';
 import { busConfiguration, userLines } from '../../../src/bus/configuration.js';
 import { busDeclarations } from '../../../src/graph/hosted-bus.js';

@@ -1,4 +1,4 @@
-/** What a program writes as lines, and not more than a log should take. */
+/** The output of a program as lines of a log, at a limited rate. */
 import { expect, it } from 'vitest';
 import { LogLines } from '../../../src/bus/log-lines.js';
 

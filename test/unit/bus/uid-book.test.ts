@@ -1,4 +1,4 @@
-/** Role uids: given once, kept for good, and whatever becomes of their file, none of them twice. */
+/** Role uids: given once, kept for good, and never given to two roles, whatever happens to their file. */
 import { describe, expect, it } from 'vitest';
 import { UidBook } from '../../../src/bus/uid-book.js';
 import { isName } from '../../../src/manifest/text.js';

@@ -1,4 +1,4 @@
-/** Rows, table and drawings: aligned, complete, and deaf to what names would like to be. */
+/** Rows, table and drawings: aligned, complete, and with names that can't become syntax or control a terminal. */
 import { describe, expect, it } from 'vitest';
 import { toDot, toMermaid } from '../../../src/cli/link-drawing.js';
 import { type LinkRow, linkRows } from '../../../src/cli/link-row.js';

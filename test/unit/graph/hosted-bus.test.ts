@@ -1,4 +1,4 @@
-/** The hosted bus in the graph: when it is wanted, whom it knows, whose call starts what. */
+/** The hosted bus in the graph: when it is needed, which roles it knows, and which calls start which container. */
 import { describe, expect, it } from 'vitest';
 import { busDeclarations, unhosted, wantsHostedBus } from '../../../src/graph/hosted-bus.js';
 import { parseGraph } from '../../../src/graph/wire.js';

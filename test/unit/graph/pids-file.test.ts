@@ -1,4 +1,4 @@
-/** The pids file: its forms, what it may lack, and when what it says was true. */
+/** The pids file: its forms, what it may lack, and the time at which its content was true. */
 import { rename, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { type Pids, PidsFile } from '../../../src/graph/pids-file.js';

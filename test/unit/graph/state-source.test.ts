@@ -1,4 +1,4 @@
-/** The state source on real files: when it builds, what it says, and what it leaves standing. */
+/** The state source on real files: when it builds a graph, what it reports, and when the last graph stays. */
 import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { GraphSnapshot } from '../../../src/graph/link.js';

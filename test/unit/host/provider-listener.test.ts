@@ -1,4 +1,6 @@
-/** A listener of ours in the provider, where this process has no descriptor left for what tells of its end. */
+/**
+ * A listener of ours in the provider, when this process has no descriptor left for the end that signals its removal.
+ */
 import { closeSync } from 'node:fs';
 import { afterEach, expect, test, vi } from 'vitest';
 import { Container } from '../../../src/host/containers.js';

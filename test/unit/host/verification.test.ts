@@ -1,4 +1,4 @@
-/** When a link that reaches its provider is said to be established: once its plugin has found that it lets it in. */
+/** When a link that reaches its provider becomes established: once its plugin has found that the provider admits it. */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Verification } from '../../../src/host/verification.js';
 import type { LinkError } from '../../../src/kernel/errors.js';

@@ -1,4 +1,4 @@
-/** What a log is spared, on a clock of the test's own. */
+/** Which lines are left out of a log, on a clock of the test's own. */
 import { describe, expect, test } from 'vitest';
 import { LogLimit } from '../../../src/kernel/log-limit.js';
 

@@ -1,4 +1,4 @@
-/** Reconciling: links and graphs among others. */
+/** Reconciling: no link and no graph disturbs another. */
 import { describe, expect, test, vi } from 'vitest';
 import type { Link } from '../../../src/graph/link.js';
 import { C, DRAIN_MS, ID, link, settle, useMesh } from './mesh-fixture.js';

@@ -1,4 +1,4 @@
-/** Server-sent events: everybody sees every change, nobody costs more than was agreed. */
+/** Server-sent events: every listener sees every change, and the memory for each is bounded. */
 import { describe, expect, it } from 'vitest';
 import { eventually } from '../../support/wait.js';
 import { type Client, Control, FAILURE, SHOWN } from './control.js';

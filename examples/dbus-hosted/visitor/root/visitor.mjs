@@ -1,4 +1,4 @@
-// May not call the thermostat, and is told so by the bus. What the thermostat says to everyone it hears.
+// May not call the thermostat: the bus refuses its calls. It receives the signals that the thermostat broadcasts.
 import { existsSync } from 'node:fs';
 import dbus from 'dbus-next';
 

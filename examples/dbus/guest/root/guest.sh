@@ -1,5 +1,5 @@
 #!/bin/sh
-# May ask for the temperature, and nothing else. Another D-Bus library, and the same answers.
+# May ask for the temperature, and nothing else. It uses another D-Bus library than the operator.
 bus=unix:path=/run/pv/services/house-bus.sock
 
 call() {

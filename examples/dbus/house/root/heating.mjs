@@ -1,4 +1,4 @@
-// org.example.Heating on the bus of this container. It asks nobody who they are: that is the policy's part.
+// org.example.Heating on the bus of this container. It does not check its callers: the policy of the link does that.
 import { existsSync } from 'node:fs';
 import dbus from 'dbus-next';
 

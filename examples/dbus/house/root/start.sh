@@ -1,5 +1,5 @@
 #!/bin/sh
-# A bus of this container's own, open to whoever reaches it, and one service on it.
+# Runs a bus in this container, which allows everything to everybody, and one service on it.
 mkdir -p /run/house
 dbus-daemon --config-file=/app/bus.conf --nofork --nopidfile &
 exec node /app/heating.mjs

@@ -12,7 +12,7 @@ bus.on('error', (error) => {
   process.exit(1);
 });
 
-/** Whether it was answered. */
+/** Whether the heating answered. */
 async function call(member, signature = '', body = []) {
   const to = { destination: NAME, path: '/', interface: NAME };
   try {

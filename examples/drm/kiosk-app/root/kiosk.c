@@ -1,4 +1,4 @@
-/* The consumer: is handed the screen, says which driver is behind it, and waits until it is taken back. */
+/* The consumer: is sent the opened card, prints the name of its driver, and waits until the card is taken back. */
 #include <stdio.h>
 #include <sys/ioctl.h>
 

@@ -1,4 +1,4 @@
-// A web server on a unix socket: it has no port, and no network. /api was taken off before requests come here.
+// A web server on a unix socket, without a network. The prefix /api is removed before requests come here.
 import { mkdirSync } from 'node:fs';
 import http from 'node:http';
 import { hostname } from 'node:os';

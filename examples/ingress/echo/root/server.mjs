@@ -1,4 +1,4 @@
-// A WebSocket that sends back what it is sent: as little of RFC 6455 as that takes, messages of at most 64 KiB.
+// A WebSocket server that echoes messages of at most 64 KiB. It has only the part of RFC 6455 that this needs.
 import { createHash } from 'node:crypto';
 import http from 'node:http';
 

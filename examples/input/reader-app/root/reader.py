@@ -11,7 +11,7 @@ KEY = 1
 
 
 def read(keyboard):
-    """False: it is not ours any more."""
+    """Returns False when the keyboard was taken back."""
     try:
         data = os.read(keyboard, 64 * EVENT.size)
     except OSError:  # ENODEV: unplugged, or revoked

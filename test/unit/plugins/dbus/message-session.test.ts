@@ -1,4 +1,7 @@
-/** What must not be taken for something else: pieces of a long message, serials of our own questions. */
+/**
+ * Messages that must not be mistaken for others: pieces of a long message, and those with the serials of our own
+ * questions.
+ */
 import { describe, expect, test } from 'vitest';
 import type { Port } from '../../../../src/plugins/dbus/filter.js';
 import type { Message } from '../../../../src/plugins/dbus/message.js';

@@ -1,4 +1,4 @@
-/** A flood of refused calls, and what it costs whoever has another link. */
+/** A flood of refused calls, and how much it delays other links. */
 import { expect, test } from 'vitest';
 import { writeMessage } from '../../../../src/plugins/dbus/message-writer.js';
 import { WorkBudget } from '../../../../src/plugins/dbus/work-budget.js';
