@@ -48,8 +48,8 @@ export class ConnectionPool implements ConnectionOwner, Timed {
   }
 
   /**
-   * An idle connection, or null. `careful`: for a request that can't be repeated, so whether the connection has ended is
-   * looked at once more.
+   * An idle connection, or null. `careful`: for a request that can't be repeated, so whether the connection has ended
+   * is looked at once more.
    */
   take(careful: boolean): ProviderConnection | null {
     const now = performance.now();

@@ -1,7 +1,7 @@
 /**
- * The plugin contract (docs/plugins.md). A plugin makes the links of some types work by means of its host, and never sees a
- * pid, a namespace or a path in /proc. All that a plugin gets from its host ends with the link: the host closes what the
- * plugin does not.
+ * The plugin contract (docs/plugins.md). A plugin makes the links of some types work by means of its host, and never
+ * sees a pid, a namespace or a path in /proc. All that a plugin gets from its host ends with the link: the host closes
+ * what the plugin does not.
  */
 import type { Link } from '../graph/link.js';
 import type { LinkError } from '../kernel/errors.js';
@@ -14,8 +14,8 @@ import type { Device, DeviceOptions } from './device/device.js';
 import type { OnDemand } from './on-demand.js';
 
 /**
- * A stream socket with descriptors, read and written by JavaScript. It is paused until `resume`, so nothing is lost before
- * there is a listener. See relay/channel.ts for its methods.
+ * A stream socket with descriptors, read and written by JavaScript. It is paused until `resume`, so nothing is lost
+ * before there is a listener. See relay/channel.ts for its methods.
  */
 export type { Channel } from '../relay/channel.js';
 
@@ -61,13 +61,13 @@ export interface LinkHost extends StreamHost, ProviderHost {
   /** Plants a socket at the link's target. Each connection is the plugin's, which answers, joins or closes it. */
   listen(onConnection: (client: Channel) => void | Promise<void>): Promise<Attachment>;
   /**
-   * Binds the target's IP:PORT once for all links of this consumer that pass the same function `make`, until the last of
-   * them has gone. Resolves with what `make` returned for the first one. For another function the address is taken.
+   * Binds the target's IP:PORT once for all links of this consumer that pass the same function `make`, until the last
+   * of them has gone. Resolves with what `make` returned for the first one. For another function the address is taken.
    */
   share<T extends ConnectionHandler>(make: () => T): Promise<T>;
   /**
-   * Connects to the provider's socket as the link's identity. Waits for the provider as configured, or (`wait: false`) not
-   * at all. The channel is the plugin's. Never rejects.
+   * Connects to the provider's socket as the link's identity. Waits for the provider as configured, or (`wait: false`)
+   * not at all. The channel is the plugin's. Never rejects.
    */
   connect(options?: { readonly wait?: boolean }): Promise<Result<Channel>>;
   /** The same, and that identity. */
@@ -133,7 +133,9 @@ export type End = Channel | SocketStream;
 
 /** For protocols that the plugin reads (HTTP). A plugin that leaves all bytes to the relay needs none of it. */
 export interface StreamHost {
-  /** The same connection as a stream of bytes, see relay/byte-stream.ts. Takes the channel; the stream is the plugin's. */
+  /**
+   * The same connection as a stream of bytes, see relay/byte-stream.ts. Takes the channel; the stream is the plugin's.
+   */
   bytes(channel: Channel): SocketStream;
   /** Calls `listener` when the provider is another container: new connections are to that one. */
   onProviderChange(listener: () => void): void;
@@ -166,13 +168,14 @@ export interface ProviderListener {
 /** For types that have to look at their provider, or put something into it (devices, displays). */
 export interface ProviderHost {
   /**
-   * The link's state is what `look` finds, from now on. It is called when the provider has changed, and every 2 s. It must
-   * not reject.
+   * The link's state is what `look` finds, from now on. It is called when the provider has changed, and every 2 s. It
+   * must not reject.
    */
   watch(look: () => Promise<Seen>): void;
   /**
-   * The link is established only when `check` finds that the provider lets the consumer in, from now on. It is called when
-   * the provider can be reached, and when the plugin calls the returned function since the provider did not let one in.
+   * The link is established only when `check` finds that the provider lets the consumer in, from now on. It is called
+   * when the provider can be reached, and when the plugin calls the returned function since the provider did not let
+   * one in.
    */
   verify(check: () => Promise<LinkError | null>): () => void;
   /** Further fields of the link in `GET /xconnect-graph`. */

@@ -1,10 +1,11 @@
 /**
- * The authentication of one connection, as two separate conversations: with the consumer as its server, and with the bus
- * as its client. No line of one is passed to the other.
+ * The authentication of one connection, as two separate conversations: with the consumer as its server, and with the
+ * bus as its client. No line of one is passed to the other.
  *
  * The connection to the bus is made when the consumer authenticates for the first time, and the bus is asked each
- * question once. If the consumer asks again (another AUTH, CANCEL), it gets the answer that is known. No byte behind the
- * consumer's BEGIN is read, and the bus sends nothing before it gets ours: both channels can be used by others after it.
+ * question once. If the consumer asks again (another AUTH, CANCEL), it gets the answer that is known. No byte behind
+ * the consumer's BEGIN is read, and the bus sends nothing before it gets ours: both channels can be used by others
+ * after it.
  */
 import { closeAll } from '../../kernel/descriptors.js';
 import { ok, type Result } from '../../kernel/result.js';

@@ -1,7 +1,7 @@
 /**
- * Hands out an opened device on a socket: each client is sent one byte with one descriptor, and may use the device as long
- * as it keeps the connection. When the connection ends, the descriptor is revoked as far as the kernel can do that, so a
- * client that dies leaves no device open.
+ * Hands out an opened device on a socket: each client is sent one byte with one descriptor, and may use the device as
+ * long as it keeps the connection. When the connection ends, the descriptor is revoked as far as the kernel can do
+ * that, so a client that dies leaves no device open.
  */
 import type { LinkError } from '../../kernel/errors.js';
 import type { Logger } from '../../kernel/log.js';

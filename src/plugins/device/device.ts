@@ -1,6 +1,6 @@
 /**
- * The part of the plugin contract that is about devices: what the host does for drm and input. A plugin sees numbers and
- * descriptors, and never the path of a node on the host.
+ * The part of the plugin contract that is about devices: what the host does for drm and input. A plugin sees numbers
+ * and descriptors, and never the path of a node on the host.
  */
 import type { LinkError } from '../../kernel/errors.js';
 import type { Result } from '../../kernel/result.js';

@@ -2,9 +2,9 @@
  * drm: the provider's card or renderer, as a node in the consumer or as descriptors that its clients are handed
  * (docs/devices.md).
  *
- * Who may draw on the screen is decided here, and not by who opens a card first. Only a link with the role `master` hands
- * out a descriptor that is DRM master, and the newest client has it: the one that was master before is ended. A link with
- * `lease` hands out a lease of the named connectors in place of the card, to one client at a time.
+ * Who may draw on the screen is decided here, and not by who opens a card first. Only a link with the role `master`
+ * hands out a descriptor that is DRM master, and the newest client has it: the one that was master before is ended. A
+ * link with `lease` hands out a lease of the named connectors in place of the card, to one client at a time.
  */
 import type { Link } from '../../graph/link.js';
 import { XConnectError } from '../../kernel/errors.js';

@@ -90,8 +90,8 @@ export class LinkRoute {
 }
 
 /**
- * The limits that a requirement gives, and the defaults for the rest. A consumer on a socket of its own may wait for its
- * provider for ever; at an address, where anybody may be a client, the wait has an end.
+ * The limits that a requirement gives, and the defaults for the rest. A consumer on a socket of its own may wait for
+ * its provider for ever; at an address, where anybody may be a client, the wait has an end.
  */
 export function limitsOf({ type, http, maxConnections }: Link): Limits {
   const given = http?.limits ?? {};
@@ -115,7 +115,9 @@ export function limitsOf({ type, http, maxConnections }: Link): Limits {
 /** What a header value can't have as it stands, and the sign that begins an encoded byte. */
 const UNSAFE = /[^\x20-\x7e]|%|^ | $/gu;
 
-/** `X-PV-Client` and `X-PV-Role`, each with its CRLF. Names in ASCII stay as they are, other bytes are percent-encoded. */
+/**
+ * `X-PV-Client` and `X-PV-Role`, each with its CRLF. Names in ASCII stay as they are, other bytes are percent-encoded.
+ */
 export function identityLines({ consumer, role }: Pick<Link, 'consumer' | 'role'>): string {
   return `X-PV-Client: ${headerValue(consumer)}\r\nX-PV-Role: ${headerValue(role)}\r\n`;
 }

@@ -1,7 +1,7 @@
 /**
- * The certificates of one address: read from the host's folder, read again every few seconds, and chosen by the name that
- * a client asks for (SNI, RFC 6066). A connection keeps the certificate that it began with. While files can't be used, the
- * last good ones stay in use.
+ * The certificates of one address: read from the host's folder, read again every few seconds, and chosen by the name
+ * that a client asks for (SNI, RFC 6066). A connection keeps the certificate that it began with. While files can't be
+ * used, the last good ones stay in use.
  */
 import { createSecureContext, type SecureContext } from 'node:tls';
 import type { HttpOptions } from '../../graph/link.js';

@@ -1,7 +1,7 @@
 /**
- * The health check of one link: a GET at intervals, which the provider has to answer with 2xx or 3xx. While it does not,
- * the link is `failed`, and its requests are answered with 503. When the provider's container is another one, it is asked
- * at once.
+ * The health check of one link: a GET at intervals, which the provider has to answer with 2xx or 3xx. While it does
+ * not, the link is `failed`, and its requests are answered with 503. When the provider's container is another one, it
+ * is asked at once.
  */
 import type { HttpOptions, Link } from '../../graph/link.js';
 import { type Limits, probe } from '../../http1/index.js';

@@ -1,9 +1,10 @@
 /**
- * The compositor of one link: whether it was told who the link's clients are, and to which of its sockets they are joined.
+ * The compositor of one link: whether it was told who the link's clients are, and to which of its sockets they are
+ * joined.
  *
  * One connection of our own to the compositor stays open (the session). When it ends, the compositor has ended: its
- * successor, in the same container or in the next one, is asked anew. A program that does not speak Wayland gets no such
- * connection, and is asked again at every look.
+ * successor, in the same container or in the next one, is asked anew. A program that does not speak Wayland gets no
+ * such connection, and is asked again at every look.
  */
 import { createHash } from 'node:crypto';
 import { type Link, linkId } from '../../graph/link.js';
