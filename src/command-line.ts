@@ -9,7 +9,7 @@ import { launch } from './broker/launch.js';
 import { busCommand, busPlaces, DEFAULT_UIDS, parseRange } from './bus/program.js';
 import type { UidRange } from './bus/uid-book.js';
 import type { CheckOptions } from './cli/check.js';
-import type { GraphOptions } from './cli/graph.js';
+import type { GraphCommandOptions } from './cli/graph.js';
 import type { DaemonOptions } from './daemon.js';
 import { report } from './kernel/errors.js';
 import { LOG_LEVELS } from './kernel/log.js';
@@ -233,7 +233,7 @@ export function program(exit: (code: number) => void): Command {
     .addOption(pluginFlag())
     .exitOverride()
     .action(async (_options, subcommand: Command) => {
-      const flags: GraphOptions & DaemonFlags = subcommand.optsWithGlobals();
+      const flags: GraphCommandOptions & DaemonFlags = subcommand.optsWithGlobals();
       const { graphCommand } = await import('./cli/graph.js');
       exit(await graphCommand({ ...flags, ...(await vocabularyOf(flags)) }, process));
     });

@@ -247,8 +247,9 @@ export class Daemon {
     if (!made.ok) throw new XConnectError('runtime-away', `The runtime's socket: ${made.errno}.`);
     this.#runtime.look(made.value);
     const socket = socketOf(made.value, false);
-    if (typeof socket !== 'string') return socket;
-    throw new XConnectError('runtime-away', `The runtime's socket can't be watched: ${socket}.`);
+    if (socket.ok) return socket.value;
+    const message = `The runtime's socket can't be watched: ${socket.errno}.`;
+    throw new XConnectError('runtime-away', message);
   }
 
   #orphaned(pid: number): void {

@@ -14,7 +14,7 @@ import { linkTable } from './link-table.js';
 import type { Output } from './output.js';
 import { watchGraph } from './watch.js';
 
-export interface GraphOptions {
+export interface GraphCommandOptions {
   /** The daemon's control socket. */
   readonly control: string;
   readonly json: boolean;
@@ -29,7 +29,7 @@ export interface GraphOptions {
 
 /** Exit code: 0; 1 if there is no graph; 2 if the options contradict each other. */
 export async function graphCommand(
-  options: GraphOptions,
+  options: GraphCommandOptions,
   { stdout, stderr }: { readonly stdout: Output; readonly stderr: Output },
 ): Promise<number> {
   const say = (sentence: string) => stderr.write(`pv-xconnect: ${printable(sentence)}\n`);
@@ -56,7 +56,7 @@ export async function graphCommand(
   return 0;
 }
 
-function renderGraph(wire: readonly unknown[], options: GraphOptions): string {
+function renderGraph(wire: readonly unknown[], options: GraphCommandOptions): string {
   if (options.json) return `${printableJson(wire)}\n`;
   const rows = linkRows(wire);
   if (options.dot) return toDot(rows);

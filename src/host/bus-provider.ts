@@ -12,7 +12,6 @@ import { type Attempt, failed, ok, type Result } from '../kernel/result.js';
 import type { Seen, SocketType } from '../plugins/plugin.js';
 import type { Led } from '../relay/relay.js';
 import { busError, isNotThereYet } from './errno.js';
-import { Look } from './look.js';
 import {
   type Connected,
   endedMeanwhile,
@@ -20,6 +19,7 @@ import {
   type ProviderParts,
   unlessBack,
 } from './provider.js';
+import { ProviderLook } from './provider-look.js';
 
 export interface BusProviderParts extends ProviderParts {
   readonly broker: Broker;
@@ -33,14 +33,14 @@ export class BusProvider implements ProviderEnd {
   readonly #parts: BusProviderParts;
   readonly #say = (seen: Seen) => this.#parts.announcer.say(seen);
   /** By connecting, or steadily for what a plugin needs. */
-  #look: Look;
+  #look: ProviderLook;
   #link: Link;
   #isClosed = false;
 
   constructor(parts: BusProviderParts, link: Link) {
     this.#parts = parts;
     this.#link = link;
-    this.#look = new Look(this.#say, () => this.#tryToConnect());
+    this.#look = new ProviderLook(this.#say, () => this.#tryToConnect());
   }
 
   /** Names that a call of this link starts, as the graph has them now. */
@@ -108,7 +108,7 @@ export class BusProvider implements ProviderEnd {
   lookWith(look: () => Promise<Seen>): void {
     if (this.#isClosed) return;
     this.#look.stop();
-    this.#look = new Look(this.#say, look, true);
+    this.#look = new ProviderLook(this.#say, look, true);
     void this.#look.anew();
   }
 

@@ -24,7 +24,6 @@ import type { Led } from '../relay/relay.js';
 import type { Container, Containers } from './containers.js';
 import { connectError, identityError, isNotThereYet, listenError, notRunning } from './errno.js';
 import { resolveIdentity } from './identity.js';
-import { Look } from './look.js';
 import { PasswdReader } from './passwd-reader.js';
 import {
   type Connected,
@@ -34,6 +33,7 @@ import {
   type ProviderParts,
   unlessBack,
 } from './provider.js';
+import { ProviderLook } from './provider-look.js';
 import { Reach } from './reach.js';
 
 /** A kernel that does not know who listens: then it is assumed, and the first connection shows. */
@@ -54,7 +54,7 @@ export class ContainerProvider implements ProviderEnd {
   readonly #passwd: PasswdReader;
   readonly #say = (seen: Seen) => this.#parts.announcer.say(seen);
   /** For the link's socket, or steadily for what a plugin needs. */
-  #look: Look;
+  #look: ProviderLook;
   readonly #refusals = new Refusals();
   #link: Link;
   #reach: Reach;
@@ -71,7 +71,7 @@ export class ContainerProvider implements ProviderEnd {
     this.#link = link;
     this.#reach = new Reach(parts.broker, link);
     this.#passwd = new PasswdReader(parts.broker);
-    this.#look = new Look(this.#say, () => this.#lookForSocket());
+    this.#look = new ProviderLook(this.#say, () => this.#lookForSocket());
   }
 
   get container(): Container | null {
@@ -172,7 +172,7 @@ export class ContainerProvider implements ProviderEnd {
 
   lookWith(look: () => Promise<Seen>): void {
     this.#look.stop();
-    this.#look = new Look(this.#say, () => this.#lookAs(look), true);
+    this.#look = new ProviderLook(this.#say, () => this.#lookAs(look), true);
     if (this.#container) void this.#look.anew();
   }
 

@@ -7,15 +7,15 @@ import type { LinkError } from '../kernel/errors.js';
 import { type Attempt, failed, type Result } from '../kernel/result.js';
 import type { Seen } from '../plugins/plugin.js';
 import { THE_HOST } from './containers.js';
-import { Look } from './look.js';
 import type { ProviderEnd, ProviderParts } from './provider.js';
+import { ProviderLook } from './provider-look.js';
 
 export class HostProvider implements ProviderEnd {
   readonly container = THE_HOST;
   readonly hasFixedIdentity = false;
   readonly #parts: ProviderParts;
   readonly #unsupported: LinkError;
-  #look: Look | null = null;
+  #look: ProviderLook | null = null;
   #isClosed = false;
 
   constructor(parts: ProviderParts, { type }: Link) {
@@ -54,7 +54,7 @@ export class HostProvider implements ProviderEnd {
   lookWith(look: () => Promise<Seen>): void {
     if (this.#isClosed) return;
     this.#look?.stop();
-    this.#look = new Look((seen) => this.#parts.announcer.say(seen), look, true);
+    this.#look = new ProviderLook((seen) => this.#parts.announcer.say(seen), look, true);
     void this.#look.anew();
   }
 

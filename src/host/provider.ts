@@ -5,7 +5,8 @@
  *   bus-provider.ts         a hosted bus of the runtime's
  *   host-provider.ts        the host itself: its devices and nothing else
  *
- * How it is, it says to the link's announcer: what connecting has shown, and what it looks for by itself (look.ts).
+ * How it is, it says to the link's announcer: what connecting has shown, and what it looks for by itself
+ * (provider-look.ts).
  */
 import type { Planted } from '../broker/client.js';
 import type { Link } from '../graph/link.js';

@@ -1,11 +1,12 @@
 /** One request by the daemon itself, on a connection of its own, to see what a provider answers. */
+import { ok, type Result } from '../kernel/result.js';
 import type { ByteStream } from '../relay/byte-stream.js';
 import type { Limits } from './limits.js';
 import { type ConnectionOwner, ProviderConnection, type Requester } from './provider-connection.js';
 import type { ResponseHead } from './response-head.js';
 
-/** The status of the answer, or in words what came in its place. */
-export type Probed = number | string;
+/** The status of the answer. `complaint`: in words, what came in its place. */
+export type Probed = Result<number, { readonly complaint: string }>;
 
 class Probe implements Requester, ConnectionOwner {
   readonly method = 'GET';
@@ -20,11 +21,11 @@ class Probe implements Requester, ConnectionOwner {
   }
 
   answered(answer: ResponseHead): void {
-    this.#settle(answer.status);
+    this.#settle(ok(answer.status));
   }
 
   failed(): void {
-    this.#settle('it closed the connection');
+    this.#settle({ ok: false, complaint: 'it closed the connection' });
   }
 
   informed(): void {}
@@ -45,7 +46,8 @@ export function probe(
   timeoutMs: number,
 ): Promise<Probed> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => settle('it did not answer in time'), timeoutMs);
+    const late = { ok: false, complaint: 'it did not answer in time' } as const;
+    const timer = setTimeout(() => settle(late), timeoutMs);
     const settle = (found: Probed) => {
       clearTimeout(timer);
       resolve(found);

@@ -9,6 +9,7 @@
 import { closeSync, watch } from 'node:fs';
 import { Socket } from 'node:net';
 import { errnoName } from '../kernel/errno.js';
+import { type ErrnoResult, ok } from '../kernel/result.js';
 import { native } from './native.js';
 import { type Polled, poller } from './poller.js';
 import { EAGAIN } from './transient.js';
@@ -24,20 +25,21 @@ export function reserveLoop(): void {
 }
 
 /**
- * Takes the descriptor, of a connected stream; the name of an errno where it can't be watched, and is closed. Our half
- * ends with the other's, or not (`allowHalfOpen`).
+ * Takes the descriptor, of a connected stream, and closes it where it can't be watched. Our half ends with the other's,
+ * or not (`allowHalfOpen`).
  */
-export function socketOf(fd: number, allowHalfOpen = true): Socket | string {
-  const error = reserve(fd);
-  return error === '' ? new Socket({ fd, readable: true, writable: true, allowHalfOpen }) : error;
+export function socketOf(fd: number, allowHalfOpen = true): ErrnoResult<Socket> {
+  const reserved = reserve(fd);
+  if (!reserved.ok) return reserved;
+  return ok(new Socket({ fd, readable: true, writable: true, allowHalfOpen }));
 }
 
-/** Has a place for it in the loop: the empty string; or the name of an errno, and the descriptor is closed. */
-export function reserve(fd: number): string {
+/** Has a place for it in the loop; where there is none, the descriptor is closed. */
+export function reserve(fd: number): ErrnoResult<void> {
   const error = native.socketReserve(fd);
-  if (error === 0) return '';
+  if (error === 0) return ok(undefined);
   closeSync(fd);
-  return errnoName(-error);
+  return { ok: false, errno: errnoName(-error) };
 }
 
 /** Accepts connections as such sockets. One that finds no room is closed; who can't be accepted waits. */
@@ -70,7 +72,7 @@ export class Acceptor implements Polled {
         return;
       }
       const socket = socketOf(fd);
-      if (typeof socket !== 'string') this.onSocket?.(socket);
+      if (socket.ok) this.onSocket?.(socket.value);
     }
   }
 

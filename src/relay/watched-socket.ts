@@ -6,18 +6,19 @@
  */
 import { Socket } from 'node:net';
 import { errnoName } from '../kernel/errno.js';
+import { type ErrnoResult, ok } from '../kernel/result.js';
 import { EPOLLERR, EPOLLHUP, type Polled, poller } from './poller.js';
 import { reserve } from './socket.js';
 
-/** Takes the descriptor, as `socketOf` does; the name of an errno where it can't be watched, and is closed. */
-export function watchedSocketOf(fd: number): Socket | string {
-  const error = reserve(fd);
-  if (error !== '') return error;
+/** Takes the descriptor, as `socketOf` does, and closes it where it can't be watched. */
+export function watchedSocketOf(fd: number): ErrnoResult<Socket> {
+  const reserved = reserve(fd);
+  if (!reserved.ok) return reserved;
   const socket = new WatchedSocket(fd);
   const added = poller.add(fd, socket);
-  if (added === 0) return socket;
+  if (added === 0) return ok(socket);
   socket.destroy();
-  return errnoName(-added);
+  return { ok: false, errno: errnoName(-added) };
 }
 
 class WatchedSocket extends Socket implements Polled {

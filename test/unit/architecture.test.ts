@@ -123,6 +123,13 @@ describe('the architecture', () => {
     expect(wrong).toEqual([]);
   });
 
+  test('a failure is told from a value by `ok` of its Result, and by nothing else', () => {
+    const guard = /'(code|fd|errno|error|status|reason|fail(ed|ure)|refusal)' in /;
+    const wrong = filesOf(SRC, /\.ts$/).filter((file) => guard.test(readFileSync(file, 'utf8')));
+    // That one tells two kinds of streams apart.
+    expect(wrong.map((file) => relative(SRC, file))).toEqual(['relay/byte-stream.ts']);
+  });
+
   test('no path is built by joining to /proc/PID/root', () => {
     const all = [...filesOf(SRC, /\.ts$/), ...filesOf(join(ROOT, 'native'), /\.[ch]$/)];
     const wrong = all.filter((file) =>

@@ -65,7 +65,7 @@ export class Health {
       ].join('');
       const found = await probe(this.#host.bytes(made.value), head, this.#limits, timeout * 1000);
       if (!this.#over && !this.#outdated) {
-        this.#tell(typeof found === 'number' ? complaintAbout(found) : found);
+        this.#tell(found.ok ? complaintAbout(found.value) : found.complaint);
       }
     }
     if (this.#over) return;

@@ -40,8 +40,9 @@ export class TlsFront {
 
   /** Takes the descriptor. */
   accept(fd: number): void {
-    const raw = watchedSocketOf(fd);
-    if (typeof raw === 'string') return; // the descriptor is closed, as if the client had not come
+    const watched = watchedSocketOf(fd);
+    if (!watched.ok) return; // the descriptor is closed, as if the client had not come
+    const raw = watched.value;
     const pem = this.#certificates.find('')?.pem;
     if (!pem) {
       raw.destroy();

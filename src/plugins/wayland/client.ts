@@ -4,6 +4,7 @@
  * sends is limited, and it is trusted in nothing but what it says that it supports.
  */
 import { closeAll } from '../../kernel/descriptors.js';
+import { ok, type Result } from '../../kernel/result.js';
 import type { Channel } from '../plugin.js';
 import { ArgumentReader, request, type WaylandMessage, WaylandReader } from './messages.js';
 
@@ -68,11 +69,11 @@ export class WaylandClient {
   }
 
   /** Whether the compositor supports security contexts. */
-  async knowsContexts(): Promise<boolean | WaylandFailure> {
+  async knowsContexts(): Promise<Result<boolean, { readonly failure: WaylandFailure }>> {
     this.#registry = ++this.#lastId;
     this.#channel.write(request(DISPLAY, GET_REGISTRY, this.#registry));
     const failure = await this.#sync();
-    return failure ?? this.#manager !== null;
+    return failure ? { ok: false, failure } : ok(this.#manager !== null);
   }
 
   /** Only after `knowsContexts` was true. Every client of the listener has that context from then on. */

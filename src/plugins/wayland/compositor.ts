@@ -95,8 +95,8 @@ export class Compositor {
 
   async #introduce(client: WaylandClient): Promise<Result<CompositorSession>> {
     const knows = await client.knowsContexts();
-    if (typeof knows === 'object' && knows.what !== 'foreign') return failed(this.#errorOf(knows));
-    if (knows !== true) return ok({ client, foreign: knows !== false });
+    if (!knows.ok && knows.failure.what !== 'foreign') return failed(this.#errorOf(knows.failure));
+    if (!knows.ok || !knows.value) return ok({ client, foreign: !knows.ok });
     const listening = await this.#host.listenAtProvider(() => client.close());
     if (!listening.ok) return listening;
     const listener = listening.value;

@@ -1,7 +1,7 @@
 /** `pv-xconnect graph` against a control socket, a revision, and neither. */
 import net from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { type GraphOptions, graphCommand } from '../../../src/cli/graph.js';
+import { type GraphCommandOptions, graphCommand } from '../../../src/cli/graph.js';
 import { eventually } from '../../support/wait.js';
 import { requires, scratchFolder, services, writeFiles } from '../manifest/scratch.js';
 import { Control, FAILURE } from '../status/control.js';
@@ -21,7 +21,11 @@ class Paper {
   }
 }
 
-async function run(control: string, flags: Partial<GraphOptions> = {}, stdout = new Paper()) {
+async function run(
+  control: string,
+  flags: Partial<GraphCommandOptions> = {},
+  stdout = new Paper(),
+) {
   const stderr = new Paper();
   const options = { control, json: false, dot: false, mermaid: false, watch: false, ...flags };
   const code = await graphCommand(options, { stdout, stderr });

@@ -33,7 +33,7 @@ interface UnderWay {
   isOvertaken: boolean;
 }
 
-export class Look {
+export class ProviderLook {
   readonly #say: (seen: Seen) => void;
   readonly #look: () => Promise<Seen | null>;
   readonly #notThere = new Retry(new BackOff(MOST_MS, FIRST_MS));
