@@ -10,6 +10,8 @@
  * begin its answer is no work, and is not counted.
  */
 
+import { BackOff } from '../kernel/back-off.js';
+
 const FIRST_MS = 100;
 /** What is waited for comes at most by this part of its own time later. */
 const PATIENCE = 300;
@@ -18,20 +20,21 @@ const SHARE = 20;
 
 export class LookInterval {
   readonly #longestMs: number;
+  readonly #backOff: BackOff;
   #newsAt: number;
   #expecting = true;
-  #waitMs = FIRST_MS;
 
   /** Times are milliseconds of one clock. Something is expected at first. */
   constructor(longestMs: number, now: number) {
     this.#longestMs = longestMs;
+    this.#backOff = new BackOff(longestMs, FIRST_MS);
     this.#newsAt = now;
   }
 
   /** Something happened: more may. */
   news(now: number): void {
     this.#newsAt = now;
-    this.#waitMs = FIRST_MS;
+    this.#backOff.reset();
   }
 
   /** Whether something is missing that the next look may bring. */
@@ -41,8 +44,7 @@ export class LookInterval {
 
   /** Whole milliseconds to wait from `now`, the end of a look that was work since `workedFrom`. */
   next(now: number, workedFrom: number): number {
-    const doubling = this.#waitMs;
-    this.#waitMs = Math.min(2 * this.#waitMs, this.#longestMs);
+    const doubling = this.#backOff.next();
     const wait = this.#expecting ? Math.max(FIRST_MS, (now - this.#newsAt) / PATIENCE) : doubling;
     const ms = Math.max(wait, SHARE * (now - workedFrom));
     return Math.floor(Math.min(ms, this.#longestMs));

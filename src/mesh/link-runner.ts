@@ -37,7 +37,8 @@ export class LinkRunner {
   readonly #drainMs: () => number;
   readonly #retry = new Retry();
   readonly #stats = new StatsSum();
-  readonly #draining = new Set<Promise<void>>();
+  /** Attachments that were left, and have connections open. */
+  #draining = 0;
   #desired: Desired | null = null;
   #current: Attached | null = null;
   #running = false;
@@ -160,17 +161,17 @@ export class LinkRunner {
     const { removed, done }: Detached = current.handle.detach(drainMs);
     this.#current = null;
     this.#events.onState(this.#desired ? 'waiting' : 'draining', null);
-    const drained = done.then(() => {
+    this.#draining++;
+    void done.then(() => {
       this.#stats.settle(current.handle);
-      this.#draining.delete(drained);
+      this.#draining--;
       if (!this.#desired && !this.#current) this.#leave();
     });
-    this.#draining.add(drained);
     await removed;
   }
 
   #leave(): void {
-    if (this.#running || this.#draining.size > 0) return;
+    if (this.#running || this.#draining > 0) return;
     this.#retry.cancel();
     this.#events.onGone();
   }
