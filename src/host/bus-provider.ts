@@ -49,6 +49,7 @@ export class BusProvider implements ProviderEnd {
   }
 
   async retarget(link: Link): Promise<void> {
+    if (this.#isClosed) return;
     this.#link = link;
     this.#parts.onChange();
     const address = this.#address();
@@ -97,12 +98,13 @@ export class BusProvider implements ProviderEnd {
 
   reached(errno: string | null): void {
     if (this.#isClosed) return;
-    if (!this.#look.isSteady) this.#look.shown(this.#seen(errno));
+    if (errno === null && this.#isInRing) this.released();
+    else if (!this.#look.isSteady) this.#look.shown(this.#seen(errno));
     else if (errno !== null) this.soon();
   }
 
   released(): void {
-    if (this.#parts.announcer.said?.error?.code === 'provider-loop') this.soon();
+    if (this.#isInRing) this.soon();
   }
 
   lookWith(look: () => Promise<Seen>): void {
@@ -119,6 +121,10 @@ export class BusProvider implements ProviderEnd {
   close(): void {
     this.#isClosed = true;
     this.#look.stop();
+  }
+
+  get #isInRing(): boolean {
+    return this.#parts.announcer.said?.error?.code === 'provider-loop';
   }
 
   /** `errno`: of connecting; null: it worked. */

@@ -11,6 +11,7 @@
  *     anything        a look that did not                                        waiting, failed
  *     anything        a connection that was made                                 established
  *     anything        a connection that failed; no uid for the role              waiting, failed
+ *     failed          a ring that is open again: what is there now, a look finds
  *
  * Failed is what a person has to mend, waiting what the provider may mend by itself. A look does not move what it can't
  * see: that connecting is refused though somebody listens.
@@ -160,12 +161,13 @@ export class ContainerProvider implements ProviderEnd {
 
   reached(errno: string | null): void {
     if (!this.#container) return;
-    if (!this.#look.isSteady) this.#shown(errno);
+    if (errno === null && this.#isInRing) this.released();
+    else if (!this.#look.isSteady) this.#shown(errno);
     else if (errno !== null) this.soon();
   }
 
   released(): void {
-    if (this.#parts.announcer.said?.error?.code !== 'provider-loop') return;
+    if (!this.#isInRing) return;
     this.#refusals.forget();
     this.soon();
   }
@@ -183,6 +185,10 @@ export class ContainerProvider implements ProviderEnd {
   close(): void {
     this.#isClosed = true;
     this.#leave();
+  }
+
+  get #isInRing(): boolean {
+    return this.#parts.announcer.said?.error?.code === 'provider-loop';
   }
 
   /** What a connection has shown. A steady look, which may be what made it, tells by itself. */

@@ -25,6 +25,7 @@ export class HostProvider implements ProviderEnd {
   }
 
   async retarget(): Promise<void> {
+    if (this.#isClosed) return;
     this.#parts.onChange();
     if (this.#look) await this.#look.anew();
     else this.#parts.announcer.say({ error: this.#unsupported });

@@ -55,7 +55,7 @@ export interface ProviderEnd {
   ): Promise<Attempt<Connected>>;
   /** A listening stream socket of ours in the provider, at that path. */
   listen(path: string): Promise<Result<ListeningAt>>;
-  /** The relay's word on reaching it: null for well, or an errno's name. */
+  /** The relay's word on reaching it: an errno's name; null for well, or for a ring that is open again. */
   reached(errno: string | null): void;
   /** The relay's word that the link is no longer one of a ring, and leads to an end. */
   released(): void;
@@ -63,6 +63,7 @@ export interface ProviderEnd {
   lookWith(look: () => Promise<Seen>): void;
   /** There is reason to look now. */
   soon(): void;
+  /** Nothing is looked for any more, whatever is called after this. */
   close(): void;
 }
 

@@ -161,19 +161,25 @@ describe('that a provider is there', () => {
     expect(told.at(-1)).toEqual(['established', null]);
   });
 
-  test('is not said of a ring that is open again, before it was looked at', async () => {
-    const { provider, told } = stand();
-    const asked = probes();
-    void provider.retarget(RUNNING, 0);
-    await turn();
-    await asked[0]?.(WELL);
-    provider.reached('EDEADLK');
-    expect(told.at(-1)).toEqual(['failed', 'provider-loop']);
-    provider.released();
-    expect(told.at(-1)).toEqual(['failed', 'provider-loop']);
-    await asked[1]?.(no('ENOENT'));
-    expect(told.at(-1)).toEqual(['waiting', 'provider-socket-missing']);
-  });
+  test.each([
+    ['that connects by itself', () => at.provider.released()],
+    ['of which the relay connects', () => at.provider.reached(null)],
+  ])(
+    'is not said of a ring that is open again, before a link %s was looked at',
+    async (_, open) => {
+      const { provider, told } = stand();
+      const asked = probes();
+      void provider.retarget(RUNNING, 0);
+      await turn();
+      await asked[0]?.(WELL);
+      provider.reached('EDEADLK');
+      expect(told.at(-1)).toEqual(['failed', 'provider-loop']);
+      open();
+      expect(told.at(-1)).toEqual(['failed', 'provider-loop']);
+      await asked[1]?.(no('ENOENT'));
+      expect(told.at(-1)).toEqual(['waiting', 'provider-socket-missing']);
+    },
+  );
 
   test('is said no more of the container before, while the next one hangs', async () => {
     const { provider, told } = stand();
@@ -267,6 +273,29 @@ describe('a connection that is made when its link has ended', () => {
     await closed(fd);
   });
 });
+
+test.each(['dbus', 'drm'])(
+  'a link to %s of the runtime that has ended is looked at no more',
+  async (type) => {
+    const link = unixLink({ provider: '_pv_', providerPid: 0, type, socket: '/bus', uid: 200_000 });
+    const { provider, broker } = stand(link);
+    let looks = 0;
+    broker.connectBus = async () => {
+      looks++;
+      return no('ENOENT');
+    };
+    provider.lookWith(async () => {
+      looks++;
+      return { error: null };
+    });
+    await turn();
+    provider.close();
+    looks = 0;
+    await provider.retarget(link, 0);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(looks).toBe(0);
+  },
+);
 
 test('a container that was held for an earlier target is released', async () => {
   const { provider, containers } = stand();
