@@ -137,13 +137,13 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   async #launch(): Promise<void> {
     clearTimeout(this.#wait);
     this.#state = 'STARTING';
-    const began = performance.now();
     const launched = await this.#options.launch();
     if (!launched.ok) {
-      this.#recover(`did not start: ${launched.why}`, began);
+      this.#recover(`did not start: ${launched.why}`, 0); // it did not run, however long that took
       return;
     }
     const running = launched.value;
+    const began = performance.now();
     this.#running = running;
     this.#state = 'RUNNING';
     // Before anybody else waits for its end: `#running` is up to date for all of them.
@@ -151,20 +151,21 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       this.#running = null;
       this.emit('pid');
       if (this.#state !== 'RUNNING') return;
-      this.#recover(this.#options.tellEnd?.(how) ?? `ended (${how})`, began);
+      const lastedMs = performance.now() - began;
+      this.#recover(this.#options.tellEnd?.(how) ?? `ended (${how})`, lastedMs);
     });
     this.emit('news', `is running, pid ${running.pid}.`);
     this.emit('pid');
   }
 
-  #recover(what: string, began: number): void {
+  #recover(what: string, lastedMs: number): void {
     if (this.#closed || this.#options.mayRecover?.() === false) {
       this.#state = 'DOWN';
       this.emit('news', `${what}; it is not started again.`);
       return;
     }
     this.#state = 'WAITING';
-    const ms = this.#backOff.next(performance.now() - began);
+    const ms = this.#backOff.next(lastedMs);
     this.#wait = setTimeout(() => void this.#changes.run(() => this.#launchAfterWait()), ms);
     const when = ms === 0 ? 'at once' : `in ${ms / 1000} s`;
     this.emit('news', `${what}; it is started again ${when}.`);

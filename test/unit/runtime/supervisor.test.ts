@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Supervisor, type SupervisorOptions } from '../../../src/runtime/supervisor.js';
 import { eventually } from '../../support/wait.js';
 import { ModelProgram } from './model-program.js';
@@ -62,6 +62,25 @@ describe('a supervisor', () => {
       'did not start: no luck; it is started again in 0.1 s.',
       'did not start: no luck; it is started again in 0.2 s.',
       'is running, pid 104.',
+    ]);
+  });
+
+  test('waits longer and longer for what takes long to fail, too', async () => {
+    let now = 0;
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => now);
+    onTestFinished(() => clock.mockRestore());
+    supervise({
+      launch: () => {
+        now += 30_000;
+        return program.launch();
+      },
+    });
+    program.failures = 2;
+    await supervisor.start();
+    await eventually(() => expect(supervisor.state).toBe('RUNNING'));
+    expect(news.slice(0, 2)).toEqual([
+      'did not start: no luck; it is started again at once.',
+      'did not start: no luck; it is started again in 0.1 s.',
     ]);
   });
 
