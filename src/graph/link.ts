@@ -72,7 +72,7 @@ export interface Link {
   readonly http?: HttpOptions;
   /** Why the builder knows that this link can't be made; it is shown as `failed` and never attached. */
   readonly error?: LinkError;
-  /** Fields of the wire form that are not ours: kept, passed on, never read. */
+  /** Fields of the wire form that are not ours, and options of plugins: kept, passed on, read by plugins alone. */
   readonly extra?: Readonly<Record<string, unknown>>;
 }
 

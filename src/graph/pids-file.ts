@@ -11,7 +11,7 @@ import { stat } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { bootTicks } from '../kernel/boot-clock.js';
 import { XConnectError } from '../kernel/errors.js';
-import { close, Fault, openNamedFile, readAll } from '../manifest/files.js';
+import { close, FileFault, openNamedFile, readAll } from '../manifest/files.js';
 import { isObject, parseJson } from '../manifest/json.js';
 import { MAX_ENTRIES, MAX_MANIFEST } from '../manifest/limits.js';
 import { show } from '../manifest/problem.js';
@@ -53,7 +53,7 @@ export class PidsFile {
    */
   async read(): Promise<Pids | XConnectError> {
     const version = await this.#version();
-    if (version instanceof Fault) return this.#failure(version.found, version.expected);
+    if (version instanceof FileFault) return this.#failure(version.found, version.expected);
     if (!this.#last || !sameVersion(this.#last.version, version)) {
       this.#last = { version, result: this.#parse(version) };
     }
@@ -61,18 +61,18 @@ export class PidsFile {
   }
 
   /** The stamp is taken between two looks that find the same file, so it is later than all that it says. */
-  async #version(): Promise<Version | Fault> {
+  async #version(): Promise<Version | FileFault> {
     for (let attempt = 1; ; attempt++) {
       const before = await stat(this.#path, { bigint: true }).then(identityOf, () => ABSENT);
       const stamp = bootTicks();
       const handle = await openNamedFile(this.#path);
-      if (handle instanceof Fault) {
+      if (handle instanceof FileFault) {
         if (handle.code !== 'path-missing') return handle;
         return { identity: ABSENT, bytes: Buffer.from('{}'), stamp };
       }
       try {
         const bytes = await readAll(handle, MAX_MANIFEST);
-        if (bytes instanceof Fault) return bytes;
+        if (bytes instanceof FileFault) return bytes;
         const after = await handle.stat({ bigint: true }).then(identityOf, () => ABSENT);
         if (before === after || attempt === ATTEMPTS) {
           return { identity: after, bytes, stamp };

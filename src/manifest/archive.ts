@@ -7,7 +7,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { Parser, type ReadEntry } from 'tar';
-import { Fault, readHead } from './files.js';
+import { FileFault, readHead } from './files.js';
 import { MAX_STATE, MAX_UNPACK_RATIO, MIN_UNPACKED } from './limits.js';
 
 const GZIP_MAGIC = Buffer.from([0x1f, 0x8b]);
@@ -31,13 +31,13 @@ export function isArchive(head: Buffer): boolean {
 }
 
 /** Bytes of the member `json`. The handle stays open and is the caller's. */
-export async function readArchive(handle: FileHandle): Promise<Buffer | Fault> {
+export async function readArchive(handle: FileHandle): Promise<Buffer | FileFault> {
   const member = new StateMember();
   try {
     const { size } = await handle.stat();
     const limit = Math.max(MIN_UNPACKED, size * MAX_UNPACK_RATIO);
     const head = await readHead(handle, ARCHIVE_HEAD);
-    if (head instanceof Fault) return head;
+    if (head instanceof FileFault) return head;
     const source = handle.createReadStream({ autoClose: false, start: 0 });
     const find = (unpacked: AsyncIterable<Buffer>) => member.find(unpacked, limit);
     if (isGzip(head)) await pipeline(source, createGunzip(), find);
@@ -46,11 +46,11 @@ export async function readArchive(handle: FileHandle): Promise<Buffer | Fault> {
     // Ending the pipeline early, once the member was found, is an error to the pipeline alone.
     if (member.result === null) return invalid(thrown);
   }
-  return member.result ?? new Fault('archive-invalid', 'no member "json"', 'one');
+  return member.result ?? new FileFault('archive-invalid', 'no member "json"', 'one');
 }
 
 class StateMember {
-  result: Buffer | Fault | null = null;
+  result: Buffer | FileFault | null = null;
   readonly #parser = new Parser({
     brotli: false,
     zstd: false,
@@ -61,7 +61,7 @@ class StateMember {
     let total = 0;
     for await (const chunk of unpacked) {
       if (total === 0 && isGzip(chunk)) {
-        this.result = new Fault('archive-invalid', 'gzip within gzip', 'a tar, gzipped once');
+        this.result = new FileFault('archive-invalid', 'gzip within gzip', 'a tar, gzipped once');
         return;
       }
       total += chunk.length;
@@ -69,7 +69,7 @@ class StateMember {
       if (this.result !== null) return;
       if (total > limit) {
         const found = `more than ${limit} bytes unpacked before a member "json"`;
-        this.result = new Fault('file-too-large', found, 'that member near the beginning');
+        this.result = new FileFault('file-too-large', found, 'that member near the beginning');
         return;
       }
     }
@@ -81,11 +81,11 @@ class StateMember {
       return;
     }
     if (!REGULAR.has(entry.type)) {
-      this.result = new Fault('archive-invalid', `a "json" that is a ${entry.type}`, 'a file');
+      this.result = new FileFault('archive-invalid', `a "json" that is a ${entry.type}`, 'a file');
       entry.resume();
     } else if (entry.size > MAX_STATE) {
       const found = `a member "json" of ${entry.size} bytes`;
-      this.result = new Fault('file-too-large', found, `at most ${MAX_STATE}`);
+      this.result = new FileFault('file-too-large', found, `at most ${MAX_STATE}`);
       entry.resume();
     } else {
       this.#collect(entry);
@@ -100,14 +100,14 @@ class StateMember {
       this.result ??=
         bytes.length === entry.size
           ? bytes
-          : new Fault('archive-invalid', 'a member "json" that is cut off', 'all of it');
+          : new FileFault('archive-invalid', 'a member "json" that is cut off', 'all of it');
     });
   }
 }
 
-function invalid(thrown: unknown): Fault {
+function invalid(thrown: unknown): FileFault {
   const reason = thrown instanceof Error ? thrown.message : String(thrown);
-  return new Fault(
+  return new FileFault(
     'archive-invalid',
     `an archive that can't be unpacked (${reason})`,
     'a tar, gzipped or plain',

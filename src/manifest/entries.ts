@@ -24,9 +24,9 @@ import {
   oneOf,
   type Schema,
   type Static,
-  schemaFault,
   text,
   whole,
+  whyNoSchema,
 } from './schema.js';
 import { SERVICE_TYPES } from './vocabulary.js';
 
@@ -153,18 +153,18 @@ export type RequirementEntry = SaidInManifest<'requirement'> &
   };
 
 /** By the name that an entry has for each. */
-export type Fields = Readonly<Record<string, EntryField>>;
-const fieldsOf = (side: SideOf): Fields =>
+export type EntryFields = Readonly<Record<string, EntryField>>;
+const fieldsOf = (side: SideOf): EntryFields =>
   Object.fromEntries(sidesOf(side).map(([, key, field]) => [key, field]));
 
-export const SERVICE_FIELDS: Fields = { ...fieldsOf('service'), ...OF_SERVICES };
+export const SERVICE_FIELDS: EntryFields = { ...fieldsOf('service'), ...OF_SERVICES };
 /** By their aliases too. */
-export const REQUIREMENT_FIELDS: Fields = withAliases({
+export const REQUIREMENT_FIELDS: EntryFields = withAliases({
   ...fieldsOf('requirement'),
   ...OF_REQUIREMENTS,
 });
 
-function withAliases(fields: Fields): Fields {
+function withAliases(fields: EntryFields): EntryFields {
   const aliases = Object.values(fields).flatMap((field) =>
     field.alias === undefined ? [] : [[field.alias, field] as const],
   );
@@ -184,8 +184,8 @@ export interface Addition {
 export interface Vocabulary {
   /** Of links. */
   readonly types: readonly string[];
-  readonly service: Fields;
-  readonly requirement: Fields;
+  readonly service: EntryFields;
+  readonly requirement: EntryFields;
   /** Names of those fields that are options of plugins. */
   readonly options: ReadonlySet<string>;
   readonly schemas: {
@@ -236,7 +236,7 @@ const TAKEN: ReadonlySet<string> = new Set([
   ...[...ROWS.map(([, { wire }]) => wire), ...REPORTED],
 ]);
 
-function optionsOf(side: SideOf, additions: readonly Addition[]): Fields {
+function optionsOf(side: SideOf, additions: readonly Addition[]): EntryFields {
   const fields: Record<string, EntryField> = {};
   for (const { types, options } of additions) {
     for (const [name, schema] of Object.entries(options?.[side] ?? {})) {
@@ -244,7 +244,7 @@ function optionsOf(side: SideOf, additions: readonly Addition[]): Fields {
         TAKEN.has(name) || Object.hasOwn(fields, name)
           ? 'has a name that is taken: choose another one'
           : OPTION_NAME.test(name)
-            ? schemaFault(schema)
+            ? whyNoSchema(schema)
             : 'was found, a name such as "max_rate" was expected';
       if (fault !== null) {
         const what = `The option ${show(name)} of a plugin for ${types.join(', ')}`;
@@ -258,6 +258,6 @@ function optionsOf(side: SideOf, additions: readonly Addition[]): Fields {
 
 export const BUILT_IN = vocabularyOf([]);
 
-function schemasOf(fields: Fields): Readonly<Record<string, Schema>> {
+function schemasOf(fields: EntryFields): Readonly<Record<string, Schema>> {
   return Object.fromEntries(Object.entries(fields).map(([name, { schema }]) => [name, schema]));
 }

@@ -17,7 +17,7 @@ const CHUNK = 64 * 1024;
 const PASSING = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EIO', 'EINTR', 'EAGAIN', 'ESTALE']);
 
 /** Why something could not be read; becomes a problem where the caller knows the place. */
-export class Fault {
+export class FileFault {
   constructor(
     readonly code: ProblemCode,
     readonly found: string,
@@ -28,7 +28,7 @@ export class Fault {
 }
 
 /** A folder that the operator named: a symbolic link is followed here and in `openNamedFile` only. */
-export async function openNamedFolder(path: string): Promise<FileHandle | Fault> {
+export async function openNamedFolder(path: string): Promise<FileHandle | FileFault> {
   return openChecked(path, 'a folder', {
     look: stat,
     flags: O_RDONLY | O_NONBLOCK | O_DIRECTORY,
@@ -37,7 +37,7 @@ export async function openNamedFolder(path: string): Promise<FileHandle | Fault>
 }
 
 /** A file that the operator named. */
-export async function openNamedFile(path: string): Promise<FileHandle | Fault> {
+export async function openNamedFile(path: string): Promise<FileHandle | FileFault> {
   return openChecked(path, 'a regular file or a folder', {
     look: stat,
     flags: O_RDONLY | O_NONBLOCK,
@@ -45,8 +45,11 @@ export async function openNamedFile(path: string): Promise<FileHandle | Fault> {
   });
 }
 
-/** A regular file in an open folder. Fault `path-missing` where there is none. */
-export async function openFileAt(folder: FileHandle, name: string): Promise<FileHandle | Fault> {
+/** A regular file in an open folder. A fault `path-missing` where there is none. */
+export async function openFileAt(
+  folder: FileHandle,
+  name: string,
+): Promise<FileHandle | FileFault> {
   return openChecked(pathAt(folder, name), 'a regular file', {
     look: lstat,
     flags: O_RDONLY | O_NONBLOCK | O_NOFOLLOW,
@@ -55,7 +58,10 @@ export async function openFileAt(folder: FileHandle, name: string): Promise<File
 }
 
 /** A folder in an open folder. */
-export async function openFolderAt(folder: FileHandle, name: string): Promise<FileHandle | Fault> {
+export async function openFolderAt(
+  folder: FileHandle,
+  name: string,
+): Promise<FileHandle | FileFault> {
   return openChecked(pathAt(folder, name), 'a folder', {
     look: lstat,
     flags: O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_DIRECTORY,
@@ -64,8 +70,8 @@ export async function openFolderAt(folder: FileHandle, name: string): Promise<Fi
 }
 
 /** At most `max` bytes from where the handle stands, even of a file that grows meanwhile. */
-export async function readAll(handle: FileHandle, max: number): Promise<Buffer | Fault> {
-  const tooLarge = new Fault('file-too-large', `more than ${max} bytes`, `at most ${max}`);
+export async function readAll(handle: FileHandle, max: number): Promise<Buffer | FileFault> {
+  const tooLarge = new FileFault('file-too-large', `more than ${max} bytes`, `at most ${max}`);
   const chunks: Buffer[] = [];
   let total = 0;
   try {
@@ -85,7 +91,7 @@ export async function readAll(handle: FileHandle, max: number): Promise<Buffer |
 }
 
 /** The first bytes, fewer where there are not as many; the handle's position stays. */
-export async function readHead(handle: FileHandle, length: number): Promise<Buffer | Fault> {
+export async function readHead(handle: FileHandle, length: number): Promise<Buffer | FileFault> {
   try {
     const { bytesRead, buffer } = await handle.read(Buffer.alloc(length), 0, length, 0);
     return buffer.subarray(0, bytesRead);
@@ -113,12 +119,12 @@ export interface Entry {
 }
 
 /** Entries of an open folder in name order, at most `max`; more are a fault. A link to a folder is `other`. */
-export async function listFolder(folder: FileHandle, max: number): Promise<Entry[] | Fault> {
+export async function listFolder(folder: FileHandle, max: number): Promise<Entry[] | FileFault> {
   const entries: Entry[] = [];
   try {
     for await (const entry of await opendir(pathAt(folder, '.'))) {
       if (entries.length === max) {
-        return new Fault('file-too-large', `more than ${max} entries`, `at most ${max}`);
+        return new FileFault('file-too-large', `more than ${max} entries`, `at most ${max}`);
       }
       const kind = entry.isDirectory() ? 'folder' : entry.isFile() ? 'file' : 'other';
       entries.push({ name: entry.name, kind });
@@ -143,12 +149,12 @@ async function openChecked(path: string, expected: string, how: Opening) {
   let handle: FileHandle | undefined;
   try {
     const before = await how.look(path);
-    if (!how.accepts(before)) return new Fault('file-unreadable', kindOf(before), expected);
+    if (!how.accepts(before)) return new FileFault('file-unreadable', kindOf(before), expected);
     handle = await open(path, how.flags);
     const stats = await handle.stat();
     if (how.accepts(stats)) return handle;
     await close(handle);
-    return new Fault('file-unreadable', kindOf(stats), expected);
+    return new FileFault('file-unreadable', kindOf(stats), expected);
   } catch (thrown) {
     if (handle) await close(handle);
     return faultOf(thrown, expected);
@@ -160,11 +166,11 @@ function pathAt(folder: FileHandle, name: string): string {
   return `/proc/self/fd/${folder.fd}/${name}`;
 }
 
-function faultOf(thrown: unknown, expected: string): Fault {
+function faultOf(thrown: unknown, expected: string): FileFault {
   const code = (thrown as NodeJS.ErrnoException).code ?? 'an unknown error';
-  if (code === 'ENOENT') return new Fault('path-missing', 'nothing', expected);
-  if (code === 'ELOOP') return new Fault('file-unreadable', 'a symbolic link', expected);
-  return new Fault('file-unreadable', `the error ${code}`, expected, PASSING.has(code));
+  if (code === 'ENOENT') return new FileFault('path-missing', 'nothing', expected);
+  if (code === 'ELOOP') return new FileFault('file-unreadable', 'a symbolic link', expected);
+  return new FileFault('file-unreadable', `the error ${code}`, expected, PASSING.has(code));
 }
 
 function kindOf(stats: Stats): string {

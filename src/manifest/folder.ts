@@ -6,7 +6,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { readArchive } from './archive.js';
 import {
   close,
-  Fault,
+  FileFault,
   leadsToFolder,
   listFolder,
   openFileAt,
@@ -32,9 +32,9 @@ export async function readFolder(
   folder: FileHandle,
   path: string,
   reading: Reading,
-): Promise<Layer[] | Fault> {
+): Promise<Layer[] | FileFault> {
   const entries = await listFolder(folder, MAX_ENTRIES);
-  if (entries instanceof Fault) return entries;
+  if (entries instanceof FileFault) return entries;
   const manifests = new ManifestFolder(folder, reading);
   const layers: Layer[] = [];
   for (const { name, kind } of entries) {
@@ -51,7 +51,7 @@ export async function readFolder(
 }
 
 /** Notes a fault as a problem of `file`. */
-export function note(fault: Fault, file: string, reading: Reading): void {
+export function note(fault: FileFault, file: string, reading: Reading): void {
   reading.problems.add(fault.code, { file, pointer: '' }, fault.found, fault.expected);
   if (fault.passing) reading.failed = true;
 }
@@ -59,7 +59,7 @@ export function note(fault: Fault, file: string, reading: Reading): void {
 /** The state of one archive that is open; its own problems are noted under `file`. */
 export async function archiveValues(handle: FileHandle, file: string, reading: Reading) {
   const bytes = await readArchive(handle);
-  if (bytes instanceof Fault) {
+  if (bytes instanceof FileFault) {
     note(bytes, file, reading);
     return undefined;
   }
@@ -69,7 +69,7 @@ export async function archiveValues(handle: FileHandle, file: string, reading: R
 
 async function exportLayer(folder: FileHandle, name: string, reading: Reading): Promise<Layer[]> {
   const handle = await openFileAt(folder, name);
-  if (handle instanceof Fault) {
+  if (handle instanceof FileFault) {
     note(handle, name, reading);
     return [];
   }
@@ -94,7 +94,7 @@ class ManifestFolder {
 
   async readContainer(name: string, kind: string): Promise<void> {
     const folder = await openFolderAt(this.#root, name);
-    if (folder instanceof Fault) {
+    if (folder instanceof FileFault) {
       // A socket or a link to a file lying around is nothing to us; a link to a folder stands for a container.
       if (kind === 'folder' || (await leadsToFolder(this.#root, name))) {
         note(folder, name, this.#reading);
@@ -111,13 +111,13 @@ class ManifestFolder {
   /** A file that is not there is no problem. */
   async read(folder: FileHandle, name: string, key: string): Promise<void> {
     const handle = await openFileAt(folder, name);
-    if (handle instanceof Fault) {
+    if (handle instanceof FileFault) {
       if (handle.code !== 'path-missing') note(handle, key, this.#reading);
       return;
     }
     try {
       const bytes = await readAll(handle, Math.min(MAX_MANIFEST, this.#left));
-      if (bytes instanceof Fault) {
+      if (bytes instanceof FileFault) {
         note(bytes, key, this.#reading);
         return;
       }

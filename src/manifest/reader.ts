@@ -12,7 +12,7 @@ import { DEVICE_FILE } from './device.js';
 import { BUILT_IN } from './entries.js';
 import {
   close,
-  Fault,
+  FileFault,
   isFolder,
   listFolder,
   openNamedFile,
@@ -49,7 +49,7 @@ export async function readRevisions(
 async function readOne(path: string, reading: Reading): Promise<Layer[]> {
   const folder = await isFolder(path);
   const handle = await (folder ? openNamedFolder(path) : openNamedFile(path));
-  if (handle instanceof Fault) {
+  if (handle instanceof FileFault) {
     note(handle, path, reading);
     return [];
   }
@@ -65,7 +65,7 @@ async function readOne(path: string, reading: Reading): Promise<Layer[]> {
 async function folderLayers(folder: FileHandle, path: string, reading: Reading): Promise<Layer[]> {
   const before = reading.problems.count;
   const layers = await readFolder(folder, path, reading);
-  if (layers instanceof Fault) {
+  if (layers instanceof FileFault) {
     note(layers, path, reading);
     return [];
   }
@@ -76,25 +76,29 @@ async function folderLayers(folder: FileHandle, path: string, reading: Reading):
 }
 
 /** A folder of nothing that we know; perhaps that of one container. */
-async function noRevision(folder: FileHandle, path: string): Promise<Fault> {
+async function noRevision(folder: FileHandle, path: string): Promise<FileFault> {
   const entries = await listFolder(folder, MAX_ENTRIES);
-  const names = entries instanceof Fault ? [] : entries.map(({ name }) => name);
+  const names = entries instanceof FileFault ? [] : entries.map(({ name }) => name);
   if (MANIFEST_FILES.some((file) => names.includes(file))) {
     const above = dirname(resolve(path));
-    return new Fault('path-missing', 'the folder of one container', `the one above it, ${above}`);
+    return new FileFault(
+      'path-missing',
+      'the folder of one container',
+      `the one above it, ${above}`,
+    );
   }
   if (names.includes('json')) {
-    return new Fault('path-missing', 'an unpacked pvrexport', `the state in it, ${path}/json`);
+    return new FileFault('path-missing', 'an unpacked pvrexport', `the state in it, ${path}/json`);
   }
   const found = 'a folder without containers, device.json or pvrexports';
-  return new Fault('path-missing', found, 'a revision');
+  return new FileFault('path-missing', found, 'a revision');
 }
 
 async function fileValues(handle: FileHandle, path: string, reading: Reading) {
   const head = await readHead(handle, ARCHIVE_HEAD);
-  if (!(head instanceof Fault) && isArchive(head)) return archiveValues(handle, path, reading);
+  if (!(head instanceof FileFault) && isArchive(head)) return archiveValues(handle, path, reading);
   const bytes = await readAll(handle, MAX_STATE);
-  if (bytes instanceof Fault) {
+  if (bytes instanceof FileFault) {
     note(bytes, path, reading);
     return undefined;
   }
@@ -103,7 +107,11 @@ async function fileValues(handle: FileHandle, path: string, reading: Reading) {
   const alone = revisionOf(path);
   if (alone !== undefined && !(isObject(value) && value['#spec'] === STATE_SPEC)) {
     const found = `${basename(path)} alone`;
-    note(new Fault('path-missing', found, `the revision that it is of, ${alone}`), path, reading);
+    note(
+      new FileFault('path-missing', found, `the revision that it is of, ${alone}`),
+      path,
+      reading,
+    );
     return undefined;
   }
   return readState(value, bytes.length, path, reading.problems);

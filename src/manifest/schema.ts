@@ -122,7 +122,7 @@ export function either<T>(
 }
 
 /** A way in which a value does not meet a schema. */
-export interface Fault {
+export interface SchemaFault {
   readonly code: ProblemCode;
   /** RFC 6901, from the value. */
   readonly pointer: string;
@@ -131,11 +131,11 @@ export interface Fault {
 }
 
 /** One a place; empty where the value meets the schema. */
-export function faultsOf(schema: Schema, value: unknown): Fault[] {
+export function faultsOf(schema: Schema, value: unknown): SchemaFault[] {
   const validate = validatorOf(schema);
   if (validate(value)) return [];
   const seen = new Set<string>();
-  const faults: Fault[] = [];
+  const faults: SchemaFault[] = [];
   for (const error of validate.errors ?? []) {
     if (seen.has(error.instancePath)) continue; // the rest follows from it
     seen.add(error.instancePath);
@@ -215,7 +215,7 @@ function loadCompiled(): Compiled {
 }
 
 /** `is no JSON schema: ...`; null: it is one. */
-export function schemaFault(schema: Schema): string | null {
+export function whyNoSchema(schema: Schema): string | null {
   try {
     compile(schema);
     return null;
@@ -229,7 +229,7 @@ function compile(schema: Schema): ValidateFunction {
   return new Ajv(ajvOptions(schema)).compile(schema);
 }
 
-function faultOf(error: ErrorObject): Fault | undefined {
+function faultOf(error: ErrorObject): SchemaFault | undefined {
   const { problem: code = 'shape-wrong', description } = (error.parentSchema ?? {}) as Schema;
   const expected = description ?? error.message ?? 'another value';
   const pointer = error.instancePath;

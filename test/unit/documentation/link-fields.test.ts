@@ -3,7 +3,11 @@
  * the page as it would be with their rows written anew. `npx vitest run test/unit/documentation -u` writes them.
  */
 import { expect, test } from 'vitest';
-import { type Fields, REQUIREMENT_FIELDS, SERVICE_FIELDS } from '../../../src/manifest/entries.js';
+import {
+  type EntryFields,
+  REQUIREMENT_FIELDS,
+  SERVICE_FIELDS,
+} from '../../../src/manifest/entries.js';
 import { type Change, ROWS } from '../../../src/manifest/link-fields.js';
 import { textOf } from './pages.js';
 
@@ -12,7 +16,7 @@ const row = (...cells: readonly string[]) =>
   `|${cells.map((cell) => (cell === '' ? ' ' : ` ${cell} `)).join('|')}|`;
 
 /** Without aliases, which are fields under another name. */
-function canonical(fields: Fields) {
+function canonical(fields: EntryFields) {
   return Object.entries(fields).filter(([name, { alias }]) => name !== alias);
 }
 
