@@ -254,8 +254,8 @@ static void collect(napi_env env, void *data, void *hint)
 		channel_free(c);
 }
 
-/* channelOpen(fd, callback, account) -> channel. Takes the descriptor, also where it fails; makes it non-blocking and close-on-exec. Nothing
- * is called back before it is watched.
+/* channelOpen(fd, callback, account) -> channel. Takes the descriptor, also where it fails; makes it non-blocking and
+ * close-on-exec. Nothing is called back before it is watched.
  * What comes through it is closed on that account, and so is itself; undefined: it comes from nobody to guard against.
  * callback('data', Buffer, fds[], errno) | ('end', , , errno) | ('writable') */
 static napi_value open_channel(napi_env env, napi_callback_info info)

@@ -133,10 +133,10 @@ static napi_value give_up(napi_env env, const char *what, int error, const int *
 	return pvx_throw_errno(env, what, error);
 }
 
-/* launch(brokerArgv, nodeArgv, env, uid, gid, keepFds, busArgv): never returns but by an exception, and no argument that is
- * wrong has had an effect by then. The new program keeps keepFds. env gains
- * PVX_BROKER_FDS=a,b: our ends of the two channels to the broker, and c: of the one to pvx-bus, which is started
- * where busArgv is not empty; and PVX_CHILDREN=broker,bus: their pids, 0 for none. */
+/* launch(brokerArgv, nodeArgv, env, uid, gid, keepFds, busArgv): never returns but by an exception, and no argument
+ * that is wrong has had an effect by then. The new program keeps keepFds. env gains PVX_BROKER_FDS=a,b: our ends of the
+ * two channels to the broker, and c: of the one to pvx-bus, which is started where busArgv is not empty; and
+ * PVX_CHILDREN=broker,bus: their pids, 0 for none. */
 static napi_value launch(napi_env env, napi_callback_info info)
 {
 	char **broker, **node, **envp, **bus;

@@ -48,11 +48,54 @@ static void on_poll(uv_poll_t *poll, int status, int what)
 	napi_close_handle_scope(p->env, scope);
 }
 
+/* Of JavaScript's array and callback, which `forget` frees. 0, or an errno: then neither is kept. */
+static int keep(struct poller *p, napi_value events, napi_value callback)
+{
+	napi_value name;
+
+	if (napi_create_string_utf8(p->env, "pvx-poller", NAPI_AUTO_LENGTH, &name) != napi_ok ||
+	    napi_async_init(p->env, NULL, name, &p->context) != napi_ok)
+		return ENOMEM;
+	if (napi_create_reference(p->env, events, 1, &p->events_ref) == napi_ok) {
+		if (napi_create_reference(p->env, callback, 1, &p->callback) == napi_ok)
+			return 0;
+		napi_delete_reference(p->env, p->events_ref);
+	}
+	napi_async_destroy(p->env, p->context);
+	return EINVAL;
+}
+
+static void forget(struct poller *p)
+{
+	napi_delete_reference(p->env, p->events_ref);
+	napi_delete_reference(p->env, p->callback);
+	napi_async_destroy(p->env, p->context);
+}
+
+/* 0 or an errno. */
+static int watch(struct poller *p, uv_loop_t *loop)
+{
+	int error;
+
+	p->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (p->epoll < 0)
+		return errno;
+	error = -uv_poll_init(loop, &p->poll, p->epoll);
+	if (error) {
+		close(p->epoll);
+		return error;
+	}
+	p->poll.data = p;
+	uv_poll_start(&p->poll, UV_READABLE, on_poll);
+	uv_unref((uv_handle_t *)&p->poll);
+	return 0;
+}
+
 /* pollerOpen(Int32Array of 2 * BATCH, callback) -> poller, which lives as long as the process.
  * callback(count): that many pairs are in the array. */
 static napi_value open_poller(napi_env env, napi_callback_info info)
 {
-	napi_value argv[2], name, external;
+	napi_value argv[2], external;
 	napi_typedarray_type type;
 	struct poller *p;
 	uv_loop_t *loop;
@@ -70,22 +113,13 @@ static napi_value open_poller(napi_env env, napi_callback_info info)
 		return pvx_throw_errno(env, "poller", ENOMEM);
 	p->env = env;
 	p->events = events;
-	p->epoll = epoll_create1(EPOLL_CLOEXEC);
-	error = p->epoll < 0 ? errno : -uv_poll_init(loop, &p->poll, p->epoll);
+	error = napi_create_external(env, p, NULL, NULL, &external) == napi_ok ? keep(p, argv[0], argv[1]) : ENOMEM;
+	if (!error && (error = watch(p, loop)))
+		forget(p);
 	if (error) {
-		if (p->epoll >= 0)
-			close(p->epoll);
-		free(p);
+		free(p); /* nobody gets the external */
 		return pvx_throw_errno(env, "poller", error);
 	}
-	p->poll.data = p;
-	napi_create_string_utf8(env, "pvx-poller", NAPI_AUTO_LENGTH, &name);
-	NAPI_OK(env, napi_async_init(env, NULL, name, &p->context));
-	NAPI_OK(env, napi_create_reference(env, argv[0], 1, &p->events_ref));
-	NAPI_OK(env, napi_create_reference(env, argv[1], 1, &p->callback));
-	uv_poll_start(&p->poll, UV_READABLE, on_poll);
-	uv_unref((uv_handle_t *)&p->poll);
-	napi_create_external(env, p, NULL, NULL, &external);
 	return external;
 }
 

@@ -78,3 +78,13 @@ void commands_run(struct relay *relay)
 		command_free(command);
 	}
 }
+
+void commands_cancel(struct relay *relay)
+{
+	while (!list_empty(&relay->commands)) {
+		struct command *command = list_entry(relay->commands.next, struct command, node);
+
+		list_del(&command->node);
+		command_cancel(command);
+	}
+}

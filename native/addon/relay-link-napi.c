@@ -64,8 +64,13 @@ static napi_value new_link(napi_env env, napi_callback_info info)
 	link->max_conns = most;
 	link->memory_max = (uint64_t)memory;
 	link->consumer = consumer;
+	if (napi_create_external(env, link, finalize_link, NULL, &external) != napi_ok) {
+		ring_remove(link);
+		link_unref(link);
+		link_unref(link); /* the relay's, which never hears of it */
+		return pvx_throw_errno(env, "relay", ENOMEM);
+	}
 	command_submit(relay, command_new(add_link, link));
-	napi_create_external(env, link, finalize_link, NULL, &external);
 	return external;
 }
 

@@ -169,6 +169,7 @@ static napi_value stop(napi_env env, napi_callback_info info)
 	command_submit(relay, command_new(stop_relay, NULL));
 	pthread_join(relay->thread, NULL);
 	relay->stopped = true;
+	commands_cancel(relay);
 	napi_release_threadsafe_function(relay->notify, napi_tsfn_abort);
 	release(relay);
 	return pvx_undefined(env);

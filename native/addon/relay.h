@@ -353,6 +353,7 @@ struct command *command_new(command_run *, struct link *); /* never NULL */
 void command_submit(struct relay *, struct command *);     /* takes the command. Any thread */
 void command_cancel(struct command *);                     /* instead: it has no effect */
 void commands_run(struct relay *);                         /* all that there are */
+void commands_cancel(struct relay *);                      /* those of the thread's own, once it has ended */
 
 /* relay-napi.c: wakes JavaScript to fetch the reports. Any thread. */
 void relay_notify(struct relay *);

@@ -11,6 +11,7 @@ import {
 } from '../../../src/relay/native.js';
 import { isRoot } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
+import { openFds } from './support.js';
 
 const wrong = 'no such thing' as never;
 
@@ -68,6 +69,14 @@ describe('what a native call takes is closed where the call fails:', () => {
       closeSync(end);
     }
   });
+});
+
+test('a poller that could not be made leaves no descriptor open', () => {
+  const before = openFds();
+  expect(() => native.pollerOpen(new Int32Array(256), 5 as never)).toThrow(
+    'poller: Invalid argument',
+  );
+  expect(openFds()).toBe(before);
 });
 
 /** In a process of its own, which would give up root. Says what is thrown, who it is then, and what it has started. */
