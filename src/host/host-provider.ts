@@ -2,6 +2,7 @@
  * The host itself as the provider's end of one link: the runtime provides the devices of the machine, and its buses
  * (bus-provider.ts). There is nothing to connect to; whoever wants a device looks for it here.
  */
+import { setImmediate } from 'node:timers/promises';
 import type { Link } from '../graph/link.js';
 import type { LinkError } from '../kernel/errors.js';
 import { type Attempt, failed, type Result } from '../kernel/result.js';
@@ -27,8 +28,12 @@ export class HostProvider implements ProviderEnd {
   async retarget(): Promise<void> {
     if (this.#isClosed) return;
     this.#parts.onChange();
-    if (this.#look) await this.#look.anew();
-    else this.#parts.announcer.say({ error: this.#unsupported });
+    if (this.#look) {
+      await this.#look.anew();
+      return;
+    }
+    await setImmediate(); // until the plugin has said what it looks for
+    if (!this.#look) this.#parts.announcer.say({ error: this.#unsupported });
   }
 
   standingRequest(): null {

@@ -251,6 +251,15 @@ describe('what the runtime does not provide', () => {
   });
 });
 
+test('what the runtime provides is not said to be unsupported before it was looked at', async () => {
+  const link = unixLink({ provider: '_pv_', providerPid: 0, type: 'drm' });
+  const { provider, told } = stand(link);
+  const retargeted = provider.retarget(link, 0);
+  provider.lookWith(() => new Promise(() => undefined));
+  await retargeted;
+  expect(told).toEqual([]);
+});
+
 describe('a connection that is made when its link has ended', () => {
   test.each(['container', 'bus'])('is closed, to a %s', async (to) => {
     const bus = { provider: '_pv_', providerPid: 0, type: 'dbus', socket: '/bus', uid: 200_000 };
