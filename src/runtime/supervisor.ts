@@ -67,6 +67,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   #state: SupervisorState = 'DOWN';
   #running: Running | null = null;
   #wait: NodeJS.Timeout | undefined;
+  /** How many calls of `stop` wait for their turn. */
+  #stops = 0;
   #closed = false;
 
   constructor(options: SupervisorOptions) {
@@ -75,13 +77,14 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#backOff = new RestartBackOff(options.maxWaitMs);
   }
 
+  /** STOPPING also while a launch is under way that is stopped as soon as it has ended. */
   get state(): SupervisorState {
-    return this.#state;
+    return this.#stops > 0 && this.#state !== 'DOWN' ? 'STOPPING' : this.#state;
   }
 
   /** It is to run: it does, or will again. */
   get isUp(): boolean {
-    return this.#state !== 'DOWN' && this.#state !== 'STOPPING';
+    return this.state !== 'DOWN' && this.state !== 'STOPPING';
   }
 
   /** Of its first process; 0: it does not run. */
@@ -96,7 +99,11 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
 
   /** Resolves when nothing of it is left. */
   stop(): Promise<void> {
-    return this.#changes.run(() => this.#stop());
+    this.#stops++;
+    return this.#changes.run(() => {
+      this.#stops--;
+      return this.#stop();
+    });
   }
 
   restart(): Promise<void> {
@@ -159,7 +166,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   #recover(what: string, lastedMs: number): void {
-    if (this.#closed || this.#options.mayRecover?.() === false) {
+    if (this.#stops > 0 || this.#options.mayRecover?.() === false) {
       this.#state = 'DOWN';
       this.emit('news', `${what}; it is not started again.`);
       return;

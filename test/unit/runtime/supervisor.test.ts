@@ -113,6 +113,18 @@ describe('a supervisor', () => {
     expect([supervisor.state, program.launches, program.alive]).toEqual(['DOWN', 1, 0]);
   });
 
+  test('says at once that it stops what is being launched, and never that it starts it again', async () => {
+    program.failures = 1;
+    const starting = supervisor.start();
+    await new Promise((resolve) => process.nextTick(resolve));
+    expect(supervisor.state).toBe('STARTING');
+    const stopping = supervisor.stop();
+    expect(facts()).toEqual(['STOPPING', false, 0]);
+    await Promise.all([starting, stopping]);
+    expect(news).toEqual(['did not start: no luck; it is not started again.']);
+    expect(facts()).toEqual(['DOWN', false, 0]);
+  });
+
   test('kills what does not end when it is asked to', async () => {
     supervise({ graceMs: 1 });
     program.isStubborn = true;
