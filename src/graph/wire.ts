@@ -17,10 +17,14 @@ import { pointerTo, show } from '../manifest/problem.js';
 import { faultsOf, named, object, type Schema } from '../manifest/schema.js';
 import { isBusName } from '../manifest/text.js';
 import { beyondReach, defaultTarget, targetError } from './endpoint.js';
-import { type Link, linkId, RUNTIME_PROVIDER } from './link.js';
+import { type Link, linkId, type PolicyRules, RUNTIME_PROVIDER } from './link.js';
 
 /** Errors, and notices, of one graph that are said one by one. */
 const MAX_SAID = 100;
+/** Unknown names of one graph that are compared with ours: a graph may have millions of them. */
+const MAX_COMPARED = 1_000;
+/** Rules in one policy, of which the schema bounds each list. */
+const MAX_POLICY = 2 * MAX_ENTRIES;
 
 const KNOWN = [...ROWS.map(([, { wire }]) => wire), ...REPORTED];
 const KEY_OF: ReadonlyMap<string, LinkKey> = new Map(ROWS.map(([key, { wire }]) => [wire, key]));
@@ -81,7 +85,7 @@ export function parseGraph(json: unknown): ParsedGraph {
   }
   const links = new Map<string, Link>();
   const errors: string[] = [];
-  const nearMisses = new Map<string, string>();
+  const compared = new Map<string, string | null>();
   const activatable = new Map<string, string[]>();
   const failed: Link[] = [];
   for (const [index, entry] of json.slice(0, MAX_ENTRIES).entries()) {
@@ -96,7 +100,7 @@ export function parseGraph(json: unknown): ParsedGraph {
       if (shown) failed.push(shown);
       continue;
     }
-    noteNearMisses(link, index, nearMisses);
+    noteNearMisses(link, index, compared);
     if (links.has(linkId(link))) {
       const what = `${show(link.name)} of ${show(link.consumer)} at ${show(link.target)}`;
       errors.push(`${pointerTo('', index)}: found ${what} again, expected each link once.`);
@@ -109,17 +113,23 @@ export function parseGraph(json: unknown): ParsedGraph {
     );
   }
   const all = [...links.values()].map((link) => withActivatable(link, activatable));
-  return { links: all, errors: bounded(errors), notices: [...nearMisses.values()] };
+  const notices = [...compared.values()].filter((notice) => notice !== null);
+  return { links: all, errors: bounded(errors), notices: notices.slice(0, MAX_SAID) };
 }
 
-/** Each name once, where it was first. */
-function noteNearMisses({ extra = {} }: Link, index: number, said: Map<string, string>): void {
+/** Each name once, where it was first. `compared`: by name the notice, or null where it is near none of ours. */
+function noteNearMisses(
+  { extra = {} }: Link,
+  index: number,
+  compared: Map<string, string | null>,
+): void {
   for (const name of Object.keys(extra)) {
-    if (said.has(name) || said.size === MAX_SAID) continue;
+    if (compared.size === MAX_COMPARED) return;
+    if (compared.has(name)) continue;
     const meant = nearest(name, KNOWN, 1);
-    if (meant === undefined) continue;
     const place = pointerTo(pointerTo('', index), name);
-    said.set(name, `${place}: found the unknown field ${show(name)}, expected ${show(meant)}.`);
+    const notice = `${place}: found the unknown field ${show(name)}, expected ${show(meant)}.`;
+    compared.set(name, meant === undefined ? null : notice);
   }
 }
 
@@ -161,7 +171,9 @@ function parseLink(entry: unknown): Link | string {
   }
   const read = ours as Pick<Link, 'consumer' | 'consumerPid' | 'providerPid' | 'name'> &
     Partial<Link>;
-  const { type = '', provider = '', socket = '', device, error } = read;
+  const { type = '', provider = '', socket = '', device, error, policy } = read;
+  const rules = policy ? rulesIn(policy) : 0;
+  if (rules > MAX_POLICY) return `/policy: found ${rules} rules, expected at most ${MAX_POLICY}.`;
   const target = read.target || defaultTarget(read.name, type, socket || undefined) || '';
   return {
     ...read,
@@ -174,13 +186,31 @@ function parseLink(entry: unknown): Link | string {
   };
 }
 
-/** null is as good as absent in a field of ours: some runtimes write all their fields. */
+/** null is as good as absent in a field of ours, and an empty host: some runtimes write all their fields. */
 function withoutAbsent(entry: JsonObject): JsonObject {
   const isFailed = (entry.error ?? undefined) !== undefined;
-  const empty = isFailed ? namesOf(UNLESS_FAILED) : [];
+  const empty = isFailed ? [...namesOf(UNLESS_FAILED), 'host'] : ['host'];
   const isAbsent = ([name, value]: [string, unknown]) =>
     (value === null && KNOWN.includes(name)) || (value === '' && empty.includes(name));
-  return Object.fromEntries(Object.entries(entry).filter((field) => !isAbsent(field)));
+  const { http } = entry;
+  const said = Object.entries(entry).filter((field) => !isAbsent(field));
+  if (isObject(http)) said.push(['http', withoutNulls(http)]);
+  return Object.fromEntries(said);
+}
+
+function withoutNulls(options: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== null));
+}
+
+function rulesIn({
+  see = [],
+  talk = [],
+  own = [],
+  call = {},
+  broadcast = {},
+}: PolicyRules): number {
+  const lists = [see, talk, own, ...Object.values(call), ...Object.values(broadcast)];
+  return lists.reduce((count, list) => count + list.length, 0);
 }
 
 /** Nested more than `max` deep? Goes no deeper than that itself. */

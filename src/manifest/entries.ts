@@ -186,8 +186,8 @@ export interface Vocabulary {
   readonly types: readonly string[];
   readonly service: EntryFields;
   readonly requirement: EntryFields;
-  /** Names of those fields that are options of plugins. */
-  readonly options: ReadonlySet<string>;
+  /** Those of the fields that are options of plugins. */
+  readonly options: Readonly<Record<SideOf, EntryFields>>;
   readonly schemas: {
     readonly service: Schema<ServiceEntry>;
     readonly requirement: Schema<RequirementEntry>;
@@ -195,7 +195,7 @@ export interface Vocabulary {
   };
 }
 
-/** Throws an XConnectError where an option has a name that is taken, or no schema. */
+/** Throws an XConnectError where an option has a name that is taken, or no schema that can be used here. */
 export function vocabularyOf(additions: readonly Addition[]): Vocabulary {
   const types = [...new Set([...SERVICE_TYPES, ...additions.flatMap((one) => one.types)])];
   const [forServices, forRequirements] = [
@@ -205,13 +205,13 @@ export function vocabularyOf(additions: readonly Addition[]): Vocabulary {
   const type: Schema<string> = { ...oneOf(types), problem: 'type-unknown' };
   const service = { ...SERVICE_FIELDS, ...forServices };
   const requirement = { ...REQUIREMENT_FIELDS, ...forRequirements };
-  const { name: _, names: __, type: ___, mode: ____, ...shared } = schemasOf(requirement);
+  const { name: _, type: __, mode: ___, ...shared } = schemasOf(requirement);
   const ingressType: Schema = { ...oneOf(['tcp', 'http'], 'tcp or http'), problem: 'type-unknown' };
-  return {
+  const vocabulary: Vocabulary = {
     types,
     service,
     requirement,
-    options: new Set([...Object.keys(forServices), ...Object.keys(forRequirements)]),
+    options: { service: forServices, requirement: forRequirements },
     schemas: {
       service: named(
         'service',
@@ -227,6 +227,12 @@ export function vocabularyOf(additions: readonly Addition[]): Vocabulary {
       ) as Schema<RequirementEntry>,
     },
   };
+  // Each may be a schema, and two of them still have an "$id" in common.
+  const faults = additions.length === 0 ? [] : Object.values(vocabulary.schemas).map(whyNoSchema);
+  const fault = faults.find((one) => one !== null);
+  if (fault === undefined) return vocabulary;
+  const message = `With the options of all plugins, the schema of an entry ${fault}.`;
+  throw new XConnectError('plugin-invalid', message);
 }
 
 /** `interval`, `max_rate`. */
@@ -236,15 +242,17 @@ const TAKEN: ReadonlySet<string> = new Set([
   ...[...ROWS.map(([, { wire }]) => wire), ...REPORTED],
 ]);
 
+/** Each schema has an `$id`, so that a `$ref` in it is resolved there, not in the schema of the whole entry. */
 function optionsOf(side: SideOf, additions: readonly Addition[]): EntryFields {
   const fields: Record<string, EntryField> = {};
   for (const { types, options } of additions) {
-    for (const [name, schema] of Object.entries(options?.[side] ?? {})) {
+    for (const [name, given] of Object.entries(options?.[side] ?? {})) {
+      const schema = { ...given, $id: `option-${name}` };
       const fault =
         TAKEN.has(name) || Object.hasOwn(fields, name)
           ? 'has a name that is taken: choose another one'
-          : OPTION_NAME.test(name)
-            ? whyNoSchema(schema)
+          : OPTION_NAME.test(name) && !(name in Object.prototype) // every object has "constructor"
+            ? whyNoOption(name, schema)
             : 'was found, a name such as "max_rate" was expected';
       if (fault !== null) {
         const what = `The option ${show(name)} of a plugin for ${types.join(', ')}`;
@@ -254,6 +262,13 @@ function optionsOf(side: SideOf, additions: readonly Addition[]): EntryFields {
     }
   }
   return fields;
+}
+
+/** As of `whyNoSchema`. */
+function whyNoOption(name: string, schema: Schema): string | null {
+  // Beside an "$id", ajv follows it without an end.
+  if (Object.hasOwn(schema, '$ref')) return 'has a "$ref" where what it refers to was expected';
+  return whyNoSchema(object('an entry', { [name]: schema }));
 }
 
 export const BUILT_IN = vocabularyOf([]);

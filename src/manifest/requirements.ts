@@ -183,6 +183,6 @@ export function readWanted(
     ...(target === undefined ? {} : { target }),
     ...(entry.host === undefined ? {} : { host: entry.host.toLowerCase() }),
     ...(http.length === 0 ? {} : { http: Object.fromEntries(http) }),
-    ...optionsOf(said, vocabulary),
+    ...optionsOf(said, entry.type, vocabulary.options.requirement),
   };
 }

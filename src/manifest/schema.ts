@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 import type { ErrorObject, ValidateFunction } from 'ajv';
 import { suggestion } from '../kernel/nearest.js';
 import { FORMATS, type Format } from './formats.js';
-import { type Place, type ProblemCode, pointerTo, show } from './problem.js';
+import { type Place, PROBLEM_REMEDIES, type ProblemCode, pointerTo, show } from './problem.js';
 import type { ProblemList } from './problem-list.js';
 
 /** Of values of the type `T`. */
@@ -167,13 +167,17 @@ export function named<T>($id: string, schema: Schema<T>): Schema<T> {
   return { ...schema, $id };
 }
 
+const PROBLEM_CODES = Object.keys(PROBLEM_REMEDIES);
 /** Options of ajv for a schema, here and ahead of time. */
 export function ajvOptions({ firstOnly }: Schema) {
   return {
     allErrors: firstOnly !== true,
     verbose: true, // errors carry the schema and the value that they are about
     strictTypes: false,
-    keywords: [{ keyword: 'problem', schemaType: 'string' as const }, 'firstOnly'],
+    keywords: [
+      { keyword: 'problem', schemaType: 'string' as const, metaSchema: { enum: PROBLEM_CODES } },
+      'firstOnly',
+    ],
     formats: FORMATS,
   };
 }

@@ -2,7 +2,7 @@
  * `<container>/services.json` to services. A bad entry takes out itself alone.
  */
 
-import type { NarrowedCaller, ServiceEntry, Vocabulary } from './entries.js';
+import type { EntryFields, NarrowedCaller, ServiceEntry, Vocabulary } from './entries.js';
 import { fieldsAreKnown, noteMisplaced, OF_A_SERVICE_FILE, ofService } from './fields.js';
 import { isObject } from './json.js';
 import { MAX_ENTRIES } from './limits.js';
@@ -212,7 +212,10 @@ function toService(entry: ServiceEntry, place: Place, vocabulary: Vocabulary): S
   const { owns, role, bus = SYSTEM_BUS, activation } = entry;
   const said: Readonly<Record<string, unknown>> = entry;
   const isMeant = (types: readonly string[] | undefined) => types?.includes(type) ?? true;
-  const copied = SIDES.filter(([, name, { types }]) => said[name] !== undefined && isMeant(types));
+  const copied = SIDES.filter(([key, name, { types }]) => {
+    if (key === 'policyMode' && !policy) return false; // a notice says that it is ignored
+    return said[name] !== undefined && isMeant(types);
+  });
   return {
     ...Object.fromEntries(copied.map(([key, name]) => [key, said[name]])),
     type,
@@ -223,17 +226,21 @@ function toService(entry: ServiceEntry, place: Place, vocabulary: Vocabulary): S
     ...(activation ? { activation: activation.mode } : {}),
     ...(rules ? { rules: new Map(Object.entries(rules)) } : {}),
     ...(policy ? { policy: new Map(Object.entries(policy)) } : {}),
-    ...optionsOf(said, vocabulary),
+    ...optionsOf(said, type, vocabulary.options.service),
     place,
   };
 }
 
-/** What a plugin's options say. */
+/** What an entry says in the options of plugins for this type; `type` undefined: not known yet. */
 export function optionsOf(
   entry: Readonly<Record<string, unknown>>,
-  { options }: Vocabulary,
+  type: string | undefined,
+  options: EntryFields,
 ): { readonly options?: Readonly<Record<string, unknown>> } {
-  const said = Object.entries(entry).filter(([name]) => options.has(name));
+  const isMeant = (name: string) =>
+    Object.hasOwn(options, name) &&
+    (type === undefined || options[name]?.types?.includes(type) === true);
+  const said = Object.entries(entry).filter(([name]) => isMeant(name));
   return said.length === 0 ? {} : { options: Object.fromEntries(said) };
 }
 

@@ -55,6 +55,10 @@ describe('read from a foreign runtime', () => {
   it('needs no field of ours, and takes null for an absent one', () => {
     const nulls = { transport: null, uid: null, mode: null, fds: null, host: null, error: null };
     expect(parseOne(nulls)).toStrictEqual(parseOne({}));
+    expect(parseOne({ host: '' })).toStrictEqual(parseOne({}));
+    expect(parseOne({ http: { tls: null, via: true } })).toStrictEqual(
+      parseOne({ http: { via: true } }),
+    );
   });
 
   it('takes role and interface as any and the type where they are missing', () => {
@@ -124,6 +128,16 @@ describe('read from a foreign runtime', () => {
 });
 
 describe('a field that nobody knows', () => {
+  it('is compared with ours for so many names only, and only once each', () => {
+    const many = Object.fromEntries(Array.from({ length: 1000 }, (_, at) => [`x${at}`, 1]));
+    const { notices } = parseGraph([
+      { ...TEN, ...many, hots: 'a' },
+      { ...TEN, name: 'other', target: '/b', hosts: 'a' },
+    ]);
+    expect(notices).toEqual([]);
+    expect(parseGraph([{ ...TEN, hots: 'a', ...many }]).notices).toHaveLength(1);
+  });
+
   it('is told once where it is nearly one of ours', () => {
     const { links, errors, notices } = parseGraph([
       TEN,
@@ -178,6 +192,11 @@ describe('a bad entry takes out itself alone', () => {
     ['calls that are text', { policy: { call: { 'a.b': 'a.b.C' } } }, '/policy/call/a.b'],
     ['a call of no method', { policy: { call: { 'a.b': ['C'] } } }, '/policy/call/a.b/0'],
     ['calls of no name', { policy: { call: { nothing: ['a.b.C'] } } }, '/policy/call'],
+    [
+      'a policy of many lists',
+      { policy: { see: rules(20_000), talk: rules(20_000), own: ['*'] } },
+      '/policy',
+    ],
     ['a policy without an end', { policy: { see: rules(100_000) } }, '/policy/see'],
     ['http that is a list', { http: [] }, '/http'],
     ['an unknown option of http', { http: { header: 1 } }, '/http/header'],

@@ -175,6 +175,20 @@ export const ENTRY_CASES: readonly ProblemCase[] = [
     ],
   },
   {
+    title: 'ingress rules whose "names" are none',
+    files: {
+      'device.json': {
+        ingress: [5, 'org.example.Foo', {}, [null]].map((names) => {
+          return { type: 'tcp', external: '0.0.0.0:80', service: 'ok', names };
+        }),
+      },
+    },
+    problems: [
+      ...[0, 1, 2].map((at) => `error shape-wrong device.json:/ingress/${at}/names`),
+      'error shape-wrong device.json:/ingress/3/names/0',
+    ],
+  },
+  {
     title: 'ingress addresses that are none',
     files: {
       'device.json': {

@@ -2,11 +2,15 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test, vi } from 'vitest';
+import { buildGraph } from '../../../src/graph/builder.js';
 import { XConnectError } from '../../../src/kernel/errors.js';
+import { toRevision } from '../../../src/manifest/assembly.js';
 import { BUILT_IN } from '../../../src/manifest/entries.js';
+import { ProblemList } from '../../../src/manifest/problem-list.js';
 import { guarded } from '../../../src/plugins/outside.js';
 import type { Plugin } from '../../../src/plugins/plugin.js';
 import { Registry } from '../../../src/plugins/registry.js';
+import { type Files, requires, services } from '../manifest/scratch.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'pvx-plugins-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -20,6 +24,12 @@ function module(text: string): string {
 
 function plugin(...types: string[]): Plugin {
   return { types, attach: () => Promise.reject(new Error('never attached here')) };
+}
+
+/** A revision as it is read where these plugins are. */
+function readWith({ vocabulary }: Registry, files: Files) {
+  const reading = { problems: new ProblemList(), failed: false };
+  return toRevision(new Map(Object.entries(files)), vocabulary, reading);
 }
 
 /** A link by what chooses its plugin. */
@@ -108,11 +118,60 @@ describe('the registry of plugins', () => {
       'The option "speed" of a plugin for mine is no JSON schema: ',
     ],
     [{ service: { speed: { minimun: 1 } } }, 'unknown keyword: "minimun"'],
+    [{ service: { constructor: {} } }, 'The option "constructor" of a plugin for mine was found,'],
+    [
+      { service: { speed: { $async: true, type: 'integer' } } },
+      'is no JSON schema: async schema in sync schema',
+    ],
+    [{ service: { speed: { $ref: '#/definitions/a' } } }, 'has a "$ref" where what it refers to'],
+    [{ service: { speed: { problem: 'slow' } } }, 'The option "speed" of a plugin for mine is no'],
+    [
+      { service: { a: { items: { $id: 'b' } }, c: { items: { $id: 'b', type: 'null' } } } },
+      'With the options of all plugins, the schema of an entry is no JSON schema: ',
+    ],
   ])('refuses options that can not be taken, and keeps what it had: %j', (options, message) => {
     const registry = new Registry();
     expect(() => registry.add({ ...plugin('mine'), options })).toThrow(message);
     expect(registry.types).not.toContain('mine');
     expect(registry.vocabulary).toBe(BUILT_IN);
+  });
+
+  test('resolves what a schema refers to within the option, whatever "$id" it has', () => {
+    const registry = new Registry();
+    const tree = { $id: 'service', type: 'object', additionalProperties: { $ref: '#' } };
+    const rate = { type: 'integer' };
+    const speed = { items: { $ref: '#/definitions/rate' }, definitions: { rate } };
+    registry.add({ ...plugin('mine'), options: { service: { tree, speed } } });
+    const { problems } = readWith(registry, {
+      'p/services.json': services(
+        { name: 'a', type: 'mine', socket: '/a', tree: { x: { y: {} } }, speed: [1] },
+        { name: 'b', type: 'mine', socket: '/b', tree: { x: { y: 1 } }, speed: ['x'] },
+      ),
+    });
+    expect(problems.map(({ pointer }) => pointer)).toEqual([
+      '/services/1/tree/x/y',
+      '/services/1/speed/0',
+    ]);
+  });
+
+  test('gives a link no option that was not checked: of the other side, or of another type', () => {
+    const registry = new Registry();
+    const option = { type: 'integer' };
+    const options = { service: { at_service: option }, requirement: { at_requirement: option } };
+    registry.add({ ...plugin('mine'), options });
+    const revision = readWith(registry, {
+      'p/services.json': services(
+        { name: 'a', type: 'mine', socket: '/a', at_service: 1, at_requirement: 'x' },
+        { name: 'b', type: 'unix', socket: '/b', at_service: 1 },
+      ),
+      'c/run.json': requires(
+        { name: 'a', at_service: 'x', at_requirement: 2 },
+        { name: 'b', type: 'unix', at_requirement: 2 },
+      ),
+    });
+    const { links } = buildGraph(revision, new Map());
+    const extra = { at_service: 1, at_requirement: 2 };
+    expect(links.map((link) => link.extra)).toEqual([extra, undefined]);
   });
 
   test('loads the default export of a module', async () => {
