@@ -214,6 +214,7 @@ export class LinkMaker {
       ...(uid === undefined ? {} : { uid }),
       activates,
       ...(error ? { error } : {}),
+      ...(requirement.options ? { extra: requirement.options } : {}),
     };
   }
 

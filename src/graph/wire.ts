@@ -193,7 +193,9 @@ function withoutAbsent(entry: JsonObject): JsonObject {
   const isAbsent = ([name, value]: [string, unknown]) =>
     (value === null && KNOWN.includes(name)) || (value === '' && empty.includes(name));
   const { http } = entry;
-  const said = Object.entries(entry).filter((field) => !isAbsent(field));
+  const all = Object.entries(entry);
+  const said = all.filter((field) => !isAbsent(field));
+  if (said.length === all.length && http === undefined) return entry; // as most are
   if (isObject(http)) said.push(['http', withoutNulls(http)]);
   return Object.fromEntries(said);
 }

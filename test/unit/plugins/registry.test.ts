@@ -174,6 +174,16 @@ describe('the registry of plugins', () => {
     expect(links.map((link) => link.extra)).toEqual([extra, undefined]);
   });
 
+  test('gives a link to the hosted bus its options too', () => {
+    const registry = new Registry();
+    const options = { requirement: { rate: { type: 'integer' } } };
+    registry.add({ ...plugin('dbus'), options });
+    const required = requires({ name: 'system-bus', rate: 2 });
+    const revision = readWith(registry, { 'c/run.json': required });
+    const { links } = buildGraph(revision, new Map(), { hostedBus: { socket: '/bus' } });
+    expect(links.map((link) => link.extra)).toEqual([{ rate: 2 }]);
+  });
+
   test('loads the default export of a module', async () => {
     const registry = new Registry();
     await registry.load(module('export default { types: ["mine"], attach() {} }'));
