@@ -74,7 +74,7 @@ export function setUp() {
   const native = ['build/Release/pvx.node', 'build/Release/pvx-broker', 'build/Release/pvx-bus'];
   const packages = oldest('node_modules/.package-lock.json') < oldest('package-lock.json');
   const addon = oldest(...native) < Math.max(newest('native'), oldest('binding.gyp'));
-  const compiled = oldest('dist/main.js', 'dist/manifest/compiled-schemas.cjs');
+  const compiled = oldest('dist/main.js', 'dist/manifest/compiled/link.cjs');
   const dist = compiled < Math.max(newest('src'), oldest('scripts/compile-schemas.mjs'));
   if (!packages && !addon && !dist) return;
   requireTools();

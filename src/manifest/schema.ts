@@ -188,14 +188,14 @@ export function digestOf(schema: Schema): string {
 }
 
 const require = createRequire(import.meta.url);
-/** Beside this file in a build. */
-export const COMPILED_FILE = 'compiled-schemas.cjs';
-type Compiled = Readonly<
-  Record<string, { readonly digest: string; readonly validate: ValidateFunction }>
->;
+/** Below this file in a build: a file for each named schema, so that what is not asked for is not loaded. */
+export const COMPILED_FOLDER = 'compiled';
+interface Compiled {
+  readonly digest: string;
+  readonly validatorWith: (formats: typeof FORMATS) => ValidateFunction;
+}
 
 const validators = new WeakMap<Schema, ValidateFunction>();
-let compiled: Compiled | undefined;
 
 function validatorOf(schema: Schema): ValidateFunction {
   const known = validators.get(schema);
@@ -208,14 +208,10 @@ function validatorOf(schema: Schema): ValidateFunction {
 /** Undefined where it is not named, and where there is no build or one of another schema. */
 function ofTheBuild(schema: Schema): ValidateFunction | undefined {
   if (typeof schema.$id !== 'string') return undefined;
-  compiled ??= loadCompiled();
-  const found = compiled[schema.$id];
-  return found?.digest === digestOf(schema) ? found.validate : undefined;
-}
-
-function loadCompiled(): Compiled {
-  const file = new URL(COMPILED_FILE, import.meta.url);
-  return existsSync(file) ? require(fileURLToPath(file))(FORMATS) : {};
+  const file = new URL(`${COMPILED_FOLDER}/${schema.$id}.cjs`, import.meta.url);
+  if (!existsSync(file)) return undefined;
+  const { digest, validatorWith }: Compiled = require(fileURLToPath(file));
+  return digest === digestOf(schema) ? validatorWith(FORMATS) : undefined;
 }
 
 /** `is no JSON schema: ...`; null: it is one. */
