@@ -32,8 +32,15 @@ export interface LaunchOptions {
 const FDS = 'PVX_BROKER_FDS';
 const CHILDREN = 'PVX_CHILDREN';
 const OPTIONS = 'PVX_DAEMON_OPTIONS';
-/** The daemon has few megabytes of objects: a small young generation costs no time and saves memory. */
-const NODE_OPTIONS = ['--max-semi-space-size=1', '--disable-warning=ExperimentalWarning'];
+/**
+ * The daemon has few megabytes of objects. A small young generation, and code that is compiled for its size, save memory
+ * (the latter 4 MiB with 100 links) and cost no time that can be measured on a request or a message.
+ */
+const NODE_OPTIONS = [
+  '--max-semi-space-size=1',
+  '--optimize-for-size',
+  '--disable-warning=ExperimentalWarning',
+];
 
 /** Descriptors of the channels to the programs that were started. */
 export interface Channels {
