@@ -15,6 +15,7 @@ import { report } from './kernel/errors.js';
 import { LOG_LEVELS } from './kernel/log.js';
 import { suggestion } from './kernel/nearest.js';
 import { StandardOutput } from './kernel/standard-output.js';
+import { vocabularyWith } from './plugins/vocabulary.js';
 import { PACKAGE_ROOT } from './relay/native.js';
 
 interface DaemonFlags {
@@ -97,13 +98,6 @@ function pluginFlag(): Option {
   return flag('--plugin <module>', 'a module with a plugin; may be repeated')
     .argParser(list)
     .default([], 'none');
-}
-
-/** What manifests may say with these plugins. */
-async function vocabularyOf({ plugin }: { readonly plugin: readonly string[] }) {
-  if (plugin.length === 0) return {};
-  const { vocabularyWith } = await import('./plugins/registry.js');
-  return { vocabulary: await vocabularyWith(plugin) };
 }
 
 function version(): string {
@@ -217,8 +211,8 @@ export function program(exit: (code: number) => void): Command {
     .action(async (path: string, _options, subcommand: Command) => {
       const flags: CheckOptions & DaemonFlags = subcommand.optsWithGlobals();
       const { checkCommand } = await import('./cli/check.js');
-      const { json } = flags;
-      exit(await checkCommand(path, { json, ...(await vocabularyOf(flags)) }, process.stdout));
+      const vocabulary = await vocabularyWith(flags.plugin);
+      exit(await checkCommand(path, { json: flags.json, vocabulary }, process.stdout));
     });
 
   command
@@ -235,7 +229,8 @@ export function program(exit: (code: number) => void): Command {
     .action(async (_options, subcommand: Command) => {
       const flags: GraphCommandOptions & DaemonFlags = subcommand.optsWithGlobals();
       const { graphCommand } = await import('./cli/graph.js');
-      exit(await graphCommand({ ...flags, ...(await vocabularyOf(flags)) }, process));
+      const vocabulary = await vocabularyWith(flags.plugin);
+      exit(await graphCommand({ ...flags, vocabulary }, process));
     });
 
   command

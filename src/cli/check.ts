@@ -15,7 +15,7 @@ import { runtimeSettings } from '../runtime/container-settings.js';
 export interface CheckOptions {
   readonly json: boolean;
   /** What the manifests may say. Absent: what the built-in plugins take. */
-  readonly vocabulary?: Vocabulary;
+  readonly vocabulary?: Vocabulary | undefined;
 }
 
 /** Exit code 1 where there are errors, else 0; notices alone are 0. */

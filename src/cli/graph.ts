@@ -24,7 +24,7 @@ export interface GraphCommandOptions {
   /** A revision to read in place of asking the daemon. */
   readonly from?: string;
   /** What its manifests may say. Absent: what the built-in plugins take. */
-  readonly vocabulary?: Vocabulary;
+  readonly vocabulary?: Vocabulary | undefined;
 }
 
 /** Exit code: 0; 1 if there is no graph; 2 if the options contradict each other. */

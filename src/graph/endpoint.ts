@@ -6,6 +6,7 @@ import type { LinkError } from '../kernel/errors.js';
 import type { SocketAddress } from '../kernel/ip-address.js';
 import { parseAddress } from '../manifest/address.js';
 import { isNetworked } from '../manifest/target.js';
+import { DEVICES, isOneOf } from '../manifest/vocabulary.js';
 import type { Link } from './link.js';
 
 /** A path inside a container, or an address in its network namespace. */
@@ -29,7 +30,7 @@ const WAYLAND_TARGET = '/run/wayland-0';
 
 /** What these types are about is a device, at a path that may be its node's. */
 export function isDevice(type: string): boolean {
-  return type === 'drm' || type === 'input';
+  return isOneOf(DEVICES, type);
 }
 
 /** Where a link appears unless told otherwise; undefined where there is no such place. */

@@ -13,6 +13,7 @@ import { placeText, show } from '../manifest/problem.js';
 import type { ProblemList } from '../manifest/problem-list.js';
 import type { RefusedService, Requirement, Service } from '../manifest/revision.js';
 import { CONTAINER_PREFIX, SYSTEM_BUS } from '../manifest/services.js';
+import { HTTP_TYPES, isOneOf } from '../manifest/vocabulary.js';
 import { type BusName, mayCall } from './bus-names.js';
 import { SERVES, transportOf } from './compatibility.js';
 import { beyondReach, defaultTarget, targetError } from './endpoint.js';
@@ -318,7 +319,7 @@ function ofRole(role: string, { policy, rules }: Service, type: string): Partial
 }
 
 function speaksHttp(type: string): boolean {
-  return type === 'rest' || type === 'http';
+  return isOneOf(HTTP_TYPES, type);
 }
 
 /** The role's own rules and those for every role. */

@@ -13,7 +13,7 @@ import {
   type SideOf,
   sidesOf,
 } from './link-fields.js';
-import { BUS_NAME, HTTP_FIELDS, NETWORKED } from './link-values.js';
+import { BUS_NAME, HTTP_FIELDS } from './link-values.js';
 import { show } from './problem.js';
 import {
   either,
@@ -28,7 +28,7 @@ import {
   whole,
   whyNoSchema,
 } from './schema.js';
-import { SERVICE_TYPES } from './vocabulary.js';
+import { NETWORKED, SERVICE_TYPES } from './vocabulary.js';
 
 /** A role that may make some calls only, of an entry with `owns`. */
 const NARROWED = object(

@@ -19,14 +19,11 @@ import {
 import {
   BUS_NAME,
   CONNECTOR,
-  DEVICES,
   ERROR,
   HTTP,
-  HTTP_TYPES,
   httpRules,
   INPUT_MATCH,
   MAX_UID,
-  NETWORKED,
   PID,
   POLICY,
   policy,
@@ -35,7 +32,7 @@ import {
   WORD,
 } from './link-values.js';
 import { flag, list, map, name, oneOf, type Schema, text, whole } from './schema.js';
-import { SERVICE_TYPES, type ServiceType } from './vocabulary.js';
+import { DEVICES, HTTP_TYPES, NETWORKED, SERVICE_TYPES, type ServiceType } from './vocabulary.js';
 
 /**
  * What is done about an attached link of which this changed, the mildest first: nothing; its connections go to another

@@ -17,11 +17,7 @@ import {
   text,
   whole,
 } from './schema.js';
-import { SERVICE_TYPES } from './vocabulary.js';
-
-export const HTTP_TYPES = ['rest', 'http'] as const;
-export const NETWORKED = ['tcp', 'http'] as const;
-export const DEVICES = ['drm', 'input'] as const;
+import { HTTP_TYPES, SERVICE_TYPES } from './vocabulary.js';
 
 const MAX_INT32 = 0x7fff_ffff;
 /** (uid_t)-1 means "no change" to chown(2) and its kin, and is nobody's. */

@@ -6,6 +6,7 @@ import { type AddressFault, looksLikeAddress, parseAddress } from './address.js'
 import { isContainerPath } from './paths.js';
 import { type Place, type ProblemCode, show } from './problem.js';
 import type { ProblemList } from './problem-list.js';
+import { isOneOf, NETWORKED } from './vocabulary.js';
 
 export const A_PATH = 'an absolute path without ".."';
 export const AN_ADDRESS = 'IP:PORT, and for http perhaps a /PREFIX';
@@ -17,7 +18,7 @@ const FAULTS: Readonly<Record<AddressFault, { code: ProblemCode; expected: strin
 };
 
 export function isNetworked(type: string | undefined): boolean {
-  return type === 'tcp' || type === 'http';
+  return isOneOf(NETWORKED, type);
 }
 
 /** A path or an address, whichever type it is for. */

@@ -13,6 +13,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Link } from '../graph/link.js';
 import { withDeadline } from '../kernel/deadline.js';
 import { XConnectError } from '../kernel/errors.js';
+import { isObject } from '../manifest/json.js';
 import type { Attachment, LinkHost, Plugin } from './plugin.js';
 
 /** Time for a plugin to attach, in milliseconds: less than a link's watchdog, whose error would not name the plugin. */
@@ -179,10 +180,6 @@ function contractFault(value: unknown): string | null {
 function isTexts(value: unknown): value is string[] {
   const isText = (one: unknown) => typeof one === 'string' && one !== '';
   return Array.isArray(value) && value.length > 0 && value.every(isText);
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** The same plugin; its `attach` gives an attachment or rejects with an XConnectError, and does so in time. */

@@ -90,10 +90,3 @@ function common(a: Plugin, b: Plugin): string | undefined {
   if (!a.interfaces || !b.interfaces) return a.interfaces === b.interfaces ? '' : undefined;
   return a.interfaces.find((one) => b.interfaces?.includes(one));
 }
-
-/** What manifests may say where these modules are given by `--plugin`. Rejects with an XConnectError. */
-export async function vocabularyWith(modules: readonly string[]): Promise<Vocabulary> {
-  const registry = new Registry([]);
-  for (const module of modules) await registry.load(module);
-  return registry.vocabulary;
-}

@@ -42,7 +42,7 @@ export interface AppEngineOptions {
   /** Root of a user namespace alone. */
   readonly rootless: boolean;
   /** What the manifests may say. Absent: what the built-in plugins take. */
-  readonly vocabulary?: Vocabulary;
+  readonly vocabulary?: Vocabulary | undefined;
   /** Told what happens, one line each. */
   readonly say: (line: string) => void;
 }

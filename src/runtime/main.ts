@@ -10,6 +10,7 @@ import { busPlaces, DEFAULT_UIDS } from '../bus/program.js';
 import { XConnectError } from '../kernel/errors.js';
 import { LOG_LEVELS } from '../kernel/log.js';
 import { StandardOutput } from '../kernel/standard-output.js';
+import { vocabularyWith } from '../plugins/vocabulary.js';
 import { native, PACKAGE_ROOT } from '../relay/native.js';
 import { AppEngine } from './appengine.js';
 import { missingTools, NamespaceEngine } from './namespace-engine.js';
@@ -71,7 +72,7 @@ async function run(revisions: string[], flags: Flags): Promise<number> {
     bus,
     daemon: flags.daemon ? daemon : null,
     version: version(),
-    ...(await vocabularyOf(flags)),
+    vocabulary: await vocabularyWith(flags.plugin),
     makeEngine: (parts) => new NamespaceEngine(parts),
     rootless: isRootless(),
     say: (line) => process.stdout.write(`${line}\n`),
@@ -80,13 +81,6 @@ async function run(revisions: string[], flags: Flags): Promise<number> {
   process.stdout.on('error', () => engine.end()); // nobody listens to us any more
   const failure = await engine.run();
   return failure ? fail(failure) : 0;
-}
-
-/** What manifests may say with the daemon's plugins: it is this process that reads them. */
-async function vocabularyOf({ plugin }: Flags) {
-  if (plugin.length === 0) return {};
-  const { vocabularyWith } = await import('../plugins/registry.js');
-  return { vocabulary: await vocabularyWith(plugin) };
 }
 
 function fail(sentence: string): number {
