@@ -6,11 +6,16 @@ import { isDeepStrictEqual } from 'node:util';
 import { CHANGES, type Change, ROWS } from '../manifest/link-fields.js';
 import type { Link } from './link.js';
 
+/** Each field with what its absence means, and how strong a change of it is. */
+const RANKED = ROWS.map(
+  ([key, { absent, onChange }]) => [key, absent, CHANGES.indexOf(onChange)] as const,
+);
+const REATTACH = CHANGES.indexOf('reattach');
+
 /** The strongest of what has to be done about an attached link `before` that is to become `after`. */
 export function changeOf(before: Link, after: Link): Change {
-  let strongest = isSame(before.extra, after.extra) ? 0 : CHANGES.indexOf('reattach');
-  for (const [key, { absent, onChange }] of ROWS) {
-    const rank = CHANGES.indexOf(onChange);
+  let strongest = isSame(before.extra, after.extra) ? 0 : REATTACH;
+  for (const [key, absent, rank] of RANKED) {
     if (rank <= strongest) continue;
     if (!isSame(before[key] ?? absent, after[key] ?? absent)) strongest = rank;
   }
