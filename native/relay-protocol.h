@@ -1,0 +1,145 @@
+/*
+ * The conversation between the daemon and pvx-relay.
+ *
+ * One SOCK_SEQPACKET pair carries it, which outlives both: each may be another process than the one that began (see
+ * PVX_RELAY_HELLO and PVX_EVENT_BORN). A command is one record: this fixed layout, then the request for the broker that it
+ * carries, then data. It has no answer of its own; what comes of it is said by events. A record of events is one event or
+ * more, back to back, each with its data behind it. Descriptors that are sent are the receiver's.
+ *
+ * A link is known by a number, which the daemon picks: one that no link has. It is the place of the link's counters, too,
+ * and free again after PVX_EVENT_GONE.
+ *
+ * src/relay/protocol.ts mirrors this file; a unit test compares the two.
+ */
+#ifndef PVX_RELAY_PROTOCOL_H
+#define PVX_RELAY_PROTOCOL_H
+
+#include <stdint.h>
+
+#define PVX_RELAY_VERSION 1u
+#define PVX_LINKS_MAX 16384u       /* links at once; numbers are below it */
+#define PVX_NOTE_MAX 16384u        /* bytes of a link's note */
+#define PVX_COMMAND_DATA_MAX 65536u
+#define PVX_COMMAND_FDS_MAX 2u
+#define PVX_EVENTS_SIZE_MAX 65536u /* of one record */
+#define PVX_EVENTS_FDS_MAX 32u     /* with one record */
+
+enum pvx_relay_op {
+	/* mode = PVX_RELAY_VERSION. From a daemon that has just started -> WELCOME, then STANDING for each link that is not
+	 * gone. Commands before the first one are dropped. */
+	PVX_RELAY_HELLO = 1,
+	/* A new link. mode = SOCK_STREAM, SOCK_SEQPACKET or SOCK_DGRAM; flags = PVX_LINK_*; ms = patience; most = connections
+	 * at once; other = the broker's handle of the consumer; bytes = memory for receivers that do not read;
+	 * data = PVX_RULE_SIZE bytes for each network that may connect (PVX_LINK_LIMITED) */
+	PVX_RELAY_LINK = 2,
+	/* One descriptor: the listener. mode = enum pvx_accept_mode; the request reaches the provider (none: wait for
+	 * RETARGET); data = the new note of the link. A link that listens already closes its old listener */
+	PVX_RELAY_LISTEN = 3,
+	/* The request that reaches the provider from now on, or none: connections wait */
+	PVX_RELAY_RETARGET = 4,
+	/* conn of PENDING; its request, or none: it is refused */
+	PVX_RELAY_RESOLVE = 5,
+	/* Closes the listener; connections go on -> STOPPED */
+	PVX_RELAY_STOP = 6,
+	/* Closes the listener, and what is left of the connections after ms -> GONE */
+	PVX_RELAY_CLOSE = 7,
+	/* data = the new note of the link, for the daemon's successors; the relay does not read it */
+	PVX_RELAY_NOTE = 8,
+	/* conn = number of a JOIN to come on this link, mode = side (0 the consumer, 1 the provider), data = what that side is
+	 * sent before anything else; several add up */
+	PVX_RELAY_OWED = 9,
+	/* Two descriptors: consumer, provider; conn = a number. They are one connection of the link from now on */
+	PVX_RELAY_JOIN = 10,
+	/* Two descriptors: source, sink; conn = a number; bytes = how many, UINT64_MAX for all until the end; flags =
+	 * PVX_TRANSFER_*; ms, other = milliseconds that the sink, the source may be waited for (0: for ever) -> MOVED */
+	PVX_RELAY_TRANSFER = 11,
+	/* conn of a TRANSFER -> MOVED, soon */
+	PVX_RELAY_CANCEL = 12,
+	/* One descriptor: a connection of the daemon's own that has reached the link's provider; conn = a number; other = the
+	 * link whose listener it is served on -> LED */
+	PVX_RELAY_LED = 13,
+};
+
+enum pvx_accept_mode {
+	PVX_ACCEPT_FORWARD, /* connected to by the link's request, and joined */
+	PVX_ACCEPT_ASK,     /* the same, but the request is asked for (PENDING) */
+	PVX_ACCEPT_HAND,    /* the daemon's (HANDED) */
+};
+
+#define PVX_LINK_FDS 1u     /* descriptors are passed on */
+#define PVX_LINK_LIMITED 2u /* to the networks in data; none of them: nobody */
+#define PVX_LINK_PROXY_1 4u /* the provider is sent a header of the PROXY protocol, of this version, first */
+#define PVX_LINK_PROXY_2 8u
+#define PVX_RULE_SIZE 18u   /* 4 or 6, length of the prefix in bits, 16 bytes of address */
+#define PVX_RULES_MAX 64u
+
+#define PVX_TRANSFER_TO_PROVIDER 1u /* counted as such; otherwise as to the consumer */
+#define PVX_TRANSFER_END 2u         /* the sink is told of the end by a half-close */
+
+struct pvx_command {
+	uint32_t op;   /* enum pvx_relay_op */
+	uint32_t link; /* its number */
+	uint32_t conn;
+	uint32_t mode;
+	uint32_t flags;
+	uint32_t ms;
+	uint32_t most;
+	uint32_t other;
+	uint64_t bytes;
+	uint32_t request_length; /* 0, or that of a struct pvx_request, which follows */
+	uint32_t data_length;    /* of what follows behind it */
+};
+
+enum pvx_event_type {
+	/* The first event of a relay: no link that was made before exists any more */
+	PVX_EVENT_BORN = 1,
+	/* error = PVX_RELAY_VERSION; a descriptor: the memory of the counters, to be mapped for reading */
+	PVX_EVENT_WELCOME = 2,
+	/* link, conn = PVX_STANDING_*, error = errno of the last attempt to reach its provider, data = its note */
+	PVX_EVENT_STANDING = 3,
+	/* Behind the last STANDING */
+	PVX_EVENT_COMPLETE = 4,
+	/* conn waits for RESOLVE. Said again to a successor of the daemon */
+	PVX_EVENT_PENDING = 5,
+	/* A descriptor: a client that was accepted */
+	PVX_EVENT_HANDED = 6,
+	/* Reaching the provider began to fail with this errno, or (0) began to work */
+	PVX_EVENT_UPSTREAM = 7,
+	/* The link holds all the memory that it may, and accepts nobody for now */
+	PVX_EVENT_FULL = 8,
+	/* Its listener is closed */
+	PVX_EVENT_STOPPED = 9,
+	/* The link and all its connections are closed; its counters stay as they are until the number is used again */
+	PVX_EVENT_GONE = 10,
+	/* conn of a TRANSFER; error = enum outcome; bytes = those that the sink was sent */
+	PVX_EVENT_MOVED = 11,
+	/* conn of a LED; error = enum ring */
+	PVX_EVENT_LED = 12,
+	/* The relay's channel to the broker ended */
+	PVX_EVENT_BROKER = 13,
+};
+
+#define PVX_STANDING_LISTENS 1u
+
+struct pvx_event {
+	uint32_t type; /* enum pvx_event_type */
+	uint32_t link;
+	uint32_t conn;
+	uint32_t error;
+	uint64_t bytes;
+	uint32_t nfds; /* 0 or 1: the next of the record's descriptors is this event's */
+	uint32_t data_length;
+};
+
+/* One a link, at the place of its number; written by the relay, read by the daemon at any time. */
+struct pvx_counters {
+	uint64_t active, total;
+	uint64_t bytes[2]; /* to the provider, to the consumer */
+	uint64_t closes[12]; /* by enum reason of relay/relay.h */
+};
+
+_Static_assert(sizeof(struct pvx_command) == 48, "command layout");
+_Static_assert(sizeof(struct pvx_event) == 32, "event layout");
+_Static_assert(sizeof(struct pvx_counters) == 128, "counters layout");
+
+#endif
