@@ -6,7 +6,7 @@
   "targets": [
     {
       "target_name": "pvx",
-      "sources": ["<!@(ls native/addon/*.c)", "native/closer.c"],
+      "sources": ["<!@(ls native/addon/*.c)", "native/closer.c", "native/message.c"],
       "defines": ["NAPI_VERSION=8"]
     },
     {

@@ -21,7 +21,7 @@
 #include <uv.h>
 
 #include "../protocol.h"
-#include "message.h"
+#include "../message.h"
 #include "napi.h"
 
 #define CHUNK 65536u

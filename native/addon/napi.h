@@ -35,8 +35,6 @@ void account_close_socket(int fd);                 /* takes a socket of ours */
 struct closing *account_get(napi_env, napi_value); /* JavaScript's; NULL: undefined */
 
 void closing_exports(napi_env, napi_value exports);
-void relay_exports(napi_env, napi_value exports);
-void link_exports(napi_env, napi_value exports);
 void socket_exports(napi_env, napi_value exports);
 void channel_exports(napi_env, napi_value exports);
 void launch_exports(napi_env, napi_value exports);

@@ -9,9 +9,8 @@
 #include <sys/socket.h>
 #include <uv.h>
 
-#include "message.h"
+#include "../message.h"
 #include "napi.h"
-#include "relay-tcp.h"
 
 /* socketPair(type) -> [fd, fd], both the caller's, close-on-exec */
 static napi_value socket_pair(napi_env env, napi_callback_info info)

@@ -4,9 +4,9 @@
  * A parked client is accepted but not read: what it sends waits in its own socket buffer, and so does an
  * early end of stream. While a provider can't be reached, one connection of its link tries for all of them.
  */
-#include "relay-dgram.h"
-#include "relay-ring.h"
-#include "relay-tcp.h"
+#include "dgram.h"
+#include "ring.h"
+#include "tcp.h"
 
 #include <errno.h>
 #include <stdlib.h>

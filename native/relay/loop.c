@@ -5,7 +5,7 @@
  * as a flag until a system call says otherwise. So a blocked side costs nothing while it is blocked, and
  * a peer that hung up cannot make the loop spin.
  */
-#include "relay-dgram.h"
+#include "dgram.h"
 
 #include <errno.h>
 #include <stdlib.h>

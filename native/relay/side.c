@@ -1,7 +1,7 @@
 /*
  * The receiving side of a connection: what is sent to it at once, and what it is owed while it is blocked.
  */
-#include "relay-transfer.h"
+#include "transfer.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -9,7 +9,7 @@
  * Nobody tells us when they are read. Our counts are therefore of what was sent since a receiver was last seen
  * to have read all, and the kernel is asked only where they seem to be too many.
  */
-#include "relay-dgram.h"
+#include "dgram.h"
 
 #include <linux/sockios.h>
 #include <sys/ioctl.h>

@@ -10,7 +10,7 @@
  *                           |  '---no room there---> waits: an event of the socket, or the tick, asks again
  *                           '---the provider went: connected anew, and asked again---'
  */
-#include "relay-dgram.h"
+#include "dgram.h"
 
 #include <errno.h>
 #include <stdlib.h>

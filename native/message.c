@@ -1,5 +1,5 @@
 /*
- * Messages of sockets, as the relay and the channels of JavaScript send and receive them.
+ * Messages of sockets, as the relay and the channels of the daemon send and receive them; what a failure means.
  *
  * A descriptor that was received is collected before the message is looked at any further: one that is forgotten in an
  * early return stays open for ever.
@@ -7,6 +7,7 @@
 #include "message.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -75,4 +76,18 @@ bool transient(int error)
 {
 	return error == EAGAIN || error == ETOOMANYREFS || error == ENOBUFS || error == ENOMEM || error == EINTR ||
 	       error == EMFILE || error == ENFILE || error == ENOSPC || error == EBUSY;
+}
+
+int tcp_shaken(int fd)
+{
+	struct pollfd decided = { .fd = fd, .events = POLLOUT };
+	socklen_t length = sizeof(int);
+	int error = 0;
+
+	if (poll(&decided, 1, 0) == 0)
+		return EINPROGRESS;
+	if (!(decided.revents & (POLLERR | POLLHUP)))
+		return 0;
+	/* A peer that took the connection and broke it off again is a matter of the connection. */
+	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0 ? errno : error;
 }

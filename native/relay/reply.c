@@ -5,7 +5,7 @@
  * the client has no room for yet stays where it is. The path is the client's own word, so the broker sends as the
  * client's user: the reply reaches nothing that the client itself could not write to.
  */
-#include "relay-dgram.h"
+#include "dgram.h"
 
 #include <errno.h>
 #include <string.h>

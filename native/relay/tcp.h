@@ -25,8 +25,6 @@ int tcp_accept(struct link *);
 struct backlog *tcp_proxy_header(const struct link *, int client);
 /* Before the close: the other end is to read a reset, unless something is on its way to it. */
 void tcp_break(int fd);
-/* 0, EINPROGRESS, or why it failed. */
-int tcp_shaken(int fd);
 bool tcp_access_rules(struct access *, const uint8_t *rules, size_t length);
 
 #endif

@@ -1,4 +1,4 @@
-/* Messages of sockets: bytes with the descriptors that go with them, and which failures of a call pass. */
+/* Messages of sockets: bytes with the descriptors that go with them, and which failures pass. */
 #ifndef PVX_MESSAGE_H
 #define PVX_MESSAGE_H
 
@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#include "../closer.h"
+#include "closer.h"
 
 #define MESSAGE_FDS_MAX 253u /* SCM_MAX_FD */
 /* Of the buffer for what is sent along with a message. */
@@ -25,5 +25,7 @@ ssize_t receive_bytes(int fd, void *data, size_t length, struct closing *);
 /* Whether a call, or the broker, that failed with this errno may succeed in a moment. No event tells when, but of
  * EAGAIN. */
 bool transient(int error);
+/* How the handshake of a TCP socket stands: 0, EINPROGRESS, or why it failed. */
+int tcp_shaken(int fd);
 
 #endif

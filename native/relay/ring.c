@@ -16,7 +16,7 @@
  *
  * `relay.ring` and `link.ring` are guarded by a lock of their own, as both threads ask.
  */
-#include "relay-ring.h"
+#include "ring.h"
 
 #include <errno.h>
 #include <poll.h>

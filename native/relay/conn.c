@@ -2,8 +2,8 @@
  * A connection from the moment that both of its sides have their descriptor until it is closed. How it
  * comes by its provider is in relay-provider.c. An idle connection is this struct and nothing else.
  */
-#include "relay-tcp.h"
-#include "relay-transfer.h"
+#include "tcp.h"
+#include "transfer.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -6,7 +6,7 @@
  * Nothing is read that was not asked for. Bytes that were read and found no way out, because the sink broke or
  * the transfer was cancelled, are lost: then the two ends are out of step, and are for the caller to close.
  */
-#include "relay-transfer.h"
+#include "transfer.h"
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -10,7 +10,7 @@
  * What a blocked receiver is owed waits in its backlog or its pipe, and nothing more is read for it:
  * that is the back-pressure, and the bound.
  */
-#include "relay-transfer.h"
+#include "transfer.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -44,8 +44,8 @@
 
 #include "../closer.h"
 #include "../protocol.h"
-#include "list.h"
-#include "message.h"
+#include "../list.h"
+#include "../message.h"
 
 #define RELAY_SCRATCH (512u * 1024u) /* the one buffer that everybody's bytes pass through */
 #define RELAY_PEEK (16u * 1024u)     /* how far ahead descriptors are looked for */

@@ -4,9 +4,9 @@
  * It lives until its listener is closed and its last connection is gone; then JavaScript is told (`gone`)
  * and the memory goes with the last reference, which may be JavaScript's own for the counters.
  */
-#include "relay-dgram.h"
-#include "relay-ring.h"
-#include "relay-tcp.h"
+#include "dgram.h"
+#include "ring.h"
+#include "tcp.h"
 
 #include <errno.h>
 #include <stdlib.h>

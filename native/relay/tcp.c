@@ -6,13 +6,12 @@
  * provider who its client is; a client without an IP address is UNKNOWN, or LOCAL, there. And where one end of a
  * connection was reset, so is the other: to close it would say that all was said.
  */
-#include "relay-tcp.h"
+#include "tcp.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,18 +158,4 @@ void tcp_break(int fd)
 
 	if (ioctl(fd, SIOCOUTQ, &unsent) == 0 && unsent == 0)
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)); /* tcp(7); nothing to a unix socket */
-}
-
-int tcp_shaken(int fd)
-{
-	struct pollfd decided = { .fd = fd, .events = POLLOUT };
-	socklen_t length = sizeof(int);
-	int error = 0;
-
-	if (poll(&decided, 1, 0) == 0)
-		return EINPROGRESS;
-	if (!(decided.revents & (POLLERR | POLLHUP)))
-		return 0;
-	/* A peer that took the connection and broke it off again is a matter of the connection. */
-	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0 ? errno : error;
 }

@@ -13,8 +13,8 @@
  * then on the provider is away: each datagram has one attempt, and is dropped if that fails, until one succeeds.
  * Whoever sends has waited once, and is not held up again.
  */
-#include "relay-dgram.h"
-#include "relay-ring.h"
+#include "dgram.h"
+#include "ring.h"
 
 #include <errno.h>
 #include <stdlib.h>
