@@ -25,8 +25,8 @@
 #define PVX_EVENTS_FDS_MAX 32u     /* with one record */
 
 enum pvx_relay_op {
-	/* mode = PVX_RELAY_VERSION. From a daemon that has just started -> WELCOME, then STANDING for each link that is not
-	 * gone. Commands before the first one are dropped. */
+	/* mode = PVX_RELAY_VERSION, conn = incarnation of the daemon, which has just started -> WELCOME, then STANDING for
+	 * each link that is not gone, then COMPLETE. Commands before the first one are dropped. */
 	PVX_RELAY_HELLO = 1,
 	/* A new link. mode = SOCK_STREAM, SOCK_SEQPACKET or SOCK_DGRAM; flags = PVX_LINK_*; ms = patience; most = connections
 	 * at once; other = the broker's handle of the consumer; bytes = memory for receivers that do not read;
@@ -93,11 +93,12 @@ struct pvx_command {
 enum pvx_event_type {
 	/* The first event of a relay: no link that was made before exists any more */
 	PVX_EVENT_BORN = 1,
-	/* error = PVX_RELAY_VERSION; a descriptor: the memory of the counters, to be mapped for reading */
+	/* error = PVX_RELAY_VERSION, conn = that of HELLO: a daemon passes over what was meant for the one before it. A
+	 * descriptor: the memory of the counters (PVX_LINKS_MAX of them), to be mapped for reading; sealed against shrinking */
 	PVX_EVENT_WELCOME = 2,
 	/* link, conn = PVX_STANDING_*, error = errno of the last attempt to reach its provider, data = its note */
 	PVX_EVENT_STANDING = 3,
-	/* Behind the last STANDING */
+	/* Behind the last STANDING, conn = that of HELLO. PENDING that is said again comes behind it */
 	PVX_EVENT_COMPLETE = 4,
 	/* conn waits for RESOLVE. Said again to a successor of the daemon */
 	PVX_EVENT_PENDING = 5,
@@ -131,11 +132,20 @@ struct pvx_event {
 	uint32_t data_length;
 };
 
-/* One a link, at the place of its number; written by the relay, read by the daemon at any time. */
+/*
+ * One a link, at the place of its number; written by the relay, read by the daemon at any time.
+ *
+ * A daemon can't know when the relay has come to a command that it sent, so the relay says it here: `links` is counted
+ * up with each LINK of this number, behind the zeroing of all others; until it is, they are those of the link before.
+ * `joins` is counted up with each JOIN, whatever comes of it, and behind `active` and `total`: what was sent and is not
+ * in it will be one more connection.
+ */
 struct pvx_counters {
 	uint64_t active, total;
 	uint64_t bytes[2]; /* to the provider, to the consumer */
-	uint64_t closes[12]; /* by enum reason of relay/relay.h */
+	uint64_t closes[10]; /* by enum reason of relay/relay.h */
+	uint64_t joins;
+	uint64_t links;
 };
 
 _Static_assert(sizeof(struct pvx_command) == 48, "command layout");
