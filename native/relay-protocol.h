@@ -7,7 +7,12 @@
  * more, back to back, each with its data behind it. Descriptors that are sent are the receiver's.
  *
  * A link is known by a number, which the daemon picks: one that no link has. It is the place of the link's counters, too,
- * and free again after PVX_EVENT_GONE.
+ * and free again after PVX_EVENT_GONE. A command for a link that is gone has no effect and no event of its own: GONE is
+ * the answer to all that waited for one.
+ *
+ * A record that is no command (of another length than it says, with too few or too many descriptors, a LINK of a number
+ * in use) has no effect, and its descriptors are closed. Requests are PVX_OP_CONNECT_UNIX, _TCP or _BUS, nothing else.
+ * The relay ends when nobody has the other end of the pair any more.
  *
  * src/relay/protocol.ts mirrors this file; a unit test compares the two.
  */
@@ -21,14 +26,16 @@
 #define PVX_NOTE_MAX 16384u        /* bytes of a link's note */
 #define PVX_COMMAND_DATA_MAX 65536u
 #define PVX_COMMAND_FDS_MAX 2u
+#define PVX_OWED_MAX (16u * 1024u * 1024u) /* bytes that one side of a JOIN may be owed */
 #define PVX_EVENTS_SIZE_MAX 65536u /* of one record */
 #define PVX_EVENTS_FDS_MAX 32u     /* with one record */
 
 enum pvx_relay_op {
 	/* mode = PVX_RELAY_VERSION, conn = incarnation of the daemon, which has just started -> WELCOME, then STANDING for
-	 * each link that is not gone, then COMPLETE. Commands before the first one are dropped. */
+	 * each link that is not gone, then COMPLETE. Commands before the first one are dropped. To one of another version
+	 * WELCOME is all, and the relay goes on as if it had not come */
 	PVX_RELAY_HELLO = 1,
-	/* A new link. mode = SOCK_STREAM, SOCK_SEQPACKET or SOCK_DGRAM; flags = PVX_LINK_*; ms = patience; most = connections
+	/* A new link (-> GONE where there is no memory for it). mode = SOCK_STREAM, SOCK_SEQPACKET or SOCK_DGRAM; flags = PVX_LINK_*; ms = patience; most = connections
 	 * at once; other = the broker's handle of the consumer; bytes = memory for receivers that do not read;
 	 * data = PVX_RULE_SIZE bytes for each network that may connect (PVX_LINK_LIMITED) */
 	PVX_RELAY_LINK = 2,
@@ -45,8 +52,9 @@ enum pvx_relay_op {
 	PVX_RELAY_CLOSE = 7,
 	/* data = the new note of the link, for the daemon's successors; the relay does not read it */
 	PVX_RELAY_NOTE = 8,
-	/* conn = number of a JOIN to come on this link, mode = side (0 the consumer, 1 the provider), data = what that side is
-	 * sent before anything else; several add up */
+	/* conn = number of the next JOIN, on this link, mode = side (0 the consumer, 1 the provider), data = what that side is
+	 * sent before anything else. Several add up, to PVX_OWED_MAX; of more, the JOIN closes both ends. There is one JOIN at
+	 * a time that anything is owed to: OWED for another one drops what came before */
 	PVX_RELAY_OWED = 9,
 	/* Two descriptors: consumer, provider; conn = a number. They are one connection of the link from now on */
 	PVX_RELAY_JOIN = 10,
@@ -91,7 +99,7 @@ struct pvx_command {
 };
 
 enum pvx_event_type {
-	/* The first event of a relay: no link that was made before exists any more */
+	/* The first event of a relay: no link that was made before exists any more, and no command has an effect until HELLO */
 	PVX_EVENT_BORN = 1,
 	/* error = PVX_RELAY_VERSION, conn = that of HELLO: a daemon passes over what was meant for the one before it. A
 	 * descriptor: the memory of the counters (PVX_LINKS_MAX of them), to be mapped for reading; sealed against shrinking */
@@ -112,15 +120,46 @@ enum pvx_event_type {
 	PVX_EVENT_STOPPED = 9,
 	/* The link and all its connections are closed; its counters stay as they are until the number is used again */
 	PVX_EVENT_GONE = 10,
-	/* conn of a TRANSFER; error = enum outcome; bytes = those that the sink was sent */
+	/* conn of a TRANSFER; error = enum pvx_outcome; bytes = those that the sink was sent */
 	PVX_EVENT_MOVED = 11,
-	/* conn of a LED; error = enum ring */
+	/* conn of a LED; error = enum pvx_ring */
 	PVX_EVENT_LED = 12,
 	/* The relay's channel to the broker ended */
 	PVX_EVENT_BROKER = 13,
 };
 
 #define PVX_STANDING_LISTENS 1u
+
+/* Why a connection ended. */
+enum pvx_reason {
+	PVX_REASON_EOF,         /* both sides finished */
+	PVX_REASON_RESET,       /* a side broke off */
+	PVX_REASON_NO_PROVIDER, /* the provider did not come within the link's patience */
+	PVX_REASON_REFUSED,     /* the plugin or an error that waiting can't mend */
+	PVX_REASON_DETACHED,    /* the link left and its drain time was over */
+	PVX_REASON_TRUNCATED,   /* descriptors or a record did not fit: nothing may be lost silently */
+	PVX_REASON_NOT_ALLOWED, /* its address is none of those that may connect */
+	PVX_REASON_ERROR,
+	PVX_REASON_COUNT        /* how many; and of one that did not end but became the daemon's */
+};
+
+/* How a transfer ended. */
+enum pvx_outcome {
+	PVX_MOVED_ALL,       /* every byte that was asked for */
+	PVX_MOVED_EOF,       /* the source ended first */
+	PVX_MOVED_SOURCE,    /* the source broke off */
+	PVX_MOVED_SINK,      /* the sink takes no more */
+	PVX_MOVED_IDLE,      /* the sink took nothing for too long */
+	PVX_MOVED_SILENT,    /* the source said nothing for too long */
+	PVX_MOVED_CANCELLED, /* by CANCEL, or the link went */
+};
+
+/* Where a connection to a provider led, as far as that is another link. */
+enum pvx_ring {
+	PVX_RING_NONE,   /* what was reached ends somewhere, for all that is known */
+	PVX_RING_MEMBER, /* it was reached, but there is no end behind it */
+	PVX_RING_CLOSED, /* it leads back to the link: not a byte may be sent there */
+};
 
 struct pvx_event {
 	uint32_t type; /* enum pvx_event_type */
@@ -143,7 +182,7 @@ struct pvx_event {
 struct pvx_counters {
 	uint64_t active, total;
 	uint64_t bytes[2]; /* to the provider, to the consumer */
-	uint64_t closes[10]; /* by enum reason of relay/relay.h */
+	uint64_t closes[10]; /* by enum pvx_reason */
 	uint64_t joins;
 	uint64_t links;
 };
@@ -151,5 +190,6 @@ struct pvx_counters {
 _Static_assert(sizeof(struct pvx_command) == 48, "command layout");
 _Static_assert(sizeof(struct pvx_event) == 32, "event layout");
 _Static_assert(sizeof(struct pvx_counters) == 128, "counters layout");
+_Static_assert(PVX_REASON_COUNT <= 10, "a counter for each reason");
 
 #endif
