@@ -12,7 +12,7 @@
     {
       "target_name": "pvx-broker",
       "type": "executable",
-      "sources": ["<!@(ls native/broker/*.c)", "native/closer.c"],
+      "sources": ["<!@(ls native/broker/*.c)", "native/closer.c", "native/filter.c"],
       "ldflags": ["-pthread"]
     },
     {

@@ -1,38 +1,34 @@
 /*
  * What is left of root: eleven capabilities, and the system calls that the closed list of operations needs.
  *
- * The filter is written out here and loaded for all threads at once, after they were made. What is not in it fails
- * with EPERM rather than killing, so that a C library of another mind shows in an error and not in a crash. There is
- * no call in it that
+ * The filter is written out here and loaded for all threads at once, after they were made. There is no call in it that
  *   - makes a process or a thread, or executes a program;
  *   - writes into a file, makes one shorter, or changes its mode or owner: what the broker says it sends over sockets;
  *   - changes what memory is mapped, or what may be done with it: all that is ever needed is there before it;
  *   - signals another process.
  * Nodes are made of DRM and input devices only. What is mounted is a new tmpfs or a node out of it (mount.c).
  *
- * A filter sees numbers, not what they point to. Where a string or a structure decides what a call does, it is one
- * of a few constants, and the filter knows their addresses: they are in memory that nothing can change any more.
+ * Where a string or a structure decides what a call does, it is one of a few constants, and the filter knows their
+ * addresses: they are in memory that nothing can change any more.
  */
 #include "broker.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
 #include <linux/capability.h>
-#include <linux/filter.h>
 #include <linux/input.h>
 #include <linux/mount.h>
 #include <linux/netlink.h>
 #include <linux/openat2.h>
 #include <linux/seccomp.h>
 #include <sched.h>
-#include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../filter.h"
 #include "drm.h"
 
 static const int kept[] = {
@@ -70,102 +66,9 @@ int sandbox_capabilities(void)
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? errno : 0;
 }
 
-#if defined(__x86_64__)
-#define ARCH AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
-#define ARCH AUDIT_ARCH_AARCH64
-#endif
-
 const char fixed_tmpfs[] = "tmpfs", fixed_node[] = "node", fixed_empty[] = "", fixed_here[] = ".";
 
-#ifdef ARCH
-#define VALUES_MAX 10
-
-/* An argument of a call: what is left of it under the mask is one of the values. */
-struct condition {
-	int argument;
-	uint64_t mask; /* 0: there is no condition */
-	uint64_t values[VALUES_MAX];
-	int n;
-};
-
-static struct sock_filter filter[768];
-static uint16_t length;
-
-static uint16_t put(uint16_t code, uint32_t k)
-{
-	if (length < sizeof(filter) / sizeof(*filter))
-		filter[length] = (struct sock_filter)BPF_STMT(code, k);
-	return length++;
-}
-
-static void load(size_t offset)
-{
-	put(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset);
-}
-
-/* Where it goes is filled in later; 0: behind itself. */
-static uint16_t jump_if(uint32_t value)
-{
-	return put(BPF_JMP | BPF_JEQ | BPF_K, value);
-}
-
-/* Half of a 64-bit argument; both machines that there is a filter for have the lower one first. */
-static void load_half(const struct condition *c, int half)
-{
-	load(offsetof(struct seccomp_data, args) + (size_t)c->argument * 8 + (size_t)half * 4);
-	if ((uint32_t)(c->mask >> (32 * half)) != UINT32_MAX)
-		put(BPF_ALU | BPF_AND | BPF_K, (uint32_t)(c->mask >> (32 * half)));
-}
-
-/* Goes on behind itself where it holds; else to an end that is written into `misses`. */
-static void require(const struct condition *c, uint16_t *misses, int *n)
-{
-	uint16_t met[VALUES_MAX];
-
-	for (int i = 0; i < c->n; i++) {
-		uint16_t other;
-
-		load_half(c, 0);
-		other = jump_if((uint32_t)c->values[i]);
-		if (c->mask >> 32) {
-			load_half(c, 1);
-			met[i] = jump_if((uint32_t)(c->values[i] >> 32));
-		} else {
-			met[i] = other;
-		}
-		filter[other].jf = (uint8_t)(length - other - 1);
-	}
-	misses[(*n)++] = put(BPF_JMP | BPF_JA, 0);
-	for (int i = 0; i < c->n; i++)
-		filter[met[i]].jt = (uint8_t)(length - met[i] - 1);
-}
-
-/* The number of the call is loaded, before it and behind it. */
-static void allow(uint32_t call, const struct condition *conditions)
-{
-	uint16_t misses[6], is_other = jump_if(call);
-	int n = 0;
-
-	for (; conditions && conditions->mask; conditions++)
-		require(conditions, misses, &n);
-	put(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-	for (int i = 0; i < n; i++)
-		filter[misses[i]].k = length - misses[i] - 1u;
-	if (n > 0)
-		load(offsetof(struct seccomp_data, nr));
-	/* of another call the number is still loaded */
-	filter[is_other].jf = (uint8_t)(length - is_other - 1 - (n > 0));
-}
-
-#define COUNT(...) ((int)(sizeof((uint64_t[]){ __VA_ARGS__ }) / sizeof(uint64_t)))
-#define MASKED(argument, mask, ...) { argument, mask, { __VA_ARGS__ }, COUNT(__VA_ARGS__) }
-#define WORD(argument, ...) MASKED(argument, UINT32_MAX, __VA_ARGS__)
-#define POINTER(argument, ...) MASKED(argument, UINT64_MAX, __VA_ARGS__)
-#define AT(object) (uint64_t)(uintptr_t)(object)
-#define ALLOW(call) allow(SYS_##call, NULL)
-#define ALLOW_IF(call, ...) allow(SYS_##call, (const struct condition[]){ __VA_ARGS__, { 0 } })
-
+#ifdef FILTER_ARCH
 #define UNCHANGED UINT32_MAX
 #define TYPE 0xf           /* of a socket, less SOCK_CLOEXEC and SOCK_NONBLOCK */
 #define DEVICE_MAJOR 0xfff00 /* as linux/kdev_t.h has it */
@@ -289,24 +192,14 @@ uint32_t sandbox_groups(void)
 
 int sandbox_filter(uint32_t calls)
 {
-	struct sock_fprog program = { .filter = filter };
-
-	length = 0;
-	load(offsetof(struct seccomp_data, arch));
-	filter[jump_if(ARCH)].jt = 1;
-	put(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
-	load(offsetof(struct seccomp_data, nr));
+	filter_begin();
 	for (size_t i = 0; i < GROUPS; i++)
 		if (groups[i].calls & calls)
 			groups[i].put();
 	channels();
 	library();
 	tests();
-	put(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
-	if (length > sizeof(filter) / sizeof(*filter))
-		return E2BIG;
-	program.len = length;
-	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0 ? 0 : errno;
+	return filter_load(SECCOMP_FILTER_FLAG_TSYNC);
 }
 #else
 uint32_t sandbox_groups(void)
