@@ -93,7 +93,7 @@ export class Daemon {
 
     reserveLoop();
     const broker = new Broker(openMessageChannel(channels.control));
-    const relay = new Relay(channels.relay);
+    const relay = new Relay(channels.relay, { incarnation: 1 });
     poller.onBug = (err) => this.#log.error({ err }, 'a bug ended one connection');
     broker.onLost = relay.onBrokerLost = () => this.#lost('pvx-broker');
     try {

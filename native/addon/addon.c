@@ -71,6 +71,7 @@ void pvx_export(napi_env env, napi_value exports, const char *name, napi_callbac
 NAPI_MODULE_INIT()
 {
 	closing_exports(env, exports);
+	counters_exports(env, exports);
 	socket_exports(env, exports);
 	channel_exports(env, exports);
 	launch_exports(env, exports);

@@ -288,7 +288,7 @@ static napi_value open_channel(napi_env env, napi_callback_info info)
 	if (error) {
 		if (c)
 			channel_free(c);
-		account_close_socket(fd);
+		account_close_socket(fd, false);
 		return pvx_throw_errno(env, "channel", error);
 	}
 	fcntl(fd, F_SETFD, FD_CLOEXEC);

@@ -4,6 +4,8 @@
  * On whose account a descriptor is closed is known by its number, from its arrival on, so that whoever it is passed
  * to does not have to carry that along. What came from nobody in particular is on an account of its own.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 
 #include "napi.h"
@@ -55,9 +57,9 @@ void account_close(int fd)
 	account_put(&fd, 1, NULL);
 }
 
-void account_close_socket(int fd)
+void account_close_socket(int fd, bool shared)
 {
-	closing_socket(account_of(fd), fd, false);
+	closing_socket(account_of(fd), fd, shared);
 	account_put(&fd, 1, NULL);
 }
 
@@ -111,19 +113,45 @@ static napi_value close_all(napi_env env, napi_callback_info info)
 	return pvx_undefined(env);
 }
 
-/* socketClose(fd): takes a socket of ours */
-static napi_value close_socket(napi_env env, napi_callback_info info)
+/* descriptorDuplicate(fd) -> fd, close-on-exec, the caller's, on the same account; or -errno */
+static napi_value duplicate(napi_env env, napi_callback_info info)
+{
+	int32_t fd, copy;
+
+	NAPI_OK(env, pvx_argument(env, info, &fd));
+	copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (copy < 0)
+		return pvx_number(env, -errno);
+	account_put(&copy, 1, account_of(fd));
+	return pvx_number(env, copy);
+}
+
+static napi_value take_socket(napi_env env, napi_callback_info info, bool shared)
 {
 	int32_t fd;
 
 	NAPI_OK(env, pvx_argument(env, info, &fd));
-	account_close_socket(fd);
+	account_close_socket(fd, shared);
 	return pvx_undefined(env);
+}
+
+/* socketClose(fd): takes a socket of ours */
+static napi_value close_socket(napi_env env, napi_callback_info info)
+{
+	return take_socket(env, info, false);
+}
+
+/* socketLeave(fd): the same of one that another process has, too, where it goes on */
+static napi_value leave_socket(napi_env env, napi_callback_info info)
+{
+	return take_socket(env, info, true);
 }
 
 void closing_exports(napi_env env, napi_value exports)
 {
 	pvx_export(env, exports, "closingNew", new_account);
 	pvx_export(env, exports, "descriptorsClose", close_all);
+	pvx_export(env, exports, "descriptorDuplicate", duplicate);
 	pvx_export(env, exports, "socketClose", close_socket);
+	pvx_export(env, exports, "socketLeave", leave_socket);
 }

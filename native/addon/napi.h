@@ -31,10 +31,11 @@ void pvx_export(napi_env, napi_value exports, const char *name, napi_callback);
 void account_put(const int *fds, uint32_t n, struct closing *);
 struct closing *account_of(int fd);                /* never NULL; the table's reference */
 void account_close(int fd);                        /* takes the descriptor, whatever it is */
-void account_close_socket(int fd);                 /* takes a socket of ours */
+void account_close_socket(int fd, bool shared);    /* takes a socket of ours, see closing_socket */
 struct closing *account_get(napi_env, napi_value); /* JavaScript's; NULL: undefined */
 
 void closing_exports(napi_env, napi_value exports);
+void counters_exports(napi_env, napi_value exports);
 void socket_exports(napi_env, napi_value exports);
 void channel_exports(napi_env, napi_value exports);
 void launch_exports(napi_env, napi_value exports);

@@ -10,9 +10,9 @@ import type { Link } from '../graph/link.js';
 import { closeAll } from '../kernel/descriptors.js';
 import { type Attempt, failed, ok, type Result } from '../kernel/result.js';
 import type { Seen, SocketType } from '../plugins/plugin.js';
-import type { Led } from '../relay/relay.js';
 import { busError, isNotThereYet } from './errno.js';
 import {
+  type AskLed,
   type Connected,
   endedMeanwhile,
   type ProviderEnd,
@@ -73,19 +73,16 @@ export class BusProvider implements ProviderEnd {
     return request ? ok(request) : failed(busError(this.#link, 'EINVAL'));
   }
 
-  async connect(
-    _type: SocketType,
-    _timeoutMs: number,
-    led: (fd: number) => Led,
-  ): Promise<Attempt<Connected>> {
+  async connect(_type: SocketType, _timeoutMs: number, led: AskLed): Promise<Attempt<Connected>> {
     const address = this.#address();
     if (!address.ok) return { ...address, waits: false };
     const { bus, uid } = address.value;
     const made = await this.#parts.broker.connectBus(bus, uid);
     if (this.#isClosed) return endedMeanwhile(this.#link, made);
-    const kept = unlessBack(made, led, (errno) => {
-      if (!this.#look.isSteady) this.#look.shown(this.#seen(errno));
+    const kept = await unlessBack(made, led, (errno) => {
+      if (!this.#isClosed && !this.#look.isSteady) this.#look.shown(this.#seen(errno));
     });
+    if (this.#isClosed) return endedMeanwhile(this.#link, kept);
     if (kept.ok) return ok({ fd: kept.value, identity: { uid, gid: uid } });
     const error = busError(this.#link, kept.errno);
     return { ok: false, error, waits: isNotThereYet(kept.errno) };

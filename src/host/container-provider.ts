@@ -21,12 +21,12 @@ import type { Link } from '../graph/link.js';
 import type { LinkError } from '../kernel/errors.js';
 import { type Attempt, failed, ok, type Result } from '../kernel/result.js';
 import type { Identity, Seen, SocketType } from '../plugins/plugin.js';
-import type { Led } from '../relay/relay.js';
 import type { Container, Containers } from './containers.js';
 import { connectError, identityError, isNotThereYet, listenError, notRunning } from './errno.js';
 import { resolveIdentity } from './identity.js';
 import { PasswdReader } from './passwd-reader.js';
 import {
+  type AskLed,
   type Connected,
   endedMeanwhile,
   type ListeningAt,
@@ -131,11 +131,7 @@ export class ContainerProvider implements ProviderEnd {
     return request ? ok(request) : failed(connectError(this.#link, 'EINVAL'));
   }
 
-  async connect(
-    type: SocketType,
-    timeoutMs: number,
-    led: (fd: number) => Led,
-  ): Promise<Attempt<Connected>> {
+  async connect(type: SocketType, timeoutMs: number, led: AskLed): Promise<Attempt<Connected>> {
     const address = await this.#address();
     if (!address.ok) {
       return { ...address, waits: address.error.code === 'provider-not-running' };
@@ -143,9 +139,10 @@ export class ContainerProvider implements ProviderEnd {
     const { container, identity } = address.value;
     const made = await this.#reach.connect(container, type, identity, timeoutMs);
     if (this.#isClosed) return endedMeanwhile(this.#link, made);
-    const kept = unlessBack(made, led, (errno) => {
+    const kept = await unlessBack(made, led, (errno) => {
       if (container === this.#container) this.#shown(errno);
     });
+    if (this.#isClosed) return endedMeanwhile(this.#link, kept);
     if (kept.ok) return ok({ fd: kept.value, identity });
     const error = connectError(this.#link, kept.errno);
     return { ok: false, error, waits: isNotThereYet(kept.errno) };

@@ -32,7 +32,7 @@ import type { Access } from '../relay/access.js';
 import type { SocketStream } from '../relay/byte-stream.js';
 import type { Channel } from '../relay/channel.js';
 import { newClosing } from '../relay/closing.js';
-import type { Led, Relay, RelayLink, RelayLinkEvents } from '../relay/relay.js';
+import type { Relay, RelayLink, RelayLinkEvents } from '../relay/relay.js';
 import type { TransferOptions, TransferResult } from '../relay/transfer.js';
 import { acceptEach, crowded, mostOf } from './accepting.js';
 import type { Announcer } from './announcer.js';
@@ -44,7 +44,7 @@ import { certificateError } from './errno.js';
 import { Joiners } from './joiners.js';
 import type { PlantWatch } from './plants.js';
 import { withoutBug } from './plugin-call.js';
-import type { ProviderEnd } from './provider.js';
+import type { AskLed, ProviderEnd } from './provider.js';
 import { listenBeside } from './provider-listener.js';
 import type { Membership, SharedListeners } from './shared-listeners.js';
 import { Target } from './target.js';
@@ -90,7 +90,7 @@ export class OneLinkHost implements LinkHost {
   readonly #memberships = new Set<Membership<ConnectionHandler>>();
   readonly #relayLinks = new Set<RelayLink>();
   readonly #joiners = new Joiners((fds) => this.#relayLink({ type: 'stream', fds }, {}));
-  /** Whatever the link's two ends send is closed on one account. */
+  /** Whatever the link's two ends send to us is closed on one account. */
   readonly #closing = newClosing();
   readonly #clients = new ChannelSet(this.#closing);
   readonly #providers = new ChannelSet(this.#closing);
@@ -100,7 +100,7 @@ export class OneLinkHost implements LinkHost {
   /** Of the plugin's own, for who asks how the link does. */
   shown: Readonly<Record<string, unknown>> = {};
   /** Where a connection of ours to the provider leads. As long as nobody can connect to the link, it leads on. */
-  #led: (fd: number) => Led = () => 'on';
+  #led: AskLed = async () => 'on';
   #closed = false;
 
   constructor(parts: LinkHostParts, link: Link, options: LinkHostOptions) {
@@ -354,8 +354,7 @@ export class OneLinkHost implements LinkHost {
       maxConnections: own ? mostOf(this.#link, this.#options) : most,
     };
     const access = own ? accessOf(this.#link) : {};
-    const closing = this.#closing;
-    const handle = { consumerHandle: consumer.handle, closing };
+    const handle = { consumerHandle: consumer.handle };
     const told = { onFull: () => this.#full(memory), ...events };
     return relay.link({ type, fds, ...bounds, ...handle, ...access }, told);
   }

@@ -35,6 +35,9 @@ export interface ListeningAt {
   readonly planted: Planted;
 }
 
+/** Where a connection of ours leads; never rejects. */
+export type AskLed = (fd: number) => Promise<Led>;
+
 /** None of its methods rejects. */
 export interface ProviderEnd {
   /** Where its devices are: its container as it is now, or the host. Null: nowhere now. */
@@ -48,11 +51,7 @@ export interface ProviderEnd {
   /** One connection's request, with the identity as it is now. `path`: another socket than the link's. */
   request(type: SocketType, path?: string): Promise<Result<Buffer>>;
   /** One connection, tried once and for at most `timeoutMs`. `led`: says where it leads, as of RelayLink. */
-  connect(
-    type: SocketType,
-    timeoutMs: number,
-    led: (fd: number) => Led,
-  ): Promise<Attempt<Connected>>;
+  connect(type: SocketType, timeoutMs: number, led: AskLed): Promise<Attempt<Connected>>;
   /** A listening stream socket of ours in the provider, at that path. */
   listen(path: string): Promise<Result<ListeningAt>>;
   /** The relay's word on reaching it: an errno's name; null for well, or for a ring that is open again. */
@@ -70,17 +69,18 @@ export interface ProviderEnd {
 /**
  * A connection that leads back to its own link is none: it is closed before a byte is sent (EDEADLK). `reached`: told
  * how the provider was reached, null for well; nothing of a connection into a ring, which has no provider at its end.
+ * The link may have ended when this resolves.
  */
-export function unlessBack(
+export async function unlessBack(
   made: ErrnoResult<number>,
-  led: (fd: number) => Led,
+  led: AskLed,
   reached: (errno: string | null) => void,
-): ErrnoResult<number> {
+): Promise<ErrnoResult<number>> {
   if (!made.ok) {
     reached(made.errno);
     return made;
   }
-  const where = led(made.value);
+  const where = await led(made.value);
   if (where === 'on') reached(null);
   if (where !== 'back') return made;
   closeSocket(made.value);

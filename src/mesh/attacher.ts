@@ -22,7 +22,7 @@ export interface LinkStats {
   readonly total: number;
   readonly toProvider: number;
   readonly toConsumer: number;
-  /** Ended connections by reason: the relay's (native/addon/relay.h), and what plugin and host count themselves. */
+  /** Ended connections by reason: the relay's (native/relay/relay.h), and what plugin and host count themselves. */
   readonly closes: Readonly<Record<string, number>>;
   /** Messages that a policy refused, by the rule that would allow them. */
   readonly denied?: Readonly<Record<string, number>>;

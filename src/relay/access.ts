@@ -1,4 +1,4 @@
-/** Who may connect to a TCP listener, and how the provider is told of them: native/addon/relay-tcp.c does it. */
+/** Who may connect to a TCP listener, and how the provider is told of them: native/relay/tcp.c does it. */
 import { type Cidr, ipBytes } from '../kernel/ip-address.js';
 
 export interface Access {
@@ -8,12 +8,13 @@ export interface Access {
   readonly proxyProtocol?: 1 | 2;
 }
 
-/** As RULES_MAX and RULE_SIZE of native/addon/relay-tcp.h have it. */
+/** As PVX_RULES_MAX and PVX_RULE_SIZE of native/relay-protocol.h have it. */
 export const MAX_RULES = 64;
-const RULE_SIZE = 18;
+export const RULE_SIZE = 18;
 
-/** One RULE_SIZE bytes long for each: 4 or 6, the length in bits, the address. */
+/** One RULE_SIZE bytes long for each: 4 or 6, the length in bits, the address. Throws a RangeError where there are more. */
 export function encodeRules(networks: readonly Cidr[]): Buffer {
+  if (networks.length > MAX_RULES) throw new RangeError(`More than ${MAX_RULES} networks`);
   const rules = Buffer.alloc(RULE_SIZE * networks.length);
   for (const [index, { ip, bits }] of networks.entries()) {
     const address = ipBytes(ip) ?? Buffer.alloc(4);

@@ -42,6 +42,7 @@ export class Channel {
   onClosed: (() => void) | null = null;
   readonly #native: NativeChannel;
   readonly #records: boolean;
+  readonly #isOurs: boolean;
   readonly #onReleased: (() => void) | undefined;
   readonly #unsent: Unsent[] = [];
   #reading = true;
@@ -61,13 +62,14 @@ export class Channel {
   /**
    * Takes the descriptor. `records`: a seqpacket socket, whose writes are sent whole or not at all.
    * `onReleased` is called once, when the descriptor is closed or given back. `closing`: on whose account it and what
-   * comes through it are closed; one that has too many to be closed already brings no more, and ends. Absent: what
-   * comes is nobody's to guard against.
+   * comes through it are closed; one that has too many to be closed already brings no more, and ends. Absent: the other
+   * side is a program of ours, which reads what it is sent, and need not be guarded against.
    */
   constructor(fd: number, records = false, onReleased?: () => void, closing?: Closing) {
     this.#fd = fd;
     this.#records = records;
     this.#onReleased = onReleased;
+    this.#isOurs = closing === undefined;
     this.#native = native.channelOpen(
       fd,
       (what, data, fds, errno) => {
@@ -88,6 +90,12 @@ export class Channel {
   /** The other end, where it is a TCP connection. */
   get remote(): SocketAddress | undefined {
     return this.#open ? native.socketAddress(this.#fd) : undefined;
+  }
+
+  /** Of records: sent at once, or (false) not at all. The descriptors stay the caller's. */
+  trySend(record: Buffer, fds: readonly number[]): boolean {
+    if (!this.#open || this.#mute || this.#unsent.length > 0) return false;
+    return native.channelSend(this.#native, record, fds) >= 0;
   }
 
   /** False: it is kept until the socket has room. Takes the descriptors. */
@@ -223,7 +231,7 @@ export class Channel {
 
   /** The reader has few descriptors to fetch, or has fetched everything. */
   #mayCarry(fds: readonly number[]): boolean {
-    if (fds.length === 0 || this.#fdsAhead < FDS_AHEAD) return true;
+    if (this.#isOurs || fds.length === 0 || this.#fdsAhead < FDS_AHEAD) return true;
     if (native.channelUnread(this.#native) > 0) return false;
     this.#fdsAhead = 0;
     return true;

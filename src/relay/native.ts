@@ -5,48 +5,15 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
-declare const relayBrand: unique symbol;
-declare const linkBrand: unique symbol;
+declare const countersBrand: unique symbol;
 declare const channelBrand: unique symbol;
 declare const pollerBrand: unique symbol;
 declare const closingBrand: unique symbol;
-export type NativeRelay = { readonly [relayBrand]: true };
-export type NativeLink = { readonly [linkBrand]: true };
+export type NativeCounters = { readonly [countersBrand]: true };
 export type NativeChannel = { readonly [channelBrand]: true };
 export type NativePoller = { readonly [pollerBrand]: true };
 export type NativeClosing = { readonly [closingBrand]: true };
 
-export interface NativeEvent {
-  readonly type:
-    | 'pending'
-    | 'handed'
-    | 'upstream'
-    | 'full'
-    | 'gone'
-    | 'broker'
-    | 'stopped'
-    | 'moved';
-  readonly link: number;
-  readonly conn: number;
-  readonly fd: number;
-  /** For `moved`, how it ended: an index of transfer.ts. */
-  readonly errno: number;
-  readonly bytes: number;
-}
-
-export interface NativeStats {
-  readonly active: number;
-  readonly total: number;
-  readonly toProvider: number;
-  readonly toConsumer: number;
-  readonly closes: Readonly<Record<string, number>>;
-}
-
-/** What becomes of a client that a link accepts: `enum accept_mode` of native/addon/relay.h. */
-export const ACCEPT_MODES = { forward: 0, ask: 1, hand: 2 } as const;
-export type AcceptMode = (typeof ACCEPT_MODES)[keyof typeof ACCEPT_MODES];
-/** A request to the broker, as broker/protocol.ts lays it out. */
-type Request = Buffer;
 export type ChannelCallback = (
   what: 'data' | 'end' | 'writable',
   data: Buffer | undefined,
@@ -55,49 +22,10 @@ export type ChannelCallback = (
 ) => void;
 
 export interface Native {
-  relayStart(brokerFd: number, callback: (events: NativeEvent[]) => void): NativeRelay;
-  relayStop(relay: NativeRelay): void;
-  linkNew(
-    relay: NativeRelay,
-    number: number,
-    type: number,
-    fds: boolean,
-    patienceMs: number,
-    maxConnections: number,
-    consumerHandle: number,
-    closing: NativeClosing | undefined,
-    memory: number,
-  ): NativeLink;
-  /** Before `linkListen`. */
-  linkRestrict(link: NativeLink, limited: boolean, rules: Buffer, proxyVersion: 0 | 1 | 2): void;
-  linkListen(link: NativeLink, listener: number, mode: AcceptMode, upstream: Request | null): void;
-  linkRetarget(link: NativeLink, upstream: Request | null): void;
-  linkResolve(link: NativeLink, connection: number, request: Request | null): void;
-  linkStopListening(link: NativeLink): void;
-  linkClose(link: NativeLink, drainMs: number): void;
-  linkJoin(
-    link: NativeLink,
-    consumerFd: number,
-    providerFd: number,
-    toConsumer: Buffer,
-    toProvider: Buffer,
-  ): void;
-  /** 0, or an errno: then there is no report. */
-  linkTransfer(
-    link: NativeLink,
-    number: number,
-    source: number,
-    sink: number,
-    bytes: number,
-    towardsProvider: boolean,
-    end: boolean,
-    idleMs: number,
-    silenceMs: number,
-  ): number;
-  linkCancel(link: NativeLink, transfer: number): void;
-  /** Where a connection of JavaScript's own has led to: 0 to an end, 1 into a ring, 2 back to the link itself. */
-  linkLed(link: NativeLink, listener: NativeLink, fd: number): 0 | 1 | 2;
-  linkStats(link: NativeLink): NativeStats;
+  /** Takes the memory of pvx-relay's counters. Null: it can't be mapped. */
+  countersMap(fd: number): NativeCounters | null;
+  /** Those of one link, as COUNTERS of protocol.ts has them. */
+  countersRead(counters: NativeCounters, link: number, values: Float64Array): void;
   /** Of the other end. */
   socketAddress(fd: number): { ip: string; port: number } | undefined;
   socketState(fd: number): number;
@@ -122,7 +50,11 @@ export interface Native {
   socketWrite(fd: number, buffer: Buffer, from: number, to: number): number;
   socketShutdown(fd: number): void;
   socketClose(fd: number): void;
+  /** The same of one that another process has, too, where it goes on. */
+  socketLeave(fd: number): void;
   descriptorsClose(fds: readonly number[]): void;
+  /** One more, or -errno. */
+  descriptorDuplicate(fd: number): number;
   closingNew(): NativeClosing;
   socketPair(type: number): [number, number];
   launch(

@@ -1,4 +1,4 @@
-/** What a transfer is asked for, and how it ended: native/addon/relay-transfer.c does it. */
+/** What a transfer is asked for, and how it ended: native/relay/transfer.c does it. */
 
 export interface TransferOptions {
   /** How many; Infinity: all until the end of the source. */
@@ -15,8 +15,8 @@ export interface TransferOptions {
   readonly signal?: AbortSignal;
 }
 
-/** As native/addon/relay-transfer.h numbers them. */
-const OUTCOMES = ['all', 'eof', 'source', 'sink', 'idle', 'silent', 'cancelled'] as const;
+/** As native/relay/transfer.h numbers them. */
+export const OUTCOMES = ['all', 'eof', 'source', 'sink', 'idle', 'silent', 'cancelled'] as const;
 
 /**
  * `all`: every byte that was asked for. `eof`: the source ended first. Both leave the two ends usable. The others

@@ -6,7 +6,7 @@ import { native } from './native.js';
 
 /** Nothing to read, or no room to write. This one has an event that tells its end. */
 export const EAGAIN = 11;
-/** As RELAY_TICK_MS of native/addon/relay.h. */
+/** As RELAY_TICK_MS of native/relay/relay.h. */
 const RETRY_MS = 50;
 
 /** Whether the same call may succeed in a moment; EAGAIN is such an errno, too. */

@@ -14,7 +14,7 @@ export async function point(pair: ContainerPair, from: string, to: string): Prom
 }
 
 /**
- * More than any ring of TCP or streams has. The relay accepts up to 64 connections (RELAY_BATCH of native/addon/relay.h)
+ * More than any ring of TCP or streams has. The relay accepts up to 64 connections (RELAY_BATCH of native/relay/relay.h)
  * before it reads how the broker answered for any of them, and each may be made by the one before it: then the ring is
  * known, and at most as many are still in its queue.
  */

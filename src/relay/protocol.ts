@@ -1,0 +1,163 @@
+/**
+ * The records of native/relay-protocol.h, encoded and decoded. A unit test compares the two files.
+ *
+ * All numbers are in the machine's byte order; both ends are always on the same machine.
+ */
+import { LITTLE, wordAt } from '../kernel/word.js';
+
+export const RELAY_VERSION = 1;
+/** Numbers of links are below it. */
+export const LINKS_MAX = 16_384;
+/** Bytes of a link's note. */
+export const NOTE_MAX = 16_384;
+/** Bytes of data behind a command. */
+export const COMMAND_DATA_MAX = 65_536;
+
+export const OPS = {
+  HELLO: 1,
+  LINK: 2,
+  LISTEN: 3,
+  RETARGET: 4,
+  RESOLVE: 5,
+  STOP: 6,
+  CLOSE: 7,
+  NOTE: 8,
+  OWED: 9,
+  JOIN: 10,
+  TRANSFER: 11,
+  CANCEL: 12,
+  LED: 13,
+} as const;
+
+export const EVENTS = {
+  BORN: 1,
+  WELCOME: 2,
+  STANDING: 3,
+  COMPLETE: 4,
+  PENDING: 5,
+  HANDED: 6,
+  UPSTREAM: 7,
+  FULL: 8,
+  STOPPED: 9,
+  GONE: 10,
+  MOVED: 11,
+  LED: 12,
+  BROKER: 13,
+} as const;
+export type EventType = keyof typeof EVENTS;
+
+/** What becomes of a client that a link accepts. */
+export const ACCEPT_MODES = { forward: 0, ask: 1, hand: 2 } as const;
+export const LINK_FLAGS = { FDS: 1, LIMITED: 2, PROXY_1: 4, PROXY_2: 8 } as const;
+export const TRANSFER_FLAGS = { TO_PROVIDER: 1, END: 2 } as const;
+export const STANDING_FLAGS = { LISTENS: 1 } as const;
+
+/** Why connections end, as `enum reason` of native/relay/relay.h numbers it. */
+export const CLOSES = [
+  'eof',
+  'reset',
+  'no-provider',
+  'refused',
+  'detached',
+  'truncated',
+  'not-allowed',
+  'error',
+] as const;
+
+/** Indices of a link's counters, 64-bit numbers one after the other. */
+export const COUNTERS = {
+  active: 0,
+  total: 1,
+  toProvider: 2,
+  toConsumer: 3,
+  closes: 4,
+  joins: 14,
+  links: 15,
+} as const;
+export const COUNTERS_LENGTH = 16;
+
+export const COMMAND_SIZE = 48;
+export const EVENT_SIZE = 32;
+
+/** The fields of a command; what is absent is 0, or empty. */
+export interface Command {
+  readonly op: keyof typeof OPS;
+  readonly link?: number;
+  readonly conn?: number;
+  readonly mode?: number;
+  readonly flags?: number;
+  readonly ms?: number;
+  readonly most?: number;
+  readonly other?: number;
+  /** Infinity: as many as there are. */
+  readonly bytes?: number;
+  /** For the broker, as broker/protocol.ts lays it out. */
+  readonly request?: Buffer | null;
+  /** At most COMMAND_DATA_MAX bytes. */
+  readonly data?: Buffer;
+}
+
+export interface RelayEvent {
+  readonly type: EventType;
+  readonly link: number;
+  readonly conn: number;
+  readonly error: number;
+  readonly bytes: number;
+  /** The next of the record's descriptors is this event's. */
+  readonly hasFd: boolean;
+  /** A part of the record. */
+  readonly data: Buffer;
+}
+
+const NOTHING = Buffer.alloc(0);
+const WORD = 2 ** 32;
+const words = new Uint32Array(COMMAND_SIZE / 4);
+const head = Buffer.from(words.buffer);
+const [LOW, HIGH] = LITTLE ? [0, 1] : [1, 0];
+
+const EVENT_NAMES = new Map(
+  Object.entries(EVENTS).map(([name, type]) => [type as number, name as EventType]),
+);
+
+export function encodeCommand(command: Command): Buffer {
+  const { bytes = 0, request, data = NOTHING } = command;
+  words[0] = OPS[command.op];
+  words[1] = command.link ?? 0;
+  words[2] = command.conn ?? 0;
+  words[3] = command.mode ?? 0;
+  words[4] = command.flags ?? 0;
+  words[5] = command.ms ?? 0;
+  words[6] = command.most ?? 0;
+  words[7] = command.other ?? 0;
+  const isAll = bytes >= Number.MAX_SAFE_INTEGER;
+  words[8 + LOW] = isAll ? WORD - 1 : bytes % WORD;
+  words[8 + HIGH] = isAll ? WORD - 1 : bytes / WORD;
+  words[10] = request?.length ?? 0;
+  words[11] = data.length;
+  return Buffer.concat(request ? [head, request, data] : [head, data]);
+}
+
+/** Null for a record that has none, or something else: the relay can't be trusted any more. */
+export function decodeEvents(record: Buffer): RelayEvent[] | null {
+  const events: RelayEvent[] = [];
+  let at = 0;
+  while (at < record.length) {
+    if (record.length - at < EVENT_SIZE) return null;
+    const word = (i: number) => wordAt(record, at + i * 4);
+    const type = EVENT_NAMES.get(word(0));
+    const [nfds, length] = [word(6), word(7)];
+    const end = at + EVENT_SIZE + length;
+    if (type === undefined || nfds > 1 || end > record.length) return null;
+    events.push({
+      type,
+      link: word(1),
+      conn: word(2),
+      error: word(3),
+      bytes: word(4 + LOW) + word(4 + HIGH) * WORD,
+      hasFd: nfds === 1,
+      data: length === 0 ? NOTHING : record.subarray(at + EVENT_SIZE, end),
+    });
+    at = end;
+  }
+  return events.length === 0 ? null : events;
+}
