@@ -1,8 +1,10 @@
 /*
  * The conversation between pv-xconnect and pvx-broker.
  *
- * Two SOCK_SEQPACKET pairs carry it: one for the daemon's main thread, one for the relay's thread, so
- * that neither waits behind the other. One request is one record of this fixed layout; its answer is one
+ * Two SOCK_SEQPACKET pairs carry it: one for the daemon, one for the relay, so that neither waits behind the other.
+ * Both outlive who uses them: a daemon or a relay that dies is followed by another, which has the same descriptors and
+ * picks other ids, so that it knows which answers are none of its. Ids of the daemon are its incarnation (modulo 4096),
+ * shifted by 20 bits, and a number below that; one that is not of the present incarnation is refused with ESTALE. One request is one record of this fixed layout; its answer is one
  * record too, told apart by `id`, with at most one descriptor as SCM_RIGHTS. Answers may come out of
  * order. Nothing here is sized by the peer: a record of any other length is refused with EBADMSG.
  *
@@ -26,7 +28,9 @@
 
 /* The closed list of what the daemon may ask for. */
 enum pvx_op {
-	/* -> value = PVX_PROTOCOL_VERSION, fd = the control socket's listener (once; none if not configured) */
+	/* arg = incarnation of the daemon -> value = PVX_PROTOCOL_VERSION. From now on that daemon asks, and nobody else.
+	 * All grants of former ones are revoked; what they held and planted stays. ESTALE: a later one has said it.
+	 * EINVAL: the id is of another incarnation. */
 	PVX_OP_HELLO = 1,
 	/* -> fd = a stream connected to the runtime's pv-ctrl socket, made as the broker's own user */
 	PVX_OP_RUNTIME = 2,
@@ -34,7 +38,8 @@ enum pvx_op {
 	 * -> value = container handle, fd = pidfd (readable when it dies), stamp = start time, aux = mount ns inode.
 	 * ESRCH: no such process. ESTALE: it started after `stamp`, so the pid was recycled.
 	 * data = its cgroups, as /proc/PID/cgroup has them (cgroups(7)); empty where the kernel has none.
-	 * EXDEV: it lives in the broker's own mount namespace, so it is no container. */
+	 * EXDEV: it lives in the broker's own mount namespace, so it is no container.
+	 * Where a former daemon held that process and did not release it, the handle is that one's. */
 	PVX_OP_HOLD = 3,
 	/* container -> (nothing). What was planted there stays until REMOVE or the end. */
 	PVX_OP_RELEASE = 4,
@@ -77,13 +82,20 @@ enum pvx_op {
 	 * Another error than 0 is about the next one, which stays. EAGAIN: there is no room for it. EBUSY: none for its
 	 * descriptors here. */
 	PVX_OP_SEND_DGRAMS = 13,
+	/* arg = plant handle -> (nothing). What a former daemon planted is this one's from now on. EBADF: there is none. */
+	PVX_OP_KEEP = 14,
+	/* -> (nothing). All that former daemons planted, and that this one has not kept, is removed; containers that only
+	 * they held are released, but for those in which something is kept. What hangs is left to threads that do nothing
+	 * else, and not waited for. */
+	PVX_OP_SWEEP = 15,
 	/* container or PVX_HOST, type = PVX_DEVICE_*, path -> fd = the device's node, O_PATH, data = struct pvx_node.
 	 * Symlinks are followed inside the container. ENOTTY: no character device. EPROTOTYPE: one of another kind.
 	 * EACCES: it is in a file system in which devices can't be opened. */
 	PVX_OP_FIND_NODE = 20,
 	/* container, type, path, uid, gid (as the container counts them; one that it does not have becomes its
 	 * root), one descriptor: [0] a node -> value = plant handle. Where the same device was there already, that one
-	 * counts as planted, and REMOVE leaves it.
+	 * counts as planted, and REMOVE leaves it. Where a former daemon planted the same, the handle is that one's, and the
+	 * plant kept; where it has another owner or mode by now, it is exchanged.
 	 * EEXIST: something else is. EXDEV, EROFS, ...: as LISTEN_UNIX. */
 	PVX_OP_PLANT_NODE = 21,
 	/* type, arg = PVX_OPEN_*, one descriptor: [0] a node -> fd = the device, opened, non-blocking;

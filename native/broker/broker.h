@@ -6,9 +6,10 @@
  * folder in /proc, never by a number that somebody else may have by now; a path is resolved by the kernel within
  * the root of that process (openat2, RESOLVE_IN_ROOT), never joined to a string.
  *
- *   end.c         what is unmade at the end
  *   main.c        start, privileges given up, threads, the end
  *   channel.c     requests in, one reply each out
+ *   epoch.c       which daemon asks: one that died is followed by another
+ *   undo.c        what former daemons left is undone; at the end, all
  *   container.c   the table of held containers
  *   idmap.c       what a uid of a container is on the host
  *   path.c        paths within a container's root; what makes a container
@@ -24,7 +25,7 @@
  *   file.c        small files read
  *   thread.c      identity and network namespace of one thread, switched and back
  *   bus.c         sockets connected to the hosted bus
- *   host.c        the two sockets on the host: our control socket, the runtime's
+ *   runtime.c     the runtime's socket
  *   sandbox.c     capabilities and the seccomp filter
  *
  * Functions return 0 or an errno, unless they say otherwise; descriptors that they give are the caller's.
@@ -75,10 +76,17 @@ int idmap_read(int proc, const char *name, struct idmap *);
 int idmap_outside(const struct idmap *, uint32_t inside, uint32_t *outside); /* EPERM: not mapped */
 uint32_t idmap_inside(const struct idmap *, uint32_t outside); /* the same number where it is not mapped */
 
+/* epoch.c */
+uint32_t epoch_now(void); /* that of the daemon which said HELLO last */
+bool epoch_asks(uint32_t epoch, uint32_t id); /* a request of this id is of that epoch's daemon */
+int epoch_begin(uint32_t incarnation); /* ESTALE: a later one has begun */
+void epoch_end(void); /* all is of former epochs from here on */
+
 /* container.c */
 struct container {
 	int pidfd, proc; /* owned; proc is the folder /proc/PID of that very process */
-	uint64_t start;  /* clock ticks since boot */
+	uint32_t pid, epoch; /* that it counts as of */
+	uint64_t start;      /* clock ticks since boot */
 	uint64_t mount_ns;
 	struct idmap uids, gids;
 	struct closing *closing; /* the account of what comes from it */
@@ -86,7 +94,7 @@ struct container {
 	uint64_t moved; /* when an operation ended last, or the first of those under way began: milliseconds */
 	uint64_t slow_until;
 	bool released;
-	bool uprooted; /* at the end: somebody removes what is planted there */
+	bool uprooted; /* one of undo.c's threads removes what was left there */
 };
 struct held {
 	uint32_t handle;
@@ -96,8 +104,10 @@ struct held {
 	uint32_t cgroup_length;
 };
 int containers_init(void);
-int container_hold(uint32_t pid, uint64_t newest, struct held *);
-int container_release(uint32_t handle);
+/* `epoch` of these and all functions below: the one that it is asked for in. ESTALE: that is over. */
+int container_hold(uint32_t pid, uint64_t newest, uint32_t epoch, struct held *);
+int container_release(uint32_t handle, uint32_t epoch);
+void container_release_left(void); /* those that a former daemon held, and nobody since */
 int container_use(uint32_t handle, struct container **); /* counted; EBADF, EBUSY */
 int container_enter(struct container *);                 /* the same, of one that is referenced */
 void container_done(struct container *);
@@ -154,15 +164,19 @@ struct planted {
 int plant_identify(int folder, const char *name, mode_t type, struct identity *);
 bool plant_same(const struct identity *, const struct identity *);
 int plant_temporary(char *name); /* PLANT_TEMPORARY bytes: a name that nobody has */
-int plant_remember(struct container *, const char *path, const struct planted *, uint32_t *plant); /* or removes it */
-int plant_remove(uint32_t plant);
-/* At the end: all that is planted in a container that nobody has taken yet, `works`: be it at work or not. False:
- * there is none. */
+/* Or removes it. */
+int plant_remember(struct container *, const char *path, const struct planted *, uint32_t epoch, uint32_t *plant);
+int plant_remove(uint32_t plant, uint32_t epoch);
+int plant_keep(uint32_t plant, uint32_t epoch); /* it counts as of this one. EBADF: there is none */
+bool plant_find_former(const struct container *, const char *path, uint32_t *plant, struct planted *);
+bool plant_is_kept_in(const struct container *); /* one of the present epoch is */
+/* All that former daemons left in a container that nobody has taken yet, `works`: be it at work or not. False: there is
+ * none. */
 bool plant_remove_some(bool works);
 int plant_check(const struct container *, uint32_t *lost, uint32_t *count); /* room for PVX_PLANTS_MAX handles */
 
 /* unix.c */
-int unix_listen(struct container *, int type, const char *path, int *fd, uint32_t *plant);
+int unix_listen(struct container *, int type, const char *path, uint32_t epoch, int *fd, uint32_t *plant);
 int unix_connect(struct container *, int type, const char *path, uint32_t uid, uint32_t gid, int *fd);
 int unix_probe(struct container *, const char *path);
 struct sockaddr_un unix_address(int fd); /* of the socket that this descriptor is the file of */
@@ -190,7 +204,8 @@ int file_read_certificate(const char *folder, const char *path, char *data, uint
 int device_check(uint32_t kind, int node, dev_t *device); /* ENOTTY, EPROTOTYPE: it is none of that kind */
 int device_owner(const struct container *, const struct pvx_node *, uint32_t *uid, uint32_t *gid);
 int device_find(const struct container *c, uint32_t kind, const char *path, int *fd, struct pvx_node *);
-int device_plant(struct container *, const struct pvx_request *, const char *path, int node, uint32_t *plant);
+int device_plant(struct container *, const struct pvx_request *, const char *path, int node, uint32_t epoch,
+		 uint32_t *plant);
 int device_reopen(uint32_t kind, int node, int flags, int *fd, dev_t *device);
 
 /* mount.c */
@@ -198,11 +213,11 @@ int mount_node(const struct container *, const struct place *, const struct pvx_
 int mount_remove(const struct container *, const struct place *, const struct planted *);
 
 /* grant.c */
-int grant_open(uint32_t kind, uint32_t flags, int node, int *fd, uint32_t *grant);
+int grant_open(uint32_t kind, uint32_t flags, int node, uint32_t epoch, int *fd, uint32_t *grant);
 int grant_read_card(int node, struct pvx_card *);
-int grant_lease(int node, const char *objects, uint32_t length, int *fd, uint32_t *grant);
+int grant_lease(int node, const char *objects, uint32_t length, uint32_t epoch, int *fd, uint32_t *grant);
 int grant_revoke(uint32_t grant);
-void grant_revoke_all(void);
+void grant_revoke_former(void); /* those of former epochs */
 
 /* ioctl.c: ENOTTY where the device is not of the type that the question is for */
 int ioctl_is_event(int fd);
@@ -233,11 +248,8 @@ int thread_descriptors(void); /* the folder of ours: a name in it leads to what 
  * can't be entered, for there would be no way back. */
 int thread_socket(const struct container *, int family, int type, int protocol, int *fd);
 
-/* host.c */
-int host_listen(const char *path); /* says what is wrong on stderr; 0 or an errno */
-int host_listener(void);           /* once, then -1: it is the caller's alone */
-void host_remove(void);
-int host_runtime(const char *path, int *fd);
+/* runtime.c */
+int runtime_connect(const char *path, int *fd);
 
 /* bus.c: for the command line, before there are threads; paths stay the caller's */
 int bus_add(const char *path);
@@ -247,9 +259,9 @@ int bus_connect(uint32_t which, uint32_t uid, int *fd);
 /* channel.c */
 struct channel {
 	int fd;
+	enum asker { DAEMON = 1, RELAY = 2 } asker; /* who is at the other end */
 	const char *runtime; /* path of the runtime's socket */
 	const char *certificates; /* folder of the host's certificates and keys */
-	void (*ended)(void); /* called once by one of its threads */
 };
 uint32_t channel_calls(void); /* that the operations need: CALLS_* */
 const char *channel_unknown_to(uint32_t calls); /* an operation that needs others than these; NULL: there is none */
@@ -258,9 +270,11 @@ void channel_end(struct channel *); /* whoever waits for an answer is told that 
 void channel_hold(void); /* threads that are started wait from here ... */
 void channel_open(void); /* ... to here; both in one thread */
 
-/* end.c */
-int end_init(void); /* its threads, before the filter is there */
-void end_all(int seconds); /* takes at most so long */
+/* undo.c: each takes at most so many milliseconds */
+int undo_init(void);       /* its threads, before the filter is there */
+void undo_grants(int ms);  /* of former epochs */
+void undo_plants(int ms);  /* of former epochs */
+void undo_all(int ms);     /* once all epochs are over */
 
 /* sandbox.c: groups of system calls, by what the operations need them for */
 #define CALLS_SOCKETS 1u

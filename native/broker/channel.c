@@ -20,10 +20,13 @@
 
 _Static_assert(PVX_PLANTS_MAX * sizeof(uint32_t) <= PVX_DATA_MAX, "all plants fit into an answer");
 
+#define UNDO_MS 250 /* what was left to undo after so long, is undone when it can be; the daemon does not wait for it */
+
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER; /* locked until everything is in place */
 
 struct exchange {
 	const struct channel *channel;
+	uint32_t epoch; /* that it is asked in */
 	struct pvx_request request;
 	char path[PVX_PATH_MAX + 1]; /* that of the request where it is one, ended by a NUL */
 	struct container *container; /* that the operation works in; NULL: in none */
@@ -38,20 +41,37 @@ struct exchange {
 
 static int hello(struct exchange *x)
 {
+	int error = epoch_asks(x->request.arg, x->request.id) ? epoch_begin(x->request.arg) : EINVAL;
+
+	if (error)
+		return error;
 	x->reply.value = PVX_PROTOCOL_VERSION;
-	x->fd = host_listener();
+	undo_grants(UNDO_MS);
+	return 0;
+}
+
+static int keep(struct exchange *x)
+{
+	return plant_keep(x->request.arg, x->epoch);
+}
+
+static int sweep(struct exchange *x)
+{
+	(void)x;
+	undo_plants(UNDO_MS);
+	container_release_left();
 	return 0;
 }
 
 static int runtime(struct exchange *x)
 {
-	return host_runtime(x->channel->runtime, &x->fd);
+	return runtime_connect(x->channel->runtime, &x->fd);
 }
 
 static int hold(struct exchange *x)
 {
 	struct held held = { .cgroup = x->data };
-	int error = container_hold(x->request.arg, x->request.stamp, &held);
+	int error = container_hold(x->request.arg, x->request.stamp, x->epoch, &held);
 
 	if (error)
 		return error;
@@ -65,7 +85,7 @@ static int hold(struct exchange *x)
 
 static int release(struct exchange *x)
 {
-	return container_release(x->request.container);
+	return container_release(x->request.container, x->epoch);
 }
 
 static bool is_socket_type(uint32_t type)
@@ -77,7 +97,7 @@ static int listen_unix(struct exchange *x)
 {
 	if (!is_socket_type(x->request.type))
 		return EINVAL;
-	return unix_listen(x->container, (int)x->request.type, x->path, &x->fd, &x->reply.value);
+	return unix_listen(x->container, (int)x->request.type, x->path, x->epoch, &x->fd, &x->reply.value);
 }
 
 static int connect_unix(struct exchange *x)
@@ -104,7 +124,7 @@ static int read_file(struct exchange *x)
 
 static int remove_plant(struct exchange *x)
 {
-	return plant_remove(x->request.arg);
+	return plant_remove(x->request.arg, x->epoch);
 }
 
 static int reply_dgram(struct exchange *x)
@@ -155,12 +175,12 @@ static int find_node(struct exchange *x)
 
 static int plant_node(struct exchange *x)
 {
-	return device_plant(x->container, &x->request, x->path, x->fds[0], &x->reply.value);
+	return device_plant(x->container, &x->request, x->path, x->fds[0], x->epoch, &x->reply.value);
 }
 
 static int open_node(struct exchange *x)
 {
-	return grant_open(x->request.type, x->request.arg, x->fds[0], &x->fd, &x->reply.value);
+	return grant_open(x->request.type, x->request.arg, x->fds[0], x->epoch, &x->fd, &x->reply.value);
 }
 
 static int revoke_grant(struct exchange *x)
@@ -178,7 +198,7 @@ static int read_card(struct exchange *x)
 
 static int lease_card(struct exchange *x)
 {
-	return grant_lease(x->fds[0], x->request.path, x->request.path_length, &x->fd, &x->reply.value);
+	return grant_lease(x->fds[0], x->request.path, x->request.path_length, x->epoch, &x->fd, &x->reply.value);
 }
 
 static int listen_tcp(struct exchange *x)
@@ -200,6 +220,9 @@ static int probe_tcp(struct exchange *x)
 {
 	return tcp_probe(x->container, x->request.path, x->request.path_length, x->request.arg);
 }
+
+/* Who may ask for an operation: the daemon for all, the relay for what a connection or a datagram needs. */
+#define BOTH (DAEMON | RELAY)
 
 /* Where an operation works. */
 enum where {
@@ -224,59 +247,69 @@ enum descriptors {
 };
 
 /*
- * The closed list. Each operation of protocol.h has one entry: where it works, what its path is, which descriptors come
+ * The closed list. Each operation of protocol.h has one entry: who may ask for it, where it works, what its path is, which descriptors come
  * along, which groups of system calls the filter lets through for it (sandbox.c), its function, and what it grants, word
  * for word as docs/security.md has it.
  */
-#define OPERATIONS(OPERATION)                                                                                    \
-	OPERATION(HELLO, HOST, UNUSED, NONE, 0, hello,                                                           \
-		  "once, the listener of the control socket, at the path on the command line")                   \
-	OPERATION(RUNTIME, HOST, UNUSED, NONE, CALLS_SOCKETS, runtime,                                           \
-		  "a connection to the socket of the runtime, at the path on the command line")                  \
-	OPERATION(HOLD, HOST, UNUSED, NONE, CALLS_FILES | CALLS_PROCESSES, hold,                                 \
-		  "a handle for a process in a mount namespace of its own, its pidfd, start time and cgroups")   \
-	OPERATION(RELEASE, HOST, UNUSED, NONE, 0, release,                                                       \
-		  "the end of such a handle")                                                                    \
-	OPERATION(LISTEN_UNIX, CONTAINER, PATH, NONE, CALLS_SOCKETS | CALLS_FILES | CALLS_IDENTITIES,            \
-		  listen_unix, "a socket planted at a path where there is nothing, or one that nobody has open") \
-	OPERATION(CONNECT_UNIX, CONTAINER, PATH, NONE, CALLS_SOCKETS | CALLS_FILES | CALLS_IDENTITIES,           \
-		  connect_unix, "a connection to the socket at a path, as any uid and gid of the container")     \
-	OPERATION(PROBE_UNIX, CONTAINER, PATH, NONE, CALLS_SOCKETS | CALLS_FILES, probe_unix,                    \
-		  "whether somebody has the socket at a path")                                                   \
-	OPERATION(READ, EITHER, PATH, NONE, CALLS_FILES, read_file,                                              \
-		  "a file of up to 64 KiB; on the host, of the folder of certificates alone")                    \
-	OPERATION(REMOVE, HOST, UNUSED, NONE, CALLS_FILES | CALLS_MOUNTS, remove_plant,                          \
-		  "the removal of what was planted, where it is still that")                                     \
-	OPERATION(REPLY_DGRAM, CONTAINER, PATH, A_QUEUE, CALLS_FILES | CALLS_IDENTITIES, reply_dgram,            \
-		  "a datagram sent from a planted socket to the one at a path, as a uid and gid of the host")    \
-	OPERATION(CONNECT_BUS, HOST, UNUSED, NONE, CALLS_SOCKETS | CALLS_FILES | CALLS_IDENTITIES, connect_bus,  \
-		  "a connection to a bus of the command line, as a uid of the range there or as nobody")         \
-	OPERATION(CHECK, CONTAINER, UNUSED, NONE, CALLS_FILES, check,                                            \
-		  "which of what was planted the container no longer sees, and in which network it is")          \
-	OPERATION(SEND_DGRAMS, CONTAINER, UNUSED, A_QUEUE, 0, send_dgrams,                                       \
-		  "datagrams sent out of a connected socket, in the name of a uid and gid of the container")     \
-	OPERATION(FIND_NODE, EITHER, PATH, NONE, CALLS_FILES | CALLS_IDENTITIES, find_node,                      \
-		  "the node of a DRM or input device at a path, not opened, and its owner and mode")             \
-	OPERATION(PLANT_NODE, CONTAINER, PATH, A_NODE,                                                           \
-		  CALLS_FILES | CALLS_DEVICES | CALLS_MOUNTS | CALLS_IDENTITIES, plant_node,                     \
-		  "such a node planted at a path where there is nothing")                                        \
-	OPERATION(OPEN_NODE, NODE, UNUSED, A_NODE, CALLS_FILES | CALLS_DEVICES, open_node,                       \
-		  "such a device opened, and a grant by which that is taken back")                               \
-	OPERATION(REVOKE, HOST, UNUSED, NONE, CALLS_DEVICES, revoke_grant,                                       \
-		  "the end of such a grant, or of a lease")                                                      \
-	OPERATION(READ_CARD, NODE, UNUSED, A_NODE, CALLS_FILES | CALLS_DEVICES, read_card,                       \
-		  "the connectors and CRTCs of a DRM card")                                                      \
-	OPERATION(LEASE_CARD, NODE, BYTES, A_NODE, CALLS_FILES | CALLS_DEVICES, lease_card,                      \
-		  "a DRM lease of some of them")                                                                 \
-	OPERATION(LISTEN_TCP, EITHER, BYTES, NONE, CALLS_SOCKETS | CALLS_FILES | CALLS_IDENTITIES, listen_tcp,   \
-		  "a listener at an IP address and port of that network")                                        \
-	OPERATION(CONNECT_TCP, EITHER, BYTES, NONE, CALLS_SOCKETS | CALLS_FILES | CALLS_IDENTITIES, connect_tcp, \
-		  "a connection to an IP address and port out of that network")                                  \
-	OPERATION(PROBE_TCP, EITHER, BYTES, NONE, CALLS_SOCKETS | CALLS_FILES | CALLS_IDENTITIES, probe_tcp,     \
+#define OPERATIONS(OPERATION)                                                                                        \
+	OPERATION(HELLO, DAEMON, HOST, UNUSED, NONE, CALLS_DEVICES, hello,                                           \
+		  "the begin of a daemon's epoch; what clients of former ones were granted ends")                    \
+	OPERATION(RUNTIME, DAEMON, HOST, UNUSED, NONE, CALLS_SOCKETS, runtime,                                       \
+		  "a connection to the socket of the runtime, at the path on the command line")                      \
+	OPERATION(HOLD, DAEMON, HOST, UNUSED, NONE, CALLS_FILES | CALLS_PROCESSES, hold,                             \
+		  "a handle for a process in a mount namespace of its own, its pidfd, start time and cgroups")       \
+	OPERATION(RELEASE, DAEMON, HOST, UNUSED, NONE, 0, release,                                                   \
+		  "the end of such a handle")                                                                        \
+	OPERATION(LISTEN_UNIX, DAEMON, CONTAINER, PATH, NONE,                                                        \
+		  CALLS_SOCKETS | CALLS_FILES | CALLS_IDENTITIES, listen_unix,                                       \
+		  "a socket planted at a path where there is nothing, or one that nobody has open")                  \
+	OPERATION(CONNECT_UNIX, BOTH, CONTAINER, PATH, NONE,                                                         \
+		  CALLS_SOCKETS | CALLS_FILES | CALLS_IDENTITIES, connect_unix,                                      \
+		  "a connection to the socket at a path, as any uid and gid of the container")                       \
+	OPERATION(PROBE_UNIX, DAEMON, CONTAINER, PATH, NONE, CALLS_SOCKETS | CALLS_FILES, probe_unix,                \
+		  "whether somebody has the socket at a path")                                                       \
+	OPERATION(READ, DAEMON, EITHER, PATH, NONE, CALLS_FILES, read_file,                                          \
+		  "a file of up to 64 KiB; on the host, of the folder of certificates alone")                        \
+	OPERATION(REMOVE, DAEMON, HOST, UNUSED, NONE, CALLS_FILES | CALLS_MOUNTS, remove_plant,                      \
+		  "the removal of what was planted, where it is still that")                                         \
+	OPERATION(REPLY_DGRAM, BOTH, CONTAINER, PATH, A_QUEUE, CALLS_FILES | CALLS_IDENTITIES, reply_dgram,          \
+		  "a datagram sent from a planted socket to the one at a path, as a uid and gid of the host")        \
+	OPERATION(CONNECT_BUS, BOTH, HOST, UNUSED, NONE,                                                             \
+		  CALLS_SOCKETS | CALLS_FILES | CALLS_IDENTITIES, connect_bus,                                       \
+		  "a connection to a bus of the command line, as a uid of the range there or as nobody")             \
+	OPERATION(CHECK, DAEMON, CONTAINER, UNUSED, NONE, CALLS_FILES, check,                                        \
+		  "which of what was planted the container no longer sees, and in which network it is")              \
+	OPERATION(SEND_DGRAMS, BOTH, CONTAINER, UNUSED, A_QUEUE, 0, send_dgrams,                                     \
+		  "datagrams sent out of a connected socket, in the name of a uid and gid of the container")         \
+	OPERATION(KEEP, DAEMON, HOST, UNUSED, NONE, 0, keep,                                                         \
+		  "that what was planted by a former daemon stays")                                                  \
+	OPERATION(SWEEP, DAEMON, HOST, UNUSED, NONE, CALLS_FILES | CALLS_MOUNTS, sweep,                              \
+		  "the removal of what former daemons planted and this one did not keep")                            \
+	OPERATION(FIND_NODE, DAEMON, EITHER, PATH, NONE, CALLS_FILES | CALLS_IDENTITIES, find_node,                  \
+		  "the node of a DRM or input device at a path, not opened, and its owner and mode")                 \
+	OPERATION(PLANT_NODE, DAEMON, CONTAINER, PATH, A_NODE,                                                       \
+		  CALLS_FILES | CALLS_DEVICES | CALLS_MOUNTS | CALLS_IDENTITIES, plant_node,                         \
+		  "such a node planted at a path where there is nothing")                                            \
+	OPERATION(OPEN_NODE, DAEMON, NODE, UNUSED, A_NODE, CALLS_FILES | CALLS_DEVICES, open_node,                   \
+		  "such a device opened, and a grant by which that is taken back")                                   \
+	OPERATION(REVOKE, DAEMON, HOST, UNUSED, NONE, CALLS_DEVICES, revoke_grant,                                   \
+		  "the end of such a grant, or of a lease")                                                          \
+	OPERATION(READ_CARD, DAEMON, NODE, UNUSED, A_NODE, CALLS_FILES | CALLS_DEVICES, read_card,                   \
+		  "the connectors and CRTCs of a DRM card")                                                          \
+	OPERATION(LEASE_CARD, DAEMON, NODE, BYTES, A_NODE, CALLS_FILES | CALLS_DEVICES, lease_card,                  \
+		  "a DRM lease of some of them")                                                                     \
+	OPERATION(LISTEN_TCP, DAEMON, EITHER, BYTES, NONE,                                                           \
+		  CALLS_SOCKETS | CALLS_FILES | CALLS_IDENTITIES, listen_tcp,                                        \
+		  "a listener at an IP address and port of that network")                                            \
+	OPERATION(CONNECT_TCP, BOTH, EITHER, BYTES, NONE,                                                            \
+		  CALLS_SOCKETS | CALLS_FILES | CALLS_IDENTITIES, connect_tcp,                                       \
+		  "a connection to an IP address and port out of that network")                                      \
+	OPERATION(PROBE_TCP, DAEMON, EITHER, BYTES, NONE, CALLS_SOCKETS | CALLS_FILES | CALLS_IDENTITIES, probe_tcp, \
 		  "whether somebody listens at an IP address and port of that network")
 
 struct operation {
 	const char *name;
+	unsigned askers;
 	enum where where;
 	enum content content;
 	enum descriptors descriptors;
@@ -284,8 +317,8 @@ struct operation {
 	int (*perform)(struct exchange *); /* 0 or an errno */
 };
 
-#define ENTRY(name, where, content, descriptors, calls, perform, grants) \
-	[PVX_OP_##name] = { #name, where, content, descriptors, calls, perform },
+#define ENTRY(name, askers, where, content, descriptors, calls, perform, grants) \
+	[PVX_OP_##name] = { #name, askers, where, content, descriptors, calls, perform },
 #define FOUND(name, ...)    \
 	case PVX_OP_##name: \
 		return &operations[PVX_OP_##name];
@@ -339,6 +372,10 @@ static int inspect(struct exchange *x, const struct operation *operation)
 {
 	uint32_t length = x->request.path_length;
 
+	if (!(operation->askers & x->channel->asker))
+		return EPERM;
+	if (x->channel->asker == DAEMON && operation->perform != hello && !epoch_asks(x->epoch, x->request.id))
+		return ESTALE; /* of a daemon that is gone, and was in the queue still */
 	if (x->nfds != operation->descriptors)
 		return EBADMSG;
 	if (length > PVX_PATH_MAX || (operation->content == UNUSED && length > 0))
@@ -408,6 +445,7 @@ static void *serve(void *argument)
 		bool carries = operation && operation->descriptors == A_QUEUE;
 
 		x->reply = (struct pvx_reply){ .id = x->request.id };
+		x->epoch = epoch_now();
 		x->fd = -1;
 		x->container = NULL;
 		x->from = carries ? foreign_account((uint32_t)x->request.from, x->request.container) :
@@ -421,8 +459,6 @@ static void *serve(void *argument)
 		closing_unref(x->from);
 		answer(channel->fd, x);
 	}
-	if (channel->ended)
-		channel->ended();
 	return thread_rest();
 }
 

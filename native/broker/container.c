@@ -109,6 +109,7 @@ static int examine(uint32_t pid, uint64_t newest, struct container *c, struct he
 	int error;
 
 	c->pidfd = c->proc = -1;
+	c->pid = pid;
 	if (pid == 0 || pid > INT32_MAX)
 		return ESRCH;
 	c->pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0u);
@@ -153,10 +154,34 @@ static struct container *find(uint32_t handle)
 	return &table[index];
 }
 
-int container_hold(uint32_t pid, uint64_t newest, struct held *held)
+/* With the lock held: that very process as a daemon held it that is gone, and lets the present one hold it further. */
+static struct container *find_former(const struct container *like)
 {
-	struct container c = { .refs = 1 };
+	for (struct container *c = table; c < table + PVX_CONTAINERS_MAX; c++)
+		if (c->refs && !c->released && c->epoch != like->epoch && c->pid == like->pid &&
+		    c->start == like->start && container_alive(c))
+			return c;
+	return NULL;
+}
+
+/* With the lock held: a place in the table, and `c` in it. NULL: the table is full. */
+static struct container *take_place(struct container *c)
+{
+	for (uint32_t i = 0; i < PVX_CONTAINERS_MAX; i++) {
+		if (table[i].refs)
+			continue;
+		c->generation = table[i].generation >= GENERATION_MAX ? 1 : table[i].generation + 1;
+		table[i] = *c;
+		return &table[i];
+	}
+	return NULL;
+}
+
+int container_hold(uint32_t pid, uint64_t newest, uint32_t epoch, struct held *held)
+{
+	struct container c = { .refs = 1, .epoch = epoch };
 	struct container *entry = NULL;
+	bool adopted = false;
 	int error = examine(pid, newest, &c, held);
 
 	held->pidfd = -1;
@@ -166,19 +191,21 @@ int container_hold(uint32_t pid, uint64_t newest, struct held *held)
 		error = ENOMEM;
 	if (!error) {
 		pthread_mutex_lock(&lock);
-		for (uint32_t i = 0; i < PVX_CONTAINERS_MAX && !entry; i++)
-			if (!table[i].refs)
-				entry = &table[i];
+		if (epoch != epoch_now())
+			error = ESTALE;
+		else if ((entry = find_former(&c)))
+			adopted = true;
+		else if (!(entry = take_place(&c)))
+			error = ENFILE;
 		if (entry) {
-			c.generation = entry->generation >= GENERATION_MAX ? 1 : entry->generation + 1;
-			*entry = c;
+			entry->epoch = epoch;
 			held->handle = handle_of(entry);
 		}
 		pthread_mutex_unlock(&lock);
-		error = entry ? 0 : ENFILE;
 	}
-	if (error) {
+	if (error)
 		CLOSE_FD(held->pidfd);
+	if (error || adopted) {
 		CLOSE_FD(c.pidfd);
 		CLOSE_FD(c.proc);
 		if (c.closing)
@@ -236,18 +263,53 @@ bool container_works(struct container *c)
 	return works;
 }
 
-int container_release(uint32_t handle)
+int container_release(uint32_t handle, uint32_t epoch)
 {
 	struct container *c;
+	int error = 0;
 
 	pthread_mutex_lock(&lock);
 	c = find(handle);
-	if (c) {
+	if (epoch != epoch_now())
+		error = ESTALE;
+	else if (!c)
+		error = EBADF;
+	if (!error) {
 		c->released = true;
 		unref(c);
 	}
 	pthread_mutex_unlock(&lock);
-	return c ? 0 : EBADF;
+	return error;
+}
+
+/* With the lock held. */
+static bool is_left(const struct container *c)
+{
+	return c->refs && !c->released && c->epoch != epoch_now();
+}
+
+/* Not those in which something is kept: what is asked about it names them. */
+void container_release_left(void)
+{
+	for (struct container *c = table; c < table + PVX_CONTAINERS_MAX; c++) {
+		bool left, kept;
+
+		pthread_mutex_lock(&lock);
+		left = is_left(c);
+		if (left)
+			c->refs++;
+		pthread_mutex_unlock(&lock);
+		if (!left)
+			continue;
+		kept = plant_is_kept_in(c);
+		pthread_mutex_lock(&lock);
+		if (!kept && is_left(c)) {
+			c->released = true;
+			unref(c);
+		}
+		unref(c);
+		pthread_mutex_unlock(&lock);
+	}
 }
 
 /* With the lock held: waits until it has room. */

@@ -184,7 +184,33 @@ static int plant_at(const struct container *c, const struct place *place, const 
 	return error == EEXIST ? look(place, node, what) : error; /* somebody else was faster */
 }
 
-int device_plant(struct container *c, const struct pvx_request *request, const char *path, int node, uint32_t *plant)
+/* What a former daemon planted at the path and is there still, be it as it is wanted: then it is kept, and 0. If not, it
+ * is removed, and ENOENT; as where there is no such thing. */
+static int adopt(struct container *c, const char *path, const struct pvx_node *node, uint32_t epoch, uint32_t *plant)
+{
+	struct identity found;
+	struct planted what;
+	uint32_t uid, gid;
+	struct stat st;
+	int fd, error;
+
+	if (!plant_find_former(c, path, plant, &what) || what.type != S_IFCHR || path_open(c, path, &fd))
+		return ENOENT;
+	error = plant_identify(fd, "", S_IFCHR, &found) || !plant_same(&found, &what.identity) || RETRY(fstat(fd, &st)) < 0;
+	CLOSE_FD(fd);
+	if (error)
+		return ENOENT;
+	if (st.st_rdev == makedev(node->major, node->minor) &&
+	    (what.theirs || ((st.st_mode & 0777) == node->mode && device_owner(c, node, &uid, &gid) == 0 &&
+			     st.st_uid == uid && st.st_gid == gid)))
+		error = plant_keep(*plant, epoch);
+	else if (!(error = plant_remove(*plant, epoch)))
+		error = ENOENT;
+	return error == EBADF ? ENOENT : error;
+}
+
+int device_plant(struct container *c, const struct pvx_request *request, const char *path, int node, uint32_t epoch,
+		 uint32_t *plant)
 {
 	struct pvx_node wanted;
 	struct planted what;
@@ -200,12 +226,15 @@ int device_plant(struct container *c, const struct pvx_request *request, const c
 				    .mode = st.st_mode & 0777,
 				    .uid = request->uid,
 				    .gid = request->gid };
+	error = adopt(c, path, &wanted, epoch, plant);
+	if (error != ENOENT)
+		return error;
 	error = path_place(c, path, true, &place);
 	if (error)
 		return error;
 	error = plant_at(c, &place, &wanted, &what);
 	CLOSE_FD(place.folder);
-	return error ? error : plant_remember(c, path, &what, plant);
+	return error ? error : plant_remember(c, path, &what, epoch, plant);
 }
 
 /* Opens what the node stands for; `flags` as open(2). It is looked at again: what counts is what was opened. */

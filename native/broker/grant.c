@@ -2,7 +2,8 @@
  * Devices opened for a client, and what of them can be taken back: the table of grants.
  *
  * A grant has a descriptor of its own of what the client got, or of the card that it leases from, which is how it
- * is taken back whoever has the client's by then. All are taken back at the end.
+ * is taken back whoever has the client's by then. All are taken back at the end, and when the daemon whose client has
+ * them was followed by another: such a client's connection ended with it.
  *
  * A card has one master, and whoever opens a card without one becomes it. So cards are opened one after the
  * other, and a client that is not meant to be master never is when it gets its descriptor. All leases of a card
@@ -28,33 +29,36 @@ static struct grant {
 	dev_t device;
 	uint32_t lessee; /* LEASE */
 	uint32_t generation;
+	uint32_t epoch; /* that it was given in */
 } table[PVX_GRANTS_MAX];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;  /* of the table; no device is waited for with it */
 static pthread_mutex_t cards = PTHREAD_MUTEX_INITIALIZER; /* of who is master where */
 
-/* Takes a duplicate of the descriptor. ENFILE, EMFILE. */
-static int remember(enum kind kind, int fd, dev_t device, uint32_t lessee, uint32_t *handle)
+/* Takes a duplicate of the descriptor. ENFILE, EMFILE; ESTALE: too late. */
+static int remember(enum kind kind, int fd, dev_t device, uint32_t lessee, uint32_t epoch, uint32_t *handle)
 {
 	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	struct grant *grant = NULL;
+	bool late;
 
 	if (own < 0)
 		return errno;
 	pthread_mutex_lock(&lock);
-	for (uint32_t i = 0; i < PVX_GRANTS_MAX && !grant; i++)
+	late = epoch != epoch_now();
+	for (uint32_t i = 0; i < PVX_GRANTS_MAX && !grant && !late; i++)
 		if (table[i].kind == FREE)
 			grant = &table[i];
 	if (grant) {
 		uint32_t generation = grant->generation >= GENERATION_MAX ? 1 : grant->generation + 1;
 
-		*grant = (struct grant){ kind, own, device, lessee, generation };
+		*grant = (struct grant){ kind, own, device, lessee, generation, epoch };
 		*handle = generation << INDEX_BITS | (uint32_t)(grant - table);
 	}
 	pthread_mutex_unlock(&lock);
 	if (grant)
 		return 0;
 	CLOSE_FD(own);
-	return ENFILE;
+	return late ? ESTALE : ENFILE;
 }
 
 /* With the cards locked. */
@@ -72,7 +76,7 @@ static int take_back(struct grant *grant)
 	return error == ENODEV ? 0 : error; /* unplugged: nobody has it any more */
 }
 
-static int open_card(int node, bool master, int access, int *fd, uint32_t *handle)
+static int open_card(int node, bool master, int access, uint32_t epoch, int *fd, uint32_t *handle)
 {
 	dev_t device;
 	int error;
@@ -82,14 +86,14 @@ static int open_card(int node, bool master, int access, int *fd, uint32_t *handl
 	if (!error)
 		error = master ? ioctl_take_master(*fd) : ioctl_drop_master(*fd);
 	if (!error && master)
-		error = remember(MASTER, *fd, device, 0, handle);
+		error = remember(MASTER, *fd, device, 0, epoch, handle);
 	if (error)
 		CLOSE_FD(*fd);
 	pthread_mutex_unlock(&cards);
 	return error;
 }
 
-int grant_open(uint32_t kind, uint32_t flags, int node, int *fd, uint32_t *handle)
+int grant_open(uint32_t kind, uint32_t flags, int node, uint32_t epoch, int *fd, uint32_t *handle)
 {
 	int access = flags & PVX_OPEN_READ_ONLY ? O_RDONLY : O_RDWR, error;
 	dev_t device;
@@ -99,12 +103,12 @@ int grant_open(uint32_t kind, uint32_t flags, int node, int *fd, uint32_t *handl
 	if (flags & ~(PVX_OPEN_READ_ONLY | PVX_OPEN_MASTER))
 		return EINVAL;
 	if (kind == PVX_DEVICE_DRM)
-		return open_card(node, flags & PVX_OPEN_MASTER, access, fd, handle);
+		return open_card(node, flags & PVX_OPEN_MASTER, access, epoch, fd, handle);
 	if (flags & PVX_OPEN_MASTER)
 		return EINVAL;
 	error = device_reopen(kind, node, access, fd, &device);
 	if (!error && ioctl_is_event(*fd) == 0)
-		error = remember(INPUT, *fd, device, 0, handle);
+		error = remember(INPUT, *fd, device, 0, epoch, handle);
 	if (error)
 		CLOSE_FD(*fd);
 	return error;
@@ -112,7 +116,7 @@ int grant_open(uint32_t kind, uint32_t flags, int node, int *fd, uint32_t *handl
 
 int grant_read_card(int node, struct pvx_card *card)
 {
-	int fd, error = open_card(node, false, O_RDONLY, &fd, NULL);
+	int fd, error = open_card(node, false, O_RDONLY, epoch_now(), &fd, NULL);
 
 	if (!error)
 		error = ioctl_read_card(fd, card);
@@ -143,7 +147,7 @@ static int open_lessor(int node, int *fd, dev_t *device)
 	return error;
 }
 
-int grant_lease(int node, const char *bytes, uint32_t length, int *fd, uint32_t *handle)
+int grant_lease(int node, const char *bytes, uint32_t length, uint32_t epoch, int *fd, uint32_t *handle)
 {
 	uint32_t objects[OBJECTS_MAX], lessee;
 	int lessor, error;
@@ -158,7 +162,7 @@ int grant_lease(int node, const char *bytes, uint32_t length, int *fd, uint32_t 
 	error = open_lessor(node, &lessor, &device);
 	if (!error)
 		error = ioctl_lease(lessor, objects, (uint32_t)(length / sizeof(*objects)), fd, &lessee);
-	if (!error && (error = remember(LEASE, lessor, device, lessee, handle)))
+	if (!error && (error = remember(LEASE, lessor, device, lessee, epoch, handle)))
 		ioctl_revoke_lease(lessor, lessee);
 	CLOSE_FD(lessor);
 	if (error)
@@ -167,15 +171,17 @@ int grant_lease(int node, const char *bytes, uint32_t length, int *fd, uint32_t 
 	return error;
 }
 
+/* Generation 0: whichever it is, if it is of a former epoch. */
 static int revoke_at(uint32_t index, uint32_t generation)
 {
+	const struct grant *found = &table[index];
 	struct grant grant = { 0 };
 	int error;
 
 	pthread_mutex_lock(&cards);
 	pthread_mutex_lock(&lock);
-	if (table[index].kind != FREE && (!generation || table[index].generation == generation)) {
-		grant = table[index];
+	if (found->kind != FREE && (generation ? found->generation == generation : found->epoch != epoch_now())) {
+		grant = *found;
 		table[index].kind = FREE;
 	}
 	pthread_mutex_unlock(&lock);
@@ -191,7 +197,7 @@ int grant_revoke(uint32_t handle)
 	return index < PVX_GRANTS_MAX && handle >> INDEX_BITS ? revoke_at(index, handle >> INDEX_BITS) : EBADF;
 }
 
-void grant_revoke_all(void)
+void grant_revoke_former(void)
 {
 	for (uint32_t i = 0; i < PVX_GRANTS_MAX; i++)
 		revoke_at(i, 0);

@@ -1,9 +1,10 @@
 /*
- * pvx-broker --control PATH --runtime PATH --certificates FOLDER [--bus PATH]... --bus-uids FIRST-LAST, with
- * descriptor 3 the daemon's channel and 4 its relay's.
+ * pvx-broker --runtime PATH --certificates FOLDER [--bus PATH]... --bus-uids FIRST-LAST, with descriptor 3 the
+ * daemon's channel and 4 the relay's.
  *
- * It lives as long as the daemon: the end of channel 3 is its own, and whatever it planted goes with it. SIGTERM
- * is the same end. A terminal's Ctrl-C is the daemon's to answer, not ours.
+ * It lives as long as its parent, which is to say so by SIGTERM, and whatever was planted goes with it. Daemons and
+ * relays come and go: their channels are their parent's, too, and end for nobody before. A terminal's Ctrl-C is the
+ * parent's to answer, not ours.
  */
 #include "broker.h"
 
@@ -17,15 +18,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define LAST_SECONDS 3 /* for removing what was planted, should a container's file system hang */
+#define LAST_MS 3000 /* for removing what was planted, should a container's file system hang */
 
-/* SIGTERM is blocked in every thread, and waited for by the first. */
-static void end(void)
-{
-	syscall(SYS_tgkill, getpid(), getpid(), SIGTERM);
-}
-
-/* All are blocked; those that a terminal or a closed pipe sends lead nowhere. */
+/* All are blocked, and SIGTERM is waited for by the first thread; those that a terminal or a closed pipe sends lead nowhere. */
 static int signals(void)
 {
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
@@ -52,7 +47,6 @@ static void wait_for_end(void)
 static int fail(const char *what, int error)
 {
 	fprintf(stderr, "pvx-broker: %s: %s.\n", what, strerror(error));
-	host_remove();
 	return 1;
 }
 
@@ -77,7 +71,7 @@ static int start(struct channel *channels)
 	int error = foreign_init();
 
 	if (!error)
-		error = end_init();
+		error = undo_init();
 	for (int i = 0; i < CHANNELS && !error; i++)
 		error = channel_serve(&channels[i]);
 	return error;
@@ -89,15 +83,15 @@ static int start(struct channel *channels)
  */
 static void leave(struct channel *channels)
 {
-	host_remove();
+	epoch_end();
 	for (int i = 0; i < CHANNELS; i++)
 		channel_end(&channels[i]);
-	end_all(LAST_SECONDS);
+	undo_all(LAST_MS);
 }
 
 int main(int argc, char **argv)
 {
-	const char *control = "", *runtime = "", *certificates = "", *unknown;
+	const char *runtime = "", *certificates = "", *unknown;
 	struct channel channels[CHANNELS];
 	int error, complaints;
 
@@ -107,9 +101,7 @@ int main(int argc, char **argv)
 		return error;
 	for (int i = 1; i + 1 < argc; i += 2) {
 		error = 0;
-		if (strcmp(argv[i], "--control") == 0)
-			control = argv[i + 1];
-		else if (strcmp(argv[i], "--runtime") == 0)
+		if (strcmp(argv[i], "--runtime") == 0)
 			runtime = argv[i + 1];
 		else if (strcmp(argv[i], "--certificates") == 0)
 			certificates = argv[i + 1];
@@ -131,12 +123,10 @@ int main(int argc, char **argv)
 	if ((error = signals()) || (error = threads_init()) || (error = thread_init()) ||
 	    (error = path_init()) || (error = containers_init()))
 		return fail("start", error);
-	if (host_listen(control))
-		return 1;
 	if ((error = sandbox_capabilities()))
 		return fail("giving up capabilities", error);
-	channels[0] = (struct channel){ .fd = 3, .runtime = runtime, .certificates = certificates, .ended = end };
-	channels[1] = (struct channel){ .fd = 4, .runtime = runtime, .certificates = certificates };
+	channels[0] = (struct channel){ .fd = 3, .asker = DAEMON, .runtime = runtime, .certificates = certificates };
+	channels[1] = (struct channel){ .fd = 4, .asker = RELAY, .runtime = runtime, .certificates = certificates };
 	channel_hold();
 	if ((error = start(channels)))
 		return fail("start of the threads", error);

@@ -4,6 +4,8 @@
  * What was planted is known by device, inode and birth time, and only that is ever removed. Whether it is still what the
  * container sees at its path is looked at on request: it may have been removed, exchanged or mounted over, and the
  * container may have another root by now.
+ *
+ * A plant outlives the daemon that asked for it, until the next one says what it keeps.
  */
 #include "broker.h"
 
@@ -24,6 +26,7 @@ static struct plant {
 	struct container *container; /* counted; NULL: this place is free */
 	struct planted what;
 	uint32_t generation;
+	uint32_t epoch; /* that it counts as of */
 	char path[PVX_PATH_MAX + 1];
 } table[PVX_PLANTS_MAX];
 static uint32_t next_free; /* where to look first */
@@ -82,13 +85,15 @@ static int uproot(const struct container *c, const char *path, const struct plan
 	return error;
 }
 
-int plant_remember(struct container *c, const char *path, const struct planted *what, uint32_t *handle)
+int plant_remember(struct container *c, const char *path, const struct planted *what, uint32_t epoch, uint32_t *handle)
 {
 	struct plant *plant = NULL;
+	bool late;
 
 	container_ref(c);
 	pthread_mutex_lock(&lock);
-	for (uint32_t i = 0; i < PVX_PLANTS_MAX && !plant; i++) {
+	late = epoch != epoch_now();
+	for (uint32_t i = 0; i < PVX_PLANTS_MAX && !plant && !late; i++) {
 		uint32_t index = (next_free + i) % PVX_PLANTS_MAX;
 
 		if (!table[index].container)
@@ -97,6 +102,7 @@ int plant_remember(struct container *c, const char *path, const struct planted *
 	if (plant) {
 		plant->container = c;
 		plant->what = *what;
+		plant->epoch = epoch;
 		plant->generation = plant->generation >= GENERATION_MAX ? 1 : plant->generation + 1;
 		strcpy(plant->path, path);
 		*handle = plant->generation << INDEX_BITS | (uint32_t)(plant - table);
@@ -109,50 +115,117 @@ int plant_remember(struct container *c, const char *path, const struct planted *
 		return 0;
 	uproot(c, path, what);
 	container_unref(c);
-	return ENFILE;
+	return late ? ESTALE : ENFILE;
 }
 
-static int remove_at(uint32_t index, uint32_t generation)
+/* With the lock held: the place of that plant; NULL: there is none. */
+static struct plant *find(uint32_t handle)
 {
-	struct plant plant = { 0 };
-	int error;
+	uint32_t index = handle & ((1u << INDEX_BITS) - 1), generation = handle >> INDEX_BITS;
 
-	pthread_mutex_lock(&lock);
-	if (table[index].container && (!generation || table[index].generation == generation)) {
-		plant = table[index];
-		table[index].container = NULL;
-		next_free = index;
-	}
-	pthread_mutex_unlock(&lock);
-	if (!plant.container)
-		return EBADF;
-	error = uproot(plant.container, plant.path, &plant.what);
-	container_unref(plant.container);
+	return index < PVX_PLANTS_MAX && generation && table[index].container && table[index].generation == generation ?
+		       &table[index] :
+		       NULL;
+}
+
+/* With the lock held: its place is free from now on, and the reference to its container is in the copy. */
+static struct plant take(struct plant *plant)
+{
+	struct plant taken = *plant;
+
+	plant->container = NULL;
+	next_free = (uint32_t)(plant - table);
+	return taken;
+}
+
+static int uproot_taken(const struct plant *plant)
+{
+	int error = uproot(plant->container, plant->path, &plant->what);
+
+	container_unref(plant->container);
 	return error;
 }
 
 /* EBUSY: the container is; what was planted stays planted. */
-int plant_remove(uint32_t handle)
+int plant_remove(uint32_t handle, uint32_t epoch)
 {
-	uint32_t index = handle & ((1u << INDEX_BITS) - 1), generation = handle >> INDEX_BITS;
 	struct container *c = NULL;
+	struct plant *plant, taken = { 0 };
 	int error;
 
 	pthread_mutex_lock(&lock);
-	if (index < PVX_PLANTS_MAX && generation && table[index].generation == generation)
-		c = table[index].container;
-	if (c)
+	plant = find(handle);
+	if (plant) {
+		c = plant->container;
 		container_ref(c);
+	}
 	pthread_mutex_unlock(&lock);
 	if (!c)
 		return EBADF;
 	error = container_enter(c);
-	if (!error) {
-		error = remove_at(index, generation);
-		container_done(c);
+	if (error) {
+		container_unref(c);
+		return error;
 	}
+	pthread_mutex_lock(&lock);
+	plant = find(handle);
+	if (epoch != epoch_now())
+		error = ESTALE;
+	else if (!plant)
+		error = EBADF;
+	else
+		taken = take(plant);
+	pthread_mutex_unlock(&lock);
+	if (!error)
+		error = uproot_taken(&taken);
+	container_done(c);
 	container_unref(c);
 	return error;
+}
+
+int plant_keep(uint32_t handle, uint32_t epoch)
+{
+	struct plant *plant;
+	int error = 0;
+
+	pthread_mutex_lock(&lock);
+	plant = find(handle);
+	if (epoch != epoch_now())
+		error = ESTALE;
+	else if (!plant)
+		error = EBADF;
+	else
+		plant->epoch = epoch;
+	pthread_mutex_unlock(&lock);
+	return error;
+}
+
+/* The paths are compared as they were asked for. */
+bool plant_find_former(const struct container *c, const char *path, uint32_t *handle, struct planted *what)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&lock);
+	for (uint32_t i = 0; i < used_end && !found; i++) {
+		found = table[i].container == c && table[i].epoch != epoch_now() && strcmp(table[i].path, path) == 0;
+		if (found) {
+			*handle = table[i].generation << INDEX_BITS | i;
+			*what = table[i].what;
+		}
+	}
+	pthread_mutex_unlock(&lock);
+	return found;
+}
+
+bool plant_is_kept_in(const struct container *c)
+{
+	bool kept = false;
+
+	pthread_mutex_lock(&lock);
+	for (uint32_t i = 0; i < used_end && !kept; i++)
+		kept = table[i].container == c && table[i].epoch == epoch_now();
+	pthread_mutex_unlock(&lock);
+	return kept;
 }
 
 /* Whether somebody in the container who opens the path gets something else than what was planted, or nothing. What
@@ -195,16 +268,22 @@ int plant_check(const struct container *c, uint32_t *lost, uint32_t *count)
 	return container_alive(c) ? 0 : ESRCH;
 }
 
-/* A container that has plants and no remover yet: it has one from now on. NULL: there is none. */
+/* With the lock held: of a daemon that is gone, and not kept by the present one. */
+static bool is_left(const struct plant *plant)
+{
+	return plant->container && plant->epoch != epoch_now();
+}
+
+/* A container in which something was left, and that has no remover yet: it has one from now on. NULL: there is none. */
 static struct container *next_container(bool works)
 {
 	struct container *found = NULL;
 
 	pthread_mutex_lock(&lock);
-	for (uint32_t i = 0; i < PVX_PLANTS_MAX && !found; i++) {
+	for (uint32_t i = 0; i < used_end && !found; i++) {
 		struct container *c = table[i].container;
 
-		if (c && !c->uprooted && (works || !container_works(c)))
+		if (is_left(&table[i]) && !c->uprooted && (works || !container_works(c)))
 			found = c;
 	}
 	if (found) {
@@ -215,17 +294,22 @@ static struct container *next_container(bool works)
 	return found;
 }
 
-static void remove_all_of(struct container *c)
+static void remove_left_in(struct container *c)
 {
-	for (uint32_t i = 0; i < PVX_PLANTS_MAX; i++) {
-		bool its;
+	struct plant taken;
 
+	for (uint32_t i = 0; i < PVX_PLANTS_MAX; i++) {
+		taken.container = NULL;
 		pthread_mutex_lock(&lock);
-		its = table[i].container == c;
+		if (table[i].container == c && is_left(&table[i]))
+			taken = take(&table[i]);
 		pthread_mutex_unlock(&lock);
-		if (its)
-			remove_at(i, 0);
+		if (taken.container)
+			uproot_taken(&taken);
 	}
+	pthread_mutex_lock(&lock);
+	c->uprooted = false;
+	pthread_mutex_unlock(&lock);
 	container_unref(c);
 }
 
@@ -234,6 +318,6 @@ bool plant_remove_some(bool works)
 	struct container *c = next_container(works);
 
 	if (c)
-		remove_all_of(c);
+		remove_left_in(c);
 	return c != NULL;
 }

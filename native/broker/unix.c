@@ -103,7 +103,7 @@ static int bind_at(const struct place *place, int socket_fd, int type, struct id
 	return error;
 }
 
-int unix_listen(struct container *c, int type, const char *path, int *fd, uint32_t *handle)
+int unix_listen(struct container *c, int type, const char *path, uint32_t epoch, int *fd, uint32_t *handle)
 {
 	struct planted what = { .type = S_IFSOCK };
 	struct place place;
@@ -120,7 +120,7 @@ int unix_listen(struct container *c, int type, const char *path, int *fd, uint32
 	}
 	CLOSE_FD(place.folder);
 	if (!error)
-		error = plant_remember(c, path, &what, handle);
+		error = plant_remember(c, path, &what, epoch, handle);
 	if (error)
 		CLOSE_FD(*fd);
 	return error;

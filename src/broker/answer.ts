@@ -12,7 +12,7 @@ interface Answered {
 export type Answer = ErrnoResult<Answered>;
 
 /** The first descriptor; more than one is not in the protocol, and closed. */
-export function takeOne(fds: number[]): number | undefined {
+function takeOne(fds: number[]): number | undefined {
   closeAll(fds.slice(1));
   return fds[0];
 }

@@ -1,6 +1,10 @@
 /**
  * Broker: the typed client of pvx-broker, with one method for each operation of its closed list.
  *
+ * A daemon that dies is followed by another on the same channel. The ids of its requests have its incarnation in them, so
+ * an answer to its predecessor has an id that it does not know, and is closed; and what the broker still holds and has
+ * planted for its predecessor it takes over by `hold`, `keep` and `devices.plant`, or has removed by `sweep`.
+ *
  * Failures are values, and no method ever rejects. When the channel has ended, pending and later operations fail with
  * `EPIPE`. Answers come in any order, so an operation that hangs (in a container's own file system) delays no other.
  * The number of pending operations is bounded; further ones wait in a queue. Descriptors in an answer are owned by the
@@ -11,7 +15,7 @@ import type { SocketAddress } from '../kernel/ip-address.js';
 import { type ErrnoResult, ok } from '../kernel/result.js';
 import { wordAt } from '../kernel/word.js';
 import { SOCKET_TYPES } from '../relay/native.js';
-import { type Answer, lostIn, takeOne, withDescriptor, withoutDescriptor } from './answer.js';
+import { type Answer, lostIn, withDescriptor, withoutDescriptor } from './answer.js';
 import { DeviceOperations } from './device-operations.js';
 import type { MessageChannel } from './message-channel.js';
 import {
@@ -60,6 +64,8 @@ export type BrokerSocketType = keyof typeof SOCKET_TYPES;
 
 /** The most pending operations: enough for the 8 threads that the broker has for this channel. */
 const IN_FLIGHT = 64;
+/** Numbers of one incarnation: the lower bits of an id. */
+const IDS = 1 << 20;
 
 interface Waiting {
   readonly op: Op;
@@ -76,25 +82,40 @@ export class Broker {
   readonly #channel: MessageChannel;
   readonly #underWay = new Map<number, Waiting>();
   readonly #queue: Waiting[] = [];
-  #lastId = 0;
+  readonly #incarnation: number;
+  #lastNumber = 0;
   #lost = false;
 
-  /** Takes the channel. */
-  constructor(channel: MessageChannel) {
+  /** Takes the channel. `incarnation`: of the daemon, for the broker: 1, 2 and so on. */
+  constructor(channel: MessageChannel, incarnation: number) {
     this.#channel = channel;
+    this.#incarnation = incarnation;
     channel.onMessage = (record, fds) => this.#answered(record, fds);
     channel.onEnd = () => this.#lose();
   }
 
-  /** The listener of the daemon's control socket; -1: the broker makes none. `EPROTO`: its version is another one. */
-  async hello(): Promise<ErrnoResult<number>> {
-    const answer = await this.#ask('HELLO', {});
-    if (!answer.ok) return answer;
-    const { reply, fds } = answer.value;
-    const fd = takeOne(fds) ?? -1;
-    if (reply.value === PROTOCOL_VERSION) return ok(fd);
-    if (fd >= 0) closeAll([fd]);
-    return { ok: false, errno: 'EPROTO' };
+  /**
+   * To be asked first of all, and waited for: from then on this daemon is the one that the broker answers. What clients
+   * of earlier ones were granted is revoked. `EPROTO`: the broker's version is another one.
+   */
+  async hello(): Promise<ErrnoResult<void>> {
+    const answer = await this.#ask('HELLO', { arg: this.#incarnation });
+    const version = withoutDescriptor(answer, ({ value }) => value);
+    if (!version.ok) return version;
+    return version.value === PROTOCOL_VERSION ? ok(undefined) : { ok: false, errno: 'EPROTO' };
+  }
+
+  /** What an earlier daemon planted is ours from now on. `EBADF`: there is no such plant any more. */
+  async keep(plant: number): Promise<ErrnoResult<void>> {
+    return withoutDescriptor(await this.#ask('KEEP', { arg: plant }), () => undefined);
+  }
+
+  /**
+   * Removes all that earlier daemons planted and we have not kept, and releases the containers that only they held. It
+   * is done soon, except for file systems that hang; nobody waits for those.
+   */
+  async sweep(): Promise<ErrnoResult<void>> {
+    return withoutDescriptor(await this.#ask('SWEEP', {}), () => undefined);
   }
 
   /** A stream connected to the runtime's socket. */
@@ -102,7 +123,10 @@ export class Broker {
     return withDescriptor(await this.#ask('RUNTIME', {}), (fd) => fd);
   }
 
-  /** `stamp`: the latest acceptable start time of the process, in clock ticks since boot; 0: any. */
+  /**
+   * A process that an earlier daemon held keeps its handle. `stamp`: the latest acceptable start time of the process, in clock ticks since
+   * boot; 0: any.
+   */
   async hold(pid: number, stamp: number): Promise<ErrnoResult<Held>> {
     const answer = await this.#ask('HOLD', { arg: pid, stamp });
     const lost = lostIn(answer);
@@ -241,12 +265,14 @@ export class Broker {
     }
   }
 
-  /** An operation may hang until the counter wraps, so numbers in use are skipped. */
+  /** An operation may hang until the numbers begin again, so those in use are skipped; as is 0, which is no id. */
   #nextId(): number {
+    let id: number;
     do {
-      this.#lastId = (this.#lastId + 1) >>> 0;
-    } while (this.#lastId === 0 || this.#underWay.has(this.#lastId));
-    return this.#lastId;
+      this.#lastNumber = (this.#lastNumber + 1) % IDS;
+      id = (this.#incarnation * IDS + this.#lastNumber) >>> 0;
+    } while (id === 0 || this.#underWay.has(id));
+    return id;
   }
 
   #answered(record: Buffer, fds: number[]): void {

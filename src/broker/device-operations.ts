@@ -49,7 +49,8 @@ export class DeviceOperations {
 
   /**
    * Takes the node. uid and gid are those inside the container. Resolves with the number of the plant. If a node of the
-   * same device was there already, it has such a number too, but removing the plant leaves that node in place.
+   * same device was there already, it has such a number too, but removing the plant leaves that node in place. A node that
+   * an earlier daemon planted there stays in place, and keeps its number.
    */
   async plant(
     container: number,

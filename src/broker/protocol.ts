@@ -27,6 +27,8 @@ export const OPS = {
   CONNECT_BUS: 11,
   CHECK: 12,
   SEND_DGRAMS: 13,
+  KEEP: 14,
+  SWEEP: 15,
   FIND_NODE: 20,
   PLANT_NODE: 21,
   OPEN_NODE: 22,

@@ -52,6 +52,7 @@ describe('pvx-broker under abuse', () => {
   afterEach(async () => {
     channel.close();
     closeSync(relay);
+    broker.kill();
     expect(await endOf(broker)).toBe(0);
   });
 

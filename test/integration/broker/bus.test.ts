@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PACKAGE_ROOT } from '../../../src/relay/native.js';
-import { startHost, type TestHost } from '../../support/host.js';
+import { startBroker, type TestBroker } from '../../support/broker.js';
 import { endBy } from '../../support/processes.js';
 import { isRoot } from '../../support/requirements.js';
 import { failure } from './support.js';
@@ -30,7 +30,7 @@ while True:
 describe.runIf(isRoot())('the broker connects to the hosted bus', () => {
   const folder = mkdtempSync(join(tmpdir(), 'pvx-broker-'));
   const path = join(folder, 'bus');
-  let host: TestHost;
+  let host: TestBroker;
   let listener: ChildProcess;
   let lines: ReturnType<typeof createInterface>;
 
@@ -42,7 +42,7 @@ describe.runIf(isRoot())('the broker connects to the hosted bus', () => {
     symlinkSync(path, link);
     const others = ['--bus', join(folder, 'other'), '--bus', link];
     const buses = ['--bus', path, ...others, '--bus-uids', '200000-200999'];
-    host = await startHost({ args: ['--control', '', '--runtime', '/nonexistent', ...buses] });
+    host = await startBroker({ args: ['--runtime', '/nonexistent', ...buses] });
   });
   afterAll(async () => {
     await host?.stop();

@@ -3,13 +3,13 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startHost, type TestHost } from '../../support/host.js';
+import { startBroker, type TestBroker } from '../../support/broker.js';
 
 const MOST = 64 * 1024;
 
 describe('reading certificates', () => {
   let folder: string;
-  let host: TestHost;
+  let host: TestBroker;
   beforeAll(async () => {
     const parent = mkdtempSync(join(tmpdir(), 'pvx-folder-'));
     folder = join(parent, 'certificates');
@@ -22,8 +22,8 @@ describe('reading certificates', () => {
     symlinkSync('../secret', join(folder, 'relative'));
     symlinkSync(join(parent, 'secret'), join(folder, 'absolute'));
     symlinkSync('/proc/self/environ', join(folder, 'magic'));
-    host = await startHost({
-      args: ['--control', '', '--runtime', '/nonexistent', '--certificates', folder],
+    host = await startBroker({
+      args: ['--runtime', '/nonexistent', '--certificates', folder],
     });
   });
   afterAll(async () => {

@@ -56,8 +56,8 @@ describe('an operation of the broker', () => {
 
   test('that needs system calls which the filter does not know of ends the broker, and is named', () => {
     change(
-      /OPERATION\(REVOKE, HOST, UNUSED, NONE, \w+,/,
-      'OPERATION(REVOKE, HOST, UNUSED, NONE, 1u << 20,',
+      /OPERATION\(REVOKE, DAEMON, HOST, UNUSED, NONE, \w+,/,
+      'OPERATION(REVOKE, DAEMON, HOST, UNUSED, NONE, 1u << 20,',
     );
     const program = compile('pvx-broker-unknown', [changed, ...others], FLAGS);
     const { status, stderr } = spawnSync(program, { encoding: 'utf8' });
@@ -116,6 +116,15 @@ describe('the system calls that an operation says it needs are enough:', () => {
     return broker.ask('REMOVE', { arg: planted.value });
   }
 
+  /** As the next daemon, which keeps nothing. */
+  async function plantAndSweep(): Promise<Reply> {
+    await broker.ask('LISTEN_UNIX', inside('/run/swept'));
+    await broker.begin(1);
+    const reply = await broker.ask('SWEEP', {});
+    expect((await container.exec(['ls', '/run'])).stdout).not.toContain('swept');
+    return reply;
+  }
+
   /** What is asked, and the errno that this ends with; null: it succeeds. In the order that they are tried in. */
   const tries: Record<Op, [() => Promise<Pick<Reply, 'errno'>>, string | null]> = {
     HELLO: [() => broker.ask('HELLO', {}), null],
@@ -137,6 +146,8 @@ describe('the system calls that an operation says it needs are enough:', () => {
     CONNECT_BUS: [() => broker.ask('CONNECT_BUS', { arg: 0, uid: 200_000 }), 'ENOENT'],
     CHECK: [() => broker.ask('CHECK', { container: handle }), null],
     SEND_DGRAMS: [sendDatagram, null],
+    KEEP: [() => broker.ask('KEEP', { arg: 1 << 14 }), 'EBADF'],
+    SWEEP: [plantAndSweep, null],
     FIND_NODE: [
       () => broker.ask('FIND_NODE', { container: handle, type: drm, path: '/dev/dri/none' }),
       null,
@@ -171,7 +182,7 @@ describe('the system calls that an operation says it needs are enough:', () => {
       '200000-200009',
     ];
     const environment = {
-      PVX_TEST_OPERATIONS: `HOLD,${op}${op === 'REMOVE' ? ',LISTEN_UNIX' : ''}`,
+      PVX_TEST_OPERATIONS: `HOLD,${op}${['REMOVE', 'SWEEP'].includes(op) ? ',LISTEN_UNIX' : ''}`,
     };
     broker = new RawBroker(args, program, environment);
     handle = await broker.hold(container.pid);

@@ -1,14 +1,10 @@
-/** The closed list of pvx-broker, what reaches into a container: connecting, reading, and the two sockets of the host. */
-import { closeSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import net from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
-import { startHost } from '../../support/host.js';
+import { startBroker } from '../../support/broker.js';
 import { useHostFolder } from '../../support/host-folder.js';
 import { ask, dial, startEcho } from '../../support/peers.js';
-import { eventually } from '../../support/wait.js';
 import { failure, useBroker } from './support.js';
 
 describe('pvx-broker', () => {
@@ -105,7 +101,7 @@ describe('pvx-broker', () => {
     const path = join(host, 'runtime');
     const server = net.createServer((socket) => socket.end('runtime')).listen(path);
     await new Promise((resolve) => server.once('listening', resolve));
-    const other = await startHost({ args: ['--runtime', path] });
+    const other = await startBroker({ args: ['--runtime', path] });
     const made = await other.broker.runtime();
     if (!made.ok) throw new Error(made.errno);
     const socket = new net.Socket({ fd: made.value, readable: true, writable: true });
@@ -113,26 +109,5 @@ describe('pvx-broker', () => {
     socket.destroy();
     server.close();
     await other.stop();
-  });
-
-  test('makes the control socket with mode 0660, refuses a live one, replaces a stale one, removes its own', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'pvx-control-'));
-    const path = join(folder, 'made/control.sock');
-    const first = await startHost({ args: ['--control', path] });
-    const listener = await first.broker.hello();
-    expect(listener.ok && listener.value).toBeGreaterThan(2);
-    expect((statSync(path).mode & 0o777).toString(8)).toBe('660');
-    const second = await startHost({ args: ['--control', path] });
-    await eventually(() => expect(second.brokerProcess.exitCode).toBe(1));
-    await second.stop();
-    if (listener.ok) closeSync(listener.value);
-    first.brokerProcess.kill('SIGKILL');
-    await first.stop();
-    expect(statSync(path).isSocket()).toBe(true);
-    const third = await startHost({ args: ['--control', path] });
-    expect((await third.broker.hello()).ok).toBe(true);
-    await third.stop();
-    expect(() => statSync(path)).toThrow();
-    rmSync(folder, { recursive: true });
   });
 });

@@ -27,4 +27,5 @@ class Daemon:
 
     def leave(self):
         for end in self.ends: end.close()
+        self.broker.terminate()
         self.broker.wait()

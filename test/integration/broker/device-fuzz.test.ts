@@ -6,8 +6,8 @@ import { closeSync, constants, openSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
 import type { Granted } from '../../../src/broker/device-operations.js';
 import { HOST } from '../../../src/broker/protocol.js';
+import { startBroker, type TestBroker } from '../../support/broker.js';
 import { startContainer, type TestContainer } from '../../support/container.js';
-import { startHost, type TestHost } from '../../support/host.js';
 import { countOpenAtRest, countOpenFiles } from '../../support/open-files.js';
 import { fc, property } from '../../support/property.js';
 import { IoctlRecord, standInBroker } from '../../support/stand-ins.js';
@@ -62,13 +62,13 @@ type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
 describe('pvx-broker and devices of all sorts', () => {
   const record = new IoctlRecord();
-  let host: TestHost;
+  let host: TestBroker;
   let container: TestContainer;
   let held = 0;
   const both = () => [host.brokerProcess.pid as number, process.pid];
 
   beforeAll(async () => {
-    host = await startHost({ broker: standInBroker(), env: record.env });
+    host = await startBroker({ broker: standInBroker(), env: record.env });
     container = await startContainer({ name: 'victim' });
     const holding = await host.broker.hold(container.pid, 0);
     if (!holding.ok) throw new Error(holding.errno);

@@ -7,20 +7,20 @@ import { closeSync, constants, openSync, readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { DeviceKind } from '../../../src/broker/devices.js';
 import { HOST } from '../../../src/broker/protocol.js';
-import { startHost, type TestHost } from '../../support/host.js';
+import { startBroker, type TestBroker } from '../../support/broker.js';
 import { countOpenAtRest, countOpenFiles } from '../../support/open-files.js';
 import { IoctlRecord, standInBroker } from '../../support/stand-ins.js';
 import { eventually } from '../../support/wait.js';
 import { failure } from './support.js';
 
 describe('pvx-broker and opened devices', () => {
-  let host: TestHost;
+  let host: TestBroker;
   const record = new IoctlRecord();
   const devices = () => host.broker.devices;
   const brokerPid = () => host.brokerProcess.pid as number;
 
   beforeAll(async () => {
-    host = await startHost({ broker: standInBroker(), env: record.env });
+    host = await startBroker({ broker: standInBroker(), env: record.env });
   });
   afterAll(async () => {
     await host?.stop();
@@ -148,7 +148,7 @@ describe('pvx-broker and opened devices', () => {
 
   test('takes everything back when the daemon ends, however it ends', async () => {
     const own = new IoctlRecord();
-    const other = await startHost({ broker: standInBroker(), env: own.env });
+    const other = await startBroker({ broker: standInBroker(), env: own.env });
     const { devices: theirs } = other.broker;
     const open = async (path: string, kind: DeviceKind, options = {}) => {
       const found = await theirs.find(HOST, kind, path);
@@ -189,7 +189,7 @@ describe('pvx-broker and opened devices', () => {
   });
 
   test('is not what is installed: that one takes no stand-ins', async () => {
-    const real = await startHost();
+    const real = await startBroker();
     for (const path of ['/dev/null', '/dev/full', '/dev/net/tun', '/dev/zero']) {
       for (const kind of ['drm', 'input'] as const) {
         expect(await real.broker.devices.find(HOST, kind, path)).toEqual(failure('EPROTOTYPE'));

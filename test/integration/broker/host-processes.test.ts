@@ -9,7 +9,7 @@ import { closeSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startHost, type TestHost } from '../../support/host.js';
+import { startBroker, type TestBroker } from '../../support/broker.js';
 import { useHostFolder } from '../../support/host-folder.js';
 import { ask, dial } from '../../support/peers.js';
 import { standInBroker } from '../../support/stand-ins.js';
@@ -37,7 +37,7 @@ describe('a process of the host with a mount namespace of its own', () => {
   const folder = useHostFolder();
   let socketPath: string;
   let server: net.Server;
-  let standIn: TestHost;
+  let standIn: TestBroker;
   let standInHandle: number;
 
   beforeAll(async () => {
@@ -50,7 +50,7 @@ describe('a process of the host with a mount namespace of its own', () => {
     });
     await once(service.stdout as NodeJS.ReadableStream, 'data');
     handle = await at.hold(service.pid as number);
-    standIn = await startHost({ broker: standInBroker() });
+    standIn = await startBroker({ broker: standInBroker() });
     const held = await standIn.broker.hold(service.pid as number, 0);
     if (!held.ok) throw new Error(held.errno);
     closeSync(held.value.pidfd);

@@ -242,8 +242,8 @@ describe('pvx-broker and device nodes', () => {
     });
 
     test('goes with the daemon', async () => {
-      const { startHost } = await import('../../support/host.js');
-      const other = await startHost();
+      const { startBroker } = await import('../../support/broker.js');
+      const other = await startBroker();
       const held = await other.broker.hold(consumer.pid, 0);
       if (!held.ok) throw new Error(held.errno);
       closeSync(held.value.pidfd);

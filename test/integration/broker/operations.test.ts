@@ -3,8 +3,8 @@ import { closeSync, readFileSync, statSync } from 'node:fs';
 import net from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { bootTicks } from '../../../src/kernel/boot-clock.js';
+import { startBroker } from '../../support/broker.js';
 import { startContainer } from '../../support/container.js';
-import { startHost } from '../../support/host.js';
 import { nextTick } from '../../support/wait.js';
 import { failure, useBroker } from './support.js';
 
@@ -197,7 +197,7 @@ describe('pvx-broker', () => {
     });
 
     test('happens to all that is planted when the daemon ends', async () => {
-      const other = await startHost();
+      const other = await startBroker();
       const held = await other.broker.hold(at.container.pid, 0);
       if (!held.ok) throw new Error(held.errno);
       for (const path of ['/run/left/one.sock', '/run/left/two.sock']) {

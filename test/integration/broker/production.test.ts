@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { HOST } from '../../../src/broker/protocol.js';
 import { PACKAGE_ROOT } from '../../../src/relay/native.js';
-import { startHost } from '../../support/host.js';
+import { startBroker } from '../../support/broker.js';
 import { standInBroker } from '../../support/stand-ins.js';
 import { failure } from './support.js';
 
@@ -37,18 +37,10 @@ describe('the broker that is installed', () => {
   });
 
   test.each(['drm', 'input'] as const)('takes no other device for one of %s', async (kind) => {
-    const flags = [
-      '--stand-ins',
-      '1',
-      '--control',
-      '',
-      '--runtime',
-      '/nonexistent',
-      `-D${DEFINITION}`,
-    ];
+    const flags = ['--stand-ins', '1', '--runtime', '/nonexistent', `-D${DEFINITION}`];
     const env = { [DEFINITION]: '1', PVX_TEST_IOCTLS: '/dev/null', NODE_ENV: 'test' };
-    const built = await startHost({ args: flags, env });
-    const ofTests = await startHost({ broker: standInBroker() });
+    const built = await startBroker({ args: flags, env });
+    const ofTests = await startBroker({ broker: standInBroker() });
     try {
       for (const path of DEVICES) {
         const answer = await built.broker.devices.find(HOST, kind, path);

@@ -20,6 +20,7 @@ export class RawBroker {
   readonly #relay: number;
   readonly #replies = new Map<number, Reply>();
   #lastId = 0;
+  #incarnation = 0;
 
   /** `program`: another one than that which was built. */
   constructor(
@@ -50,13 +51,20 @@ export class RawBroker {
 
   /** Takes the descriptors; those of the answer are closed. */
   async ask(op: Op, request: Request, fds: readonly number[] = []): Promise<Reply> {
-    const id = ++this.#lastId;
+    const id = this.#incarnation * 2 ** 20 + ++this.#lastId;
     this.#channel.write(encodeRequest(id, op, request) as Buffer, fds);
     return eventually(() => {
       const reply = this.#replies.get(id);
       if (!reply) throw new Error(`no answer to ${op}`);
       return reply;
     });
+  }
+
+  /** As a daemon of this incarnation, from now on. */
+  async begin(incarnation: number): Promise<void> {
+    this.#incarnation = incarnation;
+    const { errno } = await this.ask('HELLO', { arg: incarnation });
+    if (errno) throw new Error(errno);
   }
 
   async hold(pid: number): Promise<number> {
@@ -79,10 +87,11 @@ export class RawBroker {
     return errno;
   }
 
-  /** As a daemon that ends; how the broker did, then. */
+  /** As the broker's parent does; how it ended. */
   async stop(): Promise<number | NodeJS.Signals> {
     this.#channel.close();
     closeSync(this.#relay);
+    this.process.kill();
     return endOf(this.process);
   }
 }

@@ -6,7 +6,7 @@ import { closeSync, readlinkSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { HOST } from '../../../src/broker/protocol.js';
 import { bindError, connectError, listenError } from '../../../src/host/errno.js';
-import { startHost, type TestHost } from '../../support/host.js';
+import { startBroker, type TestBroker } from '../../support/broker.js';
 import { unixLink } from '../../support/link.js';
 import { childrenOf } from '../../support/processes.js';
 import { userNamespaces } from '../../support/requirements.js';
@@ -21,13 +21,13 @@ exec "$0" "$@"
 `;
 
 describe.runIf(userNamespaces())('pvx-broker as root of a user namespace', () => {
-  let host: TestHost;
+  let host: TestBroker;
   let container: number;
   let handle: number;
 
   beforeEach(async () => {
     const args = ['--user', '--map-root-user', 'sh', '-c', BESIDE, standInBroker()];
-    host = await startHost({ broker: 'unshare', args });
+    host = await startBroker({ broker: 'unshare', args });
     container = await eventually(() => {
       const [child = 0] = childrenOf(host.brokerProcess.pid as number);
       if (readlinkSync(`/proc/${child}/exe`).endsWith('sleep')) return child;

@@ -1,13 +1,13 @@
 /** A broker of the test's own, and one container that it holds. */
 import { closeSync } from 'node:fs';
 import { afterAll, beforeAll } from 'vitest';
+import { startBroker, type TestBroker } from '../../support/broker.js';
 import { startContainer, type TestContainer } from '../../support/container.js';
-import { startHost, type TestHost } from '../../support/host.js';
 
 export const failure = (errno: string) => ({ ok: false, errno });
 
 export class BrokerFixture {
-  host!: TestHost;
+  host!: TestBroker;
   container!: TestContainer;
   handle = 0;
 
@@ -34,7 +34,7 @@ export class BrokerFixture {
 export function useBroker(): BrokerFixture {
   const fixture = new BrokerFixture();
   beforeAll(async () => {
-    fixture.host = await startHost();
+    fixture.host = await startBroker();
     fixture.container = await startContainer({ name: 'held' });
     fixture.handle = await fixture.hold(fixture.container.pid);
   });

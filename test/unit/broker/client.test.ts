@@ -34,9 +34,9 @@ class Peer implements MessageChannel {
   }
 }
 
-function connect(): { peer: Peer; broker: Broker } {
+function connect(incarnation = 0): { peer: Peer; broker: Broker } {
   const peer = new Peer();
-  return { peer, broker: new Broker(peer) };
+  return { peer, broker: new Broker(peer, incarnation) };
 }
 
 describe('the client of the broker', () => {
@@ -142,13 +142,22 @@ describe('the client of the broker', () => {
     expect(peer.requests).toEqual([]);
   });
 
-  test('refuses a broker of another version and closes its listener', async () => {
-    const { peer, broker } = connect();
-    const fd = openSync('/dev/null', 'r');
+  test('says which incarnation of the daemon asks, and refuses a broker of another version', async () => {
+    const { peer, broker } = connect(7);
     const result = broker.hello();
-    expect(peer.requests[0]?.op).toBe(OPS.HELLO);
-    peer.reply(1, { value: 999, fds: [fd] });
+    expect(peer.requests[0]).toMatchObject({ op: OPS.HELLO, arg: 7 });
+    peer.reply(7 * 2 ** 20 + 1, { value: 999 });
     expect(await result).toEqual({ ok: false, errno: 'EPROTO' });
+  });
+
+  test('keeps to the ids of its incarnation, and closes what an earlier one was answered', async () => {
+    const { peer, broker } = connect(4097);
+    const held = broker.hold(4711, 0);
+    const fd = openSync('/dev/null', 'r');
+    peer.reply(1, { fds: [fd] });
     await closed(fd);
+    expect(peer.requests[0]?.id).toBe(2 ** 20 + 1); // modulo 4096
+    peer.reply(2 ** 20 + 1, { errno: 3 });
+    expect(await held).toEqual({ ok: false, errno: 'ESRCH' });
   });
 });

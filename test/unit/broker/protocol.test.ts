@@ -11,16 +11,17 @@ const security = readFileSync(new URL('../../../docs/security.md', import.meta.u
 
 /** The broker's table of operations, as docs/security.md is to have it. */
 function describedOperations(): string[] {
+  const who = { DAEMON: 'the daemon', BOTH: 'the daemon, the relay' };
   const where = {
     HOST: 'on the host',
     CONTAINER: 'in a container',
     EITHER: 'in a container or on the host',
     NODE: 'on a device node',
   };
-  const entries = channel.matchAll(/^\tOPERATION\((\w+), (\w+),[^"]*"([^"]*)"\)/gm);
+  const entries = channel.matchAll(/^\tOPERATION\((\w+), (\w+), (\w+),[^"]*"([^"]*)"\)/gm);
   return [...entries].map(
-    ([, name, place, grants]) =>
-      `| \`${name}\` | ${where[place as keyof typeof where]} | ${grants} |`,
+    ([, name, askers, place, grants]) =>
+      `| \`${name}\` | ${who[askers as keyof typeof who]} | ${where[place as keyof typeof where]} | ${grants} |`,
   );
 }
 
@@ -43,7 +44,7 @@ describe('the protocol of the broker', () => {
   });
 
   test('is told word for word in docs/security.md, operation by operation', () => {
-    const told = security.split('\n').filter((line) => /^\| `[A-Z_]+` \| (in|on) /.test(line));
+    const told = security.split('\n').filter((line) => /^\| `[A-Z_]+` \| the daemon/.test(line));
     expect(told).toEqual(describedOperations());
     expect(told).toHaveLength(Object.keys(protocol.OPS).length);
   });

@@ -16,7 +16,7 @@ export type ProviderStand = ReturnType<typeof providerStand>;
 
 export function providerStand(link: Link) {
   const channel = { send: () => undefined, close: () => undefined, onMessage: null, onEnd: null };
-  const broker = new Broker(channel);
+  const broker = new Broker(channel, 0);
   const containers = new Containers(broker);
   containers.retain = async (name, pid) => ({
     ok: true,

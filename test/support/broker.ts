@@ -1,0 +1,55 @@
+/** A real pvx-broker, asked by the test's own process (which is root) as if it were a daemon. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync } from 'node:fs';
+import { Broker } from '../../src/broker/client.js';
+import { openMessageChannel } from '../../src/broker/message-channel.js';
+import { Containers } from '../../src/host/containers.js';
+import { native, PACKAGE_ROOT, SOCKET_TYPES } from '../../src/relay/native.js';
+import { endOf } from './processes.js';
+
+export interface TestBroker {
+  readonly broker: Broker;
+  readonly brokerProcess: ChildProcess;
+  /** The relay's end of its channel; closed by `stop`, unless somebody took it. */
+  readonly relay: number;
+  readonly containers: Containers;
+  stop(): Promise<void>;
+}
+
+export interface TestBrokerOptions {
+  readonly args?: readonly string[];
+  /** Another program than the one that was built. */
+  readonly broker?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** `takesRelay`: the caller closes the relay's end. */
+export async function startBroker(
+  options: TestBrokerOptions = {},
+  takesRelay = false,
+): Promise<TestBroker> {
+  const [control, theirControl] = native.socketPair(SOCKET_TYPES.seqpacket);
+  const [relay, theirRelay] = native.socketPair(SOCKET_TYPES.seqpacket);
+  const program = options.broker ?? `${PACKAGE_ROOT}/build/Release/pvx-broker`;
+  const brokerProcess = spawn(program, options.args ?? ['--runtime', '/nonexistent'], {
+    stdio: ['ignore', 'inherit', 'inherit', theirControl, theirRelay],
+    env: { ...process.env, ...options.env },
+  });
+  closeSync(theirControl);
+  closeSync(theirRelay);
+  const broker = new Broker(openMessageChannel(control), 1);
+  const hello = await broker.hello();
+  if (!hello.ok) throw new Error(`pvx-broker: ${hello.errno}`);
+  return {
+    broker,
+    brokerProcess,
+    relay,
+    containers: new Containers(broker),
+    stop: async () => {
+      broker.close();
+      if (!takesRelay) closeSync(relay);
+      brokerProcess.kill();
+      await endOf(brokerProcess);
+    },
+  };
+}
