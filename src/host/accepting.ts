@@ -4,7 +4,7 @@ import type { Logger } from '../kernel/log.js';
 import type { LinkStats } from '../mesh/attacher.js';
 import { type Channel, countClose, type Tally } from '../plugins/plugin.js';
 import { closeSocket } from '../relay/closing.js';
-import type { RelayLinkEvents } from '../relay/relay.js';
+import type { RelayLinkEvents } from '../relay/relay-link.js';
 import type { ChannelSet } from './channel-set.js';
 import type { LinkHostOptions } from './link-host.js';
 

@@ -4,7 +4,7 @@
  */
 import type { End, ForwardOptions } from '../plugins/plugin.js';
 import { closeSocket } from '../relay/closing.js';
-import type { RelayLink } from '../relay/relay.js';
+import type { RelayLink } from '../relay/relay-link.js';
 import type { TransferOptions, TransferResult } from '../relay/transfer.js';
 
 export class Joiners {

@@ -13,7 +13,7 @@ import type { Link } from '../graph/link.js';
 import type { Attempt, ErrnoResult, Result } from '../kernel/result.js';
 import type { Identity, Seen, SocketType } from '../plugins/plugin.js';
 import { closeSocket } from '../relay/closing.js';
-import type { Led } from '../relay/relay.js';
+import type { Led } from '../relay/relay-link.js';
 import type { Announcer } from './announcer.js';
 import type { Container } from './containers.js';
 

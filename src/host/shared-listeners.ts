@@ -10,7 +10,7 @@ import { type LinkError, XConnectError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
 import { failed, valueOrThrow } from '../kernel/result.js';
 import type { ConnectionHandler } from '../plugins/plugin.js';
-import type { RelayLink } from '../relay/relay.js';
+import type { RelayLink } from '../relay/relay-link.js';
 import { ChannelSet } from './channel-set.js';
 import type { Container } from './containers.js';
 import { bindError } from './errno.js';

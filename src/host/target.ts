@@ -19,7 +19,7 @@ import type { Logger } from '../kernel/log.js';
 import { failed, ok, type Result, valueOrThrow } from '../kernel/result.js';
 import type { SocketType } from '../plugins/plugin.js';
 import { closeSocket } from '../relay/closing.js';
-import type { RelayLink } from '../relay/relay.js';
+import type { RelayLink } from '../relay/relay-link.js';
 import type { Container } from './containers.js';
 import { bindError, listenError, lostError } from './errno.js';
 import { type PlantWatch, Replanting, removePlant } from './plants.js';

@@ -52,7 +52,7 @@ export const LINK_FLAGS = { FDS: 1, LIMITED: 2, PROXY_1: 4, PROXY_2: 8 } as cons
 export const TRANSFER_FLAGS = { TO_PROVIDER: 1, END: 2 } as const;
 export const STANDING_FLAGS = { LISTENS: 1 } as const;
 
-/** Why connections end, as `enum reason` of native/relay/relay.h numbers it. */
+/** Why connections end, as `enum pvx_reason` numbers it. */
 export const CLOSES = [
   'eof',
   'reset',

@@ -15,7 +15,7 @@ export interface TransferOptions {
   readonly signal?: AbortSignal;
 }
 
-/** As native/relay/transfer.h numbers them. */
+/** As `enum pvx_outcome` numbers them. */
 export const OUTCOMES = ['all', 'eof', 'source', 'sink', 'idle', 'silent', 'cancelled'] as const;
 
 /**
