@@ -13,10 +13,12 @@ import { RuntimeWatch } from './broker/relatives.js';
 import { NO_ACTIVATOR, RuntimeActivator } from './bus/activator.js';
 import type { Keeper } from './bus/keeper.js';
 import type { UidRange } from './bus/uid-book.js';
+import type { Link } from './graph/link.js';
 import { PvCtrlSource } from './graph/pv-ctrl-source.js';
 import { RuntimeClient } from './graph/runtime-client.js';
 import type { GraphSource } from './graph/source.js';
 import type { StateSourceOptions } from './graph/state-source.js';
+import { Adoption } from './host/adoption.js';
 import { HostAttacher } from './host/attacher.js';
 import { Containers } from './host/containers.js';
 import { withDeadline } from './kernel/deadline.js';
@@ -29,7 +31,7 @@ import { Observation } from './plugins/dbus/observation.js';
 import type { Activator } from './plugins/on-demand.js';
 import { builtInPlugins, Registry } from './plugins/registry.js';
 import { poller } from './relay/poller.js';
-import { Relay } from './relay/relay.js';
+import { Relay, type StandingLink } from './relay/relay.js';
 import { Acceptor, reserveLoop, socketOf } from './relay/socket.js';
 import { statusView } from './status/graph-view.js';
 import { ControlServer } from './status/server.js';
@@ -64,6 +66,8 @@ const POST_AFTER_MS = 50;
 const ACTIVATION_MS = 20_000;
 const MAX_ANSWER = 64 * 1024;
 const MAX_CONNECTIONS = 4_096;
+/** How long what an earlier daemon left may wait for a link that takes longer than others to be attached. */
+const SETTLE_MS = 10_000;
 /** When the daemon ends: how long links may take to leave after the drain time. */
 const LEAVE_MS = 3_000;
 
@@ -92,7 +96,7 @@ export class Daemon {
     process.on('SIGINT', () => this.#exit(0));
 
     reserveLoop();
-    const broker = new Broker(openMessageChannel(channels.control));
+    const broker = new Broker(openMessageChannel(channels.control), 1);
     const relay = new Relay(channels.relay, { incarnation: 1 });
     poller.onBug = (err) => this.#log.error({ err }, 'a bug ended one connection');
     broker.onLost = relay.onBrokerLost = () => this.#lost('pvx-broker');
@@ -125,9 +129,12 @@ export class Daemon {
     process.on('SIGHUP', () => source.refresh('SIGHUP'));
 
     const containers = new Containers(broker);
+    const { drainMs } = this.#options;
+    const adoption = new Adoption({ broker, relay, drainMs, log: this.#log });
+    adoption.load(await this.#standing(relay));
     const attacher = new HostAttacher(
       {
-        ...{ broker, relay, containers, plugins, log: this.#log },
+        ...{ broker, relay, adoption, containers, plugins, log: this.#log },
         buses: this.#options.buses,
         activator: this.#activator(broker),
       },
@@ -137,7 +144,7 @@ export class Daemon {
         linkMemory: this.#options.linkMemory,
       },
     );
-    const mesh = new Mesh(attacher, { drainMs: this.#options.drainMs });
+    const mesh = new Mesh(attacher, { drainMs });
     const store = new StatusStore(mesh);
     const server = new ControlServer({
       store,
@@ -154,6 +161,7 @@ export class Daemon {
       containers.see(snapshot);
       mesh.reconcile(snapshot);
     });
+    source.once('graph', ({ links }) => void this.#settle(adoption, mesh, links));
     mesh.on('stale', () => source.doubt('a process of the graph has ended'));
     containers.onExit = ({ name }) => source.refresh(`${name} has ended`);
     this.#logChanges(source, mesh);
@@ -167,6 +175,20 @@ export class Daemon {
     // A link that has not left by then hangs in its container, and is removed when the broker ends.
     if (code === 0) await withDeadline(mesh.close(stopDrainMs), stopDrainMs + LEAVE_MS, undefined);
     return code;
+  }
+
+  /** What an earlier daemon left standing. */
+  async #standing(relay: Relay): Promise<readonly StandingLink[]> {
+    const standing = await relay.hello();
+    if (standing.ok) return standing.value;
+    throw new XConnectError('relay-lost', `pvx-relay did not answer (${standing.errno}).`);
+  }
+
+  /** Ends what the first graph has no use for, once its links have taken over what they can. */
+  async #settle(adoption: Adoption, mesh: Mesh, links: readonly Link[]): Promise<void> {
+    adoption.prune(links);
+    await withDeadline(mesh.idle(), SETTLE_MS, undefined);
+    await adoption.finish();
   }
 
   async #source(broker: Broker, busFd: number, vocabulary: Vocabulary): Promise<GraphSource> {

@@ -2,6 +2,7 @@
  * How two links of one identity differ, as the table of link fields has it. Everything counts that the table does not
  * say is to be ignored, also what a foreign graph has beside our fields: a plugin may read it.
  */
+import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { CHANGES, type Change, ROWS } from '../manifest/link-fields.js';
 import type { Link } from './link.js';
@@ -20,6 +21,42 @@ export function changeOf(before: Link, after: Link): Change {
     if (!isSame(before[key] ?? absent, after[key] ?? absent)) strongest = rank;
   }
   return CHANGES[strongest] as Change;
+}
+
+/** A link as a daemon that did not attach it knows it: a digest of what each strength of change is about. */
+export interface LinkDigest {
+  readonly reattach: string;
+  readonly revoke: string;
+}
+
+/** For `changeSince`. Links of which nothing changed but their provider's process have the same. */
+export function digestOf(link: Link): LinkDigest {
+  const fieldsOf = (change: Change) =>
+    RANKED.filter(([, , rank]) => CHANGES[rank] === change).map(
+      ([key, absent]) => link[key] ?? absent,
+    );
+  return {
+    reattach: sha256([...fieldsOf('reattach'), link.extra]),
+    revoke: sha256(fieldsOf('revoke')),
+  };
+}
+
+/** As `changeOf`, but that it tells no change of a provider's process. */
+export function changeSince(before: LinkDigest, after: Link): Change {
+  const { reattach, revoke } = digestOf(after);
+  if (before.revoke !== revoke) return 'revoke';
+  return before.reattach === reattach ? 'nothing' : 'reattach';
+}
+
+function sha256(values: readonly unknown[]): string {
+  const text = JSON.stringify(values, (_key, value) => sorted(value));
+  return createHash('sha256').update(text).digest('base64');
+}
+
+/** An object with its keys in order: what reads it may write them in another. */
+function sorted(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** Whether they say the same, pids and errors included. */

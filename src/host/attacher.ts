@@ -16,6 +16,7 @@ import type { Activator, OnDemand } from '../plugins/on-demand.js';
 import type { Attachment } from '../plugins/plugin.js';
 import type { Registry } from '../plugins/registry.js';
 import type { Relay } from '../relay/relay.js';
+import type { Adoption, Claim } from './adoption.js';
 import { Announcer } from './announcer.js';
 import { BusProvider } from './bus-provider.js';
 import { ContainerProvider } from './container-provider.js';
@@ -33,6 +34,7 @@ export interface HostParts {
   readonly broker: Broker;
   readonly relay: Relay;
   readonly containers: Containers;
+  readonly adoption: Adoption;
   readonly plugins: Registry;
   readonly log: Logger;
   /** Sockets of hosted buses on the host, in the order in which the broker was given them. */
@@ -66,7 +68,8 @@ export class HostAttacher implements Attacher {
     const plugin = plugins.for(link);
     if (!plugin) throw unknownType(link, plugins.types);
     const consumer = await this.#consumerOf(link, stamp);
-    const { host, provider, announcer } = this.#hostOf(link, consumer, listener);
+    const claim = await this.#parts.adoption.claim(link, consumer);
+    const { host, provider, announcer } = this.#hostOf(link, consumer, claim, listener);
     let unsubscribe = () => {};
     const end = () => {
       unsubscribe();
@@ -78,12 +81,13 @@ export class HostAttacher implements Attacher {
       // Not waited for: a provider that is slow to look at must not keep the socket from its consumer.
       void provider.retarget(link, stamp);
       const attachment = await plugin.attach(link, host);
+      await claim.rest();
       if (!consumer.alive) throw ended(link);
       unsubscribe = consumer.onExit(() => listener.onLost(ended(link).toLinkError()));
       setImmediate(() => announcer.announce()); // once the mesh knows the attachment that it is about
       return attached(attachment, host, provider, consumer, end);
     } catch (thrown) {
-      await host.close(0);
+      await Promise.all([host.close(0), claim.rest()]);
       end();
       throw XConnectError.from(thrown, linkId(link));
     }
@@ -98,8 +102,8 @@ export class HostAttacher implements Attacher {
     throw unsupported(link);
   }
 
-  #hostOf(link: Link, consumer: Container, listener: AttachedListener) {
-    const { broker, relay } = this.#parts;
+  #hostOf(link: Link, consumer: Container, claim: Claim, listener: AttachedListener) {
+    const { broker, relay, adoption } = this.#parts;
     const log = this.#parts.log.child({ link: linkId(link) });
     const announcer = new Announcer((state, error) => listener.onState(state, error));
     const onChange = () => {
@@ -109,7 +113,8 @@ export class HostAttacher implements Attacher {
     const { provider, onDemand } = this.#providerOf(link, announcer, onChange);
     const [shared, deviceWatch, plantWatch] = [this.#shared, this.#deviceWatch, this.#plantWatch];
     const watches = { shared, deviceWatch, plantWatch };
-    const parts = { broker, relay, ...watches, consumer, provider, announcer, onDemand, log };
+    const ends = { consumer, provider, announcer, onDemand };
+    const parts = { broker, relay, adoption, claim, ...watches, ...ends, log };
     const host = new OneLinkHost(parts, link, this.#options);
     return { host, provider, announcer };
   }

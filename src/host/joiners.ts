@@ -21,6 +21,11 @@ export class Joiners {
     return [...this.#byFds.values()].includes(relayLink);
   }
 
+  /** One of an earlier daemon's goes on, as if it had been made here. */
+  adopt(fds: boolean, relayLink: RelayLink): void {
+    this.#byFds.set(fds, relayLink);
+  }
+
   /** Takes both; one that was closed meanwhile ends the other. */
   join(client: End, provider: End, { fds = true }: Pick<ForwardOptions, 'fds'>): void {
     client.pause();

@@ -26,6 +26,7 @@ import type {
   LinkHost,
   ProviderListener,
   Seen,
+  SocketType,
   Tally,
 } from '../plugins/plugin.js';
 import type { Access } from '../relay/access.js';
@@ -33,9 +34,18 @@ import type { SocketStream } from '../relay/byte-stream.js';
 import type { Channel } from '../relay/channel.js';
 import { newClosing } from '../relay/closing.js';
 import type { Relay } from '../relay/relay.js';
-import type { RelayLink, RelayLinkEvents } from '../relay/relay-link.js';
+import type { RelayLink, RelayLinkEvents, RelayLinkOptions } from '../relay/relay-link.js';
 import type { TransferOptions, TransferResult } from '../relay/transfer.js';
 import { acceptEach, crowded, mostOf } from './accepting.js';
+import {
+  type Adopted,
+  type Adoption,
+  type Claim,
+  encodeNote,
+  noteOf,
+  type Stood,
+  sharedNoteOf,
+} from './adoption.js';
 import type { Announcer } from './announcer.js';
 import { ChannelSet } from './channel-set.js';
 import type { Container } from './containers.js';
@@ -47,8 +57,8 @@ import type { PlantWatch } from './plants.js';
 import { withoutBug } from './plugin-call.js';
 import type { AskLed, ProviderEnd } from './provider.js';
 import { listenBeside } from './provider-listener.js';
-import type { Membership, SharedListeners } from './shared-listeners.js';
-import { Target } from './target.js';
+import type { Listening, Membership, SharedListeners } from './shared-listeners.js';
+import { Target, type TargetParts } from './target.js';
 
 /** Between two attempts at what may work in a moment. */
 const AGAIN_MS = 50;
@@ -74,7 +84,18 @@ export interface LinkHostParts {
   readonly provider: ProviderEnd;
   readonly announcer: Announcer;
   readonly onDemand: OnDemand | null;
+  readonly adoption: Adoption;
+  /** What an earlier daemon left standing of the link. */
+  readonly claim: Claim;
   readonly log: Logger;
+}
+
+/** A link of the relay, made or adopted. */
+interface Part {
+  readonly relayLink: RelayLink;
+  readonly adopted: Adopted | null;
+  /** What is kept with it, for a daemon that comes after this one. */
+  readonly note: (stood?: Stood) => Buffer;
 }
 
 export class OneLinkHost implements LinkHost {
@@ -90,7 +111,7 @@ export class OneLinkHost implements LinkHost {
   readonly #removes = new Set<() => Promise<void>>();
   readonly #memberships = new Set<Membership<ConnectionHandler>>();
   readonly #relayLinks = new Set<RelayLink>();
-  readonly #joiners = new Joiners((fds) => this.#relayLink({ type: 'stream', fds }, {}));
+  readonly #joiners = new Joiners((fds) => this.#joiner(fds));
   /** Whatever the link's two ends send to us is closed on one account. */
   readonly #closing = newClosing();
   readonly #clients = new ChannelSet(this.#closing);
@@ -111,10 +132,10 @@ export class OneLinkHost implements LinkHost {
     this.#provider = parts.provider;
     this.#link = link;
     this.#options = options;
+    this.#adoptJoiners();
   }
 
   async forward(options: ForwardOptions): Promise<Attachment> {
-    const target = await this.#targetOf(options);
     const isStanding = () => !options.through && this.#provider.hasFixedIdentity;
     const waiting = new Waiting(this.#options.patienceMs);
     const isDatagram = options.type === 'dgram'; // of which the relay asks again, as long as it is to wait
@@ -125,32 +146,39 @@ export class OneLinkHost implements LinkHost {
         waiting.add(connection);
       else relayLink.resolve(connection, null);
     };
-    const relayLink = this.#relayLink(options, {
+    const reached = (errno: number) =>
+      this.#provider.reached(errno === 0 ? null : errnoName(errno));
+    const part = this.#part(isStanding() ? 'forward' : 'ask', options, {
       onPending: (connection) => void answer(connection),
-      onUpstream: (errno) => this.#provider.reached(errno === 0 ? null : errnoName(errno)),
+      onUpstream: reached,
     });
+    const { relayLink, adopted, note } = part;
     this.#led = (fd) => relayLink.led(fd);
-    this.#onProviderChange.add(() => {
-      if (isStanding()) {
-        relayLink.retarget(this.#provider.standingRequest(options.type));
-        return;
-      }
-      for (const connection of waiting.take()) void answer(connection);
-    });
-    target.serve(relayLink, (fd) => {
-      if (!isStanding()) relayLink.listen(fd, 'ask', null);
-      else relayLink.listen(fd, 'forward', this.#provider.standingRequest(options.type));
-    });
+    const request = () => (isStanding() ? this.#provider.standingRequest(options.type) : null);
+    let failedBefore = adopted?.errno ?? 0;
+    const changed = () => {
+      if (isStanding()) relayLink.retarget(request());
+      else for (const connection of waiting.take()) void answer(connection);
+      // Else it would count as reachable until the next connection failed like the last one.
+      if (failedBefore !== 0 && this.#provider.container) reached(failedBefore);
+      failedBefore = 0;
+    };
+    this.#onProviderChange.add(changed);
+    const target = await this.#targetOf(options, part);
+    const mode = isStanding() ? 'forward' : 'ask';
+    if (adopted && request()) changed(); // it may have been there before we were told of changes
+    target.serve(relayLink, (fd, stood) => relayLink.listen(fd, mode, request(), note(stood)));
     return this.#attachment(target, relayLink);
   }
 
   async listen(onConnection: (client: Channel) => void | Promise<void>): Promise<Attachment> {
-    const target = await this.#targetOf({ type: 'stream' });
     const isFull = crowded(mostOf(this.#link, this.#options), () => this.stats(), this.tally);
     const events = acceptEach(this.#clients, onConnection, this.log, isFull);
-    const relayLink = this.#relayLink({ type: 'stream' }, { ...events, ...this.#ringEvents() });
+    const part = this.#part('hand', { type: 'stream' }, { ...events, ...this.#ringEvents() });
+    const { relayLink, note } = part;
     this.#led = (fd) => relayLink.led(fd);
-    target.serve(relayLink, (fd) => relayLink.listen(fd, 'hand', null));
+    const target = await this.#targetOf({ type: 'stream' }, part);
+    target.serve(relayLink, (fd, stood) => relayLink.listen(fd, 'hand', null, note(stood)));
     return this.#attachment(target, relayLink);
   }
 
@@ -161,13 +189,10 @@ export class OneLinkHost implements LinkHost {
         consumer,
         link: this.#link,
         log,
-        listen: () => this.#targetAt({ type: 'stream' }),
-        relayLink: (channels, handler) =>
-          this.#newRelayLink(
-            { type: 'stream' },
-            acceptEach(channels, (client) => handler.onConnection(client), log),
-            false,
-          ),
+        listen: (id, channels, handler) => {
+          const onConnection = (client: Channel) => handler.onConnection(client);
+          return this.#listenShared(id, acceptEach(channels, onConnection, log));
+        },
       },
       make,
     );
@@ -314,15 +339,40 @@ export class OneLinkHost implements LinkHost {
     };
   }
 
-  #targetAt({ type }: ForwardOptions): Promise<Target> {
-    const { broker, plantWatch, consumer, log } = this.#parts;
-    return Target.open({ broker, plantWatch, consumer, link: this.#link, type, log });
-  }
-
-  async #targetOf(options: ForwardOptions): Promise<Target> {
-    const target = await this.#targetAt(options);
+  async #targetOf({ type }: ForwardOptions, { adopted }: Part): Promise<Target> {
+    const target = await Target.of(this.#targetParts(type), adopted, this.#parts.claim);
     target.watch((error) => this.#parts.announcer.target(error));
     return target;
+  }
+
+  #targetParts(type: SocketType): TargetParts {
+    const { broker, plantWatch, consumer, log } = this.#parts;
+    return { broker, plantWatch, consumer, link: this.#link, type, log };
+  }
+
+  /** A listener that is not ended with this link, and whose connections need not be this link's. */
+  async #listenShared(id: string, events: RelayLinkEvents): Promise<Listening> {
+    const claim = this.#parts.adoption.claimShared(id);
+    const { relay, consumer } = this.#parts;
+    const { patienceMs, maxConnections, linkMemory: memory } = this.#options;
+    const bounds = { patienceMs, maxConnections, memory, consumerHandle: consumer.handle };
+    const settings: RelayLinkOptions = { type: 'stream', fds: true, ...bounds };
+    const told = { onFull: () => this.#full(memory), ...events };
+    const adopted = claim.take('hand', settings, told);
+    const relayLink = adopted?.relayLink ?? relay.link(settings, told);
+    const note = sharedNoteOf(id, consumer, 'hand', settings);
+    try {
+      const target = await Target.of(this.#targetParts('stream'), adopted, claim);
+      target.serve(relayLink, (fd, stood) => {
+        relayLink.listen(fd, 'hand', null, encodeNote({ ...note, stood }));
+      });
+      return { target, relayLink };
+    } catch (thrown) {
+      await relayLink.close(0);
+      throw thrown;
+    } finally {
+      await claim.rest();
+    }
   }
 
   #attachment(target: Target, relayLink: RelayLink): Attachment {
@@ -337,27 +387,48 @@ export class OneLinkHost implements LinkHost {
   }
 
   #relayLink(options: ForwardOptions, events: RelayLinkEvents): RelayLink {
-    const relayLink = this.#newRelayLink(options, events);
+    const relayLink = this.#parts.relay.link(this.#settings(options), this.#told(events));
     this.#relayLinks.add(relayLink);
     return relayLink;
   }
 
-  /** Not ended with this link. `own`: its connections are this link's, so that what it says of clients holds. */
-  #newRelayLink(
-    { type, fds = true }: ForwardOptions,
-    events: RelayLinkEvents,
-    own = true,
-  ): RelayLink {
-    const { relay, consumer } = this.#parts;
-    const { patienceMs, maxConnections: most, linkMemory: memory } = this.#options;
-    const bounds = {
-      ...{ patienceMs, memory },
-      maxConnections: own ? mostOf(this.#link, this.#options) : most,
-    };
-    const access = own ? accessOf(this.#link) : {};
-    const handle = { consumerHandle: consumer.handle };
-    const told = { onFull: () => this.#full(memory), ...events };
-    return relay.link({ type, fds, ...bounds, ...handle, ...access }, told);
+  /** One that a daemon after this one can go on with. */
+  #part(name: string, options: ForwardOptions, events: RelayLinkEvents): Part {
+    const { claim, consumer } = this.#parts;
+    const settings = this.#settings(options);
+    const adopted = claim.take(name, settings, this.#told(events));
+    const relayLink = adopted?.relayLink ?? this.#relayLink(options, events);
+    this.#relayLinks.add(relayLink);
+    const note = noteOf(this.#link, consumer, name, settings);
+    return { relayLink, adopted, note: (stood) => encodeNote(stood ? { ...note, stood } : note) };
+  }
+
+  #joiner(fds: boolean): RelayLink {
+    const { relayLink, note } = this.#part(joinerName(fds), { type: 'stream', fds }, {});
+    relayLink.note(note());
+    return relayLink;
+  }
+
+  /** Connections that an earlier daemon gave to the relay count as this link's, and end with it. */
+  #adoptJoiners(): void {
+    for (const fds of [true, false]) {
+      const settings = this.#settings({ type: 'stream', fds });
+      const adopted = this.#parts.claim.take(joinerName(fds), settings, this.#told({}));
+      if (!adopted) continue;
+      this.#relayLinks.add(adopted.relayLink);
+      this.#joiners.adopt(fds, adopted.relayLink);
+    }
+  }
+
+  #settings({ type, fds = true }: ForwardOptions): RelayLinkOptions {
+    const { patienceMs, linkMemory: memory } = this.#options;
+    const bounds = { patienceMs, memory, maxConnections: mostOf(this.#link, this.#options) };
+    const consumerHandle = this.#parts.consumer.handle;
+    return { type, fds, ...bounds, consumerHandle, ...accessOf(this.#link) };
+  }
+
+  #told(events: RelayLinkEvents): RelayLinkEvents {
+    return { onFull: () => this.#full(this.#options.linkMemory), ...events };
   }
 
   #full(memory: number): void {
@@ -375,6 +446,10 @@ export class OneLinkHost implements LinkHost {
     if (header) channel.write(header);
     return channel;
   }
+}
+
+function joinerName(fds: boolean): string {
+  return fds ? 'joined' : 'joined bytes';
 }
 
 /** Connections that wait for their provider to run. One that has waited for too long is none any more. */

@@ -139,7 +139,7 @@ export class Replanting {
  * A container that is busy is asked again for as long as it lives: what is planted in it must not stay. Never rejects.
  */
 export async function removePlant(
-  broker: Broker,
+  broker: Pick<Broker, 'remove'>,
   plant: number,
   what: string,
   log: Logger,

@@ -21,10 +21,16 @@ export interface SharedParts {
   readonly consumer: Container;
   readonly link: Link;
   readonly log: Logger;
-  /** Rejects with an XConnectError. */
-  listen(): Promise<Target>;
-  /** Hands each client to the handler, as a channel of that set. */
-  relayLink(channels: ChannelSet, handler: ConnectionHandler): RelayLink;
+  /**
+   * Listens at the link's target, and hands each client to the handler, as a channel of that set. `id`: of this
+   * listener, for a daemon that comes after this one. Rejects with an XConnectError.
+   */
+  listen(id: string, channels: ChannelSet, handler: ConnectionHandler): Promise<Listening>;
+}
+
+export interface Listening {
+  readonly target: Target;
+  readonly relayLink: RelayLink;
 }
 
 /** One link's part in it. */
@@ -40,11 +46,9 @@ export interface Membership<T> {
   close(drainMs: number): Promise<void>;
 }
 
-interface Opened {
+interface Opened extends Listening {
   readonly handler: ConnectionHandler;
   readonly channels: ChannelSet;
-  readonly target: Target;
-  readonly relayLink: RelayLink;
 }
 
 interface Entry {
@@ -99,7 +103,7 @@ export class SharedListeners {
   }
 
   #open(key: string, parts: SharedParts, make: () => ConnectionHandler): Entry {
-    const opened = openListener(parts, make);
+    const opened = openListener(key, parts, make);
     const entry: Entry = { make, opened, members: 0 };
     this.#entries.set(key, entry);
     opened.catch(() => this.#entries.delete(key));
@@ -115,18 +119,24 @@ export class SharedListeners {
   }
 }
 
-async function openListener(parts: SharedParts, make: () => ConnectionHandler): Promise<Opened> {
-  const target = await parts.listen();
+async function openListener(
+  id: string,
+  parts: SharedParts,
+  make: () => ConnectionHandler,
+): Promise<Opened> {
   const handler = make();
   const channels = new ChannelSet();
-  const relayLink = parts.relayLink(channels, handler);
-  target.serve(relayLink, (fd) => relayLink.listen(fd, 'hand', null));
-  return { handler, channels, target, relayLink };
+  try {
+    return { handler, channels, ...(await parts.listen(id, channels, handler)) };
+  } catch (thrown) {
+    await withoutBug(parts.log, () => handler.close?.(0));
+    throw thrown;
+  }
 }
 
 function keyOf({ consumer, link }: SharedParts): string {
   const at = endpointOf(link.target);
-  if ('address' in at) return `${consumer.generation} ${at.address.ip} ${at.address.port}`;
+  if ('address' in at) return `shared ${consumer.handle} ${at.address.ip} ${at.address.port}`;
   const message = `${link.target} is no address: only IP:PORT can be shared.`;
   throw new XConnectError('target-invalid', message);
 }

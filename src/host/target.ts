@@ -7,8 +7,9 @@
  * connections stay.
  *
  *   standing --lost--> waiting its turn --made--> standing
- *                          ^      |
- *                          +-can't+        `remove` ends it from anywhere
+ *      ^                   ^      |
+ *      |                   +-can't+        `remove` ends it from anywhere
+ *      '-- made, or left standing by an earlier daemon
  */
 import { setTimeout } from 'node:timers/promises';
 import type { Broker } from '../broker/client.js';
@@ -20,6 +21,7 @@ import { failed, ok, type Result, valueOrThrow } from '../kernel/result.js';
 import type { SocketType } from '../plugins/plugin.js';
 import { closeSocket } from '../relay/closing.js';
 import type { RelayLink } from '../relay/relay-link.js';
+import type { Adopted, Claim, Stood } from './adoption.js';
 import type { Container } from './containers.js';
 import { bindError, listenError, lostError } from './errno.js';
 import { type PlantWatch, Replanting, removePlant } from './plants.js';
@@ -35,12 +37,17 @@ export interface TargetParts {
 
 /** One listener, as it was made. */
 interface Made {
-  readonly fd: number;
+  /** Null: the relay has it already. */
+  readonly fd: number | null;
+  readonly stood: Stood;
   /** Takes it out of the container; the descriptor is another matter. Never rejects. */
   remove(): Promise<void>;
   /** Calls back when it is lost; the returned function ends that. */
   watch(onLost: () => void): () => void;
 }
+
+/** Has the relay link take a listener. `stood`: for the note that is kept with it. */
+type Listen = (fd: number, stood: Stood) => void;
 
 export class Target {
   readonly #parts: TargetParts;
@@ -50,7 +57,7 @@ export class Target {
   #made: Made;
   #unwatch: () => void;
   #error: LinkError | null = null;
-  #taker: { readonly link: RelayLink; readonly listen: (fd: number) => void } | null = null;
+  #taker: { readonly link: RelayLink; readonly listen: Listen } | null = null;
   /** A listener that is being made: it is removed, too. */
   #making: Promise<void> = Promise.resolve();
   #removed: Promise<void> | null = null;
@@ -60,16 +67,31 @@ export class Target {
     return new Target(parts, valueOrThrow(await make(parts)));
   }
 
+  /**
+   * The target of a relay link that may have been adopted, and then listens already; else one is made. Rejects with an
+   * XConnectError.
+   */
+  static async of(parts: TargetParts, adopted: Adopted | null, claim: Claim): Promise<Target> {
+    const stood = adopted?.stood;
+    if (!adopted || !stood) return Target.open(parts);
+    if ('network' in stood || (await claim.keeps(stood.plant))) {
+      return new Target(parts, madeOf(parts, null, stood));
+    }
+    await adopted.relayLink.stop();
+    return Target.open(parts);
+  }
+
   private constructor(parts: TargetParts, made: Made) {
     this.#parts = parts;
     this.#made = made;
     this.#unwatch = made.watch(() => this.#lost());
   }
 
-  /** `listen` has the relay link take a listener: this one, and each that comes in its place. Call it once. */
-  serve(link: RelayLink, listen: (fd: number) => void): void {
+  /** `listen` is called for this listener, and for each that comes in its place. Call it once. */
+  serve(link: RelayLink, listen: Listen): void {
     this.#taker = { link, listen };
-    listen(this.#made.fd);
+    const { fd, stood } = this.#made;
+    if (fd !== null) listen(fd, stood);
   }
 
   /** Says why there is no target now, beginning with what is; the returned function ends that. */
@@ -128,17 +150,17 @@ export class Target {
       this.#say(made.error);
       return;
     }
-    const { fd } = made.value;
+    const { fd, stood } = made.value;
     const old = this.#made;
     this.#made = made.value;
     await old.remove(); // of what is elsewhere by now, only the broker's note
-    if (!this.#taker) closeSocket(old.fd);
+    if (!this.#taker && old.fd !== null) closeSocket(old.fd);
     if (this.#ended.signal.aborted) {
       closeSocket(fd);
       return;
     }
     void this.#taker?.link.stop();
-    this.#taker?.listen(fd);
+    this.#taker?.listen(fd, stood);
     this.#replanting.planted(performance.now());
     this.#parts.log.info(`${this.#parts.link.target} was lost to its consumer, and is there again`);
     this.#say(null);
@@ -151,30 +173,38 @@ export class Target {
   }
 }
 
-async function make(parts: TargetParts): Promise<Result<Made>> {
-  const { broker, plantWatch, consumer, link, type, log } = parts;
+async function make(parts: TargetParts): Promise<Result<Made & { readonly fd: number }>> {
+  const { broker, consumer, link, type } = parts;
   const target = endpointOf(link.target);
   if ('address' in target) {
     const bound = await broker.listenTcp(consumer.handle, target.address);
     if (!bound.ok) return failed(bindError(link, bound.errno));
     const { fd, network } = bound.value;
-    return ok({
-      fd,
-      remove: () => Promise.resolve(),
-      watch: (onLost) =>
-        link.consumer === EXTERNAL ? () => {} : plantWatch.network(consumer, network, onLost),
-    });
+    return ok({ ...madeOf(parts, fd, { network }), fd });
   }
   const planted = await broker.listenUnix(consumer.handle, type, target.path);
   if (!planted.ok) return failed(listenError(link, planted.errno));
   const { fd, plant } = planted.value;
+  return ok({ ...madeOf(parts, fd, { plant }), fd });
+}
+
+function madeOf(parts: TargetParts, fd: number | null, stood: Stood): Made {
+  const { broker, plantWatch, consumer, link, log } = parts;
+  if ('network' in stood) {
+    return {
+      ...{ fd, stood },
+      remove: () => Promise.resolve(),
+      watch: (onLost) =>
+        link.consumer === EXTERNAL ? () => {} : plantWatch.network(consumer, stood.network, onLost),
+    };
+  }
   let removed: Promise<void> | null = null;
-  return ok({
-    fd,
+  return {
+    ...{ fd, stood },
     remove: () => {
-      removed ??= removePlant(broker, plant, link.target, log);
+      removed ??= removePlant(broker, stood.plant, link.target, log);
       return removed;
     },
-    watch: (onLost) => plantWatch.plant(consumer, plant, onLost),
-  });
+    watch: (onLost) => plantWatch.plant(consumer, stood.plant, onLost),
+  };
 }

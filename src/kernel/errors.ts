@@ -66,7 +66,8 @@ export const REMEDIES = {
     'Run pv-xconnect with the privileges that chapter "What the processes may do" of docs/security.md lists.',
   'network-closed':
     "Run pv-xconnect as root of the host, or give that container the host's network or a unix socket.",
-  'broker-lost': 'Nothing to do: the daemon ends and its runtime starts it anew.',
+  'broker-lost': 'Nothing to do: pv-xconnect ends and its runtime starts it anew.',
+  'relay-lost': 'Nothing to do: the relay is started anew, and every link with it.',
   'broker-failed':
     "Look at the errno in the message; report it with the log if it is not the system's.",
   'runtime-away': 'Start the runtime, or say where its socket is with --pv-ctrl.',

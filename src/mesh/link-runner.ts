@@ -19,6 +19,8 @@ export interface RunnerEvents {
   onState(state: LinkState, error: LinkError | null): void;
   /** The graph named a process that has ended: a newer graph is needed. */
   onStale(): void;
+  /** No step is under way any more. */
+  onIdle(): void;
   /** The link is not desired any more, and nothing of it is left. */
   onGone(): void;
 }
@@ -53,6 +55,11 @@ export class LinkRunner {
     return this.#desired;
   }
 
+  /** No step is under way. */
+  get isIdle(): boolean {
+    return !this.#running;
+  }
+
   /** null: the link leaves. `fresh`: the graph changed, so a step that failed is tried again at once. */
   want(desired: Desired | null, fresh: boolean): void {
     this.#desired = desired;
@@ -79,6 +86,7 @@ export class LinkRunner {
     }
     this.#running = false;
     if (!this.#desired && !this.#current) this.#leave();
+    this.#events.onIdle();
   }
 
   /** True: plan the next step. */

@@ -36,6 +36,7 @@ export class Mesh extends EventEmitter<MeshEvents> {
   #drainMs: number;
   readonly #entries = new Map<string, Entry>();
   readonly #barrier = new DrainBarrier(() => this.#entries.size === 0);
+  readonly #idle = new DrainBarrier(() => [...this.#entries.values()].every(isIdle));
 
   /** `drainMs`: how long the connections of a link that leaves may stay. */
   constructor(attacher: Attacher, { drainMs }: { drainMs: number }) {
@@ -60,6 +61,11 @@ export class Mesh extends EventEmitter<MeshEvents> {
       if (!desired.has(id) && entry.runner.desired) entry.runner.want(null, true);
     }
     for (const [id, link] of desired) this.#want(id, { link, stamp }, changed);
+  }
+
+  /** Resolves when no link has a step under way: each is as far as it can be for now. */
+  idle(): Promise<void> {
+    return this.#idle.drained();
   }
 
   /** Counters of a link over all its attachments. */
@@ -103,6 +109,7 @@ export class Mesh extends EventEmitter<MeshEvents> {
     const runner = new LinkRunner(this.#attacher, () => this.#drainMs, {
       onState: (state, error) => this.#show(id, entry, state, error),
       onStale: () => this.emit('stale', id),
+      onIdle: () => this.#idle.check(),
       onGone: () => {
         this.#entries.delete(id);
         this.emit('gone', id);
@@ -126,6 +133,10 @@ export class Mesh extends EventEmitter<MeshEvents> {
     entry.said = entry.link;
     this.emit('state', id, entry.link, entry.state, entry.error);
   }
+}
+
+function isIdle({ runner }: Entry): boolean {
+  return runner.isIdle;
 }
 
 function sameError(a: LinkError | null, b: LinkError | null): boolean {

@@ -1,6 +1,6 @@
 /** What is done about a link that changed, field by field. */
 import { describe, expect, it, test } from 'vitest';
-import { changeOf, isSameLink } from '../../../src/graph/difference.js';
+import { changeOf, changeSince, digestOf, isSameLink } from '../../../src/graph/difference.js';
 import { CHANGES, LINK_FIELDS, ROWS } from '../../../src/manifest/link-fields.js';
 import { unixLink } from '../../support/link.js';
 
@@ -32,6 +32,27 @@ describe('a change', () => {
   it('of the order of keys is none', () => {
     const [a, b] = [{ name: 'x', phys: 'y' } as const, { phys: 'y', name: 'x' } as const];
     expect(changeOf(unixLink({ match: a }), unixLink({ match: b }))).toBe('nothing');
+  });
+});
+
+describe('a change since a digest was made', () => {
+  it.each(ROWS)('of %s is as strong as one of the link itself', (key, { onChange }) => {
+    const isTold = onChange === 'reattach' || onChange === 'revoke';
+    const changed = { ...LINK, [key]: { another: 'value' } };
+    expect(changeSince(digestOf(LINK), changed)).toBe(isTold ? onChange : 'nothing');
+    expect(changeSince(digestOf(changed), LINK)).toBe(isTold ? onChange : 'nothing');
+  });
+
+  it('of what nobody knows counts; of the order of keys, and of a default, none does', () => {
+    const [a, b] = [unixLink({ extra: { x: 1, y: 2 } }), unixLink({ extra: { y: 2, x: 1 } })];
+    expect(changeSince(digestOf(LINK), a)).toBe('reattach');
+    expect(changeSince(digestOf(a), b)).toBe('nothing');
+    expect(changeSince(digestOf(LINK), unixLink({ fds: true }))).toBe('nothing');
+  });
+
+  it('of several is the strongest of them', () => {
+    const after = unixLink({ mode: 'dgram', role: 'x', providerPid: 7 });
+    expect(changeSince(digestOf(LINK), after)).toBe('revoke');
   });
 });
 
