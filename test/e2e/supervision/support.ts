@@ -1,0 +1,162 @@
+/** What the tests of killed processes share: links of many types between two containers, each with checked traffic. */
+import { readFileSync } from 'node:fs';
+import { expect } from 'vitest';
+import { usePair } from '../../support/container-pair.js';
+import type { TestDaemon } from '../../support/daemon.js';
+import type { WireLink } from '../../support/link.js';
+import type { Peer } from '../../support/peer-process.js';
+import { childrenOf } from '../../support/processes.js';
+import { eventually } from '../../support/wait.js';
+import { UnixPair } from '../unix/support.js';
+
+const TRAFFIC = readFileSync(new URL('./traffic.py', import.meta.url), 'utf8');
+const PEER = readFileSync(new URL('../unix/peer.py', import.meta.url), 'utf8');
+
+/** What is relayed, by the name of its link: how it is linked, and what traffic.py and peer.py are told. */
+const KINDS: Record<string, { link: Partial<WireLink>; type: string; served: string }> = {
+  stream: { link: {}, type: 'stream', served: 'stream' },
+  bytes: { link: { fds: false }, type: 'bytes', served: 'stream' },
+  seqpacket: { link: { mode: 'seqpacket' }, type: 'seqpacket', served: 'seqpacket' },
+  dgram: { link: { mode: 'dgram' }, type: 'dgram', served: 'dgram' },
+  tcp: {
+    link: { type: 'tcp', interface: 'tcp', transport: 'unix', target: '127.0.0.1:4001' },
+    type: 'tcp',
+    served: 'stream',
+  },
+};
+
+export interface Summary {
+  readonly faults: readonly string[];
+  readonly rounds: { readonly kept: number; readonly new: number };
+  /** Milliseconds. */
+  readonly longest: number;
+}
+
+export class Traffic {
+  readonly name: string;
+  readonly #peer: Peer;
+
+  constructor(name: string, peer: Peer) {
+    this.name = name;
+    this.#peer = peer;
+  }
+
+  /** Waits until both of its clients have come further. */
+  async goesOn(): Promise<void> {
+    const before = await this.#rounds();
+    await eventually(async () => {
+      const now = await this.#rounds();
+      expect(now.kept, this.name).toBeGreaterThan(before.kept);
+      expect(now.new, this.name).toBeGreaterThan(before.new);
+    });
+  }
+
+  async #rounds(): Promise<Summary['rounds']> {
+    this.#peer.say('rounds\n');
+    return JSON.parse(await this.#peer.line());
+  }
+
+  async end(): Promise<Summary> {
+    this.#peer.say('stop\n');
+    return JSON.parse(await this.#peer.line());
+  }
+}
+
+export class SupervisedPair extends UnixPair {
+  constructor(args: readonly string[]) {
+    super(['--patience', '10', ...args], { containers: { net: true } });
+  }
+
+  /** One link of each kind that the relay serves alone, established, with a provider that answers. */
+  async establishAll(): Promise<WireLink[]> {
+    const links: WireLink[] = [];
+    for (const [name, { link, served }] of Object.entries(KINDS)) {
+      const socket = `/run/example/${name}.sock`;
+      const target = `/run/pv/services/${name}.sock`;
+      links.push(this.link({ name, socket, target, ...link }));
+      await this.serveAt(socket, served);
+    }
+    this.daemon.set(...links);
+    await this.daemon.until(Object.fromEntries(links.map(({ name }) => [name, 'established'])));
+    return links;
+  }
+
+  /** A provider there that sends back what it gets. */
+  async serveAt(socket: string, type = 'stream'): Promise<void> {
+    await this.talk(this.provider, ['python3', '-c', PEER, 'serve-echo', socket, type]).line();
+  }
+
+  /** Traffic through each of them. */
+  startTraffic(links: readonly WireLink[]): Promise<Traffic[]> {
+    return Promise.all(
+      links.map(async ({ name, target }) => {
+        const { type } = KINDS[name] as { type: string };
+        const peer = this.talk(this.consumer, ['python3', '-c', TRAFFIC, type, target]);
+        expect(await peer.line()).toBe('ready');
+        return new Traffic(name, peer);
+      }),
+    );
+  }
+
+  child(program: Program): number {
+    return childOf(this.daemon, program);
+  }
+
+  /** Kills it, and waits for its successor, which has these links established. */
+  kill(program: 'node' | 'pvx-relay', links: readonly WireLink[]): Promise<void> {
+    return killChild(
+      this.daemon,
+      program,
+      links.map(({ name }) => name),
+    );
+  }
+
+  /** Identity of what is planted at each path that there is. */
+  async planted(links: readonly WireLink[]): Promise<string> {
+    const paths = links.map(({ target }) => target).filter((target) => target.startsWith('/'));
+    return (await this.consumer.exec(['stat', '-c', '%n %i %w', ...paths])).stdout;
+  }
+}
+
+/** By the name of its program. `node`: the daemon. */
+export type Program = 'node' | 'pvx-broker' | 'pvx-relay';
+
+/** The pid of a child of the supervisor; 0: it is not there now. */
+export function childOf({ pid: supervisor }: TestDaemon, program: Program): number {
+  return childrenOf(supervisor).find((pid) => programOf(pid) === program) ?? 0;
+}
+
+async function killChild(
+  daemon: TestDaemon,
+  program: Program,
+  links: readonly string[],
+): Promise<void> {
+  const before = await eventually(() => {
+    const pid = childOf(daemon, program);
+    expect(pid).toBeGreaterThan(0);
+    return pid;
+  });
+  process.kill(before, 'SIGKILL');
+  await eventually(() => {
+    expect(childOf(daemon, program)).toBeGreaterThan(0);
+    expect(childOf(daemon, program)).not.toBe(before);
+  });
+  await daemon.until(Object.fromEntries(links.map((name) => [name, 'established'])));
+}
+
+/** Kills the daemon, and waits for its successor, which has these links established. */
+export function killDaemon(daemon: TestDaemon, links: readonly string[]): Promise<void> {
+  return killChild(daemon, 'node', links);
+}
+
+function programOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+  } catch {
+    return '';
+  }
+}
+
+export function useSupervisedPair(...args: string[]): SupervisedPair {
+  return usePair(new SupervisedPair(args));
+}
