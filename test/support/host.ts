@@ -2,6 +2,7 @@
  * The host layer on a real broker, inside the test's own process (which is root): what a daemon has, but for
  * the mesh above it.
  */
+import { Adoption } from '../../src/host/adoption.js';
 import { HostAttacher } from '../../src/host/attacher.js';
 import { createLogger } from '../../src/kernel/log.js';
 import { Registry } from '../../src/plugins/registry.js';
@@ -26,8 +27,9 @@ export async function startHost(options: TestHostOptions = {}): Promise<TestHost
   const relay = new Relay(started.relay);
   const plugins = new Registry();
   const log = createLogger(process.env.PVX_TEST_LOG ?? 'silent');
+  const adoption = new Adoption({ broker, relay, log, drainMs: 5_000 });
   const attacher = new HostAttacher(
-    { broker, relay, containers, plugins, log },
+    { broker, relay, adoption, containers, plugins, log },
     {
       patienceMs: options.patienceMs ?? 5_000,
       maxConnections: options.maxConnections ?? 4_096,

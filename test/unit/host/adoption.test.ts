@@ -12,7 +12,8 @@ import {
 import { Container } from '../../../src/host/containers.js';
 import { createLogger } from '../../../src/kernel/log.js';
 import { ok } from '../../../src/kernel/result.js';
-import type { RelayLink, StandingLink } from '../../../src/relay/relay.js';
+import type { StandingLink } from '../../../src/relay/relay.js';
+import type { RelayLink } from '../../../src/relay/relay-link.js';
 import { unixLink } from '../../support/link.js';
 
 const DRAIN_MS = 5_000;
