@@ -16,6 +16,12 @@
       "ldflags": ["-pthread"]
     },
     {
+      "target_name": "pvx-relay",
+      "type": "executable",
+      "sources": ["<!@(ls native/relay/*.c)", "native/closer.c", "native/filter.c", "native/message.c"],
+      "ldflags": ["-pthread"]
+    },
+    {
       "target_name": "pvx-bus",
       "type": "executable",
       "sources": ["<!@(ls native/bus/*.c)"]

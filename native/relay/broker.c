@@ -1,6 +1,7 @@
 /*
  * The relay's own channel to pvx-broker: one request a connection, answered in any order.
  *
+ * An id is a number of this process and the slot; the one before us may have asked, too, and its answers are nobody's.
  * Slots bound what is under way. Whoever asked may be gone when the answer comes: then its descriptor is
  * closed. A channel that ended is reported once; every request is then answered with EPIPE.
  */
@@ -16,7 +17,7 @@ static void fail_all(struct relay *relay)
 	if (relay->broker.fd < 0)
 		return;
 	relay_unwatch(relay, &relay->broker, relay->closing, false);
-	relay_emit(relay, EVENT_BROKER, NULL, 0, -1, EPIPE);
+	relay_emit(relay, PVX_EVENT_BROKER, NULL, 0, -1, EPIPE);
 	for (uint32_t i = 0; i < RELAY_INFLIGHT; i++) {
 		struct inflight slot = relay->inflight[i];
 
@@ -45,7 +46,7 @@ uint32_t broker_ask(struct link *link, const struct pvx_request *request, const 
 	if (i == RELAY_INFLIGHT)
 		return 0;
 	copy = *request;
-	copy.id = i + 1;
+	copy.id = relay->broker_ids | i;
 	control_put(&message, control, fds, nfds);
 	if (sendmsg(relay->broker.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
 		if (errno == EAGAIN) {
@@ -68,7 +69,7 @@ void broker_forget(struct relay *relay, uint32_t slot)
 static bool receive(struct relay *relay)
 {
 	char control[CONTROL_SIZE];
-	struct pvx_reply reply;
+	struct pvx_reply reply = { 0 };
 	struct iovec iov = { .iov_base = &reply, .iov_len = sizeof(reply) };
 	struct msghdr message = {
 		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
@@ -76,7 +77,7 @@ static bool receive(struct relay *relay)
 	ssize_t n = recvmsg(relay->broker.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	int fds[MESSAGE_FDS_MAX], fd = -1, error;
 	struct inflight slot;
-	uint32_t nfds;
+	uint32_t nfds, i;
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return errno == EINTR;
@@ -90,13 +91,13 @@ static bool receive(struct relay *relay)
 		return false;
 	}
 	nfds = control_fds(&message, fds);
-	if (n != (ssize_t)sizeof(reply) || reply.id == 0 || reply.id > RELAY_INFLIGHT ||
-	    !relay->inflight[reply.id - 1].busy) {
+	i = reply.id & (RELAY_INFLIGHT - 1);
+	if (n != (ssize_t)sizeof(reply) || reply.id != (relay->broker_ids | i) || !relay->inflight[i].busy) {
 		closing_take(relay->closing, fds, nfds);
 		return true;
 	}
-	slot = relay->inflight[reply.id - 1];
-	relay->inflight[reply.id - 1] = (struct inflight){ 0 };
+	slot = relay->inflight[i];
+	relay->inflight[i] = (struct inflight){ 0 };
 	error = (int)reply.error;
 	if (nfds > 0 && slot.owner) {
 		fd = fds[0];

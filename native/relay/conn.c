@@ -1,6 +1,6 @@
 /*
  * A connection from the moment that both of its sides have their descriptor until it is closed. How it
- * comes by its provider is in relay-provider.c. An idle connection is this struct and nothing else.
+ * comes by its provider is in provider.c. An idle connection is this struct and nothing else.
  */
 #include "tcp.h"
 #include "transfer.h"
@@ -20,14 +20,17 @@ static void side_init(struct side *side, struct conn *conn)
 	side->conn = conn;
 }
 
-static void side_prepare(struct conn *conn, struct side *side)
+/* False: it is no socket. */
+static bool side_prepare(struct conn *conn, struct side *side)
 {
 	int on = 1, large = RELAY_SCRATCH, domain = AF_UNIX;
 	socklen_t length = sizeof(domain);
 
-	side->local = getsockopt(side->source.fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0 || domain == AF_UNIX;
+	if (getsockopt(side->source.fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0)
+		return false;
+	side->local = domain == AF_UNIX;
 	if (conn->link->type == SOCK_SEQPACKET) {
-		/* A record of no bytes carries a time; the end of the stream does not (relay-record.c). */
+		/* A record of no bytes carries a time; the end of the stream does not (record.c). */
 		setsockopt(side->source.fd, SOL_SOCKET, SO_TIMESTAMP, &on, sizeof(on));
 		setsockopt(side->source.fd, SOL_SOCKET, SO_SNDBUF, &large, sizeof(large)); /* else EMSGSIZE */
 	} else {
@@ -35,12 +38,13 @@ static void side_prepare(struct conn *conn, struct side *side)
 	}
 	side->readable = side->writable = true;
 	side->unregistered = true;
+	return true;
 }
 
 void conn_count(struct link *link)
 {
-	atomic_fetch_add(&link->active, 1);
-	atomic_fetch_add(&link->total, 1);
+	counter_add(&link->counters->active, 1);
+	counter_add(&link->counters->total, 1);
 }
 
 struct conn *conn_new(struct link *link)
@@ -50,7 +54,6 @@ struct conn *conn_new(struct link *link)
 	if (!conn)
 		return NULL;
 	conn->link = link;
-	atomic_fetch_add(&link->refs, 1);
 	list_init(&conn->node);
 	list_init(&conn->ready);
 	list_init(&conn->tick);
@@ -73,9 +76,10 @@ void conn_joined(struct conn *conn)
 	list_del(&conn->tick);
 	free(conn->request); /* an idle connection keeps nothing that it does not need */
 	conn->request = NULL;
-	side_prepare(conn, &conn->side[0]);
-	side_prepare(conn, &conn->side[1]);
-	conn_schedule(conn);
+	if (side_prepare(conn, &conn->side[0]) && side_prepare(conn, &conn->side[1]))
+		conn_schedule(conn);
+	else
+		conn_close(conn, PVX_REASON_ERROR);
 }
 
 static bool owed(const struct side *side)
@@ -83,7 +87,7 @@ static bool owed(const struct side *side)
 	return side->backlog || side->pipe;
 }
 
-void conn_close(struct conn *conn, enum reason reason)
+void conn_close(struct conn *conn, enum pvx_reason reason)
 {
 	struct link *link = conn->link;
 
@@ -92,7 +96,7 @@ void conn_close(struct conn *conn, enum reason reason)
 	provider_forget(conn);
 	conn->state = CONN_DEAD;
 	for (int i = 0; i < 2; i++) {
-		if (reason == REASON_RESET && !owed(&conn->side[i]))
+		if (reason == PVX_REASON_RESET && !owed(&conn->side[i]))
 			tcp_break(conn->side[i].source.fd);
 		side_drop(&conn->side[i]);
 		share_settle(link, &conn->side[i].fds_ahead);
@@ -107,9 +111,9 @@ void conn_close(struct conn *conn, enum reason reason)
 	if (conn->transfer) {
 		transfer_report(conn);
 	} else {
-		atomic_fetch_sub(&link->active, 1);
-		if (reason < REASON_COUNT)
-			atomic_fetch_add(&link->closes[reason], 1);
+		counter_add(&link->counters->active, -1);
+		if (reason < PVX_REASON_COUNT)
+			counter_add(&link->counters->closes[reason], 1);
 	}
 	if (link->acceptable && !link->draining)
 		link_accept(link);
@@ -121,7 +125,6 @@ void conn_free(struct conn *conn)
 	list_del(&conn->node);
 	free(conn->request);
 	free(conn->transfer);
-	link_unref(conn->link);
 	free(conn);
 }
 
@@ -178,7 +181,7 @@ void conn_later(struct conn *conn)
 
 /* All was passed on. Descriptors that are still to be read count against us for as long, so the connection is
  * kept until then: else each of many that come and go could leave some behind. Its ends see it closed. */
-static void end(struct conn *conn, enum reason reason)
+static void end(struct conn *conn, enum pvx_reason reason)
 {
 	bool unread = false;
 
@@ -199,13 +202,13 @@ static bool finished(struct conn *conn)
 	struct side *side = conn->side;
 
 	if (side[0].shut && side[1].shut && !owed(&side[0]) && !owed(&side[1])) {
-		end(conn, conn->reset ? REASON_RESET : REASON_EOF);
+		end(conn, conn->reset ? PVX_REASON_RESET : PVX_REASON_EOF);
 		return true;
 	}
 	for (int i = 0; i < 2; i++) {
 		/* All that it said has been passed on, and what the other says would reach nobody. */
 		if (side[i].gone && side[i].eof && side[!i].shut && !owed(&side[!i])) {
-			end(conn, conn->reset || owed(&side[i]) ? REASON_RESET : REASON_EOF);
+			end(conn, conn->reset || owed(&side[i]) ? PVX_REASON_RESET : PVX_REASON_EOF);
 			return true;
 		}
 	}
@@ -256,7 +259,7 @@ void conn_tick(struct conn *conn, uint64_t now)
 {
 	if (conn->state == CONN_JOINED) {
 		if (conn->throttled) {
-			/* Held up by a limit of the kernel that no event announces the end of (relay-side.c, end). */
+			/* Held up by a limit of the kernel that no event announces the end of (side.c, end). */
 			conn->throttled = false;
 			conn->side[0].writable = conn->side[1].writable = true;
 			conn_schedule(conn);
@@ -266,32 +269,36 @@ void conn_tick(struct conn *conn, uint64_t now)
 		else
 			list_del(&conn->tick);
 	} else if (now >= conn->deadline) {
-		conn_close(conn, REASON_NO_PROVIDER);
+		conn_close(conn, PVX_REASON_NO_PROVIDER);
 	} else if (conn->state == CONN_PARKED && now >= conn->retry_at) {
 		conn_schedule(conn);
 	}
 }
 
-/* command: fd[0] = consumer, fd[1] = provider, owed = what was read of each other by now. It is counted already. */
-void conn_join(struct relay *relay, struct command *command)
+/* With what each side is owed by now. */
+void conn_join(struct link *link, struct command *command)
 {
-	struct conn *conn = command->link->draining ? NULL : conn_new(command->link);
+	struct relay *relay = link->relay;
+	bool owed_here = relay->owed.link == link->number && relay->owed.conn == command->head.conn;
+	bool whole = command->fd[0] >= 0 && command->fd[1] >= 0 && !(owed_here && relay->owed.lost) && !link->draining;
+	struct conn *conn = whole ? conn_new(link) : NULL;
 	int on = 1;
 
-	(void)relay;
 	if (!conn) {
-		for (int i = 0; i < 2; i++)
-			closing_socket(command->link->closing, command->fd[i], false);
-		atomic_fetch_sub(&command->link->active, 1);
+		if (!link->draining)
+			counter_add(&link->counters->closes[PVX_REASON_ERROR], 1);
 		return;
 	}
+	conn_count(link);
 	for (int i = 0; i < 2; i++) {
 		ioctl(command->fd[i], FIONBIO, &on); /* a splice would wait otherwise, and everybody with it */
 		conn->side[i].source.fd = command->fd[i];
-		if (command->owed[i])
-			memory_read(&conn->side[i], command->owed[i]->length);
-		conn->side[i].backlog = command->owed[i];
-		command->owed[i] = NULL;
+		command->fd[i] = -1;
+		if (!owed_here || !relay->owed.side[i])
+			continue;
+		memory_read(&conn->side[i], relay->owed.side[i]->length);
+		conn->side[i].backlog = relay->owed.side[i];
+		relay->owed.side[i] = NULL;
 	}
 	conn_joined(conn);
 }

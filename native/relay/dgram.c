@@ -5,7 +5,7 @@
  * through the consumer's socket, the only one that a client which connected would accept it from. Clients
  * without an address share a flow and get no replies, as on any datagram socket.
  *
- * One datagram at a time is held, while its flow connects or its queue (relay-send.c) is full; the others wait in
+ * One datagram at a time is held, while its flow connects or its queue (send.c) is full; the others wait in
  * the kernel's queue and their senders block: back-pressure. A reply is looked at, sent, and only then taken from its
  * queue; one whose client is gone is dropped (error).
  *
@@ -54,7 +54,7 @@ void flow_free(struct flow *flow)
 {
 	struct link *link = flow->link;
 
-	flow_drop(flow, REASON_DETACHED);
+	flow_drop(flow, PVX_REASON_DETACHED);
 	flow_disconnect(flow);
 	if (flow->queue[0] >= 0) {
 		close(flow->queue[0]);
@@ -63,7 +63,7 @@ void flow_free(struct flow *flow)
 	list_del(&flow->node);
 	list_add_tail(&link->relay->dead_flows, &flow->node);
 	link->nflows--;
-	atomic_fetch_sub(&link->active, 1);
+	counter_add(&link->counters->active, -1);
 }
 
 /* Memory goes only when no event of the round can point at it any more. */
@@ -138,8 +138,8 @@ struct flow *flow_of(struct link *link, const struct sockaddr_un *address, sockl
 	list_add_tail(&link->flows, &flow->node);
 	link->nflows++;
 	link_tick_wanted(link);
-	atomic_fetch_add(&link->active, 1);
-	atomic_fetch_add(&link->total, 1);
+	counter_add(&link->counters->active, 1);
+	counter_add(&link->counters->total, 1);
 	return flow;
 }
 
@@ -155,7 +155,7 @@ void dgram_listen(struct link *link)
 static void given_up(struct flow *flow)
 {
 	flow->link->away = true;
-	flow_drop(flow, REASON_NO_PROVIDER);
+	flow_drop(flow, PVX_REASON_NO_PROVIDER);
 }
 
 static void connected(void *owner, int fd, int error, uint32_t value)
@@ -167,7 +167,7 @@ static void connected(void *owner, int fd, int error, uint32_t value)
 	flow->slot = 0;
 	if (fd >= 0 && ring_closed(link, fd)) {
 		closing_socket(link->closing, fd, false);
-		flow_drop(flow, REASON_REFUSED);
+		flow_drop(flow, PVX_REASON_REFUSED);
 		dgram_readable(link);
 		return;
 	}
@@ -205,8 +205,8 @@ void flow_connect(struct flow *flow)
 	if (flow->slot)
 		return;
 	flow->retry_at = relay_now() + RELAY_TICK_MS;
-	if (!request && link->mode == ACCEPT_ASK && !flow->asked) {
-		relay_emit(link->relay, EVENT_PENDING, link, flow->id, -1, 0);
+	if (!request && link->mode == PVX_ACCEPT_ASK && !flow->asked) {
+		relay_emit(link->relay, PVX_EVENT_PENDING, link, flow->id, -1, 0);
 		flow->asked = true;
 	}
 	if (request)
@@ -221,16 +221,24 @@ static void flow_begin(struct flow *flow)
 		given_up(flow); /* there is nowhere to try */
 }
 
-/* command: conn, request: as provider_resolve */
-void dgram_resolve(struct command *command)
+void dgram_ask_again(struct link *link)
 {
-	struct link *link = command->link;
+	for (struct list *node = link->flows.next; node != &link->flows; node = node->next) {
+		struct flow *flow = list_entry(node, struct flow, node);
+
+		if (flow->asked && !flow_request(flow))
+			relay_emit(link->relay, PVX_EVENT_PENDING, link, flow->id, -1, 0);
+	}
+}
+
+void dgram_resolve(struct link *link, struct command *command)
+{
 	struct list *node;
 
 	for (node = link->flows.next; node != &link->flows; node = node->next) {
 		struct flow *flow = list_entry(node, struct flow, node);
 
-		if (flow->id != command->conn)
+		if (flow->id != command->head.conn)
 			continue;
 		flow->asked = false;
 		free(flow->request);
@@ -307,14 +315,14 @@ void dgram_readable(struct link *link)
 		who = sender(&message);
 		if (message.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) {
 			closing_take(link->closing, fds, nfds);
-			atomic_fetch_add(&link->closes[REASON_TRUNCATED], 1);
+			counter_add(&link->counters->closes[PVX_REASON_TRUNCATED], 1);
 			continue;
 		}
 		flow = flow_of(link, &address, message.msg_namelen, &who);
 		if (!flow)
 			closing_take(link->closing, fds, nfds);
 		if (!flow || !hold(flow, relay->scratch, (size_t)n, fds, nfds)) {
-			atomic_fetch_add(&link->closes[REASON_ERROR], 1);
+			counter_add(&link->counters->closes[PVX_REASON_ERROR], 1);
 			continue;
 		}
 		flow->idle_at = relay_now() + FLOW_IDLE_MS;

@@ -1,8 +1,8 @@
 /*
  * A link of the relay: a listener (perhaps), how its provider is reached, what has passed.
  *
- * It lives until its listener is closed and its last connection is gone; then JavaScript is told (`gone`)
- * and the memory goes with the last reference, which may be JavaScript's own for the counters.
+ * It lives until its listener is closed and its last connection is gone; then the daemon is told, and its number is free
+ * at once, its memory at the end of the round.
  */
 #include "dgram.h"
 #include "ring.h"
@@ -10,40 +10,54 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define ACCEPT_PAUSE_MS 100
 #define TELL_AGAIN_MS 1000
 
-struct link *link_new(struct relay *relay, uint32_t number, struct closing *closing)
+struct link *link_new(struct relay *relay, uint32_t number)
 {
 	struct link *link = calloc(1, sizeof(*link));
 
-	if (!link)
+	if (!link || !(link->closing = closing_new())) {
+		free(link);
 		return NULL;
+	}
 	link->relay = relay;
 	link->number = number;
-	link->closing = closing_ref(closing);
+	link->counters = counters_reset(relay, number);
 	link->listener = (struct source){ .kind = KIND_LISTENER, .fd = -1 };
-	list_init(&link->node);
 	list_init(&link->tick);
-	list_init(&link->ring.node);
 	list_init(&link->conns);
 	list_init(&link->flows);
-	atomic_init(&link->refs, 2); /* the relay's and JavaScript's */
-	ring_add(link);
+	list_add_tail(&relay->links, &link->node);
+	relay->numbered[number] = link;
+	relay->nlinks++;
 	return link;
 }
 
-void link_unref(struct link *link)
+void link_free(struct link *link)
 {
-	if (atomic_fetch_sub(&link->refs, 1) != 1)
-		return;
+	list_del(&link->node);
 	free(link->upstream);
 	free(link->access);
+	free(link->note);
 	closing_unref(link->closing);
 	free(link);
+}
+
+void link_note(struct link *link, const char *note, uint32_t length)
+{
+	char *copy = length > 0 ? malloc(length) : NULL;
+
+	if (copy)
+		memcpy(copy, note, length);
+	free(link->note);
+	link->note = copy;
+	link->note_length = copy ? length : 0;
 }
 
 static void close_listener(struct link *link)
@@ -79,7 +93,7 @@ void link_accept(struct link *link)
 	for (int n = 0; link->acceptable && link->listener.fd >= 0; n++) {
 		int client;
 
-		if (link->accept_at || atomic_load(&link->active) >= link->max_conns)
+		if (link->accept_at || link->counters->active >= link->max_conns)
 			return; /* resumed by link_tick or by a connection that ends */
 		if (closing_full(link->closing) || memory_full(link)) {
 			link_accept_later(link); /* and each could bring more */
@@ -90,8 +104,8 @@ void link_accept(struct link *link)
 				link_accept_later(link);
 			return;
 		}
-		if (link->mode == ACCEPT_HAND && relay_crowded(link->relay)) {
-			link_accept_later(link); /* JavaScript has not taken the last ones yet */
+		if (link->mode == PVX_ACCEPT_HAND && relay_crowded(link->relay)) {
+			link_accept_later(link); /* the daemon has not taken the last ones yet */
 			return;
 		}
 		client = tcp_accept(link);
@@ -99,15 +113,15 @@ void link_accept(struct link *link)
 			if (errno == EAGAIN) {
 				link->acceptable = false;
 			} else if (errno == EPERM) {
-				atomic_fetch_add(&link->closes[REASON_NOT_ALLOWED], 1);
+				counter_add(&link->counters->closes[PVX_REASON_NOT_ALLOWED], 1);
 			} else if (errno != EINTR && errno != ECONNABORTED && errno != EPROTO) {
 				link_accept_later(link); /* a limit, or trouble of the network that accept(2) says will pass */
 			}
 			continue;
 		}
-		if (link->mode == ACCEPT_HAND && !ring_suspected(link)) {
-			atomic_fetch_add(&link->total, 1);
-			relay_emit(link->relay, EVENT_HANDED, link, 0, client, 0);
+		if (link->mode == PVX_ACCEPT_HAND && !ring_suspected(link)) {
+			counter_add(&link->counters->total, 1);
+			relay_emit(link->relay, PVX_EVENT_HANDED, link, 0, client, 0);
 		} else {
 			provider_wanted(link, client);
 		}
@@ -120,13 +134,13 @@ void link_upstream_result(struct link *link, int error)
 {
 	uint64_t now = error ? relay_now() : 0;
 
-	if (error == 0 && atomic_load(&link->ring.member))
+	if (error == 0 && link->ring.member)
 		return; /* it was reached, but there is no end behind it */
 	if (link->draining || (link->last_errno == error && (!error || now < link->tell_at)))
 		return;
 	link->last_errno = error;
 	link->tell_at = now + TELL_AGAIN_MS;
-	relay_emit(link->relay, EVENT_UPSTREAM, link, 0, -1, error);
+	relay_emit(link->relay, PVX_EVENT_UPSTREAM, link, 0, -1, error);
 }
 
 void link_maybe_gone(struct link *link)
@@ -138,10 +152,11 @@ void link_maybe_gone(struct link *link)
 	close_listener(link);
 	list_del(&link->node);
 	list_del(&link->tick);
-	ring_remove(link);
+	ring_forget(link);
 	link->relay->nlinks--;
-	list_add_tail(&link->relay->dead_links, &link->node); /* the relay's reference goes at the end of the round */
-	relay_emit(link->relay, EVENT_GONE, link, 0, -1, 0);
+	link->relay->numbered[link->number] = NULL;
+	list_add_tail(&link->relay->dead_links, &link->node);
+	relay_emit(link->relay, PVX_EVENT_GONE, link, 0, -1, 0);
 }
 
 /* Where the kernel has no room for its listener in the epoll set, every pause looks at it. */
@@ -170,47 +185,11 @@ void link_tick(struct link *link, uint64_t now)
 	memory_tick(link);
 	if (link->drain_at && now >= link->drain_at) {
 		while (!list_empty(&link->conns))
-			conn_close(list_entry(link->conns.next, struct conn, node), REASON_DETACHED);
+			conn_close(list_entry(link->conns.next, struct conn, node), PVX_REASON_DETACHED);
 		link_maybe_gone(link);
 	}
 	if (!needs_tick(link))
 		list_del(&link->tick);
-}
-
-/* command: fd[0] = listener, mode, request = upstream or NULL */
-void link_listen(struct relay *relay, struct command *command)
-{
-	struct link *link = command->link;
-
-	if (link->draining || link->listener.fd >= 0) {
-		closing_socket(link->closing, command->fd[0], false);
-		return;
-	}
-	link->listener.fd = command->fd[0];
-	link->mode = command->mode;
-	free(link->upstream);
-	link->upstream = command->request;
-	command->request = NULL;
-	ring_listens(link);
-	if (link->type == SOCK_DGRAM)
-		dgram_listen(link);
-	(void)relay;
-	link->unregistered = true;
-	link_register(link);
-}
-
-/* command: request = the new upstream or NULL; connections that wait try it at once */
-void link_retarget(struct relay *relay, struct command *command)
-{
-	struct link *link = command->link;
-
-	(void)relay;
-	free(link->upstream);
-	link->upstream = command->request;
-	command->request = NULL;
-	provider_retry(link);
-	if (link->type == SOCK_DGRAM)
-		dgram_retarget(link);
 }
 
 static void stop(struct link *link)
@@ -219,22 +198,59 @@ static void stop(struct link *link)
 	close_listener(link);
 }
 
-/* The listener goes, and JavaScript is told when its address is free; connections stay. */
-void link_stop(struct relay *relay, struct command *command)
+static void take_upstream(struct link *link, struct command *command)
 {
-	stop(command->link);
-	relay_emit(relay, EVENT_STOPPED, command->link, 0, -1, 0);
+	free(link->upstream);
+	link->upstream = command->request;
+	command->request = NULL;
+	provider_retry(link);
 }
 
-/* command: drain_ms = how long connections may go on */
-void link_close(struct relay *relay, struct command *command)
+void link_listen(struct link *link, struct command *command)
 {
-	struct link *link = command->link;
+	int on = 1;
+
+	if (link->draining)
+		return;
+	if (command->fd[0] < 0) {
+		complain("there is no descriptor left for a listener");
+		return;
+	}
+	stop(link);
+	link->listener.fd = command->fd[0];
+	command->fd[0] = -1;
+	ioctl(link->listener.fd, FIONBIO, &on);
+	link->mode = (enum pvx_accept_mode)command->head.mode;
+	link_note(link, command->data, command->head.data_length);
+	take_upstream(link, command);
+	ring_listens(link);
+	if (link->type == SOCK_DGRAM)
+		dgram_listen(link);
+	link->unregistered = true;
+	link_register(link);
+}
+
+/* Connections that wait try it at once. */
+void link_retarget(struct link *link, struct command *command)
+{
+	take_upstream(link, command);
+	if (link->type == SOCK_DGRAM)
+		dgram_retarget(link);
+}
+
+/* The listener goes, and the daemon is told when its address is free; connections stay. */
+void link_stop(struct link *link, struct command *command)
+{
+	(void)command;
+	stop(link);
+	relay_emit(link->relay, PVX_EVENT_STOPPED, link, 0, -1, 0);
+}
+
+void link_close(struct link *link, struct command *command)
+{
+	uint32_t drain_ms = command->head.ms;
 	struct list *node, *next;
 
-	(void)relay;
-	if (link->gone)
-		return;
 	stop(link);
 	link->draining = true;
 	/* Whoever still waits for its provider will not meet it any more. */
@@ -242,11 +258,11 @@ void link_close(struct relay *relay, struct command *command)
 		struct conn *conn = list_entry(node, struct conn, node);
 
 		next = node->next;
-		if (command->drain_ms == 0 || conn->state != CONN_JOINED)
-			conn_close(conn, REASON_DETACHED);
+		if (drain_ms == 0 || conn->state != CONN_JOINED)
+			conn_close(conn, PVX_REASON_DETACHED);
 	}
 	if (!list_empty(&link->conns)) {
-		link->drain_at = relay_now() + command->drain_ms;
+		link->drain_at = relay_now() + drain_ms;
 		link_tick_wanted(link);
 	}
 	link_maybe_gone(link);

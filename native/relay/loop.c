@@ -1,5 +1,5 @@
 /*
- * The relay's thread: waits for events, runs commands, and ticks every 50 ms while somebody waits.
+ * The loop: waits for events, runs commands, ticks every 50 ms while somebody waits, sends what the daemon is to hear.
  *
  * Every descriptor is registered once, edge-triggered, for reading and writing; what an edge said is kept
  * as a flag until a system call says otherwise. So a blocked side costs nothing while it is blocked, and
@@ -8,14 +8,9 @@
 #include "dgram.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
-
-#define EVENTS_MAX 65536u /* reports that JavaScript has not fetched yet */
-#define EVENTS_MANY 256u
 
 uint64_t relay_now(void)
 {
@@ -53,61 +48,11 @@ void relay_unwatch(struct relay *relay, struct source *source, struct closing *c
 	source->fd = -1;
 }
 
-bool relay_crowded(struct relay *relay)
-{
-	bool crowded;
-
-	pthread_mutex_lock(&relay->lock);
-	crowded = relay->nevents >= EVENTS_MANY;
-	pthread_mutex_unlock(&relay->lock);
-	return crowded;
-}
-
-/* Queues a report for JavaScript; the end of something that JavaScript began, of which there is one each, always
- * finds room. Its descriptor goes along and is closed here if it can't. */
-static void emit(struct relay *relay, const struct link *link, struct event event)
-{
-	bool signal = false, kept = false;
-
-	pthread_mutex_lock(&relay->lock);
-	if (relay->nevents == relay->events_capacity && (relay->events_capacity < EVENTS_MAX || event.type >= EVENT_GONE)) {
-		uint32_t capacity = relay->events_capacity ? relay->events_capacity * 2 : 64;
-		struct event *grown = realloc(relay->events, capacity * sizeof(*grown));
-
-		if (grown) {
-			relay->events = grown;
-			relay->events_capacity = capacity;
-		}
-	}
-	if (relay->nevents < relay->events_capacity) {
-		relay->events[relay->nevents++] = event;
-		kept = true;
-		signal = !relay->signalled;
-		relay->signalled = true;
-	}
-	pthread_mutex_unlock(&relay->lock);
-	if (!kept && event.fd >= 0)
-		closing_socket(link->closing, event.fd, false);
-	if (signal)
-		relay_notify(relay);
-}
-
-void relay_emit(struct relay *relay, enum event_type type, const struct link *link, uint32_t conn, int fd, int error)
-{
-	emit(relay, link, (struct event){ .type = type, .link = link ? link->number : 0, .conn = conn, .fd = fd, .error = error });
-}
-
-void relay_report(struct relay *relay, const struct link *link, uint32_t conn, int outcome, uint64_t bytes)
-{
-	emit(relay, link, (struct event){ .type = EVENT_MOVED, .link = link->number, .conn = conn, .fd = -1, .error = outcome,
-				    .bytes = bytes });
-}
-
 static void dispatch(struct relay *relay, struct source *source, uint32_t events)
 {
 	switch (source->kind) {
-	case KIND_WAKE:
-		commands_run(relay);
+	case KIND_DAEMON:
+		commands_event(relay, events);
 		break;
 	case KIND_BROKER:
 		broker_event(relay, events);
@@ -161,6 +106,7 @@ static void tick(struct relay *relay)
 	uint64_t now = relay_now();
 	struct list turn, *node;
 
+	relay->events_later = false;
 	take_turns(&relay->tick_conns, &turn);
 	while ((node = next_turn(&turn, &relay->tick_conns)))
 		conn_tick(list_entry(node, struct conn, tick), now);
@@ -175,23 +121,19 @@ static void bury(struct relay *relay)
 	dgram_bury(relay);
 	while (!list_empty(&relay->dead))
 		conn_free(list_entry(relay->dead.next, struct conn, node));
-	while (!list_empty(&relay->dead_links)) {
-		struct link *link = list_entry(relay->dead_links.next, struct link, node);
-
-		list_del(&link->node);
-		link_unref(link);
-	}
+	while (!list_empty(&relay->dead_links))
+		link_free(list_entry(relay->dead_links.next, struct link, node));
 }
 
-void *relay_main(void *argument)
+_Noreturn void relay_main(struct relay *relay)
 {
-	struct relay *relay = argument;
 	struct epoll_event events[256];
 	uint64_t ticked = relay_now();
 
-	share_init(relay);
-	while (!relay->stopping) {
-		bool waiting = !list_empty(&relay->tick_conns) || !list_empty(&relay->tick_links);
+	for (;;) {
+		events_flush(relay);
+
+		bool waiting = !list_empty(&relay->tick_conns) || !list_empty(&relay->tick_links) || relay->events_later;
 		int timeout = !list_empty(&relay->ready) ? 0 : waiting ? RELAY_TICK_MS : -1;
 		int n = epoll_wait(relay->epoll, events, 256, timeout);
 
@@ -209,16 +151,4 @@ void *relay_main(void *argument)
 		}
 		bury(relay);
 	}
-	while (!list_empty(&relay->links)) {
-		struct link *link = list_entry(relay->links.next, struct link, node);
-
-		link->draining = true;
-		dgram_close(link);
-		while (!list_empty(&link->conns))
-			conn_close(list_entry(link->conns.next, struct conn, node), REASON_DETACHED);
-		link_maybe_gone(link);
-	}
-	bury(relay);
-	pipes_free(relay);
-	return NULL;
 }

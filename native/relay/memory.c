@@ -104,7 +104,7 @@ static bool more_than(struct link *link, uint64_t most)
 	now = relay_now();
 	if (now < link->look_at)
 		return true;
-	link->look_at = now + RELAY_TICK_MS + atomic_load(&link->active) / LOOKS_PER_MS;
+	link->look_at = now + RELAY_TICK_MS + link->counters->active / LOOKS_PER_MS;
 	for (struct list *node = link->conns.next; node != &link->conns; node = node->next) {
 		struct conn *conn = list_entry(node, struct conn, node);
 
@@ -123,7 +123,7 @@ bool memory_full(struct link *link)
 	now = relay_now();
 	if (now >= link->tell_full_at) {
 		link->tell_full_at = now + TELL_AGAIN_MS;
-		relay_emit(link->relay, EVENT_FULL, link, 0, -1, 0);
+		relay_emit(link->relay, PVX_EVENT_FULL, link, 0, -1, 0);
 	}
 	return true;
 }

@@ -47,15 +47,3 @@ void pipe_put(struct relay *relay, struct pipe *pipe)
 	}
 	pipe_free(pipe);
 }
-
-void pipes_free(struct relay *relay)
-{
-	if (relay->pipe)
-		pipe_free(relay->pipe);
-	while (!list_empty(&relay->pipes)) {
-		struct pipe *pipe = list_entry(relay->pipes.next, struct pipe, node);
-
-		list_del(&pipe->node);
-		pipe_free(pipe);
-	}
-}

@@ -30,7 +30,7 @@ void provider_wanted(struct link *link, int client)
 	struct conn *conn = conn_new(link);
 
 	if (!conn) {
-		atomic_fetch_add(&link->closes[REASON_ERROR], 1);
+		counter_add(&link->counters->closes[PVX_REASON_ERROR], 1);
 		closing_socket(link->closing, client, false);
 		return;
 	}
@@ -60,7 +60,7 @@ static void connected(struct conn *conn, int fd)
 {
 	if (ring_closed(conn->link, fd)) {
 		closing_socket(conn->link->closing, fd, false);
-		conn_close(conn, REASON_REFUSED);
+		conn_close(conn, PVX_REASON_REFUSED);
 		return;
 	}
 	link_upstream_result(conn->link, 0);
@@ -70,7 +70,7 @@ static void connected(struct conn *conn, int fd)
 	if (conn->link->access && conn->link->access->proxy) {
 		conn->side[1].backlog = tcp_proxy_header(conn->link, conn->side[0].source.fd);
 		if (!conn->side[1].backlog) {
-			conn_close(conn, REASON_ERROR);
+			conn_close(conn, PVX_REASON_ERROR);
 			return;
 		}
 	}
@@ -109,7 +109,7 @@ static void not_connected(struct conn *conn, int error)
 		break;
 	default:
 		link_upstream_result(conn->link, error);
-		conn_close(conn, REASON_REFUSED);
+		conn_close(conn, PVX_REASON_REFUSED);
 	}
 }
 
@@ -163,14 +163,14 @@ void provider_event(struct conn *conn)
 	}
 }
 
-/* It is JavaScript's from here on. */
+/* It is the daemon's from here on. */
 static void hand(struct conn *conn)
 {
 	int client = conn->side[0].source.fd;
 
 	conn->side[0].source.fd = -1;
-	relay_emit(conn->link->relay, EVENT_HANDED, conn->link, 0, client, 0);
-	conn_close(conn, REASON_COUNT);
+	relay_emit(conn->link->relay, PVX_EVENT_HANDED, conn->link, 0, client, 0);
+	conn_close(conn, PVX_REASON_COUNT);
 }
 
 void provider_try(struct conn *conn)
@@ -179,17 +179,17 @@ void provider_try(struct conn *conn)
 	const struct pvx_request *request = conn->request ? conn->request : link->upstream;
 
 	if (ring_gone(link, conn->side[0].source.fd)) {
-		conn_close(conn, REASON_REFUSED);
+		conn_close(conn, PVX_REASON_REFUSED);
 		return;
 	}
-	if (link->mode == ACCEPT_HAND) {
+	if (link->mode == PVX_ACCEPT_HAND) {
 		hand(conn);
 		return;
 	}
-	if (link->mode == ACCEPT_ASK && !conn->request) {
+	if (link->mode == PVX_ACCEPT_ASK && !conn->request) {
 		/* Asked once; its answer (provider_resolve) or the deadline ends the wait. */
 		if (!conn->asked)
-			relay_emit(link->relay, EVENT_PENDING, link, conn->id, -1, 0);
+			relay_emit(link->relay, PVX_EVENT_PENDING, link, conn->id, -1, 0);
 		conn->asked = true;
 		park_for_a_tick(conn);
 		return;
@@ -221,20 +221,28 @@ void provider_forget(struct conn *conn)
 	conn->link->trying--;
 }
 
-/* command: conn (or a flow of datagrams), request = how to connect, or NULL to refuse it */
-void provider_resolve(struct relay *relay, struct command *command)
+void provider_ask_again(struct link *link)
 {
-	struct list *node;
-
-	(void)relay;
-	dgram_resolve(command);
-	for (node = command->link->conns.next; node != &command->link->conns; node = node->next) {
+	for (struct list *node = link->conns.next; node != &link->conns; node = node->next) {
 		struct conn *conn = list_entry(node, struct conn, node);
 
-		if (conn->id != command->conn || conn->state != CONN_PARKED)
+		if (conn->state == CONN_PARKED && conn->asked && !conn->request)
+			relay_emit(link->relay, PVX_EVENT_PENDING, link, conn->id, -1, 0);
+	}
+	dgram_ask_again(link);
+}
+
+/* For a connection, or a flow of datagrams: how to connect, or that it is refused. */
+void provider_resolve(struct link *link, struct command *command)
+{
+	dgram_resolve(link, command);
+	for (struct list *node = link->conns.next; node != &link->conns; node = node->next) {
+		struct conn *conn = list_entry(node, struct conn, node);
+
+		if (conn->id != command->head.conn || conn->state != CONN_PARKED)
 			continue;
 		if (!command->request) {
-			conn_close(conn, REASON_REFUSED);
+			conn_close(conn, PVX_REASON_REFUSED);
 			return;
 		}
 		free(conn->request);

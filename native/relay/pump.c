@@ -37,12 +37,6 @@ char *scratch_new(void)
 	return NULL;
 }
 
-void scratch_free(char *scratch)
-{
-	if (scratch)
-		munmap(scratch, RELAY_SCRATCH + GUARD);
-}
-
 static ssize_t peek(int fd, char *buffer, size_t length, bool *has_fds)
 {
 	struct iovec iov = { .iov_base = buffer, .iov_len = length };
@@ -106,7 +100,7 @@ static enum move read_failed(struct side *from, struct side *to, int error)
 	}
 	from->conn->reset = true;
 	if (from->conn->transfer)
-		from->conn->transfer->outcome = MOVED_SOURCE;
+		from->conn->transfer->outcome = PVX_MOVED_SOURCE;
 	return at_eof(from, to);
 }
 
@@ -115,7 +109,7 @@ static enum move ended(struct side *from, struct side *to)
 {
 	from->empty = true;
 	if (from->conn->transfer)
-		from->conn->transfer->outcome = MOVED_EOF;
+		from->conn->transfer->outcome = PVX_MOVED_EOF;
 	return at_eof(from, to);
 }
 
@@ -206,7 +200,7 @@ static enum move move_with_fds(struct side *from, struct side *to, size_t length
 	if (message.msg_flags & MSG_CTRUNC) {
 		/* Our descriptor table is full: some are lost, and nobody may go on as if they were not. */
 		closing_take(from->conn->link->closing, fds, nfds);
-		conn_close(from->conn, REASON_TRUNCATED);
+		conn_close(from->conn, PVX_REASON_TRUNCATED);
 		return MOVE_END;
 	}
 	return side_send(from, to, (size_t)n, fds, nfds);

@@ -2,7 +2,7 @@
  * Seqpacket, one direction: record for record, with its descriptors, also a record of no bytes.
  *
  * A record of no bytes and the end of the stream both read as 0. They are told apart by SO_TIMESTAMP,
- * which relay-conn.c sets: the kernel stamps a record, and there is nothing to stamp at the end.
+ * which conn.c sets: the kernel stamps a record, and there is nothing to stamp at the end.
  */
 #include "relay.h"
 
@@ -56,7 +56,7 @@ enum move pump_record(struct side *from, struct side *to)
 	nfds = control_fds(&message, fds);
 	if (message.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) {
 		closing_take(from->conn->link->closing, fds, nfds);
-		conn_close(from->conn, REASON_TRUNCATED);
+		conn_close(from->conn, PVX_REASON_TRUNCATED);
 		return MOVE_END;
 	}
 	return side_send(from, to, (size_t)n, fds, nfds);

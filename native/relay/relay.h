@@ -1,51 +1,55 @@
 /*
- * The relay: one thread with one epoll set that joins pairs of descriptors and moves what they say.
+ * pvx-relay: joins pairs of descriptors and moves what they say. It has no rights: what it works with it is given, by the
+ * daemon (relay-protocol.h), by pvx-broker, which it asks to connect to providers (protocol.h), and by accept(2).
  *
- * Ownership: a listener, and both descriptors of a connection, belong to the relay from the call on that hands them
- * over, whether it succeeds or not. Those of a transfer are duplicated and stay JavaScript's. A descriptor in a report
- * (EVENT_HANDED) is JavaScript's from then on.
+ * It outlives the daemon: while there is none, links go on as they were told to, and what is to be said waits. Nothing
+ * that a command says is taken for granted: a daemon that was taken over gets no further than to what it commands.
  *
- * Threads: JavaScript's creates relays and links, appends commands, fetches reports, reads counters. All else is done,
- * and touched, by the relay's thread alone, but for what a lock guards (`relay.lock`, `relay.ring.lock`) and for fields
- * that say otherwise. What JavaScript sets of a link it sets before the command that has the relay look at it.
+ * Ownership: every descriptor that comes with a command is the relay's, those of a transfer too, which are the daemon's
+ * duplicates. One in an event is closed here once it was sent.
  *
- *   ../closer.c      closing what came from the ends, elsewhere
- *   message.c        bytes with descriptors, and which failures pass
- *   relay-thread.c   the loop: events, the tick each 50 ms while a connection or a link needs it, reports
- *   relay-link.c     a link: its listener, its counters, its end
- *   relay-conn.c     a connection: joined, run, closed
- *   relay-provider.c how a connection gets its provider: parked, asked, connecting, joined
- *   relay-ring.c     links that lead in a circle
- *   relay-pump.c     bytes and descriptors of a stream, one direction
- *   relay-record.c   seqpacket records, one direction
- *   relay-side.c     the receiving side: sent at once, or owed
- *   relay-pipe.c     pipes to splice through
- *   relay-share.c    descriptors that receivers have not read yet
- *   relay-memory.c   bytes that receivers have not read yet
- *   relay-tcp.c      what TCP has and others have not: who may connect, PROXY protocol, resets
- *   relay-transfer.c bytes moved once between two descriptors that stay JavaScript's
- *   relay-dgram.c    datagrams: flows told apart by the client's address
- *   relay-send.c     datagrams on their way to the provider
- *   relay-reply.c    what the provider answers to datagrams
- *   relay-broker.c   connection requests to pvx-broker
- *   relay-command.c  what JavaScript asks for, on its way to the thread
- *   relay-napi.c     the JavaScript face: the relay itself
- *   relay-link-napi.c the same of a link
+ * One thread, which waits in epoll_wait(2) and nowhere else, does all of it; others only close (closer.c).
+ *
+ *   ../closer.c  closing what came from the ends, elsewhere
+ *   ../message.c bytes with descriptors, and which failures pass
+ *   ../filter.c  the filter of system calls, put together
+ *   main.c       start: everything given up that is not needed
+ *   sandbox.c    the system calls that are left
+ *   loop.c       events, the tick each 50 ms while a connection or a link needs it
+ *   command.c    commands of the daemon
+ *   event.c      what the daemon is told
+ *   counters.c   what has passed, in memory that the daemon reads
+ *   broker.c     connection requests to pvx-broker
+ *   link.c       a link: its listener, its end
+ *   conn.c       a connection: joined, run, closed
+ *   provider.c   how a connection gets its provider: parked, asked, connecting, joined
+ *   ring.c       links that lead in a circle
+ *   pump.c       bytes and descriptors of a stream, one direction
+ *   record.c     seqpacket records, one direction
+ *   side.c       the receiving side: sent at once, or owed
+ *   pipe.c       pipes to splice through
+ *   share.c      descriptors that receivers have not read yet
+ *   memory.c     bytes that receivers have not read yet
+ *   tcp.c        what TCP has and others have not: who may connect, PROXY protocol, resets
+ *   transfer.c   bytes moved once between two descriptors that the daemon has, too
+ *   dgram.c      datagrams: flows told apart by the client's address
+ *   send.c       datagrams on their way to the provider
+ *   reply.c      what the provider answers to datagrams
  */
 #ifndef PVX_RELAY_H
 #define PVX_RELAY_H
 
 #include <netinet/in.h>
-#include <pthread.h>
-#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include "../closer.h"
-#include "../protocol.h"
 #include "../list.h"
 #include "../message.h"
+#include "../protocol.h"
+#include "../relay-protocol.h"
 
 #define RELAY_SCRATCH (512u * 1024u) /* the one buffer that everybody's bytes pass through */
 #define RELAY_PEEK (16u * 1024u)     /* how far ahead descriptors are looked for */
@@ -57,28 +61,13 @@
 #define RELAY_FLOWS_MAX 256u
 #define SIDE_EVENTS (EPOLLIN | EPOLLPRI | EPOLLRDHUP)
 
-enum relay_kind { KIND_WAKE, KIND_BROKER, KIND_LISTENER, KIND_SIDE, KIND_FLOW };
+enum relay_kind { KIND_DAEMON, KIND_BROKER, KIND_LISTENER, KIND_SIDE, KIND_FLOW };
 
 /* What epoll hands back; the first member of everything that has a descriptor in the set. */
 struct source {
 	enum relay_kind kind;
 	int fd; /* owned; -1 when closed */
 };
-
-/* Why a connection ended; the names are in relay-link-napi.c, in this order. */
-enum reason {
-	REASON_EOF,           /* both sides finished */
-	REASON_RESET,         /* a side broke off */
-	REASON_NO_PROVIDER,   /* the provider did not come within the link's patience */
-	REASON_REFUSED,       /* the plugin or an error that waiting can't mend */
-	REASON_DETACHED,      /* the link left and its drain time was over */
-	REASON_TRUNCATED,     /* descriptors or a record did not fit: nothing may be lost silently */
-	REASON_NOT_ALLOWED,   /* its address is none of those that may connect */
-	REASON_ERROR,
-	REASON_COUNT          /* how many; and of one that did not end but became JavaScript's */
-};
-
-enum accept_mode { ACCEPT_FORWARD, ACCEPT_ASK, ACCEPT_HAND };
 
 /* Bytes (and descriptors, that go with the first of them) that a blocked side is owed. */
 struct backlog {
@@ -97,7 +86,6 @@ struct pipe {
 struct conn;
 struct command;
 struct relay;
-struct napi_threadsafe_function__;
 
 /* Called once, with what the broker answered: an errno, or 0 and a value, or 0 and a descriptor (else -1), which is the
  * owner's from then on. Each function that is one has exactly this type: a call through another is undefined. */
@@ -134,12 +122,12 @@ struct side {
 	struct conn *conn;
 	struct backlog *backlog;
 	struct pipe *pipe;
-	uint32_t fds_ahead; /* descriptors sent to it, see relay-share.c */
-	uint32_t measured, sent; /* memory held for it: when last looked at, and at most since; see relay-memory.c */
+	uint32_t fds_ahead; /* descriptors sent to it, see share.c */
+	uint32_t measured, sent; /* memory held for it: when last looked at, and at most since; see memory.c */
 	bool readable;     /* a read may find something */
 	bool writable;     /* a write may find room */
 	bool watched;      /* an event will say when it is writable again */
-	bool paced;        /* nothing is read for it until it has read more, see relay-memory.c */
+	bool paced;        /* nothing is read for it until it has read more, see memory.c */
 	bool plenty;       /* the last read took all that it could: a longer one, or a splice, is worth while */
 	bool unregistered; /* not in the epoll set: not yet, or for want of room; each tick tries again */
 	bool local;        /* a unix socket, and not TCP */
@@ -167,8 +155,8 @@ struct side {
  */
 enum conn_state { CONN_PARKED, CONN_CONNECTING, CONN_JOINED, CONN_DEAD };
 
-struct transfer; /* relay-transfer.h */
-struct access;   /* relay-tcp.h */
+struct transfer; /* transfer.h */
+struct access;   /* tcp.h */
 
 struct conn {
 	struct side side[2]; /* 0: consumer, 1: provider */
@@ -176,22 +164,22 @@ struct conn {
 	struct list node;    /* in link.conns, or relay.dead */
 	struct list ready;   /* in relay.ready while it has work */
 	struct list tick;    /* in relay.tick_conns while needed: not joined; throttled; a transfer that is timed */
-	struct link *link;   /* counted reference */
+	struct link *link;
 	uint64_t deadline, retry_at;
-	struct pvx_request *request; /* its own, in ACCEPT_ASK once answered; else the link's is used */
+	struct pvx_request *request; /* its own, in PVX_ACCEPT_ASK once answered; else the link's is used */
 	uint32_t id;
 	uint32_t slot; /* of the request under way, 0 for none */
 	uint8_t state;
-	bool asked;     /* JavaScript, where to; set by provider_try, cleared when its answer is of no use any more */
+	bool asked;     /* the daemon, where to; set by provider_try, cleared when its answer is of no use any more */
 	bool tcp;       /* what the broker was asked for is TCP */
 	bool shaking;   /* its handshake is under way */
 	bool reset;     /* a side broke off: the other is to see that */
 	bool throttled; /* a limit of the kernel holds it up, of whose end no event tells; until the next tick */
 };
 
-struct flow; /* relay-dgram.c */
+struct flow; /* dgram.c */
 
-/* An address as relay-ring.c compares it. */
+/* An address as ring.c compares it. */
 struct name {
 	union {
 		struct sockaddr any;
@@ -211,7 +199,7 @@ struct name {
  *    |   <--------------     |
  *    |      link_stop        |
  *    '-----------+-----------'
- *                | link_close, or the relay stops
+ *                | link_close
  *                v
  *            draining    nobody is accepted; who is joined goes on, until drain_at
  *                |
@@ -224,7 +212,7 @@ struct name {
  *   unregistered  link_listen                                     link_register: epoll has room
  *   unlucky       an attempt at the provider failed for now       an attempt succeeds; link_retarget
  *   away          a datagram's patience is over                   a flow is connected
- *   draining      link_close; the relay stops
+ *   draining      link_close
  *   gone          link_maybe_gone
  */
 struct link {
@@ -237,67 +225,61 @@ struct link {
 	struct access *access; /* owned; NULL: everybody, and no header */
 	struct closing *closing; /* counted reference; on whose account what came from its ends is closed */
 	struct pvx_request *upstream; /* how to reach the provider; NULL: not known yet */
-	struct flow *held;            /* datagram that waits for its flow, see relay-dgram.c */
+	struct flow *held;            /* datagram that waits for its flow, see dgram.c */
 	uint64_t drain_at; /* when to close the connections that are left; 0: there is no such time */
-	uint64_t accept_at; /* accept again then, after a full descriptor table or mailbox; 0: now */
-	uint32_t number;    /* how JavaScript knows it */
+	uint64_t accept_at; /* accept again then, after a full descriptor table or many events; 0: now */
+	uint32_t number;    /* how the daemon knows it */
+	struct pvx_counters *counters; /* at the place of its number */
+	char *note;         /* owned; the daemon's, for its successors */
+	uint32_t note_length;
 	uint32_t consumer;  /* broker handle of the consumer, for datagram replies */
 	uint32_t patience_ms, max_conns, next_conn, nflows;
 	uint32_t trying; /* connections on their way to the provider */
-	uint32_t fds_ahead, fds_replied; /* relay-share.c: to its receivers; to clients, by datagram */
+	uint32_t fds_ahead, fds_replied; /* share.c: to its receivers; to clients, by datagram */
 	uint32_t paced; /* sides that are */
-	uint64_t memory, memory_max, look_at, tell_full_at; /* bytes held, and at most: relay-memory.c */
+	uint64_t memory, memory_max, look_at, tell_full_at; /* bytes held, and at most: memory.c */
 	int type; /* SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM */
 	int last_errno; /* of the last attempt to reach the provider */
 	uint64_t tell_at; /* not to be reported again before */
 	struct {
-		struct list node;   /* in relay.ring.links */
-		struct name name;   /* of its listener */
-		uint32_t on;        /* number of the link whose listener it is served on, 0: its own */
-		uint32_t next;      /* number of the link that its last connection led to, 0: to none of ours */
-		uint64_t led_at;    /* when that was */
-		uint32_t round;     /* it was looked at in */
-		atomic_bool closes; /* that one would have closed a ring */
-		atomic_bool member; /* of one: its connections end in vain */
-	} ring;                     /* guarded by relay.ring.lock */
-	enum accept_mode mode;
+		struct name name;  /* of its listener */
+		struct link *on;   /* the link whose listener it is served on; NULL: its own */
+		struct link *next; /* the link that its last connection led to; NULL: none of ours */
+		uint64_t led_at;   /* when that was */
+		uint32_t round;    /* it was looked at in */
+		bool closes;       /* that one would have closed a ring */
+		bool member;       /* of one: its connections end in vain */
+	} ring;
+	enum pvx_accept_mode mode;
 	bool fds;          /* descriptors are passed on; constant */
 	bool acceptable;   /* a client may wait in the listener's queue */
 	bool unregistered; /* its listener, as of a side */
 	bool unlucky;      /* the last attempt failed for now: one connection tries for all */
-	bool away;         /* its datagrams have waited for the provider in vain, see relay-dgram.c */
+	bool away;         /* its datagrams have waited for the provider in vain, see dgram.c */
 	bool draining;     /* it takes nobody any more, and ends with its last connection */
-	bool gone;         /* that was reported; freed at the end of the round, or with JavaScript's reference */
-	atomic_uint refs; /* the relay's, each connection's, and JavaScript's */
-	/* Read by JavaScript at any time. */
-	_Atomic uint64_t active, total, bytes[2] /* to provider, to consumer */, closes[REASON_COUNT];
-};
-
-enum event_type {
-	EVENT_PENDING, EVENT_HANDED, EVENT_UPSTREAM, EVENT_FULL, EVENT_GONE, EVENT_BROKER, EVENT_STOPPED, EVENT_MOVED
+	bool gone;         /* that was reported; freed at the end of the round, behind its last connections */
 };
 
 struct event {
-	enum event_type type;
-	uint32_t link, conn;
-	int fd, error;
-	uint64_t bytes; /* EVENT_MOVED */
+	uint32_t type, link, conn, error; /* as in struct pvx_event */
+	uint64_t bytes;
+	int fd; /* owned, but for that of WELCOME; -1: none */
 };
 
 struct relay {
-	struct source wake, broker;
+	struct source daemon, broker;
 	int epoll;
-	pthread_t thread;
 	char *scratch;
 	struct closing *closing; /* owned; of what is on no link's account */
 	struct list links;
+	struct link *numbered[PVX_LINKS_MAX]; /* the same ones */
 	struct list ready; /* of conn, that have something to move or to try */
 	struct list tick_conns, tick_links; /* what the tick looks at; while both are empty there is none */
 	struct list pipes; /* empty ones */
 	struct list dead, dead_flows, dead_links; /* freed at the end of the round */
 	struct pipe *pipe; /* the one at hand; empty between two pumps */
 	uint32_t npipes, nlinks;
-	uint32_t held, fds_ahead, fds_limit; /* descriptors in backlogs, and see relay-share.c */
+	uint32_t held, fds_ahead, fds_limit; /* descriptors in backlogs, and see share.c */
 	uint64_t recount_at;
 	struct inflight {
 		void *owner; /* NULL: whoever asked is gone; the descriptor is closed on arrival */
@@ -305,78 +287,84 @@ struct relay {
 		broker_answer *answer;
 		bool busy;
 	} inflight[RELAY_INFLIGHT];
-	bool broker_writable, stopping;
+	uint32_t broker_ids; /* of this process: what is left of an id without its slot */
+	bool broker_writable;
+	uint32_t ring_round; /* ring.c */
+	struct pvx_counters *counters; /* PVX_LINKS_MAX of them */
+	int counters_fd; /* for the daemon, which can't write there */
 	struct {
-		pthread_mutex_t lock;
-		struct list links;
-		uint32_t round;
-	} ring; /* relay-ring.c */
-	pthread_mutex_t lock;    /* guards the next three */
-	struct list commands;
-	struct event *events;
+		uint32_t link, conn;      /* the JOIN to come */
+		struct backlog *side[2];  /* owned */
+		bool lost;                /* some of it */
+	} owed; /* command.c */
+	bool greeted; /* by a daemon: before that no command has an effect */
+	bool commands_wait; /* unread, until events were sent */
+	struct event *events; /* event.c; owned, in their order */
 	uint32_t nevents, events_capacity;
-	bool signalled;
-	struct napi_threadsafe_function__ *notify; /* of node_api.h, which only the JavaScript face knows */
-	bool stopped; /* JavaScript's own: the thread is gone */
+	bool daemon_writable; /* its channel, for all that is known */
+	bool events_later; /* a limit of the kernel holds them up, of whose end no event tells; until the next tick */
 };
 
-/* relay-thread.c */
+/* loop.c */
 uint64_t relay_now(void); /* milliseconds, monotonic */
-void *relay_main(void *relay);
-void relay_emit(struct relay *, enum event_type, const struct link *, uint32_t conn, int fd, int error);
-void relay_report(struct relay *, const struct link *, uint32_t conn, int outcome, uint64_t bytes); /* EVENT_MOVED */
-bool relay_crowded(struct relay *); /* many reports wait for JavaScript */
+_Noreturn void relay_main(struct relay *);
 int relay_watch(struct relay *, struct source *, uint32_t events);
 /* What holds now is reported again. False: it can't be said what will be reported. */
 bool relay_rearm(struct relay *, struct source *, uint32_t events);
 /* Closes its descriptor, see closing_socket; with no account where its queue is known to be empty. */
 void relay_unwatch(struct relay *, struct source *, struct closing *, bool shared);
 
-/* Runs once, in the relay's thread. What it takes of the command it sets to NULL; descriptors it takes always. */
-typedef void command_run(struct relay *, struct command *);
+/* event.c: what waits is sent at the end of each round, as far as the daemon reads */
+void relay_emit(struct relay *, enum pvx_event_type, const struct link *, uint32_t conn, int fd, int error);
+void relay_report(struct relay *, const struct link *, uint32_t conn, int outcome, uint64_t bytes); /* PVX_EVENT_MOVED */
+bool relay_crowded(const struct relay *); /* many events wait for the daemon */
+bool events_room(const struct relay *); /* for those that a command ends in, as there may be as many as commands */
+void events_flush(struct relay *);
+void events_drop(struct relay *); /* those that mean nothing to a successor of the daemon */
 
-/* A command from JavaScript. What each one reads is said where it is run. */
+/* What came with a command. Who runs it takes what it sets to NULL or -1; the rest is freed and closed behind it. */
 struct command {
-	struct list node;
-	command_run *run;
-	struct link *link;           /* counted reference; NULL: it is about the relay itself */
-	struct pvx_request *request; /* owned, as all that follows */
-	int fd[2];
-	uint32_t conn, drain_ms;
-	enum accept_mode mode;
-	struct transfer *transfer; /* then the descriptors are duplicates */
-	struct backlog *owed[2];   /* to each side, before anything else */
+	struct pvx_command head;
+	struct pvx_request *request; /* NULL: none */
+	const char *data; /* head.data_length bytes */
+	int fd[PVX_COMMAND_FDS_MAX]; /* -1: there is none; or our table was full, of one that there has to be */
 };
 
-/* relay-command.c */
-struct command *command_new(command_run *, struct link *); /* never NULL */
-void command_submit(struct relay *, struct command *);     /* takes the command. Any thread */
-void command_cancel(struct command *);                     /* instead: it has no effect */
-void commands_run(struct relay *);                         /* all that there are */
-void commands_cancel(struct relay *);                      /* those of the thread's own, once it has ended */
+/* command.c */
+void commands_event(struct relay *, uint32_t events); /* of the channel to the daemon */
+void complain(const char *what); /* on the standard error, but only of the first thing */
 
-/* relay-napi.c: wakes JavaScript to fetch the reports. Any thread. */
-void relay_notify(struct relay *);
+/* counters.c */
+int counters_init(struct relay *); /* 0 or an errno; needs /proc or a kernel that has F_SEAL_FUTURE_WRITE */
+struct pvx_counters *counters_reset(struct relay *, uint32_t number);
+static inline void counter_add(uint64_t *counter, int64_t by)
+{
+	__atomic_store_n(counter, *counter + (uint64_t)by, __ATOMIC_RELEASE); /* we alone write */
+}
 
-/* relay-link.c */
-struct link *link_new(struct relay *, uint32_t number, struct closing *); /* refers to it. NULL: no memory */
-void link_unref(struct link *);
+/* sandbox.c */
+int sandbox_filter(void); /* 0 or an errno */
+
+/* link.c */
+struct link *link_new(struct relay *, uint32_t number); /* NULL: no memory */
+void link_free(struct link *);
+void link_note(struct link *, const char *note, uint32_t length);
 void link_accept(struct link *);
 void link_accept_later(struct link *); /* something that no event tells the end of is in the way */
 void link_tick_wanted(struct link *); /* from now on, until nothing in it needs one */
 void link_tick(struct link *, uint64_t now);
 void link_upstream_result(struct link *, int error);
 void link_maybe_gone(struct link *);
-void link_listen(struct relay *, struct command *);
-void link_retarget(struct relay *, struct command *);
-void link_stop(struct relay *, struct command *);
-void link_close(struct relay *, struct command *);
+void link_listen(struct link *, struct command *);
+void link_retarget(struct link *, struct command *);
+void link_stop(struct link *, struct command *);
+void link_close(struct link *, struct command *);
 
-/* relay-conn.c */
+/* conn.c */
 struct conn *conn_new(struct link *); /* without descriptors, and not counted. NULL: no memory */
 void conn_count(struct link *);       /* one more that is active, until conn_close */
-void conn_joined(struct conn *); /* both sides have their descriptor */
-void conn_close(struct conn *, enum reason);
+void conn_joined(struct conn *); /* both sides have their descriptor; closes it where one is no socket */
+void conn_close(struct conn *, enum pvx_reason);
 void conn_free(struct conn *);
 void conn_schedule(struct conn *);
 void conn_event(struct side *, uint32_t events);
@@ -384,17 +372,18 @@ void conn_run(struct conn *);
 void conn_tick_wanted(struct conn *); /* from now on, until nothing of it needs one */
 void conn_tick(struct conn *, uint64_t now);
 void conn_later(struct conn *); /* joined, and held up until the next tick: throttled */
-void conn_join(struct relay *, struct command *);
+void conn_join(struct link *, struct command *);
 
-/* relay-provider.c */
+/* provider.c */
 void provider_wanted(struct link *, int client); /* takes the client */
 void provider_try(struct conn *);
 void provider_retry(struct link *); /* all that wait, at once */
 void provider_forget(struct conn *);
 void provider_event(struct conn *); /* its handshake is decided */
-void provider_resolve(struct relay *, struct command *);
+void provider_resolve(struct link *, struct command *);
+void provider_ask_again(struct link *); /* the daemon, for all that wait for its answer */
 
-/* relay-pump.c, relay-record.c: move once in the direction that leaves `from`.
+/* pump.c, record.c: move once in the direction that leaves `from`.
  * MOVE_AGAIN: call again; MOVE_WAIT: an event will say when; MOVE_END: the connection is closed. */
 enum move { MOVE_AGAIN, MOVE_WAIT, MOVE_END };
 enum move pump_stream(struct side *from, struct side *to);
@@ -407,22 +396,22 @@ enum move side_broken(struct side *from, struct side *to, int error);
 void side_drop(struct side *); /* frees what it is owed */
 /* Copies the bytes, takes the descriptors. NULL: no memory, and the descriptors are still the caller's. */
 struct backlog *backlog_new(const void *bytes, size_t length, const int *fds, uint32_t nfds);
+/* More bytes, to one without descriptors, or to NULL. False: no memory, and it is as it was. */
+bool backlog_append(struct backlog **, const void *bytes, size_t length);
 char *scratch_new(void);
-void scratch_free(char *);
 
-/* relay-pipe.c */
+/* pipe.c */
 struct pipe *pipe_get(struct relay *);        /* empty. NULL when there is none to be had: the caller copies then */
 void pipe_put(struct relay *, struct pipe *); /* takes it back: kept if it is empty, and not too many are */
-void pipes_free(struct relay *);              /* at the end of the relay, those that nobody uses */
 
-/* relay-share.c: `ahead` is how many descriptors were sent to a receiver through `fd` */
+/* share.c: `ahead` is how many descriptors were sent to a receiver through `fd` */
 void share_init(struct relay *);
 void share_sent(struct link *, uint32_t *ahead, uint32_t nfds);
 void share_settle(struct link *, uint32_t *ahead);         /* forgets it */
 bool share_unread(struct link *, int fd, uint32_t *ahead); /* some are still to be read */
 bool share_left(struct link *);                            /* it may send more */
 
-/* relay-memory.c */
+/* memory.c */
 enum room { ROOM_FREE, ROOM_LITTLE /* for RELAY_PEEK bytes, or a record */, ROOM_NONE };
 void memory_read(struct side *to, size_t length); /* so much was read for it, and is still to be sent */
 void memory_forget(struct side *to);              /* it is closed */
@@ -432,7 +421,7 @@ enum room memory_room(struct side *to); /* to read for it */
 void memory_tick(struct link *);        /* goes on where there is room again */
 bool memory_full(struct link *);        /* it holds all that it may: nobody is to be accepted */
 
-/* relay-broker.c */
+/* broker.c */
 /* A slot (not 0) that broker_forget takes, or 0: full, ask again later. `fds` (two at most) stay the caller's. */
 uint32_t broker_ask(struct link *, const struct pvx_request *, const int *fds, uint32_t nfds, void *owner,
 		    broker_answer *);

@@ -1,5 +1,5 @@
 /*
- * Replies to datagrams: from the flow's socket to the client that it stands for, see relay-dgram.c.
+ * Replies to datagrams: from the flow's socket to the client that it stands for, see dgram.c.
  *
  * To a client that is bound to a path the broker sends them, one at a time: so they stay in order, and one that
  * the client has no room for yet stays where it is. The path is the client's own word, so the broker sends as the
@@ -20,9 +20,9 @@ static bool settled(struct flow *flow, int error)
 	if (transient(error)) /* EAGAIN: the client reads slowly */
 		return false;
 	if (error) {
-		atomic_fetch_add(&link->closes[REASON_ERROR], 1);
+		counter_add(&link->counters->closes[PVX_REASON_ERROR], 1);
 	} else {
-		atomic_fetch_add(&link->bytes[1], flow->reply_length);
+		counter_add(&link->counters->bytes[1], flow->reply_length);
 		share_sent(link, &link->fds_replied, flow->reply_nfds);
 	}
 	/* Whoever had its descriptors may have closed them by now: what is in the queue is the last of them. */

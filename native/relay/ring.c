@@ -8,13 +8,11 @@
  * what it led to is not remembered: the others of the ring go on leading to it, and end there. What is remembered holds
  * for a while only, as who was led to may lead elsewhere by now: a ring that is still there is found one round later.
  *
- * Connections that JavaScript makes for a link count as the relay's own do. Several links may be served on one
+ * Connections that the daemon makes for a link count as the relay's own do. Several links may be served on one
  * listener (`on`); who reaches it may be led on by any of them.
  *
  * What was refused has left a connection in the queue of a listener of the ring, and to try for that one would leave the
  * next. So in a ring nobody is tried for at once, and for those who have gone by then not at all.
- *
- * `relay.ring` and `link.ring` are guarded by a lock of their own, as both threads ask.
  */
 #include "ring.h"
 
@@ -99,50 +97,35 @@ static bool same(const struct name *listener, const struct name *reached, bool h
 	       (same_ip(listener, reached) || (here && is_any(listener)));
 }
 
-static void lock(struct relay *relay)
-{
-	pthread_mutex_lock(&relay->ring.lock);
-}
-
-static void unlock(struct relay *relay)
-{
-	pthread_mutex_unlock(&relay->ring.lock);
-}
-
 static struct link *link_at(struct list *node)
 {
-	return list_entry(node, struct link, ring.node);
+	return list_entry(node, struct link, node);
 }
 
-void ring_init(struct relay *relay)
+bool ring_is_ip(const struct link *link)
 {
-	pthread_mutex_init(&relay->ring.lock, NULL);
-	list_init(&relay->ring.links);
+	return is_ip(&link->ring.name);
 }
 
-void ring_add(struct link *link)
+void ring_forget(struct link *link)
 {
-	lock(link->relay);
-	list_add_tail(&link->relay->ring.links, &link->ring.node);
-	unlock(link->relay);
-}
+	struct list *links = &link->relay->links;
 
-void ring_remove(struct link *link)
-{
-	lock(link->relay);
-	list_del(&link->ring.node);
-	unlock(link->relay);
+	for (struct list *node = links->next; node != links; node = node->next) {
+		struct link *other = link_at(node);
+
+		if (other->ring.on == link)
+			other->ring.on = NULL;
+		if (other->ring.next == link)
+			other->ring.next = NULL;
+	}
 }
 
 void ring_listens(struct link *link)
 {
-	struct name name = { .length = 0 };
-
+	link->ring.name = (struct name){ .length = 0 };
 	if (link->listener.fd >= 0)
-		name_of(link->listener.fd, sock_name, &name);
-	lock(link->relay);
-	link->ring.name = name;
-	unlock(link->relay);
+		name_of(link->listener.fd, sock_name, &link->ring.name);
 }
 
 /* NULL: none of ours. */
@@ -156,16 +139,8 @@ static struct link *reached_by(struct relay *relay, int fd)
 	if (name.length == 0 || (!is_ip(&name) && strncmp(name.address.local.sun_path, "/proc/self/fd/", 14) != 0))
 		return NULL;
 	here = is_ip(&name) && is_here(fd, &name);
-	for (struct list *node = relay->ring.links.next; node != &relay->ring.links; node = node->next)
+	for (struct list *node = relay->links.next; node != &relay->links; node = node->next)
 		if (same(&link_at(node)->ring.name, &name, here))
-			return link_at(node);
-	return NULL;
-}
-
-static struct link *numbered(struct relay *relay, uint32_t number)
-{
-	for (struct list *node = relay->ring.links.next; number && node != &relay->ring.links; node = node->next)
-		if (link_at(node)->number == number)
 			return link_at(node);
 	return NULL;
 }
@@ -173,7 +148,7 @@ static struct link *numbered(struct relay *relay, uint32_t number)
 /* Whether it is what this link's clients connect to. */
 static bool serves(const struct link *listener, const struct link *link)
 {
-	return link->ring.on ? link->ring.on == listener->number : link == listener;
+	return link->ring.on ? link->ring.on == listener : link == listener;
 }
 
 /* Whether a way from that listener ends at one that serves `to`; or, `to` being NULL, at a link that closes a ring.
@@ -184,17 +159,17 @@ static bool ways_on(struct link *from, const struct link *to, uint64_t since)
 
 	if (to && serves(from, to))
 		return true;
-	if (from->ring.round == relay->ring.round)
+	if (from->ring.round == relay->ring_round)
 		return false;
-	from->ring.round = relay->ring.round;
-	for (struct list *node = relay->ring.links.next; node != &relay->ring.links; node = node->next) {
+	from->ring.round = relay->ring_round;
+	for (struct list *node = relay->links.next; node != &relay->links; node = node->next) {
 		struct link *next, *link = link_at(node);
 
 		if (!serves(from, link))
 			continue;
-		if (!to && atomic_load(&link->ring.closes))
+		if (!to && link->ring.closes)
 			return true;
-		next = link->ring.led_at >= since ? numbered(relay, link->ring.next) : NULL;
+		next = link->ring.led_at >= since ? link->ring.next : NULL;
 		if (next && ways_on(next, to, since))
 			return true;
 	}
@@ -203,34 +178,22 @@ static bool ways_on(struct link *from, const struct link *to, uint64_t since)
 
 static bool leads_to(struct link *from, const struct link *to, uint64_t since)
 {
-	from->relay->ring.round++;
+	from->relay->ring_round++;
 	return ways_on(from, to, since);
-}
-
-static void tell_end(struct relay *relay, struct command *command)
-{
-	(void)relay;
-	if (command->link->last_errno == EDEADLK)
-		link_upstream_result(command->link, 0);
 }
 
 /* Those whose way passes no link any more that closes a ring are members of none, and are told. */
 static void settle(struct relay *relay)
 {
-	for (struct list *node = relay->ring.links.next; node != &relay->ring.links; node = node->next) {
-		struct link *link = link_at(node), *next = numbered(relay, link->ring.next);
+	for (struct list *node = relay->links.next; node != &relay->links; node = node->next) {
+		struct link *link = link_at(node), *next = link->ring.next;
 
-		if (!atomic_load(&link->ring.member) || (next && leads_to(next, NULL, 0)))
+		if (!link->ring.member || (next && leads_to(next, NULL, 0)))
 			continue;
-		atomic_store(&link->ring.member, false);
-		command_submit(relay, command_new(tell_end, link));
+		link->ring.member = false;
+		if (link->last_errno == EDEADLK)
+			link_upstream_result(link, 0);
 	}
-}
-
-static void tell(struct relay *relay, struct command *command)
-{
-	(void)relay;
-	link_upstream_result(command->link, EDEADLK);
 }
 
 /* Each link on a way from `to` back to the one that leads there. */
@@ -238,15 +201,15 @@ static void mark_members(struct link *to, const struct link *link, uint64_t sinc
 {
 	struct relay *relay = link->relay;
 
-	for (struct list *node = relay->ring.links.next; node != &relay->ring.links; node = node->next) {
+	for (struct list *node = relay->links.next; node != &relay->links; node = node->next) {
 		struct link *other = link_at(node), *next;
 
-		next = other->ring.led_at >= since ? numbered(relay, other->ring.next) : NULL;
+		next = other->ring.led_at >= since ? other->ring.next : NULL;
 		if (other == link || !next || !leads_to(next, link, since) ||
 		    !leads_to(to, other, since))
 			continue;
-		atomic_store(&other->ring.member, true);
-		command_submit(relay, command_new(tell, other));
+		other->ring.member = true;
+		link_upstream_result(other, EDEADLK);
 	}
 }
 
@@ -263,39 +226,30 @@ bool ring_gone(const struct link *link, int client)
 	return !ip || gone.revents & (POLLHUP | POLLERR) || ioctl(client, FIONREAD, &unread) < 0 || unread == 0;
 }
 
-enum ring ring_led(struct link *link, const struct link *listener, int fd)
+enum pvx_ring ring_led(struct link *link, struct link *listener, int fd)
 {
-	struct relay *relay = link->relay;
 	uint64_t now = relay_now(), since = now > REMEMBERED_MS ? now - REMEMBERED_MS : 0;
-	enum ring found = RING_NONE;
-	struct link *to;
+	struct link *to = reached_by(link->relay, fd);
+	bool suspected = ring_suspected(link);
 
-	lock(relay);
-	link->ring.on = listener == link ? 0 : listener->number;
-	to = reached_by(relay, fd);
+	link->ring.on = listener == link ? NULL : listener;
 	if (to && leads_to(to, link, since)) {
-		atomic_store(&link->ring.closes, true);
-		link->ring.next = 0;
+		link->ring.closes = true;
+		link->ring.next = NULL;
 		mark_members(to, link, since);
-		found = RING_CLOSED;
-	} else {
-		bool suspected = ring_suspected(link);
-
-		atomic_store(&link->ring.closes, false);
-		link->ring.next = to ? to->number : 0;
-		link->ring.led_at = now;
-		if (suspected)
-			settle(relay);
-		if (atomic_load(&link->ring.member))
-			found = RING_MEMBER;
+		return PVX_RING_CLOSED;
 	}
-	unlock(relay);
-	return found;
+	link->ring.closes = false;
+	link->ring.next = to;
+	link->ring.led_at = now;
+	if (suspected)
+		settle(link->relay);
+	return link->ring.member ? PVX_RING_MEMBER : PVX_RING_NONE;
 }
 
 bool ring_closed(struct link *link, int fd)
 {
-	if (ring_led(link, link, fd) != RING_CLOSED)
+	if (ring_led(link, link, fd) != PVX_RING_CLOSED)
 		return false;
 	link_upstream_result(link, EDEADLK);
 	return true;

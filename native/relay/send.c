@@ -43,16 +43,16 @@ static uint32_t unqueue(struct flow *flow)
 	return length;
 }
 
-static void drop_first(struct flow *flow, enum reason reason)
+static void drop_first(struct flow *flow, enum pvx_reason reason)
 {
 	struct link *link = flow->link;
 
 	(void)receive_bytes(flow->queue[1], link->relay->scratch, RELAY_SCRATCH, link->closing);
 	unqueue(flow);
-	atomic_fetch_add(&link->closes[reason], 1);
+	counter_add(&link->counters->closes[reason], 1);
 }
 
-void flow_drop(struct flow *flow, enum reason reason)
+void flow_drop(struct flow *flow, enum pvx_reason reason)
 {
 	struct link *link = flow->link;
 
@@ -60,7 +60,7 @@ void flow_drop(struct flow *flow, enum reason reason)
 		drop_first(flow, reason);
 	if (!flow->held)
 		return;
-	atomic_fetch_add(&link->closes[reason], 1);
+	counter_add(&link->counters->closes[reason], 1);
 	closing_take(link->closing, flow->held->fds, flow->held->nfds);
 	free(flow->held);
 	flow->held = NULL;
@@ -77,9 +77,9 @@ static void sent(void *owner, int fd, int error, uint32_t count)
 	if (flow->moving && error != EMSGSIZE)
 		error = ECONNRESET;
 	for (uint32_t i = 0; i < count && flow->queued > 0; i++)
-		atomic_fetch_add(&link->bytes[0], unqueue(flow));
+		counter_add(&link->counters->bytes[0], unqueue(flow));
 	if (error == EMSGSIZE) {
-		drop_first(flow, REASON_TRUNCATED);
+		drop_first(flow, PVX_REASON_TRUNCATED);
 	} else if (transient(error) && !(error == EAGAIN && flow->woken)) {
 		/* An event tells when there is room, and of the limits none does: the tick asks again. */
 		flow->retry_at = relay_now() + RELAY_TICK_MS;
@@ -138,7 +138,7 @@ bool flow_send(struct flow *flow)
 		memory_queued(link, (size_t)n);
 		share_sent(link, &flow->fds_ahead, held->nfds);
 	} else {
-		atomic_fetch_add(&link->closes[REASON_TRUNCATED], 1);
+		counter_add(&link->counters->closes[PVX_REASON_TRUNCATED], 1);
 	}
 	closing_take(link->closing, held->fds, held->nfds);
 	free(held);

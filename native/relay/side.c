@@ -27,6 +27,19 @@ struct backlog *backlog_new(const void *bytes, size_t length, const int *fds, ui
 	return backlog;
 }
 
+bool backlog_append(struct backlog **backlog, const void *bytes, size_t length)
+{
+	size_t before = *backlog ? (*backlog)->length : 0;
+	struct backlog *grown = realloc(*backlog, sizeof(*grown) + before + length);
+
+	if (!grown)
+		return false;
+	*grown = (struct backlog){ .length = before + length };
+	memcpy(grown->data + before, bytes, length);
+	*backlog = grown;
+	return true;
+}
+
 void side_drop(struct side *side)
 {
 	if (side->backlog) {
@@ -46,9 +59,9 @@ void side_drop(struct side *side)
 enum move side_broken(struct side *from, struct side *to, int error)
 {
 	if (from->conn->transfer)
-		from->conn->transfer->outcome = MOVED_SINK;
+		from->conn->transfer->outcome = PVX_MOVED_SINK;
 	if (error != EPIPE && error != ECONNRESET) {
-		conn_close(from->conn, REASON_ERROR);
+		conn_close(from->conn, PVX_REASON_ERROR);
 		return MOVE_END;
 	}
 	side_drop(to);
@@ -88,11 +101,11 @@ enum move side_wait(struct side *to)
 	return MOVE_WAIT;
 }
 
-static void count(struct side *to, size_t n)
+static void sent(struct side *to, size_t n)
 {
 	struct conn *conn = to->conn;
 
-	atomic_fetch_add_explicit(&conn->link->bytes[to == &conn->side[0]], n, memory_order_relaxed);
+	counter_add(&conn->link->counters->bytes[to == &conn->side[0]], (int64_t)n);
 	if (conn->transfer)
 		transfer_sent(conn->transfer, n);
 }
@@ -143,19 +156,19 @@ enum move side_send(struct side *from, struct side *to, size_t length, const int
 		return side_broken(from, to, error);
 	}
 	if (n >= 0) {
-		count(to, (size_t)n);
+		sent(to, (size_t)n);
 		closing_take(to->conn->link->closing, fds, nfds);
 		share_sent(to->conn->link, &to->fds_ahead, nfds);
 		nfds = 0;
 	}
 	if (n < (ssize_t)length) {
-		size_t sent = n > 0 ? (size_t)n : 0;
+		size_t done = n > 0 ? (size_t)n : 0;
 		int error = n < 0 ? errno : EAGAIN;
 
-		to->backlog = backlog_new(data + sent, length - sent, fds, nfds);
+		to->backlog = backlog_new(data + done, length - done, fds, nfds);
 		if (!to->backlog) {
 			closing_take(to->conn->link->closing, fds, nfds);
-			conn_close(to->conn, REASON_ERROR);
+			conn_close(to->conn, PVX_REASON_ERROR);
 			return MOVE_END;
 		}
 		to->conn->link->relay->held += nfds;
@@ -173,7 +186,7 @@ static enum move flush_pipe(struct side *from, struct side *to)
 
 		if (n > 0) {
 			pipe->length -= (size_t)n;
-			count(to, (size_t)n);
+			sent(to, (size_t)n);
 		} else if (n < 0 && errno == EINTR) {
 			continue;
 		} else if (n < 0 && transient(errno)) {
@@ -214,7 +227,7 @@ enum move side_flush(struct side *to)
 
 		if (n < 0)
 			return transient(errno) ? blocked(to, errno) : side_broken(from, to, errno);
-		count(to, (size_t)n);
+		sent(to, (size_t)n);
 		closing_take(conn->link->closing, left->fds, left->nfds);
 		share_sent(conn->link, &to->fds_ahead, left->nfds);
 		conn->link->relay->held -= left->nfds;

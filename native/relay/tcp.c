@@ -28,15 +28,15 @@ union address {
 
 bool tcp_access_rules(struct access *access, const uint8_t *rules, size_t length)
 {
-	if (length % RULE_SIZE || length / RULE_SIZE > RULES_MAX)
+	if (length % PVX_RULE_SIZE || length / PVX_RULE_SIZE > PVX_RULES_MAX)
 		return false;
-	access->nrules = (uint32_t)(length / RULE_SIZE);
+	access->nrules = (uint32_t)(length / PVX_RULE_SIZE);
 	for (uint32_t i = 0; i < access->nrules; i++) {
 		struct rule *rule = &access->rules[i];
 
-		rule->family = rules[i * RULE_SIZE];
-		rule->bits = rules[i * RULE_SIZE + 1];
-		memcpy(rule->address, rules + i * RULE_SIZE + 2, sizeof(rule->address));
+		rule->family = rules[i * PVX_RULE_SIZE];
+		rule->bits = rules[i * PVX_RULE_SIZE + 1];
+		memcpy(rule->address, rules + i * PVX_RULE_SIZE + 2, sizeof(rule->address));
 		if (!(rule->family == 4 && rule->bits <= 32) && !(rule->family == 6 && rule->bits <= 128))
 			return false;
 	}

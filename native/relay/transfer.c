@@ -1,7 +1,7 @@
 /*
  * A transfer: exactly so many bytes, or all until the end, from one descriptor to another, once, and then a
- * report. It is a connection of which one direction runs and whose descriptors are duplicates: those of
- * JavaScript are neither closed nor shut down, and what comes after the last byte is still to be read from them.
+ * report. It is a connection of which one direction runs and whose descriptors are duplicates: those of the
+ * daemon are neither closed nor shut down, and what comes after the last byte is still to be read from them.
  *
  * Nothing is read that was not asked for. Bytes that were read and found no way out, because the sink broke or
  * the transfer was cancelled, are lost: then the two ends are out of step, and are for the caller to close.
@@ -9,7 +9,7 @@
 #include "transfer.h"
 
 #include <stdlib.h>
-#include <unistd.h>
+#include <sys/ioctl.h>
 
 static struct side *source_of(struct conn *conn)
 {
@@ -21,42 +21,42 @@ static struct side *sink_of(struct conn *conn)
 	return &conn->side[!conn->transfer->from];
 }
 
-/* command: fd[0] = source, fd[1] = sink, transfer, conn = its number */
-void transfer_begin(struct relay *relay, struct command *command)
+void transfer_begin(struct link *link, struct command *command)
 {
-	struct link *link = command->link;
-	struct conn *conn = link->draining ? NULL : conn_new(link);
+	const struct pvx_command *head = &command->head;
+	bool whole = command->fd[0] >= 0 && command->fd[1] >= 0 && !link->draining;
+	struct transfer *transfer = whole ? malloc(sizeof(*transfer)) : NULL;
+	struct conn *conn = transfer ? conn_new(link) : NULL;
+	int on = 1;
 
 	if (!conn) {
-		for (int i = 0; i < 2; i++)
-			closing_socket(link->closing, command->fd[i], true);
-		relay_report(relay, link, command->conn, MOVED_CANCELLED, 0);
+		free(transfer);
+		relay_report(link->relay, link, head->conn, PVX_MOVED_CANCELLED, 0);
 		return;
 	}
-	conn->id = command->conn; /* it is part of a connection that is counted where it belongs */
-	conn->transfer = command->transfer;
-	command->transfer = NULL;
+	*transfer = (struct transfer){ .left = head->bytes, .idle_ms = head->ms, .silence_ms = head->other,
+				       .moved_at = relay_now(), .from = !(head->flags & PVX_TRANSFER_TO_PROVIDER),
+				       .end = head->flags & PVX_TRANSFER_END, .outcome = PVX_MOVED_CANCELLED };
+	conn->id = head->conn; /* it is part of a connection that is counted where it belongs */
+	conn->transfer = transfer;
+	for (int i = 0; i < 2; i++)
+		ioctl(command->fd[i], FIONBIO, &on); /* a splice would wait otherwise, and everybody with it */
 	source_of(conn)->source.fd = command->fd[0];
 	sink_of(conn)->source.fd = command->fd[1];
-	source_of(conn)->plenty = conn->transfer->left > RELAY_PEEK;
+	command->fd[0] = command->fd[1] = -1;
+	source_of(conn)->plenty = transfer->left > RELAY_PEEK;
 	conn_joined(conn);
-	if (transfer_timed(conn->transfer)) {
-		conn->transfer->moved_at = relay_now();
+	if (conn->state == CONN_JOINED && transfer_timed(transfer))
 		conn_tick_wanted(conn);
-	}
 }
 
-/* command: conn = its number */
-void transfer_cancel(struct relay *relay, struct command *command)
+void transfer_cancel(struct link *link, struct command *command)
 {
-	struct list *node, *conns = &command->link->conns;
-
-	(void)relay;
-	for (node = conns->next; node != conns; node = node->next) {
+	for (struct list *node = link->conns.next; node != &link->conns; node = node->next) {
 		struct conn *conn = list_entry(node, struct conn, node);
 
-		if (conn->transfer && conn->id == command->conn) {
-			conn_close(conn, REASON_DETACHED);
+		if (conn->transfer && conn->id == command->head.conn) {
+			conn_close(conn, PVX_REASON_DETACHED);
 			return;
 		}
 	}
@@ -85,7 +85,7 @@ void transfer_read(struct side *from, size_t length)
 	transfer->left -= length;
 	if (transfer->left > 0)
 		return;
-	transfer->outcome = MOVED_ALL;
+	transfer->outcome = PVX_MOVED_ALL;
 	from->eof = true;
 	from->readable = false;
 }
@@ -103,10 +103,10 @@ bool transfer_finished(struct conn *conn)
 
 	/* The sink is gone: nobody has to wait for the source to say something first. */
 	if (sink->gone && (owed || !source_of(conn)->eof))
-		conn->transfer->outcome = MOVED_SINK;
+		conn->transfer->outcome = PVX_MOVED_SINK;
 	else if (owed || !sink->shut)
 		return false;
-	conn_close(conn, REASON_EOF);
+	conn_close(conn, PVX_REASON_EOF);
 	return true;
 }
 
@@ -121,8 +121,8 @@ void transfer_tick(struct conn *conn, uint64_t now)
 	transfer->busy = false;
 	if (patience == 0 || now - transfer->moved_at < patience)
 		return;
-	transfer->outcome = owed ? MOVED_IDLE : MOVED_SILENT;
-	conn_close(conn, REASON_EOF);
+	transfer->outcome = owed ? PVX_MOVED_IDLE : PVX_MOVED_SILENT;
+	conn_close(conn, PVX_REASON_EOF);
 }
 
 void transfer_report(struct conn *conn)

@@ -1,11 +1,8 @@
-/* Bytes moved once, one way, between two descriptors that are JavaScript's before and after. */
+/* Bytes moved once, one way, between two descriptors that the daemon has, too. */
 #ifndef PVX_RELAY_TRANSFER_H
 #define PVX_RELAY_TRANSFER_H
 
 #include "relay.h"
-
-/* How it ended; src/relay/transfer.ts has the names, in this order. */
-enum outcome { MOVED_ALL, MOVED_EOF, MOVED_SOURCE, MOVED_SINK, MOVED_IDLE, MOVED_SILENT, MOVED_CANCELLED };
 
 struct transfer {
 	uint64_t left; /* UINT64_MAX: until the end of the source */
@@ -15,11 +12,11 @@ struct transfer {
 	uint8_t from;   /* which side is the source */
 	bool end;       /* the sink is told of the source's end */
 	bool busy;      /* something was moved since the last look */
-	enum outcome outcome;
+	enum pvx_outcome outcome;
 };
 
-void transfer_begin(struct relay *, struct command *);
-void transfer_cancel(struct relay *, struct command *);
+void transfer_begin(struct link *, struct command *);
+void transfer_cancel(struct link *, struct command *);
 bool transfer_finished(struct conn *); /* closes it then */
 bool transfer_timed(const struct transfer *); /* only so long is waited for one of its ends */
 void transfer_tick(struct conn *, uint64_t now);
