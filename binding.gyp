@@ -10,6 +10,11 @@
       "defines": ["NAPI_VERSION=8"]
     },
     {
+      "target_name": "pv-xconnect",
+      "type": "executable",
+      "sources": ["<!@(ls native/supervisor/*.c)"]
+    },
+    {
       "target_name": "pvx-broker",
       "type": "executable",
       "sources": ["<!@(ls native/broker/*.c)", "native/closer.c", "native/filter.c"],

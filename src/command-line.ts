@@ -1,72 +1,49 @@
 /**
- * The command line of pv-xconnect: argv to calls. The daemon itself never loads this (main.ts): its flags are
- * parsed while it is still root, and handed on as values.
+ * The command line of pv-xconnect as people have it: argv to calls, help, and what is wrong with the options. A daemon
+ * that runs never loads this (main.ts): it reads the table of its options itself (daemon-options.ts).
  */
 import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { launch } from './broker/launch.js';
-import { busCommand, busPlaces, DEFAULT_UIDS, parseRange } from './bus/program.js';
-import type { UidRange } from './bus/uid-book.js';
 import type { CheckOptions } from './cli/check.js';
 import type { GraphCommandOptions } from './cli/graph.js';
-import type { DaemonOptions } from './daemon.js';
-import { report } from './kernel/errors.js';
-import { LOG_LEVELS } from './kernel/log.js';
+import { DAEMON_OPTIONS, type OptionName, readValue, variableOf } from './daemon-options.js';
+import { report, XConnectError } from './kernel/errors.js';
 import { suggestion } from './kernel/nearest.js';
 import { StandardOutput } from './kernel/standard-output.js';
 import { vocabularyWith } from './plugins/vocabulary.js';
 import { PACKAGE_ROOT } from './relay/native.js';
 
-interface DaemonFlags {
-  readonly state?: string;
-  readonly pids?: string;
-  readonly pvCtrl: string;
-  readonly control: string;
-  readonly certificates: string;
-  readonly user?: string;
-  readonly storage: string;
-  readonly bus: string[];
-  readonly busUids?: UidRange;
+/** An option of the daemon, which some commands have as well. */
+function flag(name: OptionName): Option {
+  const specification = DAEMON_OPTIONS[name];
+  const option = new Option(`--${name} ${specification.meta}`, specification.description);
+  option.env(variableOf(name));
+  if ('choices' in specification && specification.choices) option.choices(specification.choices);
+  else option.argParser((text, before) => parsed(name, text, before));
+  if ('initial' in specification) option.default(specification.initial, specification.shown);
+  return option;
+}
+
+function parsed(name: OptionName, text: string, before: unknown): unknown {
+  const value = readValue(name, text, before);
+  if (!value.ok) throw new InvalidArgumentError(value.why);
+  return value.value;
+}
+
+interface Plugins {
   readonly plugin: string[];
-  readonly logLevel: string;
-  readonly drain: number;
-  readonly stopDrain?: number;
-  readonly patience: number;
-  readonly linkMemory: number;
 }
 
-const CONTROL = '/run/pv-xconnect/control.sock';
-const CERTIFICATES = '/etc/pv-xconnect/certificates';
-const PV_CTRL = '/run/pantavisor/pv/pv-ctrl';
-
-const STORAGE = '/var/lib/pv-xconnect';
-/** The buses of the known runtimes: pv-appengine, when it is run as root with its defaults, and Pantavisor. */
-const BUSES = [busPlaces(CONTROL, STORAGE).socket, '/run/pv/dbus/system_bus_socket'];
-/** Pantavisor gives its roles uids from 90000 on, pv-appengine from 200000. */
-const RUNTIME_UIDS: UidRange = { first: 90_000, last: DEFAULT_UIDS.last };
-
-/** A runtime that stops waits for its daemons, so they are quick. */
-const RUNTIME_STOP_MS = 1_000;
-
-/** A flag that is an environment variable too: `--log-level` is `PV_XCONNECT_LOG_LEVEL`. */
-function flag(flags: string, description: string): Option {
-  const option = new Option(flags, description);
-  return option.env(`PV_XCONNECT_${option.name().toUpperCase().replaceAll('-', '_')}`);
-}
-
-function milliseconds(text: string): number {
-  const seconds = Number(text);
-  if (!/^\d+(\.\d+)?$/.test(text) || seconds > 86_400) {
-    throw new InvalidArgumentError('A number of seconds from 0 to 86400 was expected.');
+/** The daemon is nobody's child but the supervisor's, who starts it as root. */
+function refuseDaemon(): never {
+  if (process.geteuid?.() !== 0) {
+    throw new XConnectError(
+      'permission-denied',
+      'pv-xconnect was started as an ordinary user, root (or root of a user namespace) was expected: ' +
+        'it enters containers through pvx-broker and gives up root at once.',
+    );
   }
-  return Math.round(seconds * 1000);
-}
-
-function mebibytes(text: string): number {
-  const number = Number(text);
-  if (/^\d+$/.test(text) && number >= 1 && number <= 65_536) return number * 2 ** 20;
-  throw new InvalidArgumentError('A whole number of MiB from 1 to 65536 was expected.');
+  throw new XConnectError('internal', 'The daemon is started by bin/pv-xconnect, and not so.');
 }
 
 const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 };
@@ -78,69 +55,9 @@ function duration(text: string): number {
   throw new InvalidArgumentError('A time such as 60s, 5m or 1h was expected, of a day at most.');
 }
 
-function uidRange(text: string): UidRange {
-  const range = parseRange(text);
-  if (range) return range;
-  throw new InvalidArgumentError(
-    'Two uids above 65535, the lower one first, were expected, such as 200000-265535.',
-  );
-}
-
-function list(value: string, all: string[]): string[] {
-  return [...all, ...value.split(',').filter(Boolean)];
-}
-
-function controlFlag(): Option {
-  return flag('--control <path>', "the daemon's control socket").default(CONTROL);
-}
-
-function pluginFlag(): Option {
-  return flag('--plugin <module>', 'a module with a plugin; may be repeated')
-    .argParser(list)
-    .default([], 'none');
-}
-
 function version(): string {
   const text = readFileSync(`${PACKAGE_ROOT}/package.json`, 'utf8');
   return (JSON.parse(text) as { version: string }).version;
-}
-
-/** With --state the daemon hosts the bus itself; under a runtime, the runtime does. */
-function busOptions(flags: DaemonFlags) {
-  if (flags.state === undefined) {
-    const { first, last } = flags.busUids ?? RUNTIME_UIDS;
-    const buses = flags.bus.length > 0 ? flags.bus : BUSES;
-    return { buses: buses.map((path) => resolve(path)), busUids: `${first}-${last}`, busHost: [] };
-  }
-  const uids = flags.busUids ?? DEFAULT_UIDS;
-  const places = busPlaces(resolve(flags.control), resolve(flags.storage));
-  const command = busCommand(places, uids);
-  const obstacle = command.ok ? {} : { obstacle: command.why };
-  return {
-    buses: [places.socket],
-    busUids: `${uids.first}-${uids.last}`,
-    busHost: command.ok ? command.value : [],
-    hostedBus: { socket: places.socket, uids, ...obstacle },
-  };
-}
-
-/** Becomes the daemon: never returns. */
-function startDaemon(flags: DaemonFlags): never {
-  const { buses, busUids, busHost, hostedBus } = busOptions(flags);
-  const options: DaemonOptions = {
-    ...(flags.state === undefined ? {} : { statePath: flags.state }),
-    ...(flags.pids === undefined ? {} : { pidsPath: flags.pids }),
-    ...(hostedBus ? { hostedBus } : {}),
-    buses,
-    plugins: flags.plugin,
-    logLevel: flags.logLevel,
-    drainMs: flags.drain,
-    stopDrainMs: flags.stopDrain ?? (flags.state === undefined ? RUNTIME_STOP_MS : flags.drain),
-    patienceMs: flags.patience,
-    linkMemory: flags.linkMemory,
-  };
-  const { control, pvCtrl: runtime, certificates, user } = flags;
-  launch({ control, runtime, certificates, user, buses, busUids, busHost, daemon: options });
 }
 
 /** All commands and options. `exit` is told the exit code of a command that ran. */
@@ -149,67 +66,21 @@ export function program(exit: (code: number) => void): Command {
     .description("Joins what containers provide to what they require: a device's service mesh.")
     .version(version())
     .exitOverride()
-    .addOption(flag('--state <path>', 'build the graph from this revision, not from a runtime'))
-    .addOption(flag('--pids <file>', 'with --state: JSON object, container name to init pid'))
-    .addOption(flag('--pv-ctrl <path>', "the runtime's control socket").default(PV_CTRL))
-    .addOption(controlFlag())
-    .addOption(
-      flag('--certificates <folder>', 'certificates and keys that ingress may use').default(
-        CERTIFICATES,
-      ),
-    )
-    .addOption(flag('--user <name>', 'whom to become once started (default: a user of its own)'))
-    .addOption(
-      flag(
-        '--storage <folder>',
-        'with --state: the uids of roles on the hosted bus are kept below it',
-      ).default(STORAGE),
-    )
-    .addOption(
-      flag('--bus <path>', "socket of the runtime's own bus, on the host; may be repeated")
-        .argParser(list)
-        .default([], 'those that runtimes have'),
-    )
-    .addOption(
-      flag('--bus-uids <first-last>', 'uids of roles on the hosted bus').argParser(uidRange),
-    )
-    .addOption(pluginFlag())
-    .addOption(
-      flag('--drain <seconds>', 'for connections of a link that left')
-        .argParser(milliseconds)
-        .default(5_000, '5'),
-    )
-    .addOption(
-      flag(
-        '--stop-drain <seconds>',
-        "for all connections when it is told to end (default: 1; with --state, --drain's)",
-      ).argParser(milliseconds),
-    )
-    .addOption(
-      flag('--patience <seconds>', 'how long a connection waits for its provider')
-        .argParser(milliseconds)
-        .default(5_000, '5'),
-    )
-    .addOption(
-      flag('--link-memory <MiB>', "what a link's connections may hold for those who do not read")
-        .argParser(mebibytes)
-        .default(64 * 2 ** 20, '64'),
-    )
-    .addOption(flag('--log-level <level>', 'what is logged').choices(LOG_LEVELS).default('info'))
     .allowExcessArguments() // an excess argument is an unknown command, see refuseUnknown
-    .action((flags: DaemonFlags, own: Command) => {
+    .action((_options, own: Command) => {
       refuseUnknown(own);
-      startDaemon(flags);
+      refuseDaemon();
     });
+  for (const name of Object.keys(DAEMON_OPTIONS)) command.addOption(flag(name as OptionName));
 
   command
     .command('check <path>')
     .description('read a revision and print its problems; exit 1 on errors')
     .option('--json', 'as JSON', false)
-    .addOption(pluginFlag())
+    .addOption(flag('plugin'))
     .exitOverride()
     .action(async (path: string, _options, subcommand: Command) => {
-      const flags: CheckOptions & DaemonFlags = subcommand.optsWithGlobals();
+      const flags: CheckOptions & Plugins = subcommand.optsWithGlobals();
       const { checkCommand } = await import('./cli/check.js');
       const vocabulary = await vocabularyWith(flags.plugin);
       exit(await checkCommand(path, { json: flags.json, vocabulary }, process.stdout));
@@ -218,16 +89,16 @@ export function program(exit: (code: number) => void): Command {
   command
     .command('graph')
     .description('the live graph as a table')
-    .addOption(controlFlag())
+    .addOption(flag('control'))
     .option('--json', 'as JSON', false)
     .option('--dot', 'for Graphviz', false)
     .option('--mermaid', 'for Mermaid', false)
     .option('--watch', 'again at every change', false)
     .option('--from <path>', 'of a revision, without any runtime')
-    .addOption(pluginFlag())
+    .addOption(flag('plugin'))
     .exitOverride()
     .action(async (_options, subcommand: Command) => {
-      const flags: GraphCommandOptions & DaemonFlags = subcommand.optsWithGlobals();
+      const flags: GraphCommandOptions & Plugins = subcommand.optsWithGlobals();
       const { graphCommand } = await import('./cli/graph.js');
       const vocabulary = await vocabularyWith(flags.plugin);
       exit(await graphCommand({ ...flags, vocabulary }, process));
@@ -236,7 +107,7 @@ export function program(exit: (code: number) => void): Command {
   command
     .command('learn <consumer> <service>')
     .description('the smallest policy that covers what a consumer does on its bus meanwhile')
-    .addOption(controlFlag())
+    .addOption(flag('control'))
     .addOption(
       new Option('--for <time>', 'how long, such as 60s or 5m')
         .argParser(duration)
@@ -283,6 +154,6 @@ async function runCommand(): Promise<number> {
     await command.parseAsync();
     return exitCode;
   } catch (thrown) {
-    return fail(thrown, command.opts<DaemonFlags>().logLevel === 'debug');
+    return fail(thrown, command.opts<{ logLevel?: string }>().logLevel === 'debug');
   }
 }

@@ -1,15 +1,14 @@
 /**
  * The composition root: wires the flow of ARCHITECTURE.md, top to bottom, and ends it.
  *
- * Source → mesh → plugins and host → broker and relay → status. The daemon has no state of its own to lose: when
- * its broker is gone it ends, and the runtime that started it starts it anew, from the same graph.
+ * Source → mesh → plugins and host → broker and relay → status. The daemon has no state of its own to lose: when it
+ * ends, its supervisor starts a successor, from the same graph; when the broker is gone, all of pv-xconnect ends.
  */
 import { closeSync, readFileSync } from 'node:fs';
 import type net from 'node:net';
 import { Broker } from './broker/client.js';
-import type { Channels } from './broker/launch.js';
 import { openMessageChannel } from './broker/message-channel.js';
-import { RuntimeWatch } from './broker/relatives.js';
+import type { Channels, Inheritance, SupervisorWords } from './broker/supervisor.js';
 import { NO_ACTIVATOR, RuntimeActivator } from './bus/activator.js';
 import type { Keeper } from './bus/keeper.js';
 import type { UidRange } from './bus/uid-book.js';
@@ -45,8 +44,6 @@ export interface DaemonOptions {
   readonly hostedBus?: {
     readonly socket: string;
     readonly uids: UidRange;
-    /** Why it can't be hosted here. */
-    readonly obstacle?: string;
   };
   /** Sockets of hosted buses on the host, as the broker knows them. */
   readonly buses: readonly string[];
@@ -74,7 +71,7 @@ const LEAVE_MS = 3_000;
 export class Daemon {
   readonly #options: DaemonOptions;
   readonly #log: Logger;
-  #runtime!: RuntimeWatch;
+  #supervisor!: SupervisorWords;
   #keeper: Keeper | null = null;
   #exit!: (code: number) => void;
 
@@ -84,24 +81,24 @@ export class Daemon {
   }
 
   /**
-   * Runs until SIGTERM or SIGINT, and resolves with exit code 0; or until the runtime that launched it, the broker or
-   * pvx-bus has ended, with 1. Takes the channels, and closes them. Rejects with an XConnectError if it can't start.
+   * Runs until SIGTERM or SIGINT, and resolves with exit code 0; or until the broker or pvx-bus has ended, with 1. Takes
+   * the channels, and closes them. Rejects with an XConnectError if it can't start.
    */
-  async run(channels: Channels): Promise<number> {
+  async run({ channels, incarnation, supervisor }: Inheritance): Promise<number> {
     const ended = new Promise<number>((resolve) => {
       this.#exit = resolve;
     });
-    this.#runtime = new RuntimeWatch((pid) => this.#orphaned(pid));
+    this.#supervisor = supervisor;
     process.on('SIGTERM', () => this.#exit(0));
     process.on('SIGINT', () => this.#exit(0));
 
     reserveLoop();
-    const broker = new Broker(openMessageChannel(channels.control), 1);
-    const relay = new Relay(channels.relay, { incarnation: 1 });
+    const broker = new Broker(openMessageChannel(channels.broker), incarnation);
+    const relay = new Relay(channels.relay, { incarnation });
     poller.onBug = (err) => this.#log.error({ err }, 'a bug ended one connection');
     broker.onLost = relay.onBrokerLost = () => this.#lost('pvx-broker');
     try {
-      return await this.#serve(broker, relay, channels.bus, ended);
+      return await this.#serve(broker, relay, channels, ended);
     } finally {
       relay.stop();
       broker.close();
@@ -113,20 +110,23 @@ export class Daemon {
   async #serve(
     broker: Broker,
     relay: Relay,
-    busFd: number,
+    { listener, bus }: Channels,
     ended: Promise<number>,
   ): Promise<number> {
-    const listener = await broker.hello();
-    if (!listener.ok) {
-      throw new XConnectError('broker-lost', `pvx-broker did not answer (${listener.errno}).`);
+    const hello = await broker.hello();
+    if (!hello.ok) {
+      throw new XConnectError('broker-lost', `pvx-broker did not answer (${hello.errno}).`);
     }
 
     const observation = new Observation();
     const plugins = new Registry(builtInPlugins(observation));
     for (const module of this.#options.plugins) await plugins.load(module);
 
-    const source = await this.#source(broker, busFd, plugins.vocabulary);
-    process.on('SIGHUP', () => source.refresh('SIGHUP'));
+    const source = await this.#source(broker, bus, plugins.vocabulary);
+    process.on('SIGHUP', () => {
+      source.once('looked', () => this.#supervisor.reloaded());
+      source.refresh('SIGHUP');
+    });
 
     const containers = new Containers(broker);
     const { drainMs } = this.#options;
@@ -154,8 +154,7 @@ export class Daemon {
       log: this.#log,
       observe: (link, onUse) => observation.observe(link, onUse),
     });
-    const acceptor = listener.value < 0 ? null : new Acceptor(listener.value);
-    if (acceptor) server.serve(acceptor);
+    if (listener >= 0) server.serve(new Acceptor(listener));
 
     source.on('graph', (snapshot) => {
       containers.see(snapshot);
@@ -166,6 +165,8 @@ export class Daemon {
     containers.onExit = ({ name }) => source.refresh(`${name} has ended`);
     this.#logChanges(source, mesh);
     if (source instanceof PvCtrlSource) this.#postChanges(source, store);
+    source.once('looked', () => this.#supervisor.ready());
+    this.#supervisor.startWatchdog();
     source.start();
 
     const code = await ended;
@@ -227,7 +228,7 @@ export class Daemon {
       import('./bus/keeper.js'),
     ]);
     const host = new BusHost({ ...hostedBus, log: this.#log });
-    if (fd < 0) void host.giveUp(hostedBus.obstacle ?? 'pvx-bus was not started');
+    if (fd < 0) void host.giveUp('pvx-bus was not started');
     else {
       const log = this.#log.child({ part: 'bus' });
       this.#keeper = new Keeper(fd, log, () => this.#lost('pvx-bus'));
@@ -267,19 +268,14 @@ export class Daemon {
   async #runtimeSocket(broker: Broker): Promise<net.Socket> {
     const made = await broker.runtime();
     if (!made.ok) throw new XConnectError('runtime-away', `The runtime's socket: ${made.errno}.`);
-    this.#runtime.look(made.value);
+    this.#supervisor.look(made.value);
     const socket = socketOf(made.value, false);
     if (socket.ok) return socket.value;
     const message = `The runtime's socket can't be watched: ${socket.errno}.`;
     throw new XConnectError('runtime-away', message);
   }
 
-  #orphaned(pid: number): void {
-    this.#log.warn(`the runtime that launched this daemon (pid ${pid}) is gone: ending, too`);
-    this.#exit(1);
-  }
-
-  /** A program that was started while we were root can only be started again together with us. */
+  /** It is not started again without us. */
   #lost(program: string): void {
     this.#log.fatal({ code: 'broker-lost' }, `${program} is gone: ending, to be started anew`);
     this.#exit(1);

@@ -1,26 +1,33 @@
 /**
- * Entry of pv-xconnect: the command line, or, executed anew by `launch`, the daemon. Exit codes and nothing else.
+ * Entry of what runs in Node.js: the daemon, where the supervisor started it as that, or the command line. Exit codes
+ * and nothing else.
  */
-import { type Inheritance, inherited } from './broker/launch.js';
-import type { DaemonOptions } from './daemon.js';
+import { type Inheritance, inherited } from './broker/supervisor.js';
 import { report } from './kernel/errors.js';
 
-async function runDaemon({ options, channels }: Inheritance<DaemonOptions>): Promise<number> {
+async function runDaemon(inheritance: Inheritance): Promise<number> {
+  const [{ Daemon }, { daemonOptions }] = await Promise.all([
+    import('./daemon.js'),
+    import('./daemon-options.js'),
+  ]);
+  const options = daemonOptions(process.argv.slice(2), process.env);
+  if (!options) return runCommands(); // says what is wrong
   try {
-    const { Daemon } = await import('./daemon.js');
-    return await new Daemon(options).run(channels);
+    return await new Daemon(options).run(inheritance);
   } catch (thrown) {
     return report(thrown, options.logLevel === 'debug');
   }
 }
 
-const daemon = inherited<DaemonOptions>();
-if (daemon) {
-  const code = await runDaemon(daemon);
-  const { reaped } = await import('./broker/relatives.js');
-  await reaped(daemon.children);
+async function runCommands(): Promise<number> {
+  const { runCommandLine } = await import('./command-line.js');
+  return runCommandLine();
+}
+
+const inheritance = inherited();
+if (inheritance) {
+  const code = await runDaemon(inheritance);
   // Threads and sockets of a daemon that is done must not keep its process.
   process.exit(code);
 }
-const { runCommandLine } = await import('./command-line.js');
-process.exitCode = await runCommandLine();
+process.exitCode = await runCommands();

@@ -74,7 +74,6 @@ NAPI_MODULE_INIT()
 	counters_exports(env, exports);
 	socket_exports(env, exports);
 	channel_exports(env, exports);
-	launch_exports(env, exports);
 	process_exports(env, exports);
 	poller_exports(env, exports);
 	return exports;

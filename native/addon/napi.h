@@ -38,7 +38,6 @@ void closing_exports(napi_env, napi_value exports);
 void counters_exports(napi_env, napi_value exports);
 void socket_exports(napi_env, napi_value exports);
 void channel_exports(napi_env, napi_value exports);
-void launch_exports(napi_env, napi_value exports);
 void process_exports(napi_env, napi_value exports);
 void poller_exports(napi_env, napi_value exports);
 

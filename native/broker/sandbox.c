@@ -15,7 +15,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <linux/input.h>
 #include <linux/mount.h>
 #include <linux/netlink.h>
@@ -29,41 +28,12 @@
 #include <unistd.h>
 
 #include "../filter.h"
+#include "../privileges.h"
 #include "drm.h"
-
-static const int kept[] = {
-	CAP_DAC_OVERRIDE,     /* plant in folders that root of the container could write */
-	CAP_DAC_READ_SEARCH,  /* reach them */
-	CAP_CHOWN,            /* planted devices get their owner */
-	CAP_FOWNER,           /* remove what we planted from a sticky folder */
-	CAP_SETUID,           /* connect as the role's uid */
-	CAP_SETGID,           /* and gid */
-	CAP_SYS_ADMIN,        /* enter network and mount namespaces, mount, drop a DRM master */
-	CAP_SYS_CHROOT,       /* enter mount namespaces, and be back */
-	CAP_SYS_PTRACE,       /* open the root of a container's process */
-	CAP_MKNOD,            /* plant devices */
-	CAP_NET_BIND_SERVICE, /* listen below port 1024 */
-};
 
 int sandbox_capabilities(void)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2] = { 0 }, now[2] = { 0 };
-	uint64_t mask = 0;
-
-	for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++)
-		mask |= 1ull << kept[i];
-	for (int cap = 0; cap < 64; cap++)
-		if (!(mask >> cap & 1) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno == EINVAL)
-			break; /* past the last one */
-	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	if (syscall(SYS_capget, &header, now) < 0)
-		return errno;
-	for (int i = 0; i < 2; i++) /* a machine that gave us fewer is asked for no more than it gave */
-		data[i].permitted = data[i].effective = now[i].permitted & (uint32_t)(mask >> (32 * i));
-	if (syscall(SYS_capset, &header, data) < 0)
-		return errno;
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? errno : 0;
+	return privileges_keep(BROKER_CAPABILITIES);
 }
 
 const char fixed_tmpfs[] = "tmpfs", fixed_node[] = "node", fixed_empty[] = "", fixed_here[] = ".";

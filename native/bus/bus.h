@@ -68,6 +68,7 @@ void users_end(const struct bus *); /* removes the files */
 
 /* program.c */
 #define PROGRAM_FILE "dbus-daemon"
+const char *program_find(void); /* NULL: it is not installed */
 int program_hide(const char *path); /* a folder, the caller's; -1: it can't be. Before root is given up */
 
 /* files.c */

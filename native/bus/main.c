@@ -1,5 +1,6 @@
 /*
- * pvx-bus --folder PATH --store PATH --user UID --program PATH, with descriptor 3 the channel to its parent.
+ * pvx-bus --folder PATH --store PATH --user UID [--last UID] [--program PATH], with descriptor 3 the channel to its
+ * parent. The roles have the uids behind the user's, to the last one. The program is looked for where it is not given.
  *
  * Root until the folders and the view of /etc/passwd are made. The end of the channel is its end; signals that go to
  * a whole group of processes (SIGTERM, SIGHUP, a terminal's Ctrl-C) are its parent's to answer.
@@ -24,6 +25,30 @@ static int fail(const char *what, int error)
 	int n = snprintf(text, sizeof(text), "%s: %s", what, strerror(error));
 
 	say(RECORD_FAILED, false, text, n < (int)sizeof(text) ? (size_t)n : sizeof(text) - 1);
+	return 1;
+}
+
+/* Whether one line of our uid_map, see user_namespaces(7), has the whole range. */
+static bool are_mapped(uid_t first, uid_t last)
+{
+	FILE *map = fopen("/proc/self/uid_map", "re");
+	unsigned long inside, length;
+	bool mapped = false;
+
+	while (map && !mapped && fscanf(map, "%lu %*u %lu", &inside, &length) == 2)
+		mapped = first >= inside && last < inside + length;
+	if (map)
+		fclose(map);
+	return mapped;
+}
+
+/* Why it can't run here at all: the end of a sentence. */
+static int cannot(const char *format, uid_t user, uid_t last)
+{
+	char text[256];
+	int n = snprintf(text, sizeof(text), format, user, last);
+
+	say(RECORD_FAILED, false, text, (size_t)n);
 	return 1;
 }
 
@@ -55,7 +80,7 @@ int main(int argc, char **argv)
 {
 	struct bus bus = { .path = "", .program = "", .address = -1, .errors = -1, .hidden = -1 };
 	const char *store = "";
-	uid_t user = 0;
+	uid_t user = 0, last = 0;
 	int error, signals;
 
 	process_seal();
@@ -67,6 +92,8 @@ int main(int argc, char **argv)
 			store = argv[i + 1];
 		else if (strcmp(argv[i], "--user") == 0)
 			user = (uid_t)strtoul(argv[i + 1], NULL, 10);
+		else if (strcmp(argv[i], "--last") == 0)
+			last = (uid_t)strtoul(argv[i + 1], NULL, 10);
 		else if (strcmp(argv[i], "--program") == 0)
 			bus.program = argv[i + 1];
 	}
@@ -77,6 +104,11 @@ int main(int argc, char **argv)
 	descriptors_end(CHANNEL + 1);
 	if (*bus.path != '/' || *store != '/' || user == 0)
 		return fail("the folders and a user that is not root have to be given", EINVAL);
+	if (!*bus.program && !(bus.program = program_find()))
+		return cannot("dbus-daemon is not installed", 0, 0);
+	if (last > 0 && !are_mapped(user, last))
+		return cannot("the user namespace here has no uids from %u to %u, and each role needs its own", user,
+			      last);
 	umask(0022); /* the folders around ours are others' too */
 	raise_descriptor_limit(); /* the bus, our child, has one for each connection */
 	if ((signals = signals_init()) < 0)

@@ -10,10 +10,29 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/mount.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+/* In the folders where it usually is, then in those of PATH. */
+const char *program_find(void)
+{
+	static char folders[] = "/usr/bin:/bin:/usr/sbin:/usr/local/bin", path[PATH_MAX];
+	char *lists[] = { folders, getenv("PATH") }, *left;
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
+		for (char *at = lists[i] ? strtok_r(lists[i], ":", &left) : NULL; at; at = strtok_r(NULL, ":", &left)) {
+			snprintf(path, sizeof(path), "%s/" PROGRAM_FILE, at);
+			if (access(path, X_OK) == 0)
+				return path;
+		}
+	return NULL;
+}
 
 static int copy(int from, int to)
 {

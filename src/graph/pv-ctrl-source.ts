@@ -114,6 +114,7 @@ export class PvCtrlSource extends GraphSource {
     const read = answer instanceof XConnectError ? answer : this.#read(answer);
     if (read instanceof XConnectError) this.#fail(read, doubted);
     else this.#take(read, doubted);
+    this.emit('looked');
     this.#looking = false;
     this.#lookedAt = performance.now();
     const isAgain = this.#doubted && !(read instanceof XConnectError);

@@ -14,6 +14,8 @@ export interface GraphSourceEvents {
   failure: (error: XConnectError) => void;
   /** The input was read again after a `failure`, whether or not the graph changed meanwhile. */
   recovered: () => void;
+  /** A look is over, whatever came of it; what it had to say was said before. */
+  looked: () => void;
   /** What is wrong with the manifests behind the graph, whenever that changes. The state source only. */
   problems: (problems: readonly Problem[]) => void;
 }

@@ -111,7 +111,9 @@ export class StateSource extends GraphSource {
     const input: Input<T> = {
       looker: new Looker(async () => {
         await look(input);
-        if (!this.#stopped) this.#update();
+        if (this.#stopped) return;
+        this.#update();
+        if ([this.#revision, this.#pids].every(isKnown)) this.emit('looked');
       }),
       watches: new WatchSet(() => input.looker.soon(), this.#log),
       value: null,
@@ -213,6 +215,11 @@ export class StateSource extends GraphSource {
     this.#emitted = { stamp, links };
     this.emit('graph', { links: graph.links, stamp });
   }
+}
+
+/** It was looked at, and is not just being written. */
+function isKnown({ value, failure }: Input<unknown>): boolean {
+  return value !== null || failure !== null;
 }
 
 function brokenFiles({ problems }: Revision): string[] {

@@ -31,7 +31,6 @@ export interface Native {
   socketState(fd: number): number;
   /** Who made the other end, or listened there; 0: somebody outside our pid namespace. -errno. */
   socketPeerPid(fd: number): number;
-  pidfdOpen(pid: number): number;
   channelOpen(fd: number, callback: ChannelCallback, closing?: NativeClosing): NativeChannel;
   channelSend(channel: NativeChannel, data: Buffer, fds: readonly number[]): number;
   channelWatch(channel: NativeChannel, readable: boolean, writable: boolean, limit: number): number;
@@ -57,19 +56,8 @@ export interface Native {
   descriptorDuplicate(fd: number): number;
   closingNew(): NativeClosing;
   socketPair(type: number): [number, number];
-  launch(
-    brokerArgv: readonly string[],
-    nodeArgv: readonly string[],
-    env: readonly string[],
-    uid: number,
-    gid: number,
-    keepFds: readonly number[],
-    busArgv: readonly string[],
-  ): never;
   seal(): void;
   descriptorsEndAtExec(): void;
-  reap(pid: number): boolean;
-  lock(fd: number): boolean;
 }
 
 /** Folder of the checkout or the package: build/Release is below it. */

@@ -1,8 +1,8 @@
 /**
  * Keeps pv-xconnect running, as Pantavisor keeps its managed daemons.
  *
- * The daemon does not outlive this process for long, however this process ends: it watches its launcher itself
- * (broker/relatives.ts).
+ * The daemon does not outlive this process, however this process ends: its supervisor watches who launched it
+ * (native/supervisor/launcher.c).
  */
 import { ok } from '../kernel/result.js';
 import { exitOf, spawnChild } from './child-process.js';
@@ -39,7 +39,11 @@ async function launch(argv: readonly string[], log: LogFile): Promise<Launched> 
   const [program, ...args] = argv as [string, ...string[]];
   const made = await spawnChild(program, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, PVX_LAUNCHER: String(process.pid) },
+    env: {
+      ...process.env,
+      PVX_LAUNCHER: String(process.pid),
+      PV_XCONNECT_NODE: process.execPath, // the one that we run in
+    },
     detached: true,
   });
   if (!made.ok) return made;

@@ -57,7 +57,7 @@ async function run(revisions: string[], flags: Flags): Promise<number> {
   if (fault) return fail(fault);
   if (mustRunAnew(flags.rootless)) return runAnew();
   const pvCtrl = resolve(flags.pvCtrl);
-  const daemon = [process.execPath, `${PACKAGE_ROOT}/bin/pv-xconnect`, '--pv-ctrl', pvCtrl];
+  const daemon = [`${PACKAGE_ROOT}/bin/pv-xconnect`, '--pv-ctrl', pvCtrl];
   daemon.push('--control', resolve(flags.control), '--log-level', flags.logLevel);
   const bus = {
     places: busPlaces(resolve(flags.control), resolve(flags.storage)),

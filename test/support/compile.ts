@@ -8,7 +8,10 @@ import { fileURLToPath } from 'node:url';
 export function brokerSources(): string[] {
   const native = fileURLToPath(new URL('../../native', import.meta.url));
   const own = readdirSync(join(native, 'broker')).map((name) => join(native, 'broker', name));
-  const shared = ['closer.c', 'closer.h', 'filter.c', 'filter.h', 'process.h', 'protocol.h'];
+  const shared = [
+    ...['closer.c', 'closer.h', 'filter.c', 'filter.h'],
+    ...['privileges.h', 'process.h', 'protocol.h'],
+  ];
   return [...own, ...shared.map((name) => join(native, name))];
 }
 

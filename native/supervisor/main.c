@@ -1,0 +1,162 @@
+/*
+ * pv-xconnect [OPTION VALUE]...: the daemon and all that belongs to it; or a command, which Node.js runs alone.
+ *
+ * The order of the start: whoever launched us is watched from the first line on; the control socket is made first, as
+ * that finds out whether another one is there already; users are chosen while all privileges are there.
+ */
+#include "supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+
+#include "../privileges.h"
+
+/* Children of other users are sent signals; those that give up root need not be trusted to have a bounding set. */
+#define OWN_CAPABILITIES (BROKER_CAPABILITIES | CAPABILITY(KILL) | CAPABILITY(SETPCAP))
+
+static void ignore(int signal)
+{
+	(void)signal;
+}
+
+/* They are taken from the descriptor. The handlers are never called: that a signal is caught is to be seen in /proc, and
+ * what was ignored by whoever launched us is not ignored. -1 with errno. */
+static int take_signals(void)
+{
+	static const int taken[] = { SIGTERM, SIGINT, SIGHUP };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	for (size_t i = 0; i < sizeof(taken) / sizeof(*taken); i++) {
+		sigaddset(&set, taken[i]);
+		signal(taken[i], ignore);
+	}
+	signal(SIGCHLD, SIG_DFL);
+	signal(SIGPIPE, SIG_IGN);
+	if (sigprocmask(SIG_SETMASK, &set, NULL) < 0)
+		return -1;
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* Of a terminal, or of whatever else standard input is, none of us has a use. 0 or an errno. */
+static int leave_standard_input(void)
+{
+	int error = standard_streams(), nothing;
+
+	if (error)
+		return error;
+	nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (nothing < 0 || dup2(nothing, 0) < 0)
+		error = errno;
+	CLOSE_FD(nothing);
+	return error;
+}
+
+static int fail(const char *what, int error)
+{
+	say("%s: %s.", what, strerror(error));
+	control_remove();
+	return 1;
+}
+
+/* False: there is none, which was said. */
+static bool choose_users(struct family *family)
+{
+	const struct settings *s = family->settings;
+	const char *name = s->user;
+
+	family->daemon_uid = family->daemon_gid = family->relay_uid = family->relay_gid = -1;
+	if (only_root_is_mapped())
+		return true;
+	if (name) {
+		if (!named_user(name, &family->daemon_uid, &family->daemon_gid)) {
+			say("there is no user %s in /etc/passwd: give an existing one with --user.", name);
+			return false;
+		}
+		family->relay_uid = family->daemon_uid;
+		family->relay_gid = family->daemon_gid;
+		return true;
+	}
+	family->daemon_uid = family->daemon_gid = (int32_t)own_user(s->first, s->last);
+	family->relay_uid = family->relay_gid = (int32_t)own_user(s->first, s->last);
+	if (family->relay_uid < 0)
+		say("every user of this user namespace has somebody already: map more of them, or give one with --user.");
+	return family->relay_uid >= 0;
+}
+
+static bool is_built(const char *name)
+{
+	char path[PATH_MAX + 64];
+
+	snprintf(path, sizeof(path), "%s/%s", package_root, name);
+	if (access(path, F_OK) == 0)
+		return true;
+	say("%s is missing: run npm ci.", path);
+	return false;
+}
+
+/* What daemon and broker have to agree on. */
+static bool tell_daemon(const struct settings *settings)
+{
+	char *list = strdup(settings->nbuses > 0 ? settings->buses[0] : "");
+
+	for (int i = 1; i < settings->nbuses; i++) {
+		char *longer;
+
+		if (!list || asprintf(&longer, "%s\n%s", list, settings->buses[i]) < 0)
+			return false;
+		free(list);
+		list = longer;
+	}
+	unsetenv("PVX_LAUNCHER");
+	return list && setenv("PVX_BUSES", list, 1) == 0 && setenv("PVX_BUS_UIDS", settings->bus_uids, 1) == 0;
+}
+
+int main(int argc, char **argv)
+{
+	const char *launcher = getenv("PVX_LAUNCHER");
+	struct settings settings;
+	struct family family = { .settings = &settings, .args = argv + 1 };
+	bool failed;
+	int error = package_find();
+
+	(void)argc;
+	if (error)
+		return fail("/proc/self/exe", error);
+	if (geteuid() != 0 || !settings_read(&settings, argv))
+		command_run(argv);
+	process_seal();
+	keyring_renew();
+	descriptors_end(3);
+	if ((error = leave_standard_input()))
+		return fail("/dev/null", error);
+	if ((family.signals = take_signals()) < 0)
+		return fail("signals", errno);
+	if (launcher && !launcher_watch(atoi(launcher))) {
+		say("the runtime that launched this daemon (pid %s) is gone: ending, too.", launcher);
+		return 1;
+	}
+	if (!is_built("build/Release/pvx-broker") || !is_built("build/Release/pvx-relay") || !is_built("build/Release/pvx-bus") || !is_built("dist/main.js") ||
+	    !(family.node = node_find()))
+		return 1;
+	notify_init();
+	family.listener = control_listen(settings.control, &failed);
+	if (failed)
+		return 1;
+	if (!choose_users(&family)) {
+		control_remove();
+		return 1;
+	}
+	if (!tell_daemon(&settings))
+		return fail("start", ENOMEM);
+	if ((error = family_init(&family)))
+		return fail("channels", error);
+	if ((error = privileges_keep(OWN_CAPABILITIES)))
+		return fail("giving up capabilities", error);
+	return family_run();
+}

@@ -1,0 +1,172 @@
+/*
+ * The command line, as far as we need it ourselves. The daemon reads it again, whole (src/daemon-options.ts), and says
+ * what is wrong with the rest; a wrong value of ours is explained by the command line of Node.js.
+ *
+ * Every option of the daemon takes a value, as the next word or behind "=". So the first word that is neither an option
+ * nor the value of one is a command. An option that is given wins over its variable, the last one over those before it;
+ * only those of --bus add up.
+ */
+#include "supervisor.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CONTROL, PV_CTRL, CERTIFICATES, USER, STORAGE, STATE, BUS, BUS_UIDS, OPTIONS };
+
+/* test/unit/command-line/options.test.ts holds the names, the variables and the defaults to those of the daemon. */
+static const struct {
+	const char *name, *variable, *initial;
+} options[OPTIONS] = {
+	[CONTROL] = { "control", "PV_XCONNECT_CONTROL", "/run/pv-xconnect/control.sock" },
+	[PV_CTRL] = { "pv-ctrl", "PV_XCONNECT_PV_CTRL", "/run/pantavisor/pv/pv-ctrl" },
+	[CERTIFICATES] = { "certificates", "PV_XCONNECT_CERTIFICATES", "/etc/pv-xconnect/certificates" },
+	[USER] = { "user", "PV_XCONNECT_USER", NULL },
+	[STORAGE] = { "storage", "PV_XCONNECT_STORAGE", "/var/lib/pv-xconnect" },
+	[STATE] = { "state", "PV_XCONNECT_STATE", NULL },
+	[BUS] = { "bus", "PV_XCONNECT_BUS", NULL },
+	[BUS_UIDS] = { "bus-uids", "PV_XCONNECT_BUS_UIDS", NULL },
+};
+
+/* The buses of the known runtimes: pv-appengine, when it is run as root with its defaults, and Pantavisor. */
+static const char *const runtime_buses[] = { "/run/pv-xconnect/bus/system_bus_socket",
+					     "/run/pv/dbus/system_bus_socket" };
+/* Pantavisor gives its roles uids from 90000 on, pv-appengine from 200000; we do as pv-appengine does. */
+#define RUNTIME_UIDS "90000-265535"
+#define OUR_UIDS "200000-265535"
+#define LAST_OF_SYSTEM 65535u /* 65534 is nobody; below it are the host's own users, and root */
+#define MAX_UID 0x7fffffffu   /* ids are counted with 32 bits and a sign */
+#define BUS_SOCKET "system_bus_socket"
+
+static char *joined(const char *a, const char *b)
+{
+	char *text;
+
+	if (asprintf(&text, "%s%s", a, b) < 0)
+		abort();
+	return text;
+}
+
+/* Absolute, without "." and ".." and double slashes, by its words alone; on the heap. */
+static char *resolved(const char *path)
+{
+	char cwd[PATH_MAX] = "";
+	char *from, *to, *left, *word;
+	size_t length = 0;
+
+	if (*path != '/' && !getcwd(cwd, sizeof(cwd)))
+		*cwd = 0;
+	from = joined(joined(cwd, "/"), path);
+	to = joined(from, "/");
+	for (word = strtok_r(from, "/", &left); word; word = strtok_r(NULL, "/", &left)) {
+		if (strcmp(word, ".") == 0)
+			continue;
+		if (strcmp(word, "..") == 0) {
+			while (length > 0 && to[--length] != '/')
+				;
+			continue;
+		}
+		to[length++] = '/';
+		memmove(to + length, word, strlen(word));
+		length += strlen(word);
+	}
+	strcpy(to + length, length > 0 ? "" : "/");
+	return to;
+}
+
+static char *folder_of(const char *path)
+{
+	char *folder = resolved(path), *slash = strrchr(folder, '/');
+
+	slash[slash == folder] = 0;
+	return folder;
+}
+
+static void add_buses(struct settings *settings, const char *list)
+{
+	char *left, *copy = joined(list, "");
+
+	for (char *path = strtok_r(copy, ",", &left); path; path = strtok_r(NULL, ",", &left))
+		if (settings->nbuses < BUSES_MAX)
+			settings->buses[settings->nbuses++] = resolved(path);
+}
+
+/* False: a word that no option of the daemon explains. `values`: the last of each. */
+static bool read_words(struct settings *settings, char *const *argv, const char **values)
+{
+	for (int i = 1; argv[i]; i++) {
+		const char *name = argv[i] + 2, *value = strchr(name, '=');
+		size_t length = value ? (size_t)(value - name) : strlen(name);
+
+		if (strncmp(argv[i], "--", 2) != 0 || length == 0)
+			return false;
+		if (strcmp(name, "help") == 0 || strcmp(name, "version") == 0)
+			return false;
+		value = value ? value + 1 : argv[++i];
+		if (!value)
+			return false;
+		for (int o = 0; o < OPTIONS; o++)
+			if (strlen(options[o].name) == length && strncmp(name, options[o].name, length) == 0) {
+				values[o] = value;
+				if (o == BUS)
+					add_buses(settings, value);
+			}
+	}
+	return true;
+}
+
+/* One to ten digits; false: something else. */
+static bool read_number(const char **text, uint64_t *number)
+{
+	int n = 0;
+
+	for (*number = 0; **text >= '0' && **text <= '9' && n <= 10; n++)
+		*number = *number * 10 + (uint64_t)(*(*text)++ - '0');
+	return n >= 1 && n <= 10;
+}
+
+static bool read_range(const char *text, uint32_t *first, uint32_t *last)
+{
+	uint64_t from, to;
+
+	if (!read_number(&text, &from) || *text++ != '-' || !read_number(&text, &to) || *text)
+		return false;
+	*first = (uint32_t)from;
+	*last = (uint32_t)to;
+	return from > LAST_OF_SYSTEM && from <= to && to < MAX_UID;
+}
+
+/* Where the hosted bus is: beside the control socket; what outlives a restart is below --storage. */
+static void place_bus(struct settings *settings, const char *storage)
+{
+	settings->bus_folder = resolved(joined(folder_of(settings->control), "/bus"));
+	settings->bus_store = joined(resolved(storage), "/bus");
+	settings->buses[0] = joined(settings->bus_folder, "/" BUS_SOCKET);
+	settings->nbuses = 1;
+}
+
+bool settings_read(struct settings *settings, char *const *argv)
+{
+	const char *values[OPTIONS] = { 0 };
+
+	*settings = (struct settings){ 0 };
+	if (!read_words(settings, argv, values))
+		return false;
+	for (int o = 0; o < OPTIONS; o++)
+		if (!values[o] && (values[o] = getenv(options[o].variable)) && o == BUS)
+			add_buses(settings, values[o]);
+		else if (!values[o])
+			values[o] = options[o].initial;
+	settings->control = values[CONTROL];
+	settings->pv_ctrl = values[PV_CTRL];
+	settings->certificates = values[CERTIFICATES];
+	settings->user = values[USER];
+	settings->hosts_bus = values[STATE] != NULL;
+	if (settings->hosts_bus)
+		place_bus(settings, values[STORAGE]);
+	else if (settings->nbuses == 0)
+		for (size_t i = 0; i < sizeof(runtime_buses) / sizeof(*runtime_buses); i++)
+			settings->buses[settings->nbuses++] = joined(runtime_buses[i], "");
+	settings->bus_uids = values[BUS_UIDS] ? values[BUS_UIDS] : settings->hosts_bus ? OUR_UIDS : RUNTIME_UIDS;
+	return read_range(settings->bus_uids, &settings->first, &settings->last);
+}

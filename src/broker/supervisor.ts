@@ -1,0 +1,97 @@
+/**
+ * What the daemon has from pv-xconnect, the process that started it (native/supervisor/), and what it says to it.
+ *
+ * A daemon may be a successor: its descriptors are those of the daemon before it, with what was under way in them. Words
+ * to the supervisor go over a pipe of this daemon's own, a letter and perhaps a number each.
+ */
+import { fstatSync, writeSync } from 'node:fs';
+import { native } from '../relay/native.js';
+
+/** The descriptors that the daemon is started with: native/supervisor/family.c. Where there is none, there is no socket. */
+const FDS = { broker: 3, relay: 4, supervisor: 5, listener: 6, bus: 7 } as const;
+const INCARNATION = 'PVX_INCARNATION';
+const WATCHDOG = 'WATCHDOG_USEC';
+
+/** The exit code of a daemon that wants a successor: EX_TEMPFAIL of sysexits.h. */
+export const EXIT_SUCCESSOR = 75;
+
+/** Descriptors of the channels to other programs, owned by the receiver. -1: there is none. */
+export interface Channels {
+  readonly broker: number;
+  readonly relay: number;
+  /** The listener of the control socket. */
+  readonly listener: number;
+  readonly bus: number;
+}
+
+export interface Inheritance {
+  readonly channels: Channels;
+  /** 1, or one more than the daemon before it had. */
+  readonly incarnation: number;
+  readonly supervisor: SupervisorWords;
+}
+
+/** What this process was given, if it is the daemon. Null for any other process. */
+export function inherited(): Inheritance | null {
+  const incarnation = Number(process.env[INCARNATION] ?? 0);
+  delete process.env[INCARNATION];
+  if (!(incarnation > 0)) return null;
+  native.seal(); // first of all: from here on what we hold can't be taken
+  const { broker, relay, supervisor, listener, bus } = FDS;
+  return {
+    channels: { broker, relay, listener: ifSocket(listener), bus: ifSocket(bus) },
+    incarnation,
+    supervisor: new SupervisorWords(supervisor),
+  };
+}
+
+function ifSocket(fd: number): number {
+  return fstatSync(fd).isSocket() ? fd : -1;
+}
+
+export class SupervisorWords {
+  readonly #fd: number;
+  /** The pid that served the runtime's socket last; 0: none yet. */
+  #runtime = 0;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  /** The first look at the graph is over, and the control socket is served. */
+  ready(): void {
+    this.#say('R');
+  }
+
+  /** The graph was looked at again, as SIGHUP asked for. */
+  reloaded(): void {
+    this.#say('G');
+  }
+
+  /**
+   * Who serves the runtime's socket: if it is an ancestor, everything ends when it does. `fd`: a connection to that
+   * socket; it stays owned by the caller.
+   */
+  look(fd: number): void {
+    const pid = native.socketPeerPid(fd);
+    if (pid <= 1 || pid === this.#runtime) return;
+    this.#runtime = pid;
+    this.#say(`W${pid}`);
+  }
+
+  /** From now on says that we are alive, where a service manager wants to know. */
+  startWatchdog(): void {
+    const microseconds = Number(process.env[WATCHDOG] ?? 0);
+    if (!(microseconds > 0)) return;
+    setInterval(() => this.#say('A'), microseconds / 2000).unref();
+  }
+
+  /** Without waiting: what doesn't fit into the pipe, which nobody reads then, is lost. */
+  #say(word: string): void {
+    try {
+      writeSync(this.#fd, `${word}\n`);
+    } catch {
+      // EAGAIN, or EPIPE: it ends, and we end with it.
+    }
+  }
+}
