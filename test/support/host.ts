@@ -1,16 +1,18 @@
 /**
- * The host layer on a real broker, inside the test's own process (which is root): what a daemon has, but for
- * the mesh above it.
+ * The host layer on a real broker and a real relay, inside the test's own process (which is root): what a daemon has, but
+ * for the mesh above it.
  */
 import { Adoption } from '../../src/host/adoption.js';
 import { HostAttacher } from '../../src/host/attacher.js';
 import { createLogger } from '../../src/kernel/log.js';
 import { Registry } from '../../src/plugins/registry.js';
-import { Relay } from '../../src/relay/relay.js';
+import type { Relay } from '../../src/relay/relay.js';
 import { startBroker, type TestBroker, type TestBrokerOptions } from './broker.js';
+import { startRelay } from './relay.js';
 
 export interface TestHost extends Omit<TestBroker, 'relay'> {
   readonly relay: Relay;
+  readonly relayPid: number;
   readonly plugins: Registry;
   readonly attacher: HostAttacher;
 }
@@ -24,7 +26,8 @@ export interface TestHostOptions extends TestBrokerOptions {
 export async function startHost(options: TestHostOptions = {}): Promise<TestHost> {
   const started = await startBroker(options, true);
   const { broker, containers } = started;
-  const relay = new Relay(started.relay);
+  const served = await startRelay({ broker: started.relay });
+  const { relay } = served;
   const plugins = new Registry();
   const log = createLogger(process.env.PVX_TEST_LOG ?? 'silent');
   const adoption = new Adoption({ broker, relay, log, drainMs: 5_000 });
@@ -39,11 +42,12 @@ export async function startHost(options: TestHostOptions = {}): Promise<TestHost
   return {
     ...started,
     relay,
+    relayPid: served.pid,
     plugins,
     attacher,
-    stop: () => {
-      relay.stop();
-      return started.stop();
+    stop: async () => {
+      await served.stop();
+      await started.stop();
     },
   };
 }

@@ -1,11 +1,11 @@
 /** Descriptors that can't be closed, sent by a consumer and left unread by its provider. */
 import { expect, test } from 'vitest';
 import { native, SOCKET_TYPES } from '../../../src/relay/native.js';
-import { Relay } from '../../../src/relay/relay.js';
+import { startRelay } from '../../support/relay.js';
 import { join, linkOptions, Peers } from './support.js';
 
 test('what is left unread when the provider takes no more keeps nobody waiting for its end', async () => {
-  const relay = new Relay(-1);
+  const { relay, stop } = await startRelay();
   const peers = new Peers();
   const neighbours = new Peers();
   try {
@@ -20,6 +20,6 @@ test('what is left unread when the provider takes no more keeps nobody waiting f
   } finally {
     await peers.stop(); // from here on it can be closed
     await neighbours.stop();
-    await relay.stop();
+    await stop();
   }
 }, 15_000);

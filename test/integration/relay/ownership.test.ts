@@ -1,14 +1,8 @@
 /** A native call that takes descriptors has them closed where it fails, too. Wrong arguments on purpose. */
 import { spawnSync } from 'node:child_process';
 import { closeSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  type NativeLink,
-  type NativeRelay,
-  native,
-  PACKAGE_ROOT,
-  SOCKET_TYPES,
-} from '../../../src/relay/native.js';
+import { describe, expect, test } from 'vitest';
+import { native, PACKAGE_ROOT, SOCKET_TYPES } from '../../../src/relay/native.js';
 import { isRoot } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
 import { openFds } from './support.js';
@@ -16,37 +10,8 @@ import { openFds } from './support.js';
 const wrong = 'no such thing' as never;
 
 describe('what a native call takes is closed where the call fails:', () => {
-  let relay: NativeRelay;
-  let link: NativeLink;
-  beforeAll(() => {
-    relay = native.relayStart(-1, () => undefined);
-    link = native.linkNew(relay, 1, SOCKET_TYPES.stream, true, 1_000, 10, 0, undefined, 2 ** 20);
-  });
-  afterAll(() => native.relayStop(relay));
-
   /** Each is given two sockets, whose other ends stay here, and throws. */
   test.each<[string, (one: number, other: number) => void]>([
-    [
-      'linkListen',
-      (one, other) => {
-        expect(() => native.linkListen(link, one, 0, wrong)).toThrow();
-        expect(() => native.linkListen(link, other, wrong, null)).toThrow();
-      },
-    ],
-    [
-      'linkJoin',
-      (one, other) => {
-        expect(() => native.linkJoin(link, one, other, Buffer.alloc(0), wrong)).toThrow();
-      },
-    ],
-    [
-      'linkJoin with one that is none',
-      (one, other) => {
-        const nothing = Buffer.alloc(0);
-        expect(() => native.linkJoin(link, one, wrong, nothing, nothing)).toThrow();
-        expect(() => native.linkJoin(link, wrong, other, nothing, nothing)).toThrow();
-      },
-    ],
     [
       'channelOpen',
       (one, other) => {

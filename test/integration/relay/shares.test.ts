@@ -2,14 +2,14 @@
 import { execFileSync } from 'node:child_process';
 import { afterEach, beforeEach, describe, test } from 'vitest';
 import { closeAll } from '../../../src/kernel/descriptors.js';
-import { Relay } from '../../../src/relay/relay.js';
+import { startRelay, type TestRelay } from '../../support/relay.js';
 import { type Joined, join, useRelay } from './support.js';
 
 const LINKS = 64;
 
 describe('64 links to readers that never read', () => {
   const at = useRelay();
-  let relay: Relay;
+  let started: TestRelay;
   const limit = (soft: string) =>
     execFileSync('prlimit', ['--pid', String(process.pid), `--nofile=${soft}:`]);
   const before = execFileSync('prlimit', [
@@ -22,18 +22,18 @@ describe('64 links to readers that never read', () => {
   ])
     .toString()
     .trim();
-  beforeEach(() => {
-    limit('4096'); // what a relay takes as its own limit
-    relay = new Relay(-1);
+  beforeEach(async () => {
+    limit('4096'); // which the relay has then, too
+    started = await startRelay();
   });
-  afterEach(() => {
-    relay.stop();
+  afterEach(async () => {
+    await started.stop();
     limit(before);
   });
 
   test('leave a neighbour descriptors of his own', async () => {
-    const joined: Joined[] = Array.from({ length: LINKS }, () => join(relay));
-    const neighbour = join(relay);
+    const joined: Joined[] = Array.from({ length: LINKS }, () => join(started.relay));
+    const neighbour = join(started.relay);
     for (const { consumer } of joined) {
       await at.peers.do({ do: 'bomb', count: 200, messages: 20 }, consumer);
     }

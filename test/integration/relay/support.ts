@@ -4,10 +4,12 @@ import { closeSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { Channel } from '../../../src/relay/channel.js';
 import { native, SOCKET_TYPES } from '../../../src/relay/native.js';
-import { Relay, type RelayLink, type RelayLinkOptions } from '../../../src/relay/relay.js';
+import type { Relay } from '../../../src/relay/relay.js';
+import type { RelayLink, RelayLinkOptions } from '../../../src/relay/relay-link.js';
 import { countOpenFiles } from '../../support/open-files.js';
 import { endBy } from '../../support/processes.js';
 import { pythonOf } from '../../support/python.js';
+import { startRelay, type TestRelay } from '../../support/relay.js';
 
 const PEER = pythonOf(import.meta.url, '../../support/lingering.py', 'peer.py');
 
@@ -96,24 +98,26 @@ export function join(
   return { link, consumer, provider };
 }
 
-/** How many descriptors this process has open. */
-export const openFds = (): number => countOpenFiles(process.pid);
+/** How many descriptors a process has open. */
+export const openFds = (pid = process.pid): number => countOpenFiles(pid);
 
 export interface RelayStand {
   readonly peers: Peers;
   readonly relay: Relay;
+  readonly process: TestRelay;
 }
 
 /** Call it within `describe`: one program for all tests, and a relay for each. */
 export function useRelay(): RelayStand {
-  const stand = {} as { peers: Peers; relay: Relay };
+  const stand = {} as { peers: Peers; relay: Relay; process: TestRelay };
   beforeAll(() => {
     stand.peers = new Peers();
   });
   afterAll(() => stand.peers?.stop());
-  beforeEach(() => {
-    stand.relay = new Relay(-1);
+  beforeEach(async () => {
+    stand.process = await startRelay();
+    stand.relay = stand.process.relay;
   });
-  afterEach(() => stand.relay.stop());
+  afterEach(() => stand.process.stop());
   return stand;
 }

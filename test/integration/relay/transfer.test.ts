@@ -3,8 +3,9 @@ import net from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Channel } from '../../../src/relay/channel.js';
 import { native, SOCKET_TYPES } from '../../../src/relay/native.js';
-import { Relay, type RelayLink } from '../../../src/relay/relay.js';
+import type { RelayLink } from '../../../src/relay/relay-link.js';
 import { readAll } from '../../support/peers.js';
+import { startRelay, type TestRelay } from '../../support/relay.js';
 import { someBytes } from '../../support/some-bytes.js';
 import { atRest, eventually, pause } from '../../support/wait.js';
 import { linkOptions, openFds } from './support.js';
@@ -44,22 +45,22 @@ async function take(socket: net.Socket, length: number): Promise<Buffer> {
 }
 
 describe('a transfer', () => {
-  let relay: Relay;
+  let started: TestRelay;
   let link: RelayLink;
   let source: End;
   let sink: End;
-  beforeEach(() => {
-    relay = new Relay(-1);
-    link = relay.link(linkOptions({ fds: false }));
+  beforeEach(async () => {
+    started = await startRelay();
+    link = started.relay.link(linkOptions({ fds: false }));
     source = end();
     sink = end();
   });
-  afterEach(() => {
+  afterEach(async () => {
     for (const { near, far } of [source, sink]) {
       near.close();
       far.destroy();
     }
-    relay.stop();
+    await started.stop();
   });
 
   const move = (options: Partial<Parameters<RelayLink['transfer']>[2]> = {}) =>
@@ -171,9 +172,9 @@ describe('a transfer', () => {
     await link.close(0);
     expect((await second).outcome).toBe('cancelled');
     expect((await move()).outcome).toBe('cancelled');
-    link = relay.link(linkOptions({ fds: false }));
+    link = started.relay.link(linkOptions({ fds: false }));
     const third = move();
-    relay.stop();
+    started.relay.stop();
     expect((await third).outcome).toBe('cancelled');
   });
 
@@ -186,18 +187,19 @@ describe('a transfer', () => {
   test('leaves no descriptor behind', async () => {
     source.far.write('warm');
     await move({ bytes: 4 });
-    const before = openFds();
+    const open = () => `${openFds()} ${openFds(started.pid)}`;
+    const before = await atRest(open);
     for (let i = 0; i < 50; i++) {
       source.far.write('x');
       await move({ bytes: 1, idleMs: 1_000 });
     }
-    await eventually(() => expect(openFds()).toBeLessThanOrEqual(before));
+    await eventually(() => expect(open()).toBe(before));
   });
 });
 
 describe('a join', () => {
   test('sends each side what was read of the other before', async () => {
-    const relay = new Relay(-1);
+    const { relay, stop } = await startRelay();
     const link = relay.link(linkOptions());
     const [consumer, provider] = [end(), end()];
     link.join(consumer.near.release(), provider.near.release(), {
@@ -212,6 +214,6 @@ describe('a join', () => {
     expect(all.at(-1)).toBe('!'.charCodeAt(0));
     consumer.far.destroy();
     provider.far.destroy();
-    relay.stop();
+    await stop();
   });
 });

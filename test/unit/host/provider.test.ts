@@ -203,7 +203,7 @@ describe('that a provider is there', () => {
     await turn();
     let made = (_result: ErrnoResult<number>) => {};
     broker.connectUnix = () => new Promise((resolve) => (made = resolve));
-    const connecting = provider.connect('stream', 1_000, () => 'on');
+    const connecting = provider.connect('stream', 1_000, async () => 'on');
     await turn();
     void provider.retarget({ ...RUNNING, providerPid: 8 }, 0);
     await turn();
@@ -244,7 +244,7 @@ describe('what the runtime does not provide', () => {
     await provider.retarget(link, 0);
     expect(told).toEqual([['failed', 'type-unsupported']]);
     const error = { code: 'type-unsupported' };
-    expect(await provider.connect('stream', 1_000, () => 'on')).toMatchObject({
+    expect(await provider.connect('stream', 1_000, async () => 'on')).toMatchObject({
       ...{ ok: false, error, waits: false },
     });
     expect(await provider.request('stream')).toMatchObject({ ok: false, error });
@@ -273,7 +273,7 @@ describe('a connection that is made when its link has ended', () => {
         made = resolve;
       });
     if (to === 'container') await provider.retarget(link, 0);
-    const connecting = provider.connect('stream', 1_000, () => 'on');
+    const connecting = provider.connect('stream', 1_000, async () => 'on');
     await turn();
     provider.close();
     made({ ok: true, value: fd });
