@@ -11,7 +11,9 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const DAEMON = join(ROOT, 'bin/pv-xconnect');
 const NEEDED = [
   DAEMON,
-  ...['pvx.node', 'pvx-broker'].map((name) => `${ROOT}/build/Release/${name}`),
+  ...['pvx.node', 'pv-xconnect', 'pvx-broker', 'pvx-relay'].map(
+    (name) => `${ROOT}/build/Release/${name}`,
+  ),
 ];
 const PATIENCE_MS = 20_000;
 

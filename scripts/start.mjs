@@ -56,8 +56,8 @@ function tail(path) {
 }
 
 function showGraph(control) {
-  const argv = [join(ROOT, 'bin/pv-xconnect'), 'graph', '--control', control];
-  const { stdout, stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8' });
+  const argv = ['graph', '--control', control];
+  const { stdout, stderr } = spawnSync(join(ROOT, 'bin/pv-xconnect'), argv, { encoding: 'utf8' });
   say(`\n${`${stdout}${stderr}`.trimEnd()}\n`);
 }
 

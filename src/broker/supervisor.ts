@@ -12,7 +12,7 @@ const FDS = { broker: 3, relay: 4, supervisor: 5, listener: 6, bus: 7 } as const
 const INCARNATION = 'PVX_INCARNATION';
 const WATCHDOG = 'WATCHDOG_USEC';
 
-/** The exit code of a daemon that wants a successor: EX_TEMPFAIL of sysexits.h. */
+/** The exit code of a daemon that wants a successor; C calls it EX_TEMPFAIL. */
 export const EXIT_SUCCESSOR = 75;
 
 /** Descriptors of the channels to other programs, owned by the receiver. -1: there is none. */

@@ -8,7 +8,8 @@ const EXAMPLE = `${ROOT}examples/unix`;
 
 /** Without a shell of its own: `true` reads nothing. */
 function run(command: string, to: string) {
-  const script = `${process.execPath} ${ROOT}${command} ${to}`;
+  const node = command.startsWith('scripts/') ? `${process.execPath} ` : '';
+  const script = `${node}${ROOT}${command} ${to}`;
   const { status, stderr } = spawnSync('bash', ['-o', 'pipefail', '-c', script], {
     encoding: 'utf8',
     cwd: ROOT,

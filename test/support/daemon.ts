@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 import { PACKAGE_ROOT } from '../../src/relay/native.js';
 import type { WireLink } from './link.js';
-import { childrenOf, endBy, endOf, statusOf } from './processes.js';
+import { childNamed, endBy, endOf, statusOf } from './processes.js';
 import { eventually } from './wait.js';
 
 export interface ShownLink extends WireLink {
@@ -87,13 +87,22 @@ export class TestDaemon {
     });
   }
 
+  /** Of the process that was launched, the parent of the others. */
   get pid(): number {
     return this.process?.pid as number;
   }
 
-  /** Process id of the broker, the daemon's only child. */
+  /** Of the daemon itself; 0: there is none now. */
+  get daemonPid(): number {
+    return childNamed(this.pid, 'node');
+  }
+
+  get relayPid(): number {
+    return childNamed(this.pid, 'pvx-relay');
+  }
+
   get brokerPid(): number {
-    return childrenOf(this.pid)[0] ?? 0;
+    return childNamed(this.pid, 'pvx-broker');
   }
 
   /** Starts the daemon (again), and waits until its control socket answers. */
@@ -185,9 +194,10 @@ export class TestDaemon {
     await this.until({});
   }
 
-  /** Bytes resident. */
+  /** Bytes resident, of the daemon and the relay. */
   memory(): number {
-    return Number.parseInt(statusOf(this.pid)('VmRSS') ?? '', 10) * 1024;
+    const sizes = [this.daemonPid, this.relayPid].map((pid) => statusOf(pid)('VmRSS') ?? '');
+    return sizes.reduce((sum, size) => sum + Number.parseInt(size, 10) * 1024, 0);
   }
 
   /** How it ended, once it has: exit code or signal. */

@@ -10,6 +10,19 @@ export function childrenOf(pid: number): number[] {
   return text === '' ? [] : text.split(' ').map(Number);
 }
 
+/** Its oldest child of that name, as the status file has it; 0: there is none now. */
+export function childNamed(pid: number, name: string): number {
+  return childrenOf(pid).find((child) => nameOf(child) === name) ?? 0;
+}
+
+function nameOf(pid: number): string | undefined {
+  try {
+    return statusOf(pid)('Name');
+  } catch {
+    return undefined; // it has ended
+  }
+}
+
 /** Its children, each with its own descendants behind it. */
 export function descendantsOf(pid: number): number[] {
   return childrenOf(pid).flatMap((child) => [child, ...descendantsOf(child)]);

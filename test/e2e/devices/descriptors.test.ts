@@ -197,7 +197,7 @@ print(1)`;
   });
 
   test('leaves nothing open in the daemon or its broker', async () => {
-    const count = () => [use.at.daemon.pid, use.at.daemon.brokerPid].map(countOpenFiles);
+    const count = () => [use.at.daemon.daemonPid, use.at.daemon.brokerPid].map(countOpenFiles);
     await use.established(use.keys(), use.card({ lease: ['DP-1'] }));
     const [daemon = 0, broker = 0] = count();
     for (let i = 0; i < 5; i++) {

@@ -19,7 +19,7 @@ import { createInterface } from 'node:readline';
 import { PYTHON, SERVICE } from '../../support/bus/bus.js';
 import { startContainer, type TestContainer } from '../../support/container.js';
 import { TestDaemon } from '../../support/daemon.js';
-import { childrenOf } from '../../support/processes.js';
+import { childNamed, childrenOf } from '../../support/processes.js';
 import { eventually } from '../../support/wait.js';
 import { type Files, requires, services } from '../../unit/manifest/scratch.js';
 
@@ -121,9 +121,9 @@ export class HostedMesh {
     return join(dirname(this.daemon.control), 'bus');
   }
 
-  /** Process id of pvx-bus, the daemon's second child. */
+  /** Process id of pvx-bus. */
   get busProgramPid(): number {
-    return childrenOf(this.daemon.pid)[1] ?? 0;
+    return childNamed(this.daemon.pid, 'pvx-bus');
   }
 
   /** Process id of dbus-daemon; 0 where it does not run. */

@@ -52,9 +52,7 @@ describe.runIf(isRoot())('a plugin with a type of its own', () => {
   afterAll(() => engine.remove());
 
   function ask(...args: string[]) {
-    const { status, stdout } = spawnSync(process.execPath, [PROGRAM, ...args], {
-      encoding: 'utf8',
-    });
+    const { status, stdout } = spawnSync(PROGRAM, args, { encoding: 'utf8' });
     return { status, stdout };
   }
 
@@ -99,8 +97,8 @@ describe.runIf(isRoot())('a plugin with a type of its own', () => {
 
   test('is refused at start where there is none', () => {
     const { status, stderr } = spawnSync(
-      process.execPath,
-      [PROGRAM.replace('xconnect', 'appengine'), engine.revision, '--plugin', '/none.mjs'],
+      PROGRAM.replace('xconnect', 'appengine'),
+      [engine.revision, '--plugin', '/none.mjs'],
       { encoding: 'utf8' },
     );
     expect({ status, stderr }).toEqual({

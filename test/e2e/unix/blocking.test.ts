@@ -81,6 +81,11 @@ describe.runIf(fuse())('what a tenant sends and nobody can close', () => {
     return pair.talk(pair.consumer, ['python3', '-c', HOSTILE, ...args]);
   };
 
+  const both = () => [pair.daemon.daemonPid, pair.daemon.relayPid];
+  const sum = (counts: readonly number[]) => counts.reduce((all, count) => all + count, 0);
+  const open = () => sum(both().map((pid) => countOpenFiles(pid)));
+  const openAtRest = async () => sum(await Promise.all(both().map(countOpenAtRest)));
+
   async function neighbourGoesOn(): Promise<void> {
     const argv = ['python3', '-c', NEIGHBOUR, CALM.target, String(ROUNDS)];
     const { stdout, stderr } = await pair.consumer.exec(argv, { timeout: 20_000 });
@@ -117,7 +122,7 @@ describe.runIf(fuse())('what a tenant sends and nobody can close', () => {
     ['stream', 'behind', { ...ABSENT, type: 'dbus', policy: { talk: ['org.example.*'] } }],
   ])('as a %s (%s) keeps nobody else waiting (%o)', async (kind, what, fields) => {
     await links(fields);
-    const before = await countOpenAtRest(pair.daemon.pid);
+    const before = await openAtRest();
     const where = `/mnt/${kind}`;
     const files = what === FILE ? await mountUnflushed(pair.consumer, where) : null;
     const tenant = hostile(kind, files ? `${where}/file` : what);
@@ -126,18 +131,18 @@ describe.runIf(fuse())('what a tenant sends and nobody can close', () => {
     await neighbourGoesOn();
     await files?.end();
     tenant.kill();
-    await eventually(() => expect(countOpenFiles(pair.daemon.pid)).toBeLessThanOrEqual(before + 4));
+    await eventually(() => expect(open()).toBeLessThanOrEqual(before + 4));
   });
 
   test('is taken up to a bound, and no more', async () => {
     await links(ABSENT);
-    const before = await countOpenAtRest(pair.daemon.pid);
+    const before = await openAtRest();
     const tenant = hostile('stream', 'linger', 100, 20);
     expect(await tenant.line()).toBe('sent');
     await neighbourGoesOn();
-    expect(countOpenFiles(pair.daemon.pid)).toBeLessThan(before + 400);
+    expect(open()).toBeLessThan(before + 400);
     tenant.kill();
-    await eventually(() => expect(countOpenFiles(pair.daemon.pid)).toBeLessThanOrEqual(before + 4));
+    await eventually(() => expect(open()).toBeLessThanOrEqual(before + 4));
   });
 });
 

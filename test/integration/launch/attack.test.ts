@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TARGET, UnixPair } from '../../e2e/unix/support.js';
 import { TestBus } from '../../support/bus/bus.js';
-import { statusOf } from '../../support/processes.js';
+import { childrenOf, statusOf } from '../../support/processes.js';
 import { has, isRoot } from '../../support/requirements.js';
 import { revision } from '../bus/support.js';
 
@@ -41,7 +41,7 @@ function stealFrom(pid: number, uid: number): Loot {
 
 const NOTHING = { got: [], refused: ['Operation not permitted'] };
 
-describe.runIf(isRoot() && has('setpriv'))('what the daemon and its broker hold', () => {
+describe.runIf(isRoot() && has('setpriv'))('what the processes of the mesh hold', () => {
   const pairs = { own: new UnixPair([]), nobody: new UnixPair(['--user', 'nobody']) };
 
   beforeAll(async () => {
@@ -63,26 +63,32 @@ describe.runIf(isRoot() && has('setpriv'))('what the daemon and its broker hold'
     return JSON.parse(stdout);
   };
 
-  test('the daemon is a user that nobody else is, with a group of the same number', () => {
-    const { pid } = pairs.own.daemon;
-    const [uid = 0] = ids(pid, 'Uid');
-    expect(uid).toBeGreaterThanOrEqual(0x7f00_0000);
-    expect(uid).toBeLessThanOrEqual(0x7f00_ffff);
-    expect(ids(pid, 'Uid')).toEqual(Array(4).fill(uid));
-    expect(ids(pid, 'Gid')).toEqual(Array(4).fill(uid));
-    expect(ids(pairs.nobody.daemon.pid, 'Uid')).toEqual(Array(4).fill(NOBODY));
+  test('daemon and relay are users that nobody else is, with groups of the same numbers', () => {
+    const { daemonPid, relayPid } = pairs.own.daemon;
+    const uids = [daemonPid, relayPid].map((pid) => {
+      const [uid = 0] = ids(pid, 'Uid');
+      expect(uid).toBeGreaterThanOrEqual(0x7f00_0000);
+      expect(uid).toBeLessThanOrEqual(0x7f00_ffff);
+      expect(ids(pid, 'Uid')).toEqual(Array(4).fill(uid));
+      expect(ids(pid, 'Gid')).toEqual(Array(4).fill(uid));
+      return uid;
+    });
+    expect(uids[0]).not.toBe(uids[1]);
+    for (const pid of [pairs.nobody.daemon.daemonPid, pairs.nobody.daemon.relayPid]) {
+      expect(ids(pid, 'Uid')).toEqual(Array(4).fill(NOBODY));
+    }
   });
 
   test.runIf(havePidfds).each(['own', 'nobody'] as const)(
     'is not taken over a link by the pidfd that its socket brings (user: %s)',
     async (name) => {
       const pair = pairs[name];
-      const [daemonUid = 0] = ids(pair.daemon.pid, 'Uid');
-      for (const uid of [1_000, NOBODY, daemonUid]) {
+      const [relayUid = 0] = ids(pair.daemon.relayPid, 'Uid');
+      for (const uid of [1_000, NOBODY, relayUid]) {
         expect(await overLink(pair, uid)).toMatchObject({
           ...NOTHING,
           data: 'x',
-          seen: [`uid ${daemonUid}`, 'pidfd'],
+          seen: [`uid ${relayUid}`, 'pidfd'],
         });
       }
     },
@@ -91,25 +97,34 @@ describe.runIf(isRoot() && has('setpriv'))('what the daemon and its broker hold'
   test.each(['own', 'nobody'] as const)(
     'is not taken by a process of the host (user: %s)',
     (name) => {
-      const { pid } = pairs[name].daemon;
-      const [daemonUid = 0] = ids(pid, 'Uid');
-      for (const uid of [NOBODY, daemonUid, 0]) expect(stealFrom(pid, uid)).toMatchObject(NOTHING);
+      const { daemonPid, relayPid } = pairs[name].daemon;
+      const users = [daemonPid, relayPid].map((pid) => ids(pid, 'Uid')[0] ?? 0);
+      for (const pid of [daemonPid, relayPid]) {
+        for (const uid of [NOBODY, ...users, 0]) {
+          expect(stealFrom(pid, uid)).toMatchObject(NOTHING);
+        }
+      }
     },
   );
 
-  test('is not taken from the broker', () => {
-    for (const uid of [NOBODY, 0]) {
-      expect(stealFrom(pairs.own.daemon.brokerPid, uid)).toMatchObject(NOTHING);
+  test.each(['brokerPid', 'pid'] as const)('is not taken from a process of root (%s)', (which) => {
+    const { daemon } = pairs.own;
+    const users = [daemon.daemonPid, daemon.relayPid].map((pid) => ids(pid, 'Uid')[0] ?? 0);
+    for (const uid of [NOBODY, ...users, 0]) {
+      expect(stealFrom(daemon[which], uid)).toMatchObject(NOTHING);
     }
   });
 
   test.runIf(existsSync('/proc/key-users'))('has a session keyring of its own', () => {
-    const [uid = 0] = ids(pairs.own.daemon.pid, 'Uid');
-    expect(readFileSync('/proc/key-users', 'utf8')).toMatch(new RegExp(`^ *${uid}: `, 'm'));
+    for (const pid of [pairs.own.daemon.daemonPid, pairs.own.daemon.relayPid]) {
+      const [uid = 0] = ids(pid, 'Uid');
+      expect(readFileSync('/proc/key-users', 'utf8')).toMatch(new RegExp(`^ *${uid}: `, 'm'));
+    }
   });
 
   test('is in no core dump', () => {
-    for (const pid of [pairs.own.daemon.pid, pairs.own.daemon.brokerPid]) {
+    const { daemon } = pairs.own;
+    for (const pid of [daemon.pid, ...childrenOf(daemon.pid)]) {
       expect(readFileSync(`/proc/${pid}/limits`, 'utf8')).toMatch(/^Max core file size +0 +0 /m);
     }
   });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { TestDaemon } from '../../support/daemon.js';
 import { openFiles } from '../../support/open-files.js';
-import { descendantsOf, statusOf } from '../../support/processes.js';
+import { childrenOf, descendantsOf, statusOf } from '../../support/processes.js';
 import { pythonOf } from '../../support/python.js';
 import { has, isRoot } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
@@ -39,22 +39,19 @@ describe.runIf(isRoot())('descriptors that were left open', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  test.each(['new', 'old'])(
-    'are not with the daemon and its broker, on a %s kernel',
-    async (kernel) => {
-      const daemon = new TestDaemon([], { prefix: [...LEAKY, leaked, kernel] });
-      try {
-        await daemon.launch();
-        expect(namesBelow(daemon.pid)).toEqual(['pvx-broker']);
-        expect(holdersOf(leaked)).toEqual([]);
-        for (const pid of [daemon.pid, daemon.brokerPid]) {
-          expect(openFiles(pid).find(({ fd }) => fd === 0)?.target).toBe('/dev/null');
-        }
-      } finally {
-        await daemon.stop();
+  test.each(['new', 'old'])('are with no process of ours, on a %s kernel', async (kernel) => {
+    const daemon = new TestDaemon([], { prefix: [...LEAKY, leaked, kernel] });
+    try {
+      await daemon.launch();
+      expect(namesBelow(daemon.pid)).toEqual(['pvx-broker', 'pvx-relay', 'node']);
+      expect(holdersOf(leaked)).toEqual([]);
+      for (const pid of [daemon.pid, ...childrenOf(daemon.pid)]) {
+        expect(openFiles(pid).find(({ fd }) => fd === 0)?.target).toBe('/dev/null');
       }
-    },
-  );
+    } finally {
+      await daemon.stop();
+    }
+  });
 
   test.runIf(has('dbus-daemon') && has('unshare')).each(['new', 'old'])(
     'are with nothing that pv-appengine starts, on a %s kernel',
@@ -75,7 +72,15 @@ describe.runIf(isRoot())('descriptors that were left open', () => {
         const { pid = 0 } = engine.process;
         await eventually(() => {
           const names = namesBelow(pid);
-          const wanted = ['pvx-broker', 'pvx-bus', 'dbus-daemon', 'sleep', 'unshare'];
+          const wanted = [
+            'pv-xconnect',
+            'pvx-broker',
+            'pvx-relay',
+            'pvx-bus',
+            'dbus-daemon',
+            'sleep',
+            'unshare',
+          ];
           expect(wanted.filter((name) => !names.includes(name))).toEqual([]);
         });
         expect(holdersOf(leaked)).toEqual([pid]);

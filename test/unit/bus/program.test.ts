@@ -18,8 +18,10 @@ describe('a range of uids', () => {
   });
 
   it('is refused on the command line in a sentence', () => {
-    const argv = [`${PACKAGE_ROOT}/bin/pv-xconnect`, '--bus-uids', '0-5'];
-    const { status, stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8' });
+    const argv = ['--bus-uids', '0-5'];
+    const { status, stderr } = spawnSync(`${PACKAGE_ROOT}/bin/pv-xconnect`, argv, {
+      encoding: 'utf8',
+    });
     expect({ status, stderr }).toEqual({
       status: 2,
       stderr: expect.stringContaining('Two uids above 65535, the lower one first'),
