@@ -168,6 +168,7 @@ function readValues(words: readonly string[], env: NodeJS.ProcessEnv): OptionVal
     return value.ok;
   };
   for (let i = 0; i < words.length; i++) {
+    if (words[i] === '--' && i === words.length - 1) break; // the end of the options
     const [, name = '', text] = /^--([^=]+)(?:=(.*))?$/s.exec(words[i] as string) ?? [];
     if (!take(name, text ?? words[++i])) return null;
   }

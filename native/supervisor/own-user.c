@@ -106,13 +106,23 @@ static int64_t pick_id(struct known_ids *known, uint32_t (*random)(uint32_t))
 	return id;
 }
 
+/* A field of a line that has colons between them: a number, which may be all of it. */
+static bool number_in(const char *line, int field, unsigned long *number)
+{
+	char end = 0;
+
+	for (; line && field > 0; field--)
+		line = (line = strchr(line, ':')) ? line + 1 : NULL;
+	return line && isdigit((unsigned char)*line) && sscanf(line, "%lu%c", number, &end) >= 1 &&
+	       (end == ':' || end == '\n' || end == 0);
+}
+
 /* The third field of each line of passwd(5) and of group(5). The group of a user is in group(5) too. */
 static void add_table(struct id_ranges *ranges, const char *line)
 {
 	unsigned long id;
-	char end;
 
-	if (sscanf(line, "%*[^:]:%*[^:]:%lu%c", &id, &end) == 2 && (end == ':' || end == '\n'))
+	if (number_in(line, 2, &id))
 		add(ranges, (int64_t)id, (int64_t)id);
 }
 
@@ -121,7 +131,7 @@ static void add_subordinate(struct id_ranges *ranges, const char *line)
 {
 	unsigned long first, count;
 
-	if (sscanf(line, "%*[^:]:%lu:%lu", &first, &count) == 2 && first > 0 && count > 0)
+	if (number_in(line, 1, &first) && number_in(line, 2, &count) && first > 0 && count > 0)
 		add(ranges, (int64_t)first, (int64_t)(first + count - 1));
 }
 

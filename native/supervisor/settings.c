@@ -95,10 +95,16 @@ static void add_buses(struct settings *settings, const char *list)
 static bool read_words(struct settings *settings, char *const *argv, const char **values)
 {
 	for (int i = 1; argv[i]; i++) {
-		const char *name = argv[i] + 2, *value = strchr(name, '=');
-		size_t length = value ? (size_t)(value - name) : strlen(name);
+		const char *name = argv[i] + 2, *value;
+		size_t length;
 
-		if (strncmp(argv[i], "--", 2) != 0 || length == 0)
+		if (strcmp(argv[i], "--") == 0 && !argv[i + 1])
+			break; /* the end of the options */
+		if (strncmp(argv[i], "--", 2) != 0)
+			return false;
+		value = strchr(name, '=');
+		length = value ? (size_t)(value - name) : strlen(name);
+		if (length == 0)
 			return false;
 		if (strcmp(name, "help") == 0 || strcmp(name, "version") == 0)
 			return false;
