@@ -73,13 +73,16 @@ static int folder_for(const struct program *program)
 
 static _Noreturn void become(const struct program *program, pid_t parent)
 {
+	static const int ours[] = { SIGTERM, SIGINT, SIGHUP, SIGPIPE };
 	int folder = folder_for(program), error;
 	sigset_t none;
 
 	setsid();
 	give_descriptors(program);
 	descriptors_end_at_exec(3 + program->nfds);
-	signal(SIGPIPE, SIG_DFL);
+	/* A handler of ours would lose what comes before the program is executed. */
+	for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++)
+		signal(ours[i], SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (!program->keeps_root) {
