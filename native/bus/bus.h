@@ -2,13 +2,13 @@
  * pvx-bus: runs the hosted system bus, a real dbus-daemon, under a user of its own.
  *
  * It is started as root by whoever hosts the bus, makes two folders and a view of /etc/passwd, and gives up root
- * for good before it reads its first record. From then on it keeps three files for its parent and supervises one
- * child. It ends when its parent does, and so does the child.
+ * for good before it reads its first record. From then on it keeps three files for its keeper, at the other end of its
+ * channel, and supervises one child. It ends when its channel does, and so does the child.
  *
  *   main.c    start: folders, users, privileges given up
  *   users.c   what the bus sees as /etc/passwd: the roles, and nobody else
  *   files.c   the files that are kept: role uids, users, configuration
- *   program.c dbus-daemon's program, where nobody can read it
+ *   program.c dbus-daemon's program: found, and put where nobody can read it
  *   child.c   dbus-daemon: started, reloaded, restarted ever more slowly, ended
  *   loop.c    records in and out, and what the child says
  *
@@ -28,19 +28,26 @@
  * One SOCK_SEQPACKET pair, descriptor 3 here. A record is one byte that says what it is, one that says whether
  * more of the same follows (1) or not (0), and data. Every request, once it is whole, is answered in order by a
  * record of its type with an errno as its data, four bytes in the machine's order.
+ *
+ * Either end may be followed by another while the channel stays: what is in it then, or half of it, was meant for
+ * somebody else. So whoever is new at this end says RECORD_STARTED, and drops what comes before RECORD_BEGIN; whoever
+ * is at the other end says RECORD_BEGIN first of all, and when it is told of a new one here, and drops what comes
+ * before the answer to that.
  */
 #define RECORD_MAX 32768u
 #define RECORD_HEAD 2u
 
 enum record {
-	RECORD_UIDS = 'u',   /* request: keep these role uids. At the start, from us: those that are kept */
-	RECORD_COPY = 'o',   /* at the start, from us: the second copy of the role uids */
-	RECORD_USERS = 'p',  /* request: further lines for the bus's /etc/passwd. Whole in one record */
+	RECORD_STARTED = 's', /* from us, once */
+	RECORD_BEGIN = 'b',  /* request: whoever asks is new; its answer is followed by RECORD_UIDS and RECORD_COPY */
+	RECORD_UIDS = 'u',   /* request: keep these role uids. After RECORD_BEGIN, from us: those that are kept */
+	RECORD_COPY = 'o',   /* from us: the second copy of the role uids */
+	RECORD_USERS = 'p',  /* request: the bus knows these uids of roles; words of four bytes, whole in one record */
 	RECORD_CONFIG = 'c', /* request: the configuration; starts the bus, or has it reload */
 	RECORD_UP = 'U',     /* the bus listens */
 	RECORD_DOWN = 'D',   /* it ended: how, and when it is started again, for people */
 	RECORD_LOG = 'l',    /* what it wrote on its standard error; dropped where nobody reads */
-	RECORD_FAILED = 'X', /* we can't begin: why, for people. The last record */
+	RECORD_FAILED = 'X', /* we can't begin here: why, the end of a sentence for people. The last record */
 };
 
 #define CHANNEL 3
@@ -50,7 +57,8 @@ enum record {
 #define SOCKET_FILE "system_bus_socket" /* the configuration names it: src/bus/configuration.ts */
 
 struct bus {
-	const char *program; /* dbus-daemon */
+	char *program; /* dbus-daemon */
+	uint32_t first, last; /* uids of roles, both included; its own user is the one below */
 	int hidden;          /* folder with the program that is executed, as PROGRAM_FILE; -1: it is where it was */
 	const char *path;    /* of the folder */
 	int folder, store;   /* folders, kept open: configuration and socket, role uids */
@@ -63,12 +71,12 @@ struct bus {
 
 /* users.c */
 int users_init(const struct bus *, uid_t own); /* before root is given up */
-int users_add(const struct bus *, const char *lines, size_t length);
+int users_add(const struct bus *, const char *uids, size_t length); /* those that are not known yet */
 void users_end(const struct bus *); /* removes the files */
 
 /* program.c */
 #define PROGRAM_FILE "dbus-daemon"
-const char *program_find(void); /* NULL: it is not installed */
+char *program_find(void); /* of that name, in memory of the caller's; NULL: there is none */
 int program_hide(const char *path); /* a folder, the caller's; -1: it can't be. Before root is given up */
 
 /* files.c */

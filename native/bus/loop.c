@@ -23,7 +23,8 @@ void say(enum record type, bool more, const void *data, size_t length)
 	struct iovec iov[2] = { { .iov_base = head, .iov_len = sizeof(head) },
 				{ .iov_base = (void *)data, .iov_len = length } };
 	struct msghdr message = { .msg_iov = iov, .msg_iovlen = 2 };
-	int flags = MSG_NOSIGNAL | (type == RECORD_LOG ? MSG_DONTWAIT : 0);
+	bool is_news = type == RECORD_LOG || type == RECORD_UP || type == RECORD_DOWN; /* nobody may be there to read them */
+	int flags = MSG_NOSIGNAL | (is_news ? MSG_DONTWAIT : 0);
 
 	while (sendmsg(CHANNEL, &message, flags) < 0 && errno == EINTR)
 		;
@@ -88,10 +89,26 @@ static int finish(struct bus *bus, const char *data, size_t length)
 	}
 }
 
-/* False: our parent is gone. */
+/* Somebody is new at the other end. A request of its predecessor may have come in half. */
+static void begin(struct bus *bus)
+{
+	static const uint32_t success = 0;
+
+	if (incoming.type) {
+		incoming.writer.error = ECANCELED;
+		finish(bus, NULL, 0);
+		incoming.type = 0;
+	}
+	say(RECORD_BEGIN, false, &success, sizeof(success));
+	say_file(RECORD_UIDS, bus->store, UIDS_FILE);
+	say_file(RECORD_COPY, bus->store, UIDS_COPY_FILE);
+}
+
+/* False: the channel has ended. */
 static bool receive(struct bus *bus)
 {
 	static char record[RECORD_MAX];
+	static bool begun;
 	const char *data = record + RECORD_HEAD;
 	ssize_t n = recv(CHANNEL, record, sizeof(record), MSG_DONTWAIT);
 	size_t length;
@@ -101,6 +118,12 @@ static bool receive(struct bus *bus)
 		return errno == EAGAIN || errno == EINTR;
 	if (n < (ssize_t)RECORD_HEAD)
 		return false;
+	if (record[0] == RECORD_BEGIN) {
+		begun = true;
+		begin(bus);
+	}
+	if (record[0] == RECORD_BEGIN || !begun)
+		return true;
 	length = (size_t)n - RECORD_HEAD;
 	add(bus, (enum record)record[0], data, length);
 	if (record[1])
@@ -159,8 +182,7 @@ int loop(struct bus *bus, int signals)
 {
 	bool going = true;
 
-	say_file(RECORD_UIDS, bus->store, UIDS_FILE);
-	say_file(RECORD_COPY, bus->store, UIDS_COPY_FILE);
+	say(RECORD_STARTED, false, NULL, 0);
 	while (going) {
 		struct pollfd fds[] = { { .fd = CHANNEL, .events = POLLIN },
 					{ .fd = signals, .events = POLLIN },

@@ -1,9 +1,9 @@
 /*
- * pvx-bus --folder PATH --store PATH --user UID [--last UID] [--program PATH], with descriptor 3 the channel to its
- * parent. The roles have the uids behind the user's, to the last one. The program is looked for where it is not given.
+ * pvx-bus --folder PATH --store PATH --uids FIRST-LAST, with descriptor 3 the channel to its keeper.
  *
  * Root until the folders and the view of /etc/passwd are made. The end of the channel is its end; signals that go to
- * a whole group of processes (SIGTERM, SIGHUP, a terminal's Ctrl-C) are its parent's to answer.
+ * a whole group of processes (SIGTERM, SIGHUP, a terminal's Ctrl-C) are its parent's to answer. Its exit code is
+ * CANT_BEGIN where it said by RECORD_FAILED why it can't be here: it will not be able to the next time either.
  */
 #include "bus.h"
 
@@ -11,45 +11,56 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "../privileges.h"
 
+#define CANT_BEGIN 3
+
+/* What is in our queue is taken out: the end of a socket that has something there is an error for the other end, and
+ * not what it was told. */
+static int refuse(const char *why)
+{
+	char unread;
+
+	say(RECORD_FAILED, false, why, strlen(why));
+	while (recv(CHANNEL, &unread, sizeof(unread), MSG_DONTWAIT) > 0)
+		;
+	return CANT_BEGIN;
+}
+
 static int fail(const char *what, int error)
 {
 	char text[512];
-	int n = snprintf(text, sizeof(text), "%s: %s", what, strerror(error));
 
-	say(RECORD_FAILED, false, text, n < (int)sizeof(text) ? (size_t)n : sizeof(text) - 1);
-	return 1;
+	snprintf(text, sizeof(text), "%s: %s", what, strerror(error));
+	return refuse(text);
 }
 
-/* Whether one line of our uid_map, see user_namespaces(7), has the whole range. */
-static bool are_mapped(uid_t first, uid_t last)
+/* FIRST-LAST. Root is nobody's role, and no role's neighbour. */
+static bool read_range(const char *text, uint32_t *first, uint32_t *last)
+{
+	char rest;
+
+	return sscanf(text, "%u-%u%c", first, last, &rest) == 2 && *first > 1 && *first <= *last && *last < INT32_MAX;
+}
+
+/* Whether one line of our map, see user_namespaces(7), has all of them. */
+static bool are_mapped(uint32_t first, uint32_t last)
 {
 	FILE *map = fopen("/proc/self/uid_map", "re");
-	unsigned long inside, length;
-	bool mapped = false;
+	uint32_t inside, length;
+	bool found = false;
 
-	while (map && !mapped && fscanf(map, "%lu %*u %lu", &inside, &length) == 2)
-		mapped = first >= inside && last < inside + length;
+	while (map && !found && fscanf(map, "%u %*u %u", &inside, &length) == 2)
+		found = first >= inside && last - inside < length;
 	if (map)
 		fclose(map);
-	return mapped;
-}
-
-/* Why it can't run here at all: the end of a sentence. */
-static int cannot(const char *format, uid_t user, uid_t last)
-{
-	char text[256];
-	int n = snprintf(text, sizeof(text), format, user, last);
-
-	say(RECORD_FAILED, false, text, (size_t)n);
-	return 1;
+	return found;
 }
 
 /* A descriptor that SIGCHLD is read from; -1 with errno. */
@@ -78,10 +89,11 @@ static void clean_up(const struct bus *bus)
 
 int main(int argc, char **argv)
 {
-	struct bus bus = { .path = "", .program = "", .address = -1, .errors = -1, .hidden = -1 };
-	const char *store = "";
-	uid_t user = 0, last = 0;
+	struct bus bus = { .path = "", .address = -1, .errors = -1, .hidden = -1 };
+	const char *store = "", *uids = "";
 	int error, signals;
+	char text[128];
+	uid_t user;
 
 	process_seal();
 	keyring_renew();
@@ -90,25 +102,24 @@ int main(int argc, char **argv)
 			bus.path = argv[i + 1];
 		else if (strcmp(argv[i], "--store") == 0)
 			store = argv[i + 1];
-		else if (strcmp(argv[i], "--user") == 0)
-			user = (uid_t)strtoul(argv[i + 1], NULL, 10);
-		else if (strcmp(argv[i], "--last") == 0)
-			last = (uid_t)strtoul(argv[i + 1], NULL, 10);
-		else if (strcmp(argv[i], "--program") == 0)
-			bus.program = argv[i + 1];
+		else if (strcmp(argv[i], "--uids") == 0)
+			uids = argv[i + 1];
 	}
 	if ((error = standard_streams()))
 		return error;
 	if (fcntl(CHANNEL, F_SETFD, FD_CLOEXEC) < 0)
 		return errno;
 	descriptors_end(CHANNEL + 1);
-	if (*bus.path != '/' || *store != '/' || user == 0)
-		return fail("the folders and a user that is not root have to be given", EINVAL);
-	if (!*bus.program && !(bus.program = program_find()))
-		return cannot("dbus-daemon is not installed", 0, 0);
-	if (last > 0 && !are_mapped(user, last))
-		return cannot("the user namespace here has no uids from %u to %u, and each role needs its own", user,
-			      last);
+	if (*bus.path != '/' || *store != '/' || !read_range(uids, &bus.first, &bus.last))
+		return fail("the folders and the uids of roles have to be given", EINVAL);
+	user = bus.first - 1;
+	bus.program = program_find();
+	if (!bus.program)
+		return refuse("dbus-daemon is not installed");
+	snprintf(text, sizeof(text), "the user namespace here has no uids from %u to %u, and each role needs its own", user,
+		 bus.last);
+	if (!are_mapped(user, bus.last))
+		return refuse(text);
 	umask(0022); /* the folders around ours are others' too */
 	raise_descriptor_limit(); /* the bus, our child, has one for each connection */
 	if ((signals = signals_init()) < 0)

@@ -1,5 +1,5 @@
 /*
- * dbus-daemon's program in a file that may be executed, and not read. The kernel makes a process that executes what it
+ * dbus-daemon's program: found, and copied to a file that may be executed, and not read. The kernel makes a process that executes what it
  * may not read not dumpable (begin_new_exec in fs/exec.c): so nobody takes the connections of all roles from it, those
  * of the same user neither, and there is no moment at which they could. A program of ours would just ask for it, as
  * process_seal does.
@@ -19,19 +19,29 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* In the folders where it usually is, then in those of PATH. */
-const char *program_find(void)
-{
-	static char folders[] = "/usr/bin:/bin:/usr/sbin:/usr/local/bin", path[PATH_MAX];
-	char *lists[] = { folders, getenv("PATH") }, *left;
+#define PLACES "/usr/bin:/bin:/usr/sbin:/usr/local/bin"
 
-	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
-		for (char *at = lists[i] ? strtok_r(lists[i], ":", &left) : NULL; at; at = strtok_r(NULL, ":", &left)) {
-			snprintf(path, sizeof(path), "%s/" PROGRAM_FILE, at);
-			if (access(path, X_OK) == 0)
-				return path;
-		}
+/* In the first of these folders, ended by colons, that has it. */
+static char *find_in(const char *places)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	for (const char *end; *places; places = *end ? end + 1 : end) {
+		end = strchrnul(places, ':');
+		if (snprintf(path, sizeof(path), "%.*s/" PROGRAM_FILE, (int)(end - places), places) < (int)sizeof(path) &&
+		    *path == '/' && stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0)
+			return strdup(path);
+	}
 	return NULL;
+}
+
+char *program_find(void)
+{
+	const char *path = getenv("PATH");
+	char *found = find_in(PLACES);
+
+	return found || !path ? found : find_in(path);
 }
 
 static int copy(int from, int to)

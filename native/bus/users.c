@@ -12,6 +12,7 @@
 #include <limits.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -20,6 +21,8 @@
 #define USERS_FILE "passwd"
 #define GROUPS_FILE "group"
 #define SWITCH_FILE "nsswitch.conf"
+
+static unsigned char *known; /* one bit for each uid of a role */
 
 static int write_file(const struct bus *bus, const char *name, uid_t own, const char *text)
 {
@@ -56,6 +59,9 @@ int users_init(const struct bus *bus, uid_t own)
 	char users[128];
 	int error;
 
+	known = calloc((bus->last - bus->first) / 8 + 1, 1);
+	if (!known)
+		return errno;
 	snprintf(users, sizeof(users), "root:x:0:0::/:/bin/false\npvx-bus:x:%u:%u::/:/bin/false\n", own, own);
 	error = write_file(bus, USERS_FILE, own, users);
 	if (!error)
@@ -76,14 +82,60 @@ int users_init(const struct bus *bus, uid_t own)
 	return error;
 }
 
-int users_add(const struct bus *bus, const char *lines, size_t length)
-{
-	int error, fd = openat(bus->folder, USERS_FILE, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
+/* The user of each is the role's alone, and so is the group of that number. */
+#define LINE "role-%u:x:%u:%u::/:/bin/false\n"
+#define LINE_MAX_LENGTH (sizeof(LINE) + 3 * sizeof("4294967295"))
 
-	if (fd < 0)
+/* Whether it was not yet; from now on it is. */
+static bool learn(uint32_t index)
+{
+	unsigned char bit = (unsigned char)(1u << index % 8);
+	bool is_new = !(known[index / 8] & bit);
+
+	known[index / 8] |= bit;
+	return is_new;
+}
+
+static void forget(uint32_t index)
+{
+	known[index / 8] &= (unsigned char)~(1u << index % 8);
+}
+
+static int append(int fd, const char *lines, size_t length)
+{
+	off_t end = lseek(fd, 0, SEEK_END);
+	int error = end < 0 ? errno : write_all(fd, lines, length);
+
+	if (error && end >= 0 && ftruncate(fd, end) < 0)
 		return errno;
-	error = write_all(fd, lines, length);
+	return error;
+}
+
+int users_add(const struct bus *bus, const char *uids, size_t length)
+{
+	static char lines[RECORD_MAX / sizeof(uint32_t) * LINE_MAX_LENGTH];
+	static uint32_t added[RECORD_MAX / sizeof(uint32_t)];
+	size_t n = 0, end = 0;
+	int error = length % sizeof(uint32_t) ? EBADMSG : 0, fd = -1;
+
+	for (size_t at = 0; at < length && !error; at += sizeof(uint32_t)) {
+		uint32_t uid;
+
+		memcpy(&uid, uids + at, sizeof(uid));
+		if (uid < bus->first || uid > bus->last)
+			error = ERANGE;
+		else if (learn(uid - bus->first)) {
+			added[n++] = uid - bus->first;
+			end += (size_t)snprintf(lines + end, sizeof(lines) - end, LINE, uid, uid, uid);
+		}
+	}
+	if (!error && end > 0) {
+		fd = openat(bus->folder, USERS_FILE, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
+		error = fd < 0 ? errno : append(fd, lines, end);
+	}
 	CLOSE_FD(fd);
+	while (error && n > 0)
+		forget(added[--n]);
 	return error;
 }
 

@@ -183,13 +183,9 @@ static pid_t start_relay(void)
 static pid_t start_bus(void)
 {
 	const struct settings *s = family->settings;
-	char user[16], last[16], *path = built("pvx-bus");
-	char *argv[] = { path, "--folder", s->bus_folder, "--store", s->bus_store, "--user", user, "--last", last, NULL };
-	pid_t pid;
-
-	snprintf(user, sizeof(user), "%u", s->first - 1);
-	snprintf(last, sizeof(last), "%u", s->last);
-	pid = child_start(&(struct program){ .path = path, .argv = argv, .keeps_root = true, .death = SIGTERM,
+	char *path = built("pvx-bus");
+	char *argv[] = { path, "--folder", s->bus_folder, "--store", s->bus_store, "--uids", (char *)s->bus_uids, NULL };
+	pid_t pid = child_start(&(struct program){ .path = path, .argv = argv, .keeps_root = true, .death = SIGTERM,
 					     .fds = { ends.bus_daemon }, .nfds = 1 });
 	free(path);
 	return pid;

@@ -1,5 +1,6 @@
 /** What the client needs of its connection to the broker: whole records, in order, with descriptors. */
 import { Channel } from '../relay/channel.js';
+import { closeGiven } from '../relay/closing.js';
 
 export interface MessageChannel {
   /** A record with the descriptors that came with it, which are owned by the receiver. */
@@ -11,14 +12,17 @@ export interface MessageChannel {
   close(): void;
 }
 
-/** A channel over a SOCK_SEQPACKET descriptor, which it owns from the call on. */
+/**
+ * A channel over a SOCK_SEQPACKET descriptor, which it owns from the call on. The socket is somebody else's, too: it does
+ * not end with the channel.
+ */
 export function openMessageChannel(fd: number): MessageChannel {
   const channel = new Channel(fd, true);
   const messages: MessageChannel = {
     onMessage: null,
     onEnd: null,
     send: (record, fds) => void channel.write(record, fds),
-    close: () => channel.close(),
+    close: () => closeGiven(channel.release()),
   };
   channel.onData = (record, fds) => messages.onMessage?.(record, fds);
   // The descriptor did not fit into our table: only that operation fails (`lostIn`), not the channel.

@@ -18,12 +18,12 @@ import type { Logger } from '../kernel/log.js';
 import { Retry } from '../kernel/retry.js';
 import { SerialQueue } from '../kernel/serial-queue.js';
 import type { Revision } from '../manifest/revision.js';
-import { busConfiguration, userLines } from './configuration.js';
+import { busConfiguration } from './configuration.js';
 import type { Keeper, KeptUids } from './keeper.js';
 import { UidBook, type UidRange } from './uid-book.js';
 
 /** The part of a Keeper that is used here. */
-export type Keeping = Pick<Keeper, 'kept' | 'keepUids' | 'addUsers' | 'configure'>;
+export type Keeping = Pick<Keeper, 'kept' | 'onAgain' | 'keepUids' | 'addUsers' | 'configure'>;
 
 export interface BusHostOptions {
   /** Where the bus listens, on the host. */
@@ -68,8 +68,13 @@ export class BusHost {
     this.#log = options.log;
   }
 
-  /** A program that was started just now; it is given what an earlier one had. */
+  /** A program is given what an earlier one had, and so are its successors behind the same keeper. */
   attach(keeper: Keeping): Promise<void> {
+    keeper.onAgain = () => void this.#giveAll(keeper);
+    return this.#giveAll(keeper);
+  }
+
+  #giveAll(keeper: Keeping): Promise<void> {
     return this.#queue.run(async () => {
       this.#forgetProgram();
       const kept = await keeper.kept;
@@ -158,7 +163,7 @@ export class BusHost {
     await this.#keepBook(book, keeper);
     const uids = this.#kept;
     const users = [...uids.values()].filter((uid) => !this.#users.has(uid));
-    let errno = users.length > 0 ? await keeper.addUsers(userLines(users)) : null;
+    let errno = users.length > 0 ? await keeper.addUsers(users) : null;
     if (errno === null) {
       for (const uid of users) this.#users.add(uid);
       this.#known = uids;

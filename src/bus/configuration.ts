@@ -91,11 +91,6 @@ export function busConfiguration(
   ].join('\n');
 }
 
-/** Lines of passwd(5), so that the bus knows the users that its rules name. */
-export function userLines(uids: Iterable<number>): string[] {
-  return [...uids].map((uid) => `role-${uid}:x:${uid}:${uid}::/:/bin/false\n`);
-}
-
 /** A name has no character that means something in XML: see isBusName. Nor has what it is narrowed by. */
 function call({ name }: BusName, narrowed = ''): string {
   return `<allow send_destination="${name}" send_type="method_call"${narrowed}/>`;

@@ -3,6 +3,12 @@
  *
  * Failures are values. Requests are answered in order. A request that is not answered in time fails, and so do all
  * requests once pvx-bus has ended.
+ *
+ * The channel may be older than the daemon, and outlive pvx-bus: whoever is new at an end begins anew.
+ *
+ *   pvx-bus is started      ──▶ "started"; it drops what it reads until "begin"
+ *   a keeper begins         ──▶ "begin"; it drops what it reads until the answer, which the texts follow
+ *   a keeper reads "started" ─▶ what it has asked fails; the same
  */
 import { withDeadline } from '../kernel/deadline.js';
 import { errnoName } from '../kernel/errno.js';
@@ -10,12 +16,15 @@ import type { Logger } from '../kernel/log.js';
 import { ok, type WhyResult } from '../kernel/result.js';
 import { wordAt } from '../kernel/word.js';
 import { Channel } from '../relay/channel.js';
+import { closeGiven } from '../relay/closing.js';
 import { LogLines } from './log-lines.js';
 
 /** The file of role uids and its copy, as they were on disk; an empty text for a file that is not there. */
 export type KeptUids = readonly [string, string];
 
 const RECORD = {
+  started: 's',
+  begin: 'b',
   uids: 'u',
   copy: 'o',
   users: 'p',
@@ -28,6 +37,8 @@ const RECORD = {
 const HEAD = 2;
 /** The most bytes of data in one record: RECORD_MAX less its head. */
 const DATA_MAX = 32_768 - HEAD;
+/** The most uids in one record. */
+const UIDS_MAX = 4_096;
 const KEPT_MAX = 16 * 1024 * 1024;
 const TIMEOUT_MS = 10_000;
 const GONE = 'EPIPE';
@@ -35,70 +46,91 @@ const GONE = 'EPIPE';
 type Settle = (errno: string | null) => void;
 
 export class Keeper {
-  /** The uids on disk, or a sentence that says why pvx-bus could not begin. Never rejects. */
-  readonly kept: Promise<WhyResult<KeptUids>>;
+  /**
+   * Another pvx-bus is there, in place of one that had begun: it knows nothing of what that one was sent, and `kept` is
+   * a new promise. Requests that were pending fail with `EPIPE`.
+   */
+  onAgain: (() => void) | null = null;
   readonly #channel: Channel;
   readonly #log: Pick<Logger, 'info' | 'warn'>;
   readonly #onEnd: () => void;
   readonly #lines: LogLines;
   readonly #waiting: Settle[] = [];
   readonly #texts = new Map<string, Buffer[]>();
+  /** How many answers to `begin` are yet to come: what comes before the last of them was meant for somebody else. */
+  #beginning = 0;
   #uids: string | null = null;
-  #begin!: (kept: WhyResult<KeptUids>) => void;
+  #kept!: Promise<WhyResult<KeptUids>>;
+  #settle!: (kept: WhyResult<KeptUids>) => void;
   #begun = false;
   #gone = false;
 
   /**
-   * Takes the descriptor of a SOCK_SEQPACKET pair. `log`: for what the bus does, and for its output. `onEnd`: pvx-bus
-   * had begun, and has ended.
+   * Takes the descriptor of a SOCK_SEQPACKET pair, which others may have used before. `log`: for what the bus does, and
+   * for its output. `onEnd`: pvx-bus had begun, and the channel has ended.
    */
-  constructor(fd: number, log: Pick<Logger, 'info' | 'warn'>, onEnd: () => void) {
+  constructor(fd: number, log: Pick<Logger, 'info' | 'warn'>, onEnd: () => void = () => undefined) {
     this.#log = log;
     this.#onEnd = onEnd;
     this.#lines = new LogLines((line) => log.info(line));
-    this.kept = new Promise((resolve) => {
-      this.#begin = resolve;
-    });
+    this.#promise();
     this.#channel = new Channel(fd, true);
     this.#channel.onData = (record) => this.#received(record);
     this.#channel.onEnd = () => this.#ended();
+    this.#ask();
+  }
+
+  /**
+   * The uids on disk, or a sentence that says why pvx-bus could not begin. Never rejects. It is pending while no pvx-bus
+   * is there.
+   */
+  get kept(): Promise<WhyResult<KeptUids>> {
+    return this.#kept;
   }
 
   /** Resolves when both copies are on disk, with null; or with the name of an errno. */
   keepUids(text: string): Promise<string | null> {
-    return this.#ask(RECORD.uids, chunks(Buffer.from(text)));
+    return this.#request(RECORD.uids, chunks(Buffer.from(text)));
   }
 
-  /** Adds lines to the /etc/passwd of the bus. */
-  async addUsers(lines: readonly string[]): Promise<string | null> {
+  /** The bus knows the users of these uids, and lets them in. */
+  async addUsers(uids: readonly number[]): Promise<string | null> {
     let errno: string | null = null;
-    for (let at = 0; at < lines.length && errno === null; at += 256) {
-      errno = await this.#ask(RECORD.users, [Buffer.from(lines.slice(at, at + 256).join(''))]);
+    for (let at = 0; at < uids.length && errno === null; at += UIDS_MAX) {
+      const words = Uint32Array.from(uids.slice(at, at + UIDS_MAX));
+      errno = await this.#request(RECORD.users, [Buffer.from(words.buffer)]);
     }
     return errno;
   }
 
   /** Starts the bus with this configuration, or has it reload it. */
   configure(text: string): Promise<string | null> {
-    return this.#ask(RECORD.configuration, chunks(Buffer.from(text)));
+    return this.#request(RECORD.configuration, chunks(Buffer.from(text)));
   }
 
-  /** Ends pvx-bus, and the bus with it. */
+  /** Where nobody else has the channel, it ends, and with it pvx-bus and the bus. */
   close(): void {
-    this.#channel.close();
+    this.#leave();
     this.#fail();
   }
 
-  #ask(type: string, data: readonly Buffer[]): Promise<string | null> {
+  #request(type: string, data: readonly Buffer[]): Promise<string | null> {
     if (this.#gone) return Promise.resolve(GONE);
     const answer = new Promise<string | null>((resolve) => {
       this.#waiting.push(resolve);
-      for (const [at, chunk] of data.entries()) {
-        const more = at + 1 < data.length ? 1 : 0;
-        this.#channel.write(Buffer.concat([Buffer.from([type.charCodeAt(0), more]), chunk]));
-      }
+      for (const [at, chunk] of data.entries()) this.#send(type, chunk, at + 1 < data.length);
     });
     return withDeadline(answer, TIMEOUT_MS, 'ETIMEDOUT');
+  }
+
+  #send(type: string, data: Buffer, more: boolean): void {
+    this.#channel.write(Buffer.concat([Buffer.from([type.charCodeAt(0), more ? 1 : 0]), data]));
+  }
+
+  /** Has pvx-bus begin with us, whatever it and we were in the middle of. */
+  #ask(): void {
+    this.#beginning++;
+    this.#send(RECORD.begin, Buffer.alloc(0), false);
   }
 
   #received(record: Buffer): void {
@@ -107,9 +139,39 @@ export class Keeper {
     if (type === RECORD.up) this.#log.info('the hosted system bus listens');
     else if (type === RECORD.down) this.#log.warn(`the hosted system bus ended: ${data}`);
     else if (type === RECORD.log) this.#lines.add(data);
-    else if (type === RECORD.failed) this.#begin({ ok: false, why: data.toString() });
-    else if (this.#uids === null || type === RECORD.copy) this.#keptBefore(type, record);
+    else if (type === RECORD.started) this.#started();
+    else if (type === RECORD.failed) this.#failed(data.toString());
+    else if (type === RECORD.begin) this.#beginning--;
+    else if (this.#beginning > 0) return;
+    else if (!this.#begun) this.#keptBefore(type, record);
     else this.#waiting.shift()?.(errnoOf(data));
+  }
+
+  #started(): void {
+    this.#forget();
+    this.#ask();
+  }
+
+  #failed(why: string): void {
+    this.#forget();
+    this.#settle({ ok: false, why });
+  }
+
+  /** What an earlier pvx-bus was asked and said. */
+  #forget(): void {
+    this.#uids = null;
+    this.#texts.clear();
+    for (const settle of this.#waiting.splice(0)) settle(GONE);
+    if (!this.#begun) return;
+    this.#begun = false;
+    this.#promise();
+    this.onAgain?.();
+  }
+
+  #promise(): void {
+    this.#kept = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
   }
 
   /** The texts that it begins with. */
@@ -123,20 +185,26 @@ export class Keeper {
     if (type === RECORD.uids) this.#uids = text;
     else {
       this.#begun = true;
-      this.#begin(ok([this.#uids ?? '', text]));
+      this.#settle(ok([this.#uids ?? '', text]));
     }
   }
 
   #ended(): void {
     if (this.#gone) return;
-    this.#channel.close();
+    const begun = this.#begun;
+    this.#leave();
     this.#fail();
-    if (this.#begun) this.#onEnd();
+    if (begun) this.#onEnd();
+  }
+
+  /** The socket is whoever's who comes next. */
+  #leave(): void {
+    closeGiven(this.#channel.release());
   }
 
   #fail(): void {
     this.#gone = true;
-    this.#begin({ ok: false, why: 'pvx-bus ended before it had begun' });
+    this.#settle({ ok: false, why: 'pvx-bus ended before it had begun' });
     for (const settle of this.#waiting.splice(0)) settle(GONE);
   }
 }

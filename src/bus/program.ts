@@ -1,8 +1,6 @@
-/**
- * pvx-bus, before it runs: where its folders are, what it is started with, and whether it can run here at all.
- */
+/** pvx-bus, before it runs: where its folders are, and what it is started with. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { accessSync, closeSync, constants, readFileSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ok, type WhyResult } from '../kernel/result.js';
 import { native, PACKAGE_ROOT, SOCKET_TYPES } from '../relay/native.js';
@@ -19,7 +17,6 @@ export interface BusPlaces {
 
 export const DEFAULT_UIDS: UidRange = { first: 200_000, last: 265_535 };
 const PROGRAM = `${PACKAGE_ROOT}/build/Release/pvx-bus`;
-const SEARCHED = ['/usr/bin', '/bin', '/usr/sbin', '/usr/local/bin'];
 
 /** `control`: the daemon's control socket, which it is beside. `storage`: what outlives a restart is below it. */
 export function busPlaces(control: string, storage: string): BusPlaces {
@@ -27,23 +24,9 @@ export function busPlaces(control: string, storage: string): BusPlaces {
   return { folder, socket: join(folder, SOCKET_NAME), store: join(storage, 'bus') };
 }
 
-/** Program and arguments. `why` it can't run here: the end of a sentence. */
-export function busCommand({ folder, store }: BusPlaces, uids: UidRange): WhyResult<string[]> {
-  const no = (why: string) => ({ ok: false, why }) as const;
-  const program = [...SEARCHED, ...(process.env.PATH ?? '').split(':')]
-    .map((place) => join(place || '/', 'dbus-daemon'))
-    .find(isExecutable);
-  if (program === undefined) return no('dbus-daemon is not installed');
-  if (!isExecutable(PROGRAM)) return no(`${PROGRAM} is missing, run npm ci`);
-  const user = uids.first - 1;
-  const map = readFileSync('/proc/self/uid_map', 'utf8');
-  if (!areMapped(map, { first: user, last: uids.last })) {
-    return no(
-      `the user namespace here has no uids from ${user} to ${uids.last}, and each role needs its own`,
-    );
-  }
-  const places = ['--folder', folder, '--store', store];
-  return ok([PROGRAM, ...places, '--user', String(user), '--program', program]);
+/** Program and arguments. Where it can't run it says so itself. */
+export function busCommand({ folder, store }: BusPlaces, { first, last }: UidRange): string[] {
+  return [PROGRAM, '--folder', folder, '--store', store, '--uids', `${first}-${last}`];
 }
 
 /** `fd`: for a Keeper. */
@@ -76,14 +59,6 @@ export function spawnBus([program, ...args]: readonly string[]): WhyResult<Spawn
   }
 }
 
-/** Whether one line of `map`, see user_namespaces(7), has the whole range. */
-export function areMapped(map: string, { first, last }: UidRange): boolean {
-  return map.split('\n').some((line) => {
-    const [inside = Number.NaN, , length = 0] = line.trim().split(/\s+/).map(Number);
-    return first >= inside && last < inside + length;
-  });
-}
-
 /** Parses `FIRST-LAST`; null if that is no range, or if it contains users of the system. */
 export function parseRange(text: string): UidRange | null {
   const [, first, last] = (/^(\d{1,10})-(\d{1,10})$/.exec(text) ?? []).map(Number);
@@ -95,12 +70,3 @@ export function parseRange(text: string): UidRange | null {
 const LAST_OF_SYSTEM = 65_535;
 /** pvx-bus and the addon count with 32 bits and a sign. */
 const MAX_UID = 0x7fff_ffff;
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}

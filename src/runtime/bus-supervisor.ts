@@ -62,15 +62,14 @@ export class BusSupervisor extends Supervisor {
   }
 
   #launch(): Launched {
-    const command = busCommand(this.#places, this.#uids);
-    const spawned = command.ok ? spawnBus(command.value) : command;
+    const spawned = spawnBus(busCommand(this.#places, this.#uids));
     if (!spawned.ok) {
       void this.#host.giveUp(spawned.why);
       return spawned;
     }
     const { child, fd } = spawned.value;
     const exited = exitOf(child);
-    const keeper = new Keeper(fd, this.#log, () => undefined);
+    const keeper = new Keeper(fd, this.#log);
     void this.#host.attach(keeper);
     const begun = keeper.kept.then((kept) => {
       if (kept.ok) this.#hasBegun = true;

@@ -1,5 +1,7 @@
 /** A bus that the runtime hosts: honoured as its graph has it, within what the daemon was started with. */
 import { once } from 'node:events';
+import { appendFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TestBus } from '../../support/bus/bus.js';
 import { startContainer, type TestContainer } from '../../support/container.js';
@@ -66,7 +68,8 @@ describe.runIf(isRoot() && has('dbus-daemon') && has('dbus-send'))("the runtime'
   });
 
   test('lets in as nobody who requires it without a role', async () => {
-    await bus.keeper?.addUsers(['nobody:x:65534:65534::/:/bin/false\n']);
+    const users = join(bus.places.folder, 'passwd');
+    appendFileSync(users, 'nobody:x:65534:65534::/:/bin/false\n');
     daemon.set(link({ role: 'any', uid: 65_534 }));
     await daemon.until({ 'system-bus': 'established' });
     expect(await whoAmI()).toMatch(/uint32 65534|no such name/);
@@ -86,7 +89,7 @@ describe.runIf(isRoot() && has('dbus-daemon') && has('dbus-send'))("the runtime'
         message: `The bus at ${bus.places.socket} lets nobody in as uid ${uid}, which is the role "stranger".`,
       });
       expect(await whoAmI()).toMatch(UNREACHED);
-      await bus.keeper?.addUsers([`role-${uid}:x:${uid}:${uid}::/:/bin/false\n`]);
+      await bus.keeper?.addUsers([uid]);
       await daemon.until({ [name]: 'established' });
       expect(await whoAmI()).not.toMatch(UNREACHED);
     },

@@ -1,14 +1,26 @@
 /** pvx-bus and the bus under it: begun, changed, killed, damaged, left alone by its parent. */
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { busPlaces } from '../../../src/bus/program.js';
+import { Keeper } from '../../../src/bus/keeper.js';
+import { busPlaces, spawnBus } from '../../../src/bus/program.js';
+import { closeAll } from '../../../src/kernel/descriptors.js';
 import { errnoName } from '../../../src/kernel/errno.js';
 import { Channel } from '../../../src/relay/channel.js';
-import { PYTHON, SERVICE, TestBus } from '../../support/bus/bus.js';
-import { statusOf } from '../../support/processes.js';
+import { native, SOCKET_TYPES } from '../../../src/relay/native.js';
+import { PYTHON, TestBus } from '../../support/bus/bus.js';
+import { childrenOf, endOf, statusOf } from '../../support/processes.js';
 import { has, isRoot } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
 import { requires, revisionFrom } from '../../unit/manifest/scratch.js';
@@ -193,7 +205,7 @@ for _ in sys.stdin:
     await bus.start();
     await bus.hosts(revision(['friend']));
     for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) bus.process.kill(signal);
-    expect(await bus.keeper?.addUsers(['x:x:300000:300000::/:/\n'])).toBeNull();
+    expect(await bus.keeper?.addUsers([200_500])).toBeNull();
     process.kill(bus.daemonPid, 'SIGINT');
     expect((await bus.call(await uid('friend'), 'org.freedesktop.DBus', 'a.b.C')).code).toBe(1);
     expect(bus.log.join()).not.toContain('ended');
@@ -209,7 +221,11 @@ for _ in sys.stdin:
       const [answer = ''] = answers.splice(0);
       return [answer[0], errnoName(answer.charCodeAt(2))];
     };
-    await eventually(() => expect(answers.splice(0)).toEqual(['u\0', 'o\0']));
+    channel.write(Buffer.from('z\0c\0b\0')); // before it begins nothing is heard
+    channel.write(Buffer.from('b\0'));
+    const texts = ['s\0', 'b\0\0\0\0\0', 'u\0', 'o\0'];
+    await eventually(() => expect(answers).toEqual(texts));
+    answers.splice(0);
     expect(await ask('z\0')).toEqual(['z', errnoName(constants.errno.EOPNOTSUPP)]);
     expect(await ask('c\x01half', 'u\0{}')).toEqual(['u', 'EBADMSG']);
     expect(await ask('u\x01{', 'c\0')).toEqual(['c', 'EBADMSG']);
@@ -248,11 +264,124 @@ for _ in sys.stdin:
   });
 
   test('a dbus-daemon that can not be executed is tried again, ever more slowly', async () => {
-    await bus.start(SERVICE);
+    const file = join(bus.folder, 'empty');
+    writeFileSync(file, '', { mode: 0o755 });
+    await bus.start(`mount --bind ${file} /usr/bin/dbus-daemon`);
     await bus.host.host(revisionFrom(revision([])));
     await eventually(() =>
       expect(bus.log.filter((line) => line.includes('200 ms'))).toHaveLength(1),
     );
     expect(bus.log.join('\n')).toContain("can't be executed");
+  });
+
+  test.each([
+    ['unshare --user --map-root-user', 'the user namespace here has no uids from 199999 to 200999'],
+    ['unshare --mount', 'dbus-daemon is not installed'],
+  ])('where it can not be it says why, to whoever asks, and ends for good: %s', async (by, why) => {
+    const hide = by.includes('mount') ? 'mount --bind /etc/passwd /usr/bin/dbus-daemon' : 'true';
+    const argv = [...by.split(' '), 'sh', '-c', `${hide}; exec "$@"`, 'sh', ...bus.command];
+    const spawned = spawnBus(argv);
+    if (!spawned.ok) throw new Error(spawned.why);
+    const exited = once(spawned.value.child, 'exit');
+    const keeper = new Keeper(spawned.value.fd, { info: () => undefined, warn: () => undefined });
+    const kept = await keeper.kept;
+    expect(!kept.ok && kept.why).toContain(why);
+    expect(await exited).toEqual([3, null]);
+    keeper.close();
+  });
+});
+
+describe.runIf(isRoot() && has('dbus-daemon') && has('dbus-send'))('behind one channel', () => {
+  let bus: TestBus;
+  /** Ours, as a supervisor has them. */
+  let theirs: number;
+  let mine: number;
+  let program: ChildProcess;
+  const log: string[] = [];
+  const note = (line: string | object, text?: string) => void log.push(text ?? String(line));
+
+  beforeEach(() => {
+    bus = new TestBus();
+    [mine, theirs] = native.socketPair(SOCKET_TYPES.seqpacket);
+    log.splice(0);
+  });
+  afterEach(async () => {
+    closeAll([mine, theirs]);
+    await endOf(program);
+    await bus.remove();
+  });
+
+  function startProgram(): void {
+    const [path, ...args] = bus.command as [string, ...string[]];
+    program = spawn(path, args, { stdio: ['ignore', 'inherit', 'inherit', theirs] });
+  }
+
+  const keep = () => new Keeper(native.descriptorDuplicate(mine), { info: note, warn: note });
+  const passwd = () => readFileSync(join(bus.places.folder, 'passwd'), 'utf8');
+  const hosted = async () => {
+    const known = await bus.host.host(revisionFrom(revision(['friend'])));
+    await bus.listens();
+    return new Map(known?.uids);
+  };
+
+  test('a second keeper is told what is kept, and the bus goes on as it was', async () => {
+    startProgram();
+    const first = keep();
+    await bus.host.attach(first);
+    const before = await hosted();
+    const pid = childrenOf(program.pid as number)[0];
+    const users = passwd();
+    // Of what the first one asks last, half is in the channel when it is gone.
+    const channel = new Channel(native.descriptorDuplicate(mine), true);
+    channel.write(Buffer.from('u\x01{"half": '));
+    channel.write(Buffer.from('p\0abc'));
+    await channel.flushed();
+    first.close();
+    closeAll([channel.release()]);
+    const again = new TestBus(undefined, bus.folder);
+    const second = keep();
+    await again.host.attach(second);
+    const kept = await second.kept;
+    expect(kept.ok && kept.value[0]).toBe(readFileSync(bus.uidsFile, 'utf8'));
+    const after = await again.host.host(revisionFrom(revision(['friend'])));
+    expect(new Map(after?.uids)).toEqual(before);
+    expect(passwd()).toBe(users); // none of them twice
+    expect(childrenOf(program.pid as number)[0]).toBe(pid);
+    second.close();
+  });
+
+  test('a pvx-bus that was started again is given everything again', async () => {
+    startProgram();
+    const keeper = keep();
+    await bus.host.attach(keeper);
+    const before = await hosted();
+    const users = passwd();
+    program.kill('SIGKILL');
+    await endOf(program);
+    // Asked meanwhile: it is heard by nobody, and fails.
+    const lost = keeper.addUsers([200_500]);
+    startProgram();
+    expect(await lost).toBe('EPIPE');
+    await eventually(() => expect(childrenOf(program.pid as number)).toHaveLength(1));
+    await bus.listens();
+    const owner = before.get('owner') as number;
+    await eventually(async () => expect((await bus.serve(owner, FOO)).line).toMatch(/^ready/));
+    expect(passwd()).toBe(users);
+    expect(await hosted()).toEqual(before);
+    keeper.close();
+  });
+
+  test('a user that is no role is not let in, and none of its record is', async () => {
+    startProgram();
+    const keeper = keep();
+    await keeper.kept;
+    const before = passwd();
+    for (const uid of [0, 199_999, 201_000]) {
+      expect(await keeper.addUsers([200_100, uid])).toBe('ERANGE');
+    }
+    expect(passwd()).toBe(before);
+    expect(await keeper.addUsers([200_100, 200_100])).toBeNull();
+    expect(passwd()).toBe(`${before}role-200100:x:200100:200100::/:/bin/false\n`);
+    keeper.close();
   });
 });

@@ -55,10 +55,10 @@ export class TestBus {
     });
   }
 
-  /** Starts pvx-bus (again). `program`: in place of dbus-daemon. */
-  async start(program?: string): Promise<void> {
+  /** Starts pvx-bus (again). `before`: of a shell script that executes it. */
+  async start(before?: string): Promise<void> {
     const log = (line: string | object, text?: string) => void this.log.push(text ?? String(line));
-    const keeper = new Keeper(this.spawnProgram(program), { info: log, warn: log }, () => {
+    const keeper = new Keeper(this.spawnProgram(before), { info: log, warn: log }, () => {
       this.lost++;
     });
     this.keeper = keeper;
@@ -66,15 +66,17 @@ export class TestBus {
   }
 
   /** The same, without a keeper: the channel is the caller's. */
-  spawnProgram(other?: string): number {
-    const command = busCommand(this.places, this.#uids);
-    if (!command.ok) throw new Error(command.why);
-    const argv = command.value;
-    if (other !== undefined) argv[argv.length - 1] = other;
-    const spawned = spawnBus(argv);
+  spawnProgram(before?: string): number {
+    const argv = this.command;
+    const script = ['sh', '-c', `${before}; exec "$@"`, 'sh', ...argv];
+    const spawned = spawnBus(before === undefined ? argv : ['unshare', '--mount', ...script]);
     if (!spawned.ok) throw new Error(spawned.why);
     this.process = spawned.value.child;
     return spawned.value.fd;
+  }
+
+  get command(): string[] {
+    return busCommand(this.places, this.#uids);
   }
 
   /** Hosts the bus of a revision; resolves when a client can get to it. */

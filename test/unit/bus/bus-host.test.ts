@@ -13,6 +13,7 @@ const SOCKET = '/run/bus/socket';
 class ModelKeeper implements Keeping {
   readonly did: string[] = [];
   kept: Keeping['kept'] = Promise.resolve(ok(['', '']));
+  onAgain: (() => void) | null = null;
   fails: Record<string, string> = {};
   gate: Promise<void> | null = null;
   configuration = '';
@@ -22,8 +23,7 @@ class ModelKeeper implements Keeping {
     this.texts.push(text);
     return this.#note('uids', text.match(/20\d{4}(?!,\n {2}"roles)/g)?.join() ?? '');
   };
-  addUsers = (lines: readonly string[]) =>
-    this.#note('users', lines.map((line) => line.slice(5, 11)).join());
+  addUsers = (uids: readonly number[]) => this.#note('users', uids.join());
   configure = (text: string) => {
     this.configuration = text;
     return this.#note('configuration', text.match(/own="[^*"]+"/g)?.join() ?? '');

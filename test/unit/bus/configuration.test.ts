@@ -1,6 +1,6 @@
 /** The configuration of the bus. test/integration/bus tests that a real dbus-daemon applies it. */
 import { describe, expect, it } from 'vitest';
-import { busConfiguration, userLines } from '../../../src/bus/configuration.js';
+import { busConfiguration } from '../../../src/bus/configuration.js';
 import { busDeclarations } from '../../../src/graph/hosted-bus.js';
 import { type Files, requires, revisionFrom, services } from '../manifest/scratch.js';
 
@@ -97,8 +97,4 @@ describe('the configuration of the bus', () => {
     };
     expect(configurationOf(turned)).toBe(configurationOf(FILES));
   });
-});
-
-it('the bus knows the users of its rules, a line of passwd each', () => {
-  expect(userLines([200_000])).toEqual(['role-200000:x:200000:200000::/:/bin/false\n']);
 });
