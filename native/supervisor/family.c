@@ -186,7 +186,8 @@ static pid_t start_bus(void)
 	char *path = built("pvx-bus");
 	char *argv[] = { path, "--folder", s->bus_folder, "--store", s->bus_store, "--uids", (char *)s->bus_uids, NULL };
 	pid_t pid = child_start(&(struct program){ .path = path, .argv = argv, .keeps_root = true, .death = SIGTERM,
-					     .fds = { ends.bus_daemon }, .nfds = 1 });
+						   .fds = { ends.bus_daemon }, .nfds = 1 });
+
 	free(path);
 	return pid;
 }
@@ -259,6 +260,8 @@ static void start(int which)
 	child->pid = pid > 0 ? pid : 0;
 	if (pid < 0)
 		child->start_at = child->since + MOST_MS; /* there is no process or descriptor to be had */
+	if (which == DAEMON && family->settings->hosts_bus && !children[BUS].pid && !children[BUS].start_at)
+		start(BUS); /* that it can't begin, it said to the daemon before this one */
 }
 
 /* Everything ends. The daemon has so long to end by itself. */

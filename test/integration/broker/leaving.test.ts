@@ -3,7 +3,7 @@
  * hangs. What hangs stays behind, as a zombie that the kernel keeps until that file system answers; other containers are
  * kept from nothing.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { closeSync, readdirSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { PACKAGE_ROOT } from '../../../src/relay/native.js';
@@ -89,8 +89,9 @@ describe.runIf(fuse())('the end of pvx-broker', () => {
   test('by SIGKILL, in the middle of what hangs, keeps nobody waiting', async () => {
     const handle = await plant(hostile[0] as TestContainer, '/run/pv/');
     hang[0]?.();
+    const pid = host.brokerProcess.pid as number;
     void host.broker.probeUnix(handle, '/run/pv/0');
-    await eventually(() => expect(threadsThatHang(host.brokerProcess)).toBeGreaterThan(0));
+    await eventually(() => expect(threadsIn(pid, 'request_wait_answer')).toBeGreaterThan(0));
     host.brokerProcess.kill('SIGKILL');
     await isZombie();
   });
@@ -110,32 +111,19 @@ describe.runIf(fuse())('the end of pvx-broker', () => {
   test('does not come with the ends of its channels, which keep no thread busy', async () => {
     const pid = host.brokerProcess.pid as number;
     await plant(other, '/run/left/');
+    await eventually(() => expect(threadsIn(pid, 'skb_wait')).toBe(16));
     host.broker.close();
     closeSync(host.relay);
     closed = true;
-    await eventually(() => expect(threadsThatRead(pid)).toBe(0));
-    expect(runningThreads(pid)).toBe(0);
+    await eventually(() => expect(threadsIn(pid, 'skb_wait')).toBe(0)); // for a request
+    await eventually(() => expect(threadsIn(pid, 'poll_schedule')).toBe(16)); // for ever
     expect((await other.exec(['ls', '-A', '/run/left'])).stdout).toBe('0\n');
   });
 });
 
-/** Of its threads, those that wait for the answer of a FUSE file system. */
-function threadsThatHang({ pid }: ChildProcess): number {
+/** How many of its threads wait in a function of the kernel with such a name. */
+function threadsIn(pid: number, where: string): number {
   return readdirSync(`/proc/${pid}/task`).filter((thread) =>
-    readFileSync(`/proc/${pid}/task/${thread}/wchan`, 'utf8').includes('request_wait_answer'),
-  ).length;
-}
-
-const states = (pid: number) =>
-  readdirSync(`/proc/${pid}/task`).map((thread) => statusOf(pid, Number(thread))('State'));
-
-function runningThreads(pid: number): number {
-  return states(pid).filter((state) => !state?.startsWith('S')).length;
-}
-
-/** Of its threads, those that wait for a request. */
-function threadsThatRead(pid: number): number {
-  return readdirSync(`/proc/${pid}/task`).filter((thread) =>
-    readFileSync(`/proc/${pid}/task/${thread}/wchan`, 'utf8').includes('unix_stream_read'),
+    readFileSync(`/proc/${pid}/task/${thread}/wchan`, 'utf8').includes(where),
   ).length;
 }
