@@ -9,10 +9,11 @@ import { execFileSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { isAbsolute, join, parse, resolve, sep } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { pathToFileURL } from 'node:url';
 import type { Link } from '../graph/link.js';
 import { withDeadline } from '../kernel/deadline.js';
 import { XConnectError } from '../kernel/errors.js';
+import { foreignPlace } from '../kernel/place.js';
 import { isObject } from '../manifest/json.js';
 import type { Attachment, LinkHost, Plugin } from './plugin.js';
 
@@ -143,15 +144,10 @@ function syntaxPlace(path: string | null): string {
   }
 }
 
-/** Where in a file it was thrown: ` at /a/plugin.js:3`. */
+/** Where in a file of others it was thrown: ` at /a/plugin.js:3`. */
 function placeIn(thrown: unknown): string {
-  const stack = thrown instanceof Error ? (thrown.stack ?? '') : '';
-  const [, url, line] = /(file:\/\/\/[^\s)]+?):(\d+):\d+/.exec(stack) ?? [];
-  return url === undefined || isOurs(url) ? '' : ` at ${fileURLToPath(url)}:${line}`;
-}
-
-function isOurs(url: string): boolean {
-  return url.startsWith(new URL('..', import.meta.url).href);
+  const place = foreignPlace(thrown instanceof Error ? thrown.stack : undefined);
+  return place === null ? '' : ` at ${place}`;
 }
 
 function reasonOf(thrown: unknown): string {
