@@ -8,7 +8,12 @@ import { closeSync, readFileSync } from 'node:fs';
 import type net from 'node:net';
 import { Broker } from './broker/client.js';
 import { openMessageChannel } from './broker/message-channel.js';
-import type { Channels, Inheritance, SupervisorWords } from './broker/supervisor.js';
+import {
+  type Channels,
+  EXIT_SUCCESSOR,
+  type Inheritance,
+  type SupervisorWords,
+} from './broker/supervisor.js';
 import { NO_ACTIVATOR, RuntimeActivator } from './bus/activator.js';
 import type { Keeper } from './bus/keeper.js';
 import type { UidRange } from './bus/uid-book.js';
@@ -22,6 +27,7 @@ import { HostAttacher } from './host/attacher.js';
 import { Containers } from './host/containers.js';
 import { withDeadline } from './kernel/deadline.js';
 import { XConnectError } from './kernel/errors.js';
+import { sayLastWords } from './kernel/last-words.js';
 import { createLogger, type Logger } from './kernel/log.js';
 import type { Vocabulary } from './manifest/entries.js';
 import { placeText } from './manifest/problem.js';
@@ -97,9 +103,12 @@ export class Daemon {
     const relay = new Relay(channels.relay, { incarnation });
     poller.onBug = (err) => this.#log.error({ err }, 'a bug ended one connection');
     broker.onLost = relay.onBrokerLost = () => this.#lost('pvx-broker');
+    relay.onLost = () => this.#relayLost();
+    const endsOrdered = sayLastWords(this.#log);
     try {
       return await this.#serve(broker, relay, channels, ended);
     } finally {
+      endsOrdered();
       relay.stop();
       broker.close();
       if (this.#keeper) this.#keeper.close();
@@ -273,6 +282,15 @@ export class Daemon {
     if (socket.ok) return socket.value;
     const message = `The runtime's socket can't be watched: ${socket.errno}.`;
     throw new XConnectError('runtime-away', message);
+  }
+
+  /** Every link has ended with it; our successor makes them anew, by the relay's. */
+  #relayLost(): void {
+    this.#log.error(
+      { code: 'relay-lost' },
+      'pvx-relay is gone: ending, to be started anew with it',
+    );
+    this.#exit(EXIT_SUCCESSOR);
   }
 
   /** It is not started again without us. */

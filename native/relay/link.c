@@ -230,11 +230,19 @@ void link_listen(struct link *link, struct command *command)
 	link_register(link);
 }
 
-/* Connections that wait try it at once. */
+static bool is_same(const struct pvx_request *one, const struct pvx_request *other)
+{
+	return one && other ? memcmp(one, other, sizeof(*one)) == 0 : one == other;
+}
+
+/* Connections that wait try it at once. Flows stay where they are if that is where they are to go: a provider's answer
+ * may be on its way. */
 void link_retarget(struct link *link, struct command *command)
 {
+	bool elsewhere = !is_same(link->upstream, command->request);
+
 	take_upstream(link, command);
-	if (link->type == SOCK_DGRAM)
+	if (elsewhere && link->type == SOCK_DGRAM)
 		dgram_retarget(link);
 }
 
