@@ -174,22 +174,23 @@ struct pvx_event {
 /*
  * One a link, at the place of its number; written by the relay, read by the daemon at any time.
  *
- * A daemon can't know when the relay has come to a command that it sent, so the relay says it here: `links` is counted
- * up with each LINK of this number, behind the zeroing of all others; until it is, they are those of the link before.
- * `joins` is counted up with each JOIN, whatever comes of it, and behind `active` and `total`: what was sent and is not
- * in it will be one more connection.
+ * A daemon can't know when the relay has come to a command that it sent, so the counters say it. `links` is counted up
+ * with each LINK of this number, behind the zeroing of all others; until it is, they are those of the link before.
+ * `active` has the JOIN commands that came, whatever became of them, in its upper half, and changes both at once: what
+ * was sent and is not there yet will be one more connection. `total` is without them: the daemon knows how many.
  */
 struct pvx_counters {
-	uint64_t active, total;
+	uint64_t active; /* PVX_COUNTED_JOIN each that came, and 1 each connection that there is now */
+	uint64_t total;  /* that were accepted */
 	uint64_t bytes[2]; /* to the provider, to the consumer */
-	uint64_t closes[10]; /* by enum pvx_reason */
-	uint64_t joins;
+	uint64_t closes[11]; /* by enum pvx_reason */
 	uint64_t links;
 };
+#define PVX_COUNTED_JOIN (UINT64_C(1) << 32)
 
 _Static_assert(sizeof(struct pvx_command) == 48, "command layout");
 _Static_assert(sizeof(struct pvx_event) == 32, "event layout");
 _Static_assert(sizeof(struct pvx_counters) == 128, "counters layout");
-_Static_assert(PVX_REASON_COUNT <= 10, "a counter for each reason");
+_Static_assert(PVX_REASON_COUNT <= 11, "a counter for each reason");
 
 #endif

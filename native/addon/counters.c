@@ -43,7 +43,8 @@ static napi_value map(napi_env env, napi_callback_info info)
 	return external;
 }
 
-/* countersRead(mapping, link, Float64Array): the last member first, so that what it tells of is in the others. */
+/* countersRead(mapping, link, Float64Array): the last member first, so that what it tells of is in the others. The JOINs
+ * of `active` come behind all. */
 static napi_value read_counters(napi_env env, napi_callback_info info)
 {
 	const _Atomic uint64_t *counters;
@@ -57,10 +58,14 @@ static napi_value read_counters(napi_env env, napi_callback_info info)
 	NAPI_OK(env, napi_get_value_external(env, argv[0], &mapping));
 	NAPI_OK(env, napi_get_value_uint32(env, argv[1], &link));
 	NAPI_OK(env, napi_get_typedarray_info(env, argv[2], &type, &length, &values, NULL, NULL));
-	NAPI_OK(env, link < PVX_LINKS_MAX && type == napi_float64_array && length == VALUES ? napi_ok : napi_invalid_arg);
+	NAPI_OK(env, link < PVX_LINKS_MAX && type == napi_float64_array && length == VALUES + 1 ? napi_ok : napi_invalid_arg);
 	counters = (const _Atomic uint64_t *)((const struct pvx_counters *)mapping + link);
-	for (size_t i = VALUES; i-- > 0;)
-		((double *)values)[i] = (double)atomic_load_explicit(&counters[i], memory_order_acquire);
+	for (size_t i = VALUES; i-- > 0;) {
+		uint64_t value = atomic_load_explicit(&counters[i], memory_order_acquire);
+
+		((double *)values)[i] = i > 0 ? (double)value : (double)(value % PVX_COUNTED_JOIN);
+		((double *)values)[VALUES] = (double)(value / PVX_COUNTED_JOIN);
+	}
 	return pvx_undefined(env);
 }
 

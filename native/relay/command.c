@@ -255,8 +255,6 @@ static void take(struct relay *relay, const char *record, const int *fds, uint32
 		if (link)
 			closing = closing_ref(link->closing);
 		run(relay, link, &command);
-		if (command.head.op == PVX_RELAY_JOIN)
-			counter_add(&relay->counters[command.head.link].joins, 1);
 		free(command.request);
 	}
 	closing_take(closing, command.fd, PVX_COMMAND_FDS_MAX);

@@ -284,12 +284,12 @@ void conn_join(struct link *link, struct command *command)
 	struct conn *conn = whole ? conn_new(link) : NULL;
 	int on = 1;
 
+	counter_add(&link->counters->active, (int64_t)PVX_COUNTED_JOIN + (conn != NULL));
 	if (!conn) {
 		if (!link->draining)
 			counter_add(&link->counters->closes[PVX_REASON_ERROR], 1);
 		return;
 	}
-	conn_count(link);
 	for (int i = 0; i < 2; i++) {
 		ioctl(command->fd[i], FIONBIO, &on); /* a splice would wait otherwise, and everybody with it */
 		conn->side[i].source.fd = command->fd[i];

@@ -93,7 +93,7 @@ void link_accept(struct link *link)
 	for (int n = 0; link->acceptable && link->listener.fd >= 0; n++) {
 		int client;
 
-		if (link->accept_at || link->counters->active >= link->max_conns)
+		if (link->accept_at || link_active(link) >= link->max_conns)
 			return; /* resumed by link_tick or by a connection that ends */
 		if (closing_full(link->closing) || memory_full(link)) {
 			link_accept_later(link); /* and each could bring more */

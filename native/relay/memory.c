@@ -104,7 +104,7 @@ static bool more_than(struct link *link, uint64_t most)
 	now = relay_now();
 	if (now < link->look_at)
 		return true;
-	link->look_at = now + RELAY_TICK_MS + link->counters->active / LOOKS_PER_MS;
+	link->look_at = now + RELAY_TICK_MS + link_active(link) / LOOKS_PER_MS;
 	for (struct list *node = link->conns.next; node != &link->conns; node = node->next) {
 		struct conn *conn = list_entry(node, struct conn, node);
 

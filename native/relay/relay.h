@@ -342,6 +342,12 @@ static inline void counter_add(uint64_t *counter, int64_t by)
 	__atomic_store_n(counter, *counter + (uint64_t)by, __ATOMIC_RELEASE); /* we alone write */
 }
 
+/* How many connections it has. */
+static inline uint32_t link_active(const struct link *link)
+{
+	return (uint32_t)link->counters->active;
+}
+
 /* sandbox.c */
 int sandbox_filter(void); /* 0 or an errno */
 
@@ -362,7 +368,7 @@ void link_close(struct link *, struct command *);
 
 /* conn.c */
 struct conn *conn_new(struct link *); /* without descriptors, and not counted. NULL: no memory */
-void conn_count(struct link *);       /* one more that is active, until conn_close */
+void conn_count(struct link *);       /* one more that was accepted and is active, until conn_close */
 void conn_joined(struct conn *); /* both sides have their descriptor; closes it where one is no socket */
 void conn_close(struct conn *, enum pvx_reason);
 void conn_free(struct conn *);

@@ -1,6 +1,5 @@
 /** What the client needs of its connection to the broker: whole records, in order, with descriptors. */
 import { Channel } from '../relay/channel.js';
-import { closeGiven } from '../relay/closing.js';
 
 export interface MessageChannel {
   /** A record with the descriptors that came with it, which are owned by the receiver. */
@@ -22,7 +21,7 @@ export function openMessageChannel(fd: number): MessageChannel {
     onMessage: null,
     onEnd: null,
     send: (record, fds) => void channel.write(record, fds),
-    close: () => closeGiven(channel.release()),
+    close: () => channel.leave(),
   };
   channel.onData = (record, fds) => messages.onMessage?.(record, fds);
   // The descriptor did not fit into our table: only that operation fails (`lostIn`), not the channel.

@@ -16,7 +16,6 @@ import type { Logger } from '../kernel/log.js';
 import { ok, type WhyResult } from '../kernel/result.js';
 import { wordAt } from '../kernel/word.js';
 import { Channel } from '../relay/channel.js';
-import { closeGiven } from '../relay/closing.js';
 import { LogLines } from './log-lines.js';
 
 /** The file of role uids and its copy, as they were on disk; an empty text for a file that is not there. */
@@ -110,7 +109,7 @@ export class Keeper {
 
   /** Where nobody else has the channel, it ends, and with it pvx-bus and the bus. */
   close(): void {
-    this.#leave();
+    this.#channel.leave();
     this.#fail();
   }
 
@@ -192,14 +191,9 @@ export class Keeper {
   #ended(): void {
     if (this.#gone) return;
     const begun = this.#begun;
-    this.#leave();
+    this.#channel.leave();
     this.#fail();
     if (begun) this.#onEnd();
-  }
-
-  /** The socket is whoever's who comes next. */
-  #leave(): void {
-    closeGiven(this.#channel.release());
   }
 
   #fail(): void {

@@ -10,7 +10,7 @@
 import { getSystemErrorName } from 'node:util';
 import { closeAll } from '../kernel/descriptors.js';
 import type { SocketAddress } from '../kernel/ip-address.js';
-import { type Closing, closeSocket } from './closing.js';
+import { type Closing, closeShared, closeSocket } from './closing.js';
 import { type NativeChannel, native } from './native.js';
 import { EAGAIN, isTransient, tryLater } from './transient.js';
 
@@ -149,6 +149,12 @@ export class Channel {
   close(): void {
     const fd = this.release();
     if (fd >= 0) closeSocket(fd);
+  }
+
+  /** Closes it here alone: other processes have it, too, for whom it goes on. */
+  leave(): void {
+    const fd = this.release();
+    if (fd >= 0) closeShared(fd);
   }
 
   /** Gives the descriptor back, the caller's from then on (-1: it is closed). Unsent data is dropped. */

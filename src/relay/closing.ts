@@ -17,9 +17,9 @@ export function closeSocket(fd: number): void {
   native.socketClose(fd);
 }
 
-/** Takes a socket of ours that another process has, too: there it stays open. -1: there is none. */
-export function closeGiven(fd: number): void {
-  if (fd >= 0) native.socketLeave(fd);
+/** Takes a socket of ours that another process has, too: there it goes on. */
+export function closeShared(fd: number): void {
+  native.socketLeave(fd);
 }
 
 /** The same open files once more, the caller's, on the same accounts. Null: there is no room for them, or no such. */

@@ -64,17 +64,17 @@ export const CLOSES = [
   'error',
 ] as const;
 
-/** Indices of a link's counters, 64-bit numbers one after the other. */
+/** A link's counters by their place: 64-bit numbers one after the other; the JOINs that `active` has, too, are the last. */
 export const COUNTERS = {
   active: 0,
   total: 1,
   toProvider: 2,
   toConsumer: 3,
   closes: 4,
-  joins: 14,
   links: 15,
+  joins: 16,
 } as const;
-export const COUNTERS_LENGTH = 16;
+export const COUNTERS_LENGTH = 17;
 
 export const COMMAND_SIZE = 48;
 export const EVENT_SIZE = 32;

@@ -218,7 +218,7 @@ export class RelayLink {
 
   /** For Relay only. */
   ended(): void {
-    this.#final ??= this.#read();
+    this.#final ??= { ...this.#read(), active: 0 };
     for (const stopped of this.#stops.splice(0)) stopped();
     for (const answer of [...this.#answers.values()]) answer(null);
     this.#markGone();
@@ -255,12 +255,12 @@ export class RelayLink {
     const all = this.#wire.counters(this.number);
     if (all[COUNTERS.links] === this.#before) all.fill(0);
     const value = (name: keyof typeof COUNTERS) => all[COUNTERS[name]] as number;
-    const joining = this.#joins - value('joins');
+    const joining = (this.#joins - value('joins')) % 2 ** 32;
     const closes: Record<string, number> = {};
     for (const [i, reason] of CLOSES.entries()) closes[reason] = all[COUNTERS.closes + i] as number;
     return {
       active: value('active') + joining,
-      total: value('total') + joining,
+      total: value('total') + this.#joins,
       toProvider: value('toProvider'),
       toConsumer: value('toConsumer'),
       closes,

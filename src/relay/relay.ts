@@ -17,7 +17,7 @@
 import { type ErrnoResult, ok } from '../kernel/result.js';
 import { encodeRules } from './access.js';
 import { Channel } from './channel.js';
-import { closeGiven, closeSocket, duplicate } from './closing.js';
+import { closeShared, closeSocket, duplicate } from './closing.js';
 import { type NativeCounters, native, SOCKET_TYPES } from './native.js';
 import {
   COUNTERS_LENGTH,
@@ -154,7 +154,7 @@ export class Relay {
   stop(): void {
     if (this.#state === 'ended') return;
     this.#state = 'ended';
-    this.#channel.close();
+    this.#channel.leave();
     const links = [...this.#links.values()];
     this.#links.clear();
     for (const link of links) link.ended();
@@ -186,7 +186,7 @@ export class Relay {
   #send(command: Command, fds: readonly number[] = []): void {
     const record = encodeCommand(command);
     if (fds.length === 0 || !this.#channel.trySend(record, fds)) this.#channel.write(record, fds);
-    else for (const fd of fds) closeGiven(fd);
+    else for (const fd of fds) closeShared(fd);
   }
 
   #lend(command: Command, fds: readonly number[]): boolean {

@@ -1,25 +1,28 @@
-/** A real pvx-relay, used by the test's own process as if it were a daemon. */
+/** A real pvx-relay, used by the test's own process as if it were a daemon and its supervisor. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { openSync } from 'node:fs';
+import { closeAll } from '../../src/kernel/descriptors.js';
 import { duplicate } from '../../src/relay/closing.js';
 import { native, PACKAGE_ROOT, SOCKET_TYPES } from '../../src/relay/native.js';
 import { Relay, type StandingLink } from '../../src/relay/relay.js';
 import { endBy } from './processes.js';
 
-/** Of the relay, which runs as nobody with privileges. */
+/** Of the relay, which is nobody with privileges. */
 const USER = 64_999;
 
 export interface TestRelay {
   readonly relay: Relay;
-  readonly process: ChildProcess;
+  /** Of the process that is the relay now. */
   readonly pid: number;
   /** Another daemon on the same channel, and what it finds. The one before it has to be stopped, and hears nothing. */
   succeed(): Promise<{ readonly relay: Relay; readonly standing: readonly StandingLink[] }>;
+  /** Kills it, and starts another one in its place, as the supervisor does. */
+  restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
 export interface TestRelayOptions {
-  /** Its end of the channel to the broker, which it takes. Absent: there is none, and nobody can be connected to. */
+  /** Its end of the channel to the broker, which is taken. Absent: there is none, and nobody can be connected to. */
   readonly broker?: number;
   /** Another program than the one that was built. */
   readonly program?: string;
@@ -32,12 +35,12 @@ export async function startRelay({
   env = {},
 }: TestRelayOptions = {}): Promise<TestRelay> {
   const [near, far] = native.socketPair(SOCKET_TYPES.seqpacket);
-  const child = spawn(program, [], {
-    ...{ uid: USER, gid: USER, env: { ...process.env, ...env } },
-    stdio: ['ignore', 'inherit', 'inherit', broker, far],
-  });
-  closeSync(far);
-  closeSync(broker);
+  const start = (): ChildProcess =>
+    spawn(program, [], {
+      ...{ uid: USER, gid: USER, env: { ...process.env, ...env } },
+      stdio: ['ignore', 'inherit', 'inherit', broker, far],
+    });
+  let child = start();
   let incarnation = 0;
   const relays: Relay[] = [];
   const succeed = async () => {
@@ -50,11 +53,19 @@ export async function startRelay({
   };
   const { relay } = await succeed();
   return {
-    ...{ relay, process: child, pid: child.pid as number, succeed },
+    relay,
+    get pid() {
+      return child.pid as number;
+    },
+    succeed,
+    restart: async () => {
+      await endBy(child);
+      child = start();
+    },
     stop: async () => {
       for (const each of relays) each.stop();
-      closeSync(near);
       await endBy(child);
+      closeAll([near, far, broker]);
     },
   };
 }

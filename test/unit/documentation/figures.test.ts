@@ -69,7 +69,7 @@ const FIGURES: Readonly<Record<string, readonly Row[]>> = {
     ['"interval": {},', 'src/plugins/ingress/health.ts', 'INTERVAL_S'],
     ['"timeout": {}}', 'src/plugins/ingress/health.ts', 'TIMEOUT_S'],
     ['bodies of {} KiB and more', 'src/http1/handover.ts', 'WORTH_HANDING_OVER', KiB],
-    ['made within the last {} s', 'native/addon/relay-ring.c', 'REMEMBERED_MS', SECOND],
+    ['made within the last {} s', 'native/relay/ring.c', 'REMEMBERED_MS', SECOND],
   ],
   'docs/rest.md': [
     ['those of {} KiB and more', 'src/http1/handover.ts', 'WORTH_HANDING_OVER', KiB],
@@ -94,7 +94,7 @@ const FIGURES: Readonly<Record<string, readonly Row[]>> = {
     ['({} containers,', 'native/protocol.h', 'PVX_CONTAINERS_MAX'],
     ['{} sockets and nodes,', 'native/protocol.h', 'PVX_PLANTS_MAX'],
     ['{} opened devices)', 'native/protocol.h', 'PVX_GRANTS_MAX'],
-    ['only while its receiver has less than {} KiB', 'native/addon/relay.h', 'RELAY_PEEK', KiB],
+    ['only while its receiver has less than {} KiB', 'native/relay/relay.h', 'RELAY_PEEK', KiB],
     ['started as needed, {} at most', 'native/closer.c', 'most_threads'],
     ['While {} descriptors of a container wait', 'native/closer.h', 'CLOSING_MAX'],
     ['The broker has {} such threads', 'native/broker/foreign.c', 'CLOSERS'],
