@@ -100,7 +100,7 @@ class Relay:
     def settled(self):
         """All commands until here were run."""
         self.tell("LED", os.dup(0), link=LAST, conn=77, other=LAST)
-        while (event := self.event()).type != "LED": yield event
+        while (event := self.event())[:3] != ("LED", LAST, 77): yield event
 
     def open(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
