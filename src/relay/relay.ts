@@ -150,7 +150,7 @@ export class Relay {
     return link.close(drainMs);
   }
 
-  /** Closes the channel: every link has ended for this process. The relay's own process goes on. */
+  /** Leaves the channel: every link has ended for this process. The relay goes on, for our successor. */
   stop(): void {
     if (this.#state === 'ended') return;
     this.#state = 'ended';
