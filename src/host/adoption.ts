@@ -16,7 +16,6 @@ import type { Broker } from '../broker/client.js';
 import { changeSince, digestOf, type LinkDigest } from '../graph/difference.js';
 import { type Link, linkId } from '../graph/link.js';
 import type { Logger } from '../kernel/log.js';
-import { isObject } from '../manifest/json.js';
 import type { Relay, StandingLink } from '../relay/relay.js';
 import type { RelayLink, RelayLinkEvents } from '../relay/relay-link.js';
 import type { Container } from './containers.js';
@@ -82,19 +81,21 @@ export function encodeNote({ stood, ...note }: Note): Buffer {
 
 /** Null: it is no note of this version's. */
 export function decodeNote(bytes: Buffer): Note | null {
-  let note: unknown;
-  try {
-    note = JSON.parse(bytes.toString());
-  } catch {
-    return null;
-  }
-  if (!isObject(note) || !isObject(note.digest)) return null;
-  const { id, part, consumer, options, plant, network } = note;
-  const { reattach, revoke } = note.digest;
+  const { id, part, digest, consumer, options, plant, network } = fieldsOf(bytes);
+  const { reattach, revoke } = Object(digest) as Record<string, unknown>;
   const texts = [id, part, options, reattach, revoke];
   if (!texts.every((text) => typeof text === 'string') || !isHandle(consumer)) return null;
   const stood = stoodOf(plant, network);
   return { id, part, digest: { reattach, revoke }, consumer, options, ...stood } as Note;
+}
+
+/** Of what is no JSON object: none. */
+function fieldsOf(bytes: Buffer): Record<string, unknown> {
+  try {
+    return Object(JSON.parse(bytes.toString()));
+  } catch {
+    return {};
+  }
 }
 
 function stoodOf(plant: unknown, network: unknown): { readonly stood?: Stood } {

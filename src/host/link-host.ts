@@ -9,7 +9,6 @@ import type { Broker } from '../broker/client.js';
 import type { Link } from '../graph/link.js';
 import { errnoName } from '../kernel/errno.js';
 import type { LinkError } from '../kernel/errors.js';
-import { parseCidr } from '../kernel/ip-address.js';
 import type { Logger } from '../kernel/log.js';
 import { pollUntil } from '../kernel/poll.js';
 import { failed, ok, type Result } from '../kernel/result.js';
@@ -29,7 +28,6 @@ import type {
   SocketType,
   Tally,
 } from '../plugins/plugin.js';
-import type { Access } from '../relay/access.js';
 import type { SocketStream } from '../relay/byte-stream.js';
 import type { Channel } from '../relay/channel.js';
 import { newClosing } from '../relay/closing.js';
@@ -37,26 +35,18 @@ import type { Relay } from '../relay/relay.js';
 import type { RelayLink, RelayLinkEvents, RelayLinkOptions } from '../relay/relay-link.js';
 import type { TransferOptions, TransferResult } from '../relay/transfer.js';
 import { acceptEach, crowded, mostOf } from './accepting.js';
-import {
-  type Adopted,
-  type Adoption,
-  type Claim,
-  encodeNote,
-  noteOf,
-  type Stood,
-  sharedNoteOf,
-} from './adoption.js';
+import { type Adoption, type Claim, encodeNote, sharedNoteOf } from './adoption.js';
 import type { Announcer } from './announcer.js';
 import { ChannelSet } from './channel-set.js';
 import type { Container } from './containers.js';
 import { LinkDevice } from './device.js';
 import type { DeviceWatch } from './device-watch.js';
 import { certificateError } from './errno.js';
-import { Joiners } from './joiners.js';
 import type { PlantWatch } from './plants.js';
 import { withoutBug } from './plugin-call.js';
 import type { AskLed, ProviderEnd } from './provider.js';
 import { listenBeside } from './provider-listener.js';
+import { type Part, RelayParts, sayFull } from './relay-parts.js';
 import type { Listening, Membership, SharedListeners } from './shared-listeners.js';
 import { Target, type TargetParts } from './target.js';
 
@@ -90,14 +80,6 @@ export interface LinkHostParts {
   readonly log: Logger;
 }
 
-/** A link of the relay, made or adopted. */
-interface Part {
-  readonly relayLink: RelayLink;
-  readonly adopted: Adopted | null;
-  /** What is kept with it, for a daemon that comes after this one. */
-  readonly note: (stood?: Stood) => Buffer;
-}
-
 export class OneLinkHost implements LinkHost {
   readonly log: Logger;
   readonly onDemand: OnDemand | null;
@@ -110,8 +92,7 @@ export class OneLinkHost implements LinkHost {
   /** How to free the target, and to take back what a client was given. */
   readonly #removes = new Set<() => Promise<void>>();
   readonly #memberships = new Set<Membership<ConnectionHandler>>();
-  readonly #relayLinks = new Set<RelayLink>();
-  readonly #joiners = new Joiners((fds) => this.#joiner(fds));
+  readonly #relay: RelayParts;
   /** Whatever the link's two ends send to us is closed on one account. */
   readonly #closing = newClosing();
   readonly #clients = new ChannelSet(this.#closing);
@@ -132,7 +113,7 @@ export class OneLinkHost implements LinkHost {
     this.#provider = parts.provider;
     this.#link = link;
     this.#options = options;
-    this.#adoptJoiners();
+    this.#relay = new RelayParts(parts, link, options);
   }
 
   async forward(options: ForwardOptions): Promise<Attachment> {
@@ -148,7 +129,7 @@ export class OneLinkHost implements LinkHost {
     };
     const reached = (errno: number) =>
       this.#provider.reached(errno === 0 ? null : errnoName(errno));
-    const part = this.#part(isStanding() ? 'forward' : 'ask', options, {
+    const part = this.#relay.part(isStanding() ? 'forward' : 'ask', options, {
       onPending: (connection) => void answer(connection),
       onUpstream: reached,
     });
@@ -174,7 +155,7 @@ export class OneLinkHost implements LinkHost {
   async listen(onConnection: (client: Channel) => void | Promise<void>): Promise<Attachment> {
     const isFull = crowded(mostOf(this.#link, this.#options), () => this.stats(), this.tally);
     const events = acceptEach(this.#clients, onConnection, this.log, isFull);
-    const part = this.#part('hand', { type: 'stream' }, { ...events, ...this.#ringEvents() });
+    const part = this.#relay.part('hand', { type: 'stream' }, { ...events, ...this.#ringEvents() });
     const { relayLink, note } = part;
     this.#led = (fd) => relayLink.led(fd);
     const target = await this.#targetOf({ type: 'stream' }, part);
@@ -197,7 +178,7 @@ export class OneLinkHost implements LinkHost {
       make,
     );
     this.#memberships.add(membership);
-    const own = this.#relayLink({ type: 'stream' }, this.#ringEvents());
+    const own = this.#relay.unkept({ type: 'stream' }, this.#ringEvents());
     this.#led = (fd) => own.led(fd, membership.relayLink);
     const unwatch = membership.watch((error) => announcer.target(error));
     this.#removes.add(() => {
@@ -232,11 +213,11 @@ export class OneLinkHost implements LinkHost {
   }
 
   join(client: End, provider: End, options: Pick<ForwardOptions, 'fds'>): void {
-    this.#joiners.join(client, provider, options);
+    this.#relay.join(client, provider, options);
   }
 
   transfer(source: End, sink: End, options: TransferOptions): Promise<TransferResult> {
-    return this.#joiners.transfer(source, sink, options);
+    return this.#relay.transfer(source, sink, options);
   }
 
   watch(look: () => Promise<Seen>): void {
@@ -294,13 +275,8 @@ export class OneLinkHost implements LinkHost {
     for (const listener of this.#onProviderChange) void withoutBug(this.log, listener);
   }
 
-  /** A connection that was the plugin's and then joined is one connection. */
   stats(): LinkStats {
-    const all = [...this.#relayLinks].map((relayLink): LinkStats => {
-      const stats = relayLink.stats();
-      return this.#joiners.has(relayLink) ? { ...stats, total: 0 } : stats;
-    });
-    const sum = all.reduce(plus, { ...NO_STATS, ...this.tally });
+    const sum = this.#relay.stats().reduce(plus, { ...NO_STATS, ...this.tally });
     const { in: toConsumer, out: toProvider } = this.#providers.bytes;
     const ours = { ...NO_STATS, active: this.#clients.size, toConsumer, toProvider };
     return [ours, { ...NO_STATS, ...this.requests }].reduce(plus, sum);
@@ -318,7 +294,7 @@ export class OneLinkHost implements LinkHost {
       this.#clients.drain(drainMs),
       this.#providers.drain(drainMs),
       ...[...this.#memberships].map((membership) => membership.close(drainMs)),
-      ...[...this.#relayLinks].map((link) => link.close(drainMs)),
+      this.#relay.close(drainMs),
     ]);
     this.#closed = true;
     this.#onProviderChange.clear();
@@ -357,7 +333,7 @@ export class OneLinkHost implements LinkHost {
     const { patienceMs, maxConnections, linkMemory: memory } = this.#options;
     const bounds = { patienceMs, maxConnections, memory, consumerHandle: consumer.handle };
     const settings: RelayLinkOptions = { type: 'stream', fds: true, ...bounds };
-    const told = { onFull: () => this.#full(memory), ...events };
+    const told = { onFull: () => sayFull(this.log, memory), ...events };
     const adopted = claim.take('hand', settings, told);
     const relayLink = adopted?.relayLink ?? relay.link(settings, told);
     const note = sharedNoteOf(id, consumer, 'hand', settings);
@@ -386,59 +362,6 @@ export class OneLinkHost implements LinkHost {
     };
   }
 
-  #relayLink(options: ForwardOptions, events: RelayLinkEvents): RelayLink {
-    const relayLink = this.#parts.relay.link(this.#settings(options), this.#told(events));
-    this.#relayLinks.add(relayLink);
-    return relayLink;
-  }
-
-  /** One that a daemon after this one can go on with. */
-  #part(name: string, options: ForwardOptions, events: RelayLinkEvents): Part {
-    const { claim, consumer } = this.#parts;
-    const settings = this.#settings(options);
-    const adopted = claim.take(name, settings, this.#told(events));
-    const relayLink = adopted?.relayLink ?? this.#relayLink(options, events);
-    this.#relayLinks.add(relayLink);
-    const note = noteOf(this.#link, consumer, name, settings);
-    return { relayLink, adopted, note: (stood) => encodeNote(stood ? { ...note, stood } : note) };
-  }
-
-  #joiner(fds: boolean): RelayLink {
-    const { relayLink, note } = this.#part(joinerName(fds), { type: 'stream', fds }, {});
-    relayLink.note(note());
-    return relayLink;
-  }
-
-  /** Connections that an earlier daemon gave to the relay count as this link's, and end with it. */
-  #adoptJoiners(): void {
-    for (const fds of [true, false]) {
-      const settings = this.#settings({ type: 'stream', fds });
-      const adopted = this.#parts.claim.take(joinerName(fds), settings, this.#told({}));
-      if (!adopted) continue;
-      this.#relayLinks.add(adopted.relayLink);
-      this.#joiners.adopt(fds, adopted.relayLink);
-    }
-  }
-
-  #settings({ type, fds = true }: ForwardOptions): RelayLinkOptions {
-    const { patienceMs, linkMemory: memory } = this.#options;
-    const bounds = { patienceMs, memory, maxConnections: mostOf(this.#link, this.#options) };
-    const consumerHandle = this.#parts.consumer.handle;
-    return { type, fds, ...bounds, consumerHandle, ...accessOf(this.#link) };
-  }
-
-  #told(events: RelayLinkEvents): RelayLinkEvents {
-    return { onFull: () => this.#full(this.#options.linkMemory), ...events };
-  }
-
-  #full(memory: number): void {
-    const most = memory / 2 ** 20;
-    this.log.warn(
-      { code: 'link-full' },
-      `the connections of this link hold ${most} MiB for receivers that do not read: new ones wait (--link-memory)`,
-    );
-  }
-
   /** A connection of ours to the provider, which may have to be told that it is nobody else's. */
   #introduced(fd: number): Channel {
     const channel = this.#providers.open(fd);
@@ -446,10 +369,6 @@ export class OneLinkHost implements LinkHost {
     if (header) channel.write(header);
     return channel;
   }
-}
-
-function joinerName(fds: boolean): string {
-  return fds ? 'joined' : 'joined bytes';
 }
 
 /** Connections that wait for their provider to run. One that has waited for too long is none any more. */
@@ -483,18 +402,6 @@ class Waiting {
       this.#until.delete(connection);
     }
   }
-}
-
-/** Who may connect, and how the provider is told of them, for the relay; empty where the link says nothing. */
-function accessOf({ allowFrom, proxyProtocol }: Link): { readonly access?: Access } {
-  if (allowFrom === undefined && proxyProtocol === undefined) return {};
-  const networks = allowFrom?.flatMap((text) => parseCidr(text) ?? []);
-  return {
-    access: {
-      ...(networks === undefined ? {} : { allowFrom: networks }),
-      ...(proxyProtocol === undefined ? {} : { proxyProtocol }),
-    },
-  };
 }
 
 /**

@@ -6,7 +6,7 @@
 import type { Logger } from './log.js';
 import { foreignPlace } from './place.js';
 
-/** As of EX_SOFTWARE, sysexits.h. */
+/** EX_SOFTWARE of sysexits(3head). */
 const BUG = 70;
 
 /** The returned function ends it: from then on an end is one that was ordered. */

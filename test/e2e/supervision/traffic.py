@@ -105,7 +105,7 @@ def come_and_go():
         s.close()
         longest = max(longest, time.monotonic() - before)
         rounds["new"] += 1
-        time.sleep(0.001)
+        time.sleep(0.001)  # a rate: as many as come would leave nothing for the one that stays
 
 
 def checked(who):

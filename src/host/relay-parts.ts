@@ -1,0 +1,142 @@
+/**
+ * The links of the relay that one link of the graph has: made, or taken over from an earlier daemon; counted and ended
+ * as one.
+ */
+import type { Link } from '../graph/link.js';
+import { parseCidr } from '../kernel/ip-address.js';
+import type { Logger } from '../kernel/log.js';
+import type { LinkStats } from '../mesh/attacher.js';
+import { NO_STATS } from '../mesh/stats.js';
+import type { End, ForwardOptions } from '../plugins/plugin.js';
+import type { Access } from '../relay/access.js';
+import type { Relay } from '../relay/relay.js';
+import type { RelayLink, RelayLinkEvents, RelayLinkOptions } from '../relay/relay-link.js';
+import type { TransferOptions, TransferResult } from '../relay/transfer.js';
+import { mostOf } from './accepting.js';
+import { type Adopted, type Claim, encodeNote, noteOf, type Stood } from './adoption.js';
+import type { Container } from './containers.js';
+import { Joiners } from './joiners.js';
+import type { LinkHostOptions } from './link-host.js';
+
+/** A link of the relay, made or adopted. */
+export interface Part {
+  readonly relayLink: RelayLink;
+  /** Null: it was made. */
+  readonly adopted: Adopted | null;
+  /** What is kept with it, for a daemon that comes after this one. */
+  readonly note: (stood?: Stood) => Buffer;
+}
+
+export interface RelayPartsOptions {
+  readonly relay: Relay;
+  readonly consumer: Container;
+  /** What an earlier daemon left standing of the link. */
+  readonly claim: Claim;
+  readonly log: Logger;
+}
+
+export class RelayParts {
+  readonly #parts: RelayPartsOptions;
+  readonly #link: Link;
+  readonly #options: LinkHostOptions;
+  readonly #all = new Set<RelayLink>();
+  readonly #joiners = new Joiners((fds) => this.#joiner(fds));
+
+  /** Connections that an earlier daemon gave to the relay count as this link's from now on, and end with it. */
+  constructor(parts: RelayPartsOptions, link: Link, options: LinkHostOptions) {
+    this.#parts = parts;
+    this.#link = link;
+    this.#options = options;
+    for (const fds of [true, false]) this.#adoptJoiner(fds);
+  }
+
+  /** One that a daemon after this one can go on with. `name`: another one for each of a link's. */
+  part(name: string, options: ForwardOptions, events: RelayLinkEvents): Part {
+    const { claim, consumer } = this.#parts;
+    const settings = this.#settings(options);
+    const adopted = claim.take(name, settings, this.#told(events));
+    const relayLink = adopted?.relayLink ?? this.unkept(options, events);
+    this.#all.add(relayLink);
+    const note = noteOf(this.#link, consumer, name, settings);
+    return { relayLink, adopted, note: (stood) => encodeNote(stood ? { ...note, stood } : note) };
+  }
+
+  /** One that has nothing that a daemon after this one could want. */
+  unkept(options: ForwardOptions, events: RelayLinkEvents): RelayLink {
+    const relayLink = this.#parts.relay.link(this.#settings(options), this.#told(events));
+    this.#all.add(relayLink);
+    return relayLink;
+  }
+
+  /** Takes both; one that was closed meanwhile ends the other. */
+  join(client: End, provider: End, options: Pick<ForwardOptions, 'fds'>): void {
+    this.#joiners.join(client, provider, options);
+  }
+
+  /** Both stay the caller's. */
+  transfer(source: End, sink: End, options: TransferOptions): Promise<TransferResult> {
+    return this.#joiners.transfer(source, sink, options);
+  }
+
+  /** A connection that was the plugin's and then joined is one connection. */
+  stats(): LinkStats[] {
+    return [...this.#all].map((relayLink) => {
+      const stats = { ...NO_STATS, ...relayLink.stats() };
+      return this.#joiners.has(relayLink) ? { ...stats, total: 0 } : stats;
+    });
+  }
+
+  async close(drainMs: number): Promise<void> {
+    await Promise.all([...this.#all].map((relayLink) => relayLink.close(drainMs)));
+  }
+
+  #joiner(fds: boolean): RelayLink {
+    const { relayLink, note } = this.part(joinerName(fds), { type: 'stream', fds }, {});
+    relayLink.note(note());
+    return relayLink;
+  }
+
+  #adoptJoiner(fds: boolean): void {
+    const settings = this.#settings({ type: 'stream', fds });
+    const adopted = this.#parts.claim.take(joinerName(fds), settings, this.#told({}));
+    if (!adopted) return;
+    this.#all.add(adopted.relayLink);
+    this.#joiners.adopt(fds, adopted.relayLink);
+  }
+
+  #settings({ type, fds = true }: ForwardOptions): RelayLinkOptions {
+    const { patienceMs, linkMemory: memory } = this.#options;
+    const bounds = { patienceMs, memory, maxConnections: mostOf(this.#link, this.#options) };
+    const consumerHandle = this.#parts.consumer.handle;
+    return { type, fds, ...bounds, consumerHandle, ...accessOf(this.#link) };
+  }
+
+  #told(events: RelayLinkEvents): RelayLinkEvents {
+    return { onFull: () => sayFull(this.#parts.log, this.#options.linkMemory), ...events };
+  }
+}
+
+/** `memory`: what the link's connections may hold, in bytes. */
+export function sayFull(log: Logger, memory: number): void {
+  const most = memory / 2 ** 20;
+  log.warn(
+    { code: 'link-full' },
+    `the connections of this link hold ${most} MiB for receivers that do not read: new ones wait (--link-memory)`,
+  );
+}
+
+function joinerName(fds: boolean): string {
+  return fds ? 'joined' : 'joined bytes';
+}
+
+/** Who may connect, and how the provider is told of them, for the relay; empty where the link says nothing. */
+function accessOf({ allowFrom, proxyProtocol }: Link): { readonly access?: Access } {
+  if (allowFrom === undefined && proxyProtocol === undefined) return {};
+  const networks = allowFrom?.flatMap((text) => parseCidr(text) ?? []);
+  return {
+    access: {
+      ...(networks === undefined ? {} : { allowFrom: networks }),
+      ...(proxyProtocol === undefined ? {} : { proxyProtocol }),
+    },
+  };
+}
