@@ -58,14 +58,13 @@ def counters():
     relay.link()
     ends = [relay.join() for _ in range(3)]
     for consumer, provider in ends: passes(consumer, provider)
-    expected = dict.fromkeys(relay.count(), 0) | {"active": 3, "total": 3, "joins": 3, "links": 1}
+    expected = dict.fromkeys(relay.count(), 0) | {"active": 3, "joins": 3, "links": 1}
     until(lambda: relay.count() == expected | {"to_provider": 3 * len("to be passed on")})
     ends.pop()[0].close()
     until(lambda: relay.count()["close_0"] == 1)
     relay.tell("CLOSE")
     relay.expect("GONE")
     assert relay.count()["close_4"] == 2 and relay.count()["active"] == 0
-    relay.join() # to nobody, and counted
     relay.link()
     list(relay.settled())
     assert relay.count() == dict.fromkeys(relay.count(), 0) | {"links": 2}
@@ -100,6 +99,7 @@ def malformed():
     relay.link()
     address = relay.listen()
     good = command("JOIN")
+    list(relay.settled())
     before = relay.open()
     wrong = [
         (b"", 0), (b"x", 0), (good[:-1], 2), (good + b"x", 2), (good, 0), (good, 1), (good, 3), (good, 253),
@@ -132,7 +132,7 @@ def malformed():
         gone.close()
         assert n == 0 or held.recv(1) == b"", record[:64] # its descriptors were closed
     assert list(relay.settled()) == []
-    until(lambda: relay.open() == before)
+    until(lambda: relay.open() <= before)
     assert [event.link for event in relay.greet(2)] == [LAST, 1]
     passes(*relay.join())
     client = connect(address)
@@ -200,7 +200,10 @@ def unread():
     address = relay.listen(1, HAND)
     passing = relay.join(2)
     relay.tell("NOTE", link=2, data=bytes(16384))
-    for _ in range(100): relay.tell("HELLO", mode=1, conn=1) # what it says to each fills the channel
+    for n in range(100): # what it says to each fills the channel
+        relay.tell("HELLO", mode=1, conn=1)
+        relay.join(LAST)
+        until(lambda: relay.count(LAST)["joins"] > n)
     clients = [connect(address) for _ in range(3000)]
     relay.daemon.setblocking(False)
     def busy():

@@ -94,8 +94,8 @@ class Relay:
         return address
 
     def count(self, number=1):
-        names = ("active", "total", "to_provider", "to_consumer", *(f"close_{i}" for i in range(10)), "joins", "links")
-        return dict(zip(names, struct.unpack_from("=16Q", self.counters, number * COUNTERS)))
+        names = ("active", "joins", "total", "to_provider", "to_consumer", *(f"close_{i}" for i in range(11)), "links")
+        return dict(zip(names, struct.unpack_from("=2I15Q", self.counters, number * COUNTERS)))
 
     def settled(self):
         """All commands until here were run."""
