@@ -93,6 +93,11 @@ export class Family {
     return readFileSync(`/proc/${this.starts(name).at(-1)}/environ`, 'utf8').split('\0');
   }
 
+  /** Of the command line of a process. */
+  words(pid: number): string[] {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  }
+
   /** Its exit code or signal. */
   ended(): Promise<number | NodeJS.Signals> {
     return endOf(this.process);
