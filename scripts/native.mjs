@@ -1,5 +1,5 @@
 /**
- * Builds the addon, pvx-broker and pvx-bus from binding.gyp. node-gyp does, where there is Python; it downloads the
+ * Builds the addon and the programs from binding.gyp. node-gyp does, where there is Python; it downloads the
  * headers of Node.js, unless Node.js was installed with them. Where there are headers and no Python, the C compiler
  * alone builds from the same file.
  */

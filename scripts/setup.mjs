@@ -71,7 +71,8 @@ function requireTools() {
 
 /** Brings everything up to date; ends the process where that fails. */
 export function setUp() {
-  const native = ['build/Release/pvx.node', 'build/Release/pvx-broker', 'build/Release/pvx-bus'];
+  const programs = ['pv-xconnect', 'pvx-broker', 'pvx-relay', 'pvx-bus'];
+  const native = ['pvx.node', ...programs].map((name) => `build/Release/${name}`);
   const packages = oldest('node_modules/.package-lock.json') < oldest('package-lock.json');
   const addon = oldest(...native) < Math.max(newest('native'), oldest('binding.gyp'));
   const compiled = oldest('dist/main.js', 'dist/manifest/compiled/link.cjs');

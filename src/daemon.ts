@@ -179,6 +179,7 @@ export class Daemon {
     source.start();
 
     const code = await ended;
+    this.#supervisor.draining();
     source.stop();
     await server.close();
     const { stopDrainMs } = this.#options;

@@ -40,7 +40,7 @@
 #define BEGUN_MS 1000u    /* a program that says nothing has begun by then */
 #define QUICK_MAX 5       /* ends in a row, none of them ready, */
 #define QUICK_MS 60000u   /* within this time: it will not get better */
-#define DRAIN_MS 90000u   /* a daemon that is to end and does not: more than it may be told to drain for on a device */
+#define DRAIN_MS 90000u   /* a daemon that is to end, and says no more that it is alive */
 #define SAY_MS 1000u      /* it has seen for itself that the broker is gone, and says so */
 #define LEAVE_MS 4000u    /* more than the 3 s after which the broker gives up on file systems that hang */
 #define REAP_MS 500u      /* whom that does not end is left to process 1 */
@@ -249,21 +249,6 @@ static pid_t start_daemon(void)
 	return pid;
 }
 
-static void start(int which)
-{
-	static pid_t (*const starts[CHILDREN])(void) = { start_broker, start_relay, start_bus, start_daemon };
-	struct child *child = &children[which];
-	pid_t pid = starts[which]();
-
-	child->start_at = child->ready = 0;
-	child->since = now_ms();
-	child->pid = pid > 0 ? pid : 0;
-	if (pid < 0)
-		child->start_at = child->since + MOST_MS; /* there is no process or descriptor to be had */
-	if (which == DAEMON && family->settings->hosts_bus && !children[BUS].pid && !children[BUS].start_at)
-		start(BUS); /* that it can't begin, it said to the daemon before this one */
-}
-
 /* Everything ends. The daemon has so long to end by itself. */
 static void leave(int code, uint64_t daemon_ms)
 {
@@ -284,6 +269,26 @@ static void leave(int code, uint64_t daemon_ms)
 		children[i].start_at = 0;
 		children[i].kill_at = now + (i == DAEMON ? daemon_ms : i == RELAY ? 0 : LEAVE_MS);
 	}
+}
+
+static void start(int which)
+{
+	static pid_t (*const starts[CHILDREN])(void) = { start_broker, start_relay, start_bus, start_daemon };
+	struct child *child = &children[which];
+	pid_t pid = starts[which]();
+
+	child->start_at = child->ready = 0;
+	child->since = now_ms();
+	child->pid = pid > 0 ? pid : 0;
+	if (pid >= 0)
+		return;
+	say("%s can't be started: %s.", names[which], strerror(errno));
+	if (which == BROKER)
+		leave(1, 0);
+	else
+		child->start_at = child->since + MOST_MS; /* there is no process or descriptor to be had */
+	if (which == DAEMON && family->settings->hosts_bus && !children[BUS].pid && !children[BUS].start_at)
+		start(BUS); /* that it can't begin, it said to the daemon before this one */
 }
 
 /* As people read it. */
@@ -430,6 +435,14 @@ static void became_ready(void)
 	tell_ready();
 }
 
+/* One that drains says so, too. */
+static void alive(void)
+{
+	if (state == DRAINING)
+		children[DAEMON].kill_at = now_ms() + DRAIN_MS;
+	notify_alive();
+}
+
 /* A letter, and a number behind some. */
 static void heard(char word, unsigned number)
 {
@@ -438,7 +451,7 @@ static void heard(char word, unsigned number)
 	else if (word == 'G')
 		tell_ready();
 	else if (word == 'A')
-		notify_alive();
+		alive();
 	else if (word == 'W')
 		launcher_watch((pid_t)number);
 }

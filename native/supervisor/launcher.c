@@ -47,7 +47,7 @@ bool launcher_watch(pid_t pid)
 	for (int i = 0; i < nlaunchers; i++)
 		if (launchers[i].pid == pid)
 			return true;
-	if (pid <= 1 || nlaunchers == LAUNCHERS_MAX)
+	if (pid <= 0 || nlaunchers == LAUNCHERS_MAX)
 		return false;
 	fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	/* After pidfd_open: an ancestor that lives now had this pid all the time, so the pidfd is of that process. */

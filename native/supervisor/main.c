@@ -137,7 +137,7 @@ int main(int argc, char **argv)
 		return fail("/dev/null", error);
 	if ((family.signals = take_signals()) < 0)
 		return fail("signals", errno);
-	if (launcher && !launcher_watch(atoi(launcher))) {
+	if (launcher && atoi(launcher) > 0 && !launcher_watch(atoi(launcher))) {
 		say("the runtime that launched this daemon (pid %s) is gone: ending, too.", launcher);
 		return 1;
 	}

@@ -12,6 +12,9 @@ const FDS = { broker: 3, relay: 4, supervisor: 5, listener: 6, bus: 7 } as const
 const INCARNATION = 'PVX_INCARNATION';
 const WATCHDOG = 'WATCHDOG_USEC';
 
+/** Much less than DRAIN_MS of native/supervisor/family.c. */
+const DRAINING_MS = 20_000;
+
 /** The exit code of a daemon that wants a successor; C calls it EX_TEMPFAIL. */
 export const EXIT_SUCCESSOR = 75;
 
@@ -82,8 +85,16 @@ export class SupervisorWords {
   /** From now on says that we are alive, where a service manager wants to know. */
   startWatchdog(): void {
     const microseconds = Number(process.env[WATCHDOG] ?? 0);
-    if (!(microseconds > 0)) return;
-    setInterval(() => this.#say('A'), microseconds / 2000).unref();
+    if (microseconds > 0) this.#sayAlive(microseconds / 2_000);
+  }
+
+  /** It was asked to end, and drains: it is not killed while it says so. */
+  draining(): void {
+    this.#sayAlive(DRAINING_MS);
+  }
+
+  #sayAlive(intervalMs: number): void {
+    setInterval(() => this.#say('A'), intervalMs).unref();
   }
 
   /** Without waiting: what doesn't fit into the pipe, which nobody reads then, is lost. */

@@ -1,11 +1,23 @@
 /** What stands before the start: options, programs and users, and what is said where one of them is missing. */
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { PACKAGE_ROOT } from '../../../src/relay/native.js';
+import { request } from '../../support/daemon.js';
+import { childrenOf, endBy, statusOf } from '../../support/processes.js';
 import { has, isRoot } from '../../support/requirements.js';
+import { eventually } from '../../support/wait.js';
 import { Family } from './family.js';
 
 const PROGRAM = `${PACKAGE_ROOT}bin/pv-xconnect`;
@@ -127,6 +139,33 @@ describe.runIf(isRoot())('a daemon', () => {
   });
 });
 
+describe.runIf(isRoot())('a package that only root finds the way to', () => {
+  test('is executed, and its code is loaded, by users that do not', async () => {
+    const hidden = join(folder, 'hidden');
+    mkdirSync(join(hidden, 'build'), { recursive: true });
+    for (const name of ['bin', 'dist', 'build/Release', 'package.json']) {
+      cpSync(join(PACKAGE_ROOT, name), join(hidden, name), { recursive: true });
+    }
+    symlinkSync(join(PACKAGE_ROOT, 'node_modules'), join(hidden, 'node_modules'));
+    chmodSync(hidden, 0o700);
+    const argv = ['--control', join(folder, 'control.sock'), '--pv-ctrl', join(folder, 'none')];
+    const child = spawn(join(hidden, 'bin/pv-xconnect'), argv, { stdio: 'ignore' });
+    try {
+      await eventually(async () =>
+        expect(await request(join(folder, 'control.sock'), '/health')).toMatchObject({
+          status: 'ok',
+        }),
+      );
+      const children = childrenOf(child.pid as number);
+      expect(children.map((pid) => statusOf(pid)('Name'))).toEqual([
+        ...['pvx-broker', 'pvx-relay', 'node'],
+      ]);
+    } finally {
+      expect(await endBy(child, 'SIGTERM')).toBe(0);
+    }
+  });
+});
+
 describe.runIf(isRoot())('what broker, bus and daemon are started with', () => {
   let family: Family;
   beforeEach(() => {
@@ -186,8 +225,7 @@ describe.runIf(isRoot())('what broker, bus and daemon are started with', () => {
     expect(await given('pvx-broker', '--bus')).toEqual([`${bus}/system_bus_socket`]);
     expect(await given('pvx-bus', '--folder')).toEqual([bus]);
     expect(await given('pvx-bus', '--store')).toEqual(['/lib/x/bus']);
-    expect(await given('pvx-bus', '--user')).toEqual(['199999']);
-    expect(await given('pvx-bus', '--last')).toEqual(['265535']);
+    expect(await given('pvx-bus', '--uids')).toEqual(['200000-265535']);
     expect(await told()).toEqual({ buses: [`${bus}/system_bus_socket`], uids: '200000-265535' });
   });
 });
