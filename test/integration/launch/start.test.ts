@@ -141,13 +141,14 @@ describe.runIf(isRoot())('a daemon', () => {
 
 describe.runIf(isRoot())('a package that only root finds the way to', () => {
   test('is executed, and its code is loaded, by users that do not', async () => {
-    const hidden = join(folder, 'hidden');
+    const hidden = join(folder, 'closed/package');
     mkdirSync(join(hidden, 'build'), { recursive: true });
     for (const name of ['bin', 'dist', 'build/Release', 'package.json']) {
       cpSync(join(PACKAGE_ROOT, name), join(hidden, name), { recursive: true });
     }
     symlinkSync(join(PACKAGE_ROOT, 'node_modules'), join(hidden, 'node_modules'));
-    chmodSync(hidden, 0o700);
+    chmodSync(join(folder, 'closed'), 0o700);
+    chmodSync(folder, 0o755);
     const argv = ['--control', join(folder, 'control.sock'), '--pv-ctrl', join(folder, 'none')];
     const child = spawn(join(hidden, 'bin/pv-xconnect'), argv, { stdio: 'ignore' });
     try {
