@@ -13,6 +13,8 @@ export interface TestBroker {
   /** The relay's end of its channel; closed by `stop`, unless somebody took it. */
   readonly relay: number;
   readonly containers: Containers;
+  /** The daemon dies, whatever it waits for, and is followed by another on the same channel, which `broker` is then. */
+  next(): Promise<Broker>;
   stop(): Promise<void>;
 }
 
@@ -37,16 +39,30 @@ export async function startBroker(
   });
   closeSync(theirControl);
   closeSync(theirRelay);
-  const broker = new Broker(openMessageChannel(control), 1);
-  const hello = await broker.hello();
-  if (!hello.ok) throw new Error(`pvx-broker: ${hello.errno}`);
+  let incarnation = 0;
+  const enter = async () => {
+    const channel = openMessageChannel(native.descriptorDuplicate(control));
+    const broker = new Broker(channel, ++incarnation);
+    const hello = await broker.hello();
+    if (!hello.ok) throw new Error(`pvx-broker: ${hello.errno}`);
+    return broker;
+  };
+  let broker = await enter();
   return {
-    broker,
+    get broker() {
+      return broker;
+    },
     brokerProcess,
     relay,
     containers: new Containers(broker),
+    next: async () => {
+      broker.close();
+      broker = await enter();
+      return broker;
+    },
     stop: async () => {
       broker.close();
+      closeSync(control);
       if (!takesRelay) closeSync(relay);
       brokerProcess.kill();
       await endOf(brokerProcess);

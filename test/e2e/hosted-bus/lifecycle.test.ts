@@ -97,14 +97,21 @@ describe.runIf(isRoot() && has('dbus-daemon') && has('dbus-send'))('the hosted b
     }
   });
 
-  test('whose program is killed ends the daemon, to be started anew with it', async () => {
+  test('whose program is killed is there again, with its users and rules, and the daemon goes on', async () => {
     await mesh.start(revision(['operator']));
     await mesh.established(2);
-    process.kill(mesh.busProgramPid, 'SIGKILL');
-    expect(await mesh.daemon.exited()).toBe(1);
-    expect(mesh.daemon.log).toContain('pvx-bus is gone');
-    await mesh.daemon.launch();
+    const { pid } = mesh.daemon;
+    const program = mesh.busProgramPid;
+    process.kill(program, 'SIGKILL');
+    await eventually(() => {
+      expect([0, program]).not.toContain(mesh.busProgramPid);
+      expect(mesh.busPid).not.toBe(0);
+    });
     await mesh.established(2);
+    await mesh.serve('service', FOO);
+    expect((await echo()).out).toBe('hi');
+    expect(mesh.daemon.pid).toBe(pid);
+    expect(mesh.daemon.exitCode).toBeNull();
   });
 
   test('begins when a revision first has a use for it, and nobody else is disturbed by that', async () => {

@@ -50,14 +50,23 @@ export class RawBroker {
   }
 
   /** Takes the descriptors; those of the answer are closed. */
-  async ask(op: Op, request: Request, fds: readonly number[] = []): Promise<Reply> {
-    const id = this.#incarnation * 2 ** 20 + ++this.#lastId;
+  ask(op: Op, request: Request, fds: readonly number[] = []): Promise<Reply> {
+    return this.#ask(this.#incarnation, op, request, fds);
+  }
+
+  async #ask(incarnation: number, op: Op, request: Request, fds: readonly number[]) {
+    const id = incarnation * 2 ** 20 + ++this.#lastId;
     this.#channel.write(encodeRequest(id, op, request) as Buffer, fds);
     return eventually(() => {
       const reply = this.#replies.get(id);
       if (!reply) throw new Error(`no answer to ${op}`);
       return reply;
     });
+  }
+
+  /** What a daemon of that incarnation asks. */
+  as(incarnation: number): Pick<RawBroker, 'ask'> {
+    return { ask: (op, request, fds = []) => this.#ask(incarnation, op, request, fds) };
   }
 
   /** As a daemon of this incarnation, from now on. */
