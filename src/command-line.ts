@@ -9,6 +9,7 @@ import { launch } from './broker/launch.js';
 import { busCommand, busPlaces, DEFAULT_UIDS, parseRange } from './bus/program.js';
 import type { UidRange } from './bus/uid-book.js';
 import type { CheckOptions } from './cli/check.js';
+import type { DiffOptions } from './cli/diff.js';
 import type { GraphCommandOptions } from './cli/graph.js';
 import type { DaemonOptions } from './daemon.js';
 import { report } from './kernel/errors.js';
@@ -231,6 +232,21 @@ export function program(exit: (code: number) => void): Command {
       const { graphCommand } = await import('./cli/graph.js');
       const vocabulary = await vocabularyWith(flags.plugin);
       exit(await graphCommand({ ...flags, vocabulary }, process));
+    });
+
+  command
+    .command('diff <old> <new>')
+    .description('access and links that differ between two revisions; "running" is the live graph')
+    .addOption(controlFlag())
+    .option('--json', 'as JSON', false)
+    .option('--exit-code', 'exit 1 if there is a difference, 2 if one can not be read', false)
+    .addOption(pluginFlag())
+    .exitOverride()
+    .action(async (before: string, after: string, _options, subcommand: Command) => {
+      const flags: DiffOptions & DaemonFlags = subcommand.optsWithGlobals();
+      const { diffCommand } = await import('./cli/diff.js');
+      const vocabulary = await vocabularyWith(flags.plugin);
+      exit(await diffCommand({ ...flags, before, after, vocabulary }, process));
     });
 
   command
