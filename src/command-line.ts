@@ -10,6 +10,7 @@ import { busCommand, busPlaces, DEFAULT_UIDS, parseRange } from './bus/program.j
 import type { UidRange } from './bus/uid-book.js';
 import type { CheckOptions } from './cli/check.js';
 import type { DiffOptions } from './cli/diff.js';
+import type { DoctorOptions } from './cli/doctor.js';
 import type { GraphCommandOptions } from './cli/graph.js';
 import type { DaemonOptions } from './daemon.js';
 import { report } from './kernel/errors.js';
@@ -40,6 +41,7 @@ interface DaemonFlags {
 const CONTROL = '/run/pv-xconnect/control.sock';
 const CERTIFICATES = '/etc/pv-xconnect/certificates';
 const PV_CTRL = '/run/pantavisor/pv/pv-ctrl';
+const DOCKER = '/var/run/docker.sock';
 
 const STORAGE = '/var/lib/pv-xconnect';
 /** The buses of the known runtimes: pv-appengine, when it is run as root with its defaults, and Pantavisor. */
@@ -247,6 +249,20 @@ export function program(exit: (code: number) => void): Command {
       const { diffCommand } = await import('./cli/diff.js');
       const vocabulary = await vocabularyWith(flags.plugin);
       exit(await diffCommand({ ...flags, before, after, vocabulary }, process));
+    });
+
+  command
+    .command('doctor')
+    .description('what this machine has of what pv-xconnect needs; exit 1 if something is missing')
+    .addOption(controlFlag())
+    .addOption(flag('--pv-ctrl <path>', "the runtime's control socket").default(PV_CTRL))
+    .addOption(flag('--docker <path>', 'socket of a container engine').default(DOCKER))
+    .option('--json', 'as JSON', false)
+    .exitOverride()
+    .action(async (_options, subcommand: Command) => {
+      const flags: DoctorOptions & DaemonFlags = subcommand.optsWithGlobals();
+      const { doctorCommand } = await import('./cli/doctor.js');
+      exit(await doctorCommand(flags, process));
     });
 
   command

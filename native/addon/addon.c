@@ -78,5 +78,6 @@ NAPI_MODULE_INIT()
 	launch_exports(env, exports);
 	process_exports(env, exports);
 	poller_exports(env, exports);
+	probe_exports(env, exports);
 	return exports;
 }

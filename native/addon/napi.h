@@ -42,5 +42,6 @@ void channel_exports(napi_env, napi_value exports);
 void launch_exports(napi_env, napi_value exports);
 void process_exports(napi_env, napi_value exports);
 void poller_exports(napi_env, napi_value exports);
+void probe_exports(napi_env, napi_value exports);
 
 #endif

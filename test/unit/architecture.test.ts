@@ -24,7 +24,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   host: ['graph', 'mesh', 'plugins', 'broker', 'relay'],
   status: ['graph', 'mesh'],
   runtime: ['manifest', 'graph', 'bus', 'relay', 'plugins'],
-  cli: ['manifest', 'graph', 'status', 'runtime'],
+  cli: ['manifest', 'graph', 'relay', 'status', 'runtime'],
 };
 /** Files of types that describe the seam between two folders. */
 const CONTRACTS = [
