@@ -23,6 +23,8 @@ import { PACKAGE_ROOT } from './relay/native.js';
 interface DaemonFlags {
   readonly state?: string;
   readonly pids?: string;
+  readonly docker?: string;
+  readonly ingress?: string;
   readonly pvCtrl: string;
   readonly control: string;
   readonly certificates: string;
@@ -108,9 +110,9 @@ function version(): string {
   return (JSON.parse(text) as { version: string }).version;
 }
 
-/** With --state the daemon hosts the bus itself; under a runtime, the runtime does. */
+/** Where there is no runtime, the daemon hosts the bus itself. */
 function busOptions(flags: DaemonFlags) {
-  if (flags.state === undefined) {
+  if (isUnderRuntime(flags)) {
     const { first, last } = flags.busUids ?? RUNTIME_UIDS;
     const buses = flags.bus.length > 0 ? flags.bus : BUSES;
     return { buses: buses.map((path) => resolve(path)), busUids: `${first}-${last}`, busHost: [] };
@@ -127,22 +129,30 @@ function busOptions(flags: DaemonFlags) {
   };
 }
 
+function isUnderRuntime({ state, docker }: DaemonFlags): boolean {
+  return state === undefined && docker === undefined;
+}
+
 /** Becomes the daemon: never returns. */
 function startDaemon(flags: DaemonFlags): never {
   const { buses, busUids, busHost, hostedBus } = busOptions(flags);
   const options: DaemonOptions = {
     ...(flags.state === undefined ? {} : { statePath: flags.state }),
     ...(flags.pids === undefined ? {} : { pidsPath: flags.pids }),
+    ...(flags.docker === undefined
+      ? {}
+      : { docker: flags.ingress === undefined ? {} : { ingressPath: flags.ingress } }),
     ...(hostedBus ? { hostedBus } : {}),
     buses,
     plugins: flags.plugin,
     logLevel: flags.logLevel,
     drainMs: flags.drain,
-    stopDrainMs: flags.stopDrain ?? (flags.state === undefined ? RUNTIME_STOP_MS : flags.drain),
+    stopDrainMs: flags.stopDrain ?? (isUnderRuntime(flags) ? RUNTIME_STOP_MS : flags.drain),
     patienceMs: flags.patience,
     linkMemory: flags.linkMemory,
   };
-  const { control, pvCtrl: runtime, certificates, user } = flags;
+  const { control, docker, pvCtrl, certificates, user } = flags;
+  const runtime = docker ?? pvCtrl;
   launch({ control, runtime, certificates, user, buses, busUids, busHost, daemon: options });
 }
 
@@ -154,6 +164,13 @@ export function program(exit: (code: number) => void): Command {
     .exitOverride()
     .addOption(flag('--state <path>', 'build the graph from this revision, not from a runtime'))
     .addOption(flag('--pids <file>', 'with --state: JSON object, container name to init pid'))
+    .addOption(
+      flag(
+        '--docker <socket>',
+        'build the graph from the labels of containers of this engine; Docker: /var/run/docker.sock',
+      ).conflicts('state'),
+    )
+    .addOption(flag('--ingress <file>', 'with --docker: JSON with "ingress" as in device.json'))
     .addOption(flag('--pv-ctrl <path>', "the runtime's control socket").default(PV_CTRL))
     .addOption(controlFlag())
     .addOption(
@@ -165,7 +182,7 @@ export function program(exit: (code: number) => void): Command {
     .addOption(
       flag(
         '--storage <folder>',
-        'with --state: the uids of roles on the hosted bus are kept below it',
+        'with --state or --docker: the uids of roles on the hosted bus are kept below it',
       ).default(STORAGE),
     )
     .addOption(
@@ -185,7 +202,7 @@ export function program(exit: (code: number) => void): Command {
     .addOption(
       flag(
         '--stop-drain <seconds>',
-        "for all connections when it is told to end (default: 1; with --state, --drain's)",
+        "for all connections when it is told to end (default: 1; with --state or --docker, --drain's)",
       ).argParser(milliseconds),
     )
     .addOption(

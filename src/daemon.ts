@@ -39,6 +39,8 @@ export interface DaemonOptions {
   /** Absent: the graph comes from the runtime's socket. */
   readonly statePath?: string;
   readonly pidsPath?: string;
+  /** The graph comes from a container engine: its socket is in place of the runtime's. */
+  readonly docker?: { readonly ingressPath?: string };
   /** Absent: the daemon hosts no bus. */
   readonly hostedBus?: {
     readonly socket: string;
@@ -182,12 +184,22 @@ export class Daemon {
         log: this.#log,
       });
     }
+    if (this.#options.docker) {
+      const { DockerSource } = await import('./docker/source.js');
+      return new DockerSource({
+        connect: () => this.#engineSocket(broker),
+        vocabulary,
+        ...this.#options.docker,
+        ...(await this.#busHost(busFd)),
+        log: this.#log,
+      });
+    }
     return new PvCtrlSource({ connect: () => this.#runtimeSocket(broker), log: this.#log });
   }
 
   /** Starts owners of names on the hosted bus, by asking the runtime if there is one. */
   #activator(broker: Broker): Activator {
-    if (this.#options.statePath !== undefined) return NO_ACTIVATOR;
+    if (this.#options.statePath !== undefined || this.#options.docker) return NO_ACTIVATOR;
     const client = new RuntimeClient({
       connect: () => this.#runtimeSocket(broker),
       timeoutMs: ACTIVATION_MS,
@@ -250,6 +262,14 @@ export class Daemon {
     if (socket.ok) return socket.value;
     const message = `The runtime's socket can't be watched: ${socket.errno}.`;
     throw new XConnectError('runtime-away', message);
+  }
+
+  /** Nobody ends with an engine: its containers may live on. */
+  async #engineSocket(broker: Broker): Promise<net.Socket> {
+    const made = await broker.runtime();
+    const socket = made.ok ? socketOf(made.value, false) : made;
+    if (socket.ok) return socket.value;
+    throw new XConnectError('engine-away', `The container engine's socket: ${socket.errno}.`);
   }
 
   #orphaned(pid: number): void {

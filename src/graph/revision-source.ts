@@ -6,8 +6,14 @@
  */
 import type { XConnectError } from '../kernel/errors.js';
 import type { Revision } from '../manifest/revision.js';
-import { buildGraph, type GraphOptions } from './builder.js';
+import { buildGraph, type GraphOptions, type HostedBus } from './builder.js';
 import { GraphSource } from './source.js';
+
+/** What the graph needs to know of the hosted bus, soon, and by `onLate` what is true later. Never rejects. */
+export type HostBus = (
+  revision: Revision,
+  onLate: (hosted: HostedBus | undefined) => void,
+) => Promise<HostedBus | undefined>;
 
 /** Which processes the containers of a revision are. */
 export interface Processes extends Pick<GraphOptions, 'addresses' | 'servers'> {
@@ -47,7 +53,7 @@ export abstract class RevisionSource extends GraphSource {
   protected build(
     revision: Revision,
     { pids, stamp, engineIds, ...rest }: Processes,
-    hostedBus: GraphOptions['hostedBus'],
+    hostedBus: HostedBus | undefined,
   ): void {
     const graph = buildGraph(revision, pids, { ...rest, ...(hostedBus ? { hostedBus } : {}) });
     const problems = [...revision.problems, ...graph.problems];

@@ -16,7 +16,7 @@ import type { HostedBus } from './builder.js';
 import { Looker } from './looker.js';
 import { type Pids, PidsFile } from './pids-file.js';
 import { addParent, lookAtRevision, type WatchedFolder } from './revision-look.js';
-import { RevisionSource } from './revision-source.js';
+import { type HostBus, RevisionSource } from './revision-source.js';
 import { WatchSet } from './watch-set.js';
 
 export interface StateSourceOptions {
@@ -26,11 +26,7 @@ export interface StateSourceOptions {
   readonly vocabulary?: Vocabulary;
   /** Absent: no container runs. */
   readonly pidsPath?: string;
-  /** What the graph needs to know of the hosted bus, soon, and by `onLate` what is true later. Never rejects. */
-  readonly hostBus?: (
-    revision: Revision,
-    onLate: (hosted: HostedBus | undefined) => void,
-  ) => Promise<HostedBus | undefined>;
+  readonly hostBus?: HostBus;
   readonly log: Logger;
 }
 

@@ -84,8 +84,23 @@ function readPools(network: unknown, problems: ProblemList): NetworkPool[] {
   return read;
 }
 
-/** `ingress` of `file`. */
-export function readIngress(
+/** `ingress` of an object as `device.json` has it; everything else in it is ignored. */
+export function readIngressOf(
+  value: unknown,
+  file: string,
+  vocabulary: Vocabulary,
+  problems: ProblemList,
+): IngressRule[] {
+  const place = { file, pointer: '' };
+  if (!isObject(value)) {
+    problems.add('shape-wrong', place, show(value), 'an object with "ingress"');
+    return [];
+  }
+  noteNearMisses(value, ['ingress'], place, problems, 'error');
+  return readIngress(value.ingress, file, vocabulary, problems);
+}
+
+function readIngress(
   value: unknown,
   file: string,
   vocabulary: Vocabulary,

@@ -58,6 +58,11 @@ export const PROBLEM_REMEDIES = {
   },
   'not-allowed': 'Add the role, or container:<name>, to "allow" of the service.',
   'role-unknown': 'Correct the name; there is nothing to do if it is for a container to come.',
+  'label-invalid': 'Correct the label; docs/docker.md shows each form.',
+  'label-inherited':
+    'Nothing to do if it may be ignored; else repeat it with another value, or accept those of the image.',
+  'container-duplicate': 'Rename one of the two containers; until then neither of them is served.',
+  'provider-scaled': 'Nothing to do if one is enough; the next one takes over when it stops.',
   'key-overridden': 'Nothing to do if it is meant; otherwise remove one of the two.',
   'problems-omitted': 'Correct those that are listed, then check again.',
 } as const satisfies Readonly<Record<string, Remedy>>;

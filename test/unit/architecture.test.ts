@@ -15,6 +15,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   kernel: [],
   manifest: [],
   graph: ['manifest'],
+  docker: ['manifest', 'graph'],
   mesh: ['graph'],
   relay: [],
   bus: ['manifest', 'graph', 'relay'],
