@@ -11,6 +11,7 @@ import type { UidRange } from './bus/uid-book.js';
 import type { CheckOptions } from './cli/check.js';
 import type { DiffOptions } from './cli/diff.js';
 import type { DoctorOptions } from './cli/doctor.js';
+import type { ExplainOptions } from './cli/explain.js';
 import type { GraphCommandOptions } from './cli/graph.js';
 import type { DaemonOptions } from './daemon.js';
 import { report } from './kernel/errors.js';
@@ -137,7 +138,7 @@ function isUnderRuntime({ state, docker }: DaemonFlags): boolean {
 function startDaemon(flags: DaemonFlags): never {
   const { buses, busUids, busHost, hostedBus } = busOptions(flags);
   const options: DaemonOptions = {
-    ...(flags.state === undefined ? {} : { statePath: flags.state }),
+    ...(flags.state === undefined ? {} : { statePath: resolve(flags.state) }),
     ...(flags.pids === undefined ? {} : { pidsPath: flags.pids }),
     ...(flags.docker === undefined
       ? {}
@@ -280,6 +281,21 @@ export function program(exit: (code: number) => void): Command {
       const flags: DoctorOptions & DaemonFlags = subcommand.optsWithGlobals();
       const { doctorCommand } = await import('./cli/doctor.js');
       exit(await doctorCommand(flags, process));
+    });
+
+  command
+    .command('explain [consumer] [service]')
+    .description('why a link is as it is, step by step; without a consumer all that are not well')
+    .addOption(controlFlag())
+    .option('--json', 'as JSON', false)
+    .option('--from <path>', 'of a revision, without any runtime')
+    .addOption(pluginFlag())
+    .exitOverride()
+    .action(async (consumer, service, _options, subcommand: Command) => {
+      const flags: ExplainOptions & DaemonFlags = subcommand.optsWithGlobals();
+      const { explainCommand } = await import('./cli/explain.js');
+      const vocabulary = await vocabularyWith(flags.plugin);
+      exit(await explainCommand({ ...flags, consumer, service, vocabulary }, process));
     });
 
   command

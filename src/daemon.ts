@@ -146,6 +146,7 @@ export class Daemon {
       stats: (id) => mesh.stats(id),
       shown: (id) => mesh.shown(id),
       source,
+      statePath: this.#options.statePath,
       log: this.#log,
       observe: (link, onUse) => observation.observe(link, onUse),
     });

@@ -98,8 +98,7 @@ export function problem(
   expected: string,
   severity: Severity = 'error',
 ): Problem {
-  const remedies: Remedy = PROBLEM_REMEDIES[code];
-  const remedy = typeof remedies === 'string' ? remedies : remedies[severity];
+  const remedy = remedyOf({ code, severity });
   const lower = remedy.charAt(0).toLowerCase() + remedy.slice(1);
   return {
     code,
@@ -110,6 +109,12 @@ export function problem(
     expected,
     message: `found ${found}, expected ${expected}: ${lower}`,
   };
+}
+
+/** In one sentence. */
+export function remedyOf({ code, severity }: Pick<Problem, 'code' | 'severity'>): string {
+  const remedies: Remedy = PROBLEM_REMEDIES[code];
+  return typeof remedies === 'string' ? remedies : remedies[severity];
 }
 
 /** For people: `web/services.json:/services/0`, or the file alone. */

@@ -32,7 +32,7 @@ export class Control {
   readonly server: ControlServer;
   path = '';
 
-  constructor(events?: EventsOptions, stalledMs?: number) {
+  constructor(events?: EventsOptions, stalledMs?: number, statePath?: string) {
     const { store, source } = this;
     const stats = (id: string) => this.stats.get(id) ?? null;
     const log = createLogger('silent');
@@ -40,14 +40,19 @@ export class Control {
       store,
       stats,
       source,
+      statePath,
       log,
       ...(events && { events }),
       ...(stalledMs && { stalledMs }),
     });
   }
 
-  static async start(events?: EventsOptions, stalledMs?: number): Promise<Control> {
-    const control = new Control(events, stalledMs);
+  static async start(
+    events?: EventsOptions,
+    stalledMs?: number,
+    statePath?: string,
+  ): Promise<Control> {
+    const control = new Control(events, stalledMs, statePath);
     control.path = `${await scratchFolder()}/control.sock`;
     control.server.listen(control.path);
     onTestFinished(() => control.server.close());

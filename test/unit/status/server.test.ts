@@ -183,3 +183,42 @@ function socketsAt(path: string): number {
   const lines = readFileSync('/proc/net/unix', 'utf8').split('\n');
   return lines.filter((line) => line.endsWith(` ${path}`)).length;
 }
+
+describe('what is known of links beyond the graph', () => {
+  it('is how their connections ended and what was refused, of those that are asked for', async () => {
+    const control = await Control.start();
+    const id = control.put({ consumer: 'a' });
+    control.put({ consumer: 'a', name: 'other' }, FAILURE);
+    control.put({ consumer: 'b' });
+    control.count(id, {
+      total: 3,
+      closes: { eof: 2, refused: 1 },
+      denied: { '"see": ["x.y"]': 4 },
+    });
+    expect(await control.json('/links?consumer=a&name=raw')).toEqual({
+      source: { state: null },
+      links: [
+        expect.objectContaining({
+          consumer: 'a',
+          name: 'raw',
+          state: 'established',
+          connections: { active: 0, total: 3, refused: 1 },
+          closes: { eof: 2, refused: 1 },
+          denied: { '"see": ["x.y"]': 4 },
+          audited: {},
+        }),
+      ],
+    });
+    const count = async (path: string) =>
+      ((await control.json(path)) as { links: unknown[] }).links.length;
+    expect(await count('/links?consumer=a')).toBe(2);
+    expect(await count('/links?name=raw')).toBe(2);
+    expect(await count('/links')).toBe(3);
+    expect(await count('/links?consumer=nobody')).toBe(0);
+  });
+
+  it('says where the revision is that the graph is built from', async () => {
+    const control = await Control.start(undefined, undefined, '/etc/revision');
+    expect(await control.json('/links')).toEqual({ source: { state: '/etc/revision' }, links: [] });
+  });
+});
