@@ -172,7 +172,7 @@ function runsSince(pid: number): string | undefined {
   }
 }
 
-const MARKS = { ok: '✓', failed: '✗', 'not-reached': '·' } as const;
+const MARKS = { ok: '✓', failed: '✗', skipped: '·' } as const;
 const LABELS: Readonly<Record<StepName, string>> = {
   declared: 'declared',
   exporter: 'exported by',

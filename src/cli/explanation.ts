@@ -25,7 +25,7 @@ export type StepName = (typeof STEPS)[number];
 
 export interface Step {
   readonly name: StepName;
-  readonly mark: 'ok' | 'failed' | 'not-reached';
+  readonly mark: 'ok' | 'failed' | 'skipped';
   /** A short phrase; of a failed step one sentence. */
   readonly found: string;
   /** Of a failed step. */
@@ -167,7 +167,7 @@ export function explain(known: Known): Explanation {
       return { name, mark: 'failed', found, expected, remedy };
     }
     if (index >= reached) {
-      return { name, mark: 'not-reached', found: known.asked ? '' : 'no daemon was asked' };
+      return { name, mark: 'skipped', found: known.asked ? '' : 'no daemon was asked' };
     }
     return well(name, known);
   });
@@ -294,7 +294,7 @@ function expectedOf(name: StepName, known: Known): string {
 function well(name: StepName, known: Known): Step {
   const found = foundOf(name, known);
   const isUnused = name === 'connections' && known.live?.connections.total === 0;
-  return { name, mark: isUnused ? 'not-reached' : 'ok', found };
+  return { name, mark: isUnused ? 'skipped' : 'ok', found };
 }
 
 function foundOf(name: StepName, known: Known): string {

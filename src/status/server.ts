@@ -11,19 +11,14 @@ import type { EventEmitter } from 'eventemitter3';
 import type { GraphSourceEvents } from '../graph/source.js';
 import type { Logger } from '../kernel/log.js';
 import { Events, type EventsOptions } from './events.js';
-import { graphView, linksView, type ShownOf, type StatsOf, statusView } from './graph-view.js';
+import { graphView, type LinksSource, linksView, statusView } from './graph-view.js';
 import type { Metrics } from './metrics.js';
 import { type Observe, Observers } from './observers.js';
 import { SourceHealth } from './source-health.js';
 import type { StatusStore } from './store.js';
 
-export interface ControlServerOptions {
-  readonly store: StatusStore;
-  readonly stats: StatsOf;
-  readonly shown?: ShownOf;
+export interface ControlServerOptions extends LinksSource {
   readonly source: EventEmitter<GraphSourceEvents>;
-  /** Path of the revision that the graph is built from. Absent: it comes from a runtime. */
-  readonly statePath?: string | undefined;
   readonly log: Logger;
   /** Absent: `/uses` reports nothing. */
   readonly observe?: Observe;
@@ -71,13 +66,7 @@ export class ControlServer {
     this.#observers = new Observers(store, options.observe ?? (() => () => undefined));
     this.#routes = new Map<string, Route>([
       ['/xconnect-graph', (response) => sendJson(response, 200, graphView(store, stats, shown))],
-      [
-        '/links',
-        (response) => {
-          const links = linksView(store, stats, shown, askedOf(response));
-          sendJson(response, 200, { source: { state: options.statePath ?? null }, links });
-        },
-      ],
+      ['/links', (response) => sendJson(response, 200, linksView(options, askedOf(response)))],
       ['/xconnect-status', (response) => sendJson(response, 200, statusView(store))],
       ['/health', (response) => sendJson(response, 200, healthView(store, health))],
       ['/events', (response) => this.#listen(response)],

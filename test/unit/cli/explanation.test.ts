@@ -40,7 +40,7 @@ const failedWith = (code: ErrorCode, message = 'It failed.'): LiveLink => {
   return { ...LIVE, state: 'failed', last_error: error };
 };
 const marks = ({ steps }: Explanation) =>
-  steps.map(({ mark }) => ({ ok: '✓', failed: '✗', 'not-reached': '·' })[mark]).join('');
+  steps.map(({ mark }) => ({ ok: '✓', failed: '✗', skipped: '·' })[mark]).join('');
 const declared = (files: Files) => {
   const [declaration] = declarationsOf(revisionFrom(files)).all;
   return declaration as NonNullable<typeof declaration>;
