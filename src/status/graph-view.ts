@@ -36,7 +36,7 @@ export interface LinksSource {
  * connections ended and what their policies refused.
  */
 export function linksView(
-  { store, stats, shown = () => ({}), statePath = null }: LinksSource,
+  { store, stats, shown = () => ({}), statePath }: LinksSource,
   asked: URLSearchParams,
 ): { readonly source: { readonly state: string | null }; readonly links: WireLink[] } {
   const [consumer, name] = [asked.get('consumer'), asked.get('name')];
@@ -46,7 +46,7 @@ export function linksView(
     const { closes, denied = {}, audited = {} } = stats(status.id) ?? NO_STATS;
     return { ...linkView(status, stats, shown), closes, denied, audited };
   });
-  return { source: { state: statePath }, links };
+  return { source: { state: statePath ?? null }, links };
 }
 
 function linkView(status: LinkStatus, stats: StatsOf, shown: ShownOf): WireLink {
