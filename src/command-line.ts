@@ -138,7 +138,7 @@ function isUnderRuntime({ state, docker }: DaemonFlags): boolean {
 function startDaemon(flags: DaemonFlags): never {
   const { buses, busUids, busHost, hostedBus } = busOptions(flags);
   const options: DaemonOptions = {
-    ...(flags.state === undefined ? {} : { statePath: resolve(flags.state) }),
+    ...(flags.state === undefined ? {} : { statePath: flags.state }),
     ...(flags.pids === undefined ? {} : { pidsPath: flags.pids }),
     ...(flags.docker === undefined
       ? {}

@@ -14,6 +14,7 @@ import { NO_ACTIVATOR, RuntimeActivator } from './bus/activator.js';
 import type { Keeper } from './bus/keeper.js';
 import type { UidRange } from './bus/uid-book.js';
 import { PvCtrlSource } from './graph/pv-ctrl-source.js';
+import { revisionToWire } from './graph/revision-wire.js';
 import { RuntimeClient } from './graph/runtime-client.js';
 import type { GraphSource } from './graph/source.js';
 import type { StateSourceOptions } from './graph/state-source.js';
@@ -146,7 +147,7 @@ export class Daemon {
       stats: (id) => mesh.stats(id),
       shown: (id) => mesh.shown(id),
       source,
-      statePath: this.#options.statePath,
+      revision: () => source.revision && revisionToWire(source.revision),
       log: this.#log,
       observe: (link, onUse) => observation.observe(link, onUse),
     });

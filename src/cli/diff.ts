@@ -33,7 +33,7 @@ export interface DiffOptions {
 
 export const RUNNING = 'running';
 
-/** Undefined: the revision is that of a daemon, which tells its links alone. */
+/** Without a revision: of a daemon whose graph a runtime builds. */
 interface Side {
   readonly links: readonly Link[];
   readonly revision?: Revision;
@@ -59,7 +59,7 @@ export async function diffCommand(
   const [before, after] = sides as [Side, Side];
   if (!before.revision || !after.revision) {
     say(
-      'A daemon tells its links alone: "allow" of services that nobody requires and names on the hosted bus are not compared.',
+      'A runtime tells its links alone: "allow" of services that nobody requires and names on the hosted bus are not compared.',
     );
   }
   const difference = differenceOf(before, after);
@@ -109,7 +109,9 @@ async function running(client: ControlClient, say: (sentence: string) => void): 
   const [error] = errors;
   if (error !== undefined && links.length === 0) return { ok: false, error };
   for (const sentence of errors) say(sentence);
-  return { ok: true, value: { links } };
+  const revision = await client.revision();
+  if (!revision.ok) return revision;
+  return { ok: true, value: { links, ...(revision.value ? { revision: revision.value } : {}) } };
 }
 
 function isEmpty({ appeared, vanished, changed, access }: GraphDifference): boolean {

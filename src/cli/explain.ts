@@ -2,8 +2,8 @@
  * `pv-xconnect explain [CONSUMER [SERVICE]]`: why a link is as it is, from its declaration to its connections; without
  * a consumer, every link that is not established, a line each.
  *
- * What runs comes from the daemon, and what is declared from the revision: the one that the daemon has its graph from,
- * or the one at `--from`, and then no daemon is asked.
+ * What runs comes from the daemon, and so does the revision, unless its graph was built by a runtime. With `--from` the
+ * revision comes from there, and no daemon is asked.
  */
 import { readFileSync } from 'node:fs';
 import { RUNTIME_PROVIDER } from '../graph/link.js';
@@ -36,12 +36,6 @@ export interface ExplainOptions {
   readonly vocabulary?: Vocabulary | undefined;
 }
 
-/** `GET /links`. */
-interface Answer {
-  readonly source: { readonly state: string | null };
-  readonly links: readonly LiveLink[];
-}
-
 interface Sources {
   readonly declarations: Declarations | undefined;
   readonly links: readonly LiveLink[] | undefined;
@@ -53,7 +47,7 @@ export async function explainCommand(
   { stdout, stderr }: { readonly stdout: Output; readonly stderr: Output },
 ): Promise<number> {
   const say = (sentence: string) => stderr.write(`pv-xconnect: ${printable(sentence)}\n`);
-  const got = await sourcesOf(options, say);
+  const got = await sourcesOf(options);
   if (!got.ok) {
     say(got.error);
     return 1;
@@ -79,10 +73,13 @@ export async function explainCommand(
   return shown.some((one) => firstFailure(one)) ? 1 : 0;
 }
 
-async function sourcesOf(
-  { from, control, vocabulary, consumer, service }: ExplainOptions,
-  say: (sentence: string) => void,
-): Promise<Got<Sources>> {
+async function sourcesOf({
+  from,
+  control,
+  vocabulary,
+  consumer,
+  service,
+}: ExplainOptions): Promise<Got<Sources>> {
   if (from !== undefined) {
     const read = await declared(from, vocabulary);
     return read.ok ? { ok: true, value: { declarations: read.value, links: undefined } } : read;
@@ -90,14 +87,14 @@ async function sourcesOf(
   const asked = new URLSearchParams();
   if (consumer !== undefined) asked.set('consumer', consumer);
   if (service !== undefined) asked.set('name', service);
-  const got = await new ControlClient(control).get(`/links?${asked}`);
+  const client = new ControlClient(control);
+  const got = await client.get(`/links?${asked}`);
   if (!got.ok) return got;
-  const { source, links } = got.value as Answer;
-  const path = source.state;
-  if (path === null) return { ok: true, value: { declarations: undefined, links } };
-  const read = await declared(path, vocabulary);
-  if (!read.ok) say(`What is declared is not explained: ${read.error}`);
-  return { ok: true, value: { declarations: read.ok ? read.value : undefined, links } };
+  const links = got.value as readonly LiveLink[];
+  const revision = await client.revision();
+  if (!revision.ok) return revision;
+  const declarations = revision.value ? declarationsOf(revision.value) : undefined;
+  return { ok: true, value: { declarations, links } };
 }
 
 async function declared(
@@ -141,7 +138,7 @@ async function whyNothing(
 ): Promise<{ readonly found: string; readonly remedy: string }> {
   if (declarations) return whyNone(declarations, consumer, service);
   const got = await new ControlClient(control).get('/links');
-  const links = got.ok ? (got.value as Answer).links : [];
+  const links = got.ok ? (got.value as readonly LiveLink[]) : [];
   const own = links.filter((link) => link.consumer === consumer);
   const isKnown = service !== undefined && own.length > 0;
   const meant = isKnown
@@ -154,9 +151,9 @@ async function whyNothing(
         links.map((link) => link.consumer),
       );
   const what = service === undefined ? `link of ${consumer}` : `link of ${consumer} to ${service}`;
-  const found = `The graph of the runtime has no ${what}${meant === undefined ? '' : ` (did you mean ${meant}?)`}.`;
+  const found = `The graph of the daemon has no ${what}${meant === undefined ? '' : ` (did you mean ${meant}?)`}.`;
   const remedy =
-    'See pv-xconnect graph for those there are, and explain the revision of the runtime with --from PATH.';
+    'See pv-xconnect graph for those there are, and explain its revision with --from PATH.';
   return { found, remedy };
 }
 

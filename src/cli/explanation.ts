@@ -304,7 +304,7 @@ function foundOf(name: StepName, known: Known): string {
   switch (name) {
     case 'declared': {
       const optional = declaration?.requirement.optional ? ', optional' : '';
-      return `${placeOf(declaration) ?? 'in the graph of the runtime'}${optional}`;
+      return `${placeOf(declaration) ?? 'in the graph of the daemon'}${optional}`;
     }
     case 'exporter':
       return exporter ? `${provider}, ${placeText(exporter.place)}` : provider;

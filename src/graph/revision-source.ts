@@ -30,6 +30,11 @@ export abstract class RevisionSource extends GraphSource {
   #emitted: { readonly links: string; readonly stamp: number } | null = null;
   #problems = '[]';
   #failing = '';
+  #revision: Revision | null = null;
+
+  override get revision(): Revision | null {
+    return this.#revision;
+  }
 
   /** A graph with a newer stamp is news from now on, even with the same links. */
   protected doubtProcesses(): void {
@@ -55,6 +60,7 @@ export abstract class RevisionSource extends GraphSource {
     { pids, stamp, engineIds, ...rest }: Processes,
     hostedBus: HostedBus | undefined,
   ): void {
+    this.#revision = revision;
     const graph = buildGraph(revision, pids, { ...rest, ...(hostedBus ? { hostedBus } : {}) });
     const problems = [...revision.problems, ...graph.problems];
     const problemsText = JSON.stringify(problems);

@@ -23,30 +23,23 @@ export function graphView(
   return [...store.all()].map((status) => linkView(status, stats, shown));
 }
 
-export interface LinksSource {
-  readonly store: StatusStore;
-  readonly stats: StatsOf;
-  readonly shown?: ShownOf;
-  /** Path of the revision that the graph is built from. Absent: it comes from elsewhere. */
-  readonly statePath?: string | undefined;
-}
-
 /**
  * `GET /links?consumer=&name=`: those of this consumer and service, all where neither is asked for, with how their
  * connections ended and what their policies refused.
  */
 export function linksView(
-  { store, stats, shown = () => ({}), statePath }: LinksSource,
-  asked: URLSearchParams,
-): { readonly source: { readonly state: string | null }; readonly links: WireLink[] } {
+  store: StatusStore,
+  stats: StatsOf,
+  shown: ShownOf = () => ({}),
+  asked = new URLSearchParams(),
+): WireLink[] {
   const [consumer, name] = [asked.get('consumer'), asked.get('name')];
   const isMeant = ({ link }: LinkStatus) =>
     (consumer === null || link.consumer === consumer) && (name === null || link.name === name);
-  const links = [...store.all()].filter(isMeant).map((status) => {
+  return [...store.all()].filter(isMeant).map((status) => {
     const { closes, denied = {}, audited = {} } = stats(status.id) ?? NO_STATS;
     return { ...linkView(status, stats, shown), closes, denied, audited };
   });
-  return { source: { state: statePath ?? null }, links };
 }
 
 function linkView(status: LinkStatus, stats: StatsOf, shown: ShownOf): WireLink {

@@ -11,14 +11,19 @@ import type { EventEmitter } from 'eventemitter3';
 import type { GraphSourceEvents } from '../graph/source.js';
 import type { Logger } from '../kernel/log.js';
 import { Events, type EventsOptions } from './events.js';
-import { graphView, type LinksSource, linksView, statusView } from './graph-view.js';
+import { graphView, linksView, type ShownOf, type StatsOf, statusView } from './graph-view.js';
 import type { Metrics } from './metrics.js';
 import { type Observe, Observers } from './observers.js';
 import { SourceHealth } from './source-health.js';
 import type { StatusStore } from './store.js';
 
-export interface ControlServerOptions extends LinksSource {
+export interface ControlServerOptions {
+  readonly store: StatusStore;
+  readonly stats: StatsOf;
+  readonly shown?: ShownOf;
   readonly source: EventEmitter<GraphSourceEvents>;
+  /** The revision that the graph is built from, as JSON; null: it is built elsewhere. */
+  readonly revision?: () => unknown;
   readonly log: Logger;
   /** Absent: `/uses` reports nothing. */
   readonly observe?: Observe;
@@ -66,7 +71,8 @@ export class ControlServer {
     this.#observers = new Observers(store, options.observe ?? (() => () => undefined));
     this.#routes = new Map<string, Route>([
       ['/xconnect-graph', (response) => sendJson(response, 200, graphView(store, stats, shown))],
-      ['/links', (response) => sendJson(response, 200, linksView(options, askedOf(response)))],
+      ['/links', (response) => this.#sendLinks(response, options)],
+      ['/revision', (response) => sendJson(response, 200, options.revision?.() ?? null)],
       ['/xconnect-status', (response) => sendJson(response, 200, statusView(store))],
       ['/health', (response) => sendJson(response, 200, healthView(store, health))],
       ['/events', (response) => this.#listen(response)],
@@ -169,6 +175,10 @@ export class ControlServer {
     } else if (!this.#observers.add(response, asked)) {
       sendJson(response, 404, { Error: 'There is no link of this "consumer" and "name".' });
     }
+  }
+
+  #sendLinks(response: ServerResponse, { store, stats, shown }: ControlServerOptions): void {
+    sendJson(response, 200, linksView(store, stats, shown, askedOf(response)));
   }
 
   async #sendMetrics(

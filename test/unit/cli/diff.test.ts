@@ -2,7 +2,13 @@
 import { describe, expect, it } from 'vitest';
 import { type DiffOptions, diffCommand } from '../../../src/cli/diff.js';
 import { unixLink } from '../../support/link.js';
-import { requires, scratchFolder, services, writeFiles } from '../manifest/scratch.js';
+import {
+  requires,
+  revisionFrom,
+  scratchFolder,
+  services,
+  writeFiles,
+} from '../manifest/scratch.js';
 import { Control } from '../status/control.js';
 import { Paper } from './paper.js';
 
@@ -112,8 +118,17 @@ Access lost:
 Links that vanish:
   - gone → raw of server (unix) at /run/pv/services/raw.sock
 `);
-    expect(err).toContain('A daemon tells its links alone');
+    expect(err).toContain('A runtime tells its links alone');
     expect(code).toBe(0);
+  });
+
+  it('has the access that its revision declares beside its links', async () => {
+    const control = await Control.start();
+    control.revision = revisionFrom({ 'server/services.json': services(RAW) });
+    const after = await writeFiles({ 'server/services.json': services({ ...RAW, allow: ['x'] }) });
+    const { out, err } = await diff('running', after, { control: control.path });
+    expect(out).toBe('Access lost:\n  - raw of server: everyone may require it\n');
+    expect(err).toBe('');
   });
 
   it('of no daemon is told as that', async () => {

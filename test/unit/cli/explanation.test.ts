@@ -73,7 +73,7 @@ describe('a link that works', () => {
     const live = { ...LIVE, connections: { active: 0, total: 0 }, closes: {} };
     const explanation = explain({ live });
     expect(marks(explanation)).toBe('✓✓✓✓✓✓✓·');
-    expect(explanation.steps[0]?.found).toBe('in the graph of the runtime');
+    expect(explanation.steps[0]?.found).toBe('in the graph of the daemon');
     expect(explanation.steps.at(-1)?.found).toBe('nobody has connected yet');
   });
 

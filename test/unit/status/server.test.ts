@@ -2,8 +2,10 @@
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { revisionFromWire, type WireRevision } from '../../../src/graph/revision-wire.js';
 import { XConnectError } from '../../../src/kernel/errors.js';
 import { eventually, pause } from '../../support/wait.js';
+import { revisionFrom } from '../manifest/scratch.js';
 import { Control, FAILURE, SHOWN } from './control.js';
 
 describe('the control socket', () => {
@@ -195,30 +197,40 @@ describe('what is known of links beyond the graph', () => {
       closes: { eof: 2, refused: 1 },
       denied: { '"see": ["x.y"]': 4 },
     });
-    expect(await control.json('/links?consumer=a&name=raw')).toEqual({
-      source: { state: null },
-      links: [
-        expect.objectContaining({
-          consumer: 'a',
-          name: 'raw',
-          state: 'established',
-          connections: { active: 0, total: 3, refused: 1 },
-          closes: { eof: 2, refused: 1 },
-          denied: { '"see": ["x.y"]': 4 },
-          audited: {},
-        }),
-      ],
-    });
-    const count = async (path: string) =>
-      ((await control.json(path)) as { links: unknown[] }).links.length;
+    expect(await control.json('/links?consumer=a&name=raw')).toEqual([
+      expect.objectContaining({
+        consumer: 'a',
+        name: 'raw',
+        state: 'established',
+        connections: { active: 0, total: 3, refused: 1 },
+        closes: { eof: 2, refused: 1 },
+        denied: { '"see": ["x.y"]': 4 },
+        audited: {},
+      }),
+    ]);
+    const count = async (path: string) => ((await control.json(path)) as unknown[]).length;
     expect(await count('/links?consumer=a')).toBe(2);
     expect(await count('/links?name=raw')).toBe(2);
     expect(await count('/links')).toBe(3);
     expect(await count('/links?consumer=nobody')).toBe(0);
   });
 
-  it('says where the revision is that the graph is built from', async () => {
-    const control = await Control.start(undefined, undefined, '/etc/revision');
-    expect(await control.json('/links')).toEqual({ source: { state: '/etc/revision' }, links: [] });
+  it('is the revision that the graph is built from, or null under a runtime', async () => {
+    const control = await Control.start();
+    expect(await control.json('/revision')).toBeNull();
+    const files = {
+      'server/services.json': [
+        { name: 'bus', type: 'dbus', socket: '/run/bus', policy: { '*': { see: ['a.b'] } } },
+        { name: 'api', type: 'rest', socket: '/run/api', rules: { x: ['GET /'] }, allow: ['x'] },
+        { name: 'wrong', type: 'unix' },
+      ],
+      'client/run.json': { services: { optional: [{ name: 'api', role: 'x' }] } },
+      'device.json': { ingress: [{ external: '127.0.0.1:80', service: 'api' }] },
+    };
+    const revision = revisionFrom(files);
+    control.revision = revision;
+    const wire = (await control.json('/revision')) as WireRevision;
+    const containers = revision.containers.map((one) => ({ ...one, run: {}, args: {} }));
+    expect(revisionFromWire(wire)).toEqual({ ...revision, containers, state: {} });
   });
 });
