@@ -5,6 +5,9 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { CheckOptions } from './cli/check.js';
+import type { DiffOptions } from './cli/diff.js';
+import type { DoctorOptions } from './cli/doctor.js';
+import type { ExplainOptions } from './cli/explain.js';
 import type { GraphCommandOptions } from './cli/graph.js';
 import { DAEMON_OPTIONS, type OptionName, readValue, variableOf } from './daemon-options.js';
 import { report, XConnectError } from './kernel/errors.js';
@@ -20,6 +23,9 @@ function flag(name: OptionName): Option {
   option.env(variableOf(name));
   if ('choices' in specification && specification.choices) option.choices(specification.choices);
   else option.argParser((text, before) => parsed(name, text, before));
+  if ('conflicts' in specification && specification.conflicts) {
+    option.conflicts(specification.conflicts);
+  }
   if ('initial' in specification) option.default(specification.initial, specification.shown);
   return option;
 }
@@ -45,6 +51,9 @@ function refuseDaemon(): never {
   }
   throw new XConnectError('internal', 'The daemon is started by bin/pv-xconnect, and not so.');
 }
+
+/** Where Docker has its socket, which doctor looks for. */
+const DOCKER = '/var/run/docker.sock';
 
 const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 };
 
@@ -102,6 +111,50 @@ export function program(exit: (code: number) => void): Command {
       const { graphCommand } = await import('./cli/graph.js');
       const vocabulary = await vocabularyWith(flags.plugin);
       exit(await graphCommand({ ...flags, vocabulary }, process));
+    });
+
+  command
+    .command('diff <old> <new>')
+    .description('access and links that differ between two revisions; "running" is the live graph')
+    .addOption(flag('control'))
+    .option('--json', 'as JSON', false)
+    .option('--exit-code', 'exit 1 if there is a difference, 2 if one can not be read', false)
+    .addOption(flag('plugin'))
+    .exitOverride()
+    .action(async (before: string, after: string, _options, subcommand: Command) => {
+      const flags: DiffOptions & Plugins = subcommand.optsWithGlobals();
+      const { diffCommand } = await import('./cli/diff.js');
+      const vocabulary = await vocabularyWith(flags.plugin);
+      exit(await diffCommand({ ...flags, before, after, vocabulary }, process));
+    });
+
+  command
+    .command('doctor')
+    .description('what this machine has of what pv-xconnect needs; exit 1 if something is missing')
+    .addOption(flag('control'))
+    .addOption(flag('pv-ctrl'))
+    .addOption(new Option('--docker <path>', 'socket of a container engine').default(DOCKER))
+    .option('--json', 'as JSON', false)
+    .exitOverride()
+    .action(async (_options, subcommand: Command) => {
+      const flags: DoctorOptions = subcommand.optsWithGlobals();
+      const { doctorCommand } = await import('./cli/doctor.js');
+      exit(await doctorCommand(flags, process));
+    });
+
+  command
+    .command('explain [consumer] [service]')
+    .description('why a link is as it is, step by step; without a consumer all that are not well')
+    .addOption(flag('control'))
+    .option('--json', 'as JSON', false)
+    .option('--from <path>', 'of a revision, without any runtime')
+    .addOption(flag('plugin'))
+    .exitOverride()
+    .action(async (consumer, service, _options, subcommand: Command) => {
+      const flags: ExplainOptions & Plugins = subcommand.optsWithGlobals();
+      const { explainCommand } = await import('./cli/explain.js');
+      const vocabulary = await vocabularyWith(flags.plugin);
+      exit(await explainCommand({ ...flags, consumer, service, vocabulary }, process));
     });
 
   command

@@ -18,6 +18,8 @@ interface Specification<T> {
   /** `why`: a sentence on what was expected. Absent: any text will do. */
   readonly parse?: (text: string) => WhyResult<T>;
   readonly choices?: readonly string[];
+  /** An option that makes no sense beside it. */
+  readonly conflicts?: string;
   /** It may be repeated, and its value is a list with commas. */
   readonly isList?: true;
   readonly initial?: T;
@@ -61,6 +63,16 @@ export const DAEMON_OPTIONS = {
     meta: '<file>',
     description: 'with --state: JSON object, container name to init pid',
   }),
+  docker: one({
+    meta: '<socket>',
+    description:
+      'build the graph from the labels of containers of this engine; Docker: /var/run/docker.sock',
+    conflicts: 'state',
+  }),
+  ingress: one({
+    meta: '<file>',
+    description: 'with --docker: JSON with "ingress" as in device.json',
+  }),
   'pv-ctrl': one({
     meta: '<path>',
     description: "the runtime's control socket",
@@ -82,7 +94,7 @@ export const DAEMON_OPTIONS = {
   }),
   storage: one({
     meta: '<folder>',
-    description: 'with --state: the uids of roles on the hosted bus are kept below it',
+    description: 'with --state or --docker: the uids of roles on the hosted bus are kept below it',
     initial: '/var/lib/pv-xconnect',
   }),
   bus: many({
@@ -109,7 +121,8 @@ export const DAEMON_OPTIONS = {
   }),
   'stop-drain': one<number>({
     meta: '<seconds>',
-    description: "for all connections when it is told to end (default: 1; with --state, --drain's)",
+    description:
+      "for all connections when it is told to end (default: 1; with --state or --docker, --drain's)",
     parse: milliseconds,
   }),
   patience: one<number>({
@@ -192,17 +205,21 @@ export function daemonOptions(
   const uids = parseRange(env.PVX_BUS_UIDS ?? '');
   if (!values || !uids) return null;
   const buses = (env.PVX_BUSES ?? '').split('\n').filter(Boolean);
-  const { state, pids, drain = 0 } = values;
+  const { state, docker, ingress, pids, drain = 0 } = values;
+  if (state !== undefined && docker !== undefined) return null; // they conflict
+  const isUnderRuntime = state === undefined && docker === undefined;
   return {
-    ...(state === undefined
-      ? {}
-      : { statePath: state, hostedBus: { socket: buses[0] ?? '', uids } }),
+    ...(state === undefined ? {} : { statePath: state }),
     ...(pids === undefined ? {} : { pidsPath: pids }),
+    ...(docker === undefined
+      ? {}
+      : { docker: ingress === undefined ? {} : { ingressPath: ingress } }),
+    ...(isUnderRuntime ? {} : { hostedBus: { socket: buses[0] ?? '', uids } }),
     buses,
     plugins: values.plugin ?? [],
     logLevel: values['log-level'] ?? 'info',
     drainMs: drain,
-    stopDrainMs: values['stop-drain'] ?? (state === undefined ? RUNTIME_STOP_MS : drain),
+    stopDrainMs: values['stop-drain'] ?? (isUnderRuntime ? RUNTIME_STOP_MS : drain),
     patienceMs: values.patience ?? 0,
     linkMemory: values['link-memory'] ?? 0,
   };

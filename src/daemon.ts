@@ -19,6 +19,7 @@ import type { Keeper } from './bus/keeper.js';
 import type { UidRange } from './bus/uid-book.js';
 import type { Link } from './graph/link.js';
 import { PvCtrlSource } from './graph/pv-ctrl-source.js';
+import { revisionToWire } from './graph/revision-wire.js';
 import { RuntimeClient } from './graph/runtime-client.js';
 import type { GraphSource } from './graph/source.js';
 import type { StateSourceOptions } from './graph/state-source.js';
@@ -46,6 +47,8 @@ export interface DaemonOptions {
   /** Absent: the graph comes from the runtime's socket. */
   readonly statePath?: string;
   readonly pidsPath?: string;
+  /** The graph comes from a container engine: its socket is in place of the runtime's. */
+  readonly docker?: { readonly ingressPath?: string };
   /** Absent: the daemon hosts no bus. */
   readonly hostedBus?: {
     readonly socket: string;
@@ -160,6 +163,7 @@ export class Daemon {
       stats: (id) => mesh.stats(id),
       shown: (id) => mesh.shown(id),
       source,
+      revision: () => source.revision && revisionToWire(source.revision),
       log: this.#log,
       observe: (link, onUse) => observation.observe(link, onUse),
     });
@@ -215,12 +219,22 @@ export class Daemon {
         log: this.#log,
       });
     }
+    if (this.#options.docker) {
+      const { DockerSource } = await import('./docker/source.js');
+      return new DockerSource({
+        connect: () => this.#engineSocket(broker),
+        vocabulary,
+        ...this.#options.docker,
+        ...(await this.#busHost(busFd)),
+        log: this.#log,
+      });
+    }
     return new PvCtrlSource({ connect: () => this.#runtimeSocket(broker), log: this.#log });
   }
 
   /** Starts owners of names on the hosted bus, by asking the runtime if there is one. */
   #activator(broker: Broker): Activator {
-    if (this.#options.statePath !== undefined) return NO_ACTIVATOR;
+    if (this.#options.statePath !== undefined || this.#options.docker) return NO_ACTIVATOR;
     const client = new RuntimeClient({
       connect: () => this.#runtimeSocket(broker),
       timeoutMs: ACTIVATION_MS,
@@ -292,6 +306,14 @@ export class Daemon {
       'pvx-relay is gone: ending, to be started anew with it',
     );
     this.#exit(EXIT_SUCCESSOR);
+  }
+
+  /** Nobody ends with an engine: its containers may live on. */
+  async #engineSocket(broker: Broker): Promise<net.Socket> {
+    const made = await broker.runtime();
+    const socket = made.ok ? socketOf(made.value, false) : made;
+    if (socket.ok) return socket.value;
+    throw new XConnectError('engine-away', `The container engine's socket: ${socket.errno}.`);
   }
 
   /** It is not started again without us. */

@@ -76,5 +76,6 @@ NAPI_MODULE_INIT()
 	channel_exports(env, exports);
 	process_exports(env, exports);
 	poller_exports(env, exports);
+	probe_exports(env, exports);
 	return exports;
 }

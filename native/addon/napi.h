@@ -40,5 +40,6 @@ void socket_exports(napi_env, napi_value exports);
 void channel_exports(napi_env, napi_value exports);
 void process_exports(napi_env, napi_value exports);
 void poller_exports(napi_env, napi_value exports);
+void probe_exports(napi_env, napi_value exports);
 
 #endif

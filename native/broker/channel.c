@@ -255,7 +255,7 @@ enum descriptors {
 	OPERATION(HELLO, DAEMON, HOST, UNUSED, NONE, CALLS_DEVICES, hello,                                           \
 		  "the begin of a daemon's epoch; what clients of former ones were granted ends")                    \
 	OPERATION(RUNTIME, DAEMON, HOST, UNUSED, NONE, CALLS_SOCKETS, runtime,                                       \
-		  "a connection to the socket of the runtime, at the path on the command line")                      \
+		  "a connection to the socket of the runtime, or with `--docker` of the engine, at the path on the command line")                      \
 	OPERATION(HOLD, DAEMON, HOST, UNUSED, NONE, CALLS_FILES | CALLS_PROCESSES, hold,                             \
 		  "a handle for a process in a mount namespace of its own, its pidfd, start time and cgroups")       \
 	OPERATION(RELEASE, DAEMON, HOST, UNUSED, NONE, 0, release,                                                   \

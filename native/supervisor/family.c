@@ -155,7 +155,7 @@ static pid_t start_broker(void)
 	pid_t pid;
 
 	argv[n++] = path;
-	argv[n++] = "--runtime", argv[n++] = (char *)s->pv_ctrl;
+	argv[n++] = "--runtime", argv[n++] = (char *)s->runtime;
 	argv[n++] = "--certificates", argv[n++] = (char *)s->certificates;
 	for (int i = 0; i < s->nbuses; i++)
 		argv[n++] = "--bus", argv[n++] = s->buses[i];

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONTROL, PV_CTRL, CERTIFICATES, USER, STORAGE, STATE, BUS, BUS_UIDS, OPTIONS };
+enum { CONTROL, PV_CTRL, CERTIFICATES, USER, STORAGE, STATE, DOCKER, BUS, BUS_UIDS, OPTIONS };
 
 /* test/unit/command-line/options.test.ts holds the names, the variables and the defaults to those of the daemon. */
 static const struct {
@@ -24,6 +24,7 @@ static const struct {
 	[USER] = { "user", "PV_XCONNECT_USER", NULL },
 	[STORAGE] = { "storage", "PV_XCONNECT_STORAGE", "/var/lib/pv-xconnect" },
 	[STATE] = { "state", "PV_XCONNECT_STATE", NULL },
+	[DOCKER] = { "docker", "PV_XCONNECT_DOCKER", NULL },
 	[BUS] = { "bus", "PV_XCONNECT_BUS", NULL },
 	[BUS_UIDS] = { "bus-uids", "PV_XCONNECT_BUS_UIDS", NULL },
 };
@@ -164,10 +165,10 @@ bool settings_read(struct settings *settings, char *const *argv)
 		else if (!values[o])
 			values[o] = options[o].initial;
 	settings->control = values[CONTROL];
-	settings->pv_ctrl = values[PV_CTRL];
+	settings->runtime = values[DOCKER] ? values[DOCKER] : values[PV_CTRL];
 	settings->certificates = values[CERTIFICATES];
 	settings->user = values[USER];
-	settings->hosts_bus = values[STATE] != NULL;
+	settings->hosts_bus = values[STATE] || values[DOCKER]; /* there is no runtime that would */
 	if (settings->hosts_bus)
 		place_bus(settings, values[STORAGE]);
 	else if (settings->nbuses == 0)

@@ -30,7 +30,8 @@
 
 /* settings.c. Strings live as long as the process does. */
 struct settings {
-	const char *control, *pv_ctrl, *certificates;
+	const char *control, *certificates;
+	const char *runtime; /* its socket, or that of a container engine */
 	const char *user; /* NULL: users of our own */
 	bool hosts_bus;
 	char *bus_folder, *bus_store; /* where we host it */

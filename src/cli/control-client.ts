@@ -2,6 +2,8 @@
  * The client of a running daemon's control socket. A failure is a sentence that says what to do.
  */
 import http, { type IncomingMessage } from 'node:http';
+import { revisionFromWire, type WireRevision } from '../graph/revision-wire.js';
+import type { Revision } from '../manifest/revision.js';
 
 export type Got<T> =
   | { readonly ok: true; readonly value: T }
@@ -39,6 +41,16 @@ export class ControlClient {
     } catch {
       return this.#odd('no JSON');
     }
+  }
+
+  /** The revision that the daemon builds its graph from; null: a runtime builds it. */
+  async revision(): Promise<Got<Revision | null>> {
+    const got = await this.get('/revision');
+    if (!got.ok) return got;
+    return {
+      ok: true,
+      value: got.value === null ? null : revisionFromWire(got.value as WireRevision),
+    };
   }
 
   /**

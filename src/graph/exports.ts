@@ -25,8 +25,8 @@ export interface Exports {
   readonly refused: ByName<RefusedExport>;
   /** Names on the hosted bus whose entry was refused. */
   readonly refusedNames: ReadonlyMap<string, RefusedExport>;
-  /** Containers that may export anything, as nobody could read it. */
-  readonly unreadable: readonly string[];
+  /** By container that may export anything, as nobody could read it: the file that says what. */
+  readonly unreadable: ReadonlyMap<string, string>;
 }
 
 /** `hosted`: the system bus is ours, so nobody else's may have its name. */

@@ -37,6 +37,8 @@ export interface GraphOptions {
   readonly hostedBus?: HostedBus;
   /** Pool address by container, for providers with a port; without one it is 127.0.0.1 in their namespace. */
   readonly addresses?: ReadonlyMap<string, string>;
+  /** By container, the pid of who serves for it, where that is another process than the one that consumes. */
+  readonly servers?: ReadonlyMap<string, number>;
 }
 
 const LOOPBACK = '127.0.0.1';
@@ -103,7 +105,7 @@ export class LinkMaker {
       consumer,
       consumerPid: consumer === EXTERNAL ? 0 : this.#pidOf(consumer),
       provider,
-      providerPid: this.#pidOf(provider),
+      providerPid: this.#serverOf(provider),
       name: requirement.name,
       type,
       role: requirement.role,
@@ -121,7 +123,7 @@ export class LinkMaker {
       if (this.#owned.has(name)) continue;
       const { refusedNames, unreadable } = this.#exports;
       const refused = refusedNames.get(name)?.refused.place;
-      const file = unreadable[0] && `${unreadable[0]}/services.json`;
+      const [file] = unreadable.values();
       const isSaid = refused !== undefined || file !== undefined;
       if (!isSaid) {
         const found = `no container that owns ${show(name)} on the ${SYSTEM_BUS}`;
@@ -157,7 +159,7 @@ export class LinkMaker {
       consumer,
       consumerPid: consumer === EXTERNAL ? 0 : this.#pidOf(consumer),
       provider: container,
-      providerPid: this.#pidOf(container),
+      providerPid: this.#serverOf(container),
       name: requirement.name,
       type,
       role: requirement.role,
@@ -274,9 +276,16 @@ export class LinkMaker {
   }
 
   #pidOf(container: string): number {
-    const pid = this.#pids.get(container) ?? 0;
-    return Number.isSafeInteger(pid) && pid > 0 ? pid : 0;
+    return soundPid(this.#pids.get(container));
   }
+
+  #serverOf(container: string): number {
+    return soundPid(this.#options.servers?.get(container) ?? this.#pids.get(container));
+  }
+}
+
+function soundPid(pid = 0): number {
+  return Number.isSafeInteger(pid) && pid > 0 ? pid : 0;
 }
 
 /** What has a meaning of its own on each side, or is settled between the two. */

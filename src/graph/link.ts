@@ -91,4 +91,6 @@ export interface GraphSnapshot {
    * started later than this is not the one that the graph means. 0: unknown, anything goes.
    */
   readonly stamp: number;
+  /** Where the source knows: by pid, the id that the container has in the cgroups of its processes. */
+  readonly engineIds?: ReadonlyMap<number, string>;
 }

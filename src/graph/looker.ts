@@ -11,15 +11,17 @@ const POLL_SHARE = 50;
 
 export class Looker {
   readonly #look: () => Promise<void>;
+  readonly #pollMs: number;
   #running = false;
   #again = false;
   #stopped = false;
   #settle: NodeJS.Timeout | undefined;
   #poll: NodeJS.Timeout | undefined;
 
-  /** `look` never rejects. */
-  constructor(look: () => Promise<void>) {
+  /** `look` never rejects. `pollMs`: the least time between two looks that nobody asked for. */
+  constructor(look: () => Promise<void>, pollMs = POLL_MS) {
     this.#look = look;
+    this.#pollMs = pollMs;
   }
 
   /** At once, and from then on. */
@@ -59,6 +61,6 @@ export class Looker {
     } while (this.#again && !this.#stopped);
     this.#running = false;
     if (this.#stopped) return;
-    this.#poll = setTimeout(() => void this.#run(), Math.max(POLL_MS, POLL_SHARE * took));
+    this.#poll = setTimeout(() => void this.#run(), Math.max(this.#pollMs, POLL_SHARE * took));
   }
 }

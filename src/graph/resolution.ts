@@ -30,11 +30,13 @@ export function exporterOf(
   if (provider !== undefined) {
     const meant = exporters?.get(provider) ?? bad?.get(provider);
     if (meant) return meant;
-    if (unreadable.includes(provider)) return unread(provider);
+    const file = unreadable.get(provider);
+    if (file !== undefined) return unread(provider, file);
   } else if (exporters === undefined) {
-    const [first = unreadable[0] === undefined ? undefined : unread(unreadable[0])] =
-      bad?.values() ?? [];
+    const [first] = bad?.values() ?? [];
     if (first) return first;
+    const [unknown] = unreadable;
+    if (unknown) return unread(...unknown);
   }
   const [first] = exporters?.values() ?? [];
   if (!exporters || !first) {
@@ -58,9 +60,8 @@ export function exporterOf(
   return first;
 }
 
-function unread(container: string): RefusedExport {
-  const place = { file: `${container}/services.json`, pointer: '' };
-  return { container, refused: { place } };
+function unread(container: string, file: string): RefusedExport {
+  return { container, refused: { place: { file, pointer: '' } } };
 }
 
 /** ` (did you mean "raw" of server-app?)`, or nothing. */

@@ -1,9 +1,9 @@
 /**
- * HTTP to the runtime, one request a connection, over whatever socket it is given.
+ * HTTP to the runtime or the container engine, one request a connection, over whatever socket it is given.
  *
  * Takes any legal answer (RFC 9112): split anywhere, chunked, with a length, or neither and read to the close;
- * HTTP/1.0 too. Time and size are bounded, and every failure is a value: `runtime-away` where no answer came or
- * the connection broke, `runtime-answer` where it makes no sense.
+ * HTTP/1.0 too. Time and size are bounded, and every failure is a value: the peer's `away` where no answer came or
+ * the connection broke, its `senseless` where the answer makes no sense.
  */
 import http from 'node:http';
 import type net from 'node:net';
@@ -20,7 +20,22 @@ export interface RuntimeClientOptions {
   readonly timeoutMs: number;
   /** Of the body of an answer. */
   readonly maxBytes: number;
+  /** Absent: the runtime. */
+  readonly peer?: Peer;
 }
+
+/** Who is asked: how messages call it, and the codes of its failures. */
+export interface Peer {
+  readonly name: string;
+  readonly away: ErrorCode;
+  readonly senseless: ErrorCode;
+}
+
+const RUNTIME: Peer = {
+  name: 'The runtime',
+  away: 'runtime-away',
+  senseless: 'runtime-answer',
+};
 
 export interface RuntimeRequest {
   readonly method: 'GET' | 'POST';
@@ -67,7 +82,7 @@ export class RuntimeClient {
 
   /** Never rejects. Its socket and timer are gone when it resolves. */
   ask(request: RuntimeRequest): Promise<RuntimeAnswer | XConnectError> {
-    const { connect, timeoutMs, maxBytes } = this.#options;
+    const { connect, timeoutMs, maxBytes, peer = RUNTIME } = this.#options;
     return new Promise((resolve) => {
       let socket: net.Socket | undefined;
       let settled = false;
@@ -79,18 +94,18 @@ export class RuntimeClient {
         socket?.destroy();
         resolve(result);
       };
-      const cancel = () => settle(away('it is no longer asked'));
+      const cancel = () => settle(away(peer, 'it is no longer asked'));
       const timer = setTimeout(() => {
-        settle(away(`it did not answer within ${timeoutMs / 1000} s`));
+        settle(away(peer, `it did not answer within ${timeoutMs / 1000} s`));
       }, timeoutMs);
       this.#underWay.add(cancel);
       (async () => connect())().then(
         (made) => {
           socket = made;
           if (settled) made.destroy();
-          else exchange(made, request, maxBytes, settle);
+          else exchange(made, request, { maxBytes, peer }, settle);
         },
-        (thrown) => settle(notReached(thrown)),
+        (thrown) => settle(notReached(peer, thrown)),
       );
     });
   }
@@ -104,7 +119,7 @@ export class RuntimeClient {
 function exchange(
   socket: net.Socket,
   { method, path, body }: RuntimeRequest,
-  maxBytes: number,
+  { maxBytes, peer }: { readonly maxBytes: number; readonly peer: Peer },
   settle: (result: RuntimeAnswer | XConnectError) => void,
 ): void {
   const stamp = bootTicks();
@@ -119,14 +134,14 @@ function exchange(
     },
     createConnection: () => socket,
   });
-  request.on('error', (error) => settle(broken(error)));
-  request.on('upgrade', () => settle(senseless('a change of protocol')));
+  request.on('error', (error) => settle(broken(peer, error)));
+  request.on('upgrade', () => settle(senseless(peer, 'a change of protocol')));
   request.on('response', (response) => {
     const beganAt = performance.now();
     const sink = new ByteSink(maxBytes);
-    response.on('error', (error) => settle(broken(error)));
+    response.on('error', (error) => settle(broken(peer, error)));
     response.on('data', (chunk: Buffer) => {
-      if (!sink.add(chunk)) settle(senseless(`an answer of more than ${maxBytes} bytes`));
+      if (!sink.add(chunk)) settle(senseless(peer, `an answer of more than ${maxBytes} bytes`));
     });
     response.on('end', () =>
       settle({ status: response.statusCode ?? 0, body: sink.bytes(), stamp, beganAt }),
@@ -135,16 +150,17 @@ function exchange(
   request.end(body);
 }
 
-function notReached(thrown: unknown): XConnectError {
-  return thrown instanceof XConnectError ? thrown : away(reason(thrown), thrown);
+/** `thrown`: why there is no connection. */
+export function notReached(peer: Peer, thrown: unknown): XConnectError {
+  return thrown instanceof XConnectError ? thrown : away(peer, reason(thrown), thrown);
 }
 
-/** HPE_...: the parser's own codes. Anything else is the connection's. */
-function broken(error: Error): XConnectError {
+/** `error`: of the connection or of the parser of HTTP, whose codes are HPE_.... */
+export function broken(peer: Peer, error: Error): XConnectError {
   const { code } = error as NodeJS.ErrnoException;
   return code?.startsWith('HPE_')
-    ? senseless('bytes that are not HTTP')
-    : away(reason(error), error);
+    ? senseless(peer, 'bytes that are not HTTP')
+    : away(peer, reason(error), error);
 }
 
 function reason(thrown: unknown): string {
@@ -152,12 +168,13 @@ function reason(thrown: unknown): string {
   return printable(text);
 }
 
-function away(why: string, cause?: unknown): XConnectError {
-  return failure('runtime-away', `The runtime can not be asked: ${why}.`, cause);
+/** `why`: the end of a sentence. */
+export function away({ name, away }: Peer, why: string, cause?: unknown): XConnectError {
+  return failure(away, `${name} can not be asked: ${why}.`, cause);
 }
 
-function senseless(found: string): XConnectError {
-  return failure('runtime-answer', `The runtime sent ${found}, expected an HTTP answer in JSON.`);
+export function senseless({ name, senseless }: Peer, found: string): XConnectError {
+  return failure(senseless, `${name} sent ${found}, expected an HTTP answer in JSON.`);
 }
 
 function failure(code: ErrorCode, message: string, cause?: unknown): XConnectError {

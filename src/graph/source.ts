@@ -5,6 +5,7 @@
 import { EventEmitter } from 'eventemitter3';
 import type { XConnectError } from '../kernel/errors.js';
 import type { Problem } from '../manifest/problem.js';
+import type { Revision } from '../manifest/revision.js';
 import type { GraphSnapshot } from './link.js';
 
 export interface GraphSourceEvents {
@@ -21,6 +22,11 @@ export interface GraphSourceEvents {
 }
 
 export abstract class GraphSource extends EventEmitter<GraphSourceEvents> {
+  /** What the last graph was built from; null: no graph yet, or it was built elsewhere. */
+  get revision(): Revision | null {
+    return null;
+  }
+
   /** Begins to watch and fetches at once. Never throws: what goes wrong is a `failure`. */
   abstract start(): void;
   /** Asks for a fresh look soon; `reason` is for the log. Calls that arrive together become one look. */

@@ -12,11 +12,11 @@ import type { Vocabulary } from '../manifest/entries.js';
 import { readRevision } from '../manifest/reader.js';
 import type { Revision } from '../manifest/revision.js';
 import { printable } from '../manifest/text.js';
-import { buildGraph, type HostedBus } from './builder.js';
+import type { HostedBus } from './builder.js';
 import { Looker } from './looker.js';
 import { type Pids, PidsFile } from './pids-file.js';
 import { addParent, lookAtRevision, type WatchedFolder } from './revision-look.js';
-import { GraphSource } from './source.js';
+import { type HostBus, RevisionSource } from './revision-source.js';
 import { WatchSet } from './watch-set.js';
 
 export interface StateSourceOptions {
@@ -26,11 +26,7 @@ export interface StateSourceOptions {
   readonly vocabulary?: Vocabulary;
   /** Absent: no container runs. */
   readonly pidsPath?: string;
-  /** What the graph needs to know of the hosted bus, soon, and by `onLate` what is true later. Never rejects. */
-  readonly hostBus?: (
-    revision: Revision,
-    onLate: (hosted: HostedBus | undefined) => void,
-  ) => Promise<HostedBus | undefined>;
+  readonly hostBus?: HostBus;
   readonly log: Logger;
 }
 
@@ -52,7 +48,7 @@ interface Input<T> {
   failure: XConnectError | null;
 }
 
-export class StateSource extends GraphSource {
+export class StateSource extends RevisionSource {
   readonly #options: StateSourceOptions;
   readonly #log: Logger;
   readonly #revision: Input<Wanted>;
@@ -61,14 +57,8 @@ export class StateSource extends GraphSource {
   /** Since when files that were JSON are not; performance.now(). */
   #brokenSince: number | null = null;
   #warnings = '[]';
-  /** Somebody doubts the processes: a graph with a newer stamp is news, even with the same links. */
-  #doubted = false;
   /** What the last graph was built from. */
   #built: { readonly wanted: Wanted; readonly pids: Pids } | null = null;
-  #emitted: { readonly links: string; readonly stamp: number } | null = null;
-  #problems = '[]';
-  #failing = '';
-  #stopped = false;
 
   constructor(options: StateSourceOptions) {
     super();
@@ -90,7 +80,7 @@ export class StateSource extends GraphSource {
 
   refresh(reason: string): void {
     this.#log.debug({ reason }, 'a fresh look at the revision was asked for');
-    this.#doubted = true;
+    this.doubtProcesses();
     this.#pids.looker.soon();
     this.#revision.looker.soon();
   }
@@ -100,7 +90,7 @@ export class StateSource extends GraphSource {
   }
 
   stop(): void {
-    this.#stopped = true;
+    this.isStopped = true;
     for (const { looker, watches } of [this.#pids, this.#revision]) {
       looker.stop();
       watches.close();
@@ -111,7 +101,7 @@ export class StateSource extends GraphSource {
     const input: Input<T> = {
       looker: new Looker(async () => {
         await look(input);
-        if (this.#stopped) return;
+        if (this.isStopped) return;
         this.#update();
         if ([this.#revision, this.#pids].every(isKnown)) this.emit('looked');
       }),
@@ -125,7 +115,7 @@ export class StateSource extends GraphSource {
   async #lookAtRevision(input: Input<Wanted>): Promise<void> {
     const { statePath, vocabulary } = this.#options;
     const { fingerprint, folders } = await lookAtRevision(statePath);
-    if (this.#stopped) return;
+    if (this.isStopped) return;
     input.watches.update(folders);
     if (fingerprint === this.#fingerprint) return;
     const revision = await readRevision(statePath, vocabulary);
@@ -142,11 +132,11 @@ export class StateSource extends GraphSource {
       return;
     }
     const hostedBus = await this.#options.hostBus?.(revision, (late) => {
-      if (this.#stopped || input.value?.revision !== revision) return;
+      if (this.isStopped || input.value?.revision !== revision) return;
       input.value = { revision, hostedBus: late };
       this.#update();
     });
-    if (this.#stopped) return;
+    if (this.isStopped) return;
     this.#fingerprint = fingerprint;
     input.value = { revision, hostedBus };
     input.failure = null;
@@ -166,7 +156,7 @@ export class StateSource extends GraphSource {
   async #lookAtPids(input: Input<Pids>, file: PidsFile, path: string): Promise<void> {
     const folders = new Map<string, WatchedFolder>();
     await addParent(path, folders);
-    if (this.#stopped) return;
+    if (this.isStopped) return;
     input.watches.update(folders);
     const pids = await file.read();
     if (pids instanceof XConnectError) {
@@ -183,37 +173,15 @@ export class StateSource extends GraphSource {
 
   /** After each look: what is new of it. */
   #update(): void {
-    this.#report(this.#revision.failure ?? this.#pids.failure);
+    this.report(this.#revision.failure ?? this.#pids.failure);
     const wanted = this.#revision.value;
     const pids = this.#pids.value;
-    if (!wanted || !pids || this.#stopped) return;
-    const newer = this.#doubted && pids.stamp > (this.#emitted?.stamp ?? 0);
-    if (this.#built?.wanted === wanted && this.#built.pids === pids && !newer) return;
+    if (!wanted || !pids || this.isStopped) return;
+    const isBuilt = this.#built?.wanted === wanted && this.#built.pids === pids;
+    if (isBuilt && !this.isNewer(pids.stamp)) return;
     this.#built = { wanted, pids };
-    this.#build(wanted, pids, newer);
-  }
-
-  #report(failure: XConnectError | null): void {
-    const code = failure?.code ?? '';
-    if (code === this.#failing) return;
-    this.#failing = code;
-    if (failure) this.emit('failure', failure);
-    else this.emit('recovered');
-  }
-
-  #build({ revision, hostedBus }: Wanted, { pids, addresses, stamp }: Pids, newer: boolean): void {
-    const graph = buildGraph(revision, pids, { addresses, ...(hostedBus ? { hostedBus } : {}) });
-    const problems = [...revision.problems, ...graph.problems];
-    const problemsText = JSON.stringify(problems);
-    if (problemsText !== this.#problems) {
-      this.#problems = problemsText;
-      this.emit('problems', problems);
-    }
-    const links = JSON.stringify(graph.links);
-    if (this.#stopped || (links === this.#emitted?.links && !newer)) return;
-    this.#doubted = false;
-    this.#emitted = { stamp, links };
-    this.emit('graph', { links: graph.links, stamp });
+    const { addresses, stamp } = pids;
+    this.build(wanted.revision, { pids: pids.pids, addresses, stamp }, wanted.hostedBus);
   }
 }
 

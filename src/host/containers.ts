@@ -63,6 +63,8 @@ export class Containers {
   onExit: ((container: Container) => void) | null = null;
   readonly #broker: Broker;
   readonly #entries = new Map<number, Entry>();
+  /** By pid: the container that the graph means, as cgroups name it, where the graph says. */
+  #engineIds: ReadonlyMap<number, string> = new Map();
   /** By a container's name: its pid that ended, and that the graph may still name. */
   readonly #ended = new Map<string, number>();
   readonly #ownCgroup = ownCgroup();
@@ -73,7 +75,8 @@ export class Containers {
   }
 
   /** What a new graph names; before its links are made. */
-  see({ links }: Pick<GraphSnapshot, 'links'>): void {
+  see({ links, engineIds }: Pick<GraphSnapshot, 'links' | 'engineIds'>): void {
+    this.#engineIds = engineIds ?? new Map();
     if (this.#ended.size === 0) return;
     const seen = (name: string, pid: number) => {
       if (this.#ended.has(name) && this.#ended.get(name) !== pid) this.#ended.delete(name);
@@ -107,7 +110,8 @@ export class Containers {
 
   /** Why this process is not that container; null: nothing says so. */
   #stranger(name: string, { pid, known }: Container): LinkError | null {
-    const isSame = known === null ? null : isSameContainer(name, known);
+    const meant = this.#engineIds.get(pid) ?? name;
+    const isSame = known === null ? null : isSameContainer(meant, known);
     if (isSame === false) return strangerError(name, pid, known as string);
     return isSame === null && this.#ended.get(name) === pid ? endedError(name, pid) : null;
   }

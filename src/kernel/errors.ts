@@ -72,6 +72,9 @@ export const REMEDIES = {
     "Look at the errno in the message; report it with the log if it is not the system's.",
   'runtime-away': 'Start the runtime, or say where its socket is with --pv-ctrl.',
   'runtime-answer': 'Update the runtime: its graph could not be read; the last good one stands.',
+  'engine-away': 'Start the container engine, or say where its socket is with --docker.',
+  'engine-answer':
+    'Update the engine: what it says of its containers could not be read; the last good graph stands.',
   'state-unreadable': 'Correct what the message names; the last good graph stands meanwhile.',
   'plugin-missing':
     'Give the path of its file, or the name of a package that is installed in the working folder.',

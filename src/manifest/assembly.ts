@@ -6,18 +6,16 @@ import { DEVICE_FILE, NO_DEVICE, readDevice } from './device.js';
 import type { Vocabulary } from './entries.js';
 import type { Reading } from './folder.js';
 import { isObject, type JsonObject } from './json.js';
-import { show } from './problem.js';
+import { type Place, show } from './problem.js';
 import type { ProblemList } from './problem-list.js';
 import { readRequirements } from './requirements.js';
 import type { ContainerManifest, Revision } from './revision.js';
-import { readServices } from './services.js';
+import { readServices, servicesIn } from './services.js';
 import { type ManifestFile, manifestKey } from './state.js';
 import { byName, isName } from './text.js';
 import { EXTERNAL, RUNTIME_PROVIDER } from './vocabulary.js';
 
 const RESERVED = new Set([EXTERNAL, RUNTIME_PROVIDER]);
-
-const NO_SERVICES = { services: [], refused: [] };
 
 type Manifests = Map<ManifestFile, unknown>;
 
@@ -29,17 +27,12 @@ export function toRevision(
   const { problems } = reading;
   const unreadable = problems
     .files()
-    .filter((file) => !state.has(file))
-    .flatMap((file) => manifestKey(file) ?? [])
-    .flatMap(({ container, file }) => (file === 'services.json' ? [container] : []));
+    .filter((file) => !state.has(file) && manifestKey(file)?.file === 'services.json')
+    .map((file) => [manifestKey(file)?.container ?? '', file] as const);
   const containers: ContainerManifest[] = [];
   for (const [name, manifests] of manifestsByContainer(state)) {
-    if (isName(name) && !RESERVED.has(name)) {
+    if (mayName(name, { file: name, pointer: '' }, problems)) {
       containers.push(readContainer(name, manifests, vocabulary, problems));
-    } else {
-      const found = `a container named ${show(name)}`;
-      const expected = `a name other than ${EXTERNAL} and ${RUNTIME_PROVIDER}`;
-      problems.add('name-invalid', { file: name, pointer: '' }, found, expected);
     }
   }
   const device = state.has(DEVICE_FILE)
@@ -47,12 +40,20 @@ export function toRevision(
     : NO_DEVICE;
   return {
     containers,
-    unreadable,
+    unreadable: new Map(unreadable),
     device,
     problems: problems.list(),
     ...(reading.failed ? { failed: true } : {}),
     state: Object.fromEntries(state), // defines each key, "__proto__" too, as one of its own
   };
+}
+
+/** Whether a container may be called so; false after adding a problem. */
+export function mayName(name: string, place: Place, problems: ProblemList): boolean {
+  if (isName(name) && !RESERVED.has(name)) return true;
+  const expected = `a name other than ${EXTERNAL} and ${RUNTIME_PROVIDER}`;
+  problems.add('name-invalid', place, `a container named ${show(name)}`, expected);
+  return false;
 }
 
 function manifestsByContainer(state: ReadonlyMap<string, unknown>): [string, Manifests][] {
@@ -75,10 +76,11 @@ function readContainer(
   const run = readObject(manifests, name, 'run.json', problems);
   const args = readObject(manifests, name, 'args.json', problems);
   const services = manifests.get('services.json');
-  const file = `${name}/services.json`;
+  const entries =
+    services === undefined ? [] : servicesIn(services, `${name}/services.json`, problems);
   return {
     name,
-    ...(services === undefined ? NO_SERVICES : readServices(services, file, vocabulary, problems)),
+    ...readServices(entries, vocabulary, problems),
     requirements: readRequirements(name, run, args, vocabulary, problems),
     run,
     args,

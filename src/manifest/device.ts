@@ -37,14 +37,14 @@ export function readDevice(
   return {
     groups: readGroups(value.groups, problems),
     pools: readPools(value.network, problems),
-    ingress: readIngress(value.ingress, vocabulary, problems),
+    ingress: readIngress(value.ingress, DEVICE_FILE, vocabulary, problems),
   };
 }
 
 function readGroups(value: unknown, problems: ProblemList): DeviceGroup[] {
   const groups: DeviceGroup[] = [];
   const names = new Set<string>();
-  for (const { item, place } of entriesOf(value, 'groups', problems)) {
+  for (const { item, place } of entriesOf(value, 'groups', DEVICE_FILE, problems)) {
     if (isObject(item)) noteNearMisses(item, fieldsOf(GROUP_SCHEMA), place, problems, 'notice');
     if (!meets(GROUP_SCHEMA, item, place, problems)) continue;
     const group = toGroup(item);
@@ -84,10 +84,31 @@ function readPools(network: unknown, problems: ProblemList): NetworkPool[] {
   return read;
 }
 
-function readIngress(value: unknown, vocabulary: Vocabulary, problems: ProblemList): IngressRule[] {
+/** `ingress` of an object as `device.json` has it; everything else in it is ignored. */
+export function readIngressOf(
+  value: unknown,
+  file: string,
+  vocabulary: Vocabulary,
+  problems: ProblemList,
+): IngressRule[] {
+  const place = { file, pointer: '' };
+  if (!isObject(value)) {
+    problems.add('shape-wrong', place, show(value), 'an object with "ingress"');
+    return [];
+  }
+  noteNearMisses(value, ['ingress'], place, problems, 'error');
+  return readIngress(value.ingress, file, vocabulary, problems);
+}
+
+function readIngress(
+  value: unknown,
+  file: string,
+  vocabulary: Vocabulary,
+  problems: ProblemList,
+): IngressRule[] {
   const { ingress } = vocabulary.schemas;
   const rules: IngressRule[] = [];
-  for (const { item, place } of entriesOf(value, 'ingress', problems)) {
+  for (const { item, place } of entriesOf(value, 'ingress', file, problems)) {
     const { name: rule = null, ...rest } = isObject(item) ? item : {};
     const at = { file: place.file, pointer: pointerTo(place.pointer, 'name') };
     const isNamed = rule !== null && meets(RULE_NAME, rule, at, problems);
@@ -131,15 +152,15 @@ function fieldsOf(schema: Schema): string[] {
   return Object.keys(schema.properties as object);
 }
 
-function* entriesOf(value: unknown, key: string, problems: ProblemList) {
-  const place = { file: DEVICE_FILE, pointer: pointerTo('', key) };
+function* entriesOf(value: unknown, key: string, file: string, problems: ProblemList) {
+  const place = { file, pointer: pointerTo('', key) };
   if (value === undefined) return;
   if (!Array.isArray(value)) {
     problems.add('shape-wrong', place, show(value), 'an array');
     return;
   }
   for (const [index, item] of boundedEntries(value, place, problems)) {
-    const at = { file: DEVICE_FILE, pointer: pointerTo(place.pointer, index) };
+    const at = { file, pointer: pointerTo(place.pointer, index) };
     yield { item: item as unknown, place: at };
   }
 }

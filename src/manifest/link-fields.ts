@@ -42,6 +42,13 @@ import { DEVICES, HTTP_TYPES, NETWORKED, SERVICE_TYPES, type ServiceType } from 
 export const CHANGES = ['nothing', 'retarget', 'reattach', 'revoke'] as const;
 export type Change = (typeof CHANGES)[number];
 
+/**
+ * How two values of a field differ in what they let somebody do (graph/rights.ts compares them): not at all; by the
+ * parts that each has, where absence is everything; or by their order, least access first.
+ */
+export type AccessKind = 'none' | 'policy' | 'http-rules' | 'networks' | 'set' | 'http';
+export type Access = AccessKind | { readonly order: readonly unknown[] };
+
 /** What an entry of a manifest may say. */
 export interface EntryField {
   readonly schema: Schema;
@@ -75,6 +82,10 @@ export interface LinkField<T> {
   /** Types of link that it means something for. Absent: all. */
   readonly types?: readonly ServiceType[];
   readonly onChange: Change;
+  /** Absent: another value takes one access away and gives another, so that a new field counts. */
+  readonly access?: Access;
+  /** It follows from what runs: two revisions do not differ in it. */
+  readonly live?: true;
   readonly service?: Side;
   /** And of an ingress rule. */
   readonly requirement?: Side;
@@ -83,7 +94,13 @@ export interface LinkField<T> {
 /** In the order in which a graph has them; the first ten are fixed, as every runtime writes them. */
 export const LINK_FIELDS = {
   consumer: { wire: 'consumer', schema: WORD, needed: 'always', onChange: 'reattach' },
-  consumerPid: { wire: 'consumer_pid', schema: PID, needed: 'always', onChange: 'reattach' },
+  consumerPid: {
+    wire: 'consumer_pid',
+    schema: PID,
+    needed: 'always',
+    onChange: 'reattach',
+    live: true,
+  },
   provider: {
     wire: 'provider',
     schema: WORD,
@@ -96,7 +113,13 @@ export const LINK_FIELDS = {
       meaning: 'which container, where several export the name',
     },
   },
-  providerPid: { wire: 'provider_pid', schema: PID, needed: 'always', onChange: 'retarget' },
+  providerPid: {
+    wire: 'provider_pid',
+    schema: PID,
+    needed: 'always',
+    onChange: 'retarget',
+    live: true,
+  },
   name: {
     wire: 'name',
     schema: WORD,
@@ -148,6 +171,7 @@ export const LINK_FIELDS = {
     wire: 'interface',
     schema: TEXT,
     onChange: 'reattach',
+    access: 'none',
     requirement: {
       schema: text('the name of an interface', {
         minLength: 1,
@@ -188,13 +212,24 @@ export const LINK_FIELDS = {
         'absolute path without `..` inside the provider: a socket, or a device node for `drm` and `input`',
     },
   },
-  transport: { wire: 'transport', schema: oneOf(['unix', 'tcp']), onChange: 'reattach' },
-  uid: { wire: 'uid', schema: whole(`a uid from 0 to ${MAX_UID}`, 0, MAX_UID), onChange: 'revoke' },
+  transport: {
+    wire: 'transport',
+    schema: oneOf(['unix', 'tcp']),
+    onChange: 'reattach',
+    access: 'none',
+  },
+  uid: {
+    wire: 'uid',
+    schema: whole(`a uid from 0 to ${MAX_UID}`, 0, MAX_UID),
+    onChange: 'revoke',
+    live: true,
+  },
   policy: {
     wire: 'policy',
     schema: policy(2 * MAX_ENTRIES), // a role's own, and those of every role
     types: ['dbus'],
     onChange: 'revoke',
+    access: 'policy',
     service: {
       schema: map(
         POLICY,
@@ -214,6 +249,7 @@ export const LINK_FIELDS = {
     absent: 'enforce',
     types: ['dbus'],
     onChange: 'revoke',
+    access: 'none', // in audit mode the policy counts as absent
     service: {
       guard: true,
       default: '`enforce`',
@@ -227,6 +263,7 @@ export const LINK_FIELDS = {
     }),
     types: ['dbus'],
     onChange: 'retarget',
+    access: 'set',
   },
   mode: {
     wire: 'mode',
@@ -234,6 +271,7 @@ export const LINK_FIELDS = {
     absent: 'stream',
     types: ['unix'],
     onChange: 'reattach',
+    access: 'none',
     service: {
       default: '`stream`',
       meaning: '`stream`, `seqpacket` or `dgram`; the last two can be consumed as `unix` only',
@@ -245,6 +283,7 @@ export const LINK_FIELDS = {
     absent: true,
     types: ['unix'],
     onChange: 'reattach',
+    access: { order: [false, true] },
     service: {
       default: '`true`',
       meaning:
@@ -257,6 +296,7 @@ export const LINK_FIELDS = {
     absent: 'node',
     types: DEVICES,
     onChange: 'reattach',
+    access: { order: ['fd', 'node'] },
     requirement: {
       name: 'mode',
       default: '`node`',
@@ -269,6 +309,7 @@ export const LINK_FIELDS = {
     absent: 'rw',
     types: DEVICES,
     onChange: 'reattach',
+    access: { order: ['ro', 'rw'] },
     service: {
       guard: true,
       default: '`rw`',
@@ -285,6 +326,7 @@ export const LINK_FIELDS = {
     }),
     types: ['drm'],
     onChange: 'reattach',
+    access: 'set',
     service: {
       guard: true,
       meaning:
@@ -310,6 +352,7 @@ export const LINK_FIELDS = {
     }),
     types: ['http'],
     onChange: 'reattach',
+    access: 'set',
     requirement: { guard: true, default: 'any', meaning: 'the Host that it answers to' },
   },
   proxyProtocol: {
@@ -317,6 +360,7 @@ export const LINK_FIELDS = {
     schema: oneOf([1, 2]),
     types: ['unix', 'rest', 'tcp', 'http'],
     onChange: 'reattach',
+    access: 'none',
     service: {
       guard: true,
       default: 'none',
@@ -334,6 +378,7 @@ export const LINK_FIELDS = {
     schema: whole(`a whole number from 1 to ${MAX_CONNECTIONS}`, 1, MAX_CONNECTIONS),
     types: NETWORKED,
     onChange: 'reattach',
+    access: 'none',
     requirement: {
       default: 'as many as the daemon allows',
       meaning: 'connections at once, 1 to 65535; more of them wait',
@@ -352,6 +397,7 @@ export const LINK_FIELDS = {
     ),
     types: NETWORKED,
     onChange: 'revoke',
+    access: 'networks',
     requirement: {
       guard: true,
       default: 'everybody',
@@ -364,6 +410,7 @@ export const LINK_FIELDS = {
     schema: httpRules(2 * MAX_RULES), // a role's own, and those of every role
     types: HTTP_TYPES,
     onChange: 'revoke',
+    access: 'http-rules',
     service: {
       schema: map(httpRules(MAX_RULES), 'an object, arrays of rules by role', {
         maxProperties: MAX_ENTRIES,
@@ -376,9 +423,9 @@ export const LINK_FIELDS = {
         'what may be asked over HTTP by role: `{"operator": ["GET /status", "* /admin/**"], "*": []}`, see [rest.md](rest.md)',
     },
   },
-  http: { wire: 'http', schema: HTTP, types: HTTP_TYPES, onChange: 'reattach' },
+  http: { wire: 'http', schema: HTTP, types: HTTP_TYPES, onChange: 'reattach', access: 'http' },
   /** That it can't be made is looked at before anything else is. */
-  error: { wire: 'error', schema: ERROR, onChange: 'nothing' },
+  error: { wire: 'error', schema: ERROR, onChange: 'nothing', access: 'none' },
 } as const satisfies {
   readonly [K in keyof Required<Omit<Link, 'extra'>>]: LinkField<Exclude<Link[K], undefined>>;
 };

@@ -26,6 +26,30 @@ export function isMemberRule(text: string): boolean {
   return more.length === 0 && METHOD.test(method) && (path === undefined || isPathPattern(path));
 }
 
+/** A rule taken apart. What is absent is any. */
+export interface MemberRule {
+  readonly interface?: string;
+  readonly member?: string;
+  readonly path?: string;
+  /** Objects below `path` are meant, too. */
+  readonly below: boolean;
+}
+
+/** `text`: a rule whose syntax is valid; the manifest and the wire form check it. */
+export function memberRule(text: string): MemberRule {
+  const [method = '', path] = text.split('@');
+  const dot = method.lastIndexOf('.');
+  const member = method.slice(dot + 1);
+  const place = path === '/*' ? undefined : path;
+  const below = place?.endsWith('/*') ?? false;
+  return {
+    ...(dot > 0 ? { interface: method.slice(0, dot) } : {}),
+    ...(dot > 0 && member !== '*' ? { member } : {}),
+    ...(place === undefined ? {} : { path: below ? place.slice(0, -2) : place }),
+    below,
+  };
+}
+
 const INTERFACE = new RegExp(`^${ELEMENT}(?:\\.${ELEMENT})+$`);
 const MEMBER = new RegExp(`^${ELEMENT}$`);
 

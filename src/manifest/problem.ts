@@ -58,6 +58,11 @@ export const PROBLEM_REMEDIES = {
   },
   'not-allowed': 'Add the role, or container:<name>, to "allow" of the service.',
   'role-unknown': 'Correct the name; there is nothing to do if it is for a container to come.',
+  'label-invalid': 'Correct the label; docs/docker.md shows each form.',
+  'label-inherited':
+    'Nothing to do if it may be ignored; else repeat it with another value, or accept those of the image.',
+  'container-duplicate': 'Rename one of the two containers; until then neither of them is served.',
+  'provider-scaled': 'Nothing to do if one is enough; the next one takes over when it stops.',
   'key-overridden': 'Nothing to do if it is meant; otherwise remove one of the two.',
   'problems-omitted': 'Correct those that are listed, then check again.',
 } as const satisfies Readonly<Record<string, Remedy>>;
@@ -93,8 +98,7 @@ export function problem(
   expected: string,
   severity: Severity = 'error',
 ): Problem {
-  const remedies: Remedy = PROBLEM_REMEDIES[code];
-  const remedy = typeof remedies === 'string' ? remedies : remedies[severity];
+  const remedy = remedyOf({ code, severity });
   const lower = remedy.charAt(0).toLowerCase() + remedy.slice(1);
   return {
     code,
@@ -105,6 +109,12 @@ export function problem(
     expected,
     message: `found ${found}, expected ${expected}: ${lower}`,
   };
+}
+
+/** In one sentence. */
+export function remedyOf({ code, severity }: Pick<Problem, 'code' | 'severity'>): string {
+  const remedies: Remedy = PROBLEM_REMEDIES[code];
+  return typeof remedies === 'string' ? remedies : remedies[severity];
 }
 
 /** For people: `web/services.json:/services/0`, or the file alone. */

@@ -59,34 +59,35 @@ export function readRequirements(
     : [ARGS_LISTS, args, argsFile, ''];
   return lists.flatMap((key, index) => {
     const place = { file, pointer: pointerTo(base, key) };
-    return readList(object[key], place, index === 1, vocabulary, problems);
+    return readRequirementList(object[key], place, index === 1, vocabulary, problems);
   });
 }
 
-function readList(
+/** One list, `value`, that stands at `place`; undefined: there is none. */
+export function readRequirementList(
   value: unknown,
   place: Place,
   optional: boolean,
   vocabulary: Vocabulary,
   problems: ProblemList,
-) {
-  const requirements: Requirement[] = [];
-  if (value === undefined) return requirements;
+): Requirement[] {
+  if (value === undefined) return [];
   const names = typeof value === 'string' ? namesIn(value) : null;
   if (names === null && !Array.isArray(value)) {
     problems.add('shape-wrong', place, show(value), 'an array, or names with commas between them');
-    return requirements;
+    return [];
   }
-  for (const [index, item] of boundedEntries(names ?? (value as unknown[]), place, problems)) {
+  const entries = [...boundedEntries(names ?? (value as unknown[]), place, problems)];
+  return entries.flatMap(([index, item]) => {
     // Names in one string have no pointers of their own.
     const at = names ? place : { file: place.file, pointer: pointerTo(place.pointer, index) };
-    const wanted = readEntry(item, at, vocabulary, problems);
-    if (wanted) requirements.push({ ...wanted, optional, place: at });
-  }
-  return requirements;
+    const wanted = readRequirement(item, at, vocabulary, problems);
+    return wanted ? [{ ...wanted, optional, place: at }] : [];
+  });
 }
 
-function readEntry(
+/** One entry of such a list. Undefined after adding a problem, where it does not even say what it is about. */
+export function readRequirement(
   item: unknown,
   place: Place,
   vocabulary: Vocabulary,

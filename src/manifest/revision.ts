@@ -107,8 +107,8 @@ export interface DeviceManifest {
 export interface Revision {
   /** In order of their names. */
   readonly containers: readonly ContainerManifest[];
-  /** Containers whose `services.json` can't be read: nobody knows what they provide. */
-  readonly unreadable: readonly string[];
+  /** By container, its `services.json` where that can't be read: nobody knows what it provides. */
+  readonly unreadable: ReadonlyMap<string, string>;
   readonly device: DeviceManifest;
   readonly problems: readonly Problem[];
   /**

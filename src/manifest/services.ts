@@ -22,29 +22,47 @@ export const SYSTEM_BUS = 'system-bus';
 export const CONTAINER_PREFIX = 'container:';
 const BUS_DRIVER = 'org.freedesktop.DBus';
 
-/** What a `services.json` comes to. */
+/** What the services of a container come to. */
 export interface ServicesRead {
   readonly services: readonly Service[];
   readonly refused: readonly RefusedService[];
 }
 
-export function readServices(
+/** One entry, and where it stands. */
+export interface ListedService {
+  readonly item: unknown;
+  readonly place: Place;
+  /** False after adding a problem: it may not be served. */
+  readonly sound: boolean;
+}
+
+/** The entries of a whole `services.json`. */
+export function* servicesIn(
   value: unknown,
   file: string,
+  problems: ProblemList,
+): Generator<ListedService> {
+  const { items, place, sound } = listOf(value, file, problems);
+  for (const [index, item] of boundedEntries(items, place, problems)) {
+    yield { item, place: { file, pointer: pointerTo(place.pointer, index) }, sound };
+  }
+}
+
+/** All that one container provides. */
+export function readServices(
+  entries: Iterable<ListedService>,
   vocabulary: Vocabulary,
   problems: ProblemList,
 ): ServicesRead {
   const services: Service[] = [];
   const refused: RefusedService[] = [];
-  const { items, place: at, sound } = listOf(value, file, problems);
   const names = new Set<string>();
-  for (const [index, item] of boundedEntries(items, at, problems)) {
-    const place = { file, pointer: pointerTo(at.pointer, index) };
+  for (const { item, place, sound } of entries) {
     const entry = sound ? readEntry(item, place, vocabulary, problems) : undefined;
     if (!entry) {
       refused.push(refusedOf(item, place, vocabulary));
     } else if (entry.name !== undefined && names.has(entry.name)) {
-      const twice = { file, pointer: pointerTo(place.pointer, 'name') };
+      const twice = { file: place.file, pointer: pointerTo(place.pointer, 'name') };
       problems.add('service-duplicate', twice, `${show(entry.name)} again`, 'each name once');
     } else {
       if (entry.name !== undefined) names.add(entry.name);

@@ -14,6 +14,9 @@ export type NativeChannel = { readonly [channelBrand]: true };
 export type NativePoller = { readonly [pollerBrand]: true };
 export type NativeClosing = { readonly [closingBrand]: true };
 
+/** System calls of which nothing works without. */
+export type ProbedCall = 'openat2' | 'pidfd_open' | 'open_tree' | 'seccomp';
+
 export type ChannelCallback = (
   what: 'data' | 'end' | 'writable',
   data: Buffer | undefined,
@@ -31,6 +34,8 @@ export interface Native {
   socketState(fd: number): number;
   /** Who made the other end, or listened there; 0: somebody outside our pid namespace. -errno. */
   socketPeerPid(fd: number): number;
+  /** What each of these system calls answers: 0 or an errno; see probe.c. Changes nothing. */
+  probeCalls(): Readonly<Record<ProbedCall, number>>;
   channelOpen(fd: number, callback: ChannelCallback, closing?: NativeClosing): NativeChannel;
   channelSend(channel: NativeChannel, data: Buffer, fds: readonly number[]): number;
   channelWatch(channel: NativeChannel, readable: boolean, writable: boolean, limit: number): number;

@@ -20,17 +20,38 @@ export function graphView(
   stats: StatsOf,
   shown: ShownOf = () => ({}),
 ): WireLink[] {
-  return [...store.all()].map((status) => {
-    const { active, total, toProvider, toConsumer, closes } = stats(status.id) ?? NO_STATS;
-    const refused = (closes.refused ?? 0) + (closes['no-provider'] ?? 0);
-    return {
-      ...linkToWire(status.link),
-      ...stateView(status),
-      connections: { active, total, ...(refused > 0 && { refused }) },
-      bytes: { to_provider: toProvider, to_consumer: toConsumer },
-      ...shown(status.id),
-    };
+  return [...store.all()].map((status) => linkView(status, stats, shown));
+}
+
+/**
+ * `GET /links?consumer=&name=`: those of this consumer and service, all where neither is asked for, with how their
+ * connections ended and what their policies refused.
+ */
+export function linksView(
+  store: StatusStore,
+  stats: StatsOf,
+  shown: ShownOf = () => ({}),
+  asked = new URLSearchParams(),
+): WireLink[] {
+  const [consumer, name] = [asked.get('consumer'), asked.get('name')];
+  const isMeant = ({ link }: LinkStatus) =>
+    (consumer === null || link.consumer === consumer) && (name === null || link.name === name);
+  return [...store.all()].filter(isMeant).map((status) => {
+    const { closes, denied = {}, audited = {} } = stats(status.id) ?? NO_STATS;
+    return { ...linkView(status, stats, shown), closes, denied, audited };
   });
+}
+
+function linkView(status: LinkStatus, stats: StatsOf, shown: ShownOf): WireLink {
+  const { active, total, toProvider, toConsumer, closes } = stats(status.id) ?? NO_STATS;
+  const refused = (closes.refused ?? 0) + (closes['no-provider'] ?? 0);
+  return {
+    ...linkToWire(status.link),
+    ...stateView(status),
+    connections: { active, total, ...(refused > 0 && { refused }) },
+    bytes: { to_provider: toProvider, to_consumer: toConsumer },
+    ...shown(status.id),
+  };
 }
 
 export interface StatusEntry {

@@ -11,7 +11,7 @@ import type { EventEmitter } from 'eventemitter3';
 import type { GraphSourceEvents } from '../graph/source.js';
 import type { Logger } from '../kernel/log.js';
 import { Events, type EventsOptions } from './events.js';
-import { graphView, type ShownOf, type StatsOf, statusView } from './graph-view.js';
+import { graphView, linksView, type ShownOf, type StatsOf, statusView } from './graph-view.js';
 import type { Metrics } from './metrics.js';
 import { type Observe, Observers } from './observers.js';
 import { SourceHealth } from './source-health.js';
@@ -22,6 +22,8 @@ export interface ControlServerOptions {
   readonly stats: StatsOf;
   readonly shown?: ShownOf;
   readonly source: EventEmitter<GraphSourceEvents>;
+  /** The revision that the graph is built from, as JSON; null: it is built elsewhere. */
+  readonly revision?: () => unknown;
   readonly log: Logger;
   /** Absent: `/uses` reports nothing. */
   readonly observe?: Observe;
@@ -69,6 +71,8 @@ export class ControlServer {
     this.#observers = new Observers(store, options.observe ?? (() => () => undefined));
     this.#routes = new Map<string, Route>([
       ['/xconnect-graph', (response) => sendJson(response, 200, graphView(store, stats, shown))],
+      ['/links', (response) => this.#sendLinks(response, options)],
+      ['/revision', (response) => sendJson(response, 200, options.revision?.() ?? null)],
       ['/xconnect-status', (response) => sendJson(response, 200, statusView(store))],
       ['/health', (response) => sendJson(response, 200, healthView(store, health))],
       ['/events', (response) => this.#listen(response)],
@@ -165,12 +169,16 @@ export class ControlServer {
   }
 
   #observe(response: ServerResponse): void {
-    const asked = new URLSearchParams(response.req.url?.replace(/^[^?]*/, ''));
+    const asked = askedOf(response);
     if (this.#observers.isFull) {
       sendJson(response, 503, { Error: 'Too many are listening: close another one first.' });
     } else if (!this.#observers.add(response, asked)) {
       sendJson(response, 404, { Error: 'There is no link of this "consumer" and "name".' });
     }
+  }
+
+  #sendLinks(response: ServerResponse, { store, stats, shown }: ControlServerOptions): void {
+    sendJson(response, 200, linksView(store, stats, shown, askedOf(response)));
   }
 
   async #sendMetrics(
@@ -181,6 +189,10 @@ export class ControlServer {
     const metrics = await this.#metrics;
     send(response, 200, metrics.contentType, await metrics.render());
   }
+}
+
+function askedOf({ req }: ServerResponse): URLSearchParams {
+  return new URLSearchParams(req.url?.replace(/^[^?]*/, ''));
 }
 
 function healthView(store: StatusStore, { failing, last }: SourceHealth): unknown {

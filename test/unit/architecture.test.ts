@@ -15,6 +15,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   kernel: [],
   manifest: [],
   graph: ['manifest'],
+  docker: ['manifest', 'graph'],
   mesh: ['graph'],
   relay: [],
   bus: ['manifest', 'graph', 'relay'],
@@ -24,7 +25,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   host: ['graph', 'mesh', 'plugins', 'broker', 'relay'],
   status: ['graph', 'mesh'],
   runtime: ['manifest', 'graph', 'bus', 'relay', 'plugins'],
-  cli: ['manifest', 'graph', 'status', 'runtime'],
+  cli: ['manifest', 'graph', 'relay', 'status', 'runtime'],
 };
 /** Files of types that describe the seam between two folders. */
 const CONTRACTS = [

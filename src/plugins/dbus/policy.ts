@@ -25,19 +25,11 @@
  * it: the policy is the consumer's, and other clients have their own.
  */
 import type { PolicyRules } from '../../graph/link.js';
+import { type MemberRule, memberRule } from '../../manifest/policy.js';
 import type { Header } from './header.js';
 
 export const Level = { none: 0, see: 1, talk: 2, own: 3 } as const;
 export type Level = (typeof Level)[keyof typeof Level];
-
-interface MemberRule {
-  /** Undefined: any interface, and so below. */
-  readonly interface?: string;
-  readonly member?: string;
-  readonly path?: string;
-  /** Objects below `path` are meant, too. */
-  readonly below: boolean;
-}
 
 /** What a consumer may do towards a name. */
 export interface Grant {
@@ -127,19 +119,4 @@ function fits(rule: MemberRule, header: Header): boolean {
   if (rule.member !== undefined && rule.member !== header.member) return false;
   if (rule.path === undefined || rule.path === header.path) return true;
   return rule.below && (header.path?.startsWith(`${rule.path}/`) ?? false);
-}
-
-/** `text`: a rule whose syntax is valid; the manifest and the wire form check it. */
-function memberRule(text: string): MemberRule {
-  const [method = '', path] = text.split('@');
-  const dot = method.lastIndexOf('.');
-  const member = method.slice(dot + 1);
-  const place = path === '/*' ? undefined : path;
-  const below = place?.endsWith('/*') ?? false;
-  return {
-    ...(dot > 0 ? { interface: method.slice(0, dot) } : {}),
-    ...(dot > 0 && member !== '*' ? { member } : {}),
-    ...(place === undefined ? {} : { path: below ? place.slice(0, -2) : place }),
-    below,
-  };
 }

@@ -5,21 +5,7 @@ import { type GraphCommandOptions, graphCommand } from '../../../src/cli/graph.j
 import { eventually } from '../../support/wait.js';
 import { requires, scratchFolder, services, writeFiles } from '../manifest/scratch.js';
 import { Control, FAILURE } from '../status/control.js';
-
-/** What was written to it. */
-class Paper {
-  text = '';
-  isTTY = false;
-  fail: (error: Error) => void = () => {};
-
-  write(text: string): void {
-    this.text += text;
-  }
-
-  on(_event: 'error', listener: (error: Error) => void): void {
-    this.fail = listener;
-  }
-}
+import { Paper } from './paper.js';
 
 async function run(
   control: string,

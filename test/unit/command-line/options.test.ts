@@ -45,7 +45,7 @@ describe('an option of the daemon', () => {
     const rows = [
       ...SUPERVISOR.matchAll(/^\t\[\w+\] = \{ "([\w-]+)", "(\w+)", (?:"(.*)"|NULL) \},$/gm),
     ];
-    expect(rows.length).toBe(8);
+    expect(rows.length).toBe(9);
     for (const [, name = '', variable, initial] of rows) {
       const specification: { initial?: unknown; isList?: true } =
         DAEMON_OPTIONS[name as OptionName];

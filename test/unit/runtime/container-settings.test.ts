@@ -10,7 +10,7 @@ function revision(
 ): Revision {
   return {
     containers: [{ name: 'web', services: [], refused: [], requirements: [], run, args }],
-    unreadable: [],
+    unreadable: new Map(),
     device: { groups, pools: [], ingress: [] },
     problems: [],
     state: {},

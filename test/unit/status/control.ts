@@ -3,9 +3,11 @@ import net from 'node:net';
 import { EventEmitter } from 'eventemitter3';
 import { expect, onTestFinished } from 'vitest';
 import { type Link, linkId } from '../../../src/graph/link.js';
+import { revisionToWire } from '../../../src/graph/revision-wire.js';
 import type { GraphSourceEvents } from '../../../src/graph/source.js';
 import { type LinkError, REMEDIES } from '../../../src/kernel/errors.js';
 import { createLogger } from '../../../src/kernel/log.js';
+import type { Revision } from '../../../src/manifest/revision.js';
 import type { LinkStats } from '../../../src/mesh/attacher.js';
 import type { MeshEvents } from '../../../src/mesh/mesh.js';
 import { NO_STATS } from '../../../src/mesh/stats.js';
@@ -31,6 +33,8 @@ export class Control {
   readonly store = new StatusStore(this.mesh);
   readonly server: ControlServer;
   path = '';
+  /** What its graph is built from; null: a runtime builds it. */
+  revision: Revision | null = null;
 
   constructor(events?: EventsOptions, stalledMs?: number) {
     const { store, source } = this;
@@ -40,6 +44,7 @@ export class Control {
       store,
       stats,
       source,
+      revision: () => this.revision && revisionToWire(this.revision),
       log,
       ...(events && { events }),
       ...(stalledMs && { stalledMs }),

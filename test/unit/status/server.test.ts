@@ -2,8 +2,10 @@
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { revisionFromWire, type WireRevision } from '../../../src/graph/revision-wire.js';
 import { XConnectError } from '../../../src/kernel/errors.js';
 import { eventually, pause } from '../../support/wait.js';
+import { revisionFrom } from '../manifest/scratch.js';
 import { Control, FAILURE, SHOWN } from './control.js';
 
 describe('the control socket', () => {
@@ -183,3 +185,52 @@ function socketsAt(path: string): number {
   const lines = readFileSync('/proc/net/unix', 'utf8').split('\n');
   return lines.filter((line) => line.endsWith(` ${path}`)).length;
 }
+
+describe('what is known of links beyond the graph', () => {
+  it('is how their connections ended and what was refused, of those that are asked for', async () => {
+    const control = await Control.start();
+    const id = control.put({ consumer: 'a' });
+    control.put({ consumer: 'a', name: 'other' }, FAILURE);
+    control.put({ consumer: 'b' });
+    control.count(id, {
+      total: 3,
+      closes: { eof: 2, refused: 1 },
+      denied: { '"see": ["x.y"]': 4 },
+    });
+    expect(await control.json('/links?consumer=a&name=raw')).toEqual([
+      expect.objectContaining({
+        consumer: 'a',
+        name: 'raw',
+        state: 'established',
+        connections: { active: 0, total: 3, refused: 1 },
+        closes: { eof: 2, refused: 1 },
+        denied: { '"see": ["x.y"]': 4 },
+        audited: {},
+      }),
+    ]);
+    const count = async (path: string) => ((await control.json(path)) as unknown[]).length;
+    expect(await count('/links?consumer=a')).toBe(2);
+    expect(await count('/links?name=raw')).toBe(2);
+    expect(await count('/links')).toBe(3);
+    expect(await count('/links?consumer=nobody')).toBe(0);
+  });
+
+  it('is the revision that the graph is built from, or null under a runtime', async () => {
+    const control = await Control.start();
+    expect(await control.json('/revision')).toBeNull();
+    const files = {
+      'server/services.json': [
+        { name: 'bus', type: 'dbus', socket: '/run/bus', policy: { '*': { see: ['a.b'] } } },
+        { name: 'api', type: 'rest', socket: '/run/api', rules: { x: ['GET /'] }, allow: ['x'] },
+        { name: 'wrong', type: 'unix' },
+      ],
+      'client/run.json': { services: { optional: [{ name: 'api', role: 'x' }] } },
+      'device.json': { ingress: [{ external: '127.0.0.1:80', service: 'api' }] },
+    };
+    const revision = revisionFrom(files);
+    control.revision = revision;
+    const wire = (await control.json('/revision')) as WireRevision;
+    const containers = revision.containers.map((one) => ({ ...one, run: {}, args: {} }));
+    expect(revisionFromWire(wire)).toEqual({ ...revision, containers, state: {} });
+  });
+});

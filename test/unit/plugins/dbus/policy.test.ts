@@ -3,6 +3,7 @@ import type { PolicyRules } from '../../../../src/graph/link.js';
 import type { Header } from '../../../../src/plugins/dbus/header.js';
 import { Level, mayHear, maySend, Policy } from '../../../../src/plugins/dbus/policy.js';
 import { fc, property } from '../../../support/property.js';
+import { BUS_NAME, OBJECT, POLICY_RULES } from './policy-rules.js';
 
 const call = (fields: Partial<Header>) =>
   ({ interface: 'a.b', member: 'C', path: '/d', ...fields }) as Header;
@@ -114,38 +115,13 @@ function plainly(rules: PolicyRules, name: string, header: Header) {
 }
 
 property('a policy means what its model says, whatever its rules', async (holds) => {
-  const element = fc.constantFrom('a', 'b', 'ab');
-  const name = fc.array(element, { minLength: 2, maxLength: 4 }).map((parts) => parts.join('.'));
-  const pattern = fc.oneof(
-    name,
-    name.map((one) => `${one}.*`),
-    element.map((one) => `${one}.*`),
-    fc.constant('*'),
-  );
-  const path = fc.array(element, { maxLength: 3 }).map((parts) => `/${parts.join('/')}`);
-  const pathRule = fc.oneof(
-    path,
-    path.map((one) => (one === '/' ? '/*' : `${one}/*`)),
-  );
-  const method = fc.oneof(
-    fc.tuple(name, fc.constantFrom('M', 'N', '*')).map((parts) => parts.join('.')),
-    fc.constant('*'),
-  );
-  const rule = fc.oneof(
-    method,
-    pathRule.map((one) => `@${one}`),
-    fc.tuple(method, pathRule).map((parts) => parts.join('@')),
-  );
-  const names = fc.array(pattern, { maxLength: 3 });
-  const byName = fc.dictionary(pattern, fc.array(rule, { maxLength: 3 }), { maxKeys: 3 });
-  const rules = fc.record({ see: names, talk: names, own: names, call: byName, broadcast: byName });
   const header = fc.record({
-    interface: fc.option(name, { nil: undefined }),
+    interface: fc.option(BUS_NAME, { nil: undefined }),
     member: fc.constantFrom('M', 'N'),
-    path,
+    path: OBJECT,
   });
   await holds(
-    fc.property(rules, name, header, (all, towards, fields) => {
+    fc.property(POLICY_RULES, BUS_NAME, header, (all, towards, fields) => {
       const grant = new Policy(all).towards(towards);
       const said = fields as Header;
       expect({

@@ -1,0 +1,356 @@
+/**
+ * Why a link is as it is: the chain from its declaration to the first byte, step by step. The first step that failed
+ * says what was found, what was expected and what helps; the steps after it were not reached. Pure.
+ *
+ * The daemon tries these in the same order and stops at the first that fails, so the code of its error tells which one
+ * that was.
+ */
+
+import { EXTERNAL, RUNTIME_PROVIDER } from '../graph/link.js';
+import type { ErrorCode } from '../kernel/errors.js';
+import { type ProblemCode, placeText, remedyOf, show } from '../manifest/problem.js';
+import { type Declaration, placeOf } from './declaration.js';
+
+export const STEPS = [
+  'declared',
+  'exporter',
+  'allowed',
+  'containers',
+  'target',
+  'socket',
+  'identity',
+  'connections',
+] as const;
+export type StepName = (typeof STEPS)[number];
+
+export interface Step {
+  readonly name: StepName;
+  readonly mark: 'ok' | 'failed' | 'skipped';
+  /** A short phrase; of a failed step one sentence. */
+  readonly found: string;
+  /** Of a failed step. */
+  readonly expected?: string;
+  readonly remedy?: string;
+}
+
+export interface Explanation {
+  readonly consumer: string;
+  readonly name: string;
+  readonly provider: string;
+  readonly target: string;
+  /** As the daemon has it; null: no daemon was asked, or it has no such link. */
+  readonly state: string | null;
+  readonly since: string | null;
+  /** It may be missing: nothing of the consumer depends on it. */
+  readonly optional: boolean;
+  readonly steps: readonly Step[];
+  /** What a policy refused since the daemon started: how often, by the rule that would allow it. */
+  readonly denied: Readonly<Record<string, number>>;
+}
+
+/** A link as `GET /links` has it. */
+export interface LiveLink {
+  readonly consumer: string;
+  readonly consumer_pid: number;
+  readonly provider: string;
+  readonly provider_pid: number;
+  readonly name: string;
+  readonly type: string;
+  readonly role: string;
+  readonly target: string;
+  readonly socket: string;
+  readonly uid?: number;
+  readonly state: string;
+  readonly since: string;
+  readonly last_error: {
+    readonly code: ErrorCode;
+    readonly message: string;
+    readonly remedy: string;
+    readonly since: string;
+  } | null;
+  readonly connections: {
+    readonly active: number;
+    readonly total: number;
+    readonly refused?: number;
+  };
+  readonly bytes: { readonly to_provider: number; readonly to_consumer: number };
+  readonly closes: Readonly<Record<string, number>>;
+  readonly denied: Readonly<Record<string, number>>;
+}
+
+/** Which step an error is about; `anywhere`: the step that was being taken, which its message tells. */
+const STEP_OF: Readonly<Record<ErrorCode, StepName | 'anywhere'>> = {
+  'manifest-invalid': 'declared',
+  'runtime-away': 'declared',
+  'runtime-answer': 'declared',
+  'state-unreadable': 'declared',
+  'engine-away': 'declared',
+  'engine-answer': 'declared',
+  'type-unknown': 'exporter',
+  'type-unsupported': 'exporter',
+  'device-fd-only': 'allowed',
+  'not-allowed': 'allowed',
+  'consumer-not-running': 'containers',
+  'provider-not-running': 'containers',
+  'container-gone': 'containers',
+  'not-a-container': 'anywhere',
+  'target-invalid': 'target',
+  'target-occupied': 'target',
+  'target-read-only': 'target',
+  'target-on-host': 'target',
+  'target-lost': 'target',
+  'target-unreachable': 'target',
+  'certificate-invalid': 'target',
+  'plugin-missing': 'target',
+  'plugin-unreadable': 'target',
+  'plugin-failed': 'target',
+  'plugin-invalid': 'target',
+  'provider-socket-missing': 'socket',
+  'provider-not-a-socket': 'socket',
+  'provider-loop': 'socket',
+  'provider-refused': 'socket',
+  'device-missing': 'socket',
+  'device-wrong': 'socket',
+  'device-ambiguous': 'socket',
+  'device-busy': 'socket',
+  'connector-missing': 'socket',
+  'bus-off': 'socket',
+  'bus-away': 'socket',
+  'bus-unlisted': 'socket',
+  'bus-refused': 'identity',
+  'bus-uid': 'identity',
+  'identity-unknown': 'identity',
+  'provider-unhealthy': 'connections',
+  'limit-reached': 'anywhere',
+  'permission-denied': 'anywhere',
+  'network-closed': 'anywhere',
+  'broker-lost': 'anywhere',
+  'relay-lost': 'anywhere',
+  'broker-failed': 'anywhere',
+  'timed-out': 'anywhere',
+  internal: 'anywhere',
+};
+
+/** Problems of a revision that are not about the declaration as such. */
+const STEP_OF_PROBLEM: Partial<Readonly<Record<ProblemCode, StepName>>> = {
+  'service-missing': 'exporter',
+  'provider-missing': 'exporter',
+  'provider-ambiguous': 'exporter',
+  'bus-name-missing': 'exporter',
+  'type-unserveable': 'exporter',
+  'not-allowed': 'allowed',
+};
+
+/** What is known of one link. At least one of the two. */
+export interface Known {
+  /** Undefined: nobody knows the revision behind the graph. */
+  readonly declaration?: Declaration | undefined;
+  /** Undefined: no daemon was asked, or it has no such link. */
+  readonly live?: LiveLink | undefined;
+  /** A daemon was asked. */
+  readonly asked?: boolean;
+  /** Of a process, as a phrase such as `since 10:00`; undefined: not known. */
+  readonly since?: (pid: number) => string | undefined;
+}
+
+export function explain(known: Known): Explanation {
+  const { declaration, live } = known;
+  const link = live ?? declaration?.link;
+  const fault = faultOf(known);
+  const reached = fault
+    ? STEPS.indexOf(fault.step)
+    : known.live
+      ? STEPS.length
+      : STEPS.indexOf('containers');
+  const steps = STEPS.map((name, index): Step => {
+    if (fault?.step === name) {
+      const { found, expected = expectedOf(name, known), remedy } = fault;
+      return { name, mark: 'failed', found, expected, remedy };
+    }
+    if (index >= reached) {
+      return { name, mark: 'skipped', found: known.asked ? '' : 'no daemon was asked' };
+    }
+    return well(name, known);
+  });
+  return {
+    consumer: link?.consumer ?? declaration?.consumer ?? '',
+    name: link?.name ?? declaration?.requirement.name ?? '',
+    provider: link?.provider ?? declaration?.exporter?.container ?? '',
+    target: link?.target ?? declaration?.requirement.target ?? '',
+    state: live?.state ?? null,
+    since: live?.since ?? null,
+    optional: declaration?.requirement.optional ?? false,
+    steps,
+    denied: live?.denied ?? {},
+  };
+}
+
+interface Fault {
+  readonly step: StepName;
+  readonly found: string;
+  /** Absent: what the step expects of any link. */
+  readonly expected?: string;
+  readonly remedy: string;
+}
+
+function faultOf({ declaration, live, asked }: Known): Fault | null {
+  const problem = declaration?.problem;
+  if (problem) {
+    const step = STEP_OF_PROBLEM[problem.code] ?? 'declared';
+    const found = `${placeText(problem)}: found ${problem.found}.`;
+    const { expected } = problem;
+    return { step, found, expected, remedy: editOf(step, declaration) ?? remedyOf(problem) };
+  }
+  if (!live) return asked && declaration ? unmade(declaration) : null;
+  const error = live.last_error;
+  if (!error) return live.state === 'established' ? null : unexplained(live);
+  const step = stepOf(live, error);
+  const edit = error.code === 'not-allowed' ? editOf(step, declaration) : undefined;
+  return { step, found: error.message, remedy: edit ?? placed(step, error.remedy, declaration) };
+}
+
+function stepOf(live: LiveLink, { code, message }: { code: ErrorCode; message: string }): StepName {
+  const step = STEP_OF[code] ?? 'target';
+  if (step !== 'anywhere') return step;
+  const isOfProvider = [`${live.socket} in ${live.provider}: `, 'The hosted bus at '];
+  if (isOfProvider.some((start) => message.startsWith(start))) return 'socket';
+  return code === 'not-a-container' ? 'containers' : 'target';
+}
+
+/** Of what the revision declares now. */
+function unmade({ requirement }: Declaration): Fault {
+  const found = `The daemon has no link for ${placeText(requirement.place)}.`;
+  const remedy =
+    'Look again in some seconds, as it reads a revision that changed; then look at its log.';
+  return { step: 'declared', found, expected: 'the graph of this revision', remedy };
+}
+
+/** A link between two states. */
+function unexplained({ state }: LiveLink): Fault {
+  if (state === 'draining') {
+    const remedy = 'Nothing to do if it is to go; else look at what the revision requires.';
+    return {
+      step: 'declared',
+      found: 'It has left the graph, and its connections are finishing.',
+      remedy,
+    };
+  }
+  return { step: 'target', found: 'The link is being made.', remedy: 'Look again in a moment.' };
+}
+
+/** The one edit that allows it. */
+function editOf(step: StepName, declaration: Declaration | undefined): string | undefined {
+  if (step !== 'allowed' || !declaration?.exporter) return undefined;
+  const { consumer, requirement, exporter } = declaration;
+  const who = `${show(requirement.role)} or ${show(`container:${consumer}`)}`;
+  return `Add ${who} to "allow" in ${placeText(exporter.place)}.`;
+}
+
+/** With the entry of the manifest that the step is about. */
+function placed(step: StepName, remedy: string, declaration: Declaration | undefined): string {
+  const isOfProvider = step === 'socket' || step === 'identity';
+  const exporter = declaration?.exporter;
+  const place = isOfProvider
+    ? exporter && placeText(exporter.place)
+    : step === 'target'
+      ? placeOf(declaration)
+      : undefined;
+  return place === undefined ? remedy : `${remedy} It is declared in ${place}.`;
+}
+
+function whereabouts({ declaration, live }: Known) {
+  const link = live ?? declaration?.link;
+  const provider = link?.provider || declaration?.exporter?.container || '';
+  return {
+    consumer: link?.consumer ?? declaration?.consumer ?? '',
+    provider: provider === RUNTIME_PROVIDER ? 'the runtime' : provider || 'its provider',
+    target: link?.target || 'its target',
+    socket: link?.socket || 'its socket',
+    role: show(link?.role ?? declaration?.requirement.role ?? 'any'),
+  };
+}
+
+function expectedOf(name: StepName, known: Known): string {
+  const { consumer, provider, target, socket, role } = whereabouts(known);
+  switch (name) {
+    case 'declared':
+      return 'a requirement that can be read, and a service that is served';
+    case 'exporter':
+      return 'one container that exports it, as a type that it can serve';
+    case 'allowed':
+      return `the role ${role}, or "container:${consumer}", among those that may use it`;
+    case 'containers':
+      return `${consumer === EXTERNAL ? '' : `${consumer} and `}${provider} running`;
+    case 'target':
+      return `${target} free ${consumer === EXTERNAL ? 'on the host' : `in ${consumer}`}`;
+    case 'socket':
+      return `${socket} in ${provider}, which lets the role ${role} in`;
+    case 'identity':
+      return `a user for the role ${role}`;
+    case 'connections':
+      return `connections that reach ${provider}`;
+  }
+}
+
+function well(name: StepName, known: Known): Step {
+  const found = foundOf(name, known);
+  const isUnused = name === 'connections' && known.live?.connections.total === 0;
+  return { name, mark: isUnused ? 'skipped' : 'ok', found };
+}
+
+function foundOf(name: StepName, known: Known): string {
+  const { declaration, live } = known;
+  const { consumer, provider, target, socket, role } = whereabouts(known);
+  const exporter = declaration?.exporter;
+  switch (name) {
+    case 'declared': {
+      const optional = declaration?.requirement.optional ? ', optional' : '';
+      return `${placeOf(declaration) ?? 'in the graph of the daemon'}${optional}`;
+    }
+    case 'exporter':
+      return exporter ? `${provider}, ${placeText(exporter.place)}` : provider;
+    case 'allowed': {
+      if (!exporter?.service) return `the role ${role}`;
+      return exporter.service.allow ? `the role ${role} is in "allow"` : 'everyone may';
+    }
+    case 'containers':
+      return live ? running(live, known.since) : '';
+    case 'target':
+      return consumer === EXTERNAL ? `${target} on the host` : `${target} in ${consumer}`;
+    case 'socket':
+      return `${socket} in ${provider}`;
+    case 'identity':
+      return live?.uid === undefined ? `the role ${role}` : `the role ${role}, uid ${live.uid}`;
+    case 'connections':
+      return live ? traffic(live) : '';
+  }
+}
+
+function running(live: LiveLink, since: Known['since']): string {
+  const one = (name: string, pid: number) => {
+    const began = since?.(pid);
+    return `${name} (pid ${pid}${began === undefined ? '' : `, ${began}`})`;
+  };
+  const all = [
+    [live.consumer, live.consumer_pid],
+    [live.provider, live.provider_pid],
+  ] as const;
+  const containers = all.filter(([, pid]) => pid > 0).map(([name, pid]) => one(name, pid));
+  return containers.length === 0 ? 'none is needed' : containers.join(', ');
+}
+
+function traffic({ connections, bytes, closes }: LiveLink): string {
+  const { active, total, refused = 0 } = connections;
+  if (total === 0) return 'nobody has connected yet';
+  const ends = Object.entries(closes).filter(([, count]) => count > 0);
+  const ended = ends.map(([reason, count]) => `${reason} ${count}`).join(', ');
+  return [
+    `${active} open of ${total}, ${bytes.to_provider} bytes to the provider, ${bytes.to_consumer} to the consumer`,
+    ...(refused > 0 ? [`${refused} did not reach the provider`] : []),
+    ...(ended === '' ? [] : [`ended: ${ended}`]),
+  ].join('; ');
+}
+
+export function firstFailure({ steps }: Explanation): Step | undefined {
+  return steps.find(({ mark }) => mark === 'failed');
+}

@@ -1,0 +1,275 @@
+/** The source of a container engine, on one that the test plays: when it looks, and what it makes of bad answers. */
+import { writeFile } from 'node:fs/promises';
+import type net from 'node:net';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { DockerSource, type DockerSourceOptions } from '../../../src/docker/source.js';
+import type { GraphSnapshot } from '../../../src/graph/link.js';
+import type { XConnectError } from '../../../src/kernel/errors.js';
+import { createLogger } from '../../../src/kernel/log.js';
+import type { Problem } from '../../../src/manifest/problem.js';
+import type { Revision } from '../../../src/manifest/revision.js';
+import { eventually } from '../../support/wait.js';
+import { FakeRuntime, ok } from '../graph/fake-runtime.js';
+import { scratchFolder } from '../manifest/scratch.js';
+
+interface Listed {
+  readonly id: string;
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  pid: number;
+  isPaused?: boolean;
+}
+
+const NOT_FOUND = 'HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n';
+const STREAM = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n';
+
+class FakeEngine extends FakeRuntime {
+  containers: Listed[] = [];
+  imageLabels: Record<string, string> = {};
+  /** In place of the answer to requests that begin so. */
+  readonly said = new Map<string, string>();
+  #streams = new Set<net.Socket>();
+
+  constructor() {
+    super((socket, request) => this.#answer(socket, request.split(' ')[1] ?? ''));
+  }
+
+  event(): void {
+    for (const stream of this.#streams) stream.write('2\r\n{}\r\n');
+  }
+
+  get followers(): number {
+    return [...this.#streams].filter(({ destroyed }) => !destroyed).length;
+  }
+
+  loseEvents(): void {
+    for (const stream of this.#streams) stream.destroy();
+    this.#streams.clear();
+  }
+
+  asked(path: string): number {
+    return this.requests.filter((request) => request.startsWith(`GET ${path}`)).length;
+  }
+
+  #answer(socket: net.Socket, path: string): void {
+    const [, said] = [...this.said].find(([start]) => path.startsWith(start)) ?? [];
+    const [, kind, id] = path.split('/');
+    const one = this.containers.find((container) => container.id === id);
+    if (said !== undefined) socket.end(said);
+    else if (path.startsWith('/events?')) {
+      this.#streams.add(socket);
+      socket.write(STREAM);
+    } else if (path.startsWith('/containers/json')) socket.end(ok(JSON.stringify(this.#list())));
+    else if (kind === 'images') socket.end(ok(json({ Config: { Labels: this.imageLabels } })));
+    else if (one) socket.end(ok(json({ State: { Pid: one.pid, Paused: one.isPaused === true } })));
+    else socket.end(NOT_FOUND);
+  }
+
+  #list() {
+    return this.containers.map(({ id, name, labels, pid }) => {
+      const State = pid > 0 ? 'running' : 'exited';
+      return {
+        Id: id,
+        Names: [`/${name}`],
+        Labels: labels,
+        State,
+        ImageID: 'sha256:1',
+        Created: 1,
+      };
+    });
+  }
+}
+
+const json = (value: unknown) => JSON.stringify(value);
+const idOf = (letter: string) => letter.repeat(64);
+
+function two(): Listed[] {
+  return [
+    { id: idOf('a'), name: 'p', labels: { 'pv.provide.raw': 'unix:/run/x' }, pid: 20 },
+    { id: idOf('b'), name: 'c', labels: { 'pv.require.raw': '' }, pid: 10 },
+    { id: idOf('c'), name: 'other', labels: {}, pid: 30 },
+  ];
+}
+
+async function setUp(
+  options: Partial<DockerSourceOptions> = {},
+  prepare?: (e: FakeEngine) => void,
+) {
+  const engine = await new FakeEngine().start();
+  engine.containers = two();
+  prepare?.(engine);
+  const log = createLogger('silent');
+  const source = new DockerSource({ connect: engine.connect, log, ...options });
+  const graphs: GraphSnapshot[] = [];
+  const failures: XConnectError[] = [];
+  const problems: (readonly Problem[])[] = [];
+  const seen = { engine, source, graphs, failures, problems, recovered: 0 };
+  source.on('graph', (graph) => graphs.push(graph));
+  source.on('failure', (failure) => failures.push(failure));
+  source.on('problems', (some) => problems.push(some));
+  source.on('recovered', () => seen.recovered++);
+  onTestFinished(async () => {
+    source.stop();
+    await engine.stop();
+  });
+  source.start();
+  return seen;
+}
+
+const pids = (graph: GraphSnapshot | undefined) =>
+  graph?.links.map(({ consumerPid, providerPid }) => [consumerPid, providerPid]);
+
+describe('the source of a container engine', () => {
+  it('yields the graph, with a stamp and the ids of the containers', async () => {
+    const { graphs, engine } = await setUp();
+    await eventually(() => expect(graphs).toHaveLength(1));
+    expect(graphs[0]).toMatchObject({ links: [{ consumer: 'c', provider: 'p', name: 'raw' }] });
+    expect(pids(graphs[0])).toEqual([[10, 20]]);
+    expect(graphs[0]?.stamp).toBeGreaterThan(0);
+    expect(graphs[0]?.engineIds).toEqual(
+      new Map([10, 20].map((pid, i) => [pid, idOf('ba'[i] ?? '')])),
+    );
+    expect(engine.asked(`/containers/${idOf('c')}`)).toBe(0);
+  });
+
+  it('looks anew at each event, and a look that finds no change emits nothing', async () => {
+    const { graphs, engine } = await setUp();
+    await eventually(() => expect([graphs.length, engine.followers]).toEqual([1, 1]));
+    const looked = engine.asked('/containers/json');
+    engine.event();
+    await eventually(() => expect(engine.asked('/containers/json')).toBeGreaterThan(looked));
+    for (const pid of [21, 0, 22]) {
+      (engine.containers[0] as Listed).pid = pid;
+      engine.event();
+      await eventually(() => expect(pids(graphs.at(-1))).toEqual([[10, pid]]));
+    }
+    expect(graphs).toHaveLength(4);
+    expect(engine.asked('/images/')).toBe(1);
+  });
+
+  it('emits the same links again, with a newer stamp, where somebody doubts them', async () => {
+    const { graphs, source } = await setUp();
+    await eventually(() => expect(graphs).toHaveLength(1));
+    await eventually(() => {
+      source.doubt('the test says so');
+      expect(graphs.length).toBeGreaterThan(1);
+    });
+    expect(graphs[1]?.stamp).toBeGreaterThan(graphs[0]?.stamp ?? 0);
+  });
+
+  it('lists everything anew when the stream of events was lost', async () => {
+    const { graphs, engine } = await setUp();
+    await eventually(() => expect([graphs.length, engine.followers]).toEqual([1, 1]));
+    engine.containers.splice(1, 1);
+    engine.loseEvents();
+    await eventually(() => expect(graphs.at(-1)?.links).toEqual([]));
+    await eventually(() => expect(engine.followers).toBe(1));
+  });
+
+  it('keeps the last graph while the engine is away, and says so once', async () => {
+    const seen = await setUp();
+    const { graphs, engine, failures } = seen;
+    await eventually(() => expect([graphs.length, engine.followers]).toEqual([1, 1]));
+    await engine.stop();
+    await eventually(() => expect(failures.map(({ code }) => code)).toEqual(['engine-away']));
+    engine.containers[0] = { ...(engine.containers[0] as Listed), pid: 25 };
+    await engine.start();
+    await eventually(() => expect(pids(graphs.at(-1))).toEqual([[10, 25]]));
+    expect([graphs.length, failures.length, seen.recovered]).toEqual([2, 1, 1]);
+  });
+
+  it.each([
+    ['/containers/json', ok('{}'), 'something else where its containers was expected'],
+    ['/containers/json', ok('[{"Id":"../x"}]'), 'something else where the id of a container'],
+    ['/containers/json', ok('[7]'), 'something else where a container was expected'],
+    ['/containers/json', ok('['), '1 bytes that are not JSON for /containers/json?all=1'],
+    ['/containers/json', NOT_FOUND, 'something else where its containers was expected'],
+    ['/containers/aaaa', ok('{}'), 'something else where a state was expected'],
+    ['/containers/aaaa', ok('{"State":{}}'), 'something else where the pid of a container'],
+    [
+      '/images/',
+      'HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n',
+      'status 500 for /images/sha256%3A1',
+    ],
+    ['/', 'SSH-2.0-x\r\n', 'bytes that are not HTTP'],
+  ])(
+    'answers of %s that make no sense are a failure, and change nothing',
+    async (path, bytes, why) => {
+      const { graphs, engine, failures } = await setUp({}, ({ said }) => said.set(path, bytes));
+      await eventually(() => expect(failures).toHaveLength(1));
+      expect(failures[0]?.code).toBe('engine-answer');
+      expect(failures[0]?.message).toContain(`The container engine sent ${why}`);
+      expect(graphs).toEqual([]);
+      engine.said.clear();
+      engine.loseEvents();
+      await eventually(() => expect(graphs).toHaveLength(1));
+    },
+  );
+
+  it('leaves out a container that went away, or an image, while it looked', async () => {
+    const { graphs, engine } = await setUp({}, ({ said }) => {
+      said.set(`/containers/${idOf('a')}/`, NOT_FOUND);
+      said.set('/images/', NOT_FOUND);
+    });
+    await eventually(() => expect(pids(graphs.at(-1))).toEqual([[10, 0]]));
+    expect(engine.followers).toBe(1);
+  });
+
+  it('takes no label of an image for one of the container', async () => {
+    const { graphs, problems } = await setUp({}, (engine) => {
+      engine.imageLabels = { 'pv.require.raw': '' };
+    });
+    await eventually(() => expect(graphs).toHaveLength(1));
+    expect(graphs[0]?.links).toEqual([]);
+    expect(problems[0]).toMatchObject([{ code: 'label-inherited' }]);
+  });
+
+  it('reads the ingress of a file, whenever that changes, and keeps it while the file is no JSON', async () => {
+    const ingressPath = `${await scratchFolder()}/ingress.json`;
+    const rule = (external: string) =>
+      writeFile(ingressPath, json({ ingress: [{ service: 'api', type: 'http', external }] }));
+    await rule('127.0.0.1:80');
+    const { graphs, problems, failures } = await setUp({ ingressPath }, ({ containers }) => {
+      containers.push({
+        id: idOf('d'),
+        name: 'api',
+        labels: { 'pv.provide.api': 'http:8080' },
+        pid: 1,
+      });
+    });
+    const shown = () =>
+      graphs.at(-1)?.links.find(({ consumer }) => consumer === 'EXTERNAL')?.target;
+    await eventually(() => expect(shown()).toBe('127.0.0.1:80'));
+    await rule('127.0.0.1:81');
+    await eventually(() => expect(shown()).toBe('127.0.0.1:81'));
+    await writeFile(ingressPath, '{');
+    await eventually(() =>
+      expect(failures[0]?.message).toContain(`file ${ingressPath} can't be used`),
+    );
+    await rule('nowhere');
+    await eventually(() => expect(problems.at(-1)).toMatchObject([{ file: ingressPath }]));
+    expect(graphs.filter(({ links }) => links.length === 2)).toHaveLength(2);
+  });
+
+  it('asks for the hosted bus when what containers declare has changed', async () => {
+    const asked: Revision[] = [];
+    const hostBus = (revision: Revision) => {
+      asked.push(revision);
+      return Promise.resolve({ socket: '/run/bus' });
+    };
+    const { graphs, engine } = await setUp({ hostBus }, ({ containers }) => {
+      containers.push({
+        id: idOf('d'),
+        name: 'd',
+        labels: { 'pv.required': 'system-bus' },
+        pid: 5,
+      });
+    });
+    const bus = () => graphs.at(-1)?.links.find(({ name }) => name === 'system-bus');
+    await eventually(() => expect(bus()).toMatchObject({ socket: '/run/bus', consumerPid: 5 }));
+    (engine.containers[3] as Listed).pid = 6;
+    engine.event();
+    await eventually(() => expect(bus()).toMatchObject({ consumerPid: 6 }));
+    expect(asked).toHaveLength(1);
+  });
+});
