@@ -96,7 +96,10 @@ describe.runIf(isRoot())('a daemon', () => {
     [['--stat', 'x'], "error: unknown option '--stat'\n(Did you mean --state?)\n"],
     [['--plugin'], "error: option '--plugin <module>' argument missing\n"],
     [['--bus-uids', '5-6'], "error: option '--bus-uids <first-last>' argument '5-6' is invalid. "],
-    [['--', 'x'], 'error: unknown command "x", expected check, graph, learn or none\n'],
+    [
+      ['--', 'x'],
+      'error: unknown command "x", expected check, graph, diff, doctor, explain, learn or none\n',
+    ],
     [['-x'], "error: unknown option '-x'\n"],
   ])('that is told nonsense ends with 2, and says what was expected: %j', (args, said) => {
     const { status, stderr } = start(...args);
