@@ -338,10 +338,12 @@ static int option(int fd, int name)
 void closing_socket(struct closing *c, int fd, bool shared)
 {
 	bool harmless;
+	int domain;
 
 	if (fd < 0)
 		return;
-	harmless = option(fd, SO_DOMAIN) != AF_UNIX;
+	domain = option(fd, SO_DOMAIN);
+	harmless = domain >= 0 && domain != AF_UNIX;
 	if (!harmless && option(fd, SO_TYPE) == SOCK_STREAM && !option(fd, SO_ACCEPTCONN)) {
 		if (!shared)
 			shutdown(fd, SHUT_RD); /* nothing comes any more while we look */

@@ -26,9 +26,11 @@ void complain(const char *what)
 	char text[256];
 	int length = snprintf(text, sizeof(text), "pvx-relay: %s.\n", what);
 
-	if (!said && poll(&room, 1, 0) > 0 && room.revents & POLLOUT) /* whoever reads it may not */
-		said = write(2, text, length < (int)sizeof(text) ? (size_t)length : sizeof(text) - 1) >= 0;
-	said = true;
+	if (length >= (int)sizeof(text))
+		length = sizeof(text) - 1;
+	if (said || poll(&room, 1, 0) <= 0 || !(room.revents & POLLOUT)) /* whoever reads it may not */
+		return;
+	said = write(2, text, (size_t)length) > 0;
 }
 
 static void drop_owed(struct relay *relay)
@@ -280,15 +282,14 @@ static bool read_one(struct relay *relay)
 	const char *wrong;
 	uint32_t nfds;
 
-	if (n < 0 && errno == EINTR)
-		return true;
-	if (n < 0 && transient(errno)) {
-		if (errno != EAGAIN)
-			relay_rearm(relay, &relay->daemon, EPOLLIN | EPOLLOUT); /* they are still there */
+	if (n < 0 && errno == EAGAIN)
+		return false;
+	if (n <= 0 && poll(&other, 1, 0) > 0 && other.revents & (POLLHUP | POLLRDHUP))
+		_exit(0); /* nobody can be our daemon any more */
+	if (n < 0) {
+		relay_rearm(relay, &relay->daemon, EPOLLIN | EPOLLOUT); /* it is still there: the next round tries again */
 		return false;
 	}
-	if (n < 0 || (n == 0 && poll(&other, 1, 0) > 0))
-		_exit(0); /* nobody can be our daemon any more */
 	nfds = control_fds(&message, fds);
 	wrong = malformed(&record.head, (size_t)n, nfds, message.msg_flags);
 	if (!wrong) {

@@ -26,7 +26,7 @@ static bool side_prepare(struct conn *conn, struct side *side)
 	int on = 1, large = RELAY_SCRATCH, domain = AF_UNIX;
 	socklen_t length = sizeof(domain);
 
-	if (getsockopt(side->source.fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0)
+	if (getsockopt(side->source.fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0 && errno == ENOTSOCK)
 		return false;
 	side->local = domain == AF_UNIX;
 	if (conn->link->type == SOCK_SEQPACKET) {

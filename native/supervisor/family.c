@@ -13,24 +13,17 @@
  *      └───────────────────────────────────────────────────────────┘
  *        the broker or a launcher has ended, the daemon could not start, a child fails again and again
  *
- * The sockets between the children are made once, and those ends are kept here whose child may be started again: a
- * successor has the very same descriptors, and nobody else notices that there is one. The daemon's words to us come over
- * a pipe, which can carry no descriptor, and each daemon has a new one: a word of a former one counts no more.
- *
- *   READY is a child from the daemon's word on that it is (R): then the relay has served it. A child that is started
- *   without a new daemon is after a second.
+ * READY is a child from the daemon's word on that it is (R): then the relay has served it. A child that is started
+ * without a new daemon is after a second.
  */
 #include "supervisor.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -46,9 +39,6 @@
 #define REAP_MS 500u      /* whom that does not end is left to process 1 */
 #define EXIT_CANT_BEGIN 3 /* of pvx-bus: it will never be able to here, and has said so */
 #define EXIT_SUCCESSOR 75 /* of the daemon, EX_TEMPFAIL: it wants a successor */
-#define BUFFER (8 * 1024 * 1024)
-
-enum { BROKER, RELAY, BUS, DAEMON, CHILDREN };
 
 static const char *const names[CHILDREN] = { "pvx-broker", "pvx-relay", "pvx-bus", "the daemon" };
 
@@ -63,23 +53,12 @@ static struct child {
 	uint64_t failed_at[QUICK_MAX]; /* when those were, one behind the other, again and again */
 } children[CHILDREN];
 
-/* The pairs: whose end is whose. -1: none, or given away. */
-static struct {
-	int broker_daemon, daemon_broker;
-	int broker_relay, relay_broker;
-	int relay_daemon, daemon_relay;
-	int bus_daemon, daemon_bus;
-	int nothing; /* /dev/null, in place of what there is none of */
-	int package; /* the folder of the code, where the daemon finds no way to it; -1: it does */
-} ends = { -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 };
-
-static const struct family *family;
 static enum { SERVING, DRAINING, LEAVING } state;
 static int exit_code;
 static uint64_t leave_at; /* the last moment */
-static unsigned incarnation;
 static bool reloading, told_ready;
-static int words = -1; /* our end of the pipe from the daemon */
+static int signals; /* a signalfd */
+static bool hosts_bus;
 
 void say(const char *format, ...)
 {
@@ -102,153 +81,6 @@ uint64_t now_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-/* Large buffers: what is said to a child that is away waits in them. Without the privilege, as large as may be. */
-static int make_pair(int *one, int *other)
-{
-	int pair[2], size = BUFFER;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return errno;
-	for (int i = 0; i < 2; i++)
-		if (setsockopt(pair[i], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0)
-			setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	*one = pair[0];
-	*other = pair[1];
-	return 0;
-}
-
-int family_init(const struct family *of)
-{
-	char main_file[PATH_MAX + 16];
-	int error;
-
-	family = of;
-	if ((error = make_pair(&ends.daemon_broker, &ends.broker_daemon)) ||
-	    (error = make_pair(&ends.relay_broker, &ends.broker_relay)) ||
-	    (error = make_pair(&ends.daemon_relay, &ends.relay_daemon)))
-		return error;
-	if (family->settings->hosts_bus && (error = make_pair(&ends.daemon_bus, &ends.bus_daemon)))
-		return error;
-	ends.nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (ends.nothing < 0)
-		return errno;
-	snprintf(main_file, sizeof(main_file), "%s/dist/main.js", package_root);
-	if (!can_reach(main_file, family->daemon_uid, family->daemon_gid))
-		ends.package = open(package_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return 0;
-}
-
-static char *built(const char *name)
-{
-	char *path;
-
-	if (asprintf(&path, "%s/build/Release/%s", package_root, name) < 0)
-		abort();
-	return path;
-}
-
-static pid_t start_broker(void)
-{
-	const struct settings *s = family->settings;
-	char *argv[8 + 2 * BUSES_MAX + 4], *path = built("pvx-broker");
-	int n = 0;
-	pid_t pid;
-
-	argv[n++] = path;
-	argv[n++] = "--runtime", argv[n++] = (char *)s->runtime;
-	argv[n++] = "--certificates", argv[n++] = (char *)s->certificates;
-	for (int i = 0; i < s->nbuses; i++)
-		argv[n++] = "--bus", argv[n++] = s->buses[i];
-	argv[n++] = "--bus-uids", argv[n++] = (char *)s->bus_uids;
-	argv[n] = NULL;
-	pid = child_start(&(struct program){ .path = path, .argv = argv, .keeps_root = true, .death = SIGTERM,
-					     .fds = { ends.broker_daemon, ends.broker_relay }, .nfds = 2 });
-	free(path);
-	CLOSE_FD(ends.broker_daemon); /* it has no successor: its end is to be seen by all */
-	CLOSE_FD(ends.broker_relay);
-	return pid;
-}
-
-static pid_t start_relay(void)
-{
-	char *path = built("pvx-relay"), *argv[] = { path, NULL };
-	pid_t pid = child_start(&(struct program){ .path = path, .argv = argv, .death = SIGKILL,
-						   .uid = family->relay_uid, .gid = family->relay_gid,
-						   .fds = { ends.relay_broker, ends.relay_daemon }, .nfds = 2 });
-
-	free(path);
-	return pid;
-}
-
-static pid_t start_bus(void)
-{
-	const struct settings *s = family->settings;
-	char *path = built("pvx-bus");
-	char *argv[] = { path, "--folder", s->bus_folder, "--store", s->bus_store, "--uids", (char *)s->bus_uids, NULL };
-	pid_t pid = child_start(&(struct program){ .path = path, .argv = argv, .keeps_root = true, .death = SIGTERM,
-						   .fds = { ends.bus_daemon }, .nfds = 1 });
-
-	free(path);
-	return pid;
-}
-
-/* The daemon has few megabytes of objects. A small young generation, and code that is compiled for its size, save memory
- * (the latter 4 MiB with 100 links) and cost no time that can be measured on a request or a message. */
-static char *const node_options[] = { "--max-semi-space-size=1", "--optimize-for-size",
-				      "--disable-warning=ExperimentalWarning" };
-#define NODE_OPTIONS (sizeof(node_options) / sizeof(*node_options))
-
-static char **daemon_argv(const char *main_file)
-{
-	size_t given = 0, n = 0;
-	char **argv;
-
-	while (family->args[given])
-		given++;
-	argv = calloc(given + NODE_OPTIONS + 5, sizeof(*argv));
-	if (!argv)
-		abort();
-	argv[n++] = (char *)family->node;
-	for (size_t i = 0; i < NODE_OPTIONS; i++)
-		argv[n++] = node_options[i];
-	if (ends.package >= 0)
-		argv[n++] = "--preserve-symlinks", argv[n++] = "--preserve-symlinks-main";
-	argv[n++] = (char *)main_file;
-	memcpy(argv + n, family->args, given * sizeof(*argv));
-	return argv;
-}
-
-/* Its descriptors: to the broker, the relay, us; the control socket's listener; to the bus; the folder of its code. */
-static pid_t start_daemon(void)
-{
-	char main_file[PATH_MAX + 16], number[16], **argv;
-	struct program program = { .path = family->node, .uid = family->daemon_uid, .gid = family->daemon_gid,
-				   .death = SIGKILL, .nfds = 5 };
-	int pipe_ends[2];
-	pid_t pid;
-
-	CLOSE_FD(words);
-	if (pipe2(pipe_ends, O_CLOEXEC | O_NONBLOCK) < 0)
-		return -1;
-	words = pipe_ends[0];
-	program.fds[0] = ends.daemon_broker;
-	program.fds[1] = ends.daemon_relay;
-	program.fds[2] = pipe_ends[1];
-	program.fds[3] = family->listener >= 0 ? family->listener : ends.nothing;
-	program.fds[4] = ends.daemon_bus >= 0 ? ends.daemon_bus : ends.nothing;
-	if (ends.package >= 0)
-		program.fds[program.nfds++] = ends.package;
-	snprintf(main_file, sizeof(main_file), "%s/dist/main.js", ends.package >= 0 ? "/proc/self/fd/8" : package_root);
-	snprintf(number, sizeof(number), "%u", ++incarnation);
-	program.argv = argv = daemon_argv(main_file);
-	setenv("PVX_INCARNATION", number, 1);
-	pid = child_start(&program);
-	unsetenv("PVX_INCARNATION");
-	free(argv);
-	CLOSE_FD(pipe_ends[1]);
-	return pid;
-}
-
 /* Everything ends. The daemon has so long to end by itself. */
 static void leave(int code, uint64_t daemon_ms)
 {
@@ -261,8 +93,7 @@ static void leave(int code, uint64_t daemon_ms)
 	state = LEAVING;
 	exit_code = code;
 	leave_at = now + LEAVE_MS + REAP_MS;
-	CLOSE_FD(ends.daemon_bus); /* by the end of its channel the bus knows, too */
-	CLOSE_FD(ends.bus_daemon);
+	programs_end_bus();
 	for (int i = 0; i < CHILDREN; i++) {
 		if (children[i].pid > 0 && (i == BROKER || i == BUS))
 			kill(children[i].pid, SIGTERM);
@@ -273,21 +104,20 @@ static void leave(int code, uint64_t daemon_ms)
 
 static void start(int which)
 {
-	static pid_t (*const starts[CHILDREN])(void) = { start_broker, start_relay, start_bus, start_daemon };
 	struct child *child = &children[which];
-	pid_t pid = starts[which]();
+	pid_t pid = program_start(which);
 
 	child->start_at = child->ready = 0;
 	child->since = now_ms();
 	child->pid = pid > 0 ? pid : 0;
-	if (pid >= 0)
-		return;
-	say("%s can't be started: %s.", names[which], strerror(errno));
-	if (which == BROKER)
-		leave(1, 0);
-	else
-		child->start_at = child->since + MOST_MS; /* there is no process or descriptor to be had */
-	if (which == DAEMON && family->settings->hosts_bus && !children[BUS].pid && !children[BUS].start_at)
+	if (pid < 0) {
+		say("%s can't be started: %s.", names[which], strerror(errno));
+		if (which == BROKER)
+			leave(1, 0);
+		else
+			child->start_at = child->since + MOST_MS; /* there is no process or descriptor to be had */
+	}
+	if (which == DAEMON && hosts_bus && !children[BUS].pid && !children[BUS].start_at)
 		start(BUS); /* that it can't begin, it said to the daemon before this one */
 }
 
@@ -343,7 +173,7 @@ static void daemon_ended(int status)
 	if (state == DRAINING) {
 		/* One that was only just starting did not catch the signal yet. */
 		leave(is_code ? WEXITSTATUS(status) : WTERMSIG(status) == SIGTERM ? 0 : 1, 0);
-	} else if (incarnation == 1 && !children[DAEMON].ready &&
+	} else if (daemon_incarnation == 1 && !children[DAEMON].ready &&
 		   !(is_code && WEXITSTATUS(status) == EXIT_SUCCESSOR)) {
 		if (!is_code)
 			say("the daemon ended (%s) before it was ready.", how(status));
@@ -409,7 +239,7 @@ static void signalled(void)
 {
 	struct signalfd_siginfo info;
 
-	while (read(family->signals, &info, sizeof(info)) == sizeof(info)) {
+	while (read(signals, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
 			drain();
 		else if (info.ssi_signo == SIGHUP)
@@ -461,10 +291,10 @@ static void listen_to_daemon(void)
 	static unsigned number;
 	static char word;
 	char text[512];
-	ssize_t n = read(words, text, sizeof(text));
+	ssize_t n = read(daemon_words, text, sizeof(text));
 
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
-		CLOSE_FD(words);
+		CLOSE_FD(daemon_words);
 		word = 0;
 	}
 	for (ssize_t i = 0; i < n; i++) {
@@ -520,19 +350,21 @@ static bool is_over(void)
 	return state == LEAVING;
 }
 
-int family_run(void)
+int family_run(const struct family *family)
 {
+	signals = family->signals;
+	hosts_bus = family->settings->hosts_bus;
 	start(BROKER);
 	start(RELAY);
-	if (family->settings->hosts_bus)
+	if (hosts_bus)
 		start(BUS);
 	start(DAEMON);
 	while (!is_over()) {
-		struct pollfd fds[2 + LAUNCHERS_MAX] = { { .fd = family->signals, .events = POLLIN },
-							 { .fd = words, .events = POLLIN } };
+		struct pollfd fds[2 + LAUNCHERS_MAX] = { { .fd = signals, .events = POLLIN },
+							 { .fd = daemon_words, .events = POLLIN } };
 		int n = nlaunchers, ms = tick();
 
-		fds[1].fd = words; /* there may be a new daemon */
+		fds[1].fd = daemon_words; /* there may be a new daemon */
 		for (int i = 0; i < n; i++)
 			fds[2 + i] = (struct pollfd){ .fd = state == LEAVING ? -1 : launchers[i].fd, .events = POLLIN };
 		if (is_over() || poll(fds, (nfds_t)(2 + n), ms) <= 0)

@@ -15,7 +15,7 @@
 
 #include "../privileges.h"
 
-/* Children of other users are sent signals; those that give up root need not be trusted to have a bounding set. */
+/* Children of other users are sent signals, and are started without a bounding set. */
 #define OWN_CAPABILITIES (BROKER_CAPABILITIES | CAPABILITY(KILL) | CAPABILITY(SETPCAP))
 
 static void ignore(int signal)
@@ -23,8 +23,8 @@ static void ignore(int signal)
 	(void)signal;
 }
 
-/* They are taken from the descriptor. The handlers are never called: that a signal is caught is to be seen in /proc, and
- * what was ignored by whoever launched us is not ignored. -1 with errno. */
+/* They are taken from the descriptor. The handlers are never called: by them it is to be seen in /proc that we take these
+ * signals, and what whoever launched us ignored is not ignored. -1 with errno. */
 static int take_signals(void)
 {
 	static const int taken[] = { SIGTERM, SIGINT, SIGHUP };
@@ -89,15 +89,21 @@ static bool choose_users(struct family *family)
 	return family->relay_uid >= 0;
 }
 
-static bool is_built(const char *name)
+/* False: one of them is missing, which was said. */
+static bool are_built(void)
 {
+	static const char *const parts[] = { "build/Release/pvx-broker", "build/Release/pvx-relay",
+					     "build/Release/pvx-bus", "dist/main.js" };
 	char path[PATH_MAX + 64];
 
-	snprintf(path, sizeof(path), "%s/%s", package_root, name);
-	if (access(path, F_OK) == 0)
-		return true;
-	say("%s is missing: run npm ci.", path);
-	return false;
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+		snprintf(path, sizeof(path), "%s/%s", package_root, parts[i]);
+		if (access(path, F_OK) == 0)
+			continue;
+		say("%s is missing: run npm ci.", path);
+		return false;
+	}
+	return true;
 }
 
 /* What daemon and broker have to agree on. */
@@ -141,8 +147,7 @@ int main(int argc, char **argv)
 		say("the runtime that launched this daemon (pid %s) is gone: ending, too.", launcher);
 		return 1;
 	}
-	if (!is_built("build/Release/pvx-broker") || !is_built("build/Release/pvx-relay") || !is_built("build/Release/pvx-bus") || !is_built("dist/main.js") ||
-	    !(family.node = node_find()))
+	if (!are_built() || !(family.node = node_find()))
 		return 1;
 	notify_init();
 	family.listener = control_listen(settings.control, &failed);
@@ -154,9 +159,9 @@ int main(int argc, char **argv)
 	}
 	if (!tell_daemon(&settings))
 		return fail("start", ENOMEM);
-	if ((error = family_init(&family)))
+	if ((error = programs_init(&family)))
 		return fail("channels", error);
 	if ((error = privileges_keep(OWN_CAPABILITIES)))
 		return fail("giving up capabilities", error);
-	return family_run();
+	return family_run(&family);
 }

@@ -2,11 +2,11 @@
  * Picks the users that the daemon and the relay become: each one that no other process has.
  *
  * What the kernel allows or limits by user (signals, /proc, keys, descriptors in transit, epoll watches) is then the
- * daemon's, or the relay's, alone. The number is picked at random at each start, from a block that nothing else assigns:
- * it is above the numbers that useradd gives to users and to subordinate users, sssd to a domain, and systemd and other
- * engines to their containers. It is also far above the numbers in the files of images, which are numbers of the host in
- * a container without a user namespace. In a user namespace that lacks the block, the number is from the upper end of
- * that namespace. Numbers in use are skipped: users and groups of the system, their subordinate ids, the roles of the
+ * daemon's, or the relay's, alone. The number is picked at random at each start, from a block that nothing else
+ * assigns: it is above the numbers that useradd gives to users and to subordinate users, sssd to a domain, and systemd
+ * and other engines to their containers. It is also far above the numbers in the files of images, which are numbers of
+ * the host in a container without a user namespace. In a user namespace that lacks the block, the number is from the
+ * upper end of that namespace. Numbers in use are skipped: users and groups of the system, their subordinate ids, the roles of the
  * hosted bus, and the ids of processes, including those that their user namespaces map.
  *
  * While no process has the number, before the start of its child and between two of them, a lock on the byte of a file
@@ -23,10 +23,10 @@
 #include <sys/random.h>
 
 #define LOCK "/run/pv-xconnect.user-lock"
-#define SPAN 8192         /* how many numbers to pick from in a user namespace that lacks our block */
-#define TRIES 64          /* random picks before the numbers are tried in order */
-#define MAX_ID 0x7fffffff /* ids are counted with 32 bits and a sign */
-#define MAPS_ALL 0x40000000 /* a user namespace that maps so many ids maps nearly all: that tells nothing of those in use */
+#define SPAN 8192           /* how many numbers to pick from in a user namespace that lacks our block */
+#define TRIES 64            /* random picks before the numbers are tried in order */
+#define MAX_ID 0x7fffffff   /* ids are counted with 32 bits and a sign */
+#define MAPS_ALL 0x40000000 /* a user namespace that maps so many maps nearly all: that tells nothing of those in use */
 
 /* 65,536 numbers; systemd's "Users, Groups, UIDs and GIDs" lists who uses the other ones. */
 static const struct id_range own_block = { 0x7f000000, 0x7f00ffff };

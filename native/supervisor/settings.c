@@ -12,21 +12,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONTROL, PV_CTRL, CERTIFICATES, USER, STORAGE, STATE, DOCKER, BUS, BUS_UIDS, OPTIONS };
+enum {
+	OPTION_CONTROL,
+	OPTION_PV_CTRL,
+	OPTION_CERTIFICATES,
+	OPTION_USER,
+	OPTION_STORAGE,
+	OPTION_STATE,
+	OPTION_DOCKER,
+	OPTION_BUS,
+	OPTION_BUS_UIDS,
+	OPTIONS
+};
 
 /* test/unit/command-line/options.test.ts holds the names, the variables and the defaults to those of the daemon. */
 static const struct {
 	const char *name, *variable, *initial;
 } options[OPTIONS] = {
-	[CONTROL] = { "control", "PV_XCONNECT_CONTROL", "/run/pv-xconnect/control.sock" },
-	[PV_CTRL] = { "pv-ctrl", "PV_XCONNECT_PV_CTRL", "/run/pantavisor/pv/pv-ctrl" },
-	[CERTIFICATES] = { "certificates", "PV_XCONNECT_CERTIFICATES", "/etc/pv-xconnect/certificates" },
-	[USER] = { "user", "PV_XCONNECT_USER", NULL },
-	[STORAGE] = { "storage", "PV_XCONNECT_STORAGE", "/var/lib/pv-xconnect" },
-	[STATE] = { "state", "PV_XCONNECT_STATE", NULL },
-	[DOCKER] = { "docker", "PV_XCONNECT_DOCKER", NULL },
-	[BUS] = { "bus", "PV_XCONNECT_BUS", NULL },
-	[BUS_UIDS] = { "bus-uids", "PV_XCONNECT_BUS_UIDS", NULL },
+	[OPTION_CONTROL] = { "control", "PV_XCONNECT_CONTROL", "/run/pv-xconnect/control.sock" },
+	[OPTION_PV_CTRL] = { "pv-ctrl", "PV_XCONNECT_PV_CTRL", "/run/pantavisor/pv/pv-ctrl" },
+	[OPTION_CERTIFICATES] = { "certificates", "PV_XCONNECT_CERTIFICATES", "/etc/pv-xconnect/certificates" },
+	[OPTION_USER] = { "user", "PV_XCONNECT_USER", NULL },
+	[OPTION_STORAGE] = { "storage", "PV_XCONNECT_STORAGE", "/var/lib/pv-xconnect" },
+	[OPTION_STATE] = { "state", "PV_XCONNECT_STATE", NULL },
+	[OPTION_DOCKER] = { "docker", "PV_XCONNECT_DOCKER", NULL },
+	[OPTION_BUS] = { "bus", "PV_XCONNECT_BUS", NULL },
+	[OPTION_BUS_UIDS] = { "bus-uids", "PV_XCONNECT_BUS_UIDS", NULL },
 };
 
 /* The buses of the known runtimes: pv-appengine, when it is run as root with its defaults, and Pantavisor. */
@@ -115,7 +126,7 @@ static bool read_words(struct settings *settings, char *const *argv, const char 
 		for (int o = 0; o < OPTIONS; o++)
 			if (strlen(options[o].name) == length && strncmp(name, options[o].name, length) == 0) {
 				values[o] = value;
-				if (o == BUS)
+				if (o == OPTION_BUS)
 					add_buses(settings, value);
 			}
 	}
@@ -160,20 +171,22 @@ bool settings_read(struct settings *settings, char *const *argv)
 	if (!read_words(settings, argv, values))
 		return false;
 	for (int o = 0; o < OPTIONS; o++)
-		if (!values[o] && (values[o] = getenv(options[o].variable)) && o == BUS)
+		if (!values[o] && (values[o] = getenv(options[o].variable)) && o == OPTION_BUS)
 			add_buses(settings, values[o]);
 		else if (!values[o])
 			values[o] = options[o].initial;
-	settings->control = values[CONTROL];
-	settings->runtime = values[DOCKER] ? values[DOCKER] : values[PV_CTRL];
-	settings->certificates = values[CERTIFICATES];
-	settings->user = values[USER];
-	settings->hosts_bus = values[STATE] || values[DOCKER]; /* there is no runtime that would */
+	settings->control = values[OPTION_CONTROL];
+	settings->runtime = values[values[OPTION_DOCKER] ? OPTION_DOCKER : OPTION_PV_CTRL];
+	settings->certificates = values[OPTION_CERTIFICATES];
+	settings->user = values[OPTION_USER];
+	settings->hosts_bus = values[OPTION_STATE] || values[OPTION_DOCKER]; /* there is no runtime that would */
 	if (settings->hosts_bus)
-		place_bus(settings, values[STORAGE]);
+		place_bus(settings, values[OPTION_STORAGE]);
 	else if (settings->nbuses == 0)
 		for (size_t i = 0; i < sizeof(runtime_buses) / sizeof(*runtime_buses); i++)
 			settings->buses[settings->nbuses++] = joined(runtime_buses[i], "");
-	settings->bus_uids = values[BUS_UIDS] ? values[BUS_UIDS] : settings->hosts_bus ? OUR_UIDS : RUNTIME_UIDS;
+	settings->bus_uids = values[OPTION_BUS_UIDS];
+	if (!settings->bus_uids)
+		settings->bus_uids = settings->hosts_bus ? OUR_UIDS : RUNTIME_UIDS;
 	return read_range(settings->bus_uids, &settings->first, &settings->last);
 }

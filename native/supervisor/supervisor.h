@@ -7,7 +7,8 @@
  *   control.c   the listener of the daemon's control socket
  *   own-user.c  users that nobody else has
  *   child.c     the start of one child: its user, its descriptors, its program
- *   family.c    who the children are, when they are started again, and how all of it ends
+ *   programs.c  what each child is started with, and the sockets between them
+ *   family.c    when a child is started again, and how all of it ends
  *   launcher.c  the runtime that launched us, with which we end
  *   notify.c    what a service manager is told
  *
@@ -99,10 +100,19 @@ struct family {
 	const char *node;
 	char **args; /* of the command line, for the daemon */
 };
-/* The channels, of root's size. 0 or an errno. */
-int family_init(const struct family *family);
 /* Serves until the end; returns the exit code. */
-int family_run(void);
+int family_run(const struct family *family);
+
+/* programs.c */
+enum { BROKER, RELAY, BUS, DAEMON, CHILDREN };
+/* The channels, of root's size. 0 or an errno. */
+int programs_init(const struct family *family);
+/* As child_start. */
+pid_t program_start(int which);
+extern unsigned daemon_incarnation; /* of the last that was started */
+extern int daemon_words;            /* our end of its pipe; -1: it is closed */
+/* By the end of its channel pvx-bus knows that it is to end. */
+void programs_end_bus(void);
 
 /* launcher.c */
 #define LAUNCHERS_MAX 4

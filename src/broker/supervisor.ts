@@ -7,7 +7,7 @@
 import { fstatSync, writeSync } from 'node:fs';
 import { native } from '../relay/native.js';
 
-/** The descriptors that the daemon is started with: native/supervisor/family.c. Where there is none, there is no socket. */
+/** The descriptors that the daemon is started with: native/supervisor/programs.c. Where there is none, there is no socket. */
 const FDS = { broker: 3, relay: 4, supervisor: 5, listener: 6, bus: 7 } as const;
 const INCARNATION = 'PVX_INCARNATION';
 const WATCHDOG = 'WATCHDOG_USEC';

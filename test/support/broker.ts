@@ -15,6 +15,8 @@ export interface TestBroker {
   readonly containers: Containers;
   /** The daemon dies, whatever it waits for, and is followed by another on the same channel, which `broker` is then. */
   next(): Promise<Broker>;
+  /** Ends both channels. */
+  leave(): void;
   stop(): Promise<void>;
 }
 
@@ -48,6 +50,14 @@ export async function startBroker(
     return broker;
   };
   let broker = await enter();
+  let isLeft = false;
+  const leave = () => {
+    if (isLeft) return;
+    isLeft = true;
+    broker.close();
+    closeSync(control);
+    if (!takesRelay) closeSync(relay);
+  };
   return {
     get broker() {
       return broker;
@@ -60,10 +70,9 @@ export async function startBroker(
       broker = await enter();
       return broker;
     },
+    leave,
     stop: async () => {
-      broker.close();
-      closeSync(control);
-      if (!takesRelay) closeSync(relay);
+      leave();
       brokerProcess.kill();
       await endOf(brokerProcess);
     },

@@ -4,16 +4,18 @@ import { existsSync, mkdirSync, readdirSync, renameSync, statSync } from 'node:f
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** All source files of the broker, and its headers. */
-export function brokerSources(): string[] {
+/** All source files of that program, and its headers. */
+function sourcesOf(program: string, shared: readonly string[]): string[] {
   const native = fileURLToPath(new URL('../../native', import.meta.url));
-  const own = readdirSync(join(native, 'broker')).map((name) => join(native, 'broker', name));
-  const shared = [
-    ...['closer.c', 'closer.h', 'filter.c', 'filter.h'],
-    ...['privileges.h', 'process.h', 'protocol.h'],
-  ];
+  const own = readdirSync(join(native, program)).map((name) => join(native, program, name));
   return [...own, ...shared.map((name) => join(native, name))];
 }
+
+const FILTERED = ['closer.c', 'closer.h', 'filter.c', 'filter.h', 'process.h', 'protocol.h'];
+
+export const brokerSources = () => sourcesOf('broker', FILTERED);
+export const relaySources = () =>
+  sourcesOf('relay', [...FILTERED, 'list.h', 'message.c', 'message.h', 'relay-protocol.h']);
 
 const FLAGS = ['-std=gnu2x', '-Wall', '-Wextra', '-O1', '-D_GNU_SOURCE'];
 

@@ -29,7 +29,6 @@ describe.runIf(fuse())('the end of pvx-broker', () => {
   let other: TestContainer;
   let host: TestBroker;
   let hang: (() => void)[];
-  let closed: boolean;
 
   async function plant(on: TestContainer, path: string, count = 1): Promise<number> {
     const held = await host.broker.hold(on.pid, 0);
@@ -50,7 +49,6 @@ describe.runIf(fuse())('the end of pvx-broker', () => {
 
   beforeEach(async () => {
     host = await startBroker();
-    closed = false;
     const names = ['one', 'two', 'three'];
     hostile = await Promise.all(names.map((name) => startContainer({ name })));
     hang = await Promise.all(hostile.map((container) => mountStalling(container, '/run/pv')));
@@ -58,8 +56,7 @@ describe.runIf(fuse())('the end of pvx-broker', () => {
   });
   afterEach(async () => {
     host.brokerProcess.kill();
-    host.broker.close();
-    if (!closed) closeSync(host.relay);
+    host.leave();
     await Promise.all(hostile.map((container) => container.kill()));
     await endOf(host.brokerProcess);
     await other.kill();
@@ -112,9 +109,7 @@ describe.runIf(fuse())('the end of pvx-broker', () => {
     const pid = host.brokerProcess.pid as number;
     await plant(other, '/run/left/');
     await eventually(() => expect(threadsIn(pid, 'skb_wait')).toBe(16));
-    host.broker.close();
-    closeSync(host.relay);
-    closed = true;
+    host.leave();
     await eventually(() => expect(threadsIn(pid, 'skb_wait')).toBe(0)); // for a request
     await eventually(() => expect(threadsIn(pid, 'poll_schedule')).toBe(16)); // for ever
     expect((await other.exec(['ls', '-A', '/run/left'])).stdout).toBe('0\n');

@@ -3,7 +3,7 @@
  * stuck, nothing is left, and what may go on does.
  */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -33,6 +33,8 @@ test.each([
     const library = compile('faults.so', [join(FAULTS, 'faults.c')], ['-shared', '-fPIC', '-ldl']);
     const folder = mkdtempSync(join(tmpdir(), 'pvx-faults-'));
     writeFileSync(join(folder, 'order'), Buffer.alloc(4096));
+    chmodSync(folder, 0o755); // the relay is another user
+    chmodSync(join(folder, 'order'), 0o666);
     const argv = [join(folder, 'door'), process.execPath, join(FAULTS, traffic)];
     const child = spawn('python3', ['-c', LISTEN, ...argv], {
       env: {

@@ -2,9 +2,10 @@
  * Loaded before the C library (LD_PRELOAD): system calls of one thread fail when they are told to.
  *
  * What fails is in the file FAULTS, as 32-bit words: which call, by its number below; which of its calls from now on,
- * from 1; the errno; how many of them did fail, which is written here; and whose: 0, the relay's thread, or 1,
- * JavaScript's. The relay's thread is the one that asks for 256 events. JavaScript's is the first; libuv, which ends the
- * process where it can't watch a descriptor, asks for 1024 in it, and that set never fails.
+ * from 1; the errno; how many of them did fail, which is written here; and whose: 0, the thread of pvx-relay, or 1,
+ * JavaScript's. The relay's thread is the one that asks for 256 events; a call for its channels to broker and daemon (3
+ * and 4) fails only with what passes. JavaScript's is the first; libuv, which ends the process where it can't watch a
+ * descriptor, asks for 1024 in it, and that set never fails.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -35,11 +36,18 @@ __attribute__((constructor)) static void start(void)
 	close(fd);
 }
 
-static int fails(uint32_t call)
+static int passes(int error)
+{
+	return error == EINTR || error == ENOMEM || error == ENOBUFS || error == ETOOMANYREFS;
+}
+
+static int fails(uint32_t call, int fd)
 {
 	if (!order || order == MAP_FAILED || order[0] != call || order[1] == 0)
 		return 0;
 	if (order[4] ? getpid() != gettid() : !is_relay)
+		return 0;
+	if (!order[4] && (fd == 3 || fd == 4) && !passes((int)order[2]))
 		return 0;
 	if (--order[1] > 0)
 		return 0;
@@ -73,56 +81,56 @@ int epoll_pwait(int fd, struct epoll_event *events, int most, int timeout, const
 
 ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {
-	if (fails(RECVMSG))
+	if (fails(RECVMSG, fd))
 		return -1;
 	CALL(recvmsg, fd, message, flags);
 }
 
 ssize_t recv(int fd, void *data, size_t length, int flags)
 {
-	if (fails(RECV))
+	if (fails(RECV, fd))
 		return -1;
 	CALL(recv, fd, data, length, flags);
 }
 
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
-	if (fails(SENDMSG))
+	if (fails(SENDMSG, fd))
 		return -1;
 	CALL(sendmsg, fd, message, flags);
 }
 
 ssize_t send(int fd, const void *data, size_t length, int flags)
 {
-	if (fails(SEND))
+	if (fails(SEND, fd))
 		return -1;
 	CALL(send, fd, data, length, flags);
 }
 
 ssize_t splice(int from, off64_t *at, int to, off64_t *there, size_t length, unsigned flags)
 {
-	if (fails(SPLICE))
+	if (fails(SPLICE, from))
 		return -1;
 	CALL(splice, from, at, to, there, length, flags);
 }
 
 int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
 {
-	if (fails(ACCEPT4))
+	if (fails(ACCEPT4, fd))
 		return -1;
 	CALL(accept4, fd, address, length, flags);
 }
 
 int epoll_ctl(int set, int how, int fd, struct epoll_event *event)
 {
-	if (how != EPOLL_CTL_DEL && set != loop_set && fails(EPOLL_CTL))
+	if (how != EPOLL_CTL_DEL && set != loop_set && fails(EPOLL_CTL, fd))
 		return -1;
 	CALL(epoll_ctl, set, how, fd, event);
 }
 
 int pipe2(int fds[2], int flags)
 {
-	if (fails(PIPE2))
+	if (fails(PIPE2, -1))
 		return -1;
 	CALL(pipe2, fds, flags);
 }
@@ -135,21 +143,21 @@ int ioctl(int fd, unsigned long request, ...)
 	va_start(list, request);
 	argument = va_arg(list, void *);
 	va_end(list);
-	if (fails(IOCTL))
+	if (fails(IOCTL, fd))
 		return -1;
 	CALL(ioctl, fd, request, argument);
 }
 
 int getsockopt(int fd, int level, int name, void *value, socklen_t *length)
 {
-	if (fails(GETSOCKOPT))
+	if (fails(GETSOCKOPT, fd))
 		return -1;
 	CALL(getsockopt, fd, level, name, value, length);
 }
 
 ssize_t read(int fd, void *data, size_t length)
 {
-	if (fails(READ))
+	if (fails(READ, fd))
 		return -1;
 	CALL(read, fd, data, length);
 }

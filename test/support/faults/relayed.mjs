@@ -1,7 +1,8 @@
 /** Traffic through a relay whose system calls fail, one by one: run with faults.c loaded. Ends with "done FAULTS". */
+import { spawn } from 'node:child_process';
 import { closeSync, openSync, readdirSync } from 'node:fs';
 import { Channel } from '../../../dist/relay/channel.js';
-import { native, SOCKET_TYPES } from '../../../dist/relay/native.js';
+import { native, PACKAGE_ROOT, SOCKET_TYPES } from '../../../dist/relay/native.js';
 import { Relay } from '../../../dist/relay/relay.js';
 import { tryAll } from './order.mjs';
 
@@ -16,7 +17,6 @@ const PASSING = {
   epoll_ctl: ['ENOMEM', 'ENOSPC'],
   pipe2: ['EMFILE', 'ENFILE', 'ENOMEM'],
   ioctl: ['EINVAL', 'ENOTTY'],
-  getsockopt: ['EINVAL', 'ENOBUFS'],
   read: ['EINTR'],
 };
 const ENDING = {
@@ -24,10 +24,21 @@ const ENDING = {
   recv: ['EIO', 'ECONNRESET'],
   sendmsg: ['EIO'],
   send: ['EIO'],
+  getsockopt: ['EINVAL', 'ENOBUFS'], // as of what is no socket
 };
 const LARGE = 300_000;
 
-const relay = new Relay(-1);
+/** As nobody with privileges, and without a broker. */
+const USER = 64_999;
+const [near, far] = native.socketPair(SOCKET_TYPES.seqpacket);
+const nowhere = openSync('/dev/null');
+const child = spawn(`${PACKAGE_ROOT}/build/Release/pvx-relay`, [], {
+  ...{ uid: USER, gid: USER },
+  stdio: ['ignore', 'inherit', 'inherit', nowhere, far],
+});
+for (const fd of [nowhere, far]) closeSync(fd);
+const relay = new Relay(near, { incarnation: 1 });
+await relay.hello();
 const options = { type: 'stream', patienceMs: 1000, maxConnections: 100, consumerHandle: 0 };
 Object.assign(options, { memory: 64 * 2 ** 20 });
 const links = {
@@ -95,7 +106,8 @@ async function entered() {
 }
 
 const all = () => Promise.all([joined('fds'), joined('bytes'), joined('records'), entered()]);
-const open = () => readdirSync('/proc/self/fd').length;
+const countOf = (pid) => readdirSync(`/proc/${pid}/fd`).length;
+const open = () => countOf('self') + countOf(child.pid);
 
 for (let i = 0; i < 3; i++) await all();
 const before = open();
@@ -105,4 +117,5 @@ for (let i = 0; i < 100 && open() > before + 12; i++)
   await new Promise((resolve) => setTimeout(resolve, 50));
 if (open() > before + 12) console.log(JSON.stringify({ left: open() - before }));
 console.log('done', faults);
+child.kill();
 process.exit(0);
