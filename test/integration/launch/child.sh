@@ -17,7 +17,7 @@ trap 'note HUP; echo G >&5' HUP
 set -- $(sed -n "${number}p" "$folder/plan-$name")
 while [ $# -gt 0 ]; do
   case $1 in
-    ready) echo R >&5 ;;
+    ready) echo R >&5; note ready ;;
     word) echo "$2" >&5; shift ;;
     exit) note "exit $2"; exit "$2" ;;
     killed) kill -9 $$ ;;

@@ -98,14 +98,20 @@ describe.runIf(isRoot())('pv-xconnect', () => {
     const starts = family.diary('node').filter((line) => line.startsWith('start'));
     expect(starts.map((line) => line.split(' ')[2])).toEqual(['1', '2']);
     expect(family.starts('pvx-relay')).toHaveLength(1);
-    expect(family.said).toBe('pv-xconnect: the daemon ended (signal 9): it is started again.\n');
+    await eventually(() =>
+      expect(family.said).toBe('pv-xconnect: the daemon ended (signal 9): it is started again.\n'),
+    );
     expect(childrenOf(family.pid)).toHaveLength(3); // no zombie
   });
 
   test('lives with as many ends of a daemon as there are, where each was ready', async () => {
     family.start();
     for (let life = 1; life <= 6; life++) {
-      kill(await family.started('node', life));
+      const pid = await family.started('node', life);
+      await eventually(() =>
+        expect(family.diary('node').filter((line) => line === 'ready')).toHaveLength(life),
+      );
+      kill(pid);
       await family.started('node', life + 1);
     }
     expect(family.process.exitCode).toBeNull();
@@ -136,7 +142,9 @@ describe.runIf(isRoot())('pv-xconnect', () => {
     kill(await family.started('pvx-relay'));
     await family.started('pvx-relay', 2);
     expect(family.starts('node')).toHaveLength(1);
-    expect(family.said).toContain('pvx-relay ended (signal 9): it is started again.');
+    await eventually(() =>
+      expect(family.said).toContain('pvx-relay ended (signal 9): it is started again.'),
+    );
   });
 
   test('gives up when a relay can not begin', async () => {
