@@ -223,6 +223,8 @@ static int probe_tcp(struct exchange *x)
 
 /* Who may ask for an operation: the daemon for all, the relay for what a connection or a datagram needs. */
 #define BOTH (DAEMON | RELAY)
+/* A container is entered, as another user perhaps, to make a socket there. */
+#define CALLS_ENTERING (CALLS_SOCKETS | CALLS_FILES | CALLS_IDENTITIES)
 
 /* Where an operation works. */
 enum where {
@@ -247,24 +249,21 @@ enum descriptors {
 };
 
 /*
- * The closed list. Each operation of protocol.h has one entry: who may ask for it, where it works, what its path is, which descriptors come
- * along, which groups of system calls the filter lets through for it (sandbox.c), its function, and what it grants, word
- * for word as docs/security.md has it.
+ * The closed list. Each operation of protocol.h has one entry: who may ask for it, where it works, what its path is,
+ * which descriptors come along, which groups of system calls the filter lets through for it (sandbox.c), its function,
+ * and what it grants, word for word as docs/security.md has it.
  */
 #define OPERATIONS(OPERATION)                                                                                        \
 	OPERATION(HELLO, DAEMON, HOST, UNUSED, NONE, CALLS_DEVICES, hello,                                           \
 		  "the begin of a daemon's epoch; what clients of former ones were granted ends")                    \
 	OPERATION(RUNTIME, DAEMON, HOST, UNUSED, NONE, CALLS_SOCKETS, runtime,                                       \
-		  "a connection to the socket of the runtime, or with `--docker` of the engine, at the path on the command line")                      \
+		  "a connection to the socket of the runtime, or with `--docker` of the engine, at the path on the command line") \
 	OPERATION(HOLD, DAEMON, HOST, UNUSED, NONE, CALLS_FILES | CALLS_PROCESSES, hold,                             \
 		  "a handle for a process in a mount namespace of its own, its pidfd, start time and cgroups")       \
-	OPERATION(RELEASE, DAEMON, HOST, UNUSED, NONE, 0, release,                                                   \
-		  "the end of such a handle")                                                                        \
-	OPERATION(LISTEN_UNIX, DAEMON, CONTAINER, PATH, NONE,                                                        \
-		  CALLS_SOCKETS | CALLS_FILES | CALLS_IDENTITIES, listen_unix,                                       \
+	OPERATION(RELEASE, DAEMON, HOST, UNUSED, NONE, 0, release, "the end of such a handle")                       \
+	OPERATION(LISTEN_UNIX, DAEMON, CONTAINER, PATH, NONE, CALLS_ENTERING, listen_unix,                           \
 		  "a socket planted at a path where there is nothing, or one that nobody has open")                  \
-	OPERATION(CONNECT_UNIX, BOTH, CONTAINER, PATH, NONE,                                                         \
-		  CALLS_SOCKETS | CALLS_FILES | CALLS_IDENTITIES, connect_unix,                                      \
+	OPERATION(CONNECT_UNIX, BOTH, CONTAINER, PATH, NONE, CALLS_ENTERING, connect_unix,                           \
 		  "a connection to the socket at a path, as any uid and gid of the container")                       \
 	OPERATION(PROBE_UNIX, DAEMON, CONTAINER, PATH, NONE, CALLS_SOCKETS | CALLS_FILES, probe_unix,                \
 		  "whether somebody has the socket at a path")                                                       \
@@ -274,15 +273,13 @@ enum descriptors {
 		  "the removal of what was planted, where it is still that")                                         \
 	OPERATION(REPLY_DGRAM, BOTH, CONTAINER, PATH, A_QUEUE, CALLS_FILES | CALLS_IDENTITIES, reply_dgram,          \
 		  "a datagram sent from a planted socket to the one at a path, as a uid and gid of the host")        \
-	OPERATION(CONNECT_BUS, BOTH, HOST, UNUSED, NONE,                                                             \
-		  CALLS_SOCKETS | CALLS_FILES | CALLS_IDENTITIES, connect_bus,                                       \
+	OPERATION(CONNECT_BUS, BOTH, HOST, UNUSED, NONE, CALLS_ENTERING, connect_bus,                                \
 		  "a connection to a bus of the command line, as a uid of the range there or as nobody")             \
 	OPERATION(CHECK, DAEMON, CONTAINER, UNUSED, NONE, CALLS_FILES, check,                                        \
 		  "which of what was planted the container no longer sees, and in which network it is")              \
 	OPERATION(SEND_DGRAMS, BOTH, CONTAINER, UNUSED, A_QUEUE, 0, send_dgrams,                                     \
 		  "datagrams sent out of a connected socket, in the name of a uid and gid of the container")         \
-	OPERATION(KEEP, DAEMON, HOST, UNUSED, NONE, 0, keep,                                                         \
-		  "that what was planted by a former daemon stays")                                                  \
+	OPERATION(KEEP, DAEMON, HOST, UNUSED, NONE, 0, keep, "that what was planted by a former daemon stays")       \
 	OPERATION(SWEEP, DAEMON, HOST, UNUSED, NONE, CALLS_FILES | CALLS_MOUNTS, sweep,                              \
 		  "the removal of what former daemons planted and this one did not keep")                            \
 	OPERATION(FIND_NODE, DAEMON, EITHER, PATH, NONE, CALLS_FILES | CALLS_IDENTITIES, find_node,                  \
@@ -292,19 +289,16 @@ enum descriptors {
 		  "such a node planted at a path where there is nothing")                                            \
 	OPERATION(OPEN_NODE, DAEMON, NODE, UNUSED, A_NODE, CALLS_FILES | CALLS_DEVICES, open_node,                   \
 		  "such a device opened, and a grant by which that is taken back")                                   \
-	OPERATION(REVOKE, DAEMON, HOST, UNUSED, NONE, CALLS_DEVICES, revoke_grant,                                   \
-		  "the end of such a grant, or of a lease")                                                          \
+	OPERATION(REVOKE, DAEMON, HOST, UNUSED, NONE, CALLS_DEVICES, revoke_grant, "the end of such a grant, or of a lease") \
 	OPERATION(READ_CARD, DAEMON, NODE, UNUSED, A_NODE, CALLS_FILES | CALLS_DEVICES, read_card,                   \
 		  "the connectors and CRTCs of a DRM card")                                                          \
 	OPERATION(LEASE_CARD, DAEMON, NODE, BYTES, A_NODE, CALLS_FILES | CALLS_DEVICES, lease_card,                  \
 		  "a DRM lease of some of them")                                                                     \
-	OPERATION(LISTEN_TCP, DAEMON, EITHER, BYTES, NONE,                                                           \
-		  CALLS_SOCKETS | CALLS_FILES | CALLS_IDENTITIES, listen_tcp,                                        \
+	OPERATION(LISTEN_TCP, DAEMON, EITHER, BYTES, NONE, CALLS_ENTERING, listen_tcp,                               \
 		  "a listener at an IP address and port of that network")                                            \
-	OPERATION(CONNECT_TCP, BOTH, EITHER, BYTES, NONE,                                                            \
-		  CALLS_SOCKETS | CALLS_FILES | CALLS_IDENTITIES, connect_tcp,                                       \
+	OPERATION(CONNECT_TCP, BOTH, EITHER, BYTES, NONE, CALLS_ENTERING, connect_tcp,                               \
 		  "a connection to an IP address and port out of that network")                                      \
-	OPERATION(PROBE_TCP, DAEMON, EITHER, BYTES, NONE, CALLS_SOCKETS | CALLS_FILES | CALLS_IDENTITIES, probe_tcp, \
+	OPERATION(PROBE_TCP, DAEMON, EITHER, BYTES, NONE, CALLS_ENTERING, probe_tcp, \
 		  "whether somebody listens at an IP address and port of that network")
 
 struct operation {

@@ -14,6 +14,7 @@ lines=$(wc -l < "$folder/plan-$name")
 linger() { while :; do sleep 0.02; done; }
 trap 'note TERM; exit 0' TERM
 trap 'note HUP; echo G >&5' HUP
+# shellcheck disable=SC2046 # its words are what is wanted
 set -- $(sed -n "${number}p" "$folder/plan-$name")
 while [ $# -gt 0 ]; do
   case $1 in

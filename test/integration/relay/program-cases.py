@@ -12,7 +12,7 @@ def until(what):
     end = time.monotonic() + 10
     while not what():
         assert time.monotonic() < end, "it never holds"
-        time.sleep(.01)
+        time.sleep(.01)  # how often it is looked at
 
 def greeting():
     relay = Relay()

@@ -99,7 +99,7 @@ const FIGURES: Readonly<Record<string, readonly Row[]>> = {
     ['While {} descriptors of a container wait', 'native/closer.h', 'CLOSING_MAX'],
     ['The broker has {} such threads', 'native/broker/foreign.c', 'CLOSERS'],
     ['Over all containers {} may wait', 'native/broker/foreign.c', 'WAITING_MAX'],
-    ['within {} s. Files in file systems', 'native/broker/main.c', 'LAST_SECONDS'],
+    ['within {} s. Files in file systems', 'native/broker/main.c', 'LAST_MS', SECOND],
   ],
 };
 
