@@ -2,19 +2,19 @@
  * The command line of pv-xconnect as people have it: argv to calls, help, and what is wrong with the options. A daemon
  * that runs never loads this (main.ts): it reads the table of its options itself (daemon-options.ts).
  */
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { CheckOptions } from './cli/check.js';
 import type { DiffOptions } from './cli/diff.js';
 import type { DoctorOptions } from './cli/doctor.js';
 import type { ExplainOptions } from './cli/explain.js';
 import type { GraphCommandOptions } from './cli/graph.js';
+import type { UpgradeOptions } from './cli/upgrade.js';
 import { DAEMON_OPTIONS, type OptionName, readValue, variableOf } from './daemon-options.js';
 import { report, XConnectError } from './kernel/errors.js';
 import { suggestion } from './kernel/nearest.js';
+import { packageVersion } from './kernel/package-version.js';
 import { StandardOutput } from './kernel/standard-output.js';
 import { vocabularyWith } from './plugins/vocabulary.js';
-import { PACKAGE_ROOT } from './relay/native.js';
 
 /** An option of the daemon, which some commands have as well. */
 function flag(name: OptionName): Option {
@@ -64,16 +64,11 @@ function duration(text: string): number {
   throw new InvalidArgumentError('A time such as 60s, 5m or 1h was expected, of a day at most.');
 }
 
-function version(): string {
-  const text = readFileSync(`${PACKAGE_ROOT}/package.json`, 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
-}
-
 /** All commands and options. `exit` is told the exit code of a command that ran. */
 export function program(exit: (code: number) => void): Command {
   const command = new Command('pv-xconnect')
     .description("Joins what containers provide to what they require: a device's service mesh.")
-    .version(version())
+    .version(packageVersion())
     .exitOverride()
     .allowExcessArguments() // an excess argument is an unknown command, see refuseUnknown
     .action((_options, own: Command) => {
@@ -155,6 +150,19 @@ export function program(exit: (code: number) => void): Command {
       const { explainCommand } = await import('./cli/explain.js');
       const vocabulary = await vocabularyWith(flags.plugin);
       exit(await explainCommand({ ...flags, consumer, service, vocabulary }, process));
+    });
+
+  command
+    .command('upgrade')
+    .description(
+      'the running daemon is replaced by the version that is installed now; exit 1 if not',
+    )
+    .addOption(flag('control'))
+    .exitOverride()
+    .action(async (_options, subcommand: Command) => {
+      const { control }: UpgradeOptions = subcommand.optsWithGlobals();
+      const { upgradeCommand } = await import('./cli/upgrade.js');
+      exit(await upgradeCommand({ control, installed: packageVersion() }, process));
     });
 
   command

@@ -6,14 +6,10 @@
  */
 import { closeSync, readFileSync } from 'node:fs';
 import type net from 'node:net';
+import { setTimeout } from 'node:timers/promises';
 import { Broker } from './broker/client.js';
 import { openMessageChannel } from './broker/message-channel.js';
-import {
-  type Channels,
-  EXIT_SUCCESSOR,
-  type Inheritance,
-  type SupervisorWords,
-} from './broker/supervisor.js';
+import { EXIT_SUCCESSOR, type Inheritance, type SupervisorWords } from './broker/supervisor.js';
 import { NO_ACTIVATOR, RuntimeActivator } from './bus/activator.js';
 import type { Keeper } from './bus/keeper.js';
 import type { UidRange } from './bus/uid-book.js';
@@ -30,6 +26,7 @@ import { withDeadline } from './kernel/deadline.js';
 import { XConnectError } from './kernel/errors.js';
 import { sayLastWords } from './kernel/last-words.js';
 import { createLogger, type Logger } from './kernel/log.js';
+import { packageVersion } from './kernel/package-version.js';
 import type { Vocabulary } from './manifest/entries.js';
 import { placeText } from './manifest/problem.js';
 import { Mesh } from './mesh/mesh.js';
@@ -42,6 +39,7 @@ import { Acceptor, reserveLoop, socketOf } from './relay/socket.js';
 import { statusView } from './status/graph-view.js';
 import { ControlServer } from './status/server.js';
 import { StatusStore } from './status/store.js';
+import { Upgrade } from './upgrade.js';
 
 export interface DaemonOptions {
   /** Absent: the graph comes from the runtime's socket. */
@@ -68,12 +66,18 @@ export interface DaemonOptions {
 
 /** State changes that come together are posted to the runtime together. */
 const POST_AFTER_MS = 50;
+const SETTLING =
+  'This daemon is still taking over what an earlier one left: ask again in a moment.';
 /** The runtime's answer to an activation: how long the container may take to start, in milliseconds, and its size. */
 const ACTIVATION_MS = 20_000;
 const MAX_ANSWER = 64 * 1024;
 const MAX_CONNECTIONS = 4_096;
 /** How long what an earlier daemon left may wait for a link that takes longer than others to be attached. */
 const SETTLE_MS = 10_000;
+/** After an upgrade: what is served here goes on for so long. */
+const UPGRADE_DRAIN_MS = 60_000;
+/** A successor serves the control socket once it knows the graph, or has waited so long for it. */
+const LOOK_MS = 10_000;
 /** When the daemon ends: how long links may take to leave after the drain time. */
 const LEAVE_MS = 3_000;
 
@@ -83,6 +87,8 @@ export class Daemon {
   #supervisor!: SupervisorWords;
   #keeper: Keeper | null = null;
   #exit!: (code: number) => void;
+  /** A successor has the work: relay and broker of ours end when they have nothing left to do. */
+  #isLeaving = false;
 
   constructor(options: DaemonOptions) {
     this.#options = options;
@@ -109,7 +115,7 @@ export class Daemon {
     relay.onLost = () => this.#relayLost();
     const endsOrdered = sayLastWords(this.#log);
     try {
-      return await this.#serve(broker, relay, channels, ended);
+      return await this.#serve(broker, relay, { channels, incarnation, supervisor }, ended);
     } finally {
       endsOrdered();
       relay.stop();
@@ -122,7 +128,7 @@ export class Daemon {
   async #serve(
     broker: Broker,
     relay: Relay,
-    { listener, bus }: Channels,
+    { channels: { listener, bus }, incarnation }: Inheritance,
     ended: Promise<number>,
   ): Promise<number> {
     const hello = await broker.hello();
@@ -143,7 +149,8 @@ export class Daemon {
     const containers = new Containers(broker);
     const { drainMs } = this.#options;
     const adoption = new Adoption({ broker, relay, drainMs, log: this.#log });
-    adoption.load(await this.#standing(relay));
+    const standing = await this.#standing(relay);
+    adoption.load(standing);
     const attacher = new HostAttacher(
       {
         ...{ broker, relay, adoption, containers, plugins, log: this.#log },
@@ -158,6 +165,13 @@ export class Daemon {
     );
     const mesh = new Mesh(attacher, { drainMs });
     const store = new StatusStore(mesh);
+    const upgrade = new Upgrade({
+      ...{ supervisor: this.#supervisor, mesh, broker, relay, log: this.#log },
+      keeper: () => this.#keeper,
+      onThaw: () => source.refresh('an upgrade was given up'),
+    });
+    if (standing.length > 0) upgrade.obstacle = SETTLING;
+    const version = packageVersion();
     const server = new ControlServer({
       store,
       stats: (id) => mesh.stats(id),
@@ -166,27 +180,52 @@ export class Daemon {
       revision: () => source.revision && revisionToWire(source.revision),
       log: this.#log,
       observe: (link, onUse) => observation.observe(link, onUse),
+      replaceable: {
+        ...{ version, incarnation },
+        get state() {
+          return upgrade.state;
+        },
+        ask: () => upgrade.ask(),
+      },
     });
-    if (listener >= 0) server.serve(new Acceptor(listener));
+    // Of a successor nobody hears before it serves: an earlier version may still be there, for it may be given up.
+    const isLooked = new Promise<void>((resolve) => source.once('looked', resolve));
+    const mayServe = incarnation > 1 ? withDeadline(isLooked, LOOK_MS, undefined) : null;
+    const serve = () => server.serve(new Acceptor(listener));
+    if (listener >= 0) void (mayServe ? mayServe.then(serve) : serve());
 
     source.on('graph', (snapshot) => {
       containers.see(snapshot);
       mesh.reconcile(snapshot);
     });
-    source.once('graph', ({ links }) => void this.#settle(adoption, mesh, links));
+    source.once('graph', async ({ links }) => {
+      await this.#settle(adoption, mesh, links);
+      upgrade.obstacle = null;
+    });
     mesh.on('stale', () => source.doubt('a process of the graph has ended'));
     containers.onExit = ({ name }) => source.refresh(`${name} has ended`);
     this.#logChanges(source, mesh);
     if (source instanceof PvCtrlSource) this.#postChanges(source, store);
     source.once('looked', () => this.#supervisor.ready());
     this.#supervisor.startWatchdog();
+    this.#supervisor.hear(upgrade);
     source.start();
 
-    const code = await ended;
-    this.#supervisor.draining();
-    source.stop();
-    await server.close();
     const { stopDrainMs } = this.#options;
+    const code = await Promise.race([ended, upgrade.committed]);
+    source.stop();
+    if (code === undefined) {
+      this.#isLeaving = true;
+      mesh.removeAllListeners();
+      const leaving = mesh.close(UPGRADE_DRAIN_MS);
+      const left = withDeadline(leaving, UPGRADE_DRAIN_MS + LEAVE_MS, undefined);
+      const told = ended.then(() => setTimeout(stopDrainMs));
+      this.#keeper?.close();
+      await Promise.race([Promise.all([server.leave(), left]), told]);
+      return 0;
+    }
+    this.#supervisor.draining();
+    await server.close();
     // A link that has not left by then hangs in its container, and is removed when the broker ends.
     if (code === 0) await withDeadline(mesh.close(stopDrainMs), stopDrainMs + LEAVE_MS, undefined);
     return code;
@@ -282,10 +321,10 @@ export class Daemon {
     store.on('change', () => {
       if (pending) return;
       pending = true;
-      setTimeout(() => {
+      void setTimeout(POST_AFTER_MS).then(() => {
         pending = false;
         source.postStatus(statusView(store));
-      }, POST_AFTER_MS);
+      });
     });
   }
 
@@ -301,6 +340,7 @@ export class Daemon {
 
   /** Every link has ended with it; our successor makes them anew, by the relay's. */
   #relayLost(): void {
+    if (this.#isLeaving) return;
     this.#log.error(
       { code: 'relay-lost' },
       'pvx-relay is gone: ending, to be started anew with it',
@@ -318,6 +358,7 @@ export class Daemon {
 
   /** It is not started again without us. */
   #lost(program: string): void {
+    if (this.#isLeaving) return;
     this.#log.fatal({ code: 'broker-lost' }, `${program} is gone: ending, to be started anew`);
     this.#exit(1);
   }

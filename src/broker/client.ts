@@ -24,6 +24,7 @@ import {
   HOST,
   type Op,
   PROTOCOL_VERSION,
+  type Reply,
   type Request,
 } from './protocol.js';
 
@@ -64,6 +65,15 @@ export type BrokerSocketType = keyof typeof SOCKET_TYPES;
 
 /** The most pending operations: enough for the 8 threads that the broker has for this channel. */
 const IN_FLIGHT = 64;
+/** What changes that which a successor is given. */
+const MAKES: readonly Op[] = ['HOLD', 'LISTEN_UNIX', 'LISTEN_TCP', 'PLANT_NODE', 'KEEP'];
+const UNDOES: readonly Op[] = ['RELEASE', 'REMOVE', 'SWEEP'];
+const HANDED_OVER: readonly Op[] = [...MAKES, ...UNDOES, 'CHECK'];
+/** Of what a successor answers for. */
+const DONE: Reply = {
+  ...{ id: 0, errno: null, value: 0, stamp: 0, aux: 0n },
+  data: Buffer.alloc(0),
+};
 /** Numbers of one incarnation: the lower bits of an id. */
 const IDS = 1 << 20;
 
@@ -83,6 +93,10 @@ export class Broker {
   readonly #underWay = new Map<number, Waiting>();
   readonly #queue: Waiting[] = [];
   readonly #incarnation: number;
+  /** `frozen`: what makes and undoes waits. `left`: that is another one's, who has another broker. */
+  #state: 'ours' | 'frozen' | 'left' = 'ours';
+  readonly #held: Waiting[] = [];
+  #settled: (() => void) | null = null;
   #lastNumber = 0;
   #lost = false;
 
@@ -103,6 +117,41 @@ export class Broker {
     const version = withoutDescriptor(answer, ({ value }) => value);
     if (!version.ok) return version;
     return version.value === PROTOCOL_VERSION ? ok(undefined) : { ok: false, errno: 'EPROTO' };
+  }
+
+  /**
+   * What we hold and have planted stays as it is: what would change it waits, until `thaw` or `leave`. Resolves when what
+   * was under way of that has ended. Connections and devices can be had as before.
+   */
+  async freeze(): Promise<void> {
+    this.#state = 'frozen';
+    this.#held.push(...this.#queue.filter(isHandedOver));
+    const left = this.#queue.filter((waiting) => !isHandedOver(waiting));
+    this.#queue.splice(0, this.#queue.length, ...left);
+    await new Promise<void>((resolve) => {
+      this.#settled = resolve;
+      this.#checkSettled();
+    });
+  }
+
+  thaw(): void {
+    this.#state = 'ours';
+    this.#queue.push(...this.#held.splice(0));
+    this.#next();
+  }
+
+  /**
+   * What we hold and have planted is a successor's from now on, who has a broker of its own: nothing of it is changed any
+   * more. What would undo it succeeds at once; what would add to it fails with `EPIPE`.
+   */
+  leave(): void {
+    this.#state = 'left';
+    for (const waiting of this.#held.splice(0)) answerLeft(waiting);
+  }
+
+  /** See `leave`. */
+  get hasLeft(): boolean {
+    return this.#state === 'left';
   }
 
   /** What an earlier daemon planted is ours from now on. `EBADF`: there is no such plant any more. */
@@ -245,7 +294,10 @@ export class Broker {
 
   #ask(op: Op, request: Request, fds: readonly number[] = []): Promise<Answer> {
     return new Promise((settle) => {
-      this.#queue.push({ op, request, fds, settle });
+      const waiting = { op, request, fds, settle };
+      if (this.#state === 'ours' || !isHandedOver(waiting) || this.#lost) this.#queue.push(waiting);
+      else if (this.#state === 'frozen') this.#held.push(waiting);
+      else answerLeft(waiting);
       this.#next();
     });
   }
@@ -289,7 +341,14 @@ export class Broker {
     } else {
       waiting.settle(ok({ reply, fds }));
     }
+    this.#checkSettled();
     this.#next();
+  }
+
+  #checkSettled(): void {
+    if ([...this.#underWay.values()].some(isHandedOver)) return;
+    this.#settled?.();
+    this.#settled = null;
   }
 
   #lose(): void {
@@ -303,7 +362,18 @@ export class Broker {
   #fail(): void {
     const failed = [...this.#underWay.values()];
     this.#underWay.clear();
+    failed.push(...this.#held.splice(0));
+    this.#checkSettled();
     for (const waiting of failed) waiting.settle({ ok: false, errno: 'EPIPE' });
     this.#next();
   }
+}
+
+function isHandedOver({ op }: Waiting): boolean {
+  return HANDED_OVER.includes(op);
+}
+
+function answerLeft({ op, fds, settle }: Waiting): void {
+  closeAll(fds);
+  settle(UNDOES.includes(op) ? ok({ reply: DONE, fds: [] }) : { ok: false, errno: 'EPIPE' });
 }

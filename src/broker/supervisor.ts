@@ -2,13 +2,15 @@
  * What the daemon has from pv-xconnect, the process that started it (native/supervisor/), and what it says to it.
  *
  * A daemon may be a successor: its descriptors are those of the daemon before it, with what was under way in them. Words
- * to the supervisor go over a pipe of this daemon's own, a letter and perhaps a number each.
+ * to the supervisor go over a pipe of this daemon's own, a letter and perhaps a number each. What the supervisor says
+ * of an upgrade comes over another one, a line each.
  */
 import { fstatSync, writeSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { native } from '../relay/native.js';
 
 /** The descriptors that the daemon is started with: native/supervisor/programs.c. Where there is none, there is no socket. */
-const FDS = { broker: 3, relay: 4, supervisor: 5, listener: 6, bus: 7 } as const;
+const FDS = { broker: 3, relay: 4, supervisor: 5, listener: 6, bus: 7, orders: 8 } as const;
 const INCARNATION = 'PVX_INCARNATION';
 const WATCHDOG = 'WATCHDOG_USEC';
 
@@ -34,6 +36,23 @@ export interface Inheritance {
   readonly supervisor: SupervisorWords;
 }
 
+/**
+ * What the supervisor says, in this order, once it was asked for an upgrade:
+ *
+ *     serving --freeze--> frozen --commit--> leaving
+ *        ^                  |
+ *        '------thaw--------'     refuse: there is no upgrade, and why; it may come at any time before commit
+ */
+export interface Orders {
+  /** The new version is about to be started: nothing is attached or detached from now on. To be answered by `frozen`. */
+  freeze(): void;
+  /** The new version serves: leave. */
+  commit(): void;
+  /** The new version was given up: go on. */
+  thaw(): void;
+  refuse(reason: string): void;
+}
+
 /** What this process was given, if it is the daemon. Null for any other process. */
 export function inherited(): Inheritance | null {
   const incarnation = Number(process.env[INCARNATION] ?? 0);
@@ -44,7 +63,7 @@ export function inherited(): Inheritance | null {
   return {
     channels: { broker, relay, listener: ifSocket(listener), bus: ifSocket(bus) },
     incarnation,
-    supervisor: new SupervisorWords(supervisor),
+    supervisor: new SupervisorWords(supervisor, ifPipe(FDS.orders)),
   };
 }
 
@@ -52,13 +71,52 @@ function ifSocket(fd: number): number {
   return fstatSync(fd).isSocket() ? fd : -1;
 }
 
+/** -1: it is something else, or nothing. */
+function ifPipe(fd: number): number {
+  try {
+    return fstatSync(fd).isFIFO() ? fd : -1;
+  } catch {
+    return -1;
+  }
+}
+
+const LINE_MAX = 4_096;
+
 export class SupervisorWords {
   readonly #fd: number;
+  readonly #orders: number;
   /** The pid that served the runtime's socket last; 0: none yet. */
   #runtime = 0;
 
-  constructor(fd: number) {
+  /** `fd`: for what is said to it. `orders`: what it says; -1: nothing. */
+  constructor(fd: number, orders = -1) {
     this.#fd = fd;
+    this.#orders = orders;
+  }
+
+  /** Calls back for each of its words, from now on. To be called once. */
+  hear(orders: Orders): void {
+    if (this.#orders < 0) return;
+    let line = '';
+    const heard = new Socket({ fd: this.#orders, readable: true, writable: false });
+    heard.setEncoding('utf8');
+    heard.on('error', () => heard.destroy()); // it has ended, and we end with it
+    heard.on('data', (text: string) => {
+      const lines = (line + text).split('\n');
+      line = (lines.pop() ?? '').slice(0, LINE_MAX);
+      for (const one of lines) obey(one, orders);
+    });
+    heard.unref();
+  }
+
+  /** Someone asks for the version that is installed now. */
+  upgrade(): void {
+    this.#say('U');
+  }
+
+  /** The answer to `freeze`. */
+  frozen(): void {
+    this.#say('z');
   }
 
   /** The first look at the graph is over, and the control socket is served. */
@@ -105,4 +163,12 @@ export class SupervisorWords {
       // EAGAIN, or EPIPE: it ends, and we end with it.
     }
   }
+}
+
+function obey(line: string, orders: Orders): void {
+  const word = line[0];
+  if (word === 'Z') orders.freeze();
+  else if (word === 'C') orders.commit();
+  else if (word === 'T') orders.thaw();
+  else if (word === 'X') orders.refuse(line.slice(1).trim());
 }

@@ -63,6 +63,7 @@ export class Keeper {
   #settle!: (kept: WhyResult<KeptUids>) => void;
   #begun = false;
   #gone = false;
+  #isPaused = false;
 
   /**
    * Takes the descriptor of a SOCK_SEQPACKET pair, which others may have used before. `log`: for what the bus does, and
@@ -107,6 +108,20 @@ export class Keeper {
     return this.#request(RECORD.configuration, chunks(Buffer.from(text)));
   }
 
+  /** Another one uses the channel from now on: what was asked and what is asked meanwhile fails with `EPIPE`. */
+  pause(): void {
+    this.#isPaused = true;
+    this.#channel.pause();
+    for (const settle of this.#waiting.splice(0)) settle(GONE);
+  }
+
+  /** It is ours again: everything begins anew, see `onAgain`. */
+  resume(): void {
+    this.#isPaused = false;
+    this.#channel.resume();
+    this.#started();
+  }
+
   /** Where nobody else has the channel, it ends, and with it pvx-bus and the bus. */
   close(): void {
     this.#channel.leave();
@@ -114,7 +129,7 @@ export class Keeper {
   }
 
   #request(type: string, data: readonly Buffer[]): Promise<string | null> {
-    if (this.#gone) return Promise.resolve(GONE);
+    if (this.#gone || this.#isPaused) return Promise.resolve(GONE);
     const answer = new Promise<string | null>((resolve) => {
       this.#waiting.push(resolve);
       for (const [at, chunk] of data.entries()) this.#send(type, chunk, at + 1 < data.length);

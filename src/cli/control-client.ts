@@ -24,11 +24,26 @@ export class ControlClient {
   /** The JSON at `path`. Never rejects. */
   async get(path: string): Promise<Got<unknown>> {
     const opened = await this.#open(path);
-    if (!opened.ok) return opened;
+    return opened.ok ? this.#json(opened.value) : opened;
+  }
+
+  /** Asks for something to be done. `error`: why it is not, as the daemon says it. Never rejects. */
+  async post(path: string): Promise<Got<unknown>> {
+    const asked = await this.#ask(path, 'POST');
+    if (!asked.ok) return asked;
+    const answer = await this.#json(asked.value);
+    const { statusCode: status } = asked.value;
+    if (!answer.ok || status === 202) return answer;
+    const { Error: error } = Object(answer.value) as Record<string, unknown>;
+    if (status === 409 && typeof error === 'string') return { ok: false, error };
+    return this.#odd(`status ${status} for ${path}`);
+  }
+
+  async #json(response: IncomingMessage): Promise<Got<unknown>> {
     const chunks: Buffer[] = [];
     let size = 0;
     try {
-      for await (const chunk of opened.value) {
+      for await (const chunk of response) {
         size += (chunk as Buffer).length;
         if (size > MAX_ANSWER) return this.#odd(`more than ${MAX_ANSWER} bytes`);
         chunks.push(chunk as Buffer);
@@ -103,24 +118,27 @@ export class ControlClient {
   }
 
   /** A response with status 200, its body still to be read. */
-  #open(path: string): Promise<Got<IncomingMessage>> {
+  async #open(path: string): Promise<Got<IncomingMessage>> {
+    const asked = await this.#ask(path, 'GET');
+    if (!asked.ok || asked.value.statusCode === 200) return asked;
+    asked.value.destroy();
+    return this.#odd(`status ${asked.value.statusCode} for ${path}`);
+  }
+
+  #ask(path: string, method: string): Promise<Got<IncomingMessage>> {
     return new Promise((resolve) => {
-      const request = http.get({
+      const request = http.request({
         socketPath: this.#socketPath,
         path,
+        method,
         agent: false,
         headers: { Host: 'localhost' },
         timeout: PATIENCE_MS,
       });
       request.on('timeout', () => request.destroy(new Error('it does not answer')));
       request.on('error', (error) => resolve({ ok: false, error: this.#unreachable(error) }));
-      request.on('response', (response) => {
-        if (response.statusCode === 200) resolve({ ok: true, value: response });
-        else {
-          response.destroy();
-          resolve(this.#odd(`status ${response.statusCode} for ${path}`));
-        }
-      });
+      request.on('response', (value) => resolve({ ok: true, value }));
+      request.end();
     });
   }
 

@@ -65,9 +65,14 @@ export class ChannelSet {
     return stream;
   }
 
+  /** Resolves when nothing is open. */
+  drained(): Promise<void> {
+    return this.#barrier.drained();
+  }
+
   /** Closes what is still open after `drainMs`, and resolves then, or as soon as nothing is left. */
   drain(drainMs: number): Promise<void> {
-    const leave = () => this.#barrier.drained();
+    const leave = () => this.drained();
     return drainThenClose(drainMs, leave, () => {
       for (const channel of [...this.#channels]) {
         if (channel instanceof ByteChannel) channel.abort();

@@ -7,6 +7,7 @@
  */
 import type { Broker } from '../broker/client.js';
 import type { Link } from '../graph/link.js';
+import { withDeadline } from '../kernel/deadline.js';
 import { errnoName } from '../kernel/errno.js';
 import type { LinkError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
@@ -92,6 +93,7 @@ export class OneLinkHost implements LinkHost {
   /** How to free the target, and to take back what a client was given. */
   readonly #removes = new Set<() => Promise<void>>();
   readonly #memberships = new Set<Membership<ConnectionHandler>>();
+  readonly #devices = new Set<LinkDevice>();
   readonly #relay: RelayParts;
   /** Whatever the link's two ends send to us is closed on one account. */
   readonly #closing = newClosing();
@@ -251,7 +253,8 @@ export class OneLinkHost implements LinkHost {
     const device = new LinkDevice(parts, this.#link, options);
     this.watch(() => device.look());
     // Taken back however long the consumer's file systems take, and before a connection's end tells its client so.
-    this.#removes.add(() => device.end());
+    this.#devices.add(device);
+    this.#removes.add(() => this.#takeBack(device));
     this.#removes.add(() => device.unplant());
     this.#ends.add(deviceWatch.subscribe(lookSoon));
     return device;
@@ -287,6 +290,15 @@ export class OneLinkHost implements LinkHost {
     await Promise.all([...this.#removes].map((remove) => remove()));
   }
 
+  /**
+   * When a successor has the link, clients that hold a device keep it: resolves when none does, or after `drainMs`. At
+   * once in any other case.
+   */
+  async spareDevices(drainMs: number): Promise<void> {
+    if (!this.#parts.broker.hasLeft || this.#devices.size === 0) return;
+    await withDeadline(this.#clients.drained(), drainMs, undefined);
+  }
+
   /** Ends what is still open after `drainMs`, and resolves then, or as soon as nothing is left. */
   async close(drainMs: number): Promise<void> {
     await this.unplant();
@@ -297,8 +309,14 @@ export class OneLinkHost implements LinkHost {
       this.#relay.close(drainMs),
     ]);
     this.#closed = true;
+    await Promise.all([...this.#devices].map((device) => device.end()));
     this.#onProviderChange.clear();
     await Promise.all([...this.#ends].map((end) => end()));
+  }
+
+  /** Not from clients that are a successor's to leave alone: they keep it for the drain time. */
+  async #takeBack(device: LinkDevice): Promise<void> {
+    if (!this.#parts.broker.hasLeft) await device.end();
   }
 
   async #request({ type, through }: ForwardOptions): Promise<Result<Buffer>> {

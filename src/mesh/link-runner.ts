@@ -37,6 +37,7 @@ export class LinkRunner {
   readonly #attacher: Attacher;
   readonly #events: RunnerEvents;
   readonly #drainMs: () => number;
+  readonly #mayStep: () => boolean;
   readonly #retry = new Retry();
   readonly #stats = new StatsSum();
   /** Attachments that were left, and have connections open. */
@@ -45,9 +46,14 @@ export class LinkRunner {
   #current: Attached | null = null;
   #running = false;
 
-  constructor(attacher: Attacher, drainMs: () => number, events: RunnerEvents) {
+  constructor(
+    attacher: Attacher,
+    { drainMs, mayStep }: { drainMs: () => number; mayStep: () => boolean },
+    events: RunnerEvents,
+  ) {
     this.#attacher = attacher;
     this.#drainMs = drainMs;
+    this.#mayStep = mayStep;
     this.#events = events;
   }
 
@@ -67,6 +73,11 @@ export class LinkRunner {
     if (!this.#retry.isPending) void this.#run();
   }
 
+  /** Steps may be taken again. */
+  thaw(): void {
+    if (!this.#retry.isPending) void this.#run();
+  }
+
   stats(): LinkStats {
     return this.#stats.sum();
   }
@@ -77,10 +88,10 @@ export class LinkRunner {
   }
 
   async #run(): Promise<void> {
-    if (this.#running) return;
+    if (this.#running || !this.#mayStep()) return;
     this.#running = true;
     let again = true;
-    while (again) {
+    while (again && this.#mayStep()) {
       const step = plan(this.#desired, this.#current, (pid) => this.#attacher.generation(pid));
       again = await this.#take(step);
     }

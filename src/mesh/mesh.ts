@@ -34,6 +34,7 @@ interface Entry {
 export class Mesh extends EventEmitter<MeshEvents> {
   readonly #attacher: Attacher;
   #drainMs: number;
+  #isFrozen = false;
   readonly #entries = new Map<string, Entry>();
   readonly #barrier = new DrainBarrier(() => this.#entries.size === 0);
   readonly #idle = new DrainBarrier(() => [...this.#entries.values()].every(isIdle));
@@ -68,6 +69,18 @@ export class Mesh extends EventEmitter<MeshEvents> {
     return this.#idle.drained();
   }
 
+  /** No step begins any more, whatever the graphs say. Resolves as `idle`. */
+  freeze(): Promise<void> {
+    this.#isFrozen = true;
+    return this.idle();
+  }
+
+  /** What was put off is done. */
+  thaw(): void {
+    this.#isFrozen = false;
+    for (const { runner } of [...this.#entries.values()]) runner.thaw();
+  }
+
   /** Counters of a link over all its attachments. */
   stats(id: string): LinkStats | null {
     return this.#entries.get(id)?.runner.stats() ?? null;
@@ -81,7 +94,9 @@ export class Mesh extends EventEmitter<MeshEvents> {
   /** Detaches every link, and resolves when nothing is left. `drainMs`: for links that leave from now on. */
   async close(drainMs = this.#drainMs): Promise<void> {
     this.#drainMs = drainMs;
+    this.#isFrozen = false;
     this.reconcile({ links: [], stamp: 0 });
+    this.thaw();
     await this.#barrier.drained();
   }
 
@@ -106,7 +121,8 @@ export class Mesh extends EventEmitter<MeshEvents> {
   }
 
   #enter(id: string, link: Link): Entry {
-    const runner = new LinkRunner(this.#attacher, () => this.#drainMs, {
+    const options = { drainMs: () => this.#drainMs, mayStep: () => !this.#isFrozen };
+    const runner = new LinkRunner(this.#attacher, options, {
       onState: (state, error) => this.#show(id, entry, state, error),
       onStale: () => this.emit('stale', id),
       onIdle: () => this.#idle.check(),

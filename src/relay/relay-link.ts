@@ -3,6 +3,7 @@
  *
  * A descriptor that it takes is the relay's from the call on; one that comes out (`onHanded`) is the receiver's.
  */
+import { DrainBarrier, drainThenClose } from '../kernel/drain.js';
 import type { Access } from './access.js';
 import { closeSocket } from './closing.js';
 import type { SOCKET_TYPES } from './native.js';
@@ -69,6 +70,8 @@ export interface Wire {
   send(command: Command, fds?: readonly number[]): void;
   /** The descriptors stay the caller's. False: nothing was sent. */
   lend(command: Command, fds: readonly number[]): boolean;
+  /** Its listeners and links are another one's, see Relay. */
+  hasLeft(): boolean;
   /** Of a connection, transfer or question of this daemon's, and of none of its predecessors'. */
   newNumber(): number;
   /** Those of a link: to be read before the next call. */
@@ -87,6 +90,9 @@ export class RelayLink {
   #joins: number;
   /** Of transfers and questions that are under way. */
   readonly #answers = new Map<number, (answer: RelayEvent | null) => void>();
+  /** Connections that wait for `resolve`. */
+  readonly #pending = new Set<number>();
+  readonly #answered = new DrainBarrier(() => this.#pending.size === 0);
   /** Of listeners that are being closed, in their order. */
   readonly #stops: (() => void)[] = [];
   /** It has ended: its number may be another link's. */
@@ -136,6 +142,8 @@ export class RelayLink {
 
   /** Answers `onPending`; null refuses the connection. */
   resolve(connection: number, request: Buffer | null): void {
+    this.#pending.delete(connection);
+    this.#answered.check();
     this.#send({ op: 'RESOLVE', conn: connection, request });
   }
 
@@ -177,13 +185,26 @@ export class RelayLink {
 
   /** Closes the listener; connections go on, and it may take another one. Resolves when its address is free. */
   stop(): Promise<void> {
-    if (this.#final) return Promise.resolve();
+    if (this.#final || this.#wire.hasLeft()) return Promise.resolve();
     this.#send({ op: 'STOP' });
     return new Promise((resolve) => this.#stops.push(resolve));
   }
 
-  /** Closes the listener now and what is left of the connections after `drainMs`. */
+  /**
+   * Closes the listener now and what is left of the connections after `drainMs`. Where that is a successor's, it only
+   * resolves when those who wait for `resolve` have an answer, or after `drainMs`.
+   */
   close(drainMs: number): Promise<void> {
+    if (this.#wire.hasLeft()) {
+      return drainThenClose(
+        drainMs,
+        () => this.#answered.drained(),
+        () => {
+          this.#pending.clear();
+          this.#answered.check();
+        },
+      );
+    }
     this.#send({ op: 'CLOSE', ms: Math.min(drainMs, MAX_MS) });
     return this.gone;
   }
@@ -206,7 +227,7 @@ export class RelayLink {
 
   /** For Relay only. */
   deliver(event: RelayEvent, fd: number): void {
-    if (event.type === 'PENDING') this.events.onPending?.(event.conn);
+    if (event.type === 'PENDING') this.#asked(event.conn);
     else if (event.type === 'HANDED' && fd >= 0 && this.events.onHanded) this.events.onHanded(fd);
     else if (fd >= 0) closeSocket(fd);
     else if (event.type === 'UPSTREAM') this.events.onUpstream?.(event.error);
@@ -221,7 +242,15 @@ export class RelayLink {
     this.#final ??= { ...this.#read(), active: 0 };
     for (const stopped of this.#stops.splice(0)) stopped();
     for (const answer of [...this.#answers.values()]) answer(null);
+    this.#pending.clear();
+    this.#answered.check();
     this.#markGone();
+  }
+
+  #asked(connection: number): void {
+    if (!this.events.onPending) return;
+    this.#pending.add(connection);
+    this.events.onPending(connection);
   }
 
   /** Takes the descriptors. Once the link is gone its number may be another one's, and nothing is sent. */

@@ -71,6 +71,7 @@ export class Relay {
   #lowestFree = 1;
   #count = 0;
   #state: 'new' | 'greeting' | 'serving' | 'ended' = 'new';
+  #hasLeft = false;
   readonly #standing: StandingLink[] = [];
   #greeted: ((standing: ErrnoResult<StandingLink[]>) => void) | null = null;
   #counters: NativeCounters | null = null;
@@ -78,6 +79,7 @@ export class Relay {
   readonly #wire: Wire = {
     send: (command, fds) => this.#send(command, fds),
     lend: (command, fds) => this.#lend(command, fds),
+    hasLeft: () => this.#hasLeft,
     newNumber: () =>
       ((this.#incarnation % (2 ** 32 / NUMBERS)) * NUMBERS + (++this.#count % NUMBERS)) >>> 0,
     counters: (link) => {
@@ -148,6 +150,14 @@ export class Relay {
       onPending: (connection) => link.resolve(connection, null),
     });
     return link.close(drainMs);
+  }
+
+  /**
+   * Listeners and links are a successor's from now on, who has a relay of its own: nothing of them is ended any more.
+   * What clients of before still ask for is answered.
+   */
+  leave(): void {
+    this.#hasLeft = true;
   }
 
   /** Leaves the channel: every link has ended for this process. The relay goes on, for our successor. */

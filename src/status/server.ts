@@ -1,5 +1,6 @@
 /**
- * The daemon's control socket: what its links do, for people and scripts, read only. HTTP/1.0 and 1.1.
+ * The daemon's control socket: what its links do, for people and scripts, and the one thing that it can be asked to do,
+ * an upgrade. HTTP/1.0 and 1.1.
  *
  * One request a connection, so that `nc` sees the end of an answer. A client that closes its half after the request
  * still gets the whole answer. Clients that send nothing, send too much or read nothing are limited in time, number and
@@ -9,6 +10,8 @@ import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { EventEmitter } from 'eventemitter3';
 import type { GraphSourceEvents } from '../graph/source.js';
+import { withDeadline } from '../kernel/deadline.js';
+import { DrainBarrier } from '../kernel/drain.js';
 import type { Logger } from '../kernel/log.js';
 import { Events, type EventsOptions } from './events.js';
 import { graphView, linksView, type ShownOf, type StatsOf, statusView } from './graph-view.js';
@@ -16,6 +19,18 @@ import type { Metrics } from './metrics.js';
 import { type Observe, Observers } from './observers.js';
 import { SourceHealth } from './source-health.js';
 import type { StatusStore } from './store.js';
+
+/** `error`: why the last one came to nothing. */
+export type UpgradeState = 'under way' | { readonly error: string } | null;
+
+/** Which daemon this is, and how it is replaced. */
+export interface Replaceable {
+  readonly version: string;
+  readonly incarnation: number;
+  readonly state: UpgradeState;
+  /** Null: it was begun. Otherwise why it was not, a sentence. */
+  ask(): string | null;
+}
 
 export interface ControlServerOptions {
   readonly store: StatusStore;
@@ -27,6 +42,7 @@ export interface ControlServerOptions {
   readonly log: Logger;
   /** Absent: `/uses` reports nothing. */
   readonly observe?: Observe;
+  readonly replaceable: Replaceable;
   readonly events?: EventsOptions;
   /** How long an answer may wait for its client, roughly; milliseconds. */
   readonly stalledMs?: number;
@@ -50,6 +66,9 @@ const LIMITS = {
 /** Node.js looks twice: a client is closed after one to two of these in which it read nothing. */
 const STALLED_MS = 15_000;
 const METHODS = 'GET, HEAD';
+const UPGRADE = '/upgrade';
+/** An answer that is under way may take so long when the server leaves, in milliseconds. */
+const LEAVE_MS = 5_000;
 
 type Route = (response: ServerResponse) => void | Promise<void>;
 
@@ -59,13 +78,16 @@ export class ControlServer {
   readonly #events: Events;
   readonly #observers: Observers;
   readonly #routes: ReadonlyMap<string, Route>;
+  readonly #replaceable: Replaceable;
   readonly #sockets = new Set<Socket>();
+  readonly #left = new DrainBarrier(() => this.#sockets.size === 0);
   #accepting: Accepting | null = null;
   #metrics: Promise<Metrics> | undefined;
 
   constructor(options: ControlServerOptions) {
     const { store, stats, shown, source, log, events } = options;
     this.#log = log;
+    this.#replaceable = options.replaceable;
     const health = new SourceHealth(source);
     this.#events = new Events(store, events);
     this.#observers = new Observers(store, options.observe ?? (() => () => undefined));
@@ -74,6 +96,7 @@ export class ControlServer {
       ['/links', (response) => this.#sendLinks(response, options)],
       ['/revision', (response) => sendJson(response, 200, options.revision?.() ?? null)],
       ['/xconnect-status', (response) => sendJson(response, 200, statusView(store))],
+      ['/version', (response) => sendJson(response, 200, this.#version())],
       ['/health', (response) => sendJson(response, 200, healthView(store, health))],
       ['/events', (response) => this.#listen(response)],
       ['/uses', (response) => this.#observe(response)],
@@ -100,7 +123,10 @@ export class ControlServer {
         return;
       }
       this.#sockets.add(socket);
-      socket.once('close', () => this.#sockets.delete(socket));
+      socket.once('close', () => {
+        this.#sockets.delete(socket);
+        this.#left.check();
+      });
       this.#server.emit('connection', socket);
     };
     this.#server.emit('listening'); // with which the server begins to look after its time limits
@@ -109,6 +135,15 @@ export class ControlServer {
   /** The path of a unix stream socket that is to be made. */
   listen(path: string): void {
     this.#server.listen({ path });
+  }
+
+  /** Gives the listener up to whoever else has it: answers under way are given, and streams of events ended. */
+  async leave(): Promise<void> {
+    this.#events.close();
+    this.#observers.close();
+    this.#accepting?.close();
+    await withDeadline(this.#left.drained(), LEAVE_MS, undefined);
+    await this.close();
   }
 
   /** Ends every connection, and resolves when the socket is closed. */
@@ -139,14 +174,34 @@ export class ControlServer {
 
   #answer({ method, url = '' }: IncomingMessage, response: ServerResponse): void {
     const path = url.replace(/\?.*$/s, '');
+    if (path === UPGRADE) {
+      this.#upgrade(method, response);
+      return;
+    }
     const route = this.#routes.get(path);
     if (!route) {
-      const known = [...this.#routes.keys()].join(', ');
+      const known = [...this.#routes.keys(), UPGRADE].join(', ');
       sendJson(response, 404, { Error: `There is no such path here, only ${known}.` });
     } else if (method !== 'GET' && method !== 'HEAD') {
       response.setHeader('Allow', METHODS);
       sendJson(response, 405, { Error: `${path} can be read only: use GET.` });
     } else void this.#take(route, path, response);
+  }
+
+  #version(): unknown {
+    const { version, incarnation, state } = this.#replaceable;
+    return { version, incarnation, upgrade: state };
+  }
+
+  #upgrade(method: string | undefined, response: ServerResponse): void {
+    if (method !== 'POST') {
+      response.setHeader('Allow', 'POST');
+      sendJson(response, 405, { Error: `${UPGRADE} is asked for with POST.` });
+      return;
+    }
+    const obstacle = this.#replaceable.ask();
+    if (obstacle === null) sendJson(response, 202, this.#version());
+    else sendJson(response, 409, { Error: obstacle });
   }
 
   /** A bug in one answer ends that answer only. */

@@ -161,3 +161,53 @@ describe('the client of the broker', () => {
     expect(await held).toEqual({ ok: false, errno: 'ESRCH' });
   });
 });
+
+describe('what is handed over to a successor', () => {
+  const opsOf = (peer: Peer) => peer.requests.map(({ op }) => op);
+
+  test('stays as it is: what would change it waits, what connects goes on', async () => {
+    const { peer, broker } = connect();
+    const holding = broker.hold(10, 0);
+    let frozen = false;
+    const freezing = broker.freeze().then(() => {
+      frozen = true;
+    });
+    const removing = broker.remove(7);
+    void broker.probeUnix(1, '/a');
+    expect(opsOf(peer)).toEqual([OPS.HOLD, OPS.PROBE_UNIX]);
+    await Promise.resolve();
+    expect(frozen).toBe(false);
+    peer.reply(peer.requests[0]?.id as number, { errno: 3 });
+    await freezing;
+    await holding;
+    broker.thaw();
+    expect(opsOf(peer)).toEqual([OPS.HOLD, OPS.PROBE_UNIX, OPS.REMOVE]);
+    peer.reply(peer.requests[2]?.id as number);
+    expect((await removing).ok).toBe(true);
+  });
+
+  test('is not undone any more: that is said to be done, and nothing is made', async () => {
+    const { peer, broker } = connect();
+    await broker.freeze();
+    const waiting = broker.remove(7);
+    broker.leave();
+    expect((await waiting).ok).toBe(true);
+    await broker.release(3);
+    expect((await broker.sweep()).ok).toBe(true);
+    expect(await broker.hold(10, 0)).toEqual({ ok: false, errno: 'EPIPE' });
+    expect(await broker.listenUnix(1, 'stream', '/a')).toEqual({ ok: false, errno: 'EPIPE' });
+    expect(peer.requests).toEqual([]);
+    void broker.connectUnix(1, 'stream', '/a', 0, 0);
+    expect(opsOf(peer)).toEqual([OPS.CONNECT_UNIX]);
+  });
+
+  test('fails with the broker, what waited too', async () => {
+    const { peer, broker } = connect();
+    void broker.hold(10, 0);
+    const freezing = broker.freeze();
+    const waiting = broker.remove(7);
+    peer.onEnd?.();
+    await freezing;
+    expect(await waiting).toEqual({ ok: false, errno: 'EPIPE' });
+  });
+});

@@ -4,6 +4,43 @@ import { C, DRAIN_MS, ID, link, settle, useMesh } from './mesh-fixture.js';
 
 const of = useMesh();
 
+describe('a mesh that is frozen', () => {
+  test('takes no step, whatever the graphs say, and all of them afterwards', async () => {
+    await of.at.graph(link());
+    const standing = of.at.planted();
+    await of.at.mesh.freeze();
+    await of.at.graph(link({ name: 'other', target: '/other' }));
+    standing.listener.onLost({ code: 'container-gone', message: 'It has ended.' });
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(standing.detached).toEqual([]);
+    expect(of.at.attacher.planted.size).toBe(1);
+    of.at.mesh.thaw();
+    await settle();
+    expect(standing.detached).toEqual([0]);
+    expect(of.at.planted({ target: '/other' }).detached).toEqual([]);
+    expect(of.at.attacher.planted.size).toBe(1);
+  });
+
+  test('waits for the step that is under way', async () => {
+    of.at.attacher.hanging.add(`${link().consumer}${link().target}`);
+    await of.at.graph(link());
+    let frozen = false;
+    void of.at.mesh.freeze().then(() => {
+      frozen = true;
+    });
+    await settle();
+    expect(frozen).toBe(false);
+  });
+
+  test('can be closed, with what left it meanwhile', async () => {
+    await of.at.graph(link(), link({ name: 'other', target: '/other' }));
+    await of.at.mesh.freeze();
+    await of.at.graph(link());
+    await of.at.mesh.close(0);
+    expect(of.at.attacher.planted.size).toBe(0);
+  });
+});
+
 describe('rule 1: links that come and go', () => {
   test('a new link is attached', async () => {
     await of.at.graph(link());

@@ -204,6 +204,36 @@ describe('the client of the relay', () => {
     for (const { fds } of far.said) for (const fd of fds) closeSync(fd);
   });
 
+  test('whose links a successor has ends none of them, and answers who waits', async () => {
+    const asked: number[] = [];
+    const link = relay.link(OPTIONS, { onPending: (connection) => void asked.push(connection) });
+    await eventually(() => expect(far.said).toHaveLength(1));
+    far.say('PENDING', { link: link.number, conn: 5 });
+    await eventually(() => expect(asked).toEqual([5]));
+    relay.leave();
+    await link.stop();
+    let closed = false;
+    const closing = link.close(60_000).then(() => {
+      closed = true;
+    });
+    const other = relay.link(OPTIONS);
+    await other.close(60_000); // nobody waits on it
+    expect(closed).toBe(false);
+    link.resolve(5, null);
+    await closing;
+    expect(far.said.map(({ op }) => op)).toEqual([OPS.LINK]);
+    await eventually(() =>
+      expect(far.said.map(({ op }) => op)).toEqual([OPS.LINK, OPS.LINK, OPS.RESOLVE]),
+    );
+  });
+
+  test('whose links a successor has waits for no answer longer than the drain', async () => {
+    const link = relay.link(OPTIONS, { onPending: () => undefined });
+    far.say('PENDING', { link: link.number, conn: 5 });
+    relay.leave();
+    await link.close(1);
+  });
+
   test('sends what is owed before the join, and counts that at once', async () => {
     const link = relay.link(OPTIONS);
     const [one, two] = [client(), client()];

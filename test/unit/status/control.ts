@@ -12,6 +12,7 @@ import type { LinkStats } from '../../../src/mesh/attacher.js';
 import type { MeshEvents } from '../../../src/mesh/mesh.js';
 import { NO_STATS } from '../../../src/mesh/stats.js';
 import type { EventsOptions } from '../../../src/status/events.js';
+import type { UpgradeState } from '../../../src/status/server.js';
 import { ControlServer } from '../../../src/status/server.js';
 import { StatusStore } from '../../../src/status/store.js';
 import { unixLink } from '../../support/link.js';
@@ -32,6 +33,20 @@ export class Control {
   readonly stats = new Map<string, LinkStats>();
   readonly store = new StatusStore(this.mesh);
   readonly server: ControlServer;
+  /** What it says of itself; `asked`: how often it was asked for an upgrade. */
+  readonly replaceable = {
+    version: '0.1.0',
+    incarnation: 1,
+    state: null as UpgradeState,
+    obstacle: null as string | null,
+    asked: 0,
+    ask() {
+      if (this.obstacle !== null) return this.obstacle;
+      this.asked++;
+      this.state = 'under way';
+      return null;
+    },
+  };
   path = '';
   /** What its graph is built from; null: a runtime builds it. */
   revision: Revision | null = null;
@@ -46,6 +61,7 @@ export class Control {
       source,
       revision: () => this.revision && revisionToWire(this.revision),
       log,
+      replaceable: this.replaceable,
       ...(events && { events }),
       ...(stalledMs && { stalledMs }),
     });

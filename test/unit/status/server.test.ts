@@ -87,6 +87,23 @@ describe('the control socket', () => {
     },
   );
 
+  it('says which daemon it is, and has it upgraded', async () => {
+    const control = await Control.start();
+    const version = { version: '0.1.0', incarnation: 1, upgrade: null };
+    expect(await control.json('/version')).toEqual(version);
+    const asked = await control.ask('POST /upgrade HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}');
+    expect([asked.status, JSON.parse(asked.body)]).toEqual([
+      202,
+      { ...version, upgrade: 'under way' },
+    ]);
+    control.replaceable.obstacle = 'Not now.';
+    const refused = await control.ask('POST /upgrade HTTP/1.1\r\n\r\n');
+    expect([refused.status, JSON.parse(refused.body)]).toEqual([409, { Error: 'Not now.' }]);
+    const read = await control.ask('GET /upgrade HTTP/1.1\r\n\r\n');
+    expect([read.status, read.headers.get('allow')]).toEqual([405, 'POST']);
+    expect(control.replaceable.asked).toBe(1);
+  });
+
   it.each(['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'])('refuses %s', async (method) => {
     const control = await Control.start();
     const request = `${method} /xconnect-status HTTP/1.1\r\nContent-Length: 2\r\n\r\n[]`;
