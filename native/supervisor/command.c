@@ -1,5 +1,6 @@
 /*
- * Commands are Node.js alone: it takes our place, with whatever privileges we were started with.
+ * Where the package is, and what it needs; and commands, which are Node.js alone: it takes our place, with whatever
+ * privileges we were started with.
  */
 #include "supervisor.h"
 
@@ -7,19 +8,38 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
 
 #define OWN_FOLDERS 2 /* build/Release */
 
-char package_root[PATH_MAX];
+char package_root[PATH_MAX], image_path[PATH_MAX];
+
+/* Links in it are followed whenever it is used: that one of them leads to another version by then is an upgrade, too. A
+ * descriptor that we were executed by means nothing later. */
+static int find_image(const char *own)
+{
+	const char *path = (const char *)getauxval(AT_EXECFN);
+	char cwd[PATH_MAX] = "";
+	bool is_path = path && strncmp(path, "/proc/", 6) != 0 && strncmp(path, "/dev/fd/", 8) != 0;
+	int n;
+
+	if (is_path && *path != '/' && !getcwd(cwd, sizeof(cwd)))
+		return errno;
+	n = snprintf(image_path, sizeof(image_path), "%s%s%s", cwd, *cwd ? "/" : "", is_path ? path : own);
+	return n < (int)sizeof(image_path) ? 0 : ENAMETOOLONG;
+}
 
 int package_find(void)
 {
 	ssize_t n = readlink("/proc/self/exe", package_root, sizeof(package_root) - 1);
+	int error;
 
 	if (n < 0)
 		return errno;
 	package_root[n] = 0;
+	if ((error = find_image(package_root)))
+		return error;
 	for (int i = 0; i <= OWN_FOLDERS; i++) {
 		char *slash = strrchr(package_root, '/');
 
@@ -28,6 +48,22 @@ int package_find(void)
 		*slash = 0;
 	}
 	return 0;
+}
+
+bool package_is_whole(void)
+{
+	static const char *const parts[] = { "build/Release/pvx-broker", "build/Release/pvx-relay",
+					     "build/Release/pvx-bus", "dist/main.js" };
+	char path[PATH_MAX + 64];
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+		snprintf(path, sizeof(path), "%s/%s", package_root, parts[i]);
+		if (access(path, F_OK) == 0)
+			continue;
+		say("%s is missing: run npm ci.", path);
+		return false;
+	}
+	return true;
 }
 
 static bool is_program(const char *path)

@@ -121,6 +121,20 @@ int control_listen(const char *path, bool *failed)
 	return error ? -1 : control.fd;
 }
 
+int control_listener(void)
+{
+	return control.fd;
+}
+
+void control_state(struct state *state)
+{
+	state_section(state, "control");
+	state_descriptor(state, "fd", &control.fd);
+	state_text(state, "path", control.path, sizeof(control.path));
+	STATE_NUMBER(state, "device", control.device);
+	STATE_NUMBER(state, "inode", control.inode);
+}
+
 void control_remove(void)
 {
 	struct stat st;

@@ -31,34 +31,21 @@
 #define MOST_MS 5000u
 #define SETTLED_MS 5000u  /* it was ready for so long: its end is a new story */
 #define BEGUN_MS 1000u    /* a program that says nothing has begun by then */
-#define QUICK_MAX 5       /* ends in a row, none of them ready, */
-#define QUICK_MS 60000u   /* within this time: it will not get better */
+#define QUICK_MS 60000u   /* QUICK_MAX ends in a row, none of them ready, within this time: it will not get better */
 #define DRAIN_MS 90000u   /* a daemon that is to end, and says no more that it is alive */
 #define SAY_MS 1000u      /* it has seen for itself that the broker is gone, and says so */
-#define LEAVE_MS 4000u    /* more than the 3 s after which the broker gives up on file systems that hang */
 #define REAP_MS 500u      /* whom that does not end is left to process 1 */
 #define EXIT_CANT_BEGIN 3 /* of pvx-bus: it will never be able to here, and has said so */
 #define EXIT_SUCCESSOR 75 /* of the daemon, EX_TEMPFAIL: it wants a successor */
 
-static const char *const names[CHILDREN] = { "pvx-broker", "pvx-relay", "pvx-bus", "the daemon" };
+const char *const child_names[CHILDREN] = { "pvx-broker", "pvx-relay", "pvx-bus", "the daemon" };
 
-static struct child {
-	pid_t pid;          /* 0: it does not run */
-	uint64_t since;     /* when it was started */
-	uint64_t ready;     /* when it was; 0: it is not yet */
-	uint64_t start_at;  /* 0: it is not waiting for a start */
-	uint64_t kill_at;   /* 0: it is not asked to end */
-	unsigned quick;     /* starts since it was ready for SETTLED_MS */
-	unsigned failures;  /* ends in a row without being ready */
-	uint64_t failed_at[QUICK_MAX]; /* when those were, one behind the other, again and again */
-} children[CHILDREN];
+static struct child *const children = current.children;
 
 static enum { SERVING, DRAINING, LEAVING } state;
 static int exit_code;
 static uint64_t leave_at; /* the last moment */
 static bool reloading, told_ready;
-static int signals; /* a signalfd */
-static bool hosts_bus;
 
 void say(const char *format, ...)
 {
@@ -93,6 +80,7 @@ static void leave(int code, uint64_t daemon_ms)
 	state = LEAVING;
 	exit_code = code;
 	leave_at = now + LEAVE_MS + REAP_MS;
+	upgrade_leave();
 	programs_end_bus();
 	for (int i = 0; i < CHILDREN; i++) {
 		if (children[i].pid > 0 && (i == BROKER || i == BUS))
@@ -105,24 +93,29 @@ static void leave(int code, uint64_t daemon_ms)
 static void start(int which)
 {
 	struct child *child = &children[which];
-	pid_t pid = program_start(which);
+	pid_t pid = program_start(&current, which, -1);
 
 	child->start_at = child->ready = 0;
 	child->since = now_ms();
 	child->pid = pid > 0 ? pid : 0;
 	if (pid < 0) {
-		say("%s can't be started: %s.", names[which], strerror(errno));
+		say("%s can't be started: %s.", child_names[which], strerror(errno));
 		if (which == BROKER)
 			leave(1, 0);
 		else
 			child->start_at = child->since + MOST_MS; /* there is no process or descriptor to be had */
 	}
-	if (which == DAEMON && hosts_bus && !children[BUS].pid && !children[BUS].start_at)
+	if (which == DAEMON)
+		family_begin_bus();
+}
+
+void family_begin_bus(void)
+{
+	if (family.settings->hosts_bus && !children[BUS].pid && !children[BUS].start_at)
 		start(BUS); /* that it can't begin, it said to the daemon before this one */
 }
 
-/* As people read it. */
-static const char *how(int status)
+const char *how(int status)
 {
 	static char text[64];
 
@@ -152,7 +145,7 @@ static void start_again(int which, int status)
 	if (ready)
 		child->failures = 0;
 	else if (is_hopeless(child, now)) {
-		say("%s ended (%s), for the %dth time without having been ready: giving up.", names[which], how(status),
+		say("%s ended (%s), for the %dth time without having been ready: giving up.", child_names[which], how(status),
 		    QUICK_MAX);
 		leave(1, 0);
 		return;
@@ -163,7 +156,7 @@ static void start_again(int which, int status)
 		wait = child->quick > 7 ? MOST_MS : FIRST_MS << (child->quick - 2);
 	child->start_at = now + (wait < MOST_MS ? wait : MOST_MS);
 	if (!is_wanted)
-		say("%s ended (%s): it is started again%s.", names[which], how(status), wait ? " in a moment" : "");
+		say("%s ended (%s): it is started again%s.", child_names[which], how(status), wait ? " in a moment" : "");
 }
 
 static void daemon_ended(int status)
@@ -188,6 +181,8 @@ static void ended(int which, int status)
 	children[which].pid = 0;
 	if (state == LEAVING)
 		return;
+	if (which != BUS)
+		upgrade_give_up("%s ended (%s) meanwhile", child_names[which], how(status));
 	if (which == BROKER) {
 		say("pvx-broker ended (%s): ending, to be started anew.", how(status));
 		leave(1, SAY_MS);
@@ -203,16 +198,20 @@ static void reap(void)
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (upgrade_reaped(pid, status))
+			continue;
 		for (int i = 0; i < CHILDREN; i++)
 			if (children[i].pid == pid)
 				ended(i, status);
+	}
 }
 
 static void drain(void)
 {
 	if (state != SERVING)
 		return;
+	upgrade_give_up("it was asked to end");
 	notify_stopping();
 	if (children[DAEMON].pid == 0) {
 		leave(0, 0);
@@ -223,14 +222,24 @@ static void drain(void)
 	kill(children[DAEMON].pid, SIGTERM);
 }
 
+bool family_is_serving(void)
+{
+	return state == SERVING && children[DAEMON].pid > 0 && children[DAEMON].ready && children[RELAY].pid > 0;
+}
+
+void family_reloading(void)
+{
+	if (told_ready)
+		notify_reloading();
+	reloading = true;
+}
+
 /* A daemon that is not ready yet does not catch it, and looks at the graph in any case. */
 static void reload(void)
 {
 	if (state != SERVING)
 		return;
-	if (told_ready)
-		notify_reloading();
-	reloading = true;
+	family_reloading();
 	if (children[DAEMON].pid > 0 && children[DAEMON].ready)
 		kill(children[DAEMON].pid, SIGHUP);
 }
@@ -239,7 +248,7 @@ static void signalled(void)
 {
 	struct signalfd_siginfo info;
 
-	while (read(signals, &info, sizeof(info)) == sizeof(info)) {
+	while (read(family.signals, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
 			drain();
 		else if (info.ssi_signo == SIGHUP)
@@ -248,7 +257,7 @@ static void signalled(void)
 	reap();
 }
 
-static void tell_ready(void)
+void family_ready(void)
 {
 	if (state != SERVING || (told_ready && !reloading))
 		return;
@@ -262,7 +271,7 @@ static void became_ready(void)
 	for (int i = 0; i < CHILDREN; i++)
 		if (children[i].pid > 0 && !children[i].ready)
 			children[i].ready = now_ms();
-	tell_ready();
+	family_ready();
 }
 
 /* One that drains says so, too. */
@@ -273,39 +282,48 @@ static void alive(void)
 	notify_alive();
 }
 
-/* A letter, and a number behind some. */
-static void heard(char word, unsigned number)
+/* The trial's daemon does not speak for the one that serves. */
+static void heard(const struct version *from, struct word word)
 {
-	if (word == 'R')
-		became_ready();
-	else if (word == 'G')
-		tell_ready();
-	else if (word == 'A')
+	if (word.letter == 'W')
+		launcher_watch((pid_t)word.number);
+	else if (word.letter == 'A')
 		alive();
-	else if (word == 'W')
-		launcher_watch((pid_t)number);
+	else if (word.letter == 'R' && from == &other)
+		upgrade_ready();
+	else if (from == &other)
+		return;
+	else if (word.letter == 'R')
+		became_ready();
+	else if (word.letter == 'G')
+		family_ready();
+	else if (word.letter == 'U')
+		upgrade_begin(word.has_number ? &word.number : NULL);
+	else if (word.letter == 'z')
+		upgrade_frozen();
 }
 
-static void listen_to_daemon(void)
+void family_listen(struct version *from)
 {
-	static unsigned number;
-	static char word;
 	char text[512];
-	ssize_t n = read(daemon_words, text, sizeof(text));
+	int fd = from->from_daemon;
+	ssize_t n = read(fd, text, sizeof(text));
 
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
-		CLOSE_FD(daemon_words);
-		word = 0;
+		CLOSE_FD(from->from_daemon);
+		from->heard = (struct word){ 0 };
 	}
-	for (ssize_t i = 0; i < n; i++) {
+	for (ssize_t i = 0; i < n && from->from_daemon == fd; i++) {
+		struct word *word = &from->heard, whole = *word;
+
 		if (text[i] == '\n') {
-			heard(word, number);
-			word = 0;
-		} else if (word == 0) {
-			word = text[i];
-			number = 0;
+			*word = (struct word){ 0 };
+			heard(from, whole); /* which may start another daemon, or end this one */
+		} else if (word->letter == 0) {
+			word->letter = text[i];
 		} else {
-			number = number * 10 + (unsigned)(text[i] - '0');
+			word->has_number = true;
+			word->number = word->number * 10 + (unsigned)(text[i] - '0');
 		}
 	}
 }
@@ -321,7 +339,7 @@ static void launcher_ended(pid_t pid)
 /* What is due; returns the milliseconds until something is, -1: nothing. */
 static int tick(void)
 {
-	uint64_t now = now_ms(), next = UINT64_MAX;
+	uint64_t now = now_ms(), next = upgrade_tick(now);
 
 	for (int i = 0; i < CHILDREN; i++) {
 		struct child *child = &children[i];
@@ -345,35 +363,47 @@ static int tick(void)
 static bool is_over(void)
 {
 	for (int i = 0; i < CHILDREN; i++)
-		if (children[i].pid > 0)
+		if (children[i].pid > 0 || other.children[i].pid > 0)
 			return state == LEAVING && now_ms() >= leave_at;
 	return state == LEAVING;
 }
 
-int family_run(const struct family *family)
+void family_state(struct state *to)
 {
-	signals = family->signals;
-	hosts_bus = family->settings->hosts_bus;
-	start(BROKER);
-	start(RELAY);
-	if (hosts_bus)
-		start(BUS);
-	start(DAEMON);
+	state_section(to, "family");
+	STATE_NUMBER(to, "reloading", reloading);
+	STATE_NUMBER(to, "told-ready", told_ready);
+}
+
+int family_run(bool resumed)
+{
+	if (resumed) {
+		upgrade_resume();
+		reap(); /* those that ended while nobody looked */
+	} else {
+		start(BROKER);
+		start(RELAY);
+		if (family.settings->hosts_bus)
+			start(BUS);
+		start(DAEMON);
+	}
 	while (!is_over()) {
-		struct pollfd fds[2 + LAUNCHERS_MAX] = { { .fd = signals, .events = POLLIN },
-							 { .fd = daemon_words, .events = POLLIN } };
+		struct pollfd fds[2 + UPGRADE_FDS + LAUNCHERS_MAX], *watched = fds + 2, *launched = watched + UPGRADE_FDS;
 		int n = nlaunchers, ms = tick();
 
-		fds[1].fd = daemon_words; /* there may be a new daemon */
+		fds[0] = (struct pollfd){ .fd = family.signals, .events = POLLIN };
+		fds[1] = (struct pollfd){ .fd = current.from_daemon, .events = POLLIN };
+		upgrade_watch(watched);
 		for (int i = 0; i < n; i++)
-			fds[2 + i] = (struct pollfd){ .fd = state == LEAVING ? -1 : launchers[i].fd, .events = POLLIN };
-		if (is_over() || poll(fds, (nfds_t)(2 + n), ms) <= 0)
+			launched[i] = (struct pollfd){ .fd = state == LEAVING ? -1 : launchers[i].fd, .events = POLLIN };
+		if (is_over() || poll(fds, (nfds_t)(2 + UPGRADE_FDS + n), ms) <= 0)
 			continue;
 		for (int i = 0; i < n; i++)
-			if (fds[2 + i].revents)
+			if (launched[i].revents)
 				launcher_ended(launchers[i].pid);
 		if (fds[1].revents)
-			listen_to_daemon();
+			family_listen(&current);
+		upgrade_hear(watched);
 		if (fds[0].revents)
 			signalled();
 	}

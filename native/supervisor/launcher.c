@@ -58,3 +58,14 @@ bool launcher_watch(pid_t pid)
 	launchers[nlaunchers++] = (struct launcher){ .pid = pid, .fd = fd };
 	return true;
 }
+
+void launcher_state(struct state *state)
+{
+	state_section(state, "launchers");
+	STATE_NUMBER(state, "number", nlaunchers);
+	for (int i = 0; i < nlaunchers && i < LAUNCHERS_MAX; i++) {
+		state_section(state, "launcher-%d", i);
+		STATE_NUMBER(state, "pid", launchers[i].pid);
+		state_descriptor(state, "fd", &launchers[i].fd);
+	}
+}

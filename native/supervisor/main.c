@@ -23,6 +23,8 @@ static void ignore(int signal)
 	(void)signal;
 }
 
+struct family family;
+
 /* They are taken from the descriptor. The handlers are never called: by them it is to be seen in /proc that we take these
  * signals, and what whoever launched us ignored is not ignored. -1 with errno. */
 static int take_signals(void)
@@ -65,45 +67,28 @@ static int fail(const char *what, int error)
 }
 
 /* False: there is none, which was said. */
-static bool choose_users(struct family *family)
+static bool choose_users(void)
 {
-	const struct settings *s = family->settings;
+	const struct settings *s = family.settings;
 	const char *name = s->user;
 
-	family->daemon_uid = family->daemon_gid = family->relay_uid = family->relay_gid = -1;
+	family.daemon_uid = family.daemon_gid = family.relay_uid = family.relay_gid = -1;
 	if (only_root_is_mapped())
 		return true;
 	if (name) {
-		if (!named_user(name, &family->daemon_uid, &family->daemon_gid)) {
+		if (!named_user(name, &family.daemon_uid, &family.daemon_gid)) {
 			say("there is no user %s in /etc/passwd: give an existing one with --user.", name);
 			return false;
 		}
-		family->relay_uid = family->daemon_uid;
-		family->relay_gid = family->daemon_gid;
+		family.relay_uid = family.daemon_uid;
+		family.relay_gid = family.daemon_gid;
 		return true;
 	}
-	family->daemon_uid = family->daemon_gid = (int32_t)own_user(s->first, s->last);
-	family->relay_uid = family->relay_gid = (int32_t)own_user(s->first, s->last);
-	if (family->relay_uid < 0)
+	family.daemon_uid = family.daemon_gid = (int32_t)own_user(s->first, s->last);
+	family.relay_uid = family.relay_gid = (int32_t)own_user(s->first, s->last);
+	if (family.relay_uid < 0)
 		say("every user of this user namespace has somebody already: map more of them, or give one with --user.");
-	return family->relay_uid >= 0;
-}
-
-/* False: one of them is missing, which was said. */
-static bool are_built(void)
-{
-	static const char *const parts[] = { "build/Release/pvx-broker", "build/Release/pvx-relay",
-					     "build/Release/pvx-bus", "dist/main.js" };
-	char path[PATH_MAX + 64];
-
-	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
-		snprintf(path, sizeof(path), "%s/%s", package_root, parts[i]);
-		if (access(path, F_OK) == 0)
-			continue;
-		say("%s is missing: run npm ci.", path);
-		return false;
-	}
-	return true;
+	return family.relay_uid >= 0;
 }
 
 /* What daemon and broker have to agree on. */
@@ -123,19 +108,57 @@ static bool tell_daemon(const struct settings *settings)
 	return list && setenv("PVX_BUSES", list, 1) == 0 && setenv("PVX_BUS_UIDS", settings->bus_uids, 1) == 0;
 }
 
+/* pv-xconnect --resumes VERSION [OPTION VALUE]...: whether this image could go on where one of that version is, with
+ * that command line. The exit code. */
+static int resumes(char **argv)
+{
+	struct settings settings;
+
+	return strcmp(argv[2], STATE_VERSION_TEXT) == 0 && settings_read(&settings, argv + 2) && package_is_whole() &&
+			       node_find() ?
+		       0 :
+		       1;
+}
+
+/* We are the same process as before, with the same children, and an upgrade goes on. */
+static int resume(int state)
+{
+	int error;
+
+	unsetenv("PVX_RESUME");
+	process_seal();
+	if (!state_load(state, upgrade_state)) {
+		say("PVX_RESUME=%d names no state of a version that can be resumed: ending, to be started anew.", state);
+		return 1;
+	}
+	CLOSE_FD(state);
+	if ((family.signals = take_signals()) < 0)
+		return fail("signals", errno);
+	if ((error = privileges_keep(OWN_CAPABILITIES)))
+		return fail("giving up capabilities", error);
+	return family_run(true);
+}
+
 int main(int argc, char **argv)
 {
-	const char *launcher = getenv("PVX_LAUNCHER");
+	const char *launcher = getenv("PVX_LAUNCHER"), *state = getenv("PVX_RESUME");
 	struct settings settings;
-	struct family family = { .settings = &settings, .args = argv + 1 };
 	bool failed;
+	char *node;
 	int error = package_find();
 
-	(void)argc;
 	if (error)
 		return fail("/proc/self/exe", error);
-	if (geteuid() != 0 || !settings_read(&settings, argv))
+	if (argc > 2 && strcmp(argv[1], "--resumes") == 0)
+		return resumes(argv);
+	family = (struct family){ .settings = &settings, .args = argv + 1 };
+	if (geteuid() != 0 || !settings_read(&settings, argv)) {
+		if (state)
+			return fail("PVX_RESUME", EINVAL);
 		command_run(argv);
+	}
+	if (state)
+		return resume(atoi(state));
 	process_seal();
 	keyring_renew();
 	descriptors_end(3);
@@ -147,21 +170,21 @@ int main(int argc, char **argv)
 		say("the runtime that launched this daemon (pid %s) is gone: ending, too.", launcher);
 		return 1;
 	}
-	if (!are_built() || !(family.node = node_find()))
+	if (!package_is_whole() || !(node = node_find()))
 		return 1;
 	notify_init();
-	family.listener = control_listen(settings.control, &failed);
+	control_listen(settings.control, &failed);
 	if (failed)
 		return 1;
-	if (!choose_users(&family)) {
+	if (!choose_users()) {
 		control_remove();
 		return 1;
 	}
 	if (!tell_daemon(&settings))
 		return fail("start", ENOMEM);
-	if ((error = programs_init(&family)))
+	if ((error = programs_init()) || (error = version_open(&current, package_root, node)))
 		return fail("channels", error);
 	if ((error = privileges_keep(OWN_CAPABILITIES)))
 		return fail("giving up capabilities", error);
-	return family_run(&family);
+	return family_run(false);
 }

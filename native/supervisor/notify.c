@@ -14,19 +14,28 @@
 #include <time.h>
 
 static struct sockaddr_un address = { .sun_family = AF_UNIX };
+static char name[sizeof(address.sun_path)]; /* as it was given; empty: there is none */
 static socklen_t length;
 static int notify_fd = -1;
 
+static void take_name(void)
+{
+	size_t n = strlen(name);
+
+	memcpy(address.sun_path, name, n);
+	if (*name == '@')
+		address.sun_path[0] = 0;
+	length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + (*name == '/'));
+}
+
 void notify_init(void)
 {
-	const char *name = getenv("NOTIFY_SOCKET"), *whose = getenv("WATCHDOG_PID");
-	size_t n = name ? strlen(name) : 0;
+	const char *given = getenv("NOTIFY_SOCKET"), *whose = getenv("WATCHDOG_PID");
+	size_t n = given ? strlen(given) : 0;
 
-	if (n > 1 && n < sizeof(address.sun_path) && (*name == '/' || *name == '@')) {
-		memcpy(address.sun_path, name, n);
-		if (*name == '@')
-			address.sun_path[0] = 0;
-		length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + (*name == '/'));
+	if (n > 1 && n < sizeof(name) && (*given == '/' || *given == '@')) {
+		strcpy(name, given);
+		take_name();
 		notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	}
 	if (notify_fd < 0 || (whose && atoi(whose) != getpid()))
@@ -68,4 +77,12 @@ void notify_stopping(void)
 void notify_alive(void)
 {
 	notify("WATCHDOG=1");
+}
+
+void notify_state(struct state *state)
+{
+	state_section(state, "notify");
+	state_text(state, "name", name, sizeof(name));
+	state_descriptor(state, "fd", &notify_fd);
+	take_name();
 }

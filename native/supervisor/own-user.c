@@ -82,9 +82,9 @@ static int64_t pick_in(const struct known_ids *known, struct id_range range, uin
 
 static int upper_first(const void *a, const void *b)
 {
-	const struct id_range *one = a, *other = b;
+	const struct id_range *one = a, *two = b;
 
-	return (one->last < other->last) - (one->last > other->last);
+	return (one->last < two->last) - (one->last > two->last);
 }
 
 /* The number of both user and group; -1: none is free. */
@@ -227,11 +227,18 @@ static uint32_t random_below(uint32_t limit)
 	return number % limit;
 }
 
+static int lock = -1;
+
+void own_user_state(struct state *state)
+{
+	state_section(state, "user-lock");
+	state_descriptor(state, "fd", &lock);
+}
+
 /* False: another one has the number. If there is no such file to be had, which only root can cause, the random pick has
  * to be enough. */
 static bool lock_id(int64_t id)
 {
-	static int lock = -1;
 	struct flock byte = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)id, .l_len = 1 };
 
 	if (lock < 0)

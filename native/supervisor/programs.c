@@ -1,9 +1,10 @@
 /*
  * The programs of the children, what each is started with, and the sockets between them.
  *
- * The sockets are made once, and those ends are kept here whose child may be started again: a successor has the very
- * same descriptors, and nobody else notices that there is one. The daemon's words to us come over a pipe, which can
- * carry no descriptor, and each daemon has a new one: a word of a former one counts no more.
+ * The sockets are made once for a version, and those ends are kept here whose child may be started again: a successor
+ * has the very same descriptors, and nobody else notices that there is one. The daemon's words to us come over a pipe,
+ * which can carry no descriptor, and each daemon has a new one: a word of a former one counts no more. So has what it
+ * reads from us.
  */
 #include "supervisor.h"
 
@@ -15,23 +16,21 @@
 #include <sys/socket.h>
 
 #define BUFFER (8 * 1024 * 1024)
+#define CODE "/proc/self/fd/9" /* the folder of the code, as the daemon has it */
 
-/* The pairs: whose end is whose. -1: none, or given away. */
-static struct {
-	int broker_daemon, daemon_broker;
-	int broker_relay, relay_broker;
-	int relay_daemon, daemon_relay;
-	int bus_daemon, daemon_bus;
-	int nothing; /* /dev/null, in place of what there is none of */
-	int package; /* the folder of the code, where the daemon finds no way to it; -1: it does */
-} ends = { -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 };
+#define NO_DESCRIPTORS                                                                                     \
+	.broker_daemon = -1, .daemon_broker = -1, .broker_relay = -1, .relay_broker = -1, .relay_daemon = -1, \
+	.daemon_relay = -1, .broker_us = -1, .us_broker = -1, .relay_us = -1, .us_relay = -1,               \
+	.from_daemon = -1, .to_daemon = -1, .package = -1
+struct version current = { NO_DESCRIPTORS }, other = { NO_DESCRIPTORS };
 
-static const struct family *family;
-unsigned daemon_incarnation;
-int daemon_words = -1;
+/* No upgrade touches the bus. */
+static int bus_daemon = -1, daemon_bus = -1;
+static int nothing = -1; /* /dev/null, in place of what there is none of */
+uint32_t daemon_incarnation;
 
 /* Large buffers: what is said to a child that is away waits in them. Without the privilege, as large as may be. */
-static int make_pair(int *one, int *other)
+static int make_pair(int *one, int *other_end)
 {
 	int pair[2], size = BUFFER;
 
@@ -41,44 +40,113 @@ static int make_pair(int *one, int *other)
 		if (setsockopt(pair[i], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0)
 			setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	*one = pair[0];
-	*other = pair[1];
+	*other_end = pair[1];
 	return 0;
 }
 
-int programs_init(const struct family *of)
+int programs_init(void)
+{
+	nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (nothing < 0)
+		return errno;
+	return family.settings->hosts_bus ? make_pair(&daemon_bus, &bus_daemon) : 0;
+}
+
+void programs_state(struct state *state)
+{
+	state_section(state, "programs");
+	STATE_NUMBER(state, "daemon-uid", family.daemon_uid);
+	STATE_NUMBER(state, "daemon-gid", family.daemon_gid);
+	STATE_NUMBER(state, "relay-uid", family.relay_uid);
+	STATE_NUMBER(state, "relay-gid", family.relay_gid);
+	STATE_NUMBER(state, "incarnation", daemon_incarnation);
+	state_descriptor(state, "bus-daemon", &bus_daemon);
+	state_descriptor(state, "daemon-bus", &daemon_bus);
+	state_descriptor(state, "nothing", &nothing);
+}
+
+int version_open(struct version *v, const char *root, const char *node)
 {
 	char main_file[PATH_MAX + 16];
 	int error;
 
-	family = of;
-	if ((error = make_pair(&ends.daemon_broker, &ends.broker_daemon)) ||
-	    (error = make_pair(&ends.relay_broker, &ends.broker_relay)) ||
-	    (error = make_pair(&ends.daemon_relay, &ends.relay_daemon)))
+	*v = (struct version){ NO_DESCRIPTORS };
+	snprintf(v->root, sizeof(v->root), "%s", root);
+	snprintf(v->node, sizeof(v->node), "%s", node);
+	if ((error = make_pair(&v->daemon_broker, &v->broker_daemon)) ||
+	    (error = make_pair(&v->relay_broker, &v->broker_relay)) ||
+	    (error = make_pair(&v->daemon_relay, &v->relay_daemon)) || (error = make_pair(&v->us_broker, &v->broker_us)) ||
+	    (error = make_pair(&v->us_relay, &v->relay_us)))
 		return error;
-	if (family->settings->hosts_bus && (error = make_pair(&ends.daemon_bus, &ends.bus_daemon)))
-		return error;
-	ends.nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (ends.nothing < 0)
-		return errno;
-	snprintf(main_file, sizeof(main_file), "%s/dist/main.js", package_root);
-	if (!can_reach(main_file, family->daemon_uid, family->daemon_gid))
-		ends.package = open(package_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	snprintf(main_file, sizeof(main_file), "%s/dist/main.js", v->root);
+	if (!can_reach(main_file, family.daemon_uid, family.daemon_gid))
+		v->package = open(v->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return 0;
 }
 
-static char *built(const char *name)
+struct named_descriptor {
+	const char *name;
+	int *fd;
+};
+#define DESCRIPTORS_OF(v)                                                                          \
+	{                                                                                          \
+		{ "broker-daemon", &(v)->broker_daemon }, { "daemon-broker", &(v)->daemon_broker }, \
+		{ "broker-relay", &(v)->broker_relay }, { "relay-broker", &(v)->relay_broker },     \
+		{ "relay-daemon", &(v)->relay_daemon }, { "daemon-relay", &(v)->daemon_relay },     \
+		{ "broker-us", &(v)->broker_us }, { "us-broker", &(v)->us_broker },                 \
+		{ "relay-us", &(v)->relay_us }, { "us-relay", &(v)->us_relay },                     \
+		{ "from-daemon", &(v)->from_daemon }, { "to-daemon", &(v)->to_daemon },             \
+		{ "package", &(v)->package },                                                       \
+	}
+#define DESCRIPTORS 13
+
+void version_close(struct version *v)
+{
+	const struct named_descriptor all[DESCRIPTORS] = DESCRIPTORS_OF(v);
+
+	for (size_t i = 0; i < DESCRIPTORS; i++)
+		CLOSE_FD(*all[i].fd);
+}
+
+void version_state(struct version *v, struct state *state)
+{
+	const struct named_descriptor all[DESCRIPTORS] = DESCRIPTORS_OF(v);
+
+	state_section(state, "version");
+	state_text(state, "root", v->root, sizeof(v->root));
+	state_text(state, "node", v->node, sizeof(v->node));
+	for (size_t i = 0; i < DESCRIPTORS; i++)
+		state_descriptor(state, all[i].name, all[i].fd);
+	for (int i = 0; i < CHILDREN; i++) {
+		struct child *child = &v->children[i];
+
+		state_section(state, "child-%d", i);
+		STATE_NUMBER(state, "pid", child->pid);
+		STATE_NUMBER(state, "since", child->since);
+		STATE_NUMBER(state, "ready", child->ready);
+		STATE_NUMBER(state, "start-at", child->start_at);
+		STATE_NUMBER(state, "quick", child->quick);
+		STATE_NUMBER(state, "failures", child->failures);
+		for (int k = 0; k < QUICK_MAX; k++) {
+			state_section(state, "child-%d-failure-%d", i, k);
+			STATE_NUMBER(state, "at", child->failed_at[k]);
+		}
+	}
+}
+
+static char *built(const struct version *v, const char *name)
 {
 	char *path;
 
-	if (asprintf(&path, "%s/build/Release/%s", package_root, name) < 0)
+	if (asprintf(&path, "%s/build/Release/%s", v->root, name) < 0)
 		abort();
 	return path;
 }
 
-static pid_t start_broker(void)
+static pid_t start_broker(struct version *v, int handed)
 {
-	const struct settings *s = family->settings;
-	char *argv[8 + 2 * BUSES_MAX + 4], *path = built("pvx-broker");
+	const struct settings *s = family.settings;
+	char *argv[8 + 2 * BUSES_MAX + 4], *path = built(v, "pvx-broker");
 	int n = 0;
 	pid_t pid;
 
@@ -90,31 +158,34 @@ static pid_t start_broker(void)
 	argv[n++] = "--bus-uids", argv[n++] = (char *)s->bus_uids;
 	argv[n] = NULL;
 	pid = child_start(&(struct program){ .path = path, .argv = argv, .keeps_root = true, .death = SIGTERM,
-					     .fds = { ends.broker_daemon, ends.broker_relay }, .nfds = 2 });
+					     .fds = { v->broker_daemon, v->broker_relay, v->broker_us, handed },
+					     .nfds = handed < 0 ? 3 : 4 });
 	free(path);
-	CLOSE_FD(ends.broker_daemon); /* it has no successor: its end is to be seen by all */
-	CLOSE_FD(ends.broker_relay);
+	CLOSE_FD(v->broker_daemon); /* it has no successor: its end is to be seen by all */
+	CLOSE_FD(v->broker_relay);
+	CLOSE_FD(v->broker_us);
 	return pid;
 }
 
-static pid_t start_relay(void)
+static pid_t start_relay(struct version *v, int handed)
 {
-	char *path = built("pvx-relay"), *argv[] = { path, NULL };
+	char *path = built(v, "pvx-relay"), *argv[] = { path, NULL };
 	pid_t pid = child_start(&(struct program){ .path = path, .argv = argv, .death = SIGKILL,
-						   .uid = family->relay_uid, .gid = family->relay_gid,
-						   .fds = { ends.relay_broker, ends.relay_daemon }, .nfds = 2 });
+						   .uid = family.relay_uid, .gid = family.relay_gid,
+						   .fds = { v->relay_broker, v->relay_daemon, v->relay_us, handed },
+						   .nfds = handed < 0 ? 3 : 4 });
 
 	free(path);
 	return pid;
 }
 
-static pid_t start_bus(void)
+static pid_t start_bus(struct version *v)
 {
-	const struct settings *s = family->settings;
-	char *path = built("pvx-bus");
+	const struct settings *s = family.settings;
+	char *path = built(v, "pvx-bus");
 	char *argv[] = { path, "--folder", s->bus_folder, "--store", s->bus_store, "--uids", (char *)s->bus_uids, NULL };
 	pid_t pid = child_start(&(struct program){ .path = path, .argv = argv, .keeps_root = true, .death = SIGTERM,
-						   .fds = { ends.bus_daemon }, .nfds = 1 });
+						   .fds = { bus_daemon }, .nfds = 1 });
 
 	free(path);
 	return pid;
@@ -126,66 +197,92 @@ static char *const node_options[] = { "--max-semi-space-size=1", "--optimize-for
 				      "--disable-warning=ExperimentalWarning" };
 #define NODE_OPTIONS (sizeof(node_options) / sizeof(*node_options))
 
-static char **daemon_argv(const char *main_file)
+static char **daemon_argv(const struct version *v, const char *main_file)
 {
 	size_t given = 0, n = 0;
 	char **argv;
 
-	while (family->args[given])
+	while (family.args[given])
 		given++;
 	argv = calloc(given + NODE_OPTIONS + 5, sizeof(*argv));
 	if (!argv)
 		abort();
-	argv[n++] = (char *)family->node;
+	argv[n++] = (char *)v->node;
 	for (size_t i = 0; i < NODE_OPTIONS; i++)
 		argv[n++] = node_options[i];
-	if (ends.package >= 0)
+	if (v->package >= 0)
 		argv[n++] = "--preserve-symlinks", argv[n++] = "--preserve-symlinks-main";
 	argv[n++] = (char *)main_file;
-	memcpy(argv + n, family->args, given * sizeof(*argv));
+	memcpy(argv + n, family.args, given * sizeof(*argv));
 	return argv;
 }
 
-/* Its descriptors: to the broker, the relay, us; the control socket's listener; to the bus; the folder of its code. */
-static pid_t start_daemon(void)
+/* Its end is one that it may wait on; ours is not. */
+static int make_pipes(int *from_daemon, int *to_us, int *from_us, int *to_daemon)
+{
+	int one[2], two[2];
+
+	if (pipe2(one, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -1;
+	if (pipe2(two, O_CLOEXEC) < 0) {
+		CLOSE_FD(one[0]);
+		CLOSE_FD(one[1]);
+		return -1;
+	}
+	fcntl(two[1], F_SETFL, O_WRONLY | O_NONBLOCK);
+	*from_daemon = one[0];
+	*to_us = one[1];
+	*from_us = two[0];
+	*to_daemon = two[1];
+	return 0;
+}
+
+/* Its descriptors: to the broker, the relay, us; the control socket's listener; to the bus; from us; the folder of its
+ * code. */
+static pid_t start_daemon(struct version *v)
 {
 	char main_file[PATH_MAX + 16], number[16], **argv;
-	struct program program = { .path = family->node, .uid = family->daemon_uid, .gid = family->daemon_gid,
-				   .death = SIGKILL, .nfds = 5 };
-	int pipe_ends[2];
+	struct program program = { .path = v->node, .uid = family.daemon_uid, .gid = family.daemon_gid,
+				   .death = SIGKILL, .nfds = 6 };
+	int to_us, from_us;
 	pid_t pid;
 
-	CLOSE_FD(daemon_words);
-	if (pipe2(pipe_ends, O_CLOEXEC | O_NONBLOCK) < 0)
+	CLOSE_FD(v->from_daemon);
+	CLOSE_FD(v->to_daemon);
+	v->heard = (struct word){ 0 };
+	if (make_pipes(&v->from_daemon, &to_us, &from_us, &v->to_daemon) < 0)
 		return -1;
-	daemon_words = pipe_ends[0];
-	program.fds[0] = ends.daemon_broker;
-	program.fds[1] = ends.daemon_relay;
-	program.fds[2] = pipe_ends[1];
-	program.fds[3] = family->listener >= 0 ? family->listener : ends.nothing;
-	program.fds[4] = ends.daemon_bus >= 0 ? ends.daemon_bus : ends.nothing;
-	if (ends.package >= 0)
-		program.fds[program.nfds++] = ends.package;
-	snprintf(main_file, sizeof(main_file), "%s/dist/main.js", ends.package >= 0 ? "/proc/self/fd/8" : package_root);
+	program.fds[0] = v->daemon_broker;
+	program.fds[1] = v->daemon_relay;
+	program.fds[2] = to_us;
+	program.fds[3] = control_listener() >= 0 ? control_listener() : nothing;
+	program.fds[4] = daemon_bus >= 0 ? daemon_bus : nothing;
+	program.fds[5] = from_us;
+	if (v->package >= 0)
+		program.fds[program.nfds++] = v->package;
+	snprintf(main_file, sizeof(main_file), "%s/dist/main.js", v->package >= 0 ? CODE : v->root);
 	snprintf(number, sizeof(number), "%u", ++daemon_incarnation);
-	program.argv = argv = daemon_argv(main_file);
+	program.argv = argv = daemon_argv(v, main_file);
 	setenv("PVX_INCARNATION", number, 1);
 	pid = child_start(&program);
 	unsetenv("PVX_INCARNATION");
 	free(argv);
-	CLOSE_FD(pipe_ends[1]);
+	CLOSE_FD(to_us);
+	CLOSE_FD(from_us);
 	return pid;
 }
 
-pid_t program_start(int which)
+pid_t program_start(struct version *version, int which, int handed)
 {
-	static pid_t (*const starts[CHILDREN])(void) = { start_broker, start_relay, start_bus, start_daemon };
-
-	return starts[which]();
+	if (which == BROKER)
+		return start_broker(version, handed);
+	if (which == RELAY)
+		return start_relay(version, handed);
+	return which == BUS ? start_bus(version) : start_daemon(version);
 }
 
 void programs_end_bus(void)
 {
-	CLOSE_FD(ends.daemon_bus);
-	CLOSE_FD(ends.bus_daemon);
+	CLOSE_FD(daemon_bus);
+	CLOSE_FD(bus_daemon);
 }

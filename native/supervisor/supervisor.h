@@ -9,23 +9,28 @@
  *   child.c     the start of one child: its user, its descriptors, its program
  *   programs.c  what each child is started with, and the sockets between them
  *   family.c    when a child is started again, and how all of it ends
+ *   upgrade.c   another version takes over
+ *   state.c     what the image of another version is told of this process
  *   launcher.c  the runtime that launched us, with which we end
  *   notify.c    what a service manager is told
  *
  * It keeps root, with the capabilities of its broker and those that it takes to start and end children, and so it has
  * little to do: it opens nothing in a container, receives no descriptor, and reads nothing but its command line and
- * five words of its own daemon. It is one thread, which never waits but in ppoll(2).
+ * single words of its own daemon, and in an upgrade of the new broker and relay. It is one thread, which never waits but in ppoll(2).
  */
 #ifndef PVX_SUPERVISOR_H
 #define PVX_SUPERVISOR_H
 
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "../process.h"
+
+struct state; /* state.c */
 
 #define BUSES_MAX 64 /* the broker has its own limit, and says so */
 
@@ -46,10 +51,14 @@ struct settings {
 bool settings_read(struct settings *settings, char *const *argv);
 
 /* command.c */
-/* Folder of the package: build/Release/pv-xconnect is below it. */
+/* Folder of the package that this image is of: build/Release/pv-xconnect is below it. */
 extern char package_root[PATH_MAX];
-/* 0 or an errno. */
+/* The path that we were executed by, made absolute: another version may be there by now. */
+extern char image_path[PATH_MAX];
+/* Finds both. 0 or an errno. */
 int package_find(void);
+/* False: a part of the package is missing, which was said. */
+bool package_is_whole(void);
 /* The path of Node.js without symlinks, on the heap. NULL: there is none, which was said. */
 char *node_find(void);
 _Noreturn void command_run(char **argv);
@@ -57,8 +66,11 @@ _Noreturn void command_run(char **argv);
 /* control.c */
 /* -1: there is to be none (an empty path), or there can be none, which was said; *failed tells these apart. */
 int control_listen(const char *path, bool *failed);
+/* The listener; -1: there is none. */
+int control_listener(void);
 /* Removes the socket if it is still ours. */
 void control_remove(void);
+void control_state(struct state *state);
 
 /* own-user.c */
 struct id_range {
@@ -71,13 +83,14 @@ struct id_ranges {
 /* Of the hosted bus: its roles, whose own user is first - 1. The number is a user's and a group's, and no other process
  * that runs this can get it until we end. -1: none is free. */
 int64_t own_user(uint32_t first_role, uint32_t last_role);
+void own_user_state(struct state *state);
 /* The user of that name or number in /etc/passwd. */
 bool named_user(const char *name, int32_t *uid, int32_t *gid);
 /* In a user namespace with a single identity there is no other user to become. */
 bool only_root_is_mapped(void);
 
 /* child.c */
-#define CHILD_FDS 6
+#define CHILD_FDS 7
 struct program {
 	const char *path;
 	char **argv;
@@ -92,27 +105,118 @@ pid_t child_start(const struct program *program);
 /* Whether that user may search every folder on the way. */
 bool can_reach(const char *path, int32_t uid, int32_t gid);
 
-/* family.c. Never fails: what it can't do it says, and ends. */
-struct family {
-	const struct settings *settings;
-	int listener, signals;
-	int32_t daemon_uid, daemon_gid, relay_uid, relay_gid;
-	const char *node;
-	char **args; /* of the command line, for the daemon */
-};
-/* Serves until the end; returns the exit code. */
-int family_run(const struct family *family);
-
 /* programs.c */
 enum { BROKER, RELAY, BUS, DAEMON, CHILDREN };
-/* The channels, of root's size. 0 or an errno. */
-int programs_init(const struct family *family);
-/* As child_start. */
-pid_t program_start(int which);
-extern unsigned daemon_incarnation; /* of the last that was started */
-extern int daemon_words;            /* our end of its pipe; -1: it is closed */
+
+struct child {
+	pid_t pid;         /* 0: it does not run */
+	uint64_t since;    /* when it was started */
+	uint64_t ready;    /* when it was; 0: it is not yet */
+	uint64_t start_at; /* 0: it is not waiting for a start */
+	uint64_t kill_at;  /* 0: it is not asked to end */
+	uint32_t quick;    /* starts since it was ready for a while */
+	uint32_t failures; /* ends in a row without being ready */
+#define QUICK_MAX 5
+	uint64_t failed_at[QUICK_MAX]; /* when those were, one behind the other, again and again */
+};
+
+/* What is said over a pipe: lines of a letter, and a number behind some. */
+struct word {
+	char letter;
+	bool has_number;
+	unsigned number;
+};
+
+/* The children of one version, and the sockets between them. A descriptor that there is none of is -1. */
+struct version {
+	char root[PATH_MAX]; /* of the package that they are programs of */
+	char node[PATH_MAX];
+	struct child children[CHILDREN]; /* the bus is always the current one's */
+	/* The pairs: whose end is whose. */
+	int broker_daemon, daemon_broker;
+	int broker_relay, relay_broker;
+	int relay_daemon, daemon_relay;
+	int broker_us, us_broker;
+	int relay_us, us_relay;
+	int from_daemon, to_daemon; /* our ends of the pipes */
+	struct word heard;          /* as far as it has been read */
+	int package;                /* the folder of the code, where the daemon finds no way to it by its path */
+};
+extern struct version current; /* that one serves, and its children are started again */
+extern struct version other;   /* it is to serve, or has done so (upgrade.c) */
+
+struct family {
+	const struct settings *settings;
+	int signals; /* a signalfd */
+	int32_t daemon_uid, daemon_gid, relay_uid, relay_gid;
+	char **args; /* of the command line, for the daemon */
+};
+extern struct family family; /* main.c */
+/* What all versions share. 0 or an errno. */
+int programs_init(void);
+void programs_state(struct state *state);
+/* The channels of a version, of root's size. 0 or an errno. */
+int version_open(struct version *version, const char *root, const char *node);
+void version_close(struct version *version);
+void version_state(struct version *version, struct state *state);
+/* As child_start. `handed`: where broker and relay find what they take over; -1: nothing. */
+pid_t program_start(struct version *version, int which, int handed);
+extern uint32_t daemon_incarnation; /* of the last that was started */
 /* By the end of its channel pvx-bus knows that it is to end. */
 void programs_end_bus(void);
+
+/* family.c. Never fails: what it can't do it says, and ends. */
+extern const char *const child_names[CHILDREN];
+/* Serves until the end; returns the exit code. `resumed`: the children run already. */
+int family_run(bool resumed);
+void family_state(struct state *state);
+/* Neither ending nor asked to end. */
+bool family_is_serving(void);
+/* Reads what the daemon of that version says. */
+void family_listen(struct version *from);
+/* What a service manager hears of an upgrade. */
+void family_reloading(void);
+void family_ready(void);
+/* pvx-bus tells each daemon anew that it can't begin. */
+void family_begin_bus(void);
+/* Of a child that ended, as people read it. */
+const char *how(int status);
+
+/* upgrade.c */
+#define STATE_VERSION_TEXT "1" /* of what state.c writes */
+#define LEAVE_MS 4000u  /* more than the 3 s after which the broker gives up on file systems that hang */
+/* The daemon wants one. `drain`: the seconds that connections of the old relay have, NULL: as by default. */
+void upgrade_begin(const unsigned *drain);
+/* The image of the other version has taken our place. */
+void upgrade_resume(void);
+/* The daemon has frozen. */
+void upgrade_frozen(void);
+/* That one's daemon is ready. */
+void upgrade_ready(void);
+/* A child of the current version has ended, or all of it is to end: no trial goes on. */
+void upgrade_give_up(const char *why, ...) __attribute__((format(printf, 1, 2)));
+/* The other version's children end with all the rest. */
+void upgrade_leave(void);
+/* True: it was a process of the upgrade, not one of the current version. */
+bool upgrade_reaped(pid_t pid, int status);
+#define UPGRADE_FDS 3
+void upgrade_watch(struct pollfd fds[UPGRADE_FDS]);
+void upgrade_hear(const struct pollfd fds[UPGRADE_FDS]);
+/* What is due; returns when something will be, UINT64_MAX: nothing. */
+uint64_t upgrade_tick(uint64_t now);
+/* The state of the process, there and back: every part is named once. */
+void upgrade_state(struct state *state);
+
+/* state.c. One function for each part writes it or reads it, whichever is being done. */
+/* False: it is not whole, or none at all. */
+bool state_load(int fd, void (*parts)(struct state *));
+/* A descriptor that has it, and that an exec keeps as all descriptors in it; -1 with errno. */
+int state_save(void (*parts)(struct state *));
+void state_section(struct state *state, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void state_number(struct state *state, const char *name, void *at, size_t size);
+#define STATE_NUMBER(state, name, lvalue) state_number(state, name, &(lvalue), sizeof(lvalue))
+void state_text(struct state *state, const char *name, char *at, size_t size);
+void state_descriptor(struct state *state, const char *name, int *fd);
 
 /* launcher.c */
 #define LAUNCHERS_MAX 4
@@ -124,6 +228,7 @@ extern struct launcher launchers[LAUNCHERS_MAX];
 extern int nlaunchers;
 /* Watches an ancestor of ours. False: it is none, or has ended. */
 bool launcher_watch(pid_t pid);
+void launcher_state(struct state *state);
 
 /* notify.c; nothing where there is no NOTIFY_SOCKET. */
 void notify_init(void);
@@ -131,6 +236,7 @@ void notify_ready(void);
 void notify_reloading(void);
 void notify_stopping(void);
 void notify_alive(void);
+void notify_state(struct state *state);
 
 /* On standard error, for people: one sentence. */
 __attribute__((format(printf, 1, 2))) void say(const char *format, ...);

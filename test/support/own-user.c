@@ -6,6 +6,7 @@
  *   own FIRST LAST                  two users of our own, the real thing; they are kept until the input ends
  */
 #include "../../native/supervisor/own-user.c"
+#include "../../native/supervisor/state.c"
 
 static int share;
 

@@ -7,13 +7,16 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  readlinkSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PACKAGE_ROOT } from '../../../src/relay/native.js';
+import { openFiles } from '../../support/open-files.js';
 import { endBy, endOf, statusOf } from '../../support/processes.js';
 import { eventually } from '../../support/wait.js';
 
@@ -29,12 +32,28 @@ export class Family {
 
   constructor() {
     chmodSync(this.folder, 0o777); // the children have users of their own
-    this.#put('build/Release/pv-xconnect', `${PACKAGE_ROOT}/build/Release/pv-xconnect`);
-    for (const name of CHILDREN) this.#put(`build/Release/${name}`, CHILD);
-    mkdirSync(join(this.folder, 'dist'));
-    for (const name of ['diary', 'dist/main.js']) writeFileSync(join(this.folder, name), '');
+    this.install('one');
+    writeFileSync(join(this.folder, 'diary'), '');
     chmodSync(join(this.folder, 'diary'), 0o666);
     for (const name of CHILDREN) this.plan(name, name === 'node' ? 'ready wait' : 'wait');
+  }
+
+  /**
+   * A package of that name, which is the one that `now` leads to from here on. `script`: is there in place of the
+   * program, which goes by the name `program` then.
+   */
+  install(version: string, script?: string, program = 'pv-xconnect'): void {
+    this.#put(`${version}/build/Release/${program}`, `${PACKAGE_ROOT}/build/Release/pv-xconnect`);
+    for (const name of CHILDREN) this.#put(`${version}/build/Release/${name}`, CHILD);
+    const image = join(this.folder, version, 'build/Release/pv-xconnect');
+    if (script !== undefined) {
+      rmSync(image, { force: true });
+      writeFileSync(image, script, { mode: 0o755 });
+    }
+    mkdirSync(join(this.folder, version, 'dist'));
+    writeFileSync(join(this.folder, version, 'dist/main.js'), '');
+    rmSync(join(this.folder, 'now'), { force: true });
+    symlinkSync(version, join(this.folder, 'now'));
   }
 
   /** A line for each start, the last one for all that follow. */
@@ -43,13 +62,13 @@ export class Family {
   }
 
   start(args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): void {
-    const program = join(this.folder, 'build/Release/pv-xconnect');
+    const program = join(this.folder, 'now/build/Release/pv-xconnect');
     this.process = spawn(program, ['--control', this.control, ...args], {
       stdio: ['ignore', 'inherit', 'pipe'],
       env: {
         ...process.env,
         PVX_TEST_FOLDER: this.folder,
-        PV_XCONNECT_NODE: join(this.folder, 'build/Release/node'),
+        PV_XCONNECT_NODE: join(this.folder, 'now/build/Release/node'),
         ...env,
       },
     });
@@ -96,6 +115,15 @@ export class Family {
   /** Of the command line of a process. */
   words(pid: number): string[] {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  }
+
+  /** The file that a process runs. */
+  program(pid: number): string {
+    return readlinkSync(`/proc/${pid}/exe`);
+  }
+
+  descriptors(pid: number) {
+    return openFiles(pid);
   }
 
   /** Its exit code or signal. */

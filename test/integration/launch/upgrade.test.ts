@@ -1,0 +1,314 @@
+/** Another version takes over, or is given up: what each child is told meanwhile, and who is left. */
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { childrenOf, statusOf } from '../../support/processes.js';
+import { isRoot } from '../../support/requirements.js';
+import { eventually } from '../../support/wait.js';
+import { type ChildName, Family } from './family.js';
+
+const CHILDREN = ['pvx-broker', 'pvx-relay', 'node'] as const;
+
+let family: Family;
+beforeEach(() => {
+  family = new Family();
+  family.plan('pvx-broker', 'heed wait', 'heed handed wait');
+  family.plan('pvx-relay', 'heed wait', 'heed handed wait');
+  family.plan('node', 'heed ready until go word U wait', 'heed ready wait');
+});
+afterEach(() => family.remove());
+
+/** Lets the daemon ask for an upgrade: `until go` of its plan. */
+const go = (name = 'go') => writeFileSync(join(family.folder, name), '');
+const kill = (pid: number) => process.kill(pid, 'SIGKILL');
+const isRunning = (pid: number) => family.running().includes(pid);
+const heard = (name: ChildName, word: string) =>
+  eventually(() => expect(family.diary(name)).toContain(word), { timeoutMs: 15_000 });
+const said = (text: string | RegExp) =>
+  eventually(() => expect(family.said).toMatch(text), { timeoutMs: 15_000 });
+const firsts = async () => Promise.all(CHILDREN.map((name) => family.started(name)));
+
+async function begin(): Promise<number[]> {
+  family.start();
+  const pids = await firsts();
+  await heard('node', 'ready');
+  family.install('two');
+  go();
+  return pids;
+}
+
+/** The old ones serve, thawed, and there is nobody else. */
+async function expectGivenUp(pids: readonly number[], why: RegExp): Promise<void> {
+  await said(why);
+  await heard('node', 'T');
+  await eventually(() =>
+    expect(family.diary('node').some((line) => line.startsWith('X') && why.test(line))).toBe(true),
+  );
+  await eventually(() => expect(childrenOf(family.pid)).toEqual(pids));
+  for (const name of ['pvx-broker', 'pvx-relay'] as const) {
+    if (family.diary(name).includes('H')) await heard(name, 'T');
+  }
+  expect(family.diary('node')).not.toContain('C');
+  expect(family.diary('pvx-broker')).not.toContain('C');
+  expect(family.diary('pvx-broker')).not.toContain('TERM');
+}
+
+async function expectEnd(code: number): Promise<void> {
+  process.kill(family.pid, 'SIGTERM');
+  expect(await family.ended()).toBe(code);
+  expect(family.running()).toEqual([]);
+  expect(() => readFileSync(family.control)).toThrow('ENOENT');
+}
+
+describe.runIf(isRoot())('an upgrade', () => {
+  test('has another image, in the same process, with children of its own, and the old ones end', async () => {
+    const pids = await begin();
+    await eventually(() => expect(family.running().some((pid) => pids.includes(pid))).toBe(false));
+    const next = await Promise.all(CHILDREN.map((name) => family.started(name, 2)));
+    expect(childrenOf(family.pid).sort()).toEqual([...next].sort());
+    expect(family.program(family.pid)).toMatch(/\/two\/build\/Release\/pv-xconnect$/);
+    for (const pid of next) expect(family.words(pid).join(' ')).toContain('/two/build/Release/');
+    expect(family.environment('node')).toContain('PVX_INCARNATION=2');
+    const words = (name: ChildName) =>
+      family.diary(name).filter((line) => /^([ZHCTX]|TERM)/.test(line));
+    expect(words('node')).toEqual(['Z', 'C']);
+    expect(words('pvx-relay')).toEqual(['Z', 'H', 'C3600']);
+    expect(words('pvx-broker')).toEqual(['Z', 'H', 'C', 'TERM']);
+    expect(family.said).toBe('');
+    await expectEnd(0);
+  });
+
+  test('keeps of root what the process had, and nothing that its children get', async () => {
+    family.start();
+    await firsts();
+    await heard('node', 'ready');
+    const of = () => {
+      const status = statusOf(family.pid);
+      const fields = ['CapPrm', 'CapEff', 'CapBnd', 'CapInh', 'CapAmb', 'NoNewPrivs'];
+      return ['SigBlk', 'SigIgn', 'SigCgt', ...fields].map((name) => status(name));
+    };
+    const files = (pid: number) => family.descriptors(pid);
+    const [before, fds] = [of(), files(family.pid)];
+    const nodes = files(await family.started('node')).map(({ fd }) => fd);
+    family.install('two');
+    go();
+    await heard('pvx-broker', 'TERM');
+    await eventually(() => expect(childrenOf(family.pid)).toHaveLength(3));
+    expect(of()).toEqual(before);
+    await eventually(() => expect(files(family.pid)).toHaveLength(fds.length));
+    const own = files(await family.started('node', 2)).map(({ fd }) => fd);
+    expect(own.filter((fd) => fd < 10)).toEqual(nodes.filter((fd) => fd < 10));
+    expect(family.environment('pvx-broker').some((one) => one.startsWith('PVX_RESUME'))).toBe(
+      false,
+    );
+  });
+
+  test('of a package that was replaced where it is', async () => {
+    family.start();
+    const pids = await firsts();
+    await heard('node', 'ready');
+    rmSync(join(family.folder, 'one'), { recursive: true });
+    family.install('one');
+    go();
+    await heard('pvx-broker', 'TERM');
+    await eventually(() => expect(family.running().some((pid) => pids.includes(pid))).toBe(false));
+    expect(family.program(family.pid)).toMatch(/\/one\/build\/Release\/pv-xconnect$/);
+  });
+
+  test('twice, and a child of the last version that dies is started again', async () => {
+    family.plan(
+      'node',
+      'heed ready until go word U wait',
+      'heed ready until again word U0 wait',
+      'heed ready wait',
+    );
+    await begin();
+    await eventually(() => expect(family.diary('pvx-broker').includes('TERM')).toBe(true));
+    await eventually(() => expect(childrenOf(family.pid)).toHaveLength(3));
+    family.install('three');
+    go('again');
+    await heard('pvx-relay', 'C0');
+    await eventually(() => expect(childrenOf(family.pid)).toHaveLength(3));
+    kill(await family.started('node', 3));
+    const last = await family.started('node', 4);
+    expect(family.words(last).join(' ')).toContain('/three/build/Release/');
+    expect(family.environment('node')).toContain('PVX_INCARNATION=4');
+    kill(await family.started('pvx-relay', 3));
+    expect(family.words(await family.started('pvx-relay', 4)).join(' ')).toContain('/three/');
+    await expectEnd(0);
+  });
+
+  test('that another one asks for meanwhile is one', async () => {
+    family.plan('pvx-relay', 'heed C wait', 'heed handed wait');
+    family.plan(
+      'node',
+      'heed Z ready until go word U word U until z word z wait',
+      'heed ready until again word U wait',
+    );
+    await begin();
+    await heard('node', 'Xanother upgrade is under way');
+    go('z');
+    await heard('pvx-relay', 'C3600');
+    go('again');
+    await heard(
+      'node',
+      'Xthe version before this one still has connections: try again when they have ended',
+    );
+    kill(await family.started('pvx-relay')); // its last connection has ended
+    await heard('pvx-broker', 'TERM');
+    expect(family.starts('node')).toHaveLength(2);
+  });
+
+  test.each([
+    ['exits with 1', 'exit 1', /can't go on where this version is \(exit code 1\)/],
+    ['is no program', null, /can't go on where this version is \(exit code 127\)/],
+    ['can be executed no more', 'rm "$0"; exit 0', /can't be executed: No such file or directory/],
+    ['does not answer', 'exec sleep 60', /does not say in time whether it can go on/],
+  ])('is refused where the image %s', async (_what, script, why) => {
+    family.start();
+    const pids = await firsts();
+    await heard('node', 'ready');
+    family.install('two', script === null ? 'nonsense' : `#!/bin/sh\n${script}\n`);
+    const fds = family.descriptors(family.pid).length;
+    const numbers = (pid: number) => family.descriptors(pid).map(({ fd }) => fd);
+    const own = numbers(pids[2] as number);
+    go();
+    await said(why);
+    await eventually(() =>
+      expect(family.diary('node').some((line) => line.startsWith('X'))).toBe(true),
+    );
+    await eventually(() => expect(childrenOf(family.pid)).toEqual(pids));
+    expect(family.diary('node')).not.toContain('Z');
+    expect(family.descriptors(family.pid)).toHaveLength(fds);
+    kill(pids[2] as number); // it serves as before, and its children get nothing that was to be kept
+    const next = await family.started('node', 2);
+    expect(numbers(next)).toEqual(own);
+    await expectEnd(0);
+  });
+
+  test.each([
+    [
+      'a broker that dies',
+      'pvx-broker',
+      'exit 1',
+      /pvx-broker of the new version ended \(exit code 1\)/,
+    ],
+    ['a relay that dies', 'pvx-relay', 'killed', /pvx-relay of the new version ended \(signal 9\)/],
+    ['a daemon that dies', 'node', 'exit 1', /the daemon of the new version ended \(exit code 1\)/],
+    ['a relay that says nothing', 'pvx-relay', 'wait', /were not handed over in time/],
+    ['a daemon that is not ready', 'node', 'wait', /was not ready in time/],
+  ] as const)('is given up with %s', async (_what, name, plan, why) => {
+    const first = name === 'node' ? 'heed ready until go word U wait' : 'heed wait';
+    family.plan(name, first, plan, 'heed ready wait');
+    const pids = await begin();
+    await expectGivenUp(pids, why);
+    kill(pids[2] as number);
+    const last = await family.started(
+      'node',
+      name === 'node' || why.source.includes('daemon') ? 3 : 2,
+    );
+    expect(family.words(last).join(' ')).toContain('/one/build/Release/');
+    await expectEnd(0);
+  });
+
+  test('is given up with a daemon that does not freeze', async () => {
+    family.plan('node', 'heed Z ready until go word U wait');
+    const pids = await begin();
+    await expectGivenUp(pids, /did not freeze in time/);
+    expect(family.starts('pvx-broker')).toHaveLength(1);
+  });
+
+  test.each(['node', 'pvx-relay'] as const)('is given up when the old %s dies', async (name) => {
+    family.plan('node', 'heed ready until go word U wait', 'wait', 'heed ready wait');
+    const pids = await begin();
+    const trial = await family.started('node', 2);
+    kill(pids[CHILDREN.indexOf(name)] as number);
+    await said(/the upgrade was given up: .* ended \(signal 9\) meanwhile/);
+    await eventually(() => expect(isRunning(trial)).toBe(false));
+    await family.started(name, 3);
+    await eventually(() => expect(childrenOf(family.pid)).toHaveLength(3));
+    expect(isRunning(pids[0] as number)).toBe(true);
+    await expectEnd(0);
+  });
+
+  test('ends everything when the old broker dies before the new one has taken over', async () => {
+    family.plan('node', 'heed ready until go word U wait', 'wait');
+    const pids = await begin();
+    await family.started('node', 2);
+    kill(pids[0] as number);
+    expect(await family.ended()).toBe(1);
+    expect(family.running()).toEqual([]);
+    expect(family.diary('pvx-broker')).not.toContain('TERM');
+  });
+
+  test('goes on where an old one dies that only has to end', async () => {
+    family.plan('pvx-relay', 'heed C wait', 'heed handed wait');
+    const pids = await begin();
+    await heard('pvx-relay', 'C3600');
+    kill(pids[0] as number);
+    await said(/pvx-broker of the version before ended \(signal 9\)/);
+    kill(pids[1] as number);
+    await eventually(() => expect(childrenOf(family.pid)).toHaveLength(3));
+    await expectEnd(0);
+  });
+
+  test('sees a child that ended while one image took the place of the other', async () => {
+    family.start();
+    const pids = await firsts();
+    await heard('node', 'ready');
+    const image = join(family.folder, 'two/build/Release/image');
+    family.install(
+      'two',
+      `#!/bin/sh
+if [ "$1" != --resumes ]; then # without a process of its own, as a shell reaps all children
+  kill -9 ${pids[1]}
+  while read -r line < /proc/${pids[1]}/stat; do case $line in *') Z '*) break ;; esac; done
+fi
+exec ${image} "$@"
+`,
+      'image',
+    );
+    go();
+    await said(
+      /given up: pvx-relay ended \(signal 9\) meanwhile.*\n.*pvx-relay ended \(signal 9\): it is started again/,
+    );
+    await family.started('pvx-relay', 2);
+    await heard('node', 'T');
+    await eventually(() => expect(childrenOf(family.pid)).toHaveLength(3));
+    await expectEnd(0);
+  });
+
+  test.each([
+    ['the image is asked', '#!/bin/sh\nexec sleep 60\n', {}, /asked to end/],
+    [
+      'the daemon freezes',
+      undefined,
+      { node: 'heed Z ready until go word U wait' },
+      /asked to end/,
+    ],
+    ['things are handed over', undefined, { 'pvx-relay': 'heed wait' }, /asked to end/],
+    [
+      'the daemon is tried',
+      undefined,
+      { node: 'heed ready until go word U wait\nwait' },
+      /asked to end/,
+    ],
+    ['the old ones end', undefined, { 'pvx-relay': 'heed C wait\nheed handed wait' }, /^$/],
+  ] as const)('ends with everything at SIGTERM while %s', async (what, script, plans, why) => {
+    for (const [name, plan] of Object.entries(plans)) family.plan(name as ChildName, plan);
+    family.start();
+    await firsts();
+    await heard('node', 'ready');
+    family.install('two', script);
+    go();
+    if (what === 'the image is asked') {
+      await eventually(() => expect(childrenOf(family.pid)).toHaveLength(4));
+    } else if (what === 'the daemon freezes') await heard('node', 'Z');
+    else if (what === 'things are handed over') await family.started('pvx-relay', 2);
+    else if (what === 'the daemon is tried') await family.started('node', 2);
+    else await heard('pvx-relay', 'C3600');
+    await expectEnd(0);
+    expect(family.said).toMatch(why);
+    expect(family.diary('node')).toContain('TERM');
+  });
+});
