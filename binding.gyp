@@ -17,13 +17,13 @@
     {
       "target_name": "pvx-broker",
       "type": "executable",
-      "sources": ["<!@(ls native/broker/*.c)", "native/closer.c", "native/filter.c"],
+      "sources": ["<!@(ls native/broker/*.c)", "native/closer.c", "native/filter.c", "native/handover.c", "native/message.c"],
       "ldflags": ["-pthread"]
     },
     {
       "target_name": "pvx-relay",
       "type": "executable",
-      "sources": ["<!@(ls native/relay/*.c)", "native/closer.c", "native/filter.c", "native/message.c"],
+      "sources": ["<!@(ls native/relay/*.c)", "native/closer.c", "native/filter.c", "native/handover.c", "native/message.c"],
       "ldflags": ["-pthread"]
     },
     {

@@ -14,6 +14,9 @@
  * in use) has no effect, and its descriptors are closed. Requests are PVX_OP_CONNECT_UNIX, _TCP or _BUS, nothing else.
  * The relay ends when nobody has the other end of the pair any more.
  *
+ * A relay of another build is handed the links by the one before it as the commands that make them (relay/handover.c):
+ * LINK, COUNTED, LISTEN.
+ *
  * src/relay/protocol.ts mirrors this file; a unit test compares the two.
  */
 #ifndef PVX_RELAY_PROTOCOL_H
@@ -66,6 +69,9 @@ enum pvx_relay_op {
 	/* One descriptor: a connection of the daemon's own that has reached the link's provider; conn = a number; other = the
 	 * link whose listener it is served on -> LED */
 	PVX_RELAY_LED = 13,
+	/* Of the relay before, never of the daemon: data = struct pvx_counters, of which `active` and `links` mean nothing;
+	 * mode = errno of the last attempt to reach the provider */
+	PVX_RELAY_COUNTED = 14,
 };
 
 enum pvx_accept_mode {

@@ -10,6 +10,7 @@
  *   channel.c     requests in, one reply each out
  *   epoch.c       which daemon asks: one that died is followed by another
  *   undo.c        what former daemons left is undone; at the end, all
+ *   handover.c    what is held and planted, given to a broker of another build, or taken from one
  *   container.c   the table of held containers
  *   idmap.c       what a uid of a container is on the host
  *   path.c        paths within a container's root; what makes a container
@@ -119,6 +120,16 @@ struct closing *container_account(uint32_t handle); /* counted; NULL: it is not 
 bool container_alive(const struct container *);
 /* A user and group as the container counts them -> as the host does. EPERM: it has none of these. */
 int container_user(const struct container *, uint32_t *uid, uint32_t *gid);
+/* For handover.c: what is at a place of the table, counted, NULL: nothing; how often each place was taken; a place taken
+ * as a broker before us had it, by which nobody holds what it had released once containers_settle was called. The latter
+ * take the place of any other use of the table until then. */
+struct container *container_at(uint32_t index, uint32_t *handle, bool *released);
+void container_generations(uint32_t generations[PVX_CONTAINERS_MAX]);
+bool containers_begin(const uint32_t generations[PVX_CONTAINERS_MAX]);
+/* Takes the descriptors and the account. EINVAL: no such place, or it is taken. ESTALE: they are of another process. */
+int container_take_over(uint32_t handle, const struct container *);
+struct container *container_taken(uint32_t handle); /* counted; NULL: there is none */
+void containers_settle(void);
 bool container_works(struct container *); /* operations are under way in it, which may hang */
 
 /* foreign.c */
@@ -174,6 +185,25 @@ bool plant_is_kept_in(const struct container *); /* one of the present epoch is 
  * none. */
 bool plant_remove_some(bool works);
 int plant_check(const struct container *, uint32_t *lost, uint32_t *count); /* room for PVX_PLANTS_MAX handles */
+/* For handover.c: what is at a place of the table, its container counted, which is given from now on; places as of
+ * containers. */
+struct plant_at {
+	uint32_t handle;
+	struct container *container;
+	struct planted what;
+	char path[PVX_PATH_MAX + 1];
+};
+bool plant_give(uint32_t index, struct plant_at *);
+void plants_given(bool kept); /* they are ours alone again, or else another broker's: forgotten, and not removed */
+void plant_generations(uint32_t generations[PVX_PLANTS_MAX]);
+bool plants_begin(const uint32_t generations[PVX_PLANTS_MAX]);
+bool plant_take_over(const struct plant_at *, uint32_t epoch); /* takes the container if it can be */
+
+/* handover.c */
+int handover_serve(void); /* has a thread answer the supervisor; before the filter */
+/* All that there is on descriptor 6, before anything is asked and the filter. NULL, or what is wrong with it. */
+const char *handover_take(void);
+bool handover_left(void); /* what we gave is another broker's */
 
 /* unix.c */
 int unix_listen(struct container *, int type, const char *path, uint32_t epoch, int *fd, uint32_t *plant);

@@ -282,6 +282,72 @@ int container_release(uint32_t handle, uint32_t epoch)
 	return error;
 }
 
+struct container *container_at(uint32_t index, uint32_t *handle, bool *released)
+{
+	struct container *c = &table[index];
+
+	pthread_mutex_lock(&lock);
+	if (c->refs > 0) {
+		c->refs++;
+		*handle = handle_of(c);
+		*released = c->released;
+	} else {
+		c = NULL;
+	}
+	pthread_mutex_unlock(&lock);
+	return c;
+}
+
+void container_generations(uint32_t generations[PVX_CONTAINERS_MAX])
+{
+	pthread_mutex_lock(&lock);
+	for (uint32_t i = 0; i < PVX_CONTAINERS_MAX; i++)
+		generations[i] = table[i].generation;
+	pthread_mutex_unlock(&lock);
+}
+
+bool containers_begin(const uint32_t generations[PVX_CONTAINERS_MAX])
+{
+	for (uint32_t i = 0; i < PVX_CONTAINERS_MAX; i++) {
+		if (generations[i] > GENERATION_MAX)
+			return false;
+		table[i].generation = generations[i];
+	}
+	return true;
+}
+
+int container_take_over(uint32_t handle, const struct container *from)
+{
+	uint32_t index = handle & ((1u << INDEX_BITS) - 1), generation = handle >> INDEX_BITS;
+	uint64_t start;
+
+	if (index >= PVX_CONTAINERS_MAX || table[index].refs > 0 || !generation || table[index].generation != generation)
+		return EINVAL;
+	if ((start_time(from->proc, &start) || start != from->start) && container_alive(from))
+		return ESTALE;
+	table[index] = *from;
+	table[index].generation = generation;
+	table[index].refs = 1;
+	return 0;
+}
+
+struct container *container_taken(uint32_t handle)
+{
+	struct container *c = &table[handle & ((1u << INDEX_BITS) - 1)];
+
+	if (c >= table + PVX_CONTAINERS_MAX || !c->refs || c->generation != handle >> INDEX_BITS)
+		return NULL;
+	c->refs++;
+	return c;
+}
+
+void containers_settle(void)
+{
+	for (struct container *c = table; c < table + PVX_CONTAINERS_MAX; c++)
+		if (c->refs > 0 && c->released)
+			unref(c);
+}
+
 /* With the lock held. */
 static bool is_left(const struct container *c)
 {

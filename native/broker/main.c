@@ -1,9 +1,10 @@
 /*
  * pvx-broker --runtime PATH --certificates FOLDER [--bus PATH]... --bus-uids FIRST-LAST, with descriptor 3 the
- * daemon's channel and 4 the relay's.
+ * daemon's channel, 4 the relay's, 5 and 6 as ../handover.h has them.
  *
  * It lives as long as its parent, which is to say so by SIGTERM, and whatever was planted goes with it. Daemons and
- * relays come and go: their channels are their parent's, too, and end for nobody before. A terminal's Ctrl-C is the
+ * relays come and go: their channels are their parent's, too, and end for nobody before. What is another build's by then
+ * (handover.c) stays where it is. A terminal's Ctrl-C is the
  * parent's to answer, not ours.
  */
 #include "broker.h"
@@ -17,6 +18,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "../handover.h"
 
 #define LAST_MS 3000 /* for removing what was planted, should a container's file system hang */
 
@@ -91,7 +94,8 @@ static void leave(struct channel *channels)
 
 int main(int argc, char **argv)
 {
-	const char *runtime = "", *certificates = "", *unknown;
+	const char *runtime = "", *certificates = "", *unknown, *wrong;
+	bool supervised, follows;
 	struct channel channels[CHANNELS];
 	int error, complaints;
 
@@ -117,7 +121,8 @@ int main(int argc, char **argv)
 				"add them to sandbox.c.\n", unknown);
 		return 1;
 	}
-	descriptors_end(5); /* the daemon's are close-on-exec; others may have left some */
+	descriptors_end(HANDOVER_INPUT + 1); /* others may have left some */
+	handover_init(&supervised, &follows);
 	umask(0);
 	raise_descriptor_limit();
 	if ((error = signals()) || (error = threads_init()) || (error = thread_init()) ||
@@ -130,11 +135,19 @@ int main(int argc, char **argv)
 	channel_hold();
 	if ((error = start(channels)))
 		return fail("start of the threads", error);
+	if (follows && (wrong = handover_take())) {
+		fprintf(stderr, "pvx-broker: what the broker before it hands over (descriptor 6) can't be taken: %s.\n", wrong);
+		return 1;
+	}
+	if (supervised && (error = handover_serve()))
+		return fail("start of the threads", error);
 	complaints = leave_standard_streams();
 	if ((error = sandbox_filter(channel_calls())))
 		dprintf(complaints, "pvx-broker: this kernel takes no seccomp filter (%s): going on without.\n",
 			strerror(error));
 	CLOSE_FD(complaints);
+	if (follows && supervised)
+		handover_say('h');
 	channel_open();
 	wait_for_end();
 	leave(channels);

@@ -27,6 +27,7 @@ static struct plant {
 	struct planted what;
 	uint32_t generation;
 	uint32_t epoch; /* that it counts as of */
+	bool given; /* to another broker, which is not given up yet */
 	char path[PVX_PATH_MAX + 1];
 } table[PVX_PLANTS_MAX];
 static uint32_t next_free; /* where to look first */
@@ -103,6 +104,7 @@ int plant_remember(struct container *c, const char *path, const struct planted *
 		plant->container = c;
 		plant->what = *what;
 		plant->epoch = epoch;
+		plant->given = false;
 		plant->generation = plant->generation >= GENERATION_MAX ? 1 : plant->generation + 1;
 		strcpy(plant->path, path);
 		*handle = plant->generation << INDEX_BITS | (uint32_t)(plant - table);
@@ -226,6 +228,74 @@ bool plant_is_kept_in(const struct container *c)
 		kept = table[i].container == c && table[i].epoch == epoch_now();
 	pthread_mutex_unlock(&lock);
 	return kept;
+}
+
+bool plant_give(uint32_t index, struct plant_at *at)
+{
+	struct plant *plant = &table[index];
+	bool there;
+
+	pthread_mutex_lock(&lock);
+	there = plant->container != NULL;
+	if (there) {
+		plant->given = true;
+		container_ref(plant->container);
+		at->handle = plant->generation << INDEX_BITS | index;
+		at->container = plant->container;
+		at->what = plant->what;
+		strcpy(at->path, plant->path);
+	}
+	pthread_mutex_unlock(&lock);
+	return there;
+}
+
+void plants_given(bool kept)
+{
+	for (uint32_t i = 0; i < PVX_PLANTS_MAX; i++) {
+		struct plant taken = { 0 };
+
+		pthread_mutex_lock(&lock);
+		if (table[i].container && table[i].given && !kept)
+			taken = take(&table[i]);
+		table[i].given = false;
+		pthread_mutex_unlock(&lock);
+		if (taken.container)
+			container_unref(taken.container);
+	}
+}
+
+void plant_generations(uint32_t generations[PVX_PLANTS_MAX])
+{
+	pthread_mutex_lock(&lock);
+	for (uint32_t i = 0; i < PVX_PLANTS_MAX; i++)
+		generations[i] = table[i].generation;
+	pthread_mutex_unlock(&lock);
+}
+
+bool plants_begin(const uint32_t generations[PVX_PLANTS_MAX])
+{
+	for (uint32_t i = 0; i < PVX_PLANTS_MAX; i++) {
+		if (generations[i] > GENERATION_MAX)
+			return false;
+		table[i].generation = generations[i];
+	}
+	return true;
+}
+
+bool plant_take_over(const struct plant_at *at, uint32_t epoch)
+{
+	uint32_t index = at->handle & ((1u << INDEX_BITS) - 1), generation = at->handle >> INDEX_BITS;
+	struct plant *plant = &table[index];
+
+	if (index >= PVX_PLANTS_MAX || plant->container || !generation || plant->generation != generation)
+		return false;
+	plant->container = at->container;
+	plant->what = at->what;
+	plant->epoch = epoch;
+	strcpy(plant->path, at->path);
+	if (used_end <= index)
+		used_end = index + 1;
+	return true;
 }
 
 /* Whether somebody in the container who opens the path gets something else than what was planted, or nothing. What

@@ -17,6 +17,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#define ERRNO_MAX 4095u
+#define COMMANDS_MAX (4 * PVX_LINKS_MAX) /* more than a daemon sends at a time */
 #define LINK_FLAGS (PVX_LINK_FDS | PVX_LINK_LIMITED | PVX_LINK_PROXY_1 | PVX_LINK_PROXY_2)
 
 void complain(const char *what)
@@ -132,26 +134,46 @@ static void led(struct link *link, struct command *command)
 	relay_emit(link->relay, PVX_EVENT_LED, link, head->conn, -1, (int)ring);
 }
 
+/* What has passed before us. */
+static void counted(struct link *link, struct command *command)
+{
+	struct pvx_counters *ours = link->counters, before;
+
+	memcpy(&before, command->data, sizeof(before));
+	counter_add(&ours->total, (int64_t)before.total);
+	for (size_t i = 0; i < 2; i++)
+		counter_add(&ours->bytes[i], (int64_t)before.bytes[i]);
+	for (size_t i = 0; i < PVX_REASON_COUNT; i++)
+		counter_add(&ours->closes[i], (int64_t)before.closes[i]);
+	link->last_errno = (int)command->head.mode;
+}
+
+/* Whose command it may be. */
+enum giver { DAEMON = 1, PREDECESSOR = 2 };
+#define BOTH (DAEMON | PREDECESSOR)
+
 static const struct {
 	const char *name;
+	unsigned givers;
 	uint32_t fds;      /* that there are, */
 	bool request;      /* may be */
 	uint32_t data_max; /* in bytes */
 	void (*run)(struct link *, struct command *);
 } ops[] = {
-	[PVX_RELAY_HELLO] = { "HELLO", 0, false, 0, NULL },
-	[PVX_RELAY_LINK] = { "LINK", 0, false, PVX_RULES_MAX * PVX_RULE_SIZE, NULL },
-	[PVX_RELAY_LISTEN] = { "LISTEN", 1, true, PVX_NOTE_MAX, link_listen },
-	[PVX_RELAY_RETARGET] = { "RETARGET", 0, true, 0, link_retarget },
-	[PVX_RELAY_RESOLVE] = { "RESOLVE", 0, true, 0, provider_resolve },
-	[PVX_RELAY_STOP] = { "STOP", 0, false, 0, link_stop },
-	[PVX_RELAY_CLOSE] = { "CLOSE", 0, false, 0, link_close },
-	[PVX_RELAY_NOTE] = { "NOTE", 0, false, PVX_NOTE_MAX, note },
-	[PVX_RELAY_OWED] = { "OWED", 0, false, PVX_COMMAND_DATA_MAX, owe },
-	[PVX_RELAY_JOIN] = { "JOIN", 2, false, 0, join },
-	[PVX_RELAY_TRANSFER] = { "TRANSFER", 2, false, 0, transfer_begin },
-	[PVX_RELAY_CANCEL] = { "CANCEL", 0, false, 0, transfer_cancel },
-	[PVX_RELAY_LED] = { "LED", 1, false, 0, led },
+	[PVX_RELAY_HELLO] = { "HELLO", DAEMON, 0, false, 0, NULL },
+	[PVX_RELAY_LINK] = { "LINK", BOTH, 0, false, PVX_RULES_MAX * PVX_RULE_SIZE, NULL },
+	[PVX_RELAY_LISTEN] = { "LISTEN", BOTH, 1, true, PVX_NOTE_MAX, link_listen },
+	[PVX_RELAY_RETARGET] = { "RETARGET", DAEMON, 0, true, 0, link_retarget },
+	[PVX_RELAY_RESOLVE] = { "RESOLVE", DAEMON, 0, true, 0, provider_resolve },
+	[PVX_RELAY_STOP] = { "STOP", DAEMON, 0, false, 0, link_stop },
+	[PVX_RELAY_CLOSE] = { "CLOSE", DAEMON, 0, false, 0, link_close },
+	[PVX_RELAY_NOTE] = { "NOTE", DAEMON, 0, false, PVX_NOTE_MAX, note },
+	[PVX_RELAY_OWED] = { "OWED", DAEMON, 0, false, PVX_COMMAND_DATA_MAX, owe },
+	[PVX_RELAY_JOIN] = { "JOIN", DAEMON, 2, false, 0, join },
+	[PVX_RELAY_TRANSFER] = { "TRANSFER", DAEMON, 2, false, 0, transfer_begin },
+	[PVX_RELAY_CANCEL] = { "CANCEL", DAEMON, 0, false, 0, transfer_cancel },
+	[PVX_RELAY_LED] = { "LED", DAEMON, 1, false, 0, led },
+	[PVX_RELAY_COUNTED] = { "COUNTED", PREDECESSOR, 0, false, sizeof(struct pvx_counters), counted },
 };
 
 static bool connects(const struct pvx_request *request)
@@ -160,11 +182,11 @@ static bool connects(const struct pvx_request *request)
 }
 
 /* What of it is not as it has to be, whatever it is about; NULL: nothing. `record` has `length` bytes. */
-static const char *malformed(const struct pvx_command *head, size_t length, uint32_t nfds, int flags)
+static const char *malformed(enum giver giver, const struct pvx_command *head, size_t length, uint32_t nfds, int flags)
 {
 	if (length < sizeof(*head) || flags & MSG_TRUNC)
 		return "length";
-	if (head->op >= sizeof(ops) / sizeof(*ops) || !ops[head->op].name)
+	if (head->op >= sizeof(ops) / sizeof(*ops) || !(ops[head->op].givers & giver))
 		return "op";
 	if (head->request_length != 0 && (!ops[head->op].request || head->request_length != sizeof(struct pvx_request)))
 		return "request";
@@ -200,6 +222,8 @@ static const char *unfit(const struct link *link, const struct command *command)
 		return head->mode <= PVX_ACCEPT_HAND ? NULL : "mode";
 	case PVX_RELAY_OWED:
 		return head->mode > 1 ? "mode" : head->data_length == 0 ? "data" : NULL;
+	case PVX_RELAY_COUNTED:
+		return head->data_length != sizeof(struct pvx_counters) ? "data" : head->mode > ERRNO_MAX ? "mode" : NULL;
 	case PVX_RELAY_TRANSFER:
 		if (link->type != SOCK_STREAM || link->fds)
 			return "link";
@@ -211,57 +235,80 @@ static const char *unfit(const struct link *link, const struct command *command)
 	}
 }
 
-static void refuse(const struct pvx_command *head, size_t length, const char *what)
+static const char *described(const struct pvx_command *head, size_t length, const char *what)
 {
 	bool known = length >= sizeof(*head) && head->op < sizeof(ops) / sizeof(*ops) && ops[head->op].name;
-	char text[128];
+	static char text[64];
 
-	snprintf(text, sizeof(text), "the daemon sent a record that is no command: %s has a wrong %s",
-		 known ? ops[head->op].name : "it", what);
-	complain(text);
+	snprintf(text, sizeof(text), "%s has a wrong %s", known ? ops[head->op].name : "it", what);
+	return text;
 }
 
-static void run(struct relay *relay, struct link *link, struct command *command)
+/* NULL, or what is wrong. */
+static const char *run(struct relay *relay, struct link *link, struct command *command)
 {
-	const char *wrong;
+	const char *wrong = unfit(link, command);
 
-	/* Of a link that is gone, and before somebody has said that he is the daemon. */
-	if (!link && command->head.op != PVX_RELAY_HELLO && command->head.op != PVX_RELAY_LINK)
-		return;
-	if ((wrong = unfit(link, command)))
-		refuse(&command->head, sizeof(command->head), wrong);
-	else if (command->head.op == PVX_RELAY_HELLO)
+	if (wrong)
+		return wrong;
+	if (command->head.op == PVX_RELAY_HELLO)
 		hello(relay, command);
 	else if (command->head.op == PVX_RELAY_LINK)
 		new_link(relay, command);
 	else
 		ops[command->head.op].run(link, command);
+	return NULL;
 }
 
-/* A record that is well formed, with all of its descriptors; takes them. */
-static void take(struct relay *relay, const char *record, const int *fds, uint32_t nfds)
+/* A record that is well formed, with all of its descriptors; takes them. NULL, or what is wrong. */
+static const char *take(struct relay *relay, const char *record, const int *fds, uint32_t nfds)
 {
 	struct command command = { .fd = { -1, -1 } };
 	struct closing *closing = relay->closing;
+	const char *wrong = NULL;
 	struct link *link = NULL;
+	bool begins;
 
 	memcpy(&command.head, record, sizeof(command.head));
 	command.data = record + sizeof(command.head) + command.head.request_length;
 	for (uint32_t i = 0; i < nfds; i++)
 		command.fd[i] = fds[i];
-	if (command.head.op == PVX_RELAY_HELLO || relay->greeted) {
-		if (command.head.op != PVX_RELAY_HELLO)
-			link = relay->numbered[command.head.link];
+	if (command.head.op != PVX_RELAY_HELLO)
+		link = relay->numbered[command.head.link];
+	if (link)
+		closing = closing_ref(link->closing);
+	begins = command.head.op == PVX_RELAY_HELLO || command.head.op == PVX_RELAY_LINK;
+	if (link || begins) { /* else it is for a link that is gone */
 		if (command.head.request_length > 0 && (command.request = malloc(sizeof(*command.request))))
 			memcpy(command.request, record + sizeof(command.head), sizeof(*command.request));
-		if (link)
-			closing = closing_ref(link->closing);
-		run(relay, link, &command);
+		wrong = run(relay, link, &command);
 		free(command.request);
 	}
 	closing_take(closing, command.fd, PVX_COMMAND_FDS_MAX);
 	if (link)
 		closing_unref(closing);
+	return wrong;
+}
+
+uint32_t command_fds(const struct pvx_command *head)
+{
+	return head->op < sizeof(ops) / sizeof(*ops) ? ops[head->op].fds : 0;
+}
+
+const char *command_take_over(struct relay *relay, const void *record, size_t length, const int *fds, uint32_t nfds)
+{
+	const struct pvx_command *head = record;
+	const char *wrong = malformed(PREDECESSOR, head, length, nfds, 0);
+
+	if (!wrong && head->op != PVX_RELAY_LINK && !relay->numbered[head->link])
+		wrong = "link";
+	if (wrong)
+		closing_take(relay->closing, fds, nfds);
+	else
+		wrong = take(relay, record, fds, nfds);
+	if (!wrong && !relay->numbered[head->link])
+		return "there is no memory for its links";
+	return wrong ? described(head, length, wrong) : NULL;
 }
 
 /* False: there is none, for now. */
@@ -271,7 +318,7 @@ static bool read_one(struct relay *relay)
 		struct pvx_command head;
 		char rest[sizeof(struct pvx_request) + PVX_COMMAND_DATA_MAX];
 	} record;
-	char control[CONTROL_RECEIVED_SIZE];
+	char control[CONTROL_RECEIVED_SIZE], text[128];
 	struct iovec iov = { .iov_base = &record, .iov_len = sizeof(record) };
 	struct msghdr message = {
 		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
@@ -284,25 +331,38 @@ static bool read_one(struct relay *relay)
 
 	if (n < 0 && errno == EAGAIN)
 		return false;
-	if (n <= 0 && poll(&other, 1, 0) > 0 && other.revents & (POLLHUP | POLLRDHUP))
-		_exit(0); /* nobody can be our daemon any more */
+	if (n <= 0 && poll(&other, 1, 0) > 0 && other.revents & (POLLHUP | POLLRDHUP)) {
+		handover_daemon_gone(relay);
+		return false;
+	}
 	if (n < 0) {
 		relay_rearm(relay, &relay->daemon, EPOLLIN | EPOLLOUT); /* it is still there: the next round tries again */
 		return false;
 	}
 	nfds = control_fds(&message, fds);
-	wrong = malformed(&record.head, (size_t)n, nfds, message.msg_flags);
-	if (!wrong) {
-		take(relay, (const char *)&record, fds, nfds);
-		return true;
+	wrong = malformed(DAEMON, &record.head, (size_t)n, nfds, message.msg_flags);
+	if (wrong || (record.head.op != PVX_RELAY_HELLO && !relay->greeted))
+		closing_take(relay->closing, fds, nfds);
+	else
+		wrong = take(relay, (const char *)&record, fds, nfds);
+	if (wrong) {
+		snprintf(text, sizeof(text), "the daemon sent a record that is no command: %s",
+			 described(&record.head, (size_t)n, wrong));
+		complain(text);
 	}
-	refuse(&record.head, (size_t)n, wrong);
-	closing_take(relay->closing, fds, nfds);
 	return true;
+}
+
+void commands_read(struct relay *relay)
+{
+	for (uint32_t n = 0; n < COMMANDS_MAX && relay->daemon.fd >= 0 && events_room(relay) && read_one(relay); n++)
+		;
 }
 
 void commands_event(struct relay *relay, uint32_t events)
 {
+	if (relay->daemon.fd < 0)
+		return;
 	if (!relay->daemon_writable && events & EPOLLOUT) {
 		relay->daemon_writable = true;
 		relay_rearm(relay, &relay->daemon, EPOLLIN); /* it would be an event for each record that is read */

@@ -63,6 +63,7 @@ void flow_free(struct flow *flow)
 	list_del(&flow->node);
 	list_add_tail(&link->relay->dead_flows, &flow->node);
 	link->nflows--;
+	link->relay->nconns--;
 	counter_add(&link->counters->active, -1);
 }
 
@@ -137,6 +138,7 @@ struct flow *flow_of(struct link *link, const struct sockaddr_un *address, sockl
 	memcpy(&flow->address, address, length);
 	list_add_tail(&link->flows, &flow->node);
 	link->nflows++;
+	link->relay->nconns++;
 	link_tick_wanted(link);
 	counter_add(&link->counters->active, 1);
 	counter_add(&link->counters->total, 1);
@@ -281,7 +283,7 @@ void dgram_readable(struct link *link)
 {
 	struct relay *relay = link->relay;
 
-	for (int turn = 0; link->listener.fd >= 0 && !link->held; turn++) {
+	for (int turn = 0; link->listener.fd >= 0 && !link->held && !relay->frozen; turn++) {
 		char control[CONTROL_RECEIVED_SIZE];
 		struct iovec iov = { .iov_base = relay->scratch, .iov_len = RELAY_SCRATCH };
 		struct sockaddr_un address = { 0 };

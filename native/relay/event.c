@@ -151,8 +151,10 @@ static uint32_t send_some(struct relay *relay, uint32_t first)
 		return n;
 	control_put(&message, control, fds, nfds);
 	if (sendmsg(relay->daemon.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-		if (errno == EPIPE || errno == ECONNRESET)
-			_exit(0); /* nobody can be our daemon any more */
+		if (errno == EPIPE || errno == ECONNRESET) {
+			handover_daemon_gone(relay);
+			return 0;
+		}
 		if (errno == EAGAIN)
 			relay->daemon_writable = false;
 		if (errno != EAGAIN || !relay_rearm(relay, &relay->daemon, EPOLLIN | EPOLLOUT))
@@ -168,6 +170,11 @@ void events_flush(struct relay *relay)
 {
 	uint32_t done = 0, n;
 
+	if (relay->daemon.fd < 0) { /* nobody is to hear them */
+		for (uint32_t i = 0; i < relay->nevents; i++)
+			settle(relay, &relay->events[i]);
+		drop_first(relay, relay->nevents);
+	}
 	if (relay->nevents == 0 || !relay->daemon_writable || relay->events_later)
 		return;
 	while (done < relay->nevents && (n = send_some(relay, done)) > 0)

@@ -62,7 +62,8 @@ void link_note(struct link *link, const char *note, uint32_t length)
 
 static void close_listener(struct link *link)
 {
-	relay_unwatch(link->relay, &link->listener, link->closing, false);
+	relay_unwatch(link->relay, &link->listener, link->closing, link->given);
+	link->given = false;
 	ring_listens(link);
 	link->accept_at = 0;
 }
@@ -93,8 +94,8 @@ void link_accept(struct link *link)
 	for (int n = 0; link->acceptable && link->listener.fd >= 0; n++) {
 		int client;
 
-		if (link->accept_at || link_active(link) >= link->max_conns)
-			return; /* resumed by link_tick or by a connection that ends */
+		if (link->accept_at || link->relay->frozen || link_active(link) >= link->max_conns)
+			return; /* resumed by link_tick, link_resume or by a connection that ends */
 		if (closing_full(link->closing) || memory_full(link)) {
 			link_accept_later(link); /* and each could bring more */
 			return;
@@ -175,10 +176,7 @@ void link_tick(struct link *link, uint64_t now)
 	if (link->accept_at && now >= link->accept_at) {
 		link->accept_at = 0;
 		link_register(link);
-		if (link->type == SOCK_DGRAM)
-			dgram_readable(link);
-		else
-			link_accept(link);
+		link_resume(link);
 	}
 	if (link->type == SOCK_DGRAM)
 		dgram_tick(link, now);
@@ -190,6 +188,24 @@ void link_tick(struct link *link, uint64_t now)
 	}
 	if (!needs_tick(link))
 		list_del(&link->tick);
+}
+
+void link_resume(struct link *link)
+{
+	if (link->type == SOCK_DGRAM)
+		dgram_readable(link);
+	else
+		link_accept(link);
+}
+
+/* Answers to datagrams leave through the listener, so where there are any it is only read no more. */
+void link_give_up(struct link *link)
+{
+	link->given = true;
+	if (link->type == SOCK_DGRAM && link->nflows > 0)
+		epoll_ctl(link->relay->epoll, EPOLL_CTL_DEL, link->listener.fd, NULL);
+	else
+		close_listener(link);
 }
 
 static void stop(struct link *link)

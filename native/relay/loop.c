@@ -57,14 +57,17 @@ static void dispatch(struct relay *relay, struct source *source, uint32_t events
 	case KIND_BROKER:
 		broker_event(relay, events);
 		break;
+	case KIND_SUPERVISOR:
+		handover_heard(relay);
+		break;
+	case KIND_SUCCESSOR:
+		handover_go_on(relay);
+		break;
 	case KIND_LISTENER: {
 		struct link *link = (struct link *)source;
 
 		link->acceptable = true;
-		if (link->type == SOCK_DGRAM)
-			dgram_readable(link);
-		else
-			link_accept(link);
+		link_resume(link);
 		break;
 	}
 	case KIND_SIDE:
@@ -107,6 +110,7 @@ static void tick(struct relay *relay)
 	struct list turn, *node;
 
 	relay->events_later = false;
+	handover_go_on(relay);
 	take_turns(&relay->tick_conns, &turn);
 	while ((node = next_turn(&turn, &relay->tick_conns)))
 		conn_tick(list_entry(node, struct conn, tick), now);
@@ -134,7 +138,7 @@ _Noreturn void relay_main(struct relay *relay)
 		events_flush(relay);
 
 		bool waiting = !list_empty(&relay->tick_conns) || !list_empty(&relay->tick_links) || relay->events_later;
-		int timeout = !list_empty(&relay->ready) ? 0 : waiting ? RELAY_TICK_MS : -1;
+		int timeout = !list_empty(&relay->ready) ? 0 : waiting ? RELAY_TICK_MS : handover_wait(relay);
 		int n = epoll_wait(relay->epoll, events, 256, timeout);
 
 		for (int i = 0; i < n; i++)
@@ -150,5 +154,6 @@ _Noreturn void relay_main(struct relay *relay)
 			tick(relay);
 		}
 		bury(relay);
+		handover_end(relay);
 	}
 }

@@ -1,10 +1,10 @@
 /*
- * pvx-relay, with descriptor 3 its channel to pvx-broker, and 4 the one to the daemon.
+ * pvx-relay, with descriptor 3 its channel to pvx-broker, 4 the one to the daemon, 5 and 6 as ../handover.h has them.
  *
  * It is started by pv-xconnect, as a user that has nothing, and has it end when pv-xconnect does (PR_SET_PDEATHSIG). All
  * the same it gives up by itself what it can: capabilities, new privileges, descriptors, and nearly all system calls.
  * SIGTERM ends it at once: it keeps nothing that is not gone with it. So does the end of channel 4, when the last one
- * that could be its daemon is gone. Without a broker (descriptor 3 is no socket) it connects to no provider.
+ * that could be its daemon is gone, or of the last connection where its links are a successor's. Without a broker (descriptor 3 is no socket) it connects to no provider.
  */
 #include "relay.h"
 
@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../handover.h"
 #include "../privileges.h"
 #include "../process.h"
 
@@ -61,7 +62,7 @@ static bool has_capabilities(void)
 	return syscall(SYS_capget, &header, data) < 0 || data[0].permitted || data[1].permitted;
 }
 
-static int start(void)
+static int start(bool supervised)
 {
 	uint32_t number = 0;
 
@@ -78,6 +79,7 @@ static int start(void)
 	relay.broker_ids = (number | RELAY_INFLIGHT) & ~(RELAY_INFLIGHT - 1);
 	relay.broker = (struct source){ .kind = KIND_BROKER, .fd = is_socket(BROKER) ? BROKER : -1 };
 	relay.daemon = (struct source){ .kind = KIND_DAEMON, .fd = DAEMON };
+	relay.supervisor = (struct source){ .kind = KIND_SUPERVISOR, .fd = supervised ? HANDOVER_SUPERVISOR : -1 };
 	relay.broker_writable = relay.daemon_writable = true;
 	relay.scratch = scratch_new();
 	relay.closing = closing_new();
@@ -85,7 +87,8 @@ static int start(void)
 		return ENOMEM;
 	relay.epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (relay.epoll < 0 || relay_watch(&relay, &relay.daemon, EPOLLIN) < 0 ||
-	    (relay.broker.fd >= 0 && relay_watch(&relay, &relay.broker, EPOLLIN) < 0))
+	    (relay.broker.fd >= 0 && relay_watch(&relay, &relay.broker, EPOLLIN) < 0) ||
+	    (supervised && relay_watch(&relay, &relay.supervisor, EPOLLIN) < 0))
 		return errno;
 	share_init(&relay);
 	return counters_init(&relay);
@@ -93,13 +96,16 @@ static int start(void)
 
 int main(void)
 {
+	bool supervised, follows;
+	const char *wrong;
 	int error;
 
 	process_seal();
 	keyring_renew();
 	if ((error = standard_streams()))
 		return error;
-	descriptors_end(DAEMON + 1);
+	descriptors_end(HANDOVER_INPUT + 1);
+	handover_init(&supervised, &follows);
 	umask(077);
 	raise_descriptor_limit();
 	if ((error = signals()))
@@ -115,10 +121,15 @@ int main(void)
 	}
 	if ((error = privileges_drop(-1, -1)))
 		return fail("giving up privileges", error);
-	if ((error = start()))
+	if ((error = start(supervised)))
 		return fail("start", error);
 	if ((error = sandbox_filter()))
 		fprintf(stderr, "pvx-relay: this kernel takes no seccomp filter (%s): going on without.\n", strerror(error));
 	relay_emit(&relay, PVX_EVENT_BORN, NULL, 0, -1, 0);
+	if (follows && (wrong = handover_take(&relay))) {
+		fprintf(stderr, "pvx-relay: the links that the relay before it hands over (descriptor 6) can't be taken: "
+				"%s.\n", wrong);
+		return 1;
+	}
 	relay_main(&relay);
 }

@@ -13,11 +13,13 @@
  *   ../closer.c  closing what came from the ends, elsewhere
  *   ../message.c bytes with descriptors, and which failures pass
  *   ../filter.c  the filter of system calls, put together
+ *   ../handover.c words of the supervisor, streams of records with descriptors
  *   main.c       start: everything given up that is not needed
  *   sandbox.c    the system calls that are left
  *   loop.c       events, the tick each 50 ms while a connection or a link needs it
  *   command.c    commands of the daemon
  *   event.c      what the daemon is told
+ *   handover.c   the links given to a relay of another build, or taken from one
  *   counters.c   what has passed, in memory that the daemon reads
  *   broker.c     connection requests to pvx-broker
  *   link.c       a link: its listener, its end
@@ -61,7 +63,7 @@
 #define RELAY_FLOWS_MAX 256u
 #define SIDE_EVENTS (EPOLLIN | EPOLLPRI | EPOLLRDHUP)
 
-enum relay_kind { KIND_DAEMON, KIND_BROKER, KIND_LISTENER, KIND_SIDE, KIND_FLOW };
+enum relay_kind { KIND_DAEMON, KIND_BROKER, KIND_SUPERVISOR, KIND_SUCCESSOR, KIND_LISTENER, KIND_SIDE, KIND_FLOW };
 
 /* What epoll hands back; the first member of everything that has a descriptor in the set. */
 struct source {
@@ -214,6 +216,7 @@ struct name {
  *   away          a datagram's patience is over                   a flow is connected
  *   draining      link_close
  *   gone          link_maybe_gone
+ *   given         handover.c: it was written to a successor       link_listen; the successor is given up
  */
 struct link {
 	struct source listener;
@@ -257,6 +260,7 @@ struct link {
 	bool unlucky;      /* the last attempt failed for now: one connection tries for all */
 	bool away;         /* its datagrams have waited for the provider in vain, see dgram.c */
 	bool draining;     /* it takes nobody any more, and ends with its last connection */
+	bool given;        /* a successor of ours has its listener, too */
 	bool gone;         /* that was reported; freed at the end of the round, behind its last connections */
 };
 
@@ -267,7 +271,7 @@ struct event {
 };
 
 struct relay {
-	struct source daemon, broker;
+	struct source daemon, broker, supervisor;
 	int epoll;
 	char *scratch;
 	struct closing *closing; /* owned; of what is on no link's account */
@@ -279,6 +283,7 @@ struct relay {
 	struct list dead, dead_flows, dead_links; /* freed at the end of the round */
 	struct pipe *pipe; /* the one at hand; empty between two pumps */
 	uint32_t npipes, nlinks;
+	uint32_t nconns; /* connections and flows that there are */
 	uint32_t held, fds_ahead, fds_limit; /* descriptors in backlogs, and see share.c */
 	uint64_t recount_at;
 	struct inflight {
@@ -303,6 +308,9 @@ struct relay {
 	uint32_t nevents, events_capacity;
 	bool daemon_writable; /* its channel, for all that is known */
 	bool events_later; /* a limit of the kernel holds them up, of whose end no event tells; until the next tick */
+	bool frozen; /* nobody is accepted; handover.c */
+	bool left;   /* the links are a successor's */
+	uint64_t leave_at; /* then: when to end, whatever is still under way */
 };
 
 /* loop.c */
@@ -322,6 +330,14 @@ bool events_room(const struct relay *); /* for those that a command ends in, as 
 void events_flush(struct relay *);
 void events_drop(struct relay *); /* those that mean nothing to a successor of the daemon */
 
+/* handover.c */
+const char *handover_take(struct relay *); /* all that there is on descriptor 6. NULL, or what is wrong with it */
+void handover_heard(struct relay *);       /* an event of the supervisor's channel */
+void handover_go_on(struct relay *);       /* the successor has read, or a limit of the kernel may be gone */
+void handover_daemon_gone(struct relay *); /* and nobody will be in its place: ends this process, or has it end soon */
+int handover_wait(const struct relay *);   /* milliseconds until handover_end is to be called; -1: an event will say */
+void handover_end(struct relay *);         /* ends this process where nothing is left of what it did not give away */
+
 /* What came with a command. Who runs it takes what it sets to NULL or -1; the rest is freed and closed behind it. */
 struct command {
 	struct pvx_command head;
@@ -332,6 +348,10 @@ struct command {
 
 /* command.c */
 void commands_event(struct relay *, uint32_t events); /* of the channel to the daemon */
+void commands_read(struct relay *); /* all that wait there, but no more than a daemon could mean */
+/* The same of a record that the relay before us wrote; takes the descriptors. NULL, or what is wrong with it. */
+uint32_t command_fds(const struct pvx_command *);
+const char *command_take_over(struct relay *, const void *record, size_t length, const int *fds, uint32_t nfds);
 void complain(const char *what); /* on the standard error, but only of the first thing */
 
 /* counters.c */
@@ -365,6 +385,8 @@ void link_listen(struct link *, struct command *);
 void link_retarget(struct link *, struct command *);
 void link_stop(struct link *, struct command *);
 void link_close(struct link *, struct command *);
+void link_resume(struct link *); /* accepts who waits, after it was frozen */
+void link_give_up(struct link *); /* its listener is a successor's; what is under way goes on */
 
 /* conn.c */
 struct conn *conn_new(struct link *); /* without descriptors, and not counted. NULL: no memory */

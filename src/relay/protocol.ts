@@ -27,6 +27,7 @@ export const OPS = {
   TRANSFER: 11,
   CANCEL: 12,
   LED: 13,
+  COUNTED: 14,
 } as const;
 
 export const EVENTS = {

@@ -25,6 +25,10 @@ export interface TestBrokerOptions {
   /** Another program than the one that was built. */
   readonly broker?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Its descriptors 5 and 6, see handover.ts; they stay the caller's. */
+  readonly handover?: readonly number[];
+  /** Of the daemon that asks first: how many there were before it. */
+  readonly incarnation?: number;
 }
 
 /** `takesRelay`: the caller closes the relay's end. */
@@ -36,12 +40,12 @@ export async function startBroker(
   const [relay, theirRelay] = native.socketPair(SOCKET_TYPES.seqpacket);
   const program = options.broker ?? `${PACKAGE_ROOT}/build/Release/pvx-broker`;
   const brokerProcess = spawn(program, options.args ?? ['--runtime', '/nonexistent'], {
-    stdio: ['ignore', 'inherit', 'inherit', theirControl, theirRelay],
+    stdio: ['ignore', 'inherit', 'inherit', theirControl, theirRelay, ...(options.handover ?? [])],
     env: { ...process.env, ...options.env },
   });
   closeSync(theirControl);
   closeSync(theirRelay);
-  let incarnation = 0;
+  let { incarnation = 0 } = options;
   const enter = async () => {
     const channel = openMessageChannel(native.descriptorDuplicate(control));
     const broker = new Broker(channel, ++incarnation);

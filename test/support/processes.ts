@@ -1,8 +1,9 @@
 /** Processes by what proc(5) tells of them, and children of the test's own until they have ended. */
-import type { ChildProcess } from 'node:child_process';
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { statField } from '../../src/kernel/process-stat.js';
+import { PACKAGE_ROOT } from '../../src/relay/native.js';
 
 /** Process ids of its children, oldest first. */
 export function childrenOf(pid: number): number[] {
@@ -57,4 +58,20 @@ export function endBy(
 ): Promise<number | NodeJS.Signals> {
   child.kill(signal);
   return endOf(child);
+}
+
+/** Runs one of our programs, with these as its descriptors from 3 on, to its end. */
+export async function runProgram(
+  name: string,
+  fds: readonly (number | 'ignore')[],
+  user: { readonly uid?: number; readonly gid?: number } = {},
+): Promise<{ readonly code: number | NodeJS.Signals; readonly stderr: string }> {
+  const stdio: StdioOptions = ['ignore', 'inherit', 'pipe', ...fds];
+  const child = spawn(`${PACKAGE_ROOT}/build/Release/${name}`, [], { ...user, stdio });
+  let stderr = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  await once(child, 'close');
+  return { code: await endOf(child), stderr };
 }

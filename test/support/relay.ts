@@ -5,7 +5,7 @@ import { closeAll } from '../../src/kernel/descriptors.js';
 import { duplicate } from '../../src/relay/closing.js';
 import { native, PACKAGE_ROOT, SOCKET_TYPES } from '../../src/relay/native.js';
 import { Relay, type StandingLink } from '../../src/relay/relay.js';
-import { endBy } from './processes.js';
+import { endBy, endOf } from './processes.js';
 
 /** Of the relay, which is nobody with privileges. */
 const USER = 64_999;
@@ -16,6 +16,10 @@ export interface TestRelay {
   readonly pid: number;
   /** Another daemon on the same channel, and what it finds. The one before it has to be stopped, and hears nothing. */
   succeed(): Promise<{ readonly relay: Relay; readonly standing: readonly StandingLink[] }>;
+  /** What it ended with, once it has. */
+  readonly ended: Promise<number | NodeJS.Signals>;
+  /** Its daemon, and whoever could follow, has left. */
+  leave(): void;
   /** Kills it, and starts another one in its place, as the supervisor does. */
   restart(): Promise<void>;
   stop(): Promise<void>;
@@ -27,18 +31,21 @@ export interface TestRelayOptions {
   /** Another program than the one that was built. */
   readonly program?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Its descriptors 5 and 6, see handover.ts; they stay the caller's. */
+  readonly handover?: readonly number[];
 }
 
 export async function startRelay({
   broker = openSync('/dev/null', 'r'),
   program = `${PACKAGE_ROOT}/build/Release/pvx-relay`,
   env = {},
+  handover = [],
 }: TestRelayOptions = {}): Promise<TestRelay> {
   const [near, far] = native.socketPair(SOCKET_TYPES.seqpacket);
   const start = (): ChildProcess =>
     spawn(program, [], {
       ...{ uid: USER, gid: USER, env: { ...process.env, ...env } },
-      stdio: ['ignore', 'inherit', 'inherit', broker, far],
+      stdio: ['ignore', 'inherit', 'inherit', broker, far, ...handover],
     });
   let child = start();
   let incarnation = 0;
@@ -52,20 +59,29 @@ export async function startRelay({
     return { relay, standing: hello.value };
   };
   const { relay } = await succeed();
+  let isLeft = false;
+  const leave = (): void => {
+    for (const each of relays) each.stop();
+    if (!isLeft) closeAll([near, far, broker]);
+    isLeft = true;
+  };
   return {
     relay,
     get pid() {
       return child.pid as number;
     },
     succeed,
+    get ended() {
+      return endOf(child);
+    },
+    leave,
     restart: async () => {
       await endBy(child);
       child = start();
     },
     stop: async () => {
-      for (const each of relays) each.stop();
       await endBy(child);
-      closeAll([near, far, broker]);
+      leave();
     },
   };
 }
