@@ -187,6 +187,7 @@ describe('links given to a relay of another build', () => {
 
   /** As a successor of the daemon finds them. */
   async function adopt(by: TestRelay): Promise<RelayLink[]> {
+    by.relay.stop();
     const { relay: found, standing } = await by.succeed();
     return standing.map((each) => {
       const i = Number(/link (\d+)/.exec(String(each.note))?.[1]);
