@@ -50,23 +50,16 @@ static int hello(struct exchange *x)
 	return 0;
 }
 
-/* What is another broker's stays as it is, and whoever still asks for its end here is told that it has come. */
-static int unless_given(int error)
-{
-	return error == EBADF && handover_left() ? 0 : error;
-}
-
 static int keep(struct exchange *x)
 {
-	return unless_given(plant_keep(x->request.arg, x->epoch));
+	return plant_keep(x->request.arg, x->epoch);
 }
 
 static int sweep(struct exchange *x)
 {
 	(void)x;
 	undo_plants(UNDO_MS);
-	if (!handover_left())
-		container_release_left();
+	container_release_left();
 	return 0;
 }
 
@@ -92,7 +85,7 @@ static int hold(struct exchange *x)
 
 static int release(struct exchange *x)
 {
-	return handover_left() ? 0 : container_release(x->request.container, x->epoch);
+	return container_release(x->request.container, x->epoch);
 }
 
 static bool is_socket_type(uint32_t type)
@@ -131,7 +124,7 @@ static int read_file(struct exchange *x)
 
 static int remove_plant(struct exchange *x)
 {
-	return unless_given(plant_remove(x->request.arg, x->epoch));
+	return plant_remove(x->request.arg, x->epoch);
 }
 
 static int reply_dgram(struct exchange *x)

@@ -268,6 +268,8 @@ int container_release(uint32_t handle, uint32_t epoch)
 	struct container *c;
 	int error = 0;
 
+	if (handover_left())
+		return 0; /* the relay still connects there */
 	pthread_mutex_lock(&lock);
 	c = find(handle);
 	if (epoch != epoch_now())
@@ -357,7 +359,7 @@ static bool is_left(const struct container *c)
 /* Not those in which something is kept: what is asked about it names them. */
 void container_release_left(void)
 {
-	for (struct container *c = table; c < table + PVX_CONTAINERS_MAX; c++) {
+	for (struct container *c = table; c < table + PVX_CONTAINERS_MAX && !handover_left(); c++) {
 		bool left, kept;
 
 		pthread_mutex_lock(&lock);

@@ -148,6 +148,12 @@ static int uproot_taken(const struct plant *plant)
 	return error;
 }
 
+/* Of a plant that is not there: what became another broker's stays as it is, and whoever asks for it is answered well. */
+static int unless_given(int error)
+{
+	return error == EBADF && handover_left() ? 0 : error;
+}
+
 /* EBUSY: the container is; what was planted stays planted. */
 int plant_remove(uint32_t handle, uint32_t epoch)
 {
@@ -163,7 +169,7 @@ int plant_remove(uint32_t handle, uint32_t epoch)
 	}
 	pthread_mutex_unlock(&lock);
 	if (!c)
-		return EBADF;
+		return unless_given(EBADF);
 	error = container_enter(c);
 	if (error) {
 		container_unref(c);
@@ -182,7 +188,7 @@ int plant_remove(uint32_t handle, uint32_t epoch)
 		error = uproot_taken(&taken);
 	container_done(c);
 	container_unref(c);
-	return error;
+	return unless_given(error);
 }
 
 int plant_keep(uint32_t handle, uint32_t epoch)
@@ -199,7 +205,7 @@ int plant_keep(uint32_t handle, uint32_t epoch)
 	else
 		plant->epoch = epoch;
 	pthread_mutex_unlock(&lock);
-	return error;
+	return unless_given(error);
 }
 
 /* The paths are compared as they were asked for. */

@@ -11,11 +11,13 @@ function sourcesOf(program: string, shared: readonly string[]): string[] {
   return [...own, ...shared.map((name) => join(native, name))];
 }
 
-const FILTERED = ['closer.c', 'closer.h', 'filter.c', 'filter.h', 'process.h', 'protocol.h'];
+const SHARED = [
+  ...['closer', 'filter', 'handover', 'message'].flatMap((name) => [`${name}.c`, `${name}.h`]),
+  ...['process.h', 'protocol.h'],
+];
 
-export const brokerSources = () => sourcesOf('broker', FILTERED);
-export const relaySources = () =>
-  sourcesOf('relay', [...FILTERED, 'list.h', 'message.c', 'message.h', 'relay-protocol.h']);
+export const brokerSources = () => sourcesOf('broker', SHARED);
+export const relaySources = () => sourcesOf('relay', [...SHARED, 'list.h', 'relay-protocol.h']);
 
 const FLAGS = ['-std=gnu2x', '-Wall', '-Wextra', '-O1', '-D_GNU_SOURCE'];
 
