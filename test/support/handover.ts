@@ -9,6 +9,7 @@ export class Supervision {
   readonly theirs: number;
   readonly #channel: Channel;
   #heard = '';
+  #isOpen = true;
 
   constructor() {
     const [near, far] = native.socketPair(SOCKET_TYPES.seqpacket);
@@ -33,7 +34,8 @@ export class Supervision {
 
   close(): void {
     this.#channel.close();
-    closeAll([this.theirs]);
+    if (this.#isOpen) closeAll([this.theirs]);
+    this.#isOpen = false;
   }
 }
 
