@@ -297,6 +297,7 @@ static void hear_handed(int which, int *channel)
 		has_handed[which] = true;
 	if (stage == HANDING && has_handed[BROKER] && has_handed[RELAY]) {
 		enter(TRYING, TRY_MS);
+		tell(current.us_relay, "T", -1); /* the new one accepts nobody yet, and its daemon takes a while to start */
 		start_trial(DAEMON, -1);
 		family_begin_bus();
 	}
@@ -334,12 +335,15 @@ void upgrade_ready(void)
 		upgrade_give_up("the old broker can't be told: %s", strerror(errno));
 		return;
 	}
-	/* Who doesn't hear it would go on serving. */
+	/* Who doesn't hear it would go on serving, and the new relay accepts nobody until the old one does no more. */
 	if (!tell(current.us_relay, drain, -1))
 		kill(current.children[RELAY].pid, SIGKILL);
 	if (!tell_daemon(&current, "C\n"))
 		kill(current.children[DAEMON].pid, SIGKILL);
+	if (!tell(other.us_relay, "T", -1))
+		kill(other.children[RELAY].pid, SIGKILL); /* its successor was handed nothing, and waits for nobody */
 	swap();
+	CLOSE_FD(other.daemon_relay); /* when the daemon has left, its relay is to see that nobody has it */
 	stage = RETIRING;
 	family_ready();
 }
