@@ -1,5 +1,6 @@
 /** What a service manager is told, over a real datagram socket: sd_notify(3). */
 import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Peer } from '../../support/peer-process.js';
@@ -90,6 +91,25 @@ describe.runIf(isRoot())('a service manager', () => {
       expect(variables.filter((one) => /^(NOTIFY_SOCKET|WATCHDOG_PID)=/.test(one))).toEqual([]);
       expect(variables).toContain('WATCHDOG_USEC=2000000');
     }
+  });
+
+  test.each([
+    ['comes up', 'heed handed wait'],
+    ['is given up', 'exit 1'],
+  ])('hears of an upgrade that %s', async (_what, plan) => {
+    for (const name of ['pvx-broker', 'pvx-relay'] as const) family.plan(name, 'heed wait', plan);
+    await start(join(family.folder, 'notify'), [
+      'heed ready until go word U wait',
+      'heed ready wait',
+    ]);
+    const ready = await heard();
+    family.install('two');
+    writeFileSync(join(family.folder, 'go'), '');
+    expect((await heard())[0]).toBe('RELOADING=1');
+    expect(await heard()).toEqual(ready); // the same pid
+    process.kill(family.pid, 'SIGTERM');
+    expect(await heard()).toEqual(['STOPPING=1']);
+    expect(await family.ended()).toBe(0);
   });
 
   test('that watches another process is not spoken to by the daemon', async () => {
