@@ -18,10 +18,8 @@
 #define BUFFER (8 * 1024 * 1024)
 #define CODE "/proc/self/fd/9" /* the folder of the code, as the daemon has it */
 
-#define NO_DESCRIPTORS                                                                                     \
-	.broker_daemon = -1, .daemon_broker = -1, .broker_relay = -1, .relay_broker = -1, .relay_daemon = -1, \
-	.daemon_relay = -1, .broker_us = -1, .us_broker = -1, .relay_us = -1, .us_relay = -1,               \
-	.from_daemon = -1, .to_daemon = -1, .package = -1
+#define IS_NONE(name) .name = -1,
+#define NO_DESCRIPTORS VERSION_DESCRIPTORS(IS_NONE)
 struct version current = { NO_DESCRIPTORS }, other = { NO_DESCRIPTORS };
 
 /* No upgrade touches the bus. */
@@ -84,39 +82,19 @@ int version_open(struct version *v, const char *root, const char *node)
 	return 0;
 }
 
-struct named_descriptor {
-	const char *name;
-	int *fd;
-};
-#define DESCRIPTORS_OF(v)                                                                          \
-	{                                                                                          \
-		{ "broker-daemon", &(v)->broker_daemon }, { "daemon-broker", &(v)->daemon_broker }, \
-		{ "broker-relay", &(v)->broker_relay }, { "relay-broker", &(v)->relay_broker },     \
-		{ "relay-daemon", &(v)->relay_daemon }, { "daemon-relay", &(v)->daemon_relay },     \
-		{ "broker-us", &(v)->broker_us }, { "us-broker", &(v)->us_broker },                 \
-		{ "relay-us", &(v)->relay_us }, { "us-relay", &(v)->us_relay },                     \
-		{ "from-daemon", &(v)->from_daemon }, { "to-daemon", &(v)->to_daemon },             \
-		{ "package", &(v)->package },                                                       \
-	}
-#define DESCRIPTORS 13
-
 void version_close(struct version *v)
 {
-	const struct named_descriptor all[DESCRIPTORS] = DESCRIPTORS_OF(v);
-
-	for (size_t i = 0; i < DESCRIPTORS; i++)
-		CLOSE_FD(*all[i].fd);
+#define CLOSE_THIS(name) CLOSE_FD(v->name);
+	VERSION_DESCRIPTORS(CLOSE_THIS)
 }
 
 void version_state(struct version *v, struct state *state)
 {
-	const struct named_descriptor all[DESCRIPTORS] = DESCRIPTORS_OF(v);
-
 	state_section(state, "version");
 	state_text(state, "root", v->root, sizeof(v->root));
 	state_text(state, "node", v->node, sizeof(v->node));
-	for (size_t i = 0; i < DESCRIPTORS; i++)
-		state_descriptor(state, all[i].name, all[i].fd);
+#define STATE_OF(name) state_descriptor(state, #name, &v->name);
+	VERSION_DESCRIPTORS(STATE_OF)
 	for (int i = 0; i < CHILDREN; i++) {
 		struct child *child = &v->children[i];
 

@@ -127,20 +127,26 @@ struct word {
 	unsigned number;
 };
 
+/* The pairs, whose end is whose; our ends of the daemon's pipes; the folder of the code, where the daemon finds no way to
+ * it by its path. */
+#define VERSION_DESCRIPTORS(each)                      \
+	each(broker_daemon) each(daemon_broker)        \
+	each(broker_relay) each(relay_broker)          \
+	each(relay_daemon) each(daemon_relay)          \
+	each(broker_us) each(us_broker)                \
+	each(relay_us) each(us_relay)                  \
+	each(from_daemon) each(to_daemon)              \
+	each(package)
+
 /* The children of one version, and the sockets between them. A descriptor that there is none of is -1. */
 struct version {
 	char root[PATH_MAX]; /* of the package that they are programs of */
 	char node[PATH_MAX];
 	struct child children[CHILDREN]; /* the bus is always the current one's */
-	/* The pairs: whose end is whose. */
-	int broker_daemon, daemon_broker;
-	int broker_relay, relay_broker;
-	int relay_daemon, daemon_relay;
-	int broker_us, us_broker;
-	int relay_us, us_relay;
-	int from_daemon, to_daemon; /* our ends of the pipes */
-	struct word heard;          /* as far as it has been read */
-	int package;                /* the folder of the code, where the daemon finds no way to it by its path */
+#define FIELD(name) int name;
+	VERSION_DESCRIPTORS(FIELD)
+#undef FIELD
+	struct word heard; /* of the daemon, as far as it has been read */
 };
 extern struct version current; /* that one serves, and its children are started again */
 extern struct version other;   /* it is to serve, or has done so (upgrade.c) */
