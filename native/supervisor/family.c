@@ -357,7 +357,7 @@ static int tick(void)
 	}
 	if (state == LEAVING && leave_at < next)
 		next = leave_at;
-	return next == UINT64_MAX ? -1 : next > now ? (int)(next - now) : 0;
+	return next == UINT64_MAX ? -1 : next <= now ? 0 : next - now > INT_MAX ? INT_MAX : (int)(next - now);
 }
 
 static bool is_over(void)

@@ -158,10 +158,18 @@ static pid_t check(void)
 	return pid;
 }
 
-void upgrade_begin(const unsigned *drain)
+/* Of the environment, or the default where that says no number. */
+static unsigned long usual_drain(void)
 {
 	const char *given = getenv("PV_XCONNECT_UPGRADE_DRAIN");
-	unsigned long seconds = drain ? *drain : given && *given ? strtoul(given, NULL, 10) : DRAIN_S;
+	bool is_number = given && *given && strspn(given, "0123456789") == strlen(given);
+
+	return is_number ? strtoul(given, NULL, 10) : DRAIN_S;
+}
+
+void upgrade_begin(const unsigned *drain)
+{
+	unsigned long seconds = drain ? *drain : usual_drain();
 	pid_t pid;
 
 	if (!family_is_serving()) {

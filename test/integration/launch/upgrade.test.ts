@@ -28,8 +28,8 @@ const said = (text: string | RegExp) =>
   eventually(() => expect(family.said).toMatch(text), { timeoutMs: 15_000 });
 const firsts = async () => Promise.all(CHILDREN.map((name) => family.started(name)));
 
-async function begin(): Promise<number[]> {
-  family.start();
+async function begin(env: NodeJS.ProcessEnv = {}): Promise<number[]> {
+  family.start([], env);
   const pids = await firsts();
   await heard('node', 'ready');
   family.install('two');
@@ -138,6 +138,19 @@ describe.runIf(isRoot())('an upgrade', () => {
     expect(family.words(await family.started('pvx-relay', 4)).join(' ')).toContain('/three/');
     await expectEnd(0);
   });
+
+  test.each([
+    ['90', 'C90'],
+    ['99999999999999999999', 'C2592000'],
+    ['soon', 'C3600'],
+  ])(
+    'gives the connections of the old relay the seconds of the environment: %s',
+    async (given, word) => {
+      await begin({ PV_XCONNECT_UPGRADE_DRAIN: given });
+      await heard('pvx-relay', word);
+      await heard('pvx-broker', 'TERM');
+    },
+  );
 
   test('that another one asks for meanwhile is one', async () => {
     family.plan('pvx-relay', 'heed C wait', 'heed handed wait');
