@@ -48,6 +48,8 @@ export interface MeshOptions {
   readonly prefix?: readonly string[];
   /** Of the daemon, beside `--docker`. */
   readonly daemonFlags?: readonly string[];
+  /** The socket that the daemon is given, for that of the engine. */
+  readonly via?: (engine: string) => string;
 }
 
 export class DockerMesh {
@@ -61,13 +63,13 @@ export class DockerMesh {
   }
 
   async start(): Promise<void> {
-    const { flags, prefix, daemonFlags = [] } = this.#options;
+    const { flags, prefix, daemonFlags = [], via = (socket) => socket } = this.#options;
     this.image = new Image();
     this.engine = new DockerEngine(flags, prefix);
     await this.engine.start();
     this.engine.import(this.image);
     const storage = join(dirname(this.engine.socket), 'storage');
-    const own = ['--docker', this.engine.socket, '--storage', storage];
+    const own = ['--docker', via(this.engine.socket), '--storage', storage];
     this.daemon = new TestDaemon([...own, ...daemonFlags]);
     await this.daemon.launch();
   }
