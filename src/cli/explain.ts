@@ -209,9 +209,9 @@ function stepLines({ name, mark, found, expected, remedy }: Step): string[] {
 
 function listText(shown: readonly Explanation[], count: number): string {
   const lines = shown.map((one) => {
-    const { found = '', remedy = '' } = firstFailure(one) ?? {};
+    const { found = '', expected = '', remedy = '' } = firstFailure(one) ?? {};
     const optional = one.optional ? ' (optional)' : '';
-    return printable(`✗ ${headOf(one)}${optional}: ${found} ${remedy}`);
+    return printable(`✗ ${headOf(one)}${optional}: ${found} Expected: ${expected}. ${remedy}`);
   });
   const end =
     shown.length === 0

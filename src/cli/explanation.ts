@@ -9,6 +9,7 @@
 import { EXTERNAL, RUNTIME_PROVIDER } from '../graph/link.js';
 import type { ErrorCode } from '../kernel/errors.js';
 import { type ProblemCode, placeText, remedyOf, show } from '../manifest/problem.js';
+import { DEVICES, isOneOf } from '../manifest/vocabulary.js';
 import { type Declaration, placeOf } from './declaration.js';
 
 export const STEPS = [
@@ -153,16 +154,23 @@ export interface Known {
   readonly since?: (pid: number) => string | undefined;
 }
 
+/** A device is looked for before anything is made in the consumer. */
+const DEVICE_STEPS: readonly StepName[] = [
+  ...(['declared', 'exporter', 'allowed', 'containers'] as const),
+  ...(['socket', 'target', 'identity', 'connections'] as const),
+];
+
 export function explain(known: Known): Explanation {
   const { declaration, live } = known;
   const link = live ?? declaration?.link;
   const fault = faultOf(known);
+  const order = isOneOf(DEVICES, link?.type) ? DEVICE_STEPS : STEPS;
   const reached = fault
-    ? STEPS.indexOf(fault.step)
+    ? order.indexOf(fault.step)
     : known.live
-      ? STEPS.length
-      : STEPS.indexOf('containers');
-  const steps = STEPS.map((name, index): Step => {
+      ? order.length
+      : order.indexOf('containers');
+  const steps = order.map((name, index): Step => {
     if (fault?.step === name) {
       const { found, expected = expectedOf(name, known), remedy } = fault;
       return { name, mark: 'failed', found, expected, remedy };
@@ -282,7 +290,9 @@ function expectedOf(name: StepName, known: Known): string {
     case 'containers':
       return `${consumer === EXTERNAL ? '' : `${consumer} and `}${provider} running`;
     case 'target':
-      return `${target} free ${consumer === EXTERNAL ? 'on the host' : `in ${consumer}`}`;
+      return target.startsWith('/')
+        ? `${target} in ${consumer} free, and a way to it`
+        : `${target} free, at an interface of ${consumer === EXTERNAL ? 'the host' : consumer}`;
     case 'socket':
       return `${socket} in ${provider}, which lets the role ${role} in`;
     case 'identity':

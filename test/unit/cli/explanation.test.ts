@@ -132,6 +132,12 @@ describe('an error of the daemon', () => {
     },
   );
 
+  it('about a device comes before anything is made in the consumer', () => {
+    const explanation = explain({ live: { ...failedWith('device-missing'), type: 'drm' } });
+    expect(marks(explanation)).toBe('✓✓✓✓✗···');
+    expect(explanation.steps[4]?.name).toBe('socket');
+  });
+
   it('is among those, each', () => {
     expect(Object.values(STEP).flat().sort()).toEqual(Object.keys(REMEDIES).sort());
   });
