@@ -1,23 +1,26 @@
 /** Where a graph says which container of an engine a pid is, the cgroups of the process decide. */
-import { describe, expect, it } from 'vitest';
+import { closeSync } from 'node:fs';
+import { afterEach, describe, expect, it } from 'vitest';
 import { Broker } from '../../../src/broker/client.js';
 import type { GraphSnapshot } from '../../../src/graph/link.js';
 import { Containers } from '../../../src/host/containers.js';
-import { native } from '../../../src/relay/native.js';
+import { native, SOCKET_TYPES } from '../../../src/relay/native.js';
 
 const [ID, OTHER] = ['a'.repeat(64), 'b'.repeat(64)];
 const PID = process.pid;
+/** The other ends of what stands for a pidfd, which is readable once its process has ended. */
+const alive: number[] = [];
+afterEach(() => {
+  for (const fd of alive.splice(0)) closeSync(fd);
+});
 
 /** Containers behind a broker that holds any process, in a cgroup of the test's choice. */
 function setUp(cgroup: string) {
-  const broker = new Broker({
-    send: () => undefined,
-    close: () => undefined,
-    onMessage: null,
-    onEnd: null,
-  });
+  const channel = { send: () => undefined, close: () => undefined, onMessage: null, onEnd: null };
+  const broker = new Broker(channel, 1);
   broker.hold = async () => {
-    const pidfd = native.pidfdOpen(PID);
+    const [pidfd, other] = native.socketPair(SOCKET_TYPES.stream);
+    alive.push(other);
     return { ok: true, value: { handle: 1, pidfd, startTime: 1, mountNamespace: 1n, cgroup } };
   };
   broker.release = async () => undefined;
