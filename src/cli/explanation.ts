@@ -219,7 +219,7 @@ function faultOf({ declaration, live, asked }: Known): Fault | null {
 function stepOf(live: LiveLink, { code, message }: { code: ErrorCode; message: string }): StepName {
   const step = STEP_OF[code] ?? 'target';
   if (step !== 'anywhere') return step;
-  const isOfProvider = [`${live.socket} in ${live.provider}: `, 'The hosted bus at '];
+  const isOfProvider = [`${live.socket} in ${live.provider}: `, 'The hosted bus at ', 'The bus '];
   if (isOfProvider.some((start) => message.startsWith(start))) return 'socket';
   return code === 'not-a-container' ? 'containers' : 'target';
 }

@@ -1,10 +1,9 @@
 /** The real daemon with --state, containers of its revision, and the commands that look at them. */
-import { execFile } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'vitest';
-import { PACKAGE_ROOT } from '../../../src/relay/native.js';
+import { commandOf, type Told } from '../../support/command.js';
 import {
   type ContainerOptions,
   startContainer,
@@ -56,13 +55,8 @@ export class SeenMesh {
   }
 
   /** What a command of pv-xconnect prints about this daemon, and its exit code. */
-  command(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-    const argv = [...args, '--control', this.daemon.control];
-    return new Promise((resolve) => {
-      execFile(`${PACKAGE_ROOT}/bin/pv-xconnect`, argv, (error, out, err) => {
-        resolve({ code: error ? Number(error.code) : 0, out, err });
-      });
-    });
+  command(...args: string[]): Promise<Told> {
+    return commandOf(this.daemon.control, ...args);
   }
 
   /** Waits until each link of `client` has that code as its error; null: it is established. `meanwhile` is done before each look. */

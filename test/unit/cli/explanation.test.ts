@@ -144,6 +144,11 @@ describe('an error of the daemon', () => {
     },
   );
 
+  it('timed-out of a bus that does not answer is at the socket', () => {
+    const live = failedWith('timed-out', 'The bus of server did not answer a login within 5 s.');
+    expect(firstFailure(explain({ live }))?.name).toBe('socket');
+  });
+
   it('names the entry of the manifest that it is about', () => {
     const declaration = declared(FILES);
     const remedy = (code: ErrorCode) =>
