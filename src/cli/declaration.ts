@@ -57,7 +57,7 @@ export function declarationsOf(revision: Revision): Declarations {
       const link = linkOf.get(requirement);
       const found = exporters.get(requirement.name) ?? [];
       const exporter = exporterOf(revision, found, requirement.provider ?? link?.provider);
-      const problem = own.get(requirement) ?? (exporter && problemAt(problems, exporter.place));
+      const problem = own.get(requirement) ?? (exporter && problemOf(exporter, problems));
       const isWell = link !== undefined && !link.error;
       return { consumer, requirement, link, exporter, problem: isWell ? undefined : problem };
     });
@@ -133,6 +133,15 @@ function exporterOf(
   const file = unreadable.get(meant);
   const unread = file && { container: meant, place: { file, pointer: '' }, service: undefined };
   return exporters.find(({ container }) => container === meant) ?? (unread || undefined);
+}
+
+/** What is beside the entries of a file may have all of them refused. */
+function problemOf(
+  { place, service }: Exporter,
+  problems: ReadonlyMap<string, readonly Problem[]>,
+): Problem | undefined {
+  const whole = service ? undefined : { file: place.file, pointer: '' };
+  return problemAt(problems, place) ?? (whole && problemAt(problems, whole));
 }
 
 /** Names in one string share a place: then the problem that has this name. */

@@ -7,7 +7,7 @@
  */
 
 import { EXTERNAL, RUNTIME_PROVIDER } from '../graph/link.js';
-import type { ErrorCode } from '../kernel/errors.js';
+import { type ErrorCode, REMEDIES } from '../kernel/errors.js';
 import { type ProblemCode, placeText, remedyOf, show } from '../manifest/problem.js';
 import { DEVICES, isOneOf } from '../manifest/vocabulary.js';
 import { type Declaration, placeOf } from './declaration.js';
@@ -208,7 +208,7 @@ function faultOf({ declaration, live, asked }: Known): Fault | null {
     const { expected } = problem;
     return { step, found, expected, remedy: editOf(step, declaration) ?? remedyOf(problem) };
   }
-  if (!live) return asked && declaration ? unmade(declaration) : null;
+  if (!live) return declaration ? unmade(declaration, asked ?? false) : null;
   const error = live.last_error;
   if (!error) return live.state === 'established' ? null : unexplained(live);
   const step = stepOf(live, error);
@@ -224,8 +224,22 @@ function stepOf(live: LiveLink, { code, message }: { code: ErrorCode; message: s
   return code === 'not-a-container' ? 'containers' : 'target';
 }
 
-/** Of what the revision declares now. */
-function unmade({ requirement }: Declaration): Fault {
+/** Of a revision alone, or of one for which the daemon has no link. */
+function unmade({ requirement, link }: Declaration, asked: boolean): Fault | null {
+  const error = link?.error;
+  if (error) {
+    const step = STEP_OF[error.code];
+    return {
+      step: step === 'anywhere' ? 'target' : step,
+      found: error.message,
+      remedy: REMEDIES[error.code],
+    };
+  }
+  if (link && !asked) return null;
+  if (!link) {
+    const found = `No link comes of ${placeText(requirement.place)}.`;
+    return { step: 'declared', found, remedy: 'Do what pv-xconnect check says of the revision.' };
+  }
   const found = `The daemon has no link for ${placeText(requirement.place)}.`;
   const remedy =
     'Look again in some seconds, as it reads a revision that changed; then look at its log.';
