@@ -9,6 +9,7 @@
 import { EXTERNAL, RUNTIME_PROVIDER } from '../graph/link.js';
 import { type ErrorCode, REMEDIES } from '../kernel/errors.js';
 import { type ProblemCode, placeText, remedyOf, show } from '../manifest/problem.js';
+import { CONTAINER_PREFIX } from '../manifest/services.js';
 import { DEVICES, isOneOf } from '../manifest/vocabulary.js';
 import { type Declaration, placeOf } from './declaration.js';
 
@@ -263,7 +264,14 @@ function unexplained({ state }: LiveLink): Fault {
 function editOf(step: StepName, declaration: Declaration | undefined): string | undefined {
   if (step !== 'allowed' || !declaration?.exporter) return undefined;
   const { consumer, requirement, exporter } = declaration;
-  const who = `${show(requirement.role)} or ${show(`container:${consumer}`)}`;
+  const { allow, rules } = exporter.service ?? {};
+  const container = `${CONTAINER_PREFIX}${consumer}`;
+  // Who is allowed and refused would have it raw, where nobody keeps its rules.
+  if (rules && (!allow || allow.includes(requirement.role) || allow.includes(container))) {
+    const place = `${placeText(requirement.place)}, or take "rules" from ${placeText(exporter.place)}`;
+    return `Require it as rest or http in ${place}.`;
+  }
+  const who = `${show(requirement.role)} or ${show(container)}`;
   return `Add ${who} to "allow" in ${placeText(exporter.place)}.`;
 }
 

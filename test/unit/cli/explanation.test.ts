@@ -224,7 +224,7 @@ describe('a problem of the revision', () => {
       'allowed',
       'client/run.json:/services/required/0: found api of server, which has rules, as unix.',
       'it as rest or http',
-      'Add "any" or "container:client" to "allow" in server/services.json:/services/0.',
+      'Require it as rest or http in client/run.json:/services/required/0, or take "rules" from server/services.json:/services/0.',
     ],
     [
       'an entry of the provider that is refused',
