@@ -11,6 +11,8 @@
  *     |  |
  *     |  '---claim--> ended               the link changed, or its consumer is another process
  *     '---prune, finish--> ended          no link of the graph wants it
+ *
+ * What an earlier daemon had closed already, and still drains, is not loaded: it is nobody's, and ends by itself.
  */
 import type { Broker } from '../broker/client.js';
 import { changeSince, digestOf, type LinkDigest } from '../graph/difference.js';
@@ -142,9 +144,16 @@ export class Adoption {
     this.#parts = parts;
   }
 
-  /** What the relay has, before any link is attached. What nobody could know by its note is ended at once. */
+  /**
+   * What the relay has, before any link is attached. What nobody could know by its note is ended at once; what drains is
+   * left to its end.
+   */
   load(standing: readonly StandingLink[]): void {
     for (const one of standing) {
+      if (one.drains) {
+        this.#parts.relay.adopt(one);
+        continue;
+      }
       const note = decodeNote(one.note);
       if (!note) {
         void this.#parts.relay.forget(one, this.#parts.drainMs);
@@ -161,27 +170,20 @@ export class Adoption {
    */
   async claim(link: Link, consumer: Container): Promise<Claim> {
     const id = linkId(link);
-    const left = this.#take(id);
-    const isSameConsumer = left.every(({ note }) => note.consumer === consumer.handle);
-    const change = left[0] ? changeSince(left[0].note.digest, link) : 'nothing';
-    if (isSameConsumer && change === 'nothing') {
-      await this.#ending.get(id);
-      return new Claim(left, this.#parts, (one) => this.#end(one, this.#parts.drainMs));
+    const same: Left[] = [];
+    for (const one of this.#take(id)) {
+      const change = changeSince(one.note.digest, link);
+      const isSameConsumer = one.note.consumer === consumer.handle;
+      if (isSameConsumer && change === 'nothing') same.push(one);
+      else this.#endAll(id, [one], isSameConsumer && change !== 'revoke' ? this.#parts.drainMs : 0);
     }
-    const drainMs = change === 'revoke' || !isSameConsumer ? 0 : this.#parts.drainMs;
-    this.#endAll(id, left, drainMs);
     await this.#ending.get(id);
-    return this.none();
+    return new Claim(same, this.#parts, (one) => this.#end(one, this.#parts.drainMs));
   }
 
   /** What several links share, under an identity of their own. */
   claimShared(id: string): Claim {
     return new Claim(this.#take(id), this.#parts, (one) => this.#end(one, this.#parts.drainMs));
-  }
-
-  /** Nothing stands. */
-  none(): Claim {
-    return new Claim([], this.#parts, () => Promise.resolve());
   }
 
   /** Ends what is of no link of this graph that can be attached. Those that share are left for `finish`. */

@@ -48,6 +48,8 @@ export interface StandingLink {
   readonly number: number;
   /** It has a listener. */
   readonly listens: boolean;
+  /** It was closed, takes no listener any more, and ends with its last connection or its drain time. */
+  readonly drains: boolean;
   /** Of the last attempt to reach its provider; 0: it was reached, or nobody has tried. */
   readonly errno: number;
   readonly note: Buffer;
@@ -237,7 +239,8 @@ export class Relay {
   #stands({ link, conn, error, data }: RelayEvent): void {
     if (this.#state !== 'greeting') return;
     const listens = (conn & STANDING_FLAGS.LISTENS) !== 0;
-    this.#standing.push({ number: link, listens, errno: error, note: Buffer.from(data) });
+    const drains = (conn & STANDING_FLAGS.DRAINS) !== 0;
+    this.#standing.push({ number: link, listens, drains, errno: error, note: Buffer.from(data) });
     if (!this.#unclaimed.has(link)) this.#unclaimed.set(link, []);
   }
 

@@ -21,7 +21,7 @@ const OPTIONS = { type: 'stream', fds: true };
 const CONSUMER = new Container('app', 11, 3, 1);
 
 function standing(number: number, note: Buffer, errno = 0): StandingLink {
-  return { number, listens: true, errno, note };
+  return { number, listens: true, drains: false, errno, note };
 }
 
 function ofLink(number: number, link: Link, stood?: Stood, part = 'forward'): StandingLink {
@@ -100,7 +100,37 @@ describe('a link that is as it was', () => {
   });
 });
 
+describe('a link that an earlier daemon had closed', () => {
+  const drains = { ...ofLink(1, unixLink()), listens: false, drains: true };
+
+  it('is left to drain, also where one of its identity stands: that one is taken over', async () => {
+    const { adoption, did } = stand(drains, ofLink(2, unixLink(), { plant: 9 }));
+    const claim = await adoption.claim(unixLink(), CONSUMER);
+    expect(claim.take('forward', OPTIONS, {})?.stood).toEqual({ plant: 9 });
+    await claim.rest();
+    adoption.prune([unixLink()]);
+    await adoption.finish();
+    expect(did).toEqual(['sweep']);
+  });
+
+  it('does not come back with its link', async () => {
+    const { adoption, did } = stand(drains);
+    const claim = await adoption.claim(unixLink(), CONSUMER);
+    expect(claim.take('forward', OPTIONS, {})).toBeNull();
+    await claim.rest();
+    expect(did).toEqual([]);
+  });
+});
+
 describe('a link that changed', () => {
+  it('ends what is as it was before, and takes over what is as it is now', async () => {
+    const before = unixLink({ mode: 'dgram' });
+    const { adoption, did } = stand(ofLink(1, before), ofLink(2, unixLink(), { plant: 9 }));
+    const claim = await adoption.claim(unixLink(), CONSUMER);
+    expect(claim.take('forward', OPTIONS, {})?.stood).toEqual({ plant: 9 });
+    expect(did).toEqual(['stop 1', `close 1 after ${DRAIN_MS}`]);
+  });
+
   it('has left its target before it is made anew; its connections have their drain time', async () => {
     const { adoption, did } = stand(ofLink(1, unixLink(), { plant: 9 }), ofLink(2, unixLink()));
     const claim = await adoption.claim(unixLink({ mode: 'dgram' }), CONSUMER);
