@@ -1,45 +1,34 @@
 /** examples/docker: what its README promises, with an image of this machine's own programs. */
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PACKAGE_ROOT } from '../../../src/relay/native.js';
 import { has } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
+import { makeNodeImage, put } from './node-image.js';
 import { DockerMesh, docker } from './support.js';
 
 const EXAMPLE = join(PACKAGE_ROOT, 'examples/docker');
 const textOf = (name: string) => readFileSync(join(EXAMPLE, name), 'utf8');
 
-/** What the Dockerfile makes, without a registry: Node.js with its libraries, dbus-next, and the examples. */
+/** What the Dockerfile makes, without a registry. */
 function makeImage(folder: string): void {
-  const put = (path: string, at = path) => {
-    mkdirSync(join(folder, dirname(at)), { recursive: true });
-    cpSync(path, join(folder, at), { recursive: true, dereference: true });
-  };
-  const node = realpathSync(process.execPath);
-  put(node, '/usr/bin/node');
-  const libraries = execFileSync('ldd', [node], { encoding: 'utf8' }).matchAll(/\s(\/\S+)/g);
-  for (const [, path = ''] of libraries) put(path);
+  makeNodeImage(folder);
   const modules = new Set<string>();
   const add = (name: string) => {
     const at = join(PACKAGE_ROOT, 'node_modules', name);
     if (modules.has(name)) return;
     modules.add(name);
-    put(at, join('/app/node_modules', name));
+    put(folder, at, join('/app/node_modules', name));
     const { dependencies = {} } = JSON.parse(readFileSync(join(at, 'package.json'), 'utf8'));
     for (const one of Object.keys(dependencies)) add(one);
   };
   add('dbus-next');
   for (const name of ['dbus-hosted', 'ingress', 'unix']) {
-    put(join(PACKAGE_ROOT, 'examples', name), join('/app', name));
+    put(folder, join(PACKAGE_ROOT, 'examples', name), join('/app', name));
   }
-  for (const empty of ['/proc', '/sys', '/dev', '/tmp', '/run', '/etc']) {
-    mkdirSync(join(folder, empty), { recursive: true });
-  }
-  mkdirSync(join(folder, '/var'));
-  symlinkSync('/run', join(folder, '/var/run')); // where dbus-next looks for the bus
 }
 
 /** `pv.…=…` of a file, as often as each stands there. */

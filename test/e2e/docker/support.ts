@@ -62,12 +62,17 @@ export class DockerMesh {
     this.#options = options;
   }
 
-  async start(): Promise<void> {
-    const { flags, prefix, daemonFlags = [], via = (socket) => socket } = this.#options;
+  async startEngine(): Promise<void> {
+    const { flags, prefix } = this.#options;
     this.image = new Image();
     this.engine = new DockerEngine(flags, prefix);
     await this.engine.start();
     this.engine.import(this.image);
+  }
+
+  async start(): Promise<void> {
+    await this.startEngine();
+    const { daemonFlags = [], via = (socket) => socket } = this.#options;
     const storage = join(dirname(this.engine.socket), 'storage');
     const own = ['--docker', via(this.engine.socket), '--storage', storage];
     this.daemon = new TestDaemon([...own, ...daemonFlags]);
