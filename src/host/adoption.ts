@@ -17,6 +17,7 @@
 import type { Broker } from '../broker/client.js';
 import { changeSince, digestOf, type LinkDigest } from '../graph/difference.js';
 import { type Link, linkId } from '../graph/link.js';
+import { withDeadline } from '../kernel/deadline.js';
 import type { Logger } from '../kernel/log.js';
 import type { Relay, StandingLink } from '../relay/relay.js';
 import type { RelayLink, RelayLinkEvents } from '../relay/relay-link.js';
@@ -41,6 +42,9 @@ export interface Note {
   /** Absent: it has no listener. */
   readonly stood?: Stood;
 }
+
+/** How long what hangs in its container holds up that the rest is removed, in milliseconds. */
+const END_MS = 2_000;
 
 const NO_DIGEST: LinkDigest = { reattach: '', revoke: '' };
 
@@ -201,7 +205,7 @@ export class Adoption {
   /** Every link of the first graph has been attached, as far as it could be: what is left is nobody's. */
   async finish(): Promise<void> {
     for (const id of [...this.#left.keys()]) this.#endAll(id, this.#take(id), this.#parts.drainMs);
-    await Promise.all(this.#ending.values());
+    await withDeadline(Promise.all(this.#ending.values()), END_MS, undefined); // one of them may hang
     const swept = await this.#parts.broker.sweep();
     if (swept.ok) return;
     this.#parts.log.warn(
@@ -234,11 +238,12 @@ export class Adoption {
     const relayLink: RelayLink = relay.adopt(standing, {
       onPending: (connection) => relayLink.resolve(connection, null),
     });
+    const stopped = relayLink.stop();
+    void relayLink.close(drainMs); // however long its container's file systems take
     if (note.stood && 'plant' in note.stood) {
       await removePlant(broker, note.stood.plant, note.id, log);
     }
-    await relayLink.stop();
-    void relayLink.close(drainMs);
+    await stopped;
   }
 }
 
