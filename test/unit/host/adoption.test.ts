@@ -155,6 +155,20 @@ describe('a link that changed', () => {
   });
 });
 
+describe('links that changed their targets with each other', () => {
+  it('have both left them before one of them is made anew', async () => {
+    const [one, two] = [
+      unixLink({ name: 'one', target: '/a' }),
+      unixLink({ name: 'two', target: '/b' }),
+    ];
+    const { adoption, did } = stand(ofLink(1, one, { plant: 1 }), ofLink(2, two, { plant: 2 }));
+    const swapped = { ...one, target: '/b' };
+    adoption.prune([swapped, { ...two, target: '/a' }]);
+    await adoption.claim(swapped, CONSUMER);
+    expect(did).toEqual(expect.arrayContaining(['remove 1', 'stop 1', 'remove 2', 'stop 2']));
+  });
+});
+
 describe('what no link of the graph wants', () => {
   it('stands until there is a graph', () => {
     expect(stand(ofLink(1, unixLink())).did).toEqual([]);
@@ -187,12 +201,22 @@ describe('what no link of the graph wants', () => {
   });
 
   it('may be shared by links, which say so when they come: it is left for the end', async () => {
-    const shared = encodeNote(sharedNoteOf('shared 3 ::1 80', CONSUMER, 'hand', OPTIONS));
+    const shared = encodeNote(sharedNoteOf('shared app ::1 80', CONSUMER, 'hand', OPTIONS));
     const { adoption, did } = stand(standing(1, shared), standing(2, shared));
     adoption.prune([]);
-    expect(adoption.claimShared('shared 3 ::1 80').take('hand', OPTIONS, {})).not.toBeNull();
+    const claim = await adoption.claimShared('shared app ::1 80', CONSUMER);
+    expect(claim.take('hand', OPTIONS, {})).not.toBeNull();
     await adoption.finish();
     expect(did).toEqual(['sweep']);
+  });
+
+  it('is shared, of a consumer that is another process now: its address is free before it is claimed', async () => {
+    const shared = encodeNote(sharedNoteOf('shared app ::1 80', CONSUMER, 'hand', OPTIONS));
+    const { adoption, did } = stand(standing(1, shared));
+    const again = new Container('app', 12, 4, 2);
+    const claim = await adoption.claimShared('shared app ::1 80', again);
+    expect(claim.take('hand', OPTIONS, {})).toBeNull();
+    expect(did).toEqual(['stop 1', 'close 1 after 0']);
   });
 
   it('nobody can know by its note: it is ended before anything else', () => {
