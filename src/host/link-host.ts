@@ -328,8 +328,8 @@ export class OneLinkHost implements LinkHost {
 
   /** A listener that is not ended with this link, and whose connections need not be this link's. */
   async #listenShared(id: string, events: RelayLinkEvents): Promise<Listening> {
-    const claim = this.#parts.adoption.claimShared(id);
-    const { relay, consumer } = this.#parts;
+    const { relay, consumer, adoption } = this.#parts;
+    const claim = await adoption.claimShared(id, consumer);
     const { patienceMs, maxConnections, linkMemory: memory } = this.#options;
     const bounds = { patienceMs, maxConnections, memory, consumerHandle: consumer.handle };
     const settings: RelayLinkOptions = { type: 'stream', fds: true, ...bounds };
