@@ -270,6 +270,7 @@ void end_all(int seconds); /* takes at most so long */
 #define CALLS_PROCESSES 16u
 #define CALLS_IDENTITIES 32u
 int sandbox_capabilities(void);
+void capabilities_say_missing(void);
 uint32_t sandbox_groups(void); /* all that it has */
 int sandbox_filter(uint32_t calls); /* ENOSYS, EINVAL: this kernel has none */
 /* Arguments that the filter knows by their addresses. */
