@@ -120,6 +120,7 @@ int main(int argc, char **argv)
 	descriptors_end(5); /* the daemon's are close-on-exec; others may have left some */
 	umask(0);
 	raise_descriptor_limit();
+	capabilities_say_missing();
 	if ((error = signals()) || (error = threads_init()) || (error = thread_init()) ||
 	    (error = path_init()) || (error = containers_init()))
 		return fail("start", error);

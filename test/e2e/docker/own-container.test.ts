@@ -1,9 +1,9 @@
 /** The image of packaging/docker, built from this checkout and run as docs/docker.md says. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { PACKAGE_ROOT } from '../../../src/relay/native.js';
 import { has } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
@@ -37,6 +37,7 @@ describe.runIf(docker() && has('busybox'))(
         stdio: ['ignore', 'ignore', 'pipe'],
       });
     }, 120_000);
+    afterEach(() => mesh.clear(), 30_000);
     afterAll(async () => {
       await mesh.stop();
       rmSync(folder, { recursive: true, force: true });
@@ -57,6 +58,27 @@ describe.runIf(docker() && has('busybox'))(
         ...['exec', 'pv-xconnect', '/usr/lib/pv-xconnect/bin/pv-xconnect', 'graph', '--json'],
       );
       expect(JSON.parse(graph)).toMatchObject([{ consumer: 'consumer', state: 'established' }]);
+    });
+
+    test('names each capability that it was not given', async () => {
+      const flags = flagsOfPage(mesh.engine.socket);
+      const given = (name: string) => flags.indexOf(name);
+      flags.splice(given('SYS_PTRACE') - 1, 2);
+      flags.splice(given('DAC_READ_SEARCH') - 1, 2);
+      flags.splice(given('--restart'), 2);
+      command('run', '--detach', '--network', 'none', ...flags, 'pv-xconnect');
+      await eventually(() => {
+        const logs = spawnSync('docker', ['--host', mesh.engine.host, 'logs', 'pv-xconnect'], {
+          encoding: 'utf8',
+        });
+        const missing = [
+          ...logs.stderr.matchAll(/the capability (\w+) is missing: .* --cap-add (\w+)\./g),
+        ];
+        expect(missing.map(([, name, flag]) => [name, flag])).toEqual([
+          ['DAC_READ_SEARCH', 'DAC_READ_SEARCH'],
+          ['SYS_PTRACE', 'SYS_PTRACE'],
+        ]);
+      });
     });
   },
 );
