@@ -9,17 +9,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../privileges.h"
+
+#define KEPT(name) { CAP_##name, #name },
+
 static const struct {
 	int number;
 	const char *name;
-} kept[] = {
-	{ CAP_DAC_OVERRIDE, "DAC_OVERRIDE" }, { CAP_DAC_READ_SEARCH, "DAC_READ_SEARCH" },
-	{ CAP_CHOWN, "CHOWN" },               { CAP_FOWNER, "FOWNER" },
-	{ CAP_SETUID, "SETUID" },             { CAP_SETGID, "SETGID" },
-	{ CAP_SYS_ADMIN, "SYS_ADMIN" },       { CAP_SYS_CHROOT, "SYS_CHROOT" },
-	{ CAP_SYS_PTRACE, "SYS_PTRACE" },     { CAP_MKNOD, "MKNOD" },
-	{ CAP_NET_BIND_SERVICE, "NET_BIND_SERVICE" },
-};
+} kept[] = { BROKER_CAPABILITY_NAMES(KEPT) };
 
 void capabilities_say_missing(void)
 {
