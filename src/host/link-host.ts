@@ -287,6 +287,12 @@ export class OneLinkHost implements LinkHost {
     await Promise.all([...this.#removes].map((remove) => remove()));
   }
 
+  /** Those to the provider end after `drainMs`, whether or not the target is free by then. */
+  endConnections(drainMs: number): void {
+    void this.#relay.close(drainMs);
+    void this.#providers.drain(drainMs);
+  }
+
   /** Ends what is still open after `drainMs`, and resolves then, or as soon as nothing is left. */
   async close(drainMs: number): Promise<void> {
     await this.unplant();
