@@ -16,18 +16,20 @@
 #define CAPABILITY(name) (1ull << CAP_##name)
 
 /* What pvx-broker keeps of root; its parent has to have it, too. */
-#define BROKER_CAPABILITIES                                                                                 \
-	(CAPABILITY(DAC_OVERRIDE) |    /* plant in folders that root of the container could write */        \
-	 CAPABILITY(DAC_READ_SEARCH) | /* reach them */                                                     \
-	 CAPABILITY(CHOWN) |           /* planted devices get their owner */                                \
-	 CAPABILITY(FOWNER) |          /* remove what we planted from a sticky folder */                    \
-	 CAPABILITY(SETUID) |          /* connect as the role's uid */                                      \
-	 CAPABILITY(SETGID) |          /* and gid */                                                        \
-	 CAPABILITY(SYS_ADMIN) |       /* enter network and mount namespaces, mount, drop a DRM master */   \
-	 CAPABILITY(SYS_CHROOT) |      /* enter mount namespaces, and be back */                            \
-	 CAPABILITY(SYS_PTRACE) |      /* open the root of a container's process */                         \
-	 CAPABILITY(MKNOD) |           /* plant devices */                                                  \
-	 CAPABILITY(NET_BIND_SERVICE)) /* listen below port 1024 */
+#define BROKER_CAPABILITY_NAMES(CAP)                                                                \
+	CAP(DAC_OVERRIDE)    /* plant in folders that root of the container could write */          \
+	CAP(DAC_READ_SEARCH) /* reach them */                                                       \
+	CAP(CHOWN)           /* planted devices get their owner */                                  \
+	CAP(FOWNER)          /* remove what we planted from a sticky folder */                      \
+	CAP(SETUID)          /* connect as the role's uid */                                        \
+	CAP(SETGID)          /* and gid */                                                          \
+	CAP(SYS_ADMIN)       /* enter network and mount namespaces, mount, drop a DRM master */     \
+	CAP(SYS_CHROOT)      /* enter mount namespaces, and be back */                              \
+	CAP(SYS_PTRACE)      /* open the root of a container's process */                           \
+	CAP(MKNOD)           /* plant devices */                                                    \
+	CAP(NET_BIND_SERVICE)/* listen below port 1024 */
+#define CAPABILITY_AND(name) CAPABILITY(name) |
+#define BROKER_CAPABILITIES (BROKER_CAPABILITY_NAMES(CAPABILITY_AND) 0)
 
 /* Keeps these, and nobody whom we execute gets more. A machine that gave us fewer is asked for no more than it gave. 0
  * or an errno. */

@@ -135,6 +135,7 @@ enum pvx_event_type {
 };
 
 #define PVX_STANDING_LISTENS 1u
+#define PVX_STANDING_DRAINS 2u /* CLOSE was said: it takes no listener, and ends by itself */
 
 /* Why a connection ended. */
 enum pvx_reason {

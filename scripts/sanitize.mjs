@@ -31,8 +31,8 @@ const FLAGS = [
 ];
 const PLACE = 'build/sanitized';
 /** Suites on what the usual build contains, and on calls that its filter refuses: a sanitizer needs others. */
-const EXCEPT = ['production', 'security-claims'].map(
-  (name) => `test/integration/broker/${name}.test.ts`,
+const EXCEPT = ['broker/production', 'broker/security-claims', 'relay/filter'].map(
+  (name) => `test/integration/${name}.test.ts`,
 );
 const REPORT = /ERROR: AddressSanitizer|runtime error:/;
 

@@ -314,6 +314,7 @@ void undo_all(int ms);     /* once all epochs are over */
 #define CALLS_PROCESSES 16u
 #define CALLS_IDENTITIES 32u
 int sandbox_capabilities(void);
+void capabilities_say_missing(void);
 uint32_t sandbox_groups(void); /* all that it has */
 int sandbox_filter(uint32_t calls); /* ENOSYS, EINVAL: this kernel has none */
 /* Arguments that the filter knows by their addresses. */

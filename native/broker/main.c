@@ -125,6 +125,7 @@ int main(int argc, char **argv)
 	handover_init(&supervised, &follows);
 	umask(0);
 	raise_descriptor_limit();
+	capabilities_say_missing();
 	if ((error = signals()) || (error = threads_init()) || (error = thread_init()) ||
 	    (error = path_init()) || (error = containers_init()))
 		return fail("start", error);

@@ -120,7 +120,8 @@ static uint32_t gather(struct relay *relay, uint32_t first, size_t *length, int 
 		if (event->type == PVX_EVENT_STANDING) {
 			if (!link)
 				continue; /* it has gone since, as the daemon will hear */
-			head.conn = link->listener.fd >= 0 ? PVX_STANDING_LISTENS : 0;
+			head.conn = (link->listener.fd >= 0 ? PVX_STANDING_LISTENS : 0) |
+				    (link->draining ? PVX_STANDING_DRAINS : 0);
 			head.error = (uint32_t)link->last_errno;
 			head.data_length = link->note_length;
 		}

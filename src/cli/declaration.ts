@@ -42,7 +42,9 @@ export interface Declarations {
 
 export function declarationsOf(revision: Revision): Declarations {
   const graph = buildGraph(revision, new Map(), unhosted(revision));
-  const problems = [...revision.problems, ...graph.problems];
+  const problems = grouped([...revision.problems, ...graph.problems], ({ file }) => file);
+  const links = grouped(graph.links, keyOf);
+  const exporters = grouped(exportersOf(revision), ({ name }) => name);
   const consumers = [
     ...revision.containers.map(({ name, requirements }) => ({ name, requirements })),
     { name: EXTERNAL, requirements: revision.device.ingress },
@@ -50,68 +52,107 @@ export function declarationsOf(revision: Revision): Declarations {
   const all = consumers.flatMap(({ name: consumer, requirements }) => {
     const own = new Map(requirements.map((one) => [one, problemAt(problems, one.place, one.name)]));
     const linked = requirements.filter((one) => !TAKEN.includes(own.get(one)?.code));
-    return requirements.map((requirement) => {
-      const link = linkOf(graph.links, consumer, requirement, linked);
-      const exporter = exporterOf(revision, requirement, link);
-      const problem = own.get(requirement) ?? (exporter && problemAt(problems, exporter.place));
-      return {
-        consumer,
-        requirement,
-        link,
-        exporter,
-        problem: link && !link.error ? undefined : problem,
-      };
+    const linkOf = linksByRequirement(linked, (name) => links.get(keyOf({ consumer, name })) ?? []);
+    return requirements.map((requirement): Declaration => {
+      const link = linkOf.get(requirement);
+      const found = exporters.get(requirement.name) ?? [];
+      const exporter = exporterOf(revision, found, requirement.provider ?? link?.provider);
+      const problem = own.get(requirement) ?? (exporter && problemOf(exporter, problems));
+      const isWell = link !== undefined && !link.error;
+      return { consumer, requirement, link, exporter, problem: isWell ? undefined : problem };
     });
   });
-  const services = revision.containers.flatMap((container) =>
-    container.services.flatMap(({ name }) => name ?? []),
-  );
-  return { all, consumers: consumers.map(({ name }) => name), services: [...new Set(services)] };
+  return { all, consumers: consumers.map(({ name }) => name), services: [...exporters.keys()] };
+}
+
+function grouped<T>(all: readonly T[], keyOf: (one: T) => string): ReadonlyMap<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const one of all) {
+    const group = groups.get(keyOf(one));
+    if (group) group.push(one);
+    else groups.set(keyOf(one), [one]);
+  }
+  return groups;
+}
+
+function keyOf({ consumer, name }: Pick<Link, 'consumer' | 'name'>): string {
+  return JSON.stringify([consumer, name]);
 }
 
 /** Of two requirements that claim one target, the first has it, and this is the problem of the other. */
 const TAKEN: readonly (ProblemCode | undefined)[] = ['target-duplicate', 'ingress-collision'];
 
-/** A requirement that says no target has the link that none of its siblings has. `linked`: those that have one. */
-function linkOf(
-  links: readonly Link[],
-  consumer: string,
-  requirement: Requirement,
+/**
+ * The links of one consumer. Of those to one service, each has a target of its own, and a requirement that says none
+ * has the link that is left.
+ */
+function linksByRequirement(
   linked: readonly Requirement[],
-): Link | undefined {
-  if (!linked.includes(requirement)) return undefined;
-  const { name, target } = requirement;
-  const own = links.filter((link) => link.consumer === consumer && link.name === name);
-  if (target !== undefined) return own.find((link) => link.target === target);
-  const taken = linked.flatMap((one) => (one.name === name ? (one.target ?? []) : []));
-  return own.find((link) => !taken.includes(link.target));
+  linksTo: (service: string) => readonly Link[],
+): ReadonlyMap<Requirement, Link> {
+  const found = new Map<Requirement, Link>();
+  for (const [name, requirements] of grouped(linked, (one) => one.name)) {
+    const left = new Map(linksTo(name).map((link) => [link.target, link]));
+    const take = (requirement: Requirement, target: string) => {
+      const link = left.get(target);
+      if (link) found.set(requirement, link);
+      left.delete(target);
+    };
+    for (const one of requirements) if (one.target !== undefined) take(one, one.target);
+    for (const one of requirements) {
+      const [target] = left.keys();
+      if (one.target === undefined && target !== undefined) take(one, target);
+    }
+  }
+  return found;
 }
 
+type NamedExporter = Exporter & { readonly name: string };
+
+/** In the order of containers; what is served before what was refused. */
+function exportersOf({ containers }: Revision): NamedExporter[] {
+  return containers.flatMap(({ name: container, services, refused }) => [
+    ...services.flatMap((service) => {
+      const { name, place } = service;
+      return name === undefined ? [] : [{ name, container, place, service }];
+    }),
+    ...refused.flatMap(({ name, place }) => {
+      return name === undefined ? [] : [{ name, container, place, service: undefined }];
+    }),
+  ]);
+}
+
+/** `meant`: the container; absent or empty: whoever is the first. */
 function exporterOf(
-  { containers, unreadable }: Revision,
-  { name, provider }: Requirement,
-  link: Link | undefined,
+  { unreadable }: Revision,
+  exporters: readonly NamedExporter[],
+  meant: string | undefined,
 ): Exporter | undefined {
-  const meant = provider ?? link?.provider;
   if (meant === RUNTIME_PROVIDER) return undefined;
-  const isMeant = (container: string) => meant === undefined || meant === '' || meant === container;
-  for (const { name: container, services, refused } of containers) {
-    if (!isMeant(container)) continue;
-    const service = services.find((one) => one.name === name);
-    if (service) return { container, place: service.place, service };
-    const bad = refused.find((one) => one.name === name);
-    if (bad) return { container, place: bad.place, service: undefined };
-  }
-  const file = meant && unreadable.get(meant);
-  return file ? { container: meant, place: { file, pointer: '' }, service: undefined } : undefined;
+  if (!meant) return exporters[0];
+  const file = unreadable.get(meant);
+  const unread = file && { container: meant, place: { file, pointer: '' }, service: undefined };
+  return exporters.find(({ container }) => container === meant) ?? (unread || undefined);
+}
+
+/** What is beside the entries of a file may have all of them refused. */
+function problemOf(
+  { place, service }: Exporter,
+  problems: ReadonlyMap<string, readonly Problem[]>,
+): Problem | undefined {
+  const whole = service ? undefined : { file: place.file, pointer: '' };
+  return problemAt(problems, place) ?? (whole && problemAt(problems, whole));
 }
 
 /** Names in one string share a place: then the problem that has this name. */
-function problemAt(problems: readonly Problem[], place: Place, name?: string): Problem | undefined {
-  const found = problems.filter(
-    ({ pointer, file }) =>
-      file === place.file && (pointer === place.pointer || pointer.startsWith(`${place.pointer}/`)),
-  );
+function problemAt(
+  problems: ReadonlyMap<string, readonly Problem[]>,
+  { file, pointer }: Place,
+  name?: string,
+): Problem | undefined {
+  const isWithin = (one: Problem) =>
+    one.pointer === pointer || one.pointer.startsWith(`${pointer}/`);
+  const found = (problems.get(file) ?? []).filter(isWithin);
   const errors = found.filter(({ severity }) => severity === 'error');
   const isNamed = (one: Problem) => name !== undefined && one.found.includes(show(name));
   return errors.find(isNamed) ?? errors[0] ?? found.find(isNamed) ?? found[0];

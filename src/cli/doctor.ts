@@ -176,7 +176,8 @@ const CAPABILITIES: Readonly<Record<string, number>> = {
   CAP_MKNOD: 27,
 };
 
-function ofKernel({ isRoot, bounding, inetDiag, nftables, userNamespaces }: Machine): Check[] {
+function ofKernel(machine: Machine): Check[] {
+  const { isRoot, bounding, inetDiag, nftables } = machine;
   const part = (name: string, found: Part, only: string, what: string, option: string): Check => {
     if (found === 'missing')
       return missing(name, 'the kernel lacks it', `Use a kernel with ${option}.`, only);
@@ -193,8 +194,6 @@ function ofKernel({ isRoot, bounding, inetDiag, nftables, userNamespaces }: Mach
   const lacks = Object.entries(CAPABILITIES).filter(
     ([, bit]) => bounding !== null && ((bounding >> BigInt(bit)) & 1n) === 0n,
   );
-  const namespaces = 'user namespaces';
-  const rootless = 'pv-appengine without root';
   return [
     lacks.length === 0
       ? isOk(
@@ -222,17 +221,21 @@ function ofKernel({ isRoot, bounding, inetDiag, nftables, userNamespaces }: Mach
       'translates addresses',
       'CONFIG_NF_TABLES',
     ),
-    userNamespaces === null
-      ? missing(namespaces, 'the kernel lacks them', 'Use a kernel with CONFIG_USER_NS.', rootless)
-      : userNamespaces === 0
-        ? missing(
-            namespaces,
-            'none may be made',
-            'Raise user.max_user_namespaces with sysctl.',
-            rootless,
-          )
-        : isOk(namespaces, `${userNamespaces} for each user at most`),
+    ofUserNamespaces(machine),
   ];
+}
+
+function ofUserNamespaces({ userNamespaces: most, userNamespacesOnlyRoot: setting }: Machine) {
+  const [name, only] = ['user namespaces', 'pv-appengine without root'];
+  if (most === null) {
+    return missing(name, 'the kernel lacks them', 'Use a kernel with CONFIG_USER_NS.', only);
+  }
+  if (most === 0) {
+    return missing(name, 'none may be made', 'Raise user.max_user_namespaces with sysctl.', only);
+  }
+  if (setting === null) return isOk(name, `${most} for each user at most`);
+  const remedy = 'Change that with sysctl, or run pv-appengine as root.';
+  return missing(name, `only root may make them (${setting})`, remedy, only);
 }
 
 /** A link has two descriptors for itself, and a connection two. */

@@ -6,14 +6,14 @@
  * revision comes from there, and no daemon is asked.
  */
 import { readFileSync } from 'node:fs';
-import { RUNTIME_PROVIDER } from '../graph/link.js';
+import { linkId, RUNTIME_PROVIDER } from '../graph/link.js';
 import { bootTicks, startTicksOf } from '../kernel/boot-clock.js';
 import { nearest } from '../kernel/nearest.js';
 import type { Vocabulary } from '../manifest/entries.js';
 import { readRevision } from '../manifest/reader.js';
 import { printable, printableJson } from '../manifest/text.js';
 import { ControlClient, type Got } from './control-client.js';
-import { type Declaration, type Declarations, declarationsOf, whyNone } from './declaration.js';
+import { type Declarations, declarationsOf, whyNone } from './declaration.js';
 import {
   type Explanation,
   explain,
@@ -111,17 +111,14 @@ async function declared(
 function explanations({ declarations, links }: Sources): Explanation[] {
   const all = declarations?.all ?? [];
   if (!links) return all.map((declaration) => explain({ declaration }));
-  const unmade = new Set(all);
+  const unmade = new Map(all.map((one) => [one.link ? linkId(one.link) : one, one]));
   const made = links.map((live) => {
-    const declaration = all.find((one) => isOf(one, live));
-    if (declaration) unmade.delete(declaration);
+    const declaration = unmade.get(linkId(live));
+    unmade.delete(linkId(live));
     return explain({ declaration, live, asked: true, since: runsSince });
   });
-  return [...made, ...[...unmade].map((declaration) => explain({ declaration, asked: true }))];
-}
-
-function isOf({ link }: Declaration, live: LiveLink): boolean {
-  return link?.consumer === live.consumer && link.name === live.name && link.target === live.target;
+  const others = [...unmade.values()].map((declaration) => explain({ declaration, asked: true }));
+  return [...made, ...others];
 }
 
 /** What may be missing, and is, is as it should be. */
@@ -209,9 +206,9 @@ function stepLines({ name, mark, found, expected, remedy }: Step): string[] {
 
 function listText(shown: readonly Explanation[], count: number): string {
   const lines = shown.map((one) => {
-    const { found = '', remedy = '' } = firstFailure(one) ?? {};
+    const { found = '', expected = '', remedy = '' } = firstFailure(one) ?? {};
     const optional = one.optional ? ' (optional)' : '';
-    return printable(`✗ ${headOf(one)}${optional}: ${found} ${remedy}`);
+    return printable(`✗ ${headOf(one)}${optional}: ${found} Expected: ${expected}. ${remedy}`);
   });
   const end =
     shown.length === 0

@@ -7,8 +7,10 @@
  */
 
 import { EXTERNAL, RUNTIME_PROVIDER } from '../graph/link.js';
-import type { ErrorCode } from '../kernel/errors.js';
+import { type ErrorCode, REMEDIES } from '../kernel/errors.js';
 import { type ProblemCode, placeText, remedyOf, show } from '../manifest/problem.js';
+import { CONTAINER_PREFIX } from '../manifest/services.js';
+import { DEVICES, isOneOf } from '../manifest/vocabulary.js';
 import { type Declaration, placeOf } from './declaration.js';
 
 export const STEPS = [
@@ -153,16 +155,23 @@ export interface Known {
   readonly since?: (pid: number) => string | undefined;
 }
 
+/** A device is looked for before anything is made in the consumer. */
+const DEVICE_STEPS: readonly StepName[] = [
+  ...(['declared', 'exporter', 'allowed', 'containers'] as const),
+  ...(['socket', 'target', 'identity', 'connections'] as const),
+];
+
 export function explain(known: Known): Explanation {
   const { declaration, live } = known;
   const link = live ?? declaration?.link;
   const fault = faultOf(known);
+  const order = isOneOf(DEVICES, link?.type) ? DEVICE_STEPS : STEPS;
   const reached = fault
-    ? STEPS.indexOf(fault.step)
+    ? order.indexOf(fault.step)
     : known.live
-      ? STEPS.length
-      : STEPS.indexOf('containers');
-  const steps = STEPS.map((name, index): Step => {
+      ? order.length
+      : order.indexOf('containers');
+  const steps = order.map((name, index): Step => {
     if (fault?.step === name) {
       const { found, expected = expectedOf(name, known), remedy } = fault;
       return { name, mark: 'failed', found, expected, remedy };
@@ -201,7 +210,7 @@ function faultOf({ declaration, live, asked }: Known): Fault | null {
     const { expected } = problem;
     return { step, found, expected, remedy: editOf(step, declaration) ?? remedyOf(problem) };
   }
-  if (!live) return asked && declaration ? unmade(declaration) : null;
+  if (!live) return declaration ? unmade(declaration, asked ?? false) : null;
   const error = live.last_error;
   if (!error) return live.state === 'established' ? null : unexplained(live);
   const step = stepOf(live, error);
@@ -212,13 +221,27 @@ function faultOf({ declaration, live, asked }: Known): Fault | null {
 function stepOf(live: LiveLink, { code, message }: { code: ErrorCode; message: string }): StepName {
   const step = STEP_OF[code] ?? 'target';
   if (step !== 'anywhere') return step;
-  const isOfProvider = [`${live.socket} in ${live.provider}: `, 'The hosted bus at '];
+  const isOfProvider = [`${live.socket} in ${live.provider}: `, 'The hosted bus at ', 'The bus '];
   if (isOfProvider.some((start) => message.startsWith(start))) return 'socket';
   return code === 'not-a-container' ? 'containers' : 'target';
 }
 
-/** Of what the revision declares now. */
-function unmade({ requirement }: Declaration): Fault {
+/** Of a revision alone, or of one for which the daemon has no link. */
+function unmade({ requirement, link }: Declaration, asked: boolean): Fault | null {
+  const error = link?.error;
+  if (error) {
+    const step = STEP_OF[error.code];
+    return {
+      step: step === 'anywhere' ? 'target' : step,
+      found: error.message,
+      remedy: REMEDIES[error.code],
+    };
+  }
+  if (link && !asked) return null;
+  if (!link) {
+    const found = `No link comes of ${placeText(requirement.place)}.`;
+    return { step: 'declared', found, remedy: 'Do what pv-xconnect check says of the revision.' };
+  }
   const found = `The daemon has no link for ${placeText(requirement.place)}.`;
   const remedy =
     'Look again in some seconds, as it reads a revision that changed; then look at its log.';
@@ -242,7 +265,14 @@ function unexplained({ state }: LiveLink): Fault {
 function editOf(step: StepName, declaration: Declaration | undefined): string | undefined {
   if (step !== 'allowed' || !declaration?.exporter) return undefined;
   const { consumer, requirement, exporter } = declaration;
-  const who = `${show(requirement.role)} or ${show(`container:${consumer}`)}`;
+  const { allow, rules } = exporter.service ?? {};
+  const container = `${CONTAINER_PREFIX}${consumer}`;
+  // Who is allowed and refused would have it raw, where nobody keeps its rules.
+  if (rules && (!allow || allow.includes(requirement.role) || allow.includes(container))) {
+    const place = `${placeText(requirement.place)}, or take "rules" from ${placeText(exporter.place)}`;
+    return `Require it as rest or http in ${place}.`;
+  }
+  const who = `${show(requirement.role)} or ${show(container)}`;
   return `Add ${who} to "allow" in ${placeText(exporter.place)}.`;
 }
 
@@ -282,7 +312,9 @@ function expectedOf(name: StepName, known: Known): string {
     case 'containers':
       return `${consumer === EXTERNAL ? '' : `${consumer} and `}${provider} running`;
     case 'target':
-      return `${target} free ${consumer === EXTERNAL ? 'on the host' : `in ${consumer}`}`;
+      return target.startsWith('/')
+        ? `${target} in ${consumer} free, and a way to it`
+        : `${target} free, at an interface of ${consumer === EXTERNAL ? 'the host' : consumer}`;
     case 'socket':
       return `${socket} in ${provider}, which lets the role ${role} in`;
     case 'identity':

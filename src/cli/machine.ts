@@ -29,6 +29,8 @@ export interface Machine {
   readonly nftables: Part;
   /** The most user namespaces of a user; null: this kernel has none. */
   readonly userNamespaces: number | null;
+  /** The setting, and its value, by which only root may make one; null: everyone may. */
+  readonly userNamespacesOnlyRoot: string | null;
   /** The first line of what a program says of its version; null: it is not installed. */
   readonly programs: Readonly<Record<Program, string | null>>;
   /** Open files: soft and hard; infinite where there is no limit. */
@@ -91,6 +93,7 @@ export async function lookAtMachine({ control, pvCtrl, docker }: Places): Promis
     inetDiag: part('inet_diag_register', 'inet_diag'),
     nftables: part('nft_do_chain', 'nf_tables'),
     userNamespaces: await numberIn('/proc/sys/user/max_user_namespaces'),
+    userNamespacesOnlyRoot: await onlyRoot(),
     programs: Object.fromEntries(programs),
     files: openFiles((await textOf('/proc/self/limits')) ?? ''),
     epollWatches: await numberIn('/proc/sys/fs/epoll/max_user_watches'),
@@ -142,6 +145,16 @@ function partOf(
 async function numberIn(path: string): Promise<number | null> {
   const text = await textOf(path);
   return text === null ? null : Number(text);
+}
+
+/** Of Debian, and of Ubuntu. */
+async function onlyRoot(): Promise<string | null> {
+  const folder = '/proc/sys/kernel';
+  if ((await numberIn(`${folder}/unprivileged_userns_clone`)) === 0) {
+    return 'kernel.unprivileged_userns_clone=0';
+  }
+  const isRestricted = (await numberIn(`${folder}/apparmor_restrict_unprivileged_userns`)) === 1;
+  return isRestricted ? 'kernel.apparmor_restrict_unprivileged_userns=1' : null;
 }
 
 function boundingSet(status: string | null): bigint | null {

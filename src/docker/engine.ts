@@ -5,9 +5,10 @@
  * It is node:http over sockets that it is given. What the sockets are connected to, the broker decides, so a client
  * that connects by itself (dockerode) can't be used; undici can, but is no smaller for three GET requests.
  *
- * Which processes the containers are is asked anew each time, and only of those with labels of ours: a listing has no
- * pids, and one that was remembered could be somebody else's by now.
+ * A listing has no pids, so each container with labels of ours is inspected. That is not repeated while its process is
+ * known to live: the pid has a process with the same start time as before.
  */
+import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import type net from 'node:net';
 import {
@@ -18,6 +19,7 @@ import {
   RuntimeClient,
   senseless,
 } from '../graph/runtime-client.js';
+import { startTicksOf } from '../kernel/boot-clock.js';
 import { XConnectError } from '../kernel/errors.js';
 import { isObject, type JsonObject } from '../manifest/json.js';
 import { concernUs, type Labels } from './labels.js';
@@ -60,6 +62,8 @@ export class Engine {
   readonly #client: RuntimeClient;
   /** By the id of an image, which is a hash of what is in it. */
   #imageLabels = new Map<string, Labels>();
+  /** By the id of a container: its process, as the engine told it. */
+  #processes = new Map<string, KnownProcess>();
   #stream: net.Socket | null = null;
   #stopped = false;
 
@@ -106,14 +110,36 @@ export class Engine {
     if (!listed || !Array.isArray(listed.value)) throw nonsense('its containers');
     const ours = listed.value.map(listedContainer).filter(({ labels }) => concernUs(labels));
     await this.#readImages(ours);
-    let { stamp } = listed;
-    const containers = await atMost(CONCURRENCY, ours, async ({ image, runs, ...container }) => {
-      const inspected = runs ? await this.#get(`/containers/${container.id}/json`) : null;
-      stamp = Math.max(stamp, inspected?.stamp ?? 0);
+    const running = ours.filter(({ state }) => state !== 'other');
+    const processes = await atMost(CONCURRENCY, running, ({ id }) => this.#process(id));
+    this.#processes = new Map(processes.map((one, i) => [running[i]?.id ?? '', one]));
+    const containers = ours.map(({ image, state, ...container }): EngineContainer => {
       const imageLabels = this.#imageLabels.get(image) ?? new Map();
-      return { ...container, imageLabels, ...processOf(inspected?.value) };
+      const { pid, startedAt } = this.#processes.get(container.id) ?? NO_PROCESS;
+      return { ...container, imageLabels, pid, startedAt, isPaused: state === 'paused' };
     });
+    const stamp = Math.max(listed.stamp, ...processes.map(({ stamp }) => stamp));
     return { containers, stamp };
+  }
+
+  async #process(id: string): Promise<KnownProcess> {
+    const known = this.#processes.get(id);
+    if (known && known.startTicks > 0 && startTicksOf(statOf(known.pid)) === known.startTicks) {
+      return known;
+    }
+    const inspected = await this.#get(`/containers/${id}/json`);
+    if (!inspected) return NO_PROCESS;
+    const { value, stamp } = inspected;
+    const { Pid, StartedAt } = objectIn(objectIn(value, 'a container').State, 'a state');
+    if (typeof Pid !== 'number') throw nonsense('the pid of a container');
+    const startTicks = Pid > 0 ? startTicksOf(statOf(Pid)) : 0;
+    return {
+      pid: Pid,
+      startedAt: Date.parse(String(StartedAt)) || 0,
+      stamp,
+      // One that started before the engine was asked, and lives after its answer, is the one that the answer means.
+      startTicks: startTicks < stamp ? startTicks : 0,
+    };
   }
 
   /** Of an image that was removed by force, nobody knows the labels: those of its containers are all their own. */
@@ -178,8 +204,17 @@ function follow(
 interface ListedContainer extends Pick<EngineContainer, 'id' | 'name' | 'labels' | 'created'> {
   /** Id of its image. */
   readonly image: string;
-  readonly runs: boolean;
+  readonly state: 'running' | 'paused' | 'other';
 }
+
+interface KnownProcess extends Pick<EngineContainer, 'pid' | 'startedAt'> {
+  /** When it was asked for, see GraphSnapshot. */
+  readonly stamp: number;
+  /** When the process began, in clock ticks since boot; 0: it is not certain. */
+  readonly startTicks: number;
+}
+
+const NO_PROCESS: KnownProcess = { pid: 0, startedAt: 0, stamp: 0, startTicks: 0 };
 
 function listedContainer(value: unknown): ListedContainer {
   const { Id, Names, ImageID, Labels, State, Created } = objectIn(value, 'a container');
@@ -193,20 +228,17 @@ function listedContainer(value: unknown): ListedContainer {
     labels: labelsIn(Labels),
     image: typeof ImageID === 'string' ? ImageID : '',
     created: typeof Created === 'number' ? Created : Date.parse(String(Created)) / 1000 || 0,
-    runs: State === 'running' || State === 'paused',
+    state: State === 'running' || State === 'paused' ? State : 'other',
   };
 }
 
-/** Of what the engine says of one container; nothing: it does not run. */
-function processOf(value: unknown): Pick<EngineContainer, 'pid' | 'startedAt' | 'isPaused'> {
-  if (value === undefined) return { pid: 0, startedAt: 0, isPaused: false };
-  const { Pid, StartedAt, Paused } = objectIn(objectIn(value, 'a container').State, 'a state');
-  if (typeof Pid !== 'number') throw nonsense('the pid of a container');
-  return {
-    pid: Pid,
-    startedAt: Date.parse(String(StartedAt)) || 0,
-    isPaused: Paused === true,
-  };
+/** Empty where there is no such process, or none that may be seen. */
+function statOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'latin1');
+  } catch {
+    return '';
+  }
 }
 
 function labelsIn(value: unknown): Labels {

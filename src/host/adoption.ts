@@ -11,10 +11,13 @@
  *     |  |
  *     |  '---claim--> ended               the link changed, or its consumer is another process
  *     '---prune, finish--> ended          no link of the graph wants it
+ *
+ * What an earlier daemon had closed already, and still drains, is not loaded: it is nobody's, and ends by itself.
  */
 import type { Broker } from '../broker/client.js';
 import { changeSince, digestOf, type LinkDigest } from '../graph/difference.js';
 import { type Link, linkId } from '../graph/link.js';
+import { withDeadline } from '../kernel/deadline.js';
 import type { Logger } from '../kernel/log.js';
 import type { Relay, StandingLink } from '../relay/relay.js';
 import type { RelayLink, RelayLinkEvents } from '../relay/relay-link.js';
@@ -39,6 +42,9 @@ export interface Note {
   /** Absent: it has no listener. */
   readonly stood?: Stood;
 }
+
+/** How long what hangs in its container holds up what comes after it, in milliseconds. */
+const END_MS = 2_000;
 
 const NO_DIGEST: LinkDigest = { reattach: '', revoke: '' };
 
@@ -135,23 +141,29 @@ export interface AdoptionParts {
 export class Adoption {
   readonly #parts: AdoptionParts;
   readonly #left = new Map<string, Left[]>();
-  /** What is being ended: its target may still be taken. */
+  /** What is being ended, by the identity of its link and by its consumer: its target may still be taken. */
   readonly #ending = new Map<string, Promise<void>>();
 
   constructor(parts: AdoptionParts) {
     this.#parts = parts;
   }
 
-  /** What the relay has, before any link is attached. What nobody could know by its note is ended at once. */
+  /**
+   * What the relay has, before any link is attached. What nobody could know by its note is ended at once; what drains is
+   * left to its end.
+   */
   load(standing: readonly StandingLink[]): void {
     for (const one of standing) {
+      if (one.drains) {
+        this.#parts.relay.adopt(one);
+        continue;
+      }
       const note = decodeNote(one.note);
       if (!note) {
         void this.#parts.relay.forget(one, this.#parts.drainMs);
         continue;
       }
-      const same = this.#left.get(note.id) ?? [];
-      this.#left.set(note.id, [...same, { standing: one, note }]);
+      this.#leave({ standing: one, note });
     }
   }
 
@@ -161,45 +173,51 @@ export class Adoption {
    */
   async claim(link: Link, consumer: Container): Promise<Claim> {
     const id = linkId(link);
-    const left = this.#take(id);
-    const isSameConsumer = left.every(({ note }) => note.consumer === consumer.handle);
-    const change = left[0] ? changeSince(left[0].note.digest, link) : 'nothing';
-    if (isSameConsumer && change === 'nothing') {
-      await this.#ending.get(id);
-      return new Claim(left, this.#parts, (one) => this.#end(one, this.#parts.drainMs));
+    const same: Left[] = [];
+    for (const one of this.#take(id)) {
+      const change = changeSince(one.note.digest, link);
+      const isSameConsumer = one.note.consumer === consumer.handle;
+      if (isSameConsumer && change === 'nothing') same.push(one);
+      else this.#endAll([one], isSameConsumer ? this.#drainOf(change) : 0);
     }
-    const drainMs = change === 'revoke' || !isSameConsumer ? 0 : this.#parts.drainMs;
-    this.#endAll(id, left, drainMs);
-    await this.#ending.get(id);
-    return this.none();
+    await this.#freed(id, consumer);
+    return this.#claimOf(same);
   }
 
-  /** What several links share, under an identity of their own. */
-  claimShared(id: string): Claim {
-    return new Claim(this.#take(id), this.#parts, (one) => this.#end(one, this.#parts.drainMs));
+  /** What several links of one consumer share, under an identity of their own; as `claim`. */
+  async claimShared(id: string, consumer: Container): Promise<Claim> {
+    const left = this.#take(id);
+    const same = left.filter(({ note }) => note.consumer === consumer.handle);
+    this.#endAll(
+      left.filter((one) => !same.includes(one)),
+      0,
+    );
+    await this.#freed(id, consumer);
+    return this.#claimOf(same);
   }
 
-  /** Nothing stands. */
-  none(): Claim {
-    return new Claim([], this.#parts, () => Promise.resolve());
-  }
-
-  /** Ends what is of no link of this graph that can be attached. Those that share are left for `finish`. */
+  /**
+   * Ends what is of no link of this graph that can be attached, or of one that changed: its target may be another
+   * link's now. Those that share are left for `finish`.
+   */
   prune(links: readonly Link[]): void {
     const wanted = new Map(links.map((link) => [linkId(link), link]));
     for (const [id, [first]] of [...this.#left]) {
       if (first?.note.digest.reattach === NO_DIGEST.reattach) continue;
       const link = wanted.get(id);
-      if (link && !link.error) continue;
-      const isDenied = link?.error?.code === 'not-allowed';
-      this.#endAll(id, this.#take(id), isDenied ? 0 : this.#parts.drainMs);
+      for (const one of this.#take(id)) {
+        const change = link && !link.error ? changeSince(one.note.digest, link) : 'reattach';
+        const isDenied = link?.error?.code === 'not-allowed';
+        if (change === 'nothing') this.#leave(one);
+        else this.#endAll([one], isDenied ? 0 : this.#drainOf(change));
+      }
     }
   }
 
   /** Every link of the first graph has been attached, as far as it could be: what is left is nobody's. */
   async finish(): Promise<void> {
-    for (const id of [...this.#left.keys()]) this.#endAll(id, this.#take(id), this.#parts.drainMs);
-    await Promise.all(this.#ending.values());
+    for (const id of [...this.#left.keys()]) this.#endAll(this.#take(id), this.#parts.drainMs);
+    await withDeadline(Promise.all(this.#ending.values()), END_MS, undefined); // one of them may hang
     const swept = await this.#parts.broker.sweep();
     if (swept.ok) return;
     this.#parts.log.warn(
@@ -208,22 +226,41 @@ export class Adoption {
     );
   }
 
+  #leave(one: Left): void {
+    const { id } = one.note;
+    this.#left.set(id, [...(this.#left.get(id) ?? []), one]);
+  }
+
   #take(id: string): readonly Left[] {
     const left = this.#left.get(id) ?? [];
     this.#left.delete(id);
     return left;
   }
 
-  #endAll(id: string, left: readonly Left[], drainMs: number): void {
-    if (left.length === 0) return;
-    const ending = Promise.all([
-      this.#ending.get(id),
-      ...left.map((one) => this.#end(one, drainMs)),
-    ]);
-    const ended = ending.then(() => {
-      if (this.#ending.get(id) === ended) this.#ending.delete(id);
-    });
-    this.#ending.set(id, ended);
+  #drainOf(change: ReturnType<typeof changeSince>): number {
+    return change === 'revoke' ? 0 : this.#parts.drainMs;
+  }
+
+  #claimOf(left: readonly Left[]): Claim {
+    return new Claim(left, this.#parts, (one) => this.#end(one, this.#parts.drainMs));
+  }
+
+  #endAll(left: readonly Left[], drainMs: number): void {
+    for (const one of left) {
+      const ended = this.#end(one, drainMs);
+      for (const whose of [one.note.id, ofConsumer(one.note.consumer)]) {
+        const ending = Promise.all([this.#ending.get(whose), ended]).then(() => {
+          if (this.#ending.get(whose) === ending) this.#ending.delete(whose);
+        });
+        this.#ending.set(whose, ending);
+      }
+    }
+  }
+
+  /** What is being ended of this link, or of others of its consumer, whose target it may have now, has left it. */
+  async #freed(id: string, { handle }: Container): Promise<void> {
+    const ending = [this.#ending.get(id), this.#ending.get(ofConsumer(handle))];
+    await withDeadline(Promise.all(ending), END_MS, undefined);
   }
 
   /** Resolves when its target is free. */
@@ -232,12 +269,17 @@ export class Adoption {
     const relayLink: RelayLink = relay.adopt(standing, {
       onPending: (connection) => relayLink.resolve(connection, null),
     });
+    const stopped = relayLink.stop();
+    void relayLink.close(drainMs); // however long its container's file systems take
     if (note.stood && 'plant' in note.stood) {
       await removePlant(broker, note.stood.plant, note.id, log);
     }
-    await relayLink.stop();
-    void relayLink.close(drainMs);
+    await stopped;
   }
+}
+
+function ofConsumer(handle: number): string {
+  return `of container ${handle}`;
 }
 
 /** What stands of one link. */

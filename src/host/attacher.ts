@@ -173,6 +173,7 @@ function attached(
     detach: (drainMs) => {
       if (leaving) return leaving;
       const removed = host.unplant();
+      host.endConnections(drainMs); // a consumer whose file systems hang must not keep them
       leaving = { removed, done: leave(drainMs, removed) };
       return leaving;
     },

@@ -299,6 +299,12 @@ export class OneLinkHost implements LinkHost {
     await withDeadline(this.#clients.drained(), drainMs, undefined);
   }
 
+  /** Those to the provider end after `drainMs`, whether or not the target is free by then. */
+  endConnections(drainMs: number): void {
+    void this.#relay.close(drainMs);
+    void this.#providers.drain(drainMs);
+  }
+
   /** Ends what is still open after `drainMs`, and resolves then, or as soon as nothing is left. */
   async close(drainMs: number): Promise<void> {
     await this.unplant();
@@ -346,8 +352,8 @@ export class OneLinkHost implements LinkHost {
 
   /** A listener that is not ended with this link, and whose connections need not be this link's. */
   async #listenShared(id: string, events: RelayLinkEvents): Promise<Listening> {
-    const claim = this.#parts.adoption.claimShared(id);
-    const { relay, consumer } = this.#parts;
+    const { relay, consumer, adoption } = this.#parts;
+    const claim = await adoption.claimShared(id, consumer);
     const { patienceMs, maxConnections, linkMemory: memory } = this.#options;
     const bounds = { patienceMs, maxConnections, memory, consumerHandle: consumer.handle };
     const settings: RelayLinkOptions = { type: 'stream', fds: true, ...bounds };

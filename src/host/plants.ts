@@ -149,6 +149,6 @@ export async function removePlant(
     () => broker.remove(plant),
     { everyMs: REMOVE_AGAIN_MS },
   );
-  if (result.ok || result.errno === 'ESRCH') return;
+  if (result.ok || result.errno === 'ESRCH' || result.errno === 'EBADF') return; // gone with its container, or swept away
   log.warn({ errno: result.errno }, `${what} could not be removed`);
 }

@@ -70,9 +70,10 @@ export class SharedListeners {
     parts: SharedParts,
     make: () => T,
   ): Promise<Membership<T>> {
-    const key = keyOf(parts);
+    const address = addressOf(parts);
+    const key = `${parts.consumer.handle} ${address}`;
     await this.#leaving.get(key);
-    const entry = this.#entries.get(key) ?? this.#open(key, parts, make);
+    const entry = this.#entries.get(key) ?? this.#open(key, address, parts, make);
     if (entry.make !== make) return valueOrThrow(failed(bindError(parts.link, 'EADDRINUSE')));
     entry.members++;
     try {
@@ -102,8 +103,8 @@ export class SharedListeners {
     }
   }
 
-  #open(key: string, parts: SharedParts, make: () => ConnectionHandler): Entry {
-    const opened = openListener(key, parts, make);
+  #open(key: string, address: string, parts: SharedParts, make: () => ConnectionHandler): Entry {
+    const opened = openListener(`shared ${parts.link.consumer} ${address}`, parts, make);
     const entry: Entry = { make, opened, members: 0 };
     this.#entries.set(key, entry);
     opened.catch(() => this.#entries.delete(key));
@@ -134,9 +135,9 @@ async function openListener(
   }
 }
 
-function keyOf({ consumer, link }: SharedParts): string {
+function addressOf({ link }: SharedParts): string {
   const at = endpointOf(link.target);
-  if ('address' in at) return `shared ${consumer.handle} ${at.address.ip} ${at.address.port}`;
+  if ('address' in at) return `${at.address.ip} ${at.address.port}`;
   const message = `${link.target} is no address: only IP:PORT can be shared.`;
   throw new XConnectError('target-invalid', message);
 }

@@ -51,7 +51,7 @@ export type EventType = keyof typeof EVENTS;
 export const ACCEPT_MODES = { forward: 0, ask: 1, hand: 2 } as const;
 export const LINK_FLAGS = { FDS: 1, LIMITED: 2, PROXY_1: 4, PROXY_2: 8 } as const;
 export const TRANSFER_FLAGS = { TO_PROVIDER: 1, END: 2 } as const;
-export const STANDING_FLAGS = { LISTENS: 1 } as const;
+export const STANDING_FLAGS = { LISTENS: 1, DRAINS: 2 } as const;
 
 /** Why connections end, as `enum pvx_reason` numbers it. */
 export const CLOSES = [

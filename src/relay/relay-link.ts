@@ -115,7 +115,7 @@ export class RelayLink {
   /**
    * Takes the listener, in place of one that it has. `forward`: connections go to `upstream` (a request of
    * broker/protocol.ts; null: they wait for `retarget`). `ask`: each goes where `resolve` says. `hand`: each becomes
-   * JavaScript's. `note`: as of `note`.
+   * ours. `note`: as of `note`.
    */
   listen(
     listener: number,

@@ -23,6 +23,7 @@ import {
   COUNTERS_LENGTH,
   type Command,
   decodeEvents,
+  type EventType,
   encodeCommand,
   LINK_FLAGS,
   LINKS_MAX,
@@ -38,8 +39,10 @@ import {
   type Wire,
 } from './relay-link.js';
 
-/** Clients that were accepted for links that nobody has adopted yet; further ones are closed. */
+/** Clients that were accepted for links that nobody has adopted yet; of more, the link that has the most loses one. */
 const MAX_KEPT = 1_024;
+/** What else is kept of such a link: of each connection that waits, the last word; the oldest have given up. */
+const MAX_SAID = 4_096;
 /** Numbers of an incarnation's transfers and the like: below those of the next one. */
 const NUMBERS = 2 ** 20;
 
@@ -48,13 +51,34 @@ export interface StandingLink {
   readonly number: number;
   /** It has a listener. */
   readonly listens: boolean;
+  /** It was closed, takes no listener any more, and ends with its last connection or its drain time. */
+  readonly drains: boolean;
   /** Of the last attempt to reach its provider; 0: it was reached, or nobody has tried. */
   readonly errno: number;
   readonly note: Buffer;
 }
 
-/** An event of a link that nobody has adopted yet, and its descriptor or -1. */
-type Kept = readonly [event: RelayEvent, fd: number];
+/** What happened to a link that nobody has adopted yet. There may be no graph for days, so no more of it than counts. */
+class Kept {
+  readonly clients: number[] = [];
+  readonly #said = new Map<string, RelayEvent>();
+
+  /** Of one kind about one connection, or about none, the last counts. */
+  say(event: RelayEvent): void {
+    const about = `${event.type} ${event.conn}`;
+    this.#said.delete(about);
+    this.#said.set(about, event);
+    const [oldest] = this.#said.keys();
+    if (this.#said.size > MAX_SAID) this.#said.delete(oldest as string);
+  }
+
+  get said(): readonly RelayEvent[] {
+    return [...this.#said.values()];
+  }
+}
+
+/** What is of use to whoever adopts the link; the rest answers what a former daemon asked. */
+const KEPT_TYPES: readonly EventType[] = ['PENDING', 'UPSTREAM', 'FULL', 'GONE'];
 
 export class Relay {
   /** The relay's own channel to the broker ended: nobody can be connected any more. */
@@ -65,7 +89,7 @@ export class Relay {
   readonly #incarnation: number;
   readonly #links = new Map<number, RelayLink>();
   /** Links that stand and that nobody has adopted; before COMPLETE, all that clients were handed of. */
-  readonly #unclaimed = new Map<number, Kept[]>();
+  readonly #unclaimed = new Map<number, Kept>();
   #keptFds = 0;
   /** All below it are taken. 0 is no link's: it is what says that there is none. */
   #lowestFree = 1;
@@ -136,10 +160,11 @@ export class Relay {
     const link = this.#add(number, events, false);
     this.#unclaimed.delete(number);
     queueMicrotask(() => {
-      for (const [event, fd] of kept) {
-        if (fd >= 0) this.#keptFds--;
-        this.#tell(event, fd);
+      for (const fd of kept.clients) {
+        this.#keptFds--;
+        this.#tell(handed(number), fd);
       }
+      for (const event of kept.said) this.#tell(event, -1);
     });
     return link;
   }
@@ -247,8 +272,9 @@ export class Relay {
   #stands({ link, conn, error, data }: RelayEvent): void {
     if (this.#state !== 'greeting') return;
     const listens = (conn & STANDING_FLAGS.LISTENS) !== 0;
-    this.#standing.push({ number: link, listens, errno: error, note: Buffer.from(data) });
-    if (!this.#unclaimed.has(link)) this.#unclaimed.set(link, []);
+    const drains = (conn & STANDING_FLAGS.DRAINS) !== 0;
+    this.#standing.push({ number: link, listens, drains, errno: error, note: Buffer.from(data) });
+    if (!this.#unclaimed.has(link)) this.#unclaimed.set(link, new Kept());
   }
 
   #complete({ conn }: RelayEvent): void {
@@ -288,24 +314,33 @@ export class Relay {
   #keep(event: RelayEvent, fd: number): void {
     const { link, type } = event;
     const isServing = this.#state === 'serving';
-    const kept = this.#unclaimed.get(link) ?? [];
-    const isWanted = isServing
-      ? this.#unclaimed.has(link)
-      : this.#state !== 'ended' && type === 'HANDED';
-    if (isWanted && (fd < 0 || this.#keptFds < MAX_KEPT)) {
-      if (fd >= 0) this.#keptFds++;
-      kept.push([event, fd]);
+    const isWanted = isServing ? this.#unclaimed.has(link) : this.#state !== 'ended';
+    if (isWanted && type === 'HANDED' && fd >= 0) {
+      const kept = this.#unclaimed.get(link) ?? new Kept();
       this.#unclaimed.set(link, kept);
-    } else {
-      this.#dropFd(fd);
-      if (type === 'GONE' && !isServing) this.#dropKept([link]);
+      kept.clients.push(fd);
+      if (++this.#keptFds > MAX_KEPT) this.#dropOne();
+      return;
     }
+    this.#dropFd(fd);
+    if (isServing && KEPT_TYPES.includes(type)) this.#unclaimed.get(link)?.say(event);
+    else if (type === 'GONE') this.#dropKept([link]);
+  }
+
+  /** The newest client of the link that has the most: whoever connects in a loop costs no other link its clients. */
+  #dropOne(): void {
+    let most: number[] = [];
+    for (const { clients } of this.#unclaimed.values()) {
+      if (clients.length > most.length) most = clients;
+    }
+    this.#keptFds--;
+    this.#dropFd(most.pop() ?? -1);
   }
 
   #dropKept(links: readonly number[]): void {
     for (const link of links) {
-      for (const [, fd] of this.#unclaimed.get(link) ?? []) {
-        if (fd >= 0) this.#keptFds--;
+      for (const fd of this.#unclaimed.get(link)?.clients ?? []) {
+        this.#keptFds--;
         this.#dropFd(fd);
       }
       this.#unclaimed.delete(link);
@@ -315,4 +350,9 @@ export class Relay {
   #dropFd(fd: number): void {
     if (fd >= 0) closeSocket(fd);
   }
+}
+
+function handed(link: number): RelayEvent {
+  const nothing = { conn: 0, error: 0, bytes: 0, hasFd: true, data: Buffer.alloc(0) };
+  return { type: 'HANDED', link, ...nothing };
 }

@@ -123,13 +123,16 @@ export class Authentication {
     }
   }
 
-  /** The next bytes, at most `limit` (0: any number); null at the end. Descriptors are closed: none is allowed yet. */
+  /**
+   * The next bytes, at most `limit` (0: any number); null at the end, or where the link's end has closed the channel.
+   * Descriptors are closed: none is allowed yet.
+   */
   #read(channel: Channel, limit: number): Promise<Buffer | null> {
-    if (this.#aborted !== null) return Promise.resolve(null);
+    if (this.#aborted !== null || channel.fd < 0) return Promise.resolve(null);
     return new Promise((resolve) => {
       const settle = (bytes: Buffer | null) => {
         channel.pause();
-        channel.onData = channel.onTruncated = channel.onEnd = null;
+        channel.onData = channel.onTruncated = channel.onEnd = channel.onClosed = null;
         this.#stopWaiting = () => {};
         resolve(bytes);
       };
@@ -137,7 +140,7 @@ export class Authentication {
         closeAll(fds);
         settle(bytes);
       };
-      channel.onEnd = () => settle(null);
+      channel.onEnd = channel.onClosed = () => settle(null);
       this.#stopWaiting = () => settle(null);
       channel.resume(limit);
     });

@@ -11,7 +11,8 @@
  * slot is held from the connection to the bus until the bus has answered Hello. A link that has none left waits, its
  * connections in the order in which they came.
  */
-import { type Channel, countClose, type LinkHost } from '../plugin.js';
+import { failed, type Result } from '../../kernel/result.js';
+import { type Channel, type Connection, countClose, type LinkHost } from '../plugin.js';
 import { Authentication } from './authentication.js';
 import type { FilterFactory } from './filter.js';
 import { MessageSession } from './message-session.js';
@@ -72,7 +73,7 @@ export class Connections {
     this.#startTimer(handshake);
     const authentication = new Authentication(
       consumer,
-      () => this.#connect(handshake),
+      () => this.#connect(consumer, handshake),
       this.#onDoubt,
     );
     handshake.abort = (reason) => authentication.abort(reason);
@@ -140,9 +141,12 @@ export class Connections {
     }, this.#patienceMs);
   }
 
-  async #connect(handshake: Handshake) {
+  async #connect(consumer: Channel, handshake: Handshake): Promise<Result<Connection>> {
     clearTimeout(handshake.timer);
     handshake.release = await this.#slots.acquire();
+    if (consumer.fd < 0) {
+      return failed({ code: 'container-gone', message: 'The consumer left before its turn.' });
+    }
     this.#startTimer(handshake);
     return this.#host.connectAs();
   }

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import dbus, { type MessageBus } from 'dbus-next';
 import { describe, expect, test } from 'vitest';
 import { PACKAGE_ROOT } from '../../../src/relay/native.js';
+import { commandOf } from '../../support/command.js';
 import { request } from '../../support/daemon.js';
 import { has, isRoot } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
@@ -52,6 +53,9 @@ describe.runIf(isRoot() && has('dbus-daemon'))('of a policy', () => {
     const counter = text.split('\n').find((line) => line.includes('denied_total{'));
     expect(counter).toContain('verdict="denied"');
     expect(counter).toMatch(/ 5$/);
+    const { code, out } = await commandOf(pair.daemon.control, 'explain', 'consumer', 'bus');
+    expect(out).toContain(`\ndenied 5 times since the daemon started: ${rule} would allow it\n`);
+    expect(code).toBe(0); // the link itself is well
   });
 
   test('audit lets everything pass, and tells what would have been refused', async () => {

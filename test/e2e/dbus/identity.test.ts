@@ -1,5 +1,6 @@
 /** Who the bus says that a consumer is, whichever program the consumer is, over a real bus in a real container. */
 import { describe, expect, test } from 'vitest';
+import { commandOf } from '../../support/command.js';
 import { has, isRoot } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
 import { COMMANDS } from './commands.js';
@@ -44,6 +45,10 @@ describe.runIf(isRoot() && has('dbus-daemon'))('the bus in the provider', () => 
       code: 'bus-refused',
       message: expect.stringMatching(/lets nobody in as uid 5005, which is the role "5005"/),
     });
+    const { out } = await commandOf(pair.daemon.control, 'explain', 'consumer', 'bus');
+    expect(out).toMatch(
+      /\n✗ identity .*lets nobody in as uid 5005, .*\n.*Expected: a user for the role "5005"\.\n.*To do: Have the role be a user that the bus knows/,
+    );
     await pair.provider.exec(['sh', '-c', 'echo "known::5005:5005:::" >> /etc/passwd']);
     await is('established');
     expect(await askBus(await pair.through(), 'NameHasOwner', WHO)).toBe(false);

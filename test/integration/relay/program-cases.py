@@ -41,6 +41,8 @@ def greeting():
     relay.expect("STOPPED", link=2)
     assert [event.data for event in relay.greet(8)] == [b"", b"another"]
     assert [event.conn for event in relay.greet(9)] == [0, 0]
+    relay.tell("CLOSE", ms=60_000)
+    assert [event.conn for event in relay.greet(10)] == [2, 0] # it drains
     return relay.end() == ""
 
 def counters():

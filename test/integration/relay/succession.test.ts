@@ -76,7 +76,7 @@ describe('a daemon that comes after another one', () => {
     const first = await succeed();
     const { number } = link;
     expect(first.standing).toEqual({
-      ...{ number, listens: true, errno: 111 },
+      ...{ number, listens: true, drains: false, errno: 111 },
       note: Buffer.from('second'),
     });
     await first.adopt().stop();

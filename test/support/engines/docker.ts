@@ -1,6 +1,6 @@
 /** A Docker engine of the test's own, with everything of it in one folder, and containers on it. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GenericContainer, type StartedTestContainer } from 'testcontainers';
@@ -9,17 +9,32 @@ import { endOf, hasEnded } from '../processes.js';
 import { eventually } from '../wait.js';
 import type { EngineContainer, Image } from './image.js';
 
-const IMAGE = 'pvx-peer:test';
+export const IMAGE = 'pvx-peer:test';
+/** No command of a test takes nearly as long. */
+const COMMAND_MS = 30_000;
 
 export class DockerEngine {
   readonly #folder = mkdtempSync(join(tmpdir(), 'pvx-docker-'));
+  readonly #flags: readonly string[];
+  readonly #prefix: readonly string[];
   #process: ChildProcess | null = null;
 
+  /** `prefix`: a program that executes the engine in its own place. */
+  constructor(flags: readonly string[] = [], prefix: readonly string[] = []) {
+    this.#flags = flags;
+    this.#prefix = prefix;
+  }
+
+  get socket(): string {
+    return join(this.#folder, 'docker.sock');
+  }
+
   get host(): string {
-    return `unix://${this.#folder}/docker.sock`;
+    return `unix://${this.socket}`;
   }
 
   async start(): Promise<void> {
+    chmodSync(this.#folder, 0o711); // users of containers' own have to get through
     const at = (name: string) => join(this.#folder, name);
     const flags = {
       '--data-root': at('data'),
@@ -28,10 +43,11 @@ export class DockerEngine {
       '--host': this.host,
       '--bridge': 'none',
     };
-    const argv = [...Object.entries(flags).flat(), '--iptables=false', '--ip6tables=false'];
-    this.#process = spawn('setpriv', ['--pdeathsig', 'TERM', 'dockerd', ...argv], {
-      stdio: 'ignore',
-    });
+    const argv = [
+      ...['--pdeathsig', 'TERM', ...this.#prefix, 'dockerd', ...Object.entries(flags).flat()],
+      ...['--iptables=false', '--ip6tables=false', ...this.#flags],
+    ];
+    this.#process = spawn('setpriv', argv, { stdio: 'ignore' });
     await eventually(() => this.docker('version'), { timeoutMs: 30_000, intervalMs: 200 });
     process.env.DOCKER_HOST = this.host;
     process.env.TESTCONTAINERS_RYUK_DISABLED = 'true';
@@ -43,11 +59,13 @@ export class DockerEngine {
     return execFileSync('docker', ['--host', this.host, ...args], {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: COMMAND_MS,
     }).trim();
   }
 
-  import(image: Image): void {
-    const pipe = `tar -C '${image.folder}' -c . | docker --host '${this.host}' import - ${IMAGE}`;
+  /** `change`: more flags. */
+  import(image: Pick<Image, 'folder'>, name = IMAGE, change = ''): void {
+    const pipe = `tar -C '${image.folder}' -c . | docker --host '${this.host}' import ${change} - ${name}`;
     execFileSync('sh', ['-c', pipe], { stdio: ['ignore', 'ignore', 'pipe'] });
   }
 
@@ -57,11 +75,21 @@ export class DockerEngine {
     return container;
   }
 
-  async stop(): Promise<void> {
+  /** With `--live-restore`, its containers live on. */
+  async end(): Promise<void> {
     const engine = this.#process;
-    if (engine && !hasEnded(engine)) {
-      process.kill(Number(readFileSync(join(this.#folder, 'pid'), 'utf8')), 'SIGTERM');
-      await endOf(engine);
+    if (!engine || hasEnded(engine)) return;
+    process.kill(Number(readFileSync(join(this.#folder, 'pid'), 'utf8')), 'SIGTERM');
+    await endOf(engine);
+  }
+
+  async stop(): Promise<void> {
+    await this.end();
+    // An engine leaves its folder mounted where containers may live on, and the network of the host once one had it.
+    const mounts = readFileSync('/proc/mounts', 'utf8').split('\n');
+    const left = mounts.flatMap((mount) => mount.split(' ')[1] ?? []);
+    for (const path of left.filter((one) => one.startsWith(`${this.#folder}/`)).reverse()) {
+      spawnSync('umount', ['--lazy', path]);
     }
     rmSync(this.#folder, { recursive: true, force: true });
   }

@@ -21,6 +21,7 @@ const WELL: Machine = {
   inetDiag: 'there',
   nftables: 'module',
   userNamespaces: 10_000,
+  userNamespacesOnlyRoot: null,
   programs: { 'dbus-daemon': '1.14', 'lxc-start': '5', nft: 'v1', ip: '6', unshare: '' },
   files: { soft: 1024, hard: Number.POSITIVE_INFINITY },
   epollWatches: 1_000_000,
@@ -92,6 +93,10 @@ describe('a machine', () => {
     [
       { userNamespaces: 0 },
       'missing user namespaces (pv-appengine without root): none may be made. Raise user.max_user_namespaces with sysctl.',
+    ],
+    [
+      { userNamespacesOnlyRoot: 'kernel.unprivileged_userns_clone=0' },
+      'missing user namespaces (pv-appengine without root): only root may make them (kernel.unprivileged_userns_clone=0). Change that with sysctl, or run pv-appengine as root.',
     ],
     [
       { programs: { ...WELL.programs, 'dbus-daemon': null } },

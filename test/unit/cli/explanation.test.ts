@@ -132,6 +132,12 @@ describe('an error of the daemon', () => {
     },
   );
 
+  it('about a device comes before anything is made in the consumer', () => {
+    const explanation = explain({ live: { ...failedWith('device-missing'), type: 'drm' } });
+    expect(marks(explanation)).toBe('✓✓✓✓✗···');
+    expect(explanation.steps[4]?.name).toBe('socket');
+  });
+
   it('is among those, each', () => {
     expect(Object.values(STEP).flat().sort()).toEqual(Object.keys(REMEDIES).sort());
   });
@@ -143,6 +149,11 @@ describe('an error of the daemon', () => {
       expect(firstFailure(explain({ live }))?.name).toBe('socket');
     },
   );
+
+  it('timed-out of a bus that does not answer is at the socket', () => {
+    const live = failedWith('timed-out', 'The bus of server did not answer a login within 5 s.');
+    expect(firstFailure(explain({ live }))?.name).toBe('socket');
+  });
 
   it('names the entry of the manifest that it is about', () => {
     const declaration = declared(FILES);
@@ -219,7 +230,7 @@ describe('a problem of the revision', () => {
       'allowed',
       'client/run.json:/services/required/0: found api of server, which has rules, as unix.',
       'it as rest or http',
-      'Add "any" or "container:client" to "allow" in server/services.json:/services/0.',
+      'Require it as rest or http in client/run.json:/services/required/0, or take "rules" from server/services.json:/services/0.',
     ],
     [
       'an entry of the provider that is refused',

@@ -61,13 +61,13 @@ class FakeEngine extends FakeRuntime {
       socket.write(STREAM);
     } else if (path.startsWith('/containers/json')) socket.end(ok(JSON.stringify(this.#list())));
     else if (kind === 'images') socket.end(ok(json({ Config: { Labels: this.imageLabels } })));
-    else if (one) socket.end(ok(json({ State: { Pid: one.pid, Paused: one.isPaused === true } })));
+    else if (one) socket.end(ok(json({ State: { Pid: one.pid } })));
     else socket.end(NOT_FOUND);
   }
 
   #list() {
-    return this.containers.map(({ id, name, labels, pid }) => {
-      const State = pid > 0 ? 'running' : 'exited';
+    return this.containers.map(({ id, name, labels, pid, isPaused }) => {
+      const State = pid <= 0 ? 'exited' : isPaused ? 'paused' : 'running';
       return {
         Id: id,
         Names: [`/${name}`],
@@ -80,14 +80,17 @@ class FakeEngine extends FakeRuntime {
   }
 }
 
+/** Above every pid of Linux: no process is taken for a container's by its number. */
+const NOBODY = 2 ** 22;
+
 const json = (value: unknown) => JSON.stringify(value);
 const idOf = (letter: string) => letter.repeat(64);
 
 function two(): Listed[] {
   return [
-    { id: idOf('a'), name: 'p', labels: { 'pv.provide.raw': 'unix:/run/x' }, pid: 20 },
-    { id: idOf('b'), name: 'c', labels: { 'pv.require.raw': '' }, pid: 10 },
-    { id: idOf('c'), name: 'other', labels: {}, pid: 30 },
+    { id: idOf('a'), name: 'p', labels: { 'pv.provide.raw': 'unix:/run/x' }, pid: NOBODY + 20 },
+    { id: idOf('b'), name: 'c', labels: { 'pv.require.raw': '' }, pid: NOBODY + 10 },
+    { id: idOf('c'), name: 'other', labels: {}, pid: NOBODY + 30 },
   ];
 }
 
@@ -117,7 +120,9 @@ async function setUp(
 }
 
 const pids = (graph: GraphSnapshot | undefined) =>
-  graph?.links.map(({ consumerPid, providerPid }) => [consumerPid, providerPid]);
+  graph?.links.map(({ consumerPid, providerPid }) =>
+    [consumerPid, providerPid].map((pid) => (pid > NOBODY ? pid - NOBODY : pid)),
+  );
 
 describe('the source of a container engine', () => {
   it('yields the graph, with a stamp and the ids of the containers', async () => {
@@ -127,7 +132,7 @@ describe('the source of a container engine', () => {
     expect(pids(graphs[0])).toEqual([[10, 20]]);
     expect(graphs[0]?.stamp).toBeGreaterThan(0);
     expect(graphs[0]?.engineIds).toEqual(
-      new Map([10, 20].map((pid, i) => [pid, idOf('ba'[i] ?? '')])),
+      new Map([10, 20].map((pid, i) => [NOBODY + pid, idOf('ba'[i] ?? '')])),
     );
     expect(engine.asked(`/containers/${idOf('c')}`)).toBe(0);
   });
@@ -139,12 +144,29 @@ describe('the source of a container engine', () => {
     engine.event();
     await eventually(() => expect(engine.asked('/containers/json')).toBeGreaterThan(looked));
     for (const pid of [21, 0, 22]) {
-      (engine.containers[0] as Listed).pid = pid;
+      (engine.containers[0] as Listed).pid = pid && NOBODY + pid;
       engine.event();
       await eventually(() => expect(pids(graphs.at(-1))).toEqual([[10, pid]]));
     }
     expect(graphs).toHaveLength(4);
     expect(engine.asked('/images/')).toBe(1);
+  });
+
+  it('inspects a container once, as long as its process lives', async () => {
+    const { graphs, engine } = await setUp({}, ({ containers }) => {
+      (containers[1] as Listed).pid = process.pid;
+    });
+    const consumer = engine.containers[1] as Listed;
+    await eventually(() => expect([graphs.length, engine.followers]).toEqual([1, 1]));
+    const asked = () => [idOf('b'), idOf('a')].map((id) => engine.asked(`/containers/${id}`));
+    const [once = 0, often = 0] = asked();
+    consumer.isPaused = true;
+    engine.event();
+    await eventually(() => expect(asked()[1]).toBeGreaterThan(often));
+    expect(asked()[0]).toBe(once);
+    consumer.pid = 0;
+    engine.event();
+    await eventually(() => expect(graphs.at(-1)?.links[0]?.consumerPid).toBe(0));
   });
 
   it('emits the same links again, with a newer stamp, where somebody doubts them', async () => {
@@ -172,7 +194,7 @@ describe('the source of a container engine', () => {
     await eventually(() => expect([graphs.length, engine.followers]).toEqual([1, 1]));
     await engine.stop();
     await eventually(() => expect(failures.map(({ code }) => code)).toEqual(['engine-away']));
-    engine.containers[0] = { ...(engine.containers[0] as Listed), pid: 25 };
+    engine.containers[0] = { ...(engine.containers[0] as Listed), pid: NOBODY + 25 };
     await engine.start();
     await eventually(() => expect(pids(graphs.at(-1))).toEqual([[10, 25]]));
     expect([graphs.length, failures.length, seen.recovered]).toEqual([2, 1, 1]);
@@ -262,14 +284,16 @@ describe('the source of a container engine', () => {
         id: idOf('d'),
         name: 'd',
         labels: { 'pv.required': 'system-bus' },
-        pid: 5,
+        pid: NOBODY + 5,
       });
     });
     const bus = () => graphs.at(-1)?.links.find(({ name }) => name === 'system-bus');
-    await eventually(() => expect(bus()).toMatchObject({ socket: '/run/bus', consumerPid: 5 }));
-    (engine.containers[3] as Listed).pid = 6;
+    await eventually(() =>
+      expect(bus()).toMatchObject({ socket: '/run/bus', consumerPid: NOBODY + 5 }),
+    );
+    (engine.containers[3] as Listed).pid = NOBODY + 6;
     engine.event();
-    await eventually(() => expect(bus()).toMatchObject({ consumerPid: 6 }));
+    await eventually(() => expect(bus()).toMatchObject({ consumerPid: NOBODY + 6 }));
     expect(asked).toHaveLength(1);
   });
 });

@@ -1,5 +1,5 @@
 /** What a daemon takes over of what an earlier one left standing, and what it ends. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { Link } from '../../../src/graph/link.js';
 import {
   Adoption,
@@ -17,11 +17,13 @@ import type { RelayLink } from '../../../src/relay/relay-link.js';
 import { unixLink } from '../../support/link.js';
 
 const DRAIN_MS = 5_000;
+/** A plant whose removal has no answer. */
+const HANGS = 13;
 const OPTIONS = { type: 'stream', fds: true };
 const CONSUMER = new Container('app', 11, 3, 1);
 
 function standing(number: number, note: Buffer, errno = 0): StandingLink {
-  return { number, listens: true, errno, note };
+  return { number, listens: true, drains: false, errno, note };
 }
 
 function ofLink(number: number, link: Link, stood?: Stood, part = 'forward'): StandingLink {
@@ -50,7 +52,7 @@ function stand(...left: StandingLink[]) {
     },
     remove: async (plant: number) => {
       did.push(`remove ${plant}`);
-      return ok(undefined);
+      return plant === HANGS ? new Promise<never>(() => {}) : ok(undefined);
     },
     sweep: async () => {
       did.push('sweep');
@@ -89,7 +91,7 @@ describe('a link that is as it was', () => {
     const claim = await adoption.claim(unixLink(), CONSUMER);
     expect(claim.take('forward', { ...OPTIONS, fds: false }, {})).toBeNull();
     await claim.rest();
-    expect(did).toEqual(['remove 9', 'stop 1', `close 1 after ${DRAIN_MS}`]);
+    expect(did).toEqual(['stop 1', `close 1 after ${DRAIN_MS}`, 'remove 9']);
   });
 
   it('tells why its provider could not be reached', async () => {
@@ -100,7 +102,37 @@ describe('a link that is as it was', () => {
   });
 });
 
+describe('a link that an earlier daemon had closed', () => {
+  const drains = { ...ofLink(1, unixLink()), listens: false, drains: true };
+
+  it('is left to drain, also where one of its identity stands: that one is taken over', async () => {
+    const { adoption, did } = stand(drains, ofLink(2, unixLink(), { plant: 9 }));
+    const claim = await adoption.claim(unixLink(), CONSUMER);
+    expect(claim.take('forward', OPTIONS, {})?.stood).toEqual({ plant: 9 });
+    await claim.rest();
+    adoption.prune([unixLink()]);
+    await adoption.finish();
+    expect(did).toEqual(['sweep']);
+  });
+
+  it('does not come back with its link', async () => {
+    const { adoption, did } = stand(drains);
+    const claim = await adoption.claim(unixLink(), CONSUMER);
+    expect(claim.take('forward', OPTIONS, {})).toBeNull();
+    await claim.rest();
+    expect(did).toEqual([]);
+  });
+});
+
 describe('a link that changed', () => {
+  it('ends what is as it was before, and takes over what is as it is now', async () => {
+    const before = unixLink({ mode: 'dgram' });
+    const { adoption, did } = stand(ofLink(1, before), ofLink(2, unixLink(), { plant: 9 }));
+    const claim = await adoption.claim(unixLink(), CONSUMER);
+    expect(claim.take('forward', OPTIONS, {})?.stood).toEqual({ plant: 9 });
+    expect(did).toEqual(['stop 1', `close 1 after ${DRAIN_MS}`]);
+  });
+
   it('has left its target before it is made anew; its connections have their drain time', async () => {
     const { adoption, did } = stand(ofLink(1, unixLink(), { plant: 9 }), ofLink(2, unixLink()));
     const claim = await adoption.claim(unixLink({ mode: 'dgram' }), CONSUMER);
@@ -123,6 +155,20 @@ describe('a link that changed', () => {
   });
 });
 
+describe('links that changed their targets with each other', () => {
+  it('have both left them before one of them is made anew', async () => {
+    const [one, two] = [
+      unixLink({ name: 'one', target: '/a' }),
+      unixLink({ name: 'two', target: '/b' }),
+    ];
+    const { adoption, did } = stand(ofLink(1, one, { plant: 1 }), ofLink(2, two, { plant: 2 }));
+    const swapped = { ...one, target: '/b' };
+    adoption.prune([swapped, { ...two, target: '/a' }]);
+    await adoption.claim(swapped, CONSUMER);
+    expect(did).toEqual(expect.arrayContaining(['remove 1', 'stop 1', 'remove 2', 'stop 2']));
+  });
+});
+
 describe('what no link of the graph wants', () => {
   it('stands until there is a graph', () => {
     expect(stand(ofLink(1, unixLink())).did).toEqual([]);
@@ -132,9 +178,20 @@ describe('what no link of the graph wants', () => {
     const [gone, kept] = [unixLink({ name: 'gone' }), unixLink({ name: 'kept' })];
     const { adoption, did } = stand(ofLink(1, gone, { plant: 1 }), ofLink(2, kept, { plant: 2 }));
     adoption.prune([kept]);
-    await expect.poll(() => did).toEqual(['remove 1', 'stop 1', `close 1 after ${DRAIN_MS}`]);
+    await expect.poll(() => did).toEqual(['stop 1', `close 1 after ${DRAIN_MS}`, 'remove 1']);
     await adoption.finish();
-    expect(did.slice(3)).toEqual(['remove 2', 'stop 2', `close 2 after ${DRAIN_MS}`, 'sweep']);
+    expect(did.slice(3)).toEqual(['stop 2', `close 2 after ${DRAIN_MS}`, 'remove 2', 'sweep']);
+  });
+
+  it('hangs in its container: its connections end all the same, and the rest is swept away', async () => {
+    vi.useFakeTimers();
+    const { adoption, did } = stand(ofLink(1, unixLink(), { plant: HANGS }));
+    adoption.prune([]);
+    const finished = adoption.finish();
+    await vi.advanceTimersByTimeAsync(60_000);
+    vi.useRealTimers();
+    await finished;
+    expect(did).toEqual(['stop 1', `close 1 after ${DRAIN_MS}`, `remove ${HANGS}`, 'sweep']);
   });
 
   it('is ended with its connections where the link is not allowed any more', async () => {
@@ -144,12 +201,22 @@ describe('what no link of the graph wants', () => {
   });
 
   it('may be shared by links, which say so when they come: it is left for the end', async () => {
-    const shared = encodeNote(sharedNoteOf('shared 3 ::1 80', CONSUMER, 'hand', OPTIONS));
+    const shared = encodeNote(sharedNoteOf('shared app ::1 80', CONSUMER, 'hand', OPTIONS));
     const { adoption, did } = stand(standing(1, shared), standing(2, shared));
     adoption.prune([]);
-    expect(adoption.claimShared('shared 3 ::1 80').take('hand', OPTIONS, {})).not.toBeNull();
+    const claim = await adoption.claimShared('shared app ::1 80', CONSUMER);
+    expect(claim.take('hand', OPTIONS, {})).not.toBeNull();
     await adoption.finish();
     expect(did).toEqual(['sweep']);
+  });
+
+  it('is shared, of a consumer that is another process now: its address is free before it is claimed', async () => {
+    const shared = encodeNote(sharedNoteOf('shared app ::1 80', CONSUMER, 'hand', OPTIONS));
+    const { adoption, did } = stand(standing(1, shared));
+    const again = new Container('app', 12, 4, 2);
+    const claim = await adoption.claimShared('shared app ::1 80', again);
+    expect(claim.take('hand', OPTIONS, {})).toBeNull();
+    expect(did).toEqual(['stop 1', 'close 1 after 0']);
   });
 
   it('nobody can know by its note: it is ended before anything else', () => {

@@ -60,7 +60,10 @@ describe('the protocol of the relay', () => {
       TO_PROVIDER: defined('PVX_TRANSFER_TO_PROVIDER'),
       END: defined('PVX_TRANSFER_END'),
     });
-    expect(protocol.STANDING_FLAGS).toEqual({ LISTENS: defined('PVX_STANDING_LISTENS') });
+    expect(protocol.STANDING_FLAGS).toEqual({
+      LISTENS: defined('PVX_STANDING_LISTENS'),
+      DRAINS: defined('PVX_STANDING_DRAINS'),
+    });
     expect(counted(header, 'pvx_accept_mode', 'PVX_ACCEPT_')).toEqual(
       Object.keys(protocol.ACCEPT_MODES),
     );

@@ -1,11 +1,11 @@
 /** The client of the relay, opposite a test that says what a relay may say, in any order. */
 import { closeSync, fstatSync, openSync } from 'node:fs';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { LITTLE } from '../../../src/kernel/word.js';
 import { Channel } from '../../../src/relay/channel.js';
-import { native, SOCKET_TYPES } from '../../../src/relay/native.js';
+import { type NativeCounters, native, SOCKET_TYPES } from '../../../src/relay/native.js';
 import { EVENTS, type EventType, OPS } from '../../../src/relay/protocol.js';
-import { Relay } from '../../../src/relay/relay.js';
+import { Relay, type StandingLink } from '../../../src/relay/relay.js';
 import { countOpenFiles } from '../../support/open-files.js';
 import { atRest, eventually } from '../../support/wait.js';
 
@@ -55,6 +55,10 @@ class FarEnd {
     this.#channel.write(record);
   }
 
+  flushed(): Promise<void> {
+    return this.#channel.flushed();
+  }
+
   close(): void {
     this.#channel.close();
   }
@@ -81,6 +85,7 @@ describe('the client of the relay', () => {
   afterEach(() => {
     relay.stop();
     far.close();
+    vi.restoreAllMocks();
     for (const fd of clients.splice(0)) closeSync(fd);
   });
 
@@ -141,6 +146,61 @@ describe('the client of the relay', () => {
     await isClosed(second);
     far.say('BORN');
     await isClosed(first);
+  });
+
+  /** Says hello, and hears that these stand. */
+  const greeted = async (...links: number[]): Promise<readonly StandingLink[]> => {
+    vi.spyOn(native, 'countersMap').mockImplementation((fd) => {
+      closeSync(fd); // only a memfd can be sealed as it has to be
+      return {} as NativeCounters;
+    });
+    vi.spyOn(native, 'countersRead').mockReturnValue(undefined);
+    const greeting = relay.hello();
+    far.say('WELCOME', { conn: INCARNATION, error: 1 }, openSync('/dev/null', 'r'));
+    for (const link of links) far.say('STANDING', { link, conn: 1 });
+    far.say('COMPLETE', { conn: INCARNATION });
+    const standing = await greeting;
+    if (!standing.ok) throw new Error(standing.errno);
+    return standing.value;
+  };
+
+  test('keeps of what happens to a link that nobody adopts only what counts, however long that takes', async () => {
+    const [one] = (await greeted(1)) as [StandingLink];
+    for (let i = 1; i <= 3_000; i++) {
+      far.say('UPSTREAM', { link: 1, error: i % 2 ? 111 : 2 });
+      far.say('PENDING', { link: 1, conn: i * 2 });
+      far.say('MOVED', { link: 1, conn: i, bytes: 1 });
+    }
+    for (let i = 1; i <= 3_000; i++) far.say('PENDING', { link: 1, conn: i * 2 + 1 });
+    await far.flushed();
+    const far2 = client();
+    clients.push(far2.far);
+    far.say('HANDED', { link: 2 }, far2.near); // behind all others, and of a link that there is none of
+    await isClosed(far2.far);
+    const told: [string, number][] = [];
+    relay.adopt(one, {
+      onPending: (connection) => told.push(['pending', connection]),
+      onUpstream: (errno) => told.push(['upstream', errno]),
+    });
+    await Promise.resolve();
+    expect(told.length).toBeLessThanOrEqual(4_096);
+    expect(told.filter(([what]) => what === 'upstream').length).toBeLessThanOrEqual(1);
+    expect(told.at(-1)).toEqual(['pending', 6_001]);
+  });
+
+  test('keeps the clients of a link that has few where another one has too many', async () => {
+    const [one, two] = (await greeted(1, 2)) as [StandingLink, StandingLink];
+    const flood = Array.from({ length: 1_024 }, () => handed(1));
+    const late = handed(2);
+    await isClosed(flood.at(-1) as number);
+    const got: number[] = [];
+    relay.adopt(two, { onHanded: (fd) => got.push(fd) });
+    await Promise.resolve();
+    expect(got).toHaveLength(1);
+    closeSync(got[0] as number);
+    await isClosed(late);
+    void relay.forget(one, 0);
+    await isClosed(flood[0] as number);
   });
 
   test('closes a client of a link that it has none of once it serves, or that nobody wants', async () => {
