@@ -165,7 +165,6 @@ static void thaw(struct relay *relay)
 		struct link *link = list_entry(node, struct link, node);
 
 		next = node->next;
-		link->given = false;
 		link_resume(link);
 	}
 }

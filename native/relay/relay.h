@@ -216,7 +216,7 @@ struct name {
  *   away          a datagram's patience is over                   a flow is connected
  *   draining      link_close
  *   gone          link_maybe_gone
- *   given         handover.c: it was written to a successor       link_listen; the successor is given up
+ *   given         handover.c: it was written to a successor       its listener is closed
  */
 struct link {
 	struct source listener;
@@ -260,7 +260,7 @@ struct link {
 	bool unlucky;      /* the last attempt failed for now: one connection tries for all */
 	bool away;         /* its datagrams have waited for the provider in vain, see dgram.c */
 	bool draining;     /* it takes nobody any more, and ends with its last connection */
-	bool given;        /* a successor of ours has its listener, too */
+	bool given;        /* a successor of ours has its listener, too, or had it */
 	bool gone;         /* that was reported; freed at the end of the round, behind its last connections */
 };
 

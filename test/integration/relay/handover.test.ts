@@ -240,19 +240,22 @@ describe('links given to a relay of another build', () => {
   });
 
   test('end the old relay with the last connection, and not before the daemon has left', async () => {
-    await makeLinks(2);
+    const [, stopped] = (await makeLinks(2)) as [RelayLink, RelayLink];
     const before = await dial(0);
     await before.goesOn();
     const next = await takeOver();
+    supervisions.relay.say('T'); // and the new one, whose daemon takes its time, accepts nobody yet
+    await (await dial(0)).goesOn();
+    await stopped.stop(); // here
     supervisions.relay.say('C');
     supervisions.next.say('T');
-    const after = await dial(0, next.broker.broker);
-    await allGoOn([before, after]);
+    const after = await Promise.all([0, 1].map((i) => dial(i, next.broker.broker)));
+    await allGoOn([...clients]);
     relay.leave();
-    await allGoOn([before, after]);
-    before.close();
+    await allGoOn([...clients]);
+    for (const client of clients.filter((each) => !after.includes(each))) client.close();
     expect(await relay.ended).toBe(0);
-    await after.goesOn();
+    await allGoOn(after);
   });
 
   test('end the old relay at the latest after the given time', async () => {
