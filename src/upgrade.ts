@@ -4,7 +4,7 @@
  *            ask              freeze             commit
  *     idle ------> asked ---------------> frozen ------> leaving
  *      ^             |                      |
- *      |   refuse    |         thaw         |
+ *      |   refuse    |    thaw, refuse      |
  *      '-------------+----------------------'
  *
  * From `freeze` on links stay as they are, for what stands is handed over: no step of the mesh begins, and the broker is
@@ -97,8 +97,7 @@ export class Upgrade implements Orders {
   thaw(): void {
     if (this.#state !== 'frozen') return;
     const { mesh, broker, keeper, onThaw } = this.#parts;
-    this.#state = 'idle';
-    this.#error ??= 'The new version was given up.';
+    this.#state = this.#error === null ? 'asked' : 'idle'; // why, is said next
     broker.thaw();
     keeper()?.resume();
     mesh.thaw();
@@ -107,7 +106,7 @@ export class Upgrade implements Orders {
 
   refuse(reason: string): void {
     if (this.#state === 'leaving') return;
-    this.#error = reason;
+    this.#error = reason.endsWith('.') ? reason : `${reason}.`;
     this.#parts.log.error(`the upgrade came to nothing: ${reason}`);
     if (this.#state === 'asked') this.#state = 'idle'; // else thaw follows
   }

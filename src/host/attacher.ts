@@ -155,7 +155,7 @@ function attached(
 ): AttachedLink {
   const leave = async (drainMs: number, removed: Promise<void>) => {
     await removed;
-    await host.spareDevices(drainMs);
+    await host.finish(drainMs);
     const detached = attachment.detach(drainMs).catch((thrown: unknown) => {
       host.log.error({ err: thrown }, 'a bug in the plugin: its link was ended without it');
     });

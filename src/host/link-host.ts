@@ -291,12 +291,16 @@ export class OneLinkHost implements LinkHost {
   }
 
   /**
-   * When a successor has the link, clients that hold a device keep it: resolves when none does, or after `drainMs`. At
-   * once in any other case.
+   * When a successor has the link: resolves when clients that hold a device have gone, and those of a shared address, or
+   * after `drainMs`. Until then everything is as it was. At once in any other case.
    */
-  async spareDevices(drainMs: number): Promise<void> {
-    if (!this.#parts.broker.hasLeft || this.#devices.size === 0) return;
-    await withDeadline(this.#clients.drained(), drainMs, undefined);
+  async finish(drainMs: number): Promise<void> {
+    if (!this.#parts.broker.hasLeft) return;
+    const isDevice = this.#devices.size > 0;
+    await Promise.all([
+      isDevice ? withDeadline(this.#clients.drained(), drainMs, undefined) : undefined,
+      ...[...this.#memberships].map((membership) => membership.finish(drainMs)),
+    ]);
   }
 
   /** Those to the provider end after `drainMs`, whether or not the target is free by then. */

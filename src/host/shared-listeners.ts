@@ -40,6 +40,8 @@ export interface Membership<T> {
   readonly relayLink: RelayLink;
   /** As of Target. */
   watch(onChange: (error: LinkError | null) => void): () => void;
+  /** Ends what is open at the address, within `drainMs`, while all links are still members. Idempotent. */
+  finish(drainMs: number): Promise<unknown>;
   /** Idempotent. Resolves when the address is free, where this was the last link. */
   leave(): Promise<void>;
   /** After `leave`: where this was the last link, ends what is still open after `drainMs`. */
@@ -49,6 +51,7 @@ export interface Membership<T> {
 interface Opened extends Listening {
   readonly handler: ConnectionHandler;
   readonly channels: ChannelSet;
+  finishing: Promise<unknown> | null;
 }
 
 interface Entry {
@@ -84,6 +87,11 @@ export class SharedListeners {
         handler: opened.handler as T,
         relayLink: opened.relayLink,
         watch: (onChange) => opened.target.watch(onChange),
+        finish: (drainMs) => {
+          const { handler } = opened;
+          opened.finishing ??= withoutBug(parts.log, () => handler.close?.(drainMs));
+          return opened.finishing;
+        },
         leave: () => {
           if (!left) isLast = --entry.members === 0;
           left ??= isLast ? this.#leave(key, opened) : Promise.resolve();
@@ -128,7 +136,7 @@ async function openListener(
   const handler = make();
   const channels = new ChannelSet();
   try {
-    return { handler, channels, ...(await parts.listen(id, channels, handler)) };
+    return { handler, channels, finishing: null, ...(await parts.listen(id, channels, handler)) };
   } catch (thrown) {
     await withoutBug(parts.log, () => handler.close?.(0));
     throw thrown;

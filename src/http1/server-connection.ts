@@ -84,11 +84,13 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
     return !this.#busy && this.#partial.length === 0;
   }
 
-  /** Closes it once the request under way is answered, or at once where there is none. */
-  leave(): void {
+  /** Closes it once the request under way is answered. Where there is none, one may still come for `graceMs`. */
+  leave(graceMs = 0): void {
     this.#leaving = true;
     this.#answer.keepAlive = false;
-    if (this.idle) this.#finishUp();
+    if (!this.idle) return;
+    if (graceMs === 0) this.#finishUp();
+    else deadlines.set(this, Math.min(this.deadline, performance.now() + graceMs));
   }
 
   close(): void {

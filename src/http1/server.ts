@@ -1,5 +1,5 @@
 /** All connections of one address or socket: how many there may be, and their common end. */
-import { DrainBarrier } from '../kernel/drain.js';
+import { DrainBarrier, graceIn } from '../kernel/drain.js';
 import type { ByteStream } from '../relay/byte-stream.js';
 import { AnswerWriter } from './answer-writer.js';
 import type { Refusal } from './refusal.js';
@@ -17,7 +17,8 @@ export class Server<Description> {
   readonly #site: Site<Description>;
   /** The eldest first. */
   readonly #connections = new Set<ServerConnection<Description>>();
-  #leaving = false;
+  /** Milliseconds, see `leave`; null: it does not leave. */
+  #grace: number | null = null;
   readonly #barrier = new DrainBarrier(() => this.#connections.size === 0);
 
   constructor(site: Site<Description>) {
@@ -46,13 +47,16 @@ export class Server<Description> {
       this.#barrier.check();
     });
     this.#connections.add(connection);
-    if (this.#leaving) connection.leave();
+    if (this.#grace !== null) connection.leave(this.#grace);
   }
 
-  /** Closes each connection once its requests are answered, new ones too. Resolves when none is left. */
-  leave(): Promise<void> {
-    this.#leaving = true;
-    for (const connection of [...this.#connections]) connection.leave();
+  /**
+   * Closes each connection once its requests are answered, new ones too. Resolves when none is left. `drainMs`: how long
+   * that may take.
+   */
+  leave(drainMs: number): Promise<void> {
+    this.#grace = graceIn(drainMs);
+    for (const connection of [...this.#connections]) connection.leave(this.#grace);
     return this.#barrier.drained();
   }
 

@@ -3,6 +3,17 @@
  * are open time to end by themselves, and closes what is left after that.
  */
 
+/** A client that asked nothing for so long, in milliseconds, is not about to. */
+const GRACE_MS = 1_000;
+
+/**
+ * How long a connection on which nothing is under way is left open, for what its client may just be sending: nothing in
+ * a drain that has no time for it.
+ */
+export function graceIn(drainMs: number): number {
+  return drainMs >= 10 * GRACE_MS ? GRACE_MS : 0;
+}
+
 /** Waits until nothing is open any more, whoever closes it. */
 export class DrainBarrier {
   readonly #isDrained: () => boolean;

@@ -76,11 +76,11 @@ describe('an upgrade', () => {
     upgrade.freeze();
     await frozen();
     said = [];
-    upgrade.refuse('The new relay ended.');
-    expect(upgrade.state).toBe('under way');
     upgrade.thaw();
+    expect(upgrade.state).toBe('under way');
+    upgrade.refuse('the new relay ended');
     expect(said).toEqual(['broker thawed', 'bus resumed', 'mesh thawed', 'looked']);
-    expect(upgrade.state).toEqual({ error: 'The new relay ended.' });
+    expect(upgrade.state).toEqual({ error: 'the new relay ended.' });
     expect(upgrade.ask()).toBeNull();
     expect(upgrade.state).toBe('under way');
   });

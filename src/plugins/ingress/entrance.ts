@@ -80,7 +80,12 @@ export class Entrance implements ConnectionHandler, Site<Visitor> {
 
   /** The last link has gone. Connections may finish what they have begun for `drainMs`; resolves when none is left. */
   close(drainMs: number): Promise<void> {
-    const leave = () => Promise.all([this.server.leave(), this.#front?.leave()]);
+    const leave = async () => {
+      const left = this.server.leave(drainMs);
+      await this.#front?.leave(drainMs); // with handshakes, of which some become connections of the server
+      await left;
+      await this.server.leave(drainMs);
+    };
     return drainThenClose(drainMs, leave, () => {
       this.server.close();
       this.#front?.close();

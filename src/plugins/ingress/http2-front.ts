@@ -16,7 +16,7 @@ import {
 } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import { deadlines, type Limits, type Site, type Timed } from '../../http1/index.js';
-import { DrainBarrier } from '../../kernel/drain.js';
+import { DrainBarrier, graceIn } from '../../kernel/drain.js';
 import { FairQueue } from './fair-queue.js';
 import { Http2Exchange } from './http2-exchange.js';
 
@@ -46,6 +46,8 @@ export class Http2Front<Description> {
   readonly #barrier = new DrainBarrier(() => this.#sessions.size === 0);
   /** Open streams of all sessions. */
   streams = 0;
+  /** How long it may take to leave; null: it does not. */
+  #drainMs: number | null = null;
   #server: Http2Server | null = null;
   #limits: Limits | null = null;
   /** The connection whose session is being made. */
@@ -70,9 +72,13 @@ export class Http2Front<Description> {
     this.#made = null;
   }
 
-  /** Ends each session when its streams have finished. Resolves when no session is left. */
-  leave(): Promise<void> {
-    for (const session of this.#sessions) session.leave();
+  /**
+   * Ends each session when it has been idle for a moment, or has had half of `drainMs`; new ones too. Resolves when no
+   * session is left.
+   */
+  leave(drainMs: number): Promise<void> {
+    this.#drainMs = drainMs;
+    for (const session of this.#sessions) session.leaveWithin(drainMs);
     return this.#barrier.drained();
   }
 
@@ -124,7 +130,9 @@ export class Http2Front<Description> {
     server.on('session', (session) => {
       if (!this.#made) return;
       const { socket, description } = this.#made;
-      this.#sessions.add(new ClientSession(session, this, socket, description));
+      const made = new ClientSession(session, this, socket, description);
+      this.#sessions.add(made);
+      if (this.#drainMs !== null) made.leaveWithin(this.#drainMs);
     });
     this.#server = server;
     this.#limits = limits;
@@ -142,6 +150,10 @@ class ClientSession<Description> implements Timed {
   readonly #description: Description;
   /** Bytes in both directions at the last look. */
   #moved = 0;
+  /** Requests so far. */
+  #asks = 0;
+  /** It is to leave when it is idle: looked at so often, and requests as of the last look; it leaves by that time. */
+  #waiting: { readonly graceMs: number; readonly by: number; asks: number } | null = null;
 
   constructor(
     session: ServerHttp2Session,
@@ -169,6 +181,18 @@ class ClientSession<Description> implements Timed {
     this.#session.close();
   }
 
+  /**
+   * The same once it is idle. Its client may be about to send a request: not every one of them sends a request again
+   * that crosses a GOAWAY (RFC 9113, 6.8).
+   */
+  leaveWithin(drainMs: number): void {
+    const graceMs = graceIn(drainMs);
+    if (graceMs === 0) this.leave();
+    if (this.leaving || this.#waiting) return;
+    this.#waiting = { graceMs, by: performance.now() + drainMs / 2, asks: this.#asks };
+    deadlines.within(this, graceMs);
+  }
+
   end(): void {
     this.#session.destroy();
     this.#socket.destroy(); // else what is unsent would be waited for
@@ -177,6 +201,10 @@ class ClientSession<Description> implements Timed {
   /** Looks whether anything has moved since the last look; if not, the session ends. */
   expired(): void {
     if (this.#session.destroyed) return;
+    if (this.#waiting && !this.leaving) {
+      this.#leaveIfIdle(this.#waiting);
+      return;
+    }
     const moved = this.#bytes;
     const idle = moved === this.#moved;
     this.#moved = moved;
@@ -185,6 +213,13 @@ class ClientSession<Description> implements Timed {
       else this.leave();
     }
     if (!this.#session.destroyed) deadlines.within(this, this.#front.limits.idleMs);
+  }
+
+  #leaveIfIdle(waiting: { readonly graceMs: number; readonly by: number; asks: number }): void {
+    const isIdle = this.#exchanges.size === 0 && waiting.asks === this.#asks;
+    waiting.asks = this.#asks;
+    if (isIdle || performance.now() >= waiting.by) this.leave();
+    deadlines.within(this, this.leaving ? this.#front.limits.idleMs : waiting.graceMs);
   }
 
   /** Some exchange waits, for its provider or its client. Answers that are complete but unsent do not count. */
@@ -200,6 +235,7 @@ class ClientSession<Description> implements Timed {
 
   #asked(asked: StreamArguments): void {
     const [stream] = asked;
+    this.#asks++;
     const { limits } = this.#front;
     if (this.#front.streams >= limits.streams && this.streams >= FEW_STREAMS) {
       stream.on('error', () => undefined);

@@ -39,13 +39,16 @@ export class SecureFront {
     this.#tls.accept(fd);
   }
 
-  /** Resolves when no HTTP/2 connection is left. */
-  leave(): Promise<void> {
-    this.#tls.close();
-    return this.#http2.leave();
+  /** Resolves when no HTTP/2 connection is left, and no handshake. */
+  async leave(drainMs: number): Promise<void> {
+    const left = this.#http2.leave(drainMs);
+    await this.#tls.drained();
+    await left;
+    await this.#http2.leave(drainMs);
   }
 
   close(): void {
+    this.#tls.close();
     this.#http2.close();
   }
 }

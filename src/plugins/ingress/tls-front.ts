@@ -4,6 +4,7 @@
  */
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { watchedSocketOf } from '../../http1/index.js';
+import { DrainBarrier } from '../../kernel/drain.js';
 import type { Certificate, Certificates } from './certificates.js';
 
 const HANDSHAKE_MS = 10_000;
@@ -14,6 +15,7 @@ export type OnSecure = (socket: TLSSocket, protocol: 'h2' | 'http/1.1') => void;
 export class TlsFront {
   /** Handshakes under way. */
   size = 0;
+  readonly #barrier = new DrainBarrier(() => this.size === 0);
   readonly #certificates: Certificates;
   readonly #server: Server;
   /** The certificate for clients without SNI. */
@@ -28,13 +30,13 @@ export class TlsFront {
       SNICallback: (name, done) => done(null, certificates.find(name)?.context ?? undefined),
     });
     this.#server.on('tlsClientError', (_error, socket) => {
-      this.size--;
       socket.destroy();
+      this.#done();
     });
     this.#server.on('secureConnection', (socket) => {
-      this.size--;
       if (this.#closed) socket.destroy();
       else onSecure(socket, socket.alpnProtocol === 'h2' ? 'h2' : 'http/1.1');
+      this.#done();
     });
   }
 
@@ -55,6 +57,16 @@ export class TlsFront {
     raw.setNoDelay(true);
     this.size++;
     this.#server.emit('connection', raw);
+  }
+
+  #done(): void {
+    this.size--;
+    this.#barrier.check();
+  }
+
+  /** Resolves when no handshake is under way. */
+  drained(): Promise<void> {
+    return this.#barrier.drained();
   }
 
   /** Connections whose handshake is under way are closed after it. */

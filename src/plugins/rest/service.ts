@@ -30,7 +30,7 @@ export async function serve(link: Link, host: LinkHost, lingering: Lingering): P
       const stopped = listener.detach(drainMs);
       await drainThenClose(
         drainMs,
-        () => server.leave(),
+        () => server.leave(drainMs),
         () => server.close(),
       );
       linkRoute.close();
