@@ -2,7 +2,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { afterAll, beforeAll } from 'vitest';
 import { type ContainerOptions, startContainer, type TestContainer } from './container.js';
-import { TestDaemon } from './daemon.js';
+import { TestDaemon, type TestDaemonOptions } from './daemon.js';
 import { type WireLink, wireLink } from './link.js';
 import { Peer } from './peer-process.js';
 
@@ -13,6 +13,7 @@ export interface PairOptions {
   readonly link?: Partial<WireLink>;
   /** Of both containers. */
   readonly containers?: Omit<ContainerOptions, 'name'>;
+  readonly daemon?: TestDaemonOptions;
 }
 
 export class ContainerPair {
@@ -38,7 +39,7 @@ export class ContainerPair {
   }
 
   protected makeDaemon(args: readonly string[]): TestDaemon {
-    return new TestDaemon(args);
+    return new TestDaemon(args, this.#options.daemon);
   }
 
   /** A link between the two as they run now. */

@@ -40,6 +40,8 @@ export interface TestDaemonOptions {
   /** A program that executes the daemon in its own place. */
   readonly prefix?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Absent: that of this package. */
+  readonly program?: string;
 }
 
 export class TestDaemon {
@@ -112,8 +114,8 @@ export class TestDaemon {
       await new Promise<void>((resolve) => this.#server.listen(pvCtrl, resolve));
     }
     const args = ['--pv-ctrl', pvCtrl, '--control', this.control, ...this.#args];
-    const { prefix = [], env } = this.#options;
-    const [program = '', ...rest] = [...prefix, `${PACKAGE_ROOT}/bin/pv-xconnect`, ...args];
+    const { prefix = [], env, program: own = `${PACKAGE_ROOT}/bin/pv-xconnect` } = this.#options;
+    const [program = '', ...rest] = [...prefix, own, ...args];
     const child = spawn(program, rest, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...env },

@@ -5,6 +5,7 @@ import type { MessageBus } from 'dbus-next';
 import dbus from 'dbus-next';
 import { afterEach } from 'vitest';
 import { ContainerPair, usePair } from '../../support/container-pair.js';
+import type { TestDaemonOptions } from '../../support/daemon.js';
 import type { WireLink } from '../../support/link.js';
 import { eventually } from '../../support/wait.js';
 
@@ -39,8 +40,8 @@ export class BusPair extends ContainerPair {
   readonly #busses: MessageBus[] = [];
   #bus: ChildProcess | null = null;
 
-  constructor(args: readonly string[]) {
-    super({ args, link: LINK });
+  constructor(args: readonly string[], daemon: TestDaemonOptions = {}) {
+    super({ args, link: LINK, daemon });
   }
 
   override async setUp(): Promise<void> {

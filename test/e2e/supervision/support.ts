@@ -1,7 +1,7 @@
 /** What the tests of killed processes share: links of many types between two containers, each with checked traffic. */
 import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';
-import { usePair } from '../../support/container-pair.js';
+import { type PairOptions, usePair } from '../../support/container-pair.js';
 import type { TestDaemon } from '../../support/daemon.js';
 import type { WireLink } from '../../support/link.js';
 import type { Peer } from '../../support/peer-process.js';
@@ -63,8 +63,8 @@ export class Traffic {
 }
 
 export class SupervisedPair extends UnixPair {
-  constructor(args: readonly string[]) {
-    super(['--patience', '10', ...args], { containers: { net: true } });
+  constructor(args: readonly string[], options: PairOptions = {}) {
+    super(['--patience', '10', ...args], { containers: { net: true }, ...options });
   }
 
   /** One link of each kind that the relay serves alone, established, with a provider that answers. */
@@ -149,7 +149,8 @@ export function killDaemon(daemon: TestDaemon, links: readonly string[]): Promis
   return killChild(daemon, 'node', links);
 }
 
-function programOf(pid: number): string {
+/** Of a process; empty: it has ended. */
+export function programOf(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
   } catch {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { TestContainer } from '../../support/container.js';
 import { ContainerPair } from '../../support/container-pair.js';
+import type { TestDaemonOptions } from '../../support/daemon.js';
 import { endBy } from '../../support/processes.js';
 import { has } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
@@ -32,8 +33,9 @@ export const hasWeston = (): boolean => [...TOOLS, 'wayland-info'].every(has);
 export class WestonPair extends ContainerPair {
   #weston!: ChildProcess;
 
-  constructor() {
+  constructor(daemon: TestDaemonOptions = {}) {
     super({
+      daemon,
       args: ['--patience', '2'],
       link: {
         ...{ name: 'display', type: 'wayland', interface: 'wayland' },

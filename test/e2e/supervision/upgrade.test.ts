@@ -1,0 +1,371 @@
+/** Upgrades between two builds, under traffic and with real clients, and versions that do not come up. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { chmodSync, mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { Builds } from '../../support/builds.js';
+import { ContainerPair, usePair } from '../../support/container-pair.js';
+import { request, type TestDaemon } from '../../support/daemon.js';
+import { wireLink } from '../../support/link.js';
+import { countOpenFiles } from '../../support/open-files.js';
+import { childrenOf, endBy, hasEnded } from '../../support/processes.js';
+import { has, isRoot } from '../../support/requirements.js';
+import { atRest, eventually } from '../../support/wait.js';
+import { BusPair, TARGET, WHO } from '../dbus/support.js';
+import { startNode } from '../http/providers.js';
+import { hasWeston, WestonPair } from '../wayland/weston.js';
+import { killDaemon, type Program, programOf, SupervisedPair } from './support.js';
+
+const builds = new Builds();
+const daemon = { program: builds.program };
+
+beforeAll(() => {
+  for (const version of ['0.1.0', '0.1.1']) builds.add(version);
+  builds.install('0.1.0');
+});
+afterAll(() => builds.remove());
+
+const versionOf = async ({ control }: TestDaemon) =>
+  (await request(control, '/version')) as { version: string; incarnation: number };
+
+/** Upgrades to the other version. */
+async function upgrade(to: TestDaemon): Promise<void> {
+  const { version } = await versionOf(to);
+  const next = version === '0.1.0' ? '0.1.1' : '0.1.0';
+  const { pid } = to;
+  expect(await builds.upgrade(next, to.control)).toEqual({
+    ...{ code: 0, stderr: '' },
+    stdout: `upgraded from ${version} to ${next}\n`,
+  });
+  expect(readlinkSync(`/proc/${pid}/exe`)).toContain(`/${next}/`);
+}
+
+/** Waits until nothing of the version before is left. */
+const alone = ({ pid }: TestDaemon, timeoutMs = 20_000) =>
+  eventually(() => expect(childrenOf(pid)).toHaveLength(3), { timeoutMs });
+
+describe.runIf(isRoot())('an upgrade', () => {
+  const pair = usePair(new SupervisedPair([], { containers: { net: true }, daemon }));
+  afterEach(() => pair.clear());
+
+  test('costs no byte, no descriptor and no connection of what the relay serves alone, three times', async () => {
+    const links = await pair.establishAll();
+    const planted = await pair.planted(links);
+    const traffic = await pair.startTraffic(links);
+    const totals = async () =>
+      (await pair.daemon.shown()).map(({ connections }) => connections.total);
+    const { pid } = pair.daemon;
+    let before = await totals();
+    for (let round = 0; round < 3; round++) {
+      await upgrade(pair.daemon);
+      await pair.daemon.until(Object.fromEntries(links.map(({ name }) => [name, 'established'])));
+      for (const one of traffic) await one.goesOn();
+      const after = await totals();
+      for (const [index, total] of after.entries()) {
+        expect(total).toBeGreaterThanOrEqual(before[index] as number);
+      }
+      before = after;
+    }
+    const summaries = await Promise.all(traffic.map((one) => one.end()));
+    expect(summaries.flatMap(({ faults }) => faults)).toEqual([]);
+    expect(await pair.planted(links)).toBe(planted);
+    expect(pair.daemon.pid).toBe(pid);
+    const longest = Math.max(...summaries.map((one) => one.longest));
+    console.info(`the longest that a new client waited: ${longest} ms`);
+    await alone(pair.daemon);
+  }, 120_000);
+
+  test('leaves nothing behind once the old processes have ended', async () => {
+    await pair.establishAll();
+    const { pid } = pair.daemon;
+    const open = () =>
+      [pid, ...(['pvx-broker', 'pvx-relay', 'node'] as const).map((name) => pair.child(name))]
+        .map(countOpenFiles)
+        .join();
+    await upgrade(pair.daemon);
+    await alone(pair.daemon);
+    const before = await atRest(open);
+    await upgrade(pair.daemon);
+    await alone(pair.daemon);
+    await upgrade(pair.daemon);
+    await alone(pair.daemon);
+    expect(await atRest(open)).toBe(before);
+  }, 120_000);
+
+  test('ends what the graph lost meanwhile, and everything at the end', async () => {
+    const links = await pair.establishAll();
+    await upgrade(pair.daemon);
+    await alone(pair.daemon);
+    const [gone, ...kept] = links;
+    pair.daemon.set(...kept);
+    await pair.daemon.until(Object.fromEntries(kept.map(({ name }) => [name, 'established'])));
+    const there = async (path: string) =>
+      (await pair.consumer.exec(['test', '-e', path])).code === 0;
+    expect(await there(gone?.target as string)).toBe(false);
+    await pair.daemon.clear();
+    for (const { target } of kept) expect(await there(target)).toBe(false);
+  }, 60_000);
+});
+
+describe.runIf(isRoot())('a version that does not come up', () => {
+  const pair = usePair(new SupervisedPair([], { containers: { net: true }, daemon }));
+  afterEach(() => pair.clear());
+  beforeAll(() => {
+    builds.add('0.2.0', (folder) => {
+      const main = join(folder, 'dist/daemon.js');
+      writeFileSync(main, `throw new Error('a bug');\n${readFileSync(main, 'utf8')}`);
+    });
+    builds.add('0.2.1', (folder) => {
+      const relay = join(folder, 'build/Release/pvx-relay');
+      rmSync(relay);
+      writeFileSync(relay, '#!/bin/sh\nexit 3\n', { mode: 0o755 });
+    });
+  });
+
+  test.each(['0.2.0', '0.2.1'])(
+    'is given up, and the old one goes on and says why: %s',
+    async (bad) => {
+      const links = await pair.establishAll();
+      const traffic = await pair.startTraffic(links);
+      const before = childrenOf(pair.daemon.pid);
+      const { version, incarnation } = await versionOf(pair.daemon);
+      const { code, stdout, stderr } = await builds.upgrade(bad, pair.daemon.control);
+      expect([code, stdout]).toEqual([1, '']);
+      expect(stderr).toMatch(new RegExp(`^pv-xconnect: ${version} goes on: .*ended.*\\n$`));
+      expect(await versionOf(pair.daemon)).toMatchObject({ version, incarnation });
+      expect(childrenOf(pair.daemon.pid)).toEqual(before);
+      for (const one of traffic) await one.goesOn();
+      const more = pair.link({
+        name: 'more',
+        socket: '/run/example/more.sock',
+        target: '/run/more.sock',
+      });
+      await pair.serveAt(more.socket);
+      pair.daemon.set(...links, more);
+      await pair.daemon.until(
+        Object.fromEntries([...links, more].map(({ name }) => [name, 'established'])),
+      );
+      const summaries = await Promise.all(traffic.map((one) => one.end()));
+      expect(summaries.flatMap(({ faults }) => faults)).toEqual([]);
+    },
+    60_000,
+  );
+});
+
+describe.runIf(isRoot())('a process that is killed in an upgrade', () => {
+  const pair = usePair(new SupervisedPair([], { containers: { net: true }, daemon }));
+  afterEach(() => pair.clear());
+
+  /** The pid of a second process of that name, which is of the new version. */
+  const another = (program: Program, first: number) =>
+    eventually(() => {
+      const pid = childrenOf(pair.daemon.pid).find(
+        (child) => child !== first && programOf(child) === program,
+      );
+      expect(pid).toBeDefined();
+      return pid as number;
+    });
+
+  test.each<[string, Program, 'old' | 'new']>([
+    ['the old relay', 'pvx-relay', 'old'],
+    ['the old daemon', 'node', 'old'],
+    ['the new daemon', 'node', 'new'],
+  ])(
+    '%s: every link is served afterwards, by one version',
+    async (_what, program, which) => {
+      const links = await pair.establishAll();
+      const old = pair.child(program);
+      const { version } = await versionOf(pair.daemon);
+      const next = version === '0.1.0' ? '0.1.1' : '0.1.0';
+      const upgrading = builds.upgrade(next, pair.daemon.control);
+      const fresh = await another(program, old);
+      process.kill(which === 'old' ? old : fresh, 'SIGKILL');
+      await upgrading;
+      await alone(pair.daemon);
+      await pair.daemon.until(Object.fromEntries(links.map(({ name }) => [name, 'established'])));
+      const traffic = await pair.startTraffic(links);
+      for (const one of traffic) await one.goesOn();
+      const summaries = await Promise.all(traffic.map((one) => one.end()));
+      expect(summaries.flatMap(({ faults }) => faults)).toEqual([]);
+      await upgrade(pair.daemon);
+      await alone(pair.daemon);
+    },
+    60_000,
+  );
+
+  test('after it: the old relay takes its own connections along, and no others', async () => {
+    const links = await pair.establishAll();
+    const kept = await pair.startTraffic(links);
+    const old = pair.child('pvx-relay');
+    await upgrade(pair.daemon);
+    const fresh = await pair.startTraffic(links);
+    process.kill(old, 'SIGKILL');
+    await Promise.all(kept.map((one) => one.end()));
+    for (const one of fresh) await one.goesOn();
+    const summaries = await Promise.all(fresh.map((one) => one.end()));
+    expect(summaries.flatMap(({ faults }) => faults)).toEqual([]);
+    await alone(pair.daemon);
+  }, 60_000);
+
+  test('after it: the new daemon has a successor, which serves what it served', async () => {
+    const links = await pair.establishAll();
+    const traffic = await pair.startTraffic(links);
+    await upgrade(pair.daemon);
+    await killDaemon(
+      pair.daemon,
+      links.map(({ name }) => name),
+    );
+    for (const one of traffic) await one.goesOn();
+    const summaries = await Promise.all(traffic.map((one) => one.end()));
+    expect(summaries.flatMap(({ faults }) => faults)).toEqual([]);
+    await alone(pair.daemon);
+  }, 60_000);
+});
+
+describe.runIf(isRoot() && hasWeston())('a real client of a real compositor', () => {
+  const pair = usePair(new WestonPair(daemon));
+
+  test('goes on drawing through three upgrades', async () => {
+    const draw = 'export XDG_RUNTIME_DIR=/run; exec weston-simple-shm';
+    const client = pair.run(pair.consumer, ['sh', '-c', draw]);
+    await pair.daemon.untilActive(1);
+    for (let round = 0; round < 3; round++) {
+      await upgrade(pair.daemon);
+      await pair.daemon.until({ display: 'established' });
+      const before = await pair.screenshot();
+      await eventually(async () => expect((await pair.screenshot()).equals(before)).toBe(false));
+      expect(hasEnded(client)).toBe(false);
+    }
+    await endBy(client);
+    await alone(pair.daemon);
+  }, 120_000);
+});
+
+describe.runIf(isRoot() && has('dbus-daemon') && has('gdbus'))(
+  'a program of a bus that waits for signals',
+  () => {
+    const pair = usePair(new BusPair(['--patience', '5'], daemon));
+    afterEach(() => pair.clear());
+
+    test('is told of each through three upgrades', async () => {
+      await pair.establish();
+      const service = await pair.serve(WHO);
+      const monitor = pair.run(pair.consumer, [
+        ...['gdbus', 'monitor', '--address', `unix:path=${TARGET}`, '--dest', WHO],
+      ]);
+      let said = '';
+      monitor.stdout?.on('data', (chunk: Buffer) => {
+        said += chunk.toString();
+      });
+      const { default: dbus } = await import('dbus-next');
+      await eventually(() => expect(said).toContain('is owned by'));
+      for (let round = 0; round < 3; round++) {
+        await upgrade(pair.daemon);
+        service.send(dbus.Message.newSignal('/', WHO, `After${round}`, '', []));
+        await eventually(() => expect(said).toContain(`After${round}`));
+      }
+      expect(hasEnded(monitor)).toBe(false);
+      expect(said.match(/is owned by/g)).toHaveLength(1);
+    }, 60_000);
+  },
+);
+
+/** A program to its end; all that it printed. Rejects where it fails. */
+function output([program = '', ...args]: readonly string[]): Promise<string> {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let text = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+    });
+  }
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => {
+      if (code === 0) resolve(text);
+      else reject(new Error(`${program}: ${text}`));
+    });
+  });
+}
+
+describe.runIf(isRoot() && has('h2load') && has('wrk') && has('socat'))('clients of HTTP', () => {
+  const SOCKET = '/run/web/api.sock';
+  const [PLAIN, SECURE, BRIDGE] = [18_181, 18_443, 18_182];
+  const certificates = mkdtempSync(join(tmpdir(), 'pvx-certificates-'));
+  chmodSync(certificates, 0o755);
+  const pair = usePair(
+    new ContainerPair({
+      args: ['--patience', '5', '--certificates', certificates],
+      containers: { net: true },
+      daemon,
+    }),
+  );
+  beforeAll(async () => {
+    const [key, cert] = [join(certificates, 'a.key'), join(certificates, 'a.pem')];
+    const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-subj', '/CN=localhost'];
+    execFileSync('openssl', ['req', '-x509', '-nodes', ...kind, '-keyout', key, '-out', cert], {
+      stdio: 'pipe',
+    });
+    const web = { name: 'api', provider_pid: pair.provider.pid, socket: SOCKET };
+    const outside = { ...web, ...{ consumer: 'EXTERNAL', type: 'http', interface: 'http' } };
+    const tls = { cert: 'a.pem', key: 'a.key' };
+    const links = [
+      pair.link({ ...web, ...{ type: 'rest', interface: 'rest', target: '/run/api.sock' } }),
+      wireLink({ ...outside, ...{ name: 'plain', target: `127.0.0.1:${PLAIN}` } }),
+      wireLink({
+        ...outside,
+        ...{ name: 'secure', target: `127.0.0.1:${SECURE}`, host: 'localhost', http: { tls } },
+      }),
+    ];
+    const server = startNode(pair.provider, { socket: SOCKET }, 'here');
+    running.push(server);
+    server.stdout?.resume();
+    server.stderr?.resume();
+    pair.daemon.set(...links);
+    await pair.daemon.until({ api: 'established', plain: 'established', secure: 'established' });
+    const from = `TCP-LISTEN:${BRIDGE},bind=127.0.0.1,fork,reuseaddr,backlog=64`;
+    const bridge = spawn('socat', [from, `UNIX-CONNECT:${pair.consumer.rootDir}/run/api.sock`]);
+    running.push(bridge);
+  });
+  const running: ChildProcess[] = [];
+  afterAll(() => {
+    for (const child of running) child.kill('SIGKILL');
+    rmSync(certificates, { recursive: true, force: true });
+  });
+
+  const h2load = (...argv: string[]) => ['h2load', '-c', '4', '-D', '6', ...argv];
+  const none = /(?:requests: .* 0 failed, 0 errored, 0 timeout)/;
+  test.each<[string, readonly string[], RegExp]>([
+    ['h2load, HTTP/2', h2load('-m', '4', `https://localhost:${SECURE}/`), none],
+    [
+      'h2load, HTTP/2, one request at a time',
+      h2load('-m', '1', `https://localhost:${SECURE}/`),
+      none,
+    ],
+    ['h2load, HTTP/1.1', h2load('--h1', `http://127.0.0.1:${PLAIN}/`), none],
+    ['wrk, http', ['wrk', '-c', '8', '-t', '1', '-d', '6', `http://127.0.0.1:${PLAIN}/`], /^/],
+    ['wrk, rest', ['wrk', '-c', '8', '-t', '1', '-d', '6', `http://127.0.0.1:${BRIDGE}/`], /^/],
+  ])(
+    '%s: no request fails while the daemon is replaced',
+    async (_what, argv, wanted) => {
+      const loading = output(argv);
+      await busy(pair.daemon);
+      await upgrade(pair.daemon);
+      const text = await loading;
+      expect(text).toMatch(wanted);
+      expect(text).not.toMatch(/Socket errors|Non-2xx/);
+      expect(text).toMatch(/[1-9]\d* (?:2xx|requests in)/);
+      await alone(pair.daemon, 90_000);
+    },
+    120_000,
+  );
+
+  /** Waits until requests are answered. */
+  async function busy(to: TestDaemon): Promise<void> {
+    const sum = async () =>
+      (await to.shown()).reduce((total, { connections }) => total + connections.total, 0);
+    const before = await sum();
+    await eventually(async () => expect(await sum()).toBeGreaterThan(before + 100));
+  }
+});
