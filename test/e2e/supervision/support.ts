@@ -43,15 +43,15 @@ export class Traffic {
 
   /** Waits until both of its clients have come further. */
   async goesOn(): Promise<void> {
-    const before = await this.#rounds();
+    const before = await this.rounds();
     await eventually(async () => {
-      const now = await this.#rounds();
+      const now = await this.rounds();
       expect(now.kept, this.name).toBeGreaterThan(before.kept);
       expect(now.new, this.name).toBeGreaterThan(before.new);
     });
   }
 
-  async #rounds(): Promise<Summary['rounds']> {
+  async rounds(): Promise<Summary['rounds']> {
     this.#peer.say('rounds\n');
     return JSON.parse(await this.#peer.line());
   }
