@@ -321,6 +321,9 @@ static void swap(void)
 	old = current;
 	current = other;
 	other = old;
+	/* Neither has a successor: the relay is to see that the daemon has left. */
+	CLOSE_FD(other.daemon_relay);
+	CLOSE_FD(other.relay_daemon);
 	current.children[BUS] = bus;
 	other.children[BUS] = (struct child){ 0 };
 	for (int i = 0; i < CHILDREN; i++) {
