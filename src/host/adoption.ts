@@ -144,8 +144,15 @@ export class Adoption {
   /** What is being ended, by the identity of its link and by its consumer: its target may still be taken. */
   readonly #ending = new Map<string, Promise<void>>();
 
+  /** Resolves when every link of the first graph is attached, as far as it could be. */
+  readonly settled: Promise<void>;
+  #settle!: () => void;
+
   constructor(parts: AdoptionParts) {
     this.#parts = parts;
+    this.settled = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
   }
 
   /**
@@ -216,6 +223,7 @@ export class Adoption {
 
   /** Every link of the first graph has been attached, as far as it could be: what is left is nobody's. */
   async finish(): Promise<void> {
+    this.#settle();
     for (const id of [...this.#left.keys()]) this.#endAll(this.#take(id), this.#parts.drainMs);
     await withDeadline(Promise.all(this.#ending.values()), END_MS, undefined); // one of them may hang
     const swept = await this.#parts.broker.sweep();

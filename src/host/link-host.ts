@@ -361,8 +361,17 @@ export class OneLinkHost implements LinkHost {
     const { patienceMs, maxConnections, linkMemory: memory } = this.#options;
     const bounds = { patienceMs, maxConnections, memory, consumerHandle: consumer.handle };
     const settings: RelayLinkOptions = { type: 'stream', fds: true, ...bounds };
-    const told = { onFull: () => sayFull(this.log, memory), ...events };
+    // Clients of an earlier daemon's listener may be here before the links that share it: theirs may be any of those.
+    let isEarly = false;
+    const { settled } = this.#parts.adoption;
+    const onHanded = (fd: number) =>
+      isEarly ? settled.then(() => events.onHanded?.(fd)) : events.onHanded?.(fd);
+    const told = { onFull: () => sayFull(this.log, memory), ...events, onHanded };
     const adopted = claim.take('hand', settings, told);
+    isEarly = adopted !== null;
+    void settled.then(() => {
+      isEarly = false;
+    });
     const relayLink = adopted?.relayLink ?? relay.link(settings, told);
     const note = sharedNoteOf(id, consumer, 'hand', settings);
     try {

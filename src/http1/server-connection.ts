@@ -59,6 +59,7 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
   #gone = false;
   /** No request is taken after the one under way. */
   #leaving = false;
+  #graceMs = 0;
   #open = true;
 
   /** Takes the stream. `onClosed` is called once, when nothing more is answered on it. */
@@ -87,7 +88,9 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
   /** Closes it once the request under way is answered. Where there is none, one may still come for `graceMs`. */
   leave(graceMs = 0): void {
     this.#leaving = true;
-    this.#answer.keepAlive = false;
+    this.#graceMs = graceMs;
+    // Once the head of an answer has said that the connection is kept, the next one has to say the opposite.
+    if (!this.#exchange.hasAnswer || graceMs === 0) this.#answer.keepAlive = false;
     if (!this.idle) return;
     if (graceMs === 0) this.#finishUp();
     else deadlines.set(this, Math.min(this.deadline, performance.now() + graceMs));
@@ -310,7 +313,8 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
       this.#finishUp();
       return;
     }
-    deadlines.within(this, this.#site.limits.idleMs);
+    const { idleMs } = this.#site.limits;
+    deadlines.within(this, this.#leaving ? Math.min(this.#graceMs, idleMs) : idleMs);
     if (this.#consuming) return;
     if (this.#partial.length > 0) this.#consumeHeld();
     if (!this.#open || this.#busy) return;
