@@ -9,7 +9,7 @@ import { isRoot } from '../../support/requirements.js';
 import { atRest } from '../../support/wait.js';
 import { useSupervisedPair } from './support.js';
 
-const KILLS = Number(process.env.PVX_KILLS ?? 6);
+const KILLS = Number(process.env.PVX_KILLS ?? 4);
 const LONG_MS = 60_000 + KILLS * 5_000;
 
 describe.runIf(isRoot())('a daemon that is killed', () => {

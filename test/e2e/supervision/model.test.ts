@@ -9,7 +9,7 @@ import { isRoot } from '../../support/requirements.js';
 import { eventually, pause } from '../../support/wait.js';
 import { useSupervisedPair } from './support.js';
 
-const ROUNDS = Number(process.env.PVX_KILLS ?? 12);
+const ROUNDS = Number(process.env.PVX_KILLS ?? 8);
 const NAMES = ['a', 'b', 'c', 'd', 'e', 'f'];
 const SOCKETS = ['/run/example/one.sock', '/run/example/two.sock'];
 /** Milliseconds from a new graph to the kill: before it is seen, in its middle, when it is done. */
