@@ -6,12 +6,15 @@
  *
  * A runtime may go on naming the pid of a container that has ended, in graphs that are newer than the stranger who got
  * that number. So a pid that was seen to end is not taken for that container again until a graph has named another for
- * it, or none; and where the cgroups of a process say which container it is in, that is what counts.
+ * it, or none; and where the cgroups of a process say which container it is in, that is what counts. A process that
+ * started after the question for the graph, but before its answer, is not taken either, but may be the one that is meant:
+ * the next graph decides.
  */
 import { readFileSync } from 'node:fs';
 import type { Broker } from '../broker/client.js';
 import { HOST } from '../broker/protocol.js';
 import type { GraphSnapshot } from '../graph/link.js';
+import { bootTicks, startTicksOf } from '../kernel/boot-clock.js';
 import type { LinkError } from '../kernel/errors.js';
 import { failed, ok, type Result } from '../kernel/result.js';
 import { watchProcess } from '../relay/channel.js';
@@ -68,6 +71,8 @@ export class Containers {
   /** By a container's name: its pid that ended, and that the graph may still name. */
   readonly #ended = new Map<string, number>();
   readonly #ownCgroup = ownCgroup();
+  /** When the graph came, in clock ticks since boot; 0: it is not known. */
+  #seenAt = 0;
   #generations = 0;
 
   constructor(broker: Broker) {
@@ -77,6 +82,7 @@ export class Containers {
   /** What a new graph names; before its links are made. */
   see({ links, engineIds }: Pick<GraphSnapshot, 'links' | 'engineIds'>): void {
     this.#engineIds = engineIds ?? new Map();
+    this.#seenAt = bootTicks();
     if (this.#ended.size === 0) return;
     const seen = (name: string, pid: number) => {
       if (this.#ended.has(name) && this.#ended.get(name) !== pid) this.#ended.delete(name);
@@ -116,6 +122,12 @@ export class Containers {
     return isSame === null && this.#ended.get(name) === pid ? endedError(name, pid) : null;
   }
 
+  /** Whether a process that is younger than the question for the graph was there when the answer came. */
+  #mayBeMeant(pid: number): boolean {
+    const start = startTicksOf(readText(`/proc/${pid}/stat`));
+    return start > 0 && start <= this.#seenAt;
+  }
+
   #noteEnd(name: string, pid: number): void {
     this.#ended.delete(name);
     this.#ended.set(name, pid);
@@ -133,7 +145,8 @@ export class Containers {
       const result = await this.#broker.hold(pid, stamp);
       if (!result.ok) {
         this.#entries.delete(pid);
-        if (result.errno === 'ESRCH' || result.errno === 'ESTALE') this.#noteEnd(name, pid);
+        const isEnd = result.errno === 'ESTALE' && !this.#mayBeMeant(pid);
+        if (isEnd || result.errno === 'ESRCH') this.#noteEnd(name, pid);
         return failed(holdError(name, pid, result.errno));
       }
       const { handle, cgroup } = result.value;
@@ -168,8 +181,13 @@ export class Containers {
 
 /** Empty where the kernel has no cgroups. */
 function ownCgroup(): string {
+  return readText('/proc/self/cgroup');
+}
+
+/** Empty where there is no such file, or we may not read it. */
+function readText(path: string): string {
   try {
-    return readFileSync('/proc/self/cgroup', 'utf8');
+    return readFileSync(path, 'utf8');
   } catch {
     return '';
   }

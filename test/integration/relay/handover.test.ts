@@ -191,7 +191,13 @@ describe('links given to a relay of another build', () => {
     const { relay: found, standing } = await by.succeed();
     return standing.map((each) => {
       const i = Number(/link (\d+)/.exec(String(each.note))?.[1]);
-      expect(each).toEqual({ number: each.number, listens: true, drains: false, errno: 0, note: noteOf(i) });
+      expect(each).toEqual({
+        number: each.number,
+        listens: true,
+        drains: false,
+        errno: 0,
+        note: noteOf(i),
+      });
       const link: RelayLink = found.adopt(
         each,
         eventsOf(i, () => link),
