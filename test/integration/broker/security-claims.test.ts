@@ -2,18 +2,15 @@
  * What docs/security.md says of the broker, a test each: of its privileges, and of what its closed list can't be used
  * for. What a process of the host, a hanging file system or a user namespace gets has a file of its own beside this.
  */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, openSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { openSync, readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { errnoName } from '../../../src/kernel/errno.js';
 import { PACKAGE_ROOT } from '../../../src/relay/native.js';
-import { brokerSources, compile } from '../../support/compile.js';
+import { brokerSources } from '../../support/compile.js';
 import { startContainer, type TestContainer } from '../../support/container.js';
 import { mountUnflushed } from '../../support/file-systems.js';
+import { describeFilter } from '../../support/filter/filter.js';
 import { countOpenAtRest, countOpenFiles, openFiles } from '../../support/open-files.js';
 import { Peer } from '../../support/peer-process.js';
 import { statusOf } from '../../support/processes.js';
@@ -23,46 +20,16 @@ import { eventually } from '../../support/wait.js';
 import { RawBroker } from './raw.js';
 
 const PIDFD = pythonOf(import.meta.url, 'daemon.py', 'pidfd.py');
-const CALLS = fileURLToPath(new URL('../../support/filter/calls.c', import.meta.url));
 
-/** Calls that the filter has, with the arguments that the broker gives them. */
-const LET_THROUGH = [
-  ...['tgkill itself', 'openat to read', 'openat2 within a root', 'mknodat of DRM'],
-  ...['mknodat of input', 'open_tree of the node', 'fsmount of its own', 'setns of a network'],
-  ...['socket of unix', 'socket of TCP'],
-];
-/** What a kernel may refuse by itself, filter or not. */
-const REFUSED_ANYWAY = ['io_uring_setup', 'bpf', 'userfaultfd', 'reboot', 'init_module'];
-
-/** By what was tried, an errno's name; null: it worked. */
-function tryCalls(filter: 'on' | 'off'): Map<string, string | null> {
-  const linked = [...brokerSources().filter((path) => !path.endsWith('/main.c')), CALLS];
-  const program = compile('calls', linked, ['-std=gnu11', '-pthread']);
-  const folder = mkdtempSync(join(tmpdir(), 'pvx-calls-'));
-  const { stdout, status } = spawnSync(program, [filter, folder], { encoding: 'utf8' });
-  rmSync(folder, { recursive: true });
-  expect(status).toBe(0);
-  return new Map(
-    [...stdout.matchAll(/^(.*) (\d+)$/gm)].map(([, name = '', errno]) => [
-      name,
-      errno === '0' ? null : errnoName(Number(errno)),
-    ]),
-  );
-}
-
-describe('the filter of pvx-broker', () => {
-  const on = tryCalls('on');
-  const off = tryCalls('off');
-
-  test.each([...on.keys()].filter((name) => !LET_THROUGH.includes(name)))('refuses %s', (name) => {
-    expect(on.get(name)).toBe('EPERM');
-    if (!REFUSED_ANYWAY.includes(name)) expect(off.get(name)).not.toBe('EPERM');
-  });
-
-  test.each(LET_THROUGH)('lets %s through', (name) => {
-    expect(on.has(name)).toBe(true);
-    expect(on.get(name)).toBe(off.get(name));
-  });
+describeFilter('pvx-broker', {
+  sources: brokerSources(),
+  calls: 'calls.c',
+  letThrough: [
+    ...['tgkill itself', 'openat to read', 'openat2 within a root', 'mknodat of DRM'],
+    ...['mknodat of input', 'open_tree of the node', 'fsmount of its own', 'setns of a network'],
+    ...['socket of unix', 'socket of TCP'],
+  ],
+  refusedAnyway: ['io_uring_setup', 'bpf', 'userfaultfd', 'reboot', 'init_module'],
 });
 
 describe('pvx-broker', () => {

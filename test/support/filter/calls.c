@@ -3,38 +3,24 @@
  * and an errno, 0 for success. Linked with the broker's files but for its main. Arguments are such that nothing happens
  * where the filter is not there, and that the errno then is another than EPERM.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
-#include <unistd.h>
 
 #include "../../../native/broker/broker.h"
+#include "try.h"
 
 #define NEW (OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW)
 #define NODE_FLAGS (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
-#define NOBODY 0x7ffffff0
-#define TRY(name, ...) try(name, syscall(__VA_ARGS__))
-
-static char said[16384];
-static size_t length;
-
-/* Kept until the end: writing is what the filter does not have. So the output is a socket. */
-static void try(const char *name, long result)
-{
-	length += (size_t)snprintf(said + length, sizeof(said) - length, "%s %d\n", name, result < 0 ? errno : 0);
-}
 
 static void processes(void)
 {

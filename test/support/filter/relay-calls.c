@@ -3,34 +3,19 @@
  * errno, 0 for success. Linked with the relay's files but for its main. Arguments are such that nothing happens where the
  * filter is not there, and that the errno then is another than EPERM.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "../../../native/relay/relay.h"
-
-#define NOBODY 0x7ffffff0
-#define TRY(name, ...) try(name, syscall(__VA_ARGS__))
-
-static char said[16384];
-static size_t length;
-
-/* Kept until the end: writing is what the filter does not have. So the output is a socket. */
-static void try(const char *name, long result)
-{
-	length += (size_t)snprintf(said + length, sizeof(said) - length, "%s %d\n", name, result < 0 ? errno : 0);
-}
+#include "try.h"
 
 static void *nothing(void *argument)
 {
@@ -114,14 +99,15 @@ static void sockets(void)
 }
 
 /* relay-calls on|off */
+/* Is given a folder for its files as calls.c is, and needs none. */
 int main(int argc, char **argv)
 {
 	int file = open("/dev/null", O_RDWR), error = 0;
 
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	if (argc == 2 && strcmp(argv[1], "on") == 0)
+	if (argc == 3 && strcmp(argv[1], "on") == 0)
 		error = sandbox_filter();
-	if (argc != 2 || file < 0 || error)
+	if (argc != 3 || file < 0 || error)
 		return 3;
 	processes();
 	memory();
