@@ -54,13 +54,7 @@ export function noteOf(
   part: string,
   options: object,
 ): Omit<Note, 'stood'> {
-  return {
-    id: linkId(link),
-    part,
-    digest: digestOf(link),
-    consumer: consumer.handle,
-    options: JSON.stringify(options),
-  };
+  return { ...sharedNoteOf(linkId(link), consumer, part, options), digest: digestOf(link) };
 }
 
 /** Of what belongs to no single link. */
