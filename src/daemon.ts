@@ -96,8 +96,9 @@ export class Daemon {
   }
 
   /**
-   * Runs until SIGTERM or SIGINT, and resolves with exit code 0; or until the broker or pvx-bus has ended, with 1. Takes
-   * the channels, and closes them. Rejects with an XConnectError if it can't start.
+   * Runs until SIGTERM or SIGINT, or until a new version serves and what is under way here is done, and resolves with
+   * exit code 0; or until the broker or pvx-bus has ended, with 1, or the relay, with EXIT_SUCCESSOR. Takes the
+   * channels, and closes them. Rejects with an XConnectError if it can't start.
    */
   async run({ channels, incarnation, supervisor }: Inheritance): Promise<number> {
     const ended = new Promise<number>((resolve) => {
@@ -115,7 +116,7 @@ export class Daemon {
     relay.onLost = () => this.#relayLost();
     const endsOrdered = sayLastWords(this.#log);
     try {
-      return await this.#serve(broker, relay, { channels, incarnation, supervisor }, ended);
+      return await this.#serve(broker, relay, { channels, incarnation }, ended);
     } finally {
       endsOrdered();
       relay.stop();
@@ -128,7 +129,7 @@ export class Daemon {
   async #serve(
     broker: Broker,
     relay: Relay,
-    { channels: { listener, bus }, incarnation }: Inheritance,
+    { channels: { listener, bus }, incarnation }: Omit<Inheritance, 'supervisor'>,
     ended: Promise<number>,
   ): Promise<number> {
     const hello = await broker.hello();
