@@ -98,6 +98,16 @@ export class SupervisedPair extends UnixPair {
     );
   }
 
+  /** Connections that each link has had, in the order of the graph; expects that none has fewer than `before`. */
+  async totals(before?: readonly number[]): Promise<number[]> {
+    const totals = (await this.daemon.shown()).map(({ connections }) => connections.total);
+    if (!before) return totals;
+    for (const [index, total] of totals.entries()) {
+      expect(total).toBeGreaterThanOrEqual(before[index] as number);
+    }
+    return totals;
+  }
+
   child(program: Program): number {
     return childOf(this.daemon, program);
   }
@@ -136,10 +146,13 @@ async function killChild(
     expect(pid).toBeGreaterThan(0);
     return pid;
   });
+  const asked = childOf(daemon, 'node');
   process.kill(before, 'SIGKILL');
   await eventually(() => {
     expect(childOf(daemon, program)).toBeGreaterThan(0);
     expect(childOf(daemon, program)).not.toBe(before);
+    expect(childOf(daemon, 'node')).toBeGreaterThan(0);
+    expect(childOf(daemon, 'node')).not.toBe(asked); // it ends with its relay, and says what it knew until then
   });
   await daemon.until(Object.fromEntries(links.map((name) => [name, 'established'])));
 }
