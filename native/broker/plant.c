@@ -154,6 +154,15 @@ static int unless_given(int error)
 	return error == EBADF && handover_left() ? 0 : error;
 }
 
+/* With the lock held: the plant, and 0; or ESTALE: a daemon after the one that asks is there; EBADF: there is none. */
+static int find_for(uint32_t handle, uint32_t epoch, struct plant **plant)
+{
+	*plant = find(handle);
+	if (epoch != epoch_now())
+		return ESTALE;
+	return *plant ? 0 : EBADF;
+}
+
 /* EBUSY: the container is; what was planted stays planted. */
 int plant_remove(uint32_t handle, uint32_t epoch)
 {
@@ -176,12 +185,8 @@ int plant_remove(uint32_t handle, uint32_t epoch)
 		return error;
 	}
 	pthread_mutex_lock(&lock);
-	plant = find(handle);
-	if (epoch != epoch_now())
-		error = ESTALE;
-	else if (!plant)
-		error = EBADF;
-	else
+	error = find_for(handle, epoch, &plant);
+	if (!error)
 		taken = take(plant);
 	pthread_mutex_unlock(&lock);
 	if (!error)
@@ -194,15 +199,11 @@ int plant_remove(uint32_t handle, uint32_t epoch)
 int plant_keep(uint32_t handle, uint32_t epoch)
 {
 	struct plant *plant;
-	int error = 0;
+	int error;
 
 	pthread_mutex_lock(&lock);
-	plant = find(handle);
-	if (epoch != epoch_now())
-		error = ESTALE;
-	else if (!plant)
-		error = EBADF;
-	else
+	error = find_for(handle, epoch, &plant);
+	if (!error)
 		plant->epoch = epoch;
 	pthread_mutex_unlock(&lock);
 	return unless_given(error);

@@ -36,7 +36,6 @@
 #define DRAIN_S 3600u
 #define DRAIN_MAX_S (30u * 24 * 3600)
 
-
 static enum { IDLE, CHECKING, FREEZING, HANDING, TRYING, RETIRING, LAST, GIVEN_UP } stage;
 static uint64_t deadline; /* of CHECKING to TRYING */
 static uint32_t drain_s;
@@ -354,7 +353,6 @@ void upgrade_ready(void)
 	if (!tell(other.us_relay, "T", -1))
 		kill(other.children[RELAY].pid, SIGKILL); /* its successor was handed nothing, and waits for nobody */
 	swap();
-	CLOSE_FD(other.daemon_relay); /* when the daemon has left, its relay is to see that nobody has it */
 	stage = RETIRING;
 	family_ready();
 }
