@@ -114,16 +114,8 @@ export class Api {
         `${name} has the restart policy "system": it goes with the whole system.`,
       );
     }
-    const { pool } = container.settings;
-    if (pool !== undefined && !this.#parts.addresses.has(name)) {
-      throw new HttpError(
-        409,
-        `${name} has no address of the pool ${show(pool.name)}: correct that first.`,
-      );
-    }
-    if (container.settings.exec.length === 0) {
-      throw new HttpError(409, `${name} has nothing to run: give it "exec" in its run.json.`);
-    }
+    const { obstacle } = container.settings;
+    if (obstacle !== null) throw new HttpError(409, `${name} ${obstacle}.`);
     if (!(action === 'start' ? container.isDown : container.isUp)) {
       throw new HttpError(409, `${name} is ${container.status}: "${action}" is not possible now.`);
     }

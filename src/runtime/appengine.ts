@@ -11,17 +11,22 @@ import { unhosted } from '../graph/hosted-bus.js';
 import { withDeadline } from '../kernel/deadline.js';
 import type { Vocabulary } from '../manifest/entries.js';
 import { EXPORT } from '../manifest/folder.js';
-import { type Problem, placeText } from '../manifest/problem.js';
+import { type Problem, placeText, show } from '../manifest/problem.js';
 import { readRevisions } from '../manifest/reader.js';
 import { isName, printable } from '../manifest/text.js';
-import { planAddresses } from './address-plan.js';
+import { type Lease, planAddresses } from './address-plan.js';
 import { Api, type ApiParts } from './api.js';
 import { BusSupervisor } from './bus-supervisor.js';
-import { type Group, runtimeSettings } from './container-settings.js';
+import {
+  type ContainerSettings,
+  type ContainerType,
+  type Group,
+  runtimeSettings,
+} from './container-settings.js';
 import { ContainerSupervisor } from './container-supervisor.js';
 import { ControlSocket } from './control-socket.js';
 import { DaemonSupervisor } from './daemon-supervisor.js';
-import type { MakeEngine } from './engine.js';
+import type { Engine, EngineParts, MakeEngine } from './engines/engine.js';
 import { LogFile } from './log-file.js';
 import { OnDemandContainers } from './on-demand-containers.js';
 import { Pools } from './pools.js';
@@ -37,8 +42,8 @@ export interface AppEngineOptions {
   /** Program and arguments of the daemon; null: none is managed. */
   readonly daemon: readonly string[] | null;
   readonly version: string;
-  /** What runs the containers. */
-  readonly makeEngine: MakeEngine;
+  /** What runs the containers, by their type. */
+  readonly engines: Readonly<Record<ContainerType, MakeEngine>>;
   /** Root of a user namespace alone. */
   readonly rootless: boolean;
   /** What the manifests may say. Absent: what the built-in plugins take. */
@@ -84,19 +89,19 @@ export class AppEngine {
       return `${logs} can't be made (${(error as Error).message}): give another --storage.`;
     }
     const { places, uids } = this.#options.bus;
-    const pools = new Pools(plan.leases);
-    const engine = this.#options.makeEngine({
-      appFolder: (name) => this.#appFolder(name),
-      pools,
-      hidden: places.folder,
-    });
+    const pools = new Pools();
+    const engineOf = this.#enginesOn({ pools, hidden: places.folder });
     const containers = new Map(
       settings.containers.map((wanted) => {
-        // Without its address a container is not started: others than those meant could reach it, or nobody.
-        const isStranded = wanted.pool !== undefined && !plan.leases.has(wanted.name);
-        const one = isStranded ? { ...wanted, exec: [] } : wanted;
-        const log = new LogFile(join(logs, one.name, 'console.log'));
-        return [one.name, new ContainerSupervisor(one, engine, log)];
+        const { name } = wanted;
+        const lease = plan.leases.get(name);
+        const container = {
+          settings: withAddress(wanted, lease),
+          leases: lease ? [lease] : [],
+          files: { app: this.#appFolder(name) },
+        };
+        const log = new LogFile(join(logs, name, 'console.log'));
+        return [name, new ContainerSupervisor(container, engineOf(wanted.type), log)];
       }),
     );
     const bus = new BusSupervisor(places, uids, this.#options.say);
@@ -107,7 +112,7 @@ export class AppEngine {
       containers,
       onDemand: new OnDemandContainers(revision, graph.dependencies, containers),
       bus,
-      addresses: pools.addresses,
+      addresses: new Map([...plan.leases].map(([name, { ip }]) => [name, ip])),
       daemon: this.#daemon(logs),
       version: this.#options.version,
     });
@@ -147,7 +152,7 @@ export class AppEngine {
   ): Promise<void> {
     for (const { name, timeout } of groups) {
       const members = containers.filter(
-        ({ settings }) => settings.group.name === name && settings.exec.length > 0,
+        ({ settings }) => settings.group.name === name && settings.obstacle === null,
       );
       if (this.#ending) return;
       const started = Promise.all(members.map((container) => container.start()));
@@ -155,6 +160,16 @@ export class AppEngine {
       const inTime = await withDeadline(isOver, timeout * 1000, false);
       if (!inTime) this.#options.say(`The group ${printable(name)} takes more than ${timeout} s.`);
     }
+  }
+
+  /** An engine is made when the first container of its type is met. */
+  #enginesOn(parts: EngineParts): (type: ContainerType) => Engine {
+    const made = new Map<ContainerType, Engine>();
+    return (type) => {
+      const engine = made.get(type) ?? this.#options.engines[type](parts);
+      made.set(type, engine);
+      return engine;
+    };
   }
 
   #daemon(logs: string): DaemonSupervisor | null {
@@ -176,6 +191,16 @@ export class AppEngine {
       this.#options.say(printable(`${placeText(problem)}: ${problem.message}`));
     }
   }
+}
+
+/** Without its address a container is not started: others than those meant could reach it, or nobody. */
+function withAddress(settings: ContainerSettings, lease: Lease | undefined): ContainerSettings {
+  const { pool } = settings;
+  if (pool === undefined || lease) return settings;
+  return {
+    ...settings,
+    obstacle: `has no address of the pool ${show(pool.name)}: correct that first`,
+  };
 }
 
 /** The name of the folder of this revision's logs. */

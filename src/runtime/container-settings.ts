@@ -8,6 +8,9 @@ import type { ContainerManifest, DeviceGroup, Revision } from '../manifest/revis
 import { isName } from '../manifest/text.js';
 
 export type RestartPolicy = 'system' | 'container';
+/** Names of engines. */
+export const CONTAINER_TYPES = ['namespace'] as const;
+export type ContainerType = (typeof CONTAINER_TYPES)[number];
 export type StatusGoal = 'MOUNTED' | 'STARTED' | 'READY';
 
 export interface Group {
@@ -20,11 +23,15 @@ export interface Group {
 
 export interface ContainerSettings {
   readonly name: string;
+  /** Of its engine. */
+  readonly type: ContainerType;
+  /** Why it is never started, as the end of a sentence that begins with its name; null: it may be. */
+  readonly obstacle: string | null;
   readonly group: Group;
   readonly statusGoal: StatusGoal;
   readonly restartPolicy: RestartPolicy;
   readonly roles: readonly string[];
-  /** Program and arguments. Empty: there is nothing to run. */
+  /** Program and arguments, of the type `namespace`; else empty. */
   readonly exec: readonly string[];
   /** Whether it has a network namespace of its own: with loopback alone, or with an address of `pool` too. */
   readonly ownNetwork: boolean;
@@ -105,13 +112,16 @@ function containerSettings(
   };
   if (!isExec(run.exec))
     complain('exec', run.exec, 'a program and its arguments: it is not started');
+  const exec = isExec(run.exec) ? run.exec : [];
   return {
     name,
+    type: 'namespace',
+    obstacle: exec.length > 0 ? null : 'has nothing to run: give it "exec" in its run.json',
     group: fallback,
     statusGoal: choose('status_goal', 'PV_STATUS_GOAL', GOALS, fallback.statusGoal),
     restartPolicy: choose('restart_policy', 'PV_RESTART_POLICY', POLICIES, fallback.restartPolicy),
     roles: rolesOf(run.roles ?? args.PV_ROLES),
-    exec: isExec(run.exec) ? run.exec : [],
+    exec,
     ...networkOf(name, run.network, args, complain),
   };
 }

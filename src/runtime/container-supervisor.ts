@@ -3,7 +3,7 @@
  * down and was never started, RECOVERING one that waits to be started again.
  */
 import type { ContainerSettings } from './container-settings.js';
-import type { Engine } from './engine.js';
+import type { Engine, EngineContainer } from './engines/engine.js';
 import type { LogFile } from './log-file.js';
 import { Supervisor, type SupervisorState } from './supervisor.js';
 
@@ -26,13 +26,13 @@ export class ContainerSupervisor extends Supervisor {
   #wasStarted = false;
 
   /** `log`: what the container writes. */
-  constructor(settings: ContainerSettings, engine: Engine, log: LogFile) {
+  constructor(container: EngineContainer, engine: Engine, log: LogFile) {
     super({
-      launch: () => engine.start(settings, (output) => void log.copy(output)),
+      launch: () => engine.start(container, (output) => void log.copy(output)),
       graceMs: GRACE_MS,
       maxWaitMs: MAX_WAIT_MS,
     });
-    this.settings = settings;
+    this.settings = container.settings;
     this.#log = log;
   }
 

@@ -39,8 +39,10 @@ export class OnDemandContainers {
     const owned = this.#busNames.find((one) => one.bus === bus && one.name === name);
     if (!owned) throw new HttpError(404, `No container owns ${show(name)} on ${show(bus)}.`);
     const container = this.#supervisors.get(owned.container);
-    if (!container || container.settings.exec.length === 0) {
-      throw new HttpError(409, `${owned.container}, which owns ${name}, has nothing to run.`);
+    if (!container) throw new HttpError(404, `There is no container ${show(owned.container)}.`);
+    const { obstacle } = container.settings;
+    if (obstacle !== null) {
+      throw new HttpError(409, `${owned.container}, which owns ${name}, ${obstacle}.`);
     }
     if (container.isDown && owned.service.activation !== 'on-demand') {
       const why = `${owned.container}, which owns ${name}, is stopped, and not started on demand`;

@@ -11,7 +11,6 @@ import { existsSync, readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import { drainThenClose } from '../kernel/drain.js';
-import { ok, type WhyResult } from '../kernel/result.js';
 import { PACKAGE_ROOT } from '../relay/native.js';
 import {
   formatIp,
@@ -35,31 +34,25 @@ export interface PoolLimits {
 const LIMITS: PoolLimits = { makeMs: 30_000, closeMs: 5_000 };
 
 export class Pools {
-  readonly #leases: ReadonlyMap<string, Lease>;
   readonly #limits: PoolLimits;
   readonly #made = new Map<Pool, Promise<string | null>>();
   readonly #keepers = new Map<Child, Promise<unknown>>();
 
-  constructor(leases: ReadonlyMap<string, Lease>, limits = LIMITS) {
-    this.#leases = leases;
+  constructor(limits = LIMITS) {
     this.#limits = limits;
   }
 
-  /** By container. */
-  get addresses(): Map<string, string> {
-    return new Map([...this.#leases].map(([name, { ip }]) => [name, ip]));
-  }
-
-  /** Its address, once the network that it is of is there. Undefined: it has none. `why`: one sentence. */
-  async leaseOf(container: string): Promise<WhyResult<Lease | undefined>> {
-    const lease = this.#leases.get(container);
-    if (!lease) return ok(undefined);
-    const making = this.#made.get(lease.pool) ?? this.#make(lease.pool);
-    this.#made.set(lease.pool, making);
-    const fault = await making;
-    if (fault === null) return ok(lease);
-    if (this.#made.get(lease.pool) === making) this.#made.delete(lease.pool);
-    return { ok: false, why: `the pool ${lease.pool.name} can't be made: ${fault}` };
+  /** Resolves with null once the networks that these addresses are of are there, or with one sentence on why not. */
+  async provide(leases: readonly Lease[]): Promise<string | null> {
+    for (const { pool } of leases) {
+      const making = this.#made.get(pool) ?? this.#make(pool);
+      this.#made.set(pool, making);
+      const fault = await making;
+      if (fault === null) continue;
+      if (this.#made.get(pool) === making) this.#made.delete(pool);
+      return `the pool ${pool.name} can't be made: ${fault}`;
+    }
+    return null;
   }
 
   /** Takes everything away; what hangs is left behind. Containers must be gone. */

@@ -3,22 +3,27 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { ContainerSettings } from '../../../src/runtime/container-settings.js';
 import { ContainerSupervisor } from '../../../src/runtime/container-supervisor.js';
-import type { Engine } from '../../../src/runtime/engine.js';
+import type { Engine, EngineContainer } from '../../../src/runtime/engines/engine.js';
 import { LogFile } from '../../../src/runtime/log-file.js';
 import { eventually } from '../../support/wait.js';
-import { ModelProgram } from './model-program.js';
+import { ModelProgram, NO_MOUNTS } from './model-program.js';
 
-const SETTINGS: ContainerSettings = {
-  name: 'web',
-  group: { name: 'app', statusGoal: 'STARTED', restartPolicy: 'container', timeout: 30 },
-  statusGoal: 'STARTED',
-  restartPolicy: 'container',
-  roles: [],
-  exec: ['web'],
-  ownNetwork: false,
-  hostname: 'web',
+const CONTAINER: EngineContainer = {
+  settings: {
+    name: 'web',
+    type: 'namespace',
+    obstacle: null,
+    group: { name: 'app', statusGoal: 'STARTED', restartPolicy: 'container', timeout: 30 },
+    statusGoal: 'STARTED',
+    restartPolicy: 'container',
+    roles: [],
+    exec: ['web'],
+    ownNetwork: false,
+    hostname: 'web',
+  },
+  leases: [],
+  files: {},
 };
 
 let folder: string;
@@ -33,13 +38,14 @@ beforeEach(() => {
   program = new ModelProgram();
   seen = [];
   const engine: Engine = {
-    start(_settings, onOutput) {
+    ...NO_MOUNTS,
+    start(_container, onOutput) {
       note();
       onOutput(Readable.from([Buffer.from(`start ${program.launches + 1}\n`)]));
       return program.launch();
     },
   };
-  container = new ContainerSupervisor(SETTINGS, engine, new LogFile(join(folder, 'console.log')));
+  container = new ContainerSupervisor(CONTAINER, engine, new LogFile(join(folder, 'console.log')));
 });
 
 afterEach(async () => {

@@ -2,6 +2,12 @@
 import { ok } from '../../../src/kernel/result.js';
 import type { Launched } from '../../../src/runtime/supervisor.js';
 
+/** The part of an engine that a container without a root of its own has no use for. */
+export const NO_MOUNTS = {
+  mount: async () => ok(undefined),
+  unmount: async () => undefined,
+};
+
 export class ModelProgram {
   launches = 0;
   alive = 0;

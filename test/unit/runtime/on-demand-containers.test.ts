@@ -8,10 +8,11 @@ import { buildGraph } from '../../../src/graph/builder.js';
 import { ok } from '../../../src/kernel/result.js';
 import { runtimeSettings } from '../../../src/runtime/container-settings.js';
 import { ContainerSupervisor } from '../../../src/runtime/container-supervisor.js';
-import type { Engine } from '../../../src/runtime/engine.js';
+import type { Engine } from '../../../src/runtime/engines/engine.js';
 import { LogFile } from '../../../src/runtime/log-file.js';
 import { OnDemandContainers } from '../../../src/runtime/on-demand-containers.js';
 import { type Files, revisionFrom, services } from '../manifest/scratch.js';
+import { NO_MOUNTS } from './model-program.js';
 
 const ON_DEMAND = { activation: { mode: 'on-demand' } };
 
@@ -42,7 +43,8 @@ afterEach(async () => {
 
 /** Runs nothing, and notes what it should have. */
 const engine: Engine = {
-  async start({ name }, onOutput) {
+  ...NO_MOUNTS,
+  async start({ settings: { name } }, onOutput) {
     onOutput(Readable.from([]));
     await new Promise((resolve) => setImmediate(resolve));
     if (broken.has(name)) return { ok: false, why: 'its program is missing' };
@@ -61,7 +63,10 @@ function onDemandOf(files: Files): OnDemandContainers {
   containers = new Map(
     runtimeSettings(revision).containers.map((one) => {
       const log = new LogFile(join(folder, one.name));
-      return [one.name, new ContainerSupervisor(one, engine, log)];
+      return [
+        one.name,
+        new ContainerSupervisor({ settings: one, leases: [], files: {} }, engine, log),
+      ];
     }),
   );
   const { dependencies } = buildGraph(revision, new Map(), { hostedBus: { socket: '/run/bus' } });

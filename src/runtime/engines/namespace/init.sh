@@ -5,8 +5,8 @@
 # /tmp, /dev and /proc of its own. What can't be made read-only is covered. This needs util-linux and a POSIX shell, no
 # image and no compiler.
 #
-# `sh -s NAME APP NETWORK HIDDEN MODULES PROGRAM ARG...` reads it on standard input. APP and MODULES are the folders for
-# /app and /node_modules, or empty; HIDDEN is a folder that is covered, or empty. NETWORK is empty for the host's, "own"
+# `sh -s NAME APP NETWORK HIDDEN MODULES PANTAVISOR PROGRAM ARG...` reads it on standard input. APP, MODULES and
+# PANTAVISOR are the folders for /app, /node_modules and /pantavisor, or empty; HIDDEN is a folder that is covered, or empty. NETWORK is empty for the host's, "own"
 # for loopback alone, or "own ADDRESS/BITS GATEWAY MAC PORT BRIDGE HOST": then a veth pair is made, from eth0 to PORT,
 # which is attached to BRIDGE in the network of process HOST.
 #
@@ -31,8 +31,8 @@ plug_in() { # own ADDRESS/BITS GATEWAY MAC PORT BRIDGE HOST
 }
 
 main() { # whole before it runs: its programs share standard input with the shell
-  name=$1 app=$2 network=$3 hidden=$4 modules=$5
-  shift 5
+  name=$1 app=$2 network=$3 hidden=$4 modules=$5 pantavisor=$6
+  shift 6
   # -n below: nothing is noted in the host's /run/mount.
   read -r pid _ </proc/self/stat # the host's /proc, so the host's number
 
@@ -59,6 +59,10 @@ main() { # whole before it runs: its programs share standard input with the shel
   if [ -n "$app" ]; then
     [ -d $root/app ] || mkdir $root/app
     mount -n --rbind "$app" $root/app
+  fi
+  if [ -n "$pantavisor" ]; then
+    [ -d $root/pantavisor ] || mkdir $root/pantavisor
+    mount -n --rbind "$pantavisor" $root/pantavisor
   fi
   if [ -n "$modules" ] && [ ! -e $root/node_modules ]; then
     mkdir $root/node_modules

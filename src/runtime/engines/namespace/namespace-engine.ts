@@ -10,13 +10,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
-import { ok, type WhyResult } from '../kernel/result.js';
-import { PACKAGE_ROOT } from '../relay/native.js';
-import { formatIp, type Lease } from './address-plan.js';
-import { type Child, exitOf, spawnChild } from './child-process.js';
-import type { ContainerSettings } from './container-settings.js';
-import type { Engine, EngineParts } from './engine.js';
-import type { Launched } from './supervisor.js';
+import { ok, type WhyResult } from '../../../kernel/result.js';
+import { PACKAGE_ROOT } from '../../../relay/native.js';
+import { formatIp, type Lease } from '../../address-plan.js';
+import { type Child, exitOf, spawnChild } from '../../child-process.js';
+import type { Launched } from '../../supervisor.js';
+import type { Engine, EngineContainer, EngineParts } from '../engine.js';
 
 /** Whoever is made dies with its parent. */
 const WITH_PARENT = ['--pdeathsig', 'KILL'];
@@ -37,7 +36,7 @@ const TOOLS = ['setpriv', 'unshare', 'mount', 'pivot_root'];
 const START_MS = 30_000;
 /** The modules that this package came with: /node_modules of each container, so that a demo can import them. */
 const MODULES = [`${PACKAGE_ROOT}/node_modules`].find(existsSync) ?? '';
-const INIT_SCRIPT = readFileSync(`${PACKAGE_ROOT}/src/runtime/init.sh`, 'utf8');
+const INIT_SCRIPT = readFileSync(`${PACKAGE_ROOT}/src/runtime/engines/namespace/init.sh`, 'utf8');
 
 /** The script, what the container writes, what `unshare` complains of, the pid. */
 type Pipes = readonly [Writable, Readable, Readable, Readable];
@@ -57,13 +56,17 @@ export class NamespaceEngine implements Engine {
     this.#parts = parts;
   }
 
-  async start(
-    settings: ContainerSettings,
-    onOutput: (output: Readable) => void,
-  ): Promise<Launched> {
-    const lease = await this.#parts.pools.leaseOf(settings.name);
-    if (!lease.ok) return lease;
-    const spawned = await this.#spawn(settings, lease.value);
+  /** Its root is made by its first process, and goes with it: there is nothing to do ahead. */
+  async mount(): Promise<WhyResult<undefined>> {
+    return ok(undefined);
+  }
+
+  async unmount(): Promise<void> {}
+
+  async start(container: EngineContainer, onOutput: (output: Readable) => void): Promise<Launched> {
+    const fault = await this.#parts.pools.provide(container.leases);
+    if (fault !== null) return { ok: false, why: fault };
+    const spawned = await this.#spawn(container);
     if (!spawned.ok) {
       return { ok: false, why: `its first process could not be made (${spawned.why})` };
     }
@@ -92,14 +95,13 @@ export class NamespaceEngine implements Engine {
     };
   }
 
-  #spawn(
-    { name, exec, ownNetwork, hostname }: ContainerSettings,
-    lease?: Lease,
-  ): Promise<WhyResult<Child>> {
+  #spawn({ settings, leases, files }: EngineContainer): Promise<WhyResult<Child>> {
+    const { exec, ownNetwork, hostname } = settings;
+    const [lease] = leases;
     const namespaces = [...NAMESPACES, ...(ownNetwork ? ['--net'] : [])];
     const network = lease ? `own ${vethOf(lease)}` : ownNetwork ? 'own' : '';
-    const app = this.#parts.appFolder(name) ?? '';
-    const init = [hostname, app, network, this.#parts.hidden, MODULES, ...exec];
+    const folders = [this.#parts.hidden, MODULES, files.pantavisor ?? ''];
+    const init = [hostname, files.app ?? '', network, ...folders, ...exec];
     const argv = [...WITH_PARENT, 'unshare', ...namespaces, 'sh', '-s', '--', ...init];
     return spawnChild('setpriv', argv, {
       stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
