@@ -341,17 +341,12 @@ static int tick(void)
 {
 	uint64_t now = now_ms(), next = upgrade_tick(now);
 
+	version_kill_due(&current, now, &next);
 	for (int i = 0; i < CHILDREN; i++) {
 		struct child *child = &children[i];
 
-		if (child->pid > 0 && child->kill_at && child->kill_at <= now) {
-			kill(child->pid, SIGKILL);
-			child->kill_at = 0;
-		}
 		if (child->pid == 0 && child->start_at && child->start_at <= now)
 			start(i);
-		if (child->pid > 0 && child->kill_at && child->kill_at < next)
-			next = child->kill_at;
 		if (child->pid == 0 && child->start_at && child->start_at < next)
 			next = child->start_at;
 	}
@@ -362,10 +357,7 @@ static int tick(void)
 
 static bool is_over(void)
 {
-	for (int i = 0; i < CHILDREN; i++)
-		if (children[i].pid > 0 || other.children[i].pid > 0)
-			return state == LEAVING && now_ms() >= leave_at;
-	return state == LEAVING;
+	return state == LEAVING && ((version_has_ended(&current) && upgrade_has_ended()) || now_ms() >= leave_at);
 }
 
 void family_state(struct state *to)

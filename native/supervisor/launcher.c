@@ -62,8 +62,8 @@ bool launcher_watch(pid_t pid)
 void launcher_state(struct state *state)
 {
 	state_section(state, "launchers");
-	STATE_NUMBER(state, "number", nlaunchers);
-	for (int i = 0; i < nlaunchers && i < LAUNCHERS_MAX; i++) {
+	state_count(state, "number", &nlaunchers, LAUNCHERS_MAX);
+	for (int i = 0; i < nlaunchers; i++) {
 		state_section(state, "launcher-%d", i);
 		STATE_NUMBER(state, "pid", launchers[i].pid);
 		state_descriptor(state, "fd", &launchers[i].fd);

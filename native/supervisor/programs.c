@@ -18,8 +18,6 @@
 #define BUFFER (8 * 1024 * 1024)
 #define CODE "/proc/self/fd/9" /* the folder of the code, as the daemon has it */
 
-#define IS_NONE(name) .name = -1,
-#define NO_DESCRIPTORS VERSION_DESCRIPTORS(IS_NONE)
 struct version current = { NO_DESCRIPTORS }, other = { NO_DESCRIPTORS };
 
 /* No upgrade touches the bus. */
@@ -88,9 +86,41 @@ void version_close(struct version *v)
 	VERSION_DESCRIPTORS(CLOSE_THIS)
 }
 
-void version_state(struct version *v, struct state *state)
+int version_child(const struct version *v, pid_t pid)
 {
-	state_section(state, "version");
+	for (int i = 0; i < CHILDREN; i++)
+		if (v->children[i].pid == pid)
+			return i;
+	return -1;
+}
+
+bool version_has_ended(const struct version *v)
+{
+	for (int i = 0; i < CHILDREN; i++)
+		if (v->children[i].pid > 0)
+			return false;
+	return true;
+}
+
+void version_kill_due(struct version *v, uint64_t now, uint64_t *next)
+{
+	for (int i = 0; i < CHILDREN; i++) {
+		struct child *child = &v->children[i];
+
+		if (child->pid <= 0 || !child->kill_at)
+			continue;
+		if (child->kill_at > now) {
+			*next = child->kill_at < *next ? child->kill_at : *next;
+			continue;
+		}
+		kill(child->pid, SIGKILL);
+		child->kill_at = 0;
+	}
+}
+
+void version_state(struct version *v, const char *name, struct state *state)
+{
+	state_section(state, "%s", name);
 	state_text(state, "root", v->root, sizeof(v->root));
 	state_text(state, "node", v->node, sizeof(v->node));
 #define STATE_OF(name) state_descriptor(state, #name, &v->name);
@@ -98,15 +128,16 @@ void version_state(struct version *v, struct state *state)
 	for (int i = 0; i < CHILDREN; i++) {
 		struct child *child = &v->children[i];
 
-		state_section(state, "child-%d", i);
+		state_section(state, "%s-child-%d", name, i);
 		STATE_NUMBER(state, "pid", child->pid);
 		STATE_NUMBER(state, "since", child->since);
 		STATE_NUMBER(state, "ready", child->ready);
 		STATE_NUMBER(state, "start-at", child->start_at);
+		STATE_NUMBER(state, "kill-at", child->kill_at);
 		STATE_NUMBER(state, "quick", child->quick);
 		STATE_NUMBER(state, "failures", child->failures);
 		for (int k = 0; k < QUICK_MAX; k++) {
-			state_section(state, "child-%d-failure-%d", i, k);
+			state_section(state, "%s-child-%d-failure-%d", name, i, k);
 			STATE_NUMBER(state, "at", child->failed_at[k]);
 		}
 	}

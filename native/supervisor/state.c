@@ -90,6 +90,15 @@ void state_number(struct state *state, const char *name, void *at, size_t size)
 		*(int32_t *)at = (int32_t)strtoll(text, NULL, 10);
 }
 
+void state_count(struct state *state, const char *name, int *count, int most)
+{
+	STATE_NUMBER(state, name, *count);
+	if (*count >= 0 && *count <= most)
+		return;
+	state->failed = true;
+	*count = 0;
+}
+
 void state_descriptor(struct state *state, const char *name, int *fd)
 {
 	STATE_NUMBER(state, name, *fd);

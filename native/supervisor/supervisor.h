@@ -10,6 +10,7 @@
  *   programs.c  what each child is started with, and the sockets between them
  *   family.c    when a child is started again, and how all of it ends
  *   upgrade.c   another version takes over
+ *   retired.c   what the versions before still have
  *   state.c     what the image of another version is told of this process
  *   launcher.c  the runtime that launched us, with which we end
  *   notify.c    what a service manager is told
@@ -149,8 +150,10 @@ struct version {
 #undef FIELD
 	struct word heard; /* of the daemon, as far as it has been read */
 };
+#define IS_NONE(name) .name = -1,
+#define NO_DESCRIPTORS VERSION_DESCRIPTORS(IS_NONE)
 extern struct version current; /* that one serves, and its children are started again */
-extern struct version other;   /* it is to serve, or has done so (upgrade.c) */
+extern struct version other;   /* it is to serve (upgrade.c) */
 
 struct family {
 	const struct settings *settings;
@@ -165,7 +168,13 @@ void programs_state(struct state *state);
 /* The channels of a version, of root's size. 0 or an errno. */
 int version_open(struct version *version, const char *root, const char *node);
 void version_close(struct version *version);
-void version_state(struct version *version, struct state *state);
+/* Which child that is; -1: none of its. */
+int version_child(const struct version *version, pid_t pid);
+/* All of its children have. */
+bool version_has_ended(const struct version *version);
+/* Kills whose time is over. `*next` is what is due first, and becomes earlier where one of its is. */
+void version_kill_due(struct version *version, uint64_t now, uint64_t *next);
+void version_state(struct version *version, const char *name, struct state *state);
 /* As child_start. `handed`: where broker and relay find what they take over; -1: nothing. */
 pid_t program_start(struct version *version, int which, int handed);
 extern uint32_t daemon_incarnation; /* of the last that was started */
@@ -190,7 +199,7 @@ void family_begin_bus(void);
 const char *how(int status);
 
 /* upgrade.c */
-#define STATE_VERSION_TEXT "1" /* of what state.c writes */
+#define STATE_VERSION_TEXT "2" /* of what state.c writes */
 #define LEAVE_MS 4000u  /* more than the 3 s after which the broker gives up on file systems that hang */
 /* The daemon wants one. `drain`: the seconds that connections of the old relay have, NULL: as by default. */
 void upgrade_begin(const unsigned *drain);
@@ -211,8 +220,26 @@ void upgrade_watch(struct pollfd fds[UPGRADE_FDS]);
 void upgrade_hear(const struct pollfd fds[UPGRADE_FDS]);
 /* What is due; returns when something will be, UINT64_MAX: nothing. */
 uint64_t upgrade_tick(uint64_t now);
+/* No process of another version than the current one is left. */
+bool upgrade_has_ended(void);
 /* The state of the process, there and back: every part is named once. */
 void upgrade_state(struct state *state);
+
+/* retired.c */
+#define RETIRED_MAX 4 /* at once; to be changed with STATE_VERSION */
+bool retired_have_room(void);
+/* Until there is room at the latest. */
+unsigned retired_minutes(void);
+/* Takes all of it. Its relay was told that its connections have `drain_s` seconds. */
+void retired_add(const struct version *old, uint32_t drain_s);
+/* True: it was a process of one of them. */
+bool retired_reaped(pid_t pid, int status);
+/* They end with everything. */
+void retired_leave(void);
+bool retired_have_ended(void);
+/* As upgrade_tick. */
+uint64_t retired_tick(uint64_t now);
+void retired_state(struct state *state);
 
 /* state.c. One function for each part writes it or reads it, whichever is being done. */
 /* False: it is not whole, or none at all. */
@@ -222,6 +249,8 @@ int state_save(void (*parts)(struct state *));
 void state_section(struct state *state, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void state_number(struct state *state, const char *name, void *at, size_t size);
 #define STATE_NUMBER(state, name, lvalue) state_number(state, name, &(lvalue), sizeof(lvalue))
+/* Of things that follow: at most so many. */
+void state_count(struct state *state, const char *name, int *count, int most);
 void state_text(struct state *state, const char *name, char *at, size_t size);
 void state_descriptor(struct state *state, const char *name, int *fd);
 

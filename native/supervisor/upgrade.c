@@ -2,18 +2,16 @@
  * Another version takes over: without a connection that ends, and back again where it does not come up.
  *
  *          U              it resumes, and has         z                h of both              R
- *   IDLE ─────▶ CHECKING ─────────────────▶ FREEZING ─────▶ HANDING ─────────────▶ TRYING ─────────▶ RETIRING
- *    ▲             │         our place         │               │ broker and relay     │ the daemon       │
- *    │             │                           │               │ of the other one     │ as well          │ relay and daemon
- *    │ refused     ▼                           ▼               ▼                      ▼                  │ have ended
- *    ├◀────────────┴───────────────────────────┘    GIVEN UP ◀─┴──────────────────────┘                  ▼
- *    │                 all of the other version have ended  │                                          LAST
- *    └◀─────────────────────────────────────────────────────┴◀─────────────────────────────────────────────┘
+ *   IDLE ─────▶ CHECKING ─────────────────▶ FREEZING ─────▶ HANDING ─────────────▶ TRYING ─────────▶ it is the current one
+ *    ▲             │         our place         │               │ broker and relay     │ the daemon      │
+ *    │ refused     ▼                           ▼               ▼ of the other one     ▼ as well         │
+ *    ├◀────────────┴───────────────────────────┘    GIVEN UP ◀─┴──────────────────────┘                 │
+ *    │                 all of the other version have ended  │                                           │
+ *    └◀─────────────────────────────────────────────────────┴◀──────────────────────────────────────────┘
  *
  * CHECKING asks the other image whether it can go on from here; then it takes our place (state.c), and the rest is run
  * by it. Until TRYING is over `other` is the new version and is killed if anything goes wrong: then `current` thaws, and
- * nothing has happened. From RETIRING on `other` is the old version, and ends by itself: its daemon when what it has
- * under way is done, its relay with its last connection, then its broker. The bus goes on, whoever serves.
+ * nothing has happened. When it serves, the old version is retired (retired.c). The bus goes on, whoever serves.
  *
  * Only a version that has frozen, and whose broker can be told so, is ever replaced: a broker that did not know would
  * remove at its end what is the new one's.
@@ -31,12 +29,10 @@
 #define FREEZE_MS 5000u
 #define HAND_MS 5000u
 #define TRY_MS 10000u
-#define DAEMON_MS 90000u /* the old daemon gives what is under way 60 s */
-#define RELAY_MS 10000u  /* the old relay has so much more than the drain that it was told */
 #define DRAIN_S 3600u
 #define DRAIN_MAX_S (30u * 24 * 3600)
 
-static enum { IDLE, CHECKING, FREEZING, HANDING, TRYING, RETIRING, LAST, GIVEN_UP } stage;
+static enum { IDLE, CHECKING, FREEZING, HANDING, TRYING, GIVEN_UP } stage;
 static uint64_t deadline; /* of CHECKING to TRYING */
 static uint32_t drain_s;
 static pid_t checker; /* 0: none runs */
@@ -86,14 +82,6 @@ static void kill_all(const struct version *v)
 			kill(v->children[i].pid, SIGKILL);
 }
 
-static bool has_ended(const struct version *v)
-{
-	for (int i = 0; i < CHILDREN; i++)
-		if (v->children[i].pid > 0)
-			return false;
-	return true;
-}
-
 /* To the daemon, whose user asked. */
 static void refuse(const char *why)
 {
@@ -101,6 +89,17 @@ static void refuse(const char *why)
 
 	snprintf(text, sizeof(text), "X%s\n", why);
 	tell_daemon(&current, text);
+}
+
+static void refuse_for_long(void)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text),
+		 "%d versions before this one still have connections: try again when those of one of them have ended, in %u "
+		 "minutes at the latest",
+		 RETIRED_MAX, retired_minutes());
+	refuse(text);
 }
 
 static void clear(void)
@@ -132,7 +131,7 @@ void upgrade_give_up(const char *why, ...)
 	say("the upgrade was given up: %s.", text);
 	refuse(text);
 	family_ready();
-	if (has_ended(&other) && !checker)
+	if (version_has_ended(&other) && !checker)
 		clear();
 }
 
@@ -173,8 +172,8 @@ void upgrade_begin(const unsigned *drain)
 
 	if (!family_is_serving()) {
 		refuse("it is ending, or only just starting");
-	} else if (stage == RETIRING || stage == LAST) {
-		refuse("the version before this one still has connections: try again when they have ended");
+	} else if (!retired_have_room()) {
+		refuse_for_long();
 	} else if (stage == GIVEN_UP) {
 		refuse("what an upgrade left that was given up has not ended yet: try again in a moment");
 	} else if (stage != IDLE) {
@@ -193,7 +192,8 @@ void upgrade_begin(const unsigned *drain)
 void upgrade_state(struct state *state)
 {
 	programs_state(state);
-	version_state(&current, state);
+	version_state(&current, "version", state);
+	retired_state(state);
 	family_state(state);
 	control_state(state);
 	own_user_state(state);
@@ -227,7 +227,7 @@ static void checked(int status)
 {
 	checker = 0;
 	if (stage == GIVEN_UP) {
-		if (has_ended(&other))
+		if (version_has_ended(&other))
 			clear();
 	} else if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
 		become_other();
@@ -310,28 +310,19 @@ static void hear_handed(int which, int *channel)
 	}
 }
 
-/* What is the new one's is the current version's from here on, and the other way round. */
+/* The new version is the current one from here on. */
 static void swap(void)
 {
-	static struct version old;
-	uint64_t now = now_ms();
 	struct child bus = current.children[BUS];
+	uint64_t now = now_ms();
 
-	old = current;
+	retired_add(&current, drain_s);
 	current = other;
-	other = old;
-	/* Neither has a successor: the relay is to see that the daemon has left. */
-	CLOSE_FD(other.daemon_relay);
-	CLOSE_FD(other.relay_daemon);
+	other = (struct version){ NO_DESCRIPTORS };
 	current.children[BUS] = bus;
-	other.children[BUS] = (struct child){ 0 };
-	for (int i = 0; i < CHILDREN; i++) {
+	for (int i = 0; i < CHILDREN; i++)
 		if (i != BUS)
 			current.children[i].ready = now;
-		other.children[i].start_at = 0;
-	}
-	other.children[DAEMON].kill_at = now + DAEMON_MS;
-	other.children[RELAY].kill_at = now + (uint64_t)drain_s * 1000 + RELAY_MS;
 }
 
 void upgrade_ready(void)
@@ -353,40 +344,23 @@ void upgrade_ready(void)
 	if (!tell(other.us_relay, "T", -1))
 		kill(other.children[RELAY].pid, SIGKILL); /* its successor was handed nothing, and waits for nobody */
 	swap();
-	stage = RETIRING;
+	stage = IDLE;
 	family_ready();
-}
-
-static void end_broker(uint64_t kill_at)
-{
-	struct child *broker = &other.children[BROKER];
-
-	if (broker->pid > 0)
-		kill(broker->pid, SIGTERM);
-	broker->kill_at = kill_at;
 }
 
 bool upgrade_reaped(pid_t pid, int status)
 {
-	int which = 0;
+	int which = version_child(&other, pid);
 
 	if (pid == checker) {
 		checked(status);
 		return true;
 	}
-	while (which < CHILDREN && other.children[which].pid != pid)
-		which++;
-	if (which == CHILDREN)
-		return false;
+	if (which < 0)
+		return retired_reaped(pid, status);
 	other.children[which].pid = 0;
 	upgrade_give_up("%s of the new version ended (%s)", child_names[which], how(status));
-	if (stage == RETIRING && which == BROKER)
-		say("pvx-broker of the version before ended (%s): its connections go on.", how(status));
-	if (stage == RETIRING && !other.children[DAEMON].pid && !other.children[RELAY].pid) {
-		stage = LAST;
-		end_broker(now_ms() + LEAVE_MS);
-	}
-	if ((stage == LAST || stage == GIVEN_UP) && has_ended(&other) && !checker)
+	if (stage == GIVEN_UP && version_has_ended(&other) && !checker)
 		clear();
 	return true;
 }
@@ -394,13 +368,12 @@ bool upgrade_reaped(pid_t pid, int status)
 void upgrade_leave(void)
 {
 	upgrade_give_up("all of it is ending");
-	if (stage != RETIRING && stage != LAST)
-		return;
-	for (int i = 0; i < CHILDREN; i++)
-		if (i != BROKER && other.children[i].pid > 0)
-			kill(other.children[i].pid, SIGKILL);
-	end_broker(now_ms() + LEAVE_MS);
-	stage = LAST;
+	retired_leave();
+}
+
+bool upgrade_has_ended(void)
+{
+	return version_has_ended(&other) && retired_have_ended();
 }
 
 void upgrade_watch(struct pollfd fds[UPGRADE_FDS])
@@ -423,7 +396,7 @@ void upgrade_hear(const struct pollfd fds[UPGRADE_FDS])
 
 uint64_t upgrade_tick(uint64_t now)
 {
-	uint64_t next = UINT64_MAX;
+	uint64_t next = retired_tick(now);
 
 	if ((stage == CHECKING || is_trial()) && deadline <= now)
 		upgrade_give_up("%s",
@@ -431,17 +404,7 @@ uint64_t upgrade_tick(uint64_t now)
 				stage == FREEZING ? "the daemon did not freeze in time" :
 				stage == HANDING  ? "broker and relay were not handed over in time" :
 						    "the daemon of the new version was not ready in time");
-	if (stage == CHECKING || is_trial())
+	if ((stage == CHECKING || is_trial()) && deadline < next)
 		next = deadline;
-	for (int i = 0; i < CHILDREN; i++) {
-		struct child *child = &other.children[i];
-
-		if (child->pid > 0 && child->kill_at && child->kill_at <= now) {
-			kill(child->pid, SIGKILL);
-			child->kill_at = 0;
-		}
-		if (child->pid > 0 && child->kill_at && child->kill_at < next)
-			next = child->kill_at;
-	}
 	return next;
 }

@@ -1,8 +1,12 @@
-/** What the tests of killed processes share: links of many types between two containers, each with checked traffic. */
-import { readFileSync } from 'node:fs';
-import { expect } from 'vitest';
+/**
+ * What the tests of killed and replaced processes share: links of many types between two containers, each with checked
+ * traffic; two builds.
+ */
+import { readFileSync, readlinkSync } from 'node:fs';
+import { afterAll, expect } from 'vitest';
+import { Builds } from '../../support/builds.js';
 import { type PairOptions, usePair } from '../../support/container-pair.js';
-import type { TestDaemon } from '../../support/daemon.js';
+import { request, type TestDaemon } from '../../support/daemon.js';
 import type { WireLink } from '../../support/link.js';
 import type { Peer } from '../../support/peer-process.js';
 import { childrenOf } from '../../support/processes.js';
@@ -174,3 +178,39 @@ export function programOf(pid: number): string {
 export function useSupervisedPair(...args: string[]): SupervisedPair {
   return usePair(new SupervisedPair(args));
 }
+
+export const versionOf = async ({ control }: TestDaemon) =>
+  (await request(control, '/version')) as { version: string; incarnation: number };
+
+/** Two versions of the package, of which the first is installed, until the file's last test. */
+export function useBuilds(): Builds {
+  const builds = new Builds();
+  for (const version of ['0.1.0', '0.1.1']) builds.add(version);
+  builds.install('0.1.0');
+  afterAll(() => builds.remove());
+  return builds;
+}
+
+/** Upgrades to the other one of the two. */
+export async function upgrade(builds: Builds, to: TestDaemon): Promise<void> {
+  const { version } = await versionOf(to);
+  const next = version === '0.1.0' ? '0.1.1' : '0.1.0';
+  expect(await builds.upgrade(next, to.control)).toEqual({
+    ...{ code: 0, stderr: '' },
+    stdout: `upgraded from ${version} to ${next}\n`,
+  });
+  expect(readlinkSync(`/proc/${to.pid}/exe`)).toContain(`/${next}/`);
+}
+
+/** Waits until nothing of the versions before is left. */
+export const alone = ({ pid }: TestDaemon, timeoutMs = 40_000) =>
+  eventually(() => expect(childrenOf(pid)).toHaveLength(3), { timeoutMs });
+
+/** Waits until the daemons of the versions before have left. */
+export const leftAlone = ({ pid }: TestDaemon) =>
+  eventually(
+    () => expect(childrenOf(pid).filter((child) => programOf(child) === 'node')).toHaveLength(1),
+    {
+      timeoutMs: 80_000,
+    },
+  );

@@ -1,74 +1,63 @@
-/** Upgrades between two builds, under traffic and with real clients, and versions that do not come up. */
+/** Upgrades between two builds, under traffic and with clients of HTTP, and versions that do not come up. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { chmodSync, mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { Builds } from '../../support/builds.js';
 import { ContainerPair, usePair } from '../../support/container-pair.js';
-import { request, type TestDaemon } from '../../support/daemon.js';
+import type { TestDaemon } from '../../support/daemon.js';
 import { wireLink } from '../../support/link.js';
 import { countOpenFiles } from '../../support/open-files.js';
-import { childrenOf, endBy, hasEnded } from '../../support/processes.js';
+import { childrenOf } from '../../support/processes.js';
 import { has, isRoot } from '../../support/requirements.js';
 import { atRest, eventually } from '../../support/wait.js';
-import { BusPair, TARGET, WHO } from '../dbus/support.js';
 import { startNode } from '../http/providers.js';
-import { hasWeston, WestonPair } from '../wayland/weston.js';
-import { killDaemon, type Program, programOf, SupervisedPair } from './support.js';
+import {
+  alone,
+  killDaemon,
+  type Program,
+  programOf,
+  SupervisedPair,
+  upgrade as upgradeTo,
+  useBuilds,
+  versionOf,
+} from './support.js';
 
-const builds = new Builds();
+const builds = useBuilds();
 /** Datagrams count as a connection for a minute: the old relay is not to be waited for so long. */
 const DRAIN_S = '10';
 const daemon = { program: builds.program, env: { PV_XCONNECT_UPGRADE_DRAIN: DRAIN_S } };
+const upgrade = (to: TestDaemon) => upgradeTo(builds, to);
 
-for (const version of ['0.1.0', '0.1.1']) builds.add(version);
-builds.install('0.1.0');
-afterAll(() => builds.remove());
+describe.runIf(isRoot())('three upgrades in a row', () => {
+  const pair = usePair(
+    new SupervisedPair([], { containers: { net: true }, daemon: { program: builds.program } }),
+  );
 
-const versionOf = async ({ control }: TestDaemon) =>
-  (await request(control, '/version')) as { version: string; incarnation: number };
-
-/** Upgrades to the other version. */
-async function upgrade(to: TestDaemon): Promise<void> {
-  const { version } = await versionOf(to);
-  const next = version === '0.1.0' ? '0.1.1' : '0.1.0';
-  const { pid } = to;
-  expect(await builds.upgrade(next, to.control)).toEqual({
-    ...{ code: 0, stderr: '' },
-    stdout: `upgraded from ${version} to ${next}\n`,
-  });
-  expect(readlinkSync(`/proc/${pid}/exe`)).toContain(`/${next}/`);
-}
-
-/** Waits until nothing of the version before is left. */
-const alone = ({ pid }: TestDaemon, timeoutMs = 40_000) =>
-  eventually(() => expect(childrenOf(pid)).toHaveLength(3), { timeoutMs });
-
-describe.runIf(isRoot())('an upgrade', () => {
-  const pair = usePair(new SupervisedPair([], { containers: { net: true }, daemon }));
-  afterEach(() => pair.clear());
-
-  test('costs no byte, no descriptor and no connection of what the relay serves alone, back and forth', async () => {
+  test('cost no byte, no descriptor and no connection of what the relay serves alone', async () => {
     const links = await pair.establishAll();
     const planted = await pair.planted(links);
+    const traffic = await pair.startTraffic(links);
     const { pid } = pair.daemon;
     let before = await pair.totals();
     for (let round = 0; round < 3; round++) {
-      const traffic = await pair.startTraffic(links);
       await upgrade(pair.daemon);
       await pair.daemon.until(Object.fromEntries(links.map(({ name }) => [name, 'established'])));
       for (const one of traffic) await one.goesOn();
       before = await pair.totals(before);
-      const summaries = await Promise.all(traffic.map((one) => one.end()));
-      expect(summaries.flatMap(({ faults }) => faults)).toEqual([]);
-      const longest = Math.max(...summaries.map((one) => one.longest));
-      console.info(`the longest that a new client waited: ${longest} ms`);
-      await alone(pair.daemon);
     }
+    const summaries = await Promise.all(traffic.map((one) => one.end()));
+    expect(summaries.flatMap(({ faults }) => faults)).toEqual([]);
+    const longest = Math.max(...summaries.map((one) => one.longest));
+    console.info(`the longest that a new client waited: ${longest} ms`);
     expect(await pair.planted(links)).toBe(planted);
     expect(pair.daemon.pid).toBe(pid);
-  }, 180_000);
+  }, 120_000);
+});
+
+describe.runIf(isRoot())('an upgrade', () => {
+  const pair = usePair(new SupervisedPair([], { containers: { net: true }, daemon }));
+  afterEach(() => pair.clear());
 
   test('leaves nothing behind once the old processes have ended', async () => {
     await pair.establishAll();
@@ -219,56 +208,6 @@ describe.runIf(isRoot())('a process that is killed in an upgrade', () => {
     await alone(pair.daemon);
   }, 60_000);
 });
-
-describe.runIf(isRoot() && hasWeston())('a real client of a real compositor', () => {
-  const pair = usePair(new WestonPair(daemon));
-
-  test('goes on drawing, in each of three upgrades', async () => {
-    const draw = 'export XDG_RUNTIME_DIR=/run; exec weston-simple-shm';
-    for (let round = 0; round < 3; round++) {
-      const client = pair.run(pair.consumer, ['sh', '-c', draw]);
-      await pair.daemon.untilActive(1);
-      await upgrade(pair.daemon);
-      await pair.daemon.until({ display: 'established' });
-      const before = await pair.screenshot();
-      await eventually(async () => expect((await pair.screenshot()).equals(before)).toBe(false));
-      expect(hasEnded(client)).toBe(false);
-      await endBy(client);
-      await alone(pair.daemon);
-    }
-  }, 120_000);
-});
-
-describe.runIf(isRoot() && has('dbus-daemon') && has('gdbus'))(
-  'a program of a bus that waits for signals',
-  () => {
-    const pair = usePair(new BusPair(['--patience', '5'], daemon));
-    afterEach(() => pair.clear());
-
-    test('is told of each, in each of three upgrades', async () => {
-      await pair.establish();
-      const service = await pair.serve(WHO);
-      const { default: dbus } = await import('dbus-next');
-      for (let round = 0; round < 3; round++) {
-        const monitor = pair.run(pair.consumer, [
-          ...['gdbus', 'monitor', '--address', `unix:path=${TARGET}`, '--dest', WHO],
-        ]);
-        let said = '';
-        monitor.stdout?.on('data', (chunk: Buffer) => {
-          said += chunk.toString();
-        });
-        await eventually(() => expect(said).toContain('is owned by'));
-        await upgrade(pair.daemon);
-        service.send(dbus.Message.newSignal('/', WHO, `After${round}`, '', []));
-        await eventually(() => expect(said).toContain(`After${round}`));
-        expect(hasEnded(monitor)).toBe(false);
-        expect(said.match(/is owned by/g)).toHaveLength(1);
-        await endBy(monitor);
-        await alone(pair.daemon);
-      }
-    }, 120_000);
-  },
-);
 
 /** A program to its end; all that it printed. Rejects where it fails. */
 function output([program = '', ...args]: readonly string[]): Promise<string> {

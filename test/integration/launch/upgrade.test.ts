@@ -153,25 +153,60 @@ describe.runIf(isRoot())('an upgrade', () => {
   );
 
   test('that another one asks for meanwhile is one', async () => {
-    family.plan('pvx-relay', 'heed C wait', 'heed handed wait');
     family.plan(
       'node',
       'heed Z ready until go word U word U until z word z wait',
-      'heed ready until again word U wait',
+      'heed ready wait',
     );
     await begin();
     await heard('node', 'Xanother upgrade is under way');
     go('z');
-    await heard('pvx-relay', 'C3600');
-    go('again');
-    await heard(
-      'node',
-      'Xthe version before this one still has connections: try again when they have ended',
-    );
-    kill(await family.started('pvx-relay')); // its last connection has ended
     await heard('pvx-broker', 'TERM');
     expect(family.starts('node')).toHaveLength(2);
   });
+
+  test('after another while old connections go on, of four versions at once and no more', async () => {
+    family.plan('pvx-relay', 'heed C wait', 'heed C handed wait');
+    family.plan(
+      'node',
+      ...[1, 2, 3, 4].map((n) => `heed ready until go${n} word U wait`),
+      'heed ready until go5 word U until go6 word U wait',
+      'heed ready wait',
+    );
+    family.start();
+    const pids = await firsts();
+    await heard('node', 'ready');
+    for (let n = 1; n <= 4; n++) {
+      family.install(`next${n}`);
+      go(`go${n}`);
+      await family.started('node', n + 1);
+      // Only a broker, a relay and its successors are left, of each.
+      await eventually(() => expect(childrenOf(family.pid)).toHaveLength(3 + 2 * n), {
+        timeoutMs: 15_000,
+      });
+    }
+    const descriptors = () => family.descriptors(family.pid).length;
+    const most = descriptors();
+    family.install('next5');
+    go('go5');
+    await eventually(() =>
+      expect(family.diary('node').join('\n')).toMatch(
+        /X4 versions before this one still have connections: try again when .* in 6\d minutes at the/,
+      ),
+    );
+    expect(descriptors()).toBe(most);
+    expect(family.running()).toEqual(expect.arrayContaining(pids.slice(0, 2)));
+
+    kill(await family.started('pvx-relay', 2)); // its last connection has ended: so has the broker's work
+    await eventually(() => expect(family.running()).toHaveLength(9));
+    go('go6');
+    await family.started('node', 6);
+    await eventually(() => expect(childrenOf(family.pid)).toHaveLength(11), { timeoutMs: 15_000 });
+    expect(descriptors()).toBe(most);
+    expect(family.said).toBe('');
+    await expectEnd(0);
+    expect(family.running()).toEqual([]);
+  }, 60_000);
 
   test.each([
     ['exits with 1', 'exit 1', /can't go on where this version is \(exit code 1\)/],
@@ -260,7 +295,7 @@ describe.runIf(isRoot())('an upgrade', () => {
     const pids = await begin();
     await heard('pvx-relay', 'C3600');
     kill(pids[0] as number);
-    await said(/pvx-broker of the version before ended \(signal 9\)/);
+    await said(/pvx-broker of a version before ended \(signal 9\)/);
     kill(pids[1] as number);
     await eventually(() => expect(childrenOf(family.pid)).toHaveLength(3));
     await expectEnd(0);
