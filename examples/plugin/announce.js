@@ -10,7 +10,7 @@
  * JavaScript: `join` hands both connections to the native relay.
  */
 
-/** @type {import('../../dist/plugins/plugin.js').Plugin} */
+/** @type {import('pv-xconnect/plugin').Plugin} */
 export default {
   types: ['unix'],
   interfaces: ['announced'],
@@ -28,7 +28,7 @@ export default {
         return;
       }
       provider.value.write(Buffer.from(`${name}${link.role}\n`));
-      host.join(client, provider.value, { type: 'stream' });
+      host.join(client, provider.value, {});
     });
   },
 };

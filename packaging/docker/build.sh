@@ -6,9 +6,13 @@ cd "$(dirname "$0")/../.."
 context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
 
-# What the npm package holds, and the packages that it needs when it runs.
+# What the npm package holds, the native parts as they were built here, and the packages that it needs when it runs.
 npm pack --silent --ignore-scripts --pack-destination "$context" >/dev/null
 tar -C "$context" -xzf "$context"/pv-xconnect-*.tgz
+mkdir -p "$context/package/build/Release"
+for name in pvx.node pv-xconnect pvx-broker pvx-relay pvx-bus; do
+  cp "build/Release/$name" "$context/package/build/Release"
+done
 npm ls --omit=dev --all --parseable | tail -n +2 | while read -r path; do
   to="$context/package/${path#"$PWD"/}"
   mkdir -p "$(dirname "$to")"

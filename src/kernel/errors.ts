@@ -94,7 +94,18 @@ export interface LinkError {
   readonly message: string;
 }
 
+/** On each of these errors, so that one of a plugin's own copy of this file is one, too. */
+const BRAND = Symbol.for('pv-xconnect.XConnectError');
+
 export class XConnectError extends Error {
+  /** Whether it is one, of whichever copy of this class, with a code that we know. */
+  static override [Symbol.hasInstance](value: unknown): value is XConnectError {
+    if (typeof value !== 'object' || value === null || !(BRAND in value)) return false;
+    const { code } = value as { code?: unknown };
+    return typeof code === 'string' && Object.hasOwn(REMEDIES, code);
+  }
+
+  readonly [BRAND] = true;
   readonly code: ErrorCode;
   /** Identity of the link that failed (see `linkId`), where there is one. */
   readonly link: string | undefined;
