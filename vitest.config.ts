@@ -2,7 +2,8 @@ import { defineConfig } from 'vitest/config';
 
 /**
  * What needs nothing of the machine runs first, on all cores, the files of a worker in one process. Suites that enter
- * real namespaces share one kernel with each other: they run one file at a time, each in a process of its own.
+ * real namespaces run each in a process of its own, two at a time, however many cores there are: most of their time they
+ * wait. They share one kernel, so what a file makes there (namespaces, bridges, engines, folders) has a name of its own.
  */
 export default defineConfig({
   test: {
@@ -25,7 +26,7 @@ export default defineConfig({
         test: {
           name: 'machine',
           include: ['test/{integration,e2e}/**/*.test.ts'],
-          maxWorkers: 1,
+          maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },
       },
