@@ -8,7 +8,15 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ENTRY, FAILED_ENTRY, SHOWN_OF_ENTRY } from '../dist/graph/wire.js';
-import { GROUP_SCHEMA, POOL_SCHEMA, RULE_NAME } from '../dist/manifest/device-schema.js';
+import {
+  AUTO_RECOVERY_SCHEMA,
+  FILE_SCHEMA,
+  GROUP_SCHEMA,
+  NETWORK_SCHEMA,
+  POOL_SCHEMA,
+  RULE_NAME,
+  STORAGE_SCHEMA,
+} from '../dist/manifest/device-schema.js';
 import { BUILT_IN } from '../dist/manifest/entries.js';
 import { BARE_NAME } from '../dist/manifest/requirements.js';
 import { ajvOptions, COMPILED_FOLDER, digestOf } from '../dist/manifest/schema.js';
@@ -18,6 +26,7 @@ const { default: standalone } = createRequire(import.meta.url)('ajv/dist/standal
 
 const SCHEMAS = [
   ...[...Object.values(BUILT_IN.schemas), BARE_NAME, GROUP_SCHEMA, POOL_SCHEMA, RULE_NAME],
+  ...[AUTO_RECOVERY_SCHEMA, FILE_SCHEMA, NETWORK_SCHEMA, STORAGE_SCHEMA],
   ...[ENTRY, FAILED_ENTRY, SHOWN_OF_ENTRY],
 ];
 

@@ -45,7 +45,7 @@ export async function checkCommand(
 function poolProblems(revision: Revision): readonly Problem[] {
   if (revision.state[DEVICE_FILE] === undefined) return [];
   const { containers } = runtimeSettings(revision);
-  return planAddresses(revision.device.pools, containers, false).problems;
+  return planAddresses(revision.device.pools, containers, { rootless: false }).problems;
 }
 
 function line(problem: Problem): string {

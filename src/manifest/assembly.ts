@@ -2,7 +2,7 @@
  * The merged state to a revision: typed containers and device, in a fixed order.
  */
 
-import { DEVICE_FILE, NO_DEVICE, readDevice } from './device.js';
+import { DEVICE_FILE, GROUPS_FILE, readDevice } from './device.js';
 import type { Vocabulary } from './entries.js';
 import type { Reading } from './folder.js';
 import { isObject, type JsonObject } from './json.js';
@@ -35,9 +35,7 @@ export function toRevision(
       containers.push(readContainer(name, manifests, vocabulary, problems));
     }
   }
-  const device = state.has(DEVICE_FILE)
-    ? readDevice(state.get(DEVICE_FILE), vocabulary, problems)
-    : NO_DEVICE;
+  const device = readDevice(state.get(DEVICE_FILE), state.get(GROUPS_FILE), vocabulary, problems);
   return {
     containers,
     unreadable: new Map(unreadable),

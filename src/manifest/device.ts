@@ -1,11 +1,16 @@
 /**
  * `device.json`: groups, network pools and ingress rules; every other key belongs to somebody else.
  */
-import { GROUP_SCHEMA, POOL_SCHEMA, RULE_NAME } from './device-schema.js';
+import {
+  type AUTO_RECOVERY_SCHEMA,
+  GROUP_SCHEMA,
+  POOL_SCHEMA,
+  RULE_NAME,
+} from './device-schema.js';
 import type { Vocabulary } from './entries.js';
 import { noteNearMisses } from './fields.js';
 import { isObject } from './json.js';
-import { pointerTo, show } from './problem.js';
+import { type Place, pointerTo, show } from './problem.js';
 import type { ProblemList } from './problem-list.js';
 import { readWanted, refused } from './requirements.js';
 import type {
@@ -20,14 +25,21 @@ import { boundedEntries } from './services.js';
 import { isName } from './text.js';
 
 export const DEVICE_FILE = 'device.json';
+/** Where older revisions have the groups: an array, `groups` of device.json. */
+export const GROUPS_FILE = 'groups.json';
 export const NO_DEVICE: DeviceManifest = { groups: [], pools: [], ingress: [] };
 
+/** `value`, `older`: what the two files hold; undefined: there is none. */
 export function readDevice(
   value: unknown,
+  older: unknown,
   vocabulary: Vocabulary,
   problems: ProblemList,
 ): DeviceManifest {
   const place = { file: DEVICE_FILE, pointer: '' };
+  if (value === undefined) {
+    return { ...NO_DEVICE, groups: readGroups(older, GROUPS_FILE, '', problems) };
+  }
   if (!isObject(value)) {
     problems.add('shape-wrong', place, show(value), 'an object');
     return NO_DEVICE;
@@ -35,16 +47,24 @@ export function readDevice(
   noteNearMisses(value, ['ingress'], place, problems, 'error');
   noteNearMisses(value, ['network', 'groups'], place, problems, 'notice');
   return {
-    groups: readGroups(value.groups, problems),
+    groups:
+      value.groups === undefined
+        ? readGroups(older, GROUPS_FILE, '', problems)
+        : readGroups(value.groups, DEVICE_FILE, '/groups', problems),
     pools: readPools(value.network, problems),
     ingress: readIngress(value.ingress, DEVICE_FILE, vocabulary, problems),
   };
 }
 
-function readGroups(value: unknown, problems: ProblemList): DeviceGroup[] {
+function readGroups(
+  value: unknown,
+  file: string,
+  pointer: string,
+  problems: ProblemList,
+): DeviceGroup[] {
   const groups: DeviceGroup[] = [];
   const names = new Set<string>();
-  for (const { item, place } of entriesOf(value, 'groups', DEVICE_FILE, problems)) {
+  for (const { item, place } of entriesOf(value, { file, pointer }, problems)) {
     if (isObject(item)) noteNearMisses(item, fieldsOf(GROUP_SCHEMA), place, problems, 'notice');
     if (!meets(GROUP_SCHEMA, item, place, problems)) continue;
     const group = toGroup(item);
@@ -108,7 +128,7 @@ function readIngress(
 ): IngressRule[] {
   const { ingress } = vocabulary.schemas;
   const rules: IngressRule[] = [];
-  for (const { item, place } of entriesOf(value, 'ingress', file, problems)) {
+  for (const { item, place } of entriesOf(value, { file, pointer: '/ingress' }, problems)) {
     const { name: rule = null, ...rest } = isObject(item) ? item : {};
     const at = { file: place.file, pointer: pointerTo(place.pointer, 'name') };
     const isNamed = rule !== null && meets(RULE_NAME, rule, at, problems);
@@ -128,17 +148,21 @@ function readIngress(
   return rules;
 }
 
+/** Under our names. */
+export function toRecovery(raw: Static<typeof AUTO_RECOVERY_SCHEMA>): AutoRecovery {
+  return known({
+    policy: raw.policy,
+    maxRetries: raw.max_retries,
+    retryDelay: raw.retry_delay,
+    backoffFactor: raw.backoff_factor,
+    resetWindow: raw.reset_window,
+    stableTimeout: raw.stable_timeout,
+    backoffPolicy: raw.backoff_policy,
+  });
+}
+
 function toGroup(raw: Static<typeof GROUP_SCHEMA>): DeviceGroup {
-  const recovery = raw.auto_recovery;
-  const autoRecovery: AutoRecovery | undefined =
-    recovery &&
-    known({
-      policy: recovery.policy,
-      maxRetries: recovery.max_retries,
-      retryDelay: recovery.retry_delay,
-      backoffFactor: recovery.backoff_factor,
-      resetWindow: recovery.reset_window,
-    });
+  const autoRecovery = raw.auto_recovery && toRecovery(raw.auto_recovery);
   return known({
     name: raw.name,
     statusGoal: raw.status_goal,
@@ -152,15 +176,14 @@ function fieldsOf(schema: Schema): string[] {
   return Object.keys(schema.properties as object);
 }
 
-function* entriesOf(value: unknown, key: string, file: string, problems: ProblemList) {
-  const place = { file, pointer: pointerTo('', key) };
+function* entriesOf(value: unknown, place: Place, problems: ProblemList) {
   if (value === undefined) return;
   if (!Array.isArray(value)) {
     problems.add('shape-wrong', place, show(value), 'an array');
     return;
   }
   for (const [index, item] of boundedEntries(value, place, problems)) {
-    const at = { file, pointer: pointerTo(place.pointer, index) };
+    const at = { file: place.file, pointer: pointerTo(place.pointer, index) };
     yield { item: item as unknown, place: at };
   }
 }

@@ -4,6 +4,7 @@
  */
 import type { FileHandle } from 'node:fs/promises';
 import { readArchive } from './archive.js';
+import { DEVICE_FILE, GROUPS_FILE } from './device.js';
 import {
   close,
   FileFault,
@@ -38,7 +39,7 @@ export async function readFolder(
   const manifests = new ManifestFolder(folder, reading);
   const layers: Layer[] = [];
   for (const { name, kind } of entries) {
-    if (name === 'device.json') await manifests.read(folder, name, name);
+    if (name === DEVICE_FILE || name === GROUPS_FILE) await manifests.read(folder, name, name);
     else if (kind !== 'folder' && EXPORT.test(name))
       layers.push(...(await exportLayer(folder, name, reading)));
     else if (kind !== 'file' && mayBeContainer(name)) await manifests.readContainer(name, kind);

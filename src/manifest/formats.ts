@@ -4,7 +4,7 @@ import { parseRule } from '../kernel/http-rule.js';
 import { isCidr, isNetwork } from './address.js';
 import { isContainerPath } from './paths.js';
 import { isInterface, isMember, isMemberRule, isNamePattern, isObjectPath } from './policy.js';
-import { isBusName, isClean, isName, isPossible } from './text.js';
+import { isBusName, isClean, isHostname, isName, isPossible } from './text.js';
 
 export const FORMATS = {
   possible: isPossible,
@@ -21,6 +21,9 @@ export const FORMATS = {
   cidr: isCidr,
   network: isNetwork,
   ip: (text: string) => isIP(text) !== 0,
+  'host-or-cidr': (text: string) => isIP(text) !== 0 || isCidr(text),
+  mac: (text: string) => /^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$/.test(text),
+  hostname: isHostname,
 } satisfies Readonly<Record<string, (text: string) => boolean>>;
 
 export type Format = keyof typeof FORMATS;

@@ -69,14 +69,23 @@ export interface ContainerManifest {
   readonly args: Readonly<Record<string, unknown>>;
 }
 
+export const RECOVERY_POLICIES = ['no', 'on-failure', 'always', 'unless-stopped'] as const;
+export type RecoveryPolicy = (typeof RECOVERY_POLICIES)[number];
+
+/** What follows when a container ends by itself. */
 export interface AutoRecovery {
-  readonly policy?: string;
+  readonly policy: RecoveryPolicy;
+  /** 0: no limit. */
   readonly maxRetries?: number;
   /** Seconds. */
   readonly retryDelay?: number;
   readonly backoffFactor?: number;
   /** Seconds. */
   readonly resetWindow?: number;
+  /** Seconds that it has to run to count as stable. */
+  readonly stableTimeout?: number;
+  /** When the retries are used up: `reboot`, `never`, or how long to wait, such as `10min`. */
+  readonly backoffPolicy?: string;
 }
 
 export interface DeviceGroup {

@@ -70,7 +70,7 @@ export function mergeLayers(layers: readonly Layer[], problems: ProblemList): Ma
 
 function refuseLarge(values: Map<string, unknown>, problems: ProblemList): void {
   for (const [key, value] of values) {
-    if (key !== 'device.json' && !manifestKey(key)) continue;
+    if (key !== 'device.json' && key !== 'groups.json' && !manifestKey(key)) continue;
     const bytes = Buffer.byteLength(JSON.stringify(value));
     if (bytes <= MAX_MANIFEST) continue;
     const place = { file: key, pointer: '' };

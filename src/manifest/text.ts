@@ -30,6 +30,11 @@ export function isName(text: string): boolean {
   return text.length <= MAX_NAME && !text.includes('/') && isClean(text);
 }
 
+/** May it be a host's name (RFC 1123), of at most the 64 characters that Linux keeps? */
+export function isHostname(text: string): boolean {
+  return /^[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?$/.test(text);
+}
+
 /** A bus name as the D-Bus specification has it ("Valid Names"), without unique names. */
 export function isBusName(text: string): boolean {
   return text.length <= MAX_NAME && /^[A-Za-z_-][\w-]*(\.[A-Za-z_-][\w-]*)+$/.test(text);

@@ -1,8 +1,14 @@
 /**
- * Which container gets which address of a network pool. Pure; what is wrong in a manifest becomes a problem. As
- * Pantavisor documents it, addresses are given in the order of the containers' names, beginning with the one after the
- * gateway's, so that the same revision has the same addresses every time. The MAC address is made of the IP address.
+ * Which interface of which container gets which address of a network pool. Pure; what is wrong in a manifest becomes a
+ * problem.
+ *
+ * An address that a container asks for is its own. The others are given in the order of the containers' names, beginning
+ * with the one after the gateway's, so that the same revision has the same addresses every time. Nobody is given an
+ * address that stands in the configuration of another container. The MAC address is made of the IP address where none is
+ * asked for. A container that can't have one of its interfaces has none: it must not be started.
  */
+import { createHash } from 'node:crypto';
+import { isIPv6 } from 'node:net';
 import { ipBytes, parseCidr } from '../kernel/ip-address.js';
 import {
   type Place,
@@ -13,75 +19,209 @@ import {
   show,
 } from '../manifest/problem.js';
 import type { NetworkPool } from '../manifest/revision.js';
-import type { ContainerSettings } from './container-settings.js';
+import type { ContainerSettings, WantedInterface } from './container-settings.js';
 
-/** A bridge of the host, with the gateway's address. IPv4. */
-export interface Pool {
+/** A network: its first address as a number, the length of its prefix, and 32 or 128 bits of an address. */
+export interface Network {
+  readonly network: bigint;
+  readonly bits: number;
+  readonly width: 32 | 128;
+}
+
+/** A bridge of the host, with the gateway's address. */
+export interface Pool extends Network {
   readonly name: string;
   readonly bridge: string;
-  /** The network's address, as a number, and the length of its prefix in bits. */
-  readonly network: number;
-  readonly bits: number;
-  readonly gateway: number;
+  readonly gateway: bigint;
   /** What leaves the network has the host's own address as its source. */
   readonly nat: boolean;
 }
 
 export interface Lease {
   readonly pool: Pool;
+  /** Of the interface in the container. */
+  readonly name: string;
   readonly ip: string;
   readonly mac: string;
 }
 
 export interface AddressPlan {
-  /** By container. One that wants an address and is not in here can have none, and must not be started. */
-  readonly leases: ReadonlyMap<string, Lease>;
+  /** By container, in the order of its interfaces. One that wants an address and is not in here can have none. */
+  readonly leases: ReadonlyMap<string, readonly Lease[]>;
   readonly problems: readonly Problem[];
+}
+
+/** What stands in the configuration of a container itself. */
+export interface BakedNetwork {
+  /** It sets up interfaces. */
+  readonly hasInterfaces: boolean;
+  /** IP addresses, with or without the length of a prefix. */
+  readonly addresses: readonly string[];
+}
+
+export interface PlanOptions {
+  /** No container can have an address; wanting one is a problem. */
+  readonly rootless: boolean;
+  /** By container. */
+  readonly baked?: ReadonlyMap<string, BakedNetwork>;
 }
 
 /** The kernel's limit is IFNAMSIZ, 16 with the NUL; the characters are those that mean nothing to a shell. */
 const BRIDGE = /^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,15}$/;
 const DEVICE_FILE = 'device.json';
+/** Lengths of the prefix that a pool may have. */
+const BITS = { 32: [8, 30], 128: [48, 126] } as const;
 
-/** `containers`: in order of their names. `rootless`: no container can have an address; wanting one is a problem. */
+type Complain = (code: ProblemCode, place: Place, found: string, expected: string) => void;
+
+/** `containers`: in order of their names. */
 export function planAddresses(
   pools: readonly NetworkPool[],
   containers: readonly ContainerSettings[],
-  rootless: boolean,
+  { rootless, baked = new Map() }: PlanOptions,
 ): AddressPlan {
   const problems: Problem[] = [];
-  const complain = (code: ProblemCode, place: Place, found: string, expected: string) =>
+  const complain: Complain = (code, place, found, expected) =>
     problems.push(problem(code, place, found, expected));
   const usable = usablePools(pools, complain);
-  const leases = new Map<string, Lease>();
-  const given = new Map<Pool, number>();
-  for (const { name, pool: wish } of containers) {
-    if (wish === undefined) continue;
-    const { name: wanted, place } = wish;
-    const pool = usable.get(wanted);
-    const count = pool ? (given.get(pool) ?? 0) : 0;
-    if (rootless) {
-      complain('pool-rootless', place, `the pool ${show(wanted)}`, 'none without being root');
-    } else if (!pool) {
-      const names =
-        [...usable.keys()].map(show).join(', ') || 'device.json, which has no usable one';
-      complain('pool-unknown', place, `the pool ${show(wanted)}`, `one of ${names}`);
-    } else if (count >= roomOf(pool)) {
-      const found = `the pool ${show(wanted)}, whose ${count} addresses are given to others`;
-      complain('pool-exhausted', place, found, 'one that has a free address');
-    } else {
-      given.set(pool, count + 1);
-      const address = addressOf(pool, count);
-      leases.set(name, { pool, ip: formatIp(address), mac: macOf(address) });
+  const books = new Map([...usable].map(([name, pool]) => [name, new AddressBook(pool)]));
+  for (const [container, { addresses }] of baked) {
+    for (const address of addresses) {
+      for (const book of books.values()) book.reserve(address, container);
     }
+  }
+  const wanting = containers.filter(({ interfaces }) => interfaces.length > 0);
+  const refused = new Set<string>();
+  for (const { name, interfaces } of wanting) {
+    const faults = interfaces.map((wish) => {
+      const fault = wishFault(wish, usable, rootless, baked.get(name)?.hasInterfaces === true);
+      if (fault) complain(...fault);
+      return fault;
+    });
+    if (faults.some((fault) => fault !== null)) refused.add(name);
+  }
+  const able = wanting.filter(({ name }) => !refused.has(name));
+  // What was asked for comes first, so that no other is given it.
+  for (const { name, interfaces } of able) {
+    for (const wish of interfaces) {
+      const fault = books.get(wish.pool.value)?.claim(name, wish);
+      if (!fault) continue;
+      complain('pool-address', wish.address?.place ?? wish.pool.place, ...fault);
+      refused.add(name);
+    }
+  }
+  const leases = new Map<string, readonly Lease[]>();
+  for (const { name, interfaces } of able) {
+    if (refused.has(name)) continue;
+    const own = interfaces.map((wish) => books.get(wish.pool.value)?.give(name, wish));
+    const missing = own.indexOf(undefined);
+    if (missing < 0) {
+      leases.set(name, own as Lease[]);
+      continue;
+    }
+    const { pool } = interfaces[missing] as WantedInterface;
+    const found = `the pool ${show(pool.value)}, all of whose addresses are given to others`;
+    complain('pool-exhausted', pool.place, found, 'one that has a free address');
   }
   return { leases, problems };
 }
 
-function usablePools(
-  declared: readonly NetworkPool[],
-  complain: (code: ProblemCode, place: Place, found: string, expected: string) => void,
-): Map<string, Pool> {
+type Fault = [code: ProblemCode, place: Place, found: string, expected: string];
+
+function wishFault(
+  { pool: { value, place } }: WantedInterface,
+  usable: ReadonlyMap<string, Pool>,
+  rootless: boolean,
+  isBaked: boolean,
+): Fault | null {
+  const found = `the pool ${show(value)}`;
+  if (rootless) return ['pool-rootless', place, found, 'none without being root'];
+  if (!usable.has(value)) {
+    const names = [...usable.keys()].map(show).join(', ') || 'device.json, which has no usable one';
+    return ['pool-unknown', place, found, `one of ${names}`];
+  }
+  if (!isBaked) return null;
+  return ['pool-baked', place, `${found} beside "lxc.net" in the configuration`, 'one of the two'];
+}
+
+/** Who has which address of one pool. */
+class AddressBook {
+  readonly #pool: Pool;
+  /** Whose it is. */
+  readonly #holders = new Map<bigint, string>();
+  readonly #macs = new Map<string, string>();
+  readonly #claimed = new Map<WantedInterface, bigint>();
+  /** No address before this one, in the order in which they are given, is free. */
+  #next = 0n;
+
+  constructor(pool: Pool) {
+    this.#pool = pool;
+  }
+
+  /** Nobody is given this address, if it is of this pool. */
+  reserve(text: string, container: string): void {
+    const address = numberOf(text.split('/')[0] as string, this.#pool.width);
+    if (address !== null && contains(this.#pool, address)) this.#holders.set(address, container);
+  }
+
+  /** Null, or what was found and expected. */
+  claim(container: string, wish: WantedInterface): [string, string] | null {
+    const mac = wish.mac?.toLowerCase();
+    if (mac !== undefined) {
+      const holder = this.#macs.get(mac);
+      if (holder !== undefined) return [`${mac}, which ${holder} has`, 'a MAC address of its own'];
+      if (Number.parseInt(mac.slice(0, 2), 16) % 2 === 1) {
+        return [`${mac}, which is one of a group`, 'a MAC address whose first byte is even'];
+      }
+      this.#macs.set(mac, container);
+    }
+    if (wish.address === undefined) return null;
+    const text = wish.address.value;
+    const { width, bits, network, gateway } = this.#pool;
+    const [ip = '', length] = text.split('/');
+    const address = numberOf(ip, width);
+    const subnet = `an address within ${formatNetwork(network, bits, width)}`;
+    if (address === null || !contains(this.#pool, address)) return [show(text), subnet];
+    if (length !== undefined && Number(length) !== bits) return [show(text), `it with /${bits}`];
+    if (address === gateway) return [`${show(text)}, which is the gateway's`, 'another address'];
+    if (address === network || (width === 32 && address === lastOf(this.#pool))) {
+      return [`${show(text)}, which stands for the whole network`, subnet];
+    }
+    const holder = this.#holders.get(address);
+    if (holder !== undefined) return [`${show(text)}, which ${holder} has`, 'one that is free'];
+    this.#holders.set(address, container);
+    this.#claimed.set(wish, address);
+    return null;
+  }
+
+  /** Undefined: there is none left. */
+  give(container: string, wish: WantedInterface): Lease | undefined {
+    const address = this.#claimed.get(wish) ?? this.#free();
+    if (address === undefined) return undefined;
+    this.#holders.set(address, container);
+    const { width } = this.#pool;
+    return {
+      pool: this.#pool,
+      name: wish.name,
+      ip: formatIp(address, width),
+      mac: wish.mac?.toLowerCase() ?? macOf(address, width),
+    };
+  }
+
+  /** The addresses after the gateway's come first, then those before it. */
+  #free(): bigint | undefined {
+    const { network, gateway, bits, width } = this.#pool;
+    const hosts = 2n ** BigInt(width - bits) - 2n;
+    while (this.#next < hosts - 1n) {
+      const address = network + ((gateway - network + this.#next) % hosts) + 1n;
+      this.#next++;
+      if (!this.#holders.has(address)) return address;
+    }
+    return undefined;
+  }
+}
+
+function usablePools(declared: readonly NetworkPool[], complain: Complain): Map<string, Pool> {
   const usable = new Map<string, Pool>();
   for (const one of declared) {
     const base = pointerTo('/network/pools', one.name);
@@ -106,20 +246,27 @@ function toPool(
   { name, type, bridge, subnet, gateway, nat = false }: NetworkPool,
   complain: (key: string, found: string, expected: string) => void,
 ): Pool | null {
-  const network = subnet === undefined ? null : parseIpv4Network(subnet);
+  const network = subnet === undefined ? null : parseNetwork(subnet);
   if (type !== 'bridge') complain('type', show(type), '"bridge"');
   else if (bridge === undefined || !BRIDGE.test(bridge)) {
     complain('bridge', show(bridge), 'a name of at most 15 letters, digits, dots, dashes');
-  } else if (!network || network.bits < 8 || network.bits > 30) {
-    complain('subnet', show(subnet), 'an IPv4 network from /8 to /30, such as 10.0.3.0/24');
+  } else if (!network || !hasRoom(network)) {
+    const expected =
+      'an IPv4 network from /8 to /30 such as 10.0.3.0/24, or an IPv6 one from /48 to /126';
+    complain('subnet', show(subnet), expected);
   } else {
-    const pool = { name, bridge, nat, ...network, gateway: network.network + 1 };
+    const pool = { name, bridge, nat, ...network, gateway: network.network + 1n };
     if (gateway === undefined) return pool;
-    const own = numberOf(gateway);
+    const own = numberOf(gateway, network.width);
     if (own !== null && own > pool.network && own < lastOf(pool)) return { ...pool, gateway: own };
     complain('gateway', show(gateway), `an address within ${subnet}`);
   }
   return null;
+}
+
+function hasRoom({ bits, width }: Network): boolean {
+  const [least, most] = BITS[width];
+  return bits >= least && bits <= most;
 }
 
 function collide(a: Pool, b: Pool): boolean {
@@ -127,59 +274,72 @@ function collide(a: Pool, b: Pool): boolean {
 }
 
 /** Two networks share no address, or one of them contains the other. */
-export function overlap(
-  a: Pick<Pool, 'network' | 'bits'>,
-  b: Pick<Pool, 'network' | 'bits'>,
-): boolean {
+export function overlap(a: Network, b: Network): boolean {
+  if (a.width !== b.width) return false;
   const bits = Math.min(a.bits, b.bits);
-  return networkOf(a.network, bits) === networkOf(b.network, bits);
+  return networkOf(a.network, bits, a.width) === networkOf(b.network, bits, b.width);
 }
 
-/** `IP/LENGTH`; the bits after the prefix are ignored. Null: this is no IPv4 network. */
-export function parseIpv4Network(text: string): Pick<Pool, 'network' | 'bits'> | null {
+function contains(network: Network, address: bigint): boolean {
+  return overlap(network, { network: address, bits: network.width, width: network.width });
+}
+
+/** `IP/LENGTH`; the bits after the prefix are ignored. Null: this is no network. */
+export function parseNetwork(text: string): Network | null {
   const cidr = parseCidr(text);
-  const address = numberOf(cidr?.ip ?? '');
-  if (!cidr || address === null) return null;
-  return { network: networkOf(address, cidr.bits), bits: cidr.bits };
+  if (!cidr) return null;
+  const width = isIPv6(cidr.ip) ? 128 : 32;
+  const address = numberOf(cidr.ip, width);
+  if (address === null) return null;
+  return { network: networkOf(address, cidr.bits, width), bits: cidr.bits, width };
 }
 
 /** For people, and for programs that take one: `10.0.3.1/24`. */
-export function formatNetwork(address: number, bits: number): string {
-  return `${formatIp(address)}/${bits}`;
+export function formatNetwork(address: bigint, bits: number, width: 32 | 128): string {
+  return `${formatIp(address, width)}/${bits}`;
 }
 
-/** A number in dotted form. */
-export function formatIp(address: number): string {
-  return [24, 16, 8, 0].map((shift) => (address >>> shift) & 0xff).join('.');
+/** A number as text: `10.0.3.1`, or as RFC 5952 has an IPv6 address. */
+export function formatIp(address: bigint, width: 32 | 128): string {
+  const bytes = bytesOf(address, width);
+  if (width === 32) return bytes.join('.');
+  const words = Array.from({ length: 8 }, (_, index) =>
+    (((bytes[index * 2] as number) << 8) | (bytes[index * 2 + 1] as number)).toString(16),
+  );
+  return new URL(`http://[${words.join(':')}]`).hostname.slice(1, -1);
 }
 
-/** A locally administered one: 02:00 and the four bytes of the IP address. */
-function macOf(address: number): string {
-  const bytes = [0x02, 0, ...[24, 16, 8, 0].map((shift) => (address >>> shift) & 0xff)];
+/** The name of the host's end of the veth pair: that of its address, which no other pool of this host has. */
+export function portOf({ ip }: Lease): string {
+  const bytes = ipBytes(ip) as Buffer;
+  if (bytes.length === 4) return `pv${bytes.toString('hex')}`;
+  return `pw${createHash('sha256').update(bytes).digest('hex').slice(0, 12)}`;
+}
+
+/** A locally administered one: 02:00 (IPv6: 02:06) and the last four bytes of the IP address. */
+function macOf(address: bigint, width: 32 | 128): string {
+  const bytes = [0x02, width === 32 ? 0 : 6, ...bytesOf(address, width).slice(-4)];
   return bytes.map((byte) => byte.toString(16).padStart(2, '0')).join(':');
 }
 
-function numberOf(ip: string): number | null {
+function bytesOf(address: bigint, width: number): number[] {
+  return Array.from({ length: width / 8 }, (_, index) =>
+    Number((address >> BigInt(width - 8 * (index + 1))) & 0xffn),
+  );
+}
+
+/** Null: this is no address of that family. */
+function numberOf(ip: string, width: number): bigint | null {
   const bytes = ipBytes(ip);
-  return bytes?.length === 4 ? bytes.readUInt32BE() : null;
+  return bytes?.length === width / 8 ? BigInt(`0x${bytes.toString('hex')}`) : null;
 }
 
-function networkOf(address: number, bits: number): number {
-  return Math.floor(address / 2 ** (32 - bits)) * 2 ** (32 - bits);
+function networkOf(address: bigint, bits: number, width: number): bigint {
+  const rest = BigInt(width - bits);
+  return (address >> rest) << rest;
 }
 
-/** The addresses after the gateway's come first, then those before it. */
-function addressOf({ network, bits, gateway }: Pool, index: number): number {
-  const hosts = 2 ** (32 - bits) - 2;
-  return network + ((gateway - network + index) % hosts) + 1;
-}
-
-/** How many addresses there are without the network's, the broadcast address and the gateway's. */
-function roomOf({ bits }: Pool): number {
-  return 2 ** (32 - bits) - 3;
-}
-
-/** The broadcast address. */
-function lastOf({ network, bits }: Pool): number {
-  return network + 2 ** (32 - bits) - 1;
+/** The broadcast address of IPv4; of IPv6, the last one. */
+function lastOf({ network, bits, width }: Network): bigint {
+  return network + 2n ** BigInt(width - bits) - 1n;
 }

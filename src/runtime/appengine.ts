@@ -76,7 +76,9 @@ export class AppEngine {
     const revision = await readRevisions(this.#options.revisions, this.#options.vocabulary);
     const settings = runtimeSettings(revision);
     const graph = buildGraph(revision, new Map(), unhosted(revision));
-    const plan = planAddresses(revision.device.pools, settings.containers, this.#options.rootless);
+    const plan = planAddresses(revision.device.pools, settings.containers, {
+      rootless: this.#options.rootless,
+    });
     const problems = [...revision.problems, ...graph.problems];
     this.#sayProblems([...problems, ...settings.problems, ...plan.problems]);
     if (revision.failed) return 'The revision could not be read.';
@@ -89,15 +91,15 @@ export class AppEngine {
       return `${logs} can't be made (${(error as Error).message}): give another --storage.`;
     }
     const { places, uids } = this.#options.bus;
-    const pools = new Pools();
+    const pools = new Pools(this.#options.say);
     const engineOf = this.#enginesOn({ pools, hidden: places.folder });
     const containers = new Map(
       settings.containers.map((wanted) => {
         const { name } = wanted;
-        const lease = plan.leases.get(name);
+        const leases = plan.leases.get(name);
         const container = {
-          settings: withAddress(wanted, lease),
-          leases: lease ? [lease] : [],
+          settings: withAddress(wanted, leases),
+          leases: leases ?? [],
           files: { app: this.#appFolder(name) },
         };
         const log = new LogFile(join(logs, name, 'console.log'));
@@ -112,7 +114,7 @@ export class AppEngine {
       containers,
       onDemand: new OnDemandContainers(revision, graph.dependencies, containers),
       bus,
-      addresses: new Map([...plan.leases].map(([name, { ip }]) => [name, ip])),
+      addresses: new Map([...plan.leases].map(([name, [first]]) => [name, first?.ip ?? ''])),
       daemon: this.#daemon(logs),
       version: this.#options.version,
     });
@@ -194,12 +196,15 @@ export class AppEngine {
 }
 
 /** Without its address a container is not started: others than those meant could reach it, or nobody. */
-function withAddress(settings: ContainerSettings, lease: Lease | undefined): ContainerSettings {
-  const { pool } = settings;
-  if (pool === undefined || lease) return settings;
+function withAddress(
+  settings: ContainerSettings,
+  leases: readonly Lease[] | undefined,
+): ContainerSettings {
+  const [first] = settings.interfaces;
+  if (first === undefined || leases) return settings;
   return {
     ...settings,
-    obstacle: `has no address of the pool ${show(pool.name)}: correct that first`,
+    obstacle: `has no address of the pool ${show(first.pool.value)}: correct that first`,
   };
 }
 

@@ -13,6 +13,7 @@ import { StandardOutput } from '../kernel/standard-output.js';
 import { vocabularyWith } from '../plugins/vocabulary.js';
 import { native, PACKAGE_ROOT } from '../relay/native.js';
 import { AppEngine } from './appengine.js';
+import { LxcEngine } from './engines/lxc/lxc-engine.js';
 import { missingTools, NamespaceEngine } from './engines/namespace/namespace-engine.js';
 import { isRootless, mustRunAnew, obstacle, ROOTLESS, type Rootless, runAnew } from './rootless.js';
 
@@ -73,7 +74,10 @@ async function run(revisions: string[], flags: Flags): Promise<number> {
     daemon: flags.daemon ? daemon : null,
     version: version(),
     vocabulary: await vocabularyWith(flags.plugin),
-    engines: { namespace: (parts) => new NamespaceEngine(parts) },
+    engines: {
+      namespace: (parts) => new NamespaceEngine(parts),
+      lxc: () => new LxcEngine(),
+    },
     rootless: isRootless(),
     say: (line) => process.stdout.write(`${line}\n`),
   });

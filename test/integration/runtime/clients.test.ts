@@ -10,9 +10,9 @@ describe.runIf(isRoot())('the everyday clients of pv-ctrl', () => {
 
   beforeAll(async () => {
     engine.write({
-      'server/run.json': { exec: ['sleep', '600'] },
+      'server/run.json': { exec: ['sleep', '600'], group: 'app' },
       'server/services.json': [{ name: 'raw', type: 'unix', socket: '/run/example/raw.sock' }],
-      'client/run.json': { exec: ['sleep', '600'], services: { required: ['raw'] } },
+      'client/run.json': { exec: ['sleep', '600'], group: 'app', services: { required: ['raw'] } },
     });
     await engine.start(['--no-daemon']);
     await engine.pidOf('client');

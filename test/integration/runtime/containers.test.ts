@@ -36,13 +36,14 @@ setInterval(() => {}, 1000);`;
 describe.runIf(isRoot() && has('setpriv') && has('unshare'))('containers of pv-appengine', () => {
   const engine = new AppEngineProcess();
   const NAME = 'web server; $(reboot)';
-  const CLIENT = { services: { required: ['raw'] } };
+  const CLIENT = { group: 'app', services: { required: ['raw'] } };
 
   beforeAll(async () => {
     process.env.SECRET = 'of the host';
     engine.write({
       [`${NAME}/run.json`]: {
         exec: ['node', 'look.cjs', 'a b', '$HOME'],
+        group: 'app',
         network: { mode: 'none' },
       },
       [`${NAME}/root/look.cjs`]: LOOK,

@@ -112,17 +112,18 @@ describe.runIf(isRoot() && has('setpriv') && has('unshare'))('pv-appengine', () 
   test('runs what works of a revision that has problems, and names them', async () => {
     engine.write({ 'broken/run.json': '{', 'client/args.json': { PV_GROUP: 'nowhere' } });
     await engine.start(['--no-daemon']);
-    await engine.pidOf('client');
+    await engine.pidOf('server');
     expect(engine.said).toMatch(
       /^broken\/run\.json: found the end of the file at line 1, column 2/m,
     );
-    expect(engine.said).toMatch(/^client\/run\.json:\/group: found "nowhere"/m);
+    expect(engine.said).toMatch(/^client\/args\.json:\/PV_GROUP: found "nowhere"/m);
   });
 
   test('keeps a group waiting for the one before it', async () => {
     engine.write({
       'server/args.json': { PV_GROUP: 'root' },
-      'device.json': { groups: [{ name: 'root', timeout: 20 }] },
+      'client/args.json': { PV_GROUP: 'app' },
+      'device.json': { groups: [{ name: 'root', timeout: 20 }, { name: 'app' }] },
     });
     await engine.start(['--no-daemon']);
     await engine.pidOf('client');

@@ -42,8 +42,8 @@ describe.runIf(isRoot() && has4)('network pools of pv-appengine', () => {
 
   const write = (pools: object = { internal: POOL }) =>
     engine.write({
-      'client/run.json': { exec: ['node', '-e', ASK], network: { pool: 'internal' } },
-      'server/run.json': { exec: ['node', '-e', SERVE] },
+      'client/run.json': { exec: ['node', '-e', ASK], network: { pool: 'internal' }, group: 'app' },
+      'server/run.json': { exec: ['node', '-e', SERVE], group: 'app' },
       'server/args.json': { PV_NETWORK_POOL: 'internal', PV_NETWORK_HOSTNAME: 'net-server' },
       'server/services.json': [{ name: 'net', type: 'tcp', port: 4000 }],
       'device.json': {
@@ -62,7 +62,7 @@ describe.runIf(isRoot() && has4)('network pools of pv-appengine', () => {
     expect(engine.console('server')).toContain('net-server');
     const { body } = await engine.get('/xconnect-graph');
     expect(body[0].socket).toBe('10.214.7.3:4000');
-    const rules = execFileSync('nft', ['list', 'table', 'ip', `pv-${POOL.bridge}`], {
+    const rules = execFileSync('nft', ['list', 'table', 'inet', `pv-${POOL.bridge}`], {
       encoding: 'utf8',
     });
     expect(rules).toContain('masquerade');
@@ -110,6 +110,77 @@ describe.runIf(isRoot() && has4)('network pools of pv-appengine', () => {
       expect(existsSync('/sys/class/net/pv0ad60703')).toBe(false);
     });
     expect(readFileSync('/proc/sys/net/ipv4/ip_forward', 'utf8')).toBe(forwarding);
+  });
+
+  test('what is left of them where their keeper was killed too is taken away by the next start', async () => {
+    const forwarding = readFileSync('/proc/sys/net/ipv4/ip_forward', 'utf8');
+    write();
+    await engine.start(['--no-daemon']);
+    await engine.pidOf('server');
+    const [, keeper] = readFileSync(`/sys/class/net/${POOL.bridge}/ifalias`, 'utf8').split(' ');
+    process.kill(Number(keeper), 'SIGKILL');
+    await engine.end('SIGKILL');
+    expect(bridge()).toBe(true);
+    await engine.start(['--no-daemon']);
+    await engine.pidOf('server');
+    expect(await engine.end()).toBe(0);
+    expect(bridge()).toBe(false);
+    expect(tables()).not.toContain(POOL.bridge);
+    expect(readFileSync('/proc/sys/net/ipv4/ip_forward', 'utf8')).toBe(forwarding);
+  });
+
+  test('are kept apart from each other: without the rules the same connection is made', async () => {
+    const lab = { type: 'bridge', bridge: OTHERS_BRIDGE, subnet: '10.214.8.0/24', nat: true };
+    const tries = ASK.replace('() => setTimeout', '(error) => setTimeout').replace(
+      'net.connect(port, host)',
+      "net.connect({ port, host, timeout: 300 }).on('timeout', function () { console.log('kept apart'); this.destroy(new Error()); })",
+    );
+    write({ internal: POOL, lab });
+    engine.write({
+      'stranger/run.json': { exec: ['node', '-e', tries], network: { pool: 'lab' }, group: 'app' },
+    });
+    await engine.start(['--no-daemon']);
+    await engine.untilSaid('client', 'served to');
+    await engine.untilSaid('stranger', 'kept apart');
+    expect(engine.console('stranger')).not.toContain('served to');
+    for (const name of [POOL.bridge, OTHERS_BRIDGE]) {
+      execFileSync('nft', ['flush', 'chain', 'inet', `pv-${name}`, 'forward']);
+    }
+    await engine.untilSaid('stranger', 'served to');
+  });
+
+  test('a container has fixed addresses, in pools of both families, and is reached at each', async () => {
+    const six = { type: 'bridge', bridge: OTHERS_BRIDGE, subnet: 'fd42:214::/64' };
+    write({ internal: POOL, six });
+    engine.write({
+      'server/args.json': {},
+      'server/run.json': {
+        exec: ['node', '-e', SERVE],
+        group: 'app',
+        network: {
+          interfaces: [
+            { pool: 'internal', ipv4_address: '10.214.7.3', mac_address: '02:12:34:56:78:9a' },
+            { name: 'lan', pool: 'six', ipv4_address: 'fd42:214::77' },
+          ],
+        },
+      },
+      'visitor/run.json': {
+        exec: ['node', '-e', ASK.replace('10.214.7.3', 'fd42:214::77')],
+        group: 'app',
+        network: { pool: 'six' },
+      },
+    });
+    await engine.start(['--no-daemon']);
+    await engine.untilSaid('visitor', 'served to fd42:214::2');
+    await engine.untilSaid('client', 'served to');
+    const pid = String(await engine.pidOf('server'));
+    const links = execFileSync('nsenter', ['-t', pid, '-n', 'ip', '-o', 'link'], {
+      encoding: 'utf8',
+    });
+    expect(links).toMatch(/eth0.*02:12:34:56:78:9a/);
+    expect(links).toMatch(/lan@.*02:06:00:00:00:77/);
+    expect(await engine.end()).toBe(0);
+    expect([bridge(), bridge(OTHERS_BRIDGE)]).toEqual([false, false]);
   });
 
   test('a bridge that is not ours is left alone, said so, and tried again', async () => {

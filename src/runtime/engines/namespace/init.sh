@@ -7,8 +7,8 @@
 #
 # `sh -s NAME APP NETWORK HIDDEN MODULES PANTAVISOR PROGRAM ARG...` reads it on standard input. APP, MODULES and
 # PANTAVISOR are the folders for /app, /node_modules and /pantavisor, or empty; HIDDEN is a folder that is covered, or empty. NETWORK is empty for the host's, "own"
-# for loopback alone, or "own ADDRESS/BITS GATEWAY MAC PORT BRIDGE HOST": then a veth pair is made, from eth0 to PORT,
-# which is attached to BRIDGE in the network of process HOST.
+# for loopback alone, or "own" and, for each interface, NAME ADDRESS/BITS GATEWAY MAC PORT BRIDGE HOST: then a veth pair
+# is made, from NAME to PORT, which is attached to BRIDGE in the network of process HOST. GATEWAY is "-" for no route.
 #
 # On descriptor 3 it writes its pid as the host counts, once it is in its own root with its program started: whoever
 # enters it then can't end up in the host's files.
@@ -18,16 +18,22 @@
 set -eu
 exec 2>&1
 
-plug_in() { # own ADDRESS/BITS GATEWAY MAC PORT BRIDGE HOST
-  [ $# -gt 1 ] || return 0
-  address=$2 gateway=$3 mac=$4 port=$5 bridge=$6 there=/proc/$7/ns/net
-  # The port of this container's last run may still be there for a moment.
-  nsenter "--net=$there" ip link del "$port" 2>/dev/null || :
-  ip link add eth0 address "$mac" type veth peer name "$port" netns "$there"
-  nsenter "--net=$there" ip link set "$port" master "$bridge" up
-  ip addr add "$address" dev eth0
-  ip link set eth0 up
-  ip route add default via "$gateway"
+plug_in() { # own (NAME ADDRESS/BITS GATEWAY MAC PORT BRIDGE HOST)...
+  shift
+  while [ $# -gt 0 ]; do
+    interface=$1 address=$2 gateway=$3 mac=$4 port=$5 bridge=$6 there=/proc/$7/ns/net
+    shift 7
+    # The port of this container's last run may still be there for a moment.
+    nsenter "--net=$there" ip link del "$port" 2>/dev/null || :
+    ip link add "$interface" address "$mac" type veth peer name "$port" netns "$there"
+    nsenter "--net=$there" ip link set "$port" master "$bridge" up
+    case $address in
+    *:*) ip addr add "$address" dev "$interface" nodad ;;
+    *) ip addr add "$address" dev "$interface" ;;
+    esac
+    ip link set "$interface" up
+    [ "$gateway" = - ] || ip route add default via "$gateway"
+  done
 }
 
 main() { # whole before it runs: its programs share standard input with the shell

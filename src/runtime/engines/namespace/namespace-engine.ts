@@ -12,7 +12,7 @@ import { dirname, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { ok, type WhyResult } from '../../../kernel/result.js';
 import { PACKAGE_ROOT } from '../../../relay/native.js';
-import { formatIp, type Lease } from '../../address-plan.js';
+import { formatIp, type Lease, portOf } from '../../address-plan.js';
 import { type Child, exitOf, spawnChild } from '../../child-process.js';
 import type { Launched } from '../../supervisor.js';
 import type { Engine, EngineContainer, EngineParts } from '../engine.js';
@@ -97,9 +97,8 @@ export class NamespaceEngine implements Engine {
 
   #spawn({ settings, leases, files }: EngineContainer): Promise<WhyResult<Child>> {
     const { exec, ownNetwork, hostname } = settings;
-    const [lease] = leases;
     const namespaces = [...NAMESPACES, ...(ownNetwork ? ['--net'] : [])];
-    const network = lease ? `own ${vethOf(lease)}` : ownNetwork ? 'own' : '';
+    const network = ownNetwork ? ['own', ...leases.map(vethOf)].join(' ') : '';
     const folders = [this.#parts.hidden, MODULES, files.pantavisor ?? ''];
     const init = [hostname, files.app ?? '', network, ...folders, ...exec];
     const argv = [...WITH_PARENT, 'unshare', ...namespaces, 'sh', '-s', '--', ...init];
@@ -112,11 +111,13 @@ export class NamespaceEngine implements Engine {
   }
 }
 
-/** What init.sh takes after "own". The host's end of the veth pair is named after the address of the other end. */
-function vethOf({ pool, ip, mac }: Lease): string {
-  const port = `pv${mac.slice(6).replaceAll(':', '')}`;
-  const words = [`${ip}/${pool.bits}`, formatIp(pool.gateway), mac, port, pool.bridge, process.pid];
-  return words.join(' ');
+/** What init.sh takes after "own", for each interface. The first of a family has the default route. */
+function vethOf(lease: Lease, index: number, all: readonly Lease[]): string {
+  const { pool, name, ip, mac } = lease;
+  const { bits, bridge, gateway, width } = pool;
+  const isFirst = all.findIndex((other) => other.pool.width === width) === index;
+  const route = isFirst ? formatIp(gateway, width) : '-';
+  return [name, `${ip}/${bits}`, route, mac, portOf(lease), bridge, process.pid].join(' ');
 }
 
 /** The number is the container's for as long as its parent, `unshare`, has not ended. */
