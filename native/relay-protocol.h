@@ -29,6 +29,7 @@
 #define PVX_NOTE_MAX 16384u        /* bytes of a link's note */
 #define PVX_COMMAND_DATA_MAX 65536u
 #define PVX_COMMAND_FDS_MAX 2u
+#define PVX_LABEL_MAX 256u
 #define PVX_OWED_MAX (16u * 1024u * 1024u) /* bytes that one side of a JOIN may be owed */
 #define PVX_EVENTS_SIZE_MAX 65536u /* of one record */
 #define PVX_EVENTS_FDS_MAX 32u     /* with one record */
@@ -59,7 +60,8 @@ enum pvx_relay_op {
 	 * sent before anything else. Several add up, to PVX_OWED_MAX; of more, the JOIN closes both ends. There is one JOIN at
 	 * a time that anything is owed to: OWED for another one drops what came before */
 	PVX_RELAY_OWED = 9,
-	/* Two descriptors: consumer, provider; conn = a number. They are one connection of the link from now on */
+	/* Two descriptors: consumer, provider; conn = a number; data = a label. They are one connection of the link from now
+	 * on */
 	PVX_RELAY_JOIN = 10,
 	/* Two descriptors: source, sink; conn = a number; bytes = how many, UINT64_MAX for all until the end; flags =
 	 * PVX_TRANSFER_*; ms, other = milliseconds that the sink, the source may be waited for (0: for ever) -> MOVED */
@@ -72,6 +74,10 @@ enum pvx_relay_op {
 	/* Of the relay before, never of the daemon: data = struct pvx_counters, of which `active` and `links` mean nothing;
 	 * mode = errno of the last attempt to reach the provider */
 	PVX_RELAY_COUNTED = 14,
+	/* conn = a number; other: connections above this number -> LISTED */
+	PVX_RELAY_LIST = 15,
+	/* mode = 1: ENDED is said of each connection from now on, 0: no more; a daemon that comes begins with 0 */
+	PVX_RELAY_WATCH = 16,
 };
 
 enum pvx_accept_mode {
@@ -132,6 +138,12 @@ enum pvx_event_type {
 	PVX_EVENT_LED = 12,
 	/* The relay's channel to the broker ended */
 	PVX_EVENT_BROKER = 13,
+	/* conn of a LIST; data = a struct pvx_open each connection, in the order of their numbers, with its label behind it;
+	 * error = 1: there are more, above the last of these. Datagrams' clients have no order, and come in the last page */
+	PVX_EVENT_LISTED = 14,
+	/* error = enum pvx_reason; data = a struct pvx_open as it was at the end, with its label. Lost where the daemon does
+	 * not read */
+	PVX_EVENT_ENDED = 15,
 };
 
 #define PVX_STANDING_LISTENS 1u
@@ -178,6 +190,21 @@ struct pvx_event {
 	uint32_t data_length;
 };
 
+/* One connection: of a client that sends datagrams, its flow. */
+struct pvx_open {
+	uint32_t conn;         /* its number, of its link */
+	uint32_t joined;       /* 0: it waits for the provider */
+	uint32_t pid;          /* of who connected, as the kernel says; 0: nobody that we could know */
+	uint32_t uid;
+	uint32_t gid;
+	uint32_t family;       /* of the address: 0 none, 4, 6 */
+	uint32_t port;
+	uint32_t label_length; /* of what follows */
+	uint64_t since;        /* CLOCK_MONOTONIC, in milliseconds */
+	uint64_t bytes[2];     /* to the provider, to the consumer */
+	uint8_t address[16];
+};
+
 /*
  * One a link, at the place of its number; written by the relay, read by the daemon at any time.
  *
@@ -197,6 +224,7 @@ struct pvx_counters {
 
 _Static_assert(sizeof(struct pvx_command) == 48, "command layout");
 _Static_assert(sizeof(struct pvx_event) == 32, "event layout");
+_Static_assert(sizeof(struct pvx_open) == 72, "open layout");
 _Static_assert(sizeof(struct pvx_counters) == 128, "counters layout");
 _Static_assert(PVX_REASON_COUNT <= 11, "a counter for each reason");
 

@@ -4,6 +4,7 @@
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { CheckOptions } from './cli/check.js';
+import type { ConnectionsOptions } from './cli/connections.js';
 import type { DiffOptions } from './cli/diff.js';
 import type { DoctorOptions } from './cli/doctor.js';
 import type { ExplainOptions } from './cli/explain.js';
@@ -150,6 +151,19 @@ export function program(exit: (code: number) => void): Command {
       const { explainCommand } = await import('./cli/explain.js');
       const vocabulary = await vocabularyWith(flags.plugin);
       exit(await explainCommand({ ...flags, consumer, service, vocabulary }, process));
+    });
+
+  command
+    .command('connections [consumer] [service]')
+    .description('the open connections: who has them, since when, and how much has passed')
+    .addOption(flag('control'))
+    .option('--follow', 'then each one that ends, and why', false)
+    .option('--json', 'as JSON; with --follow a line each', false)
+    .exitOverride()
+    .action(async (consumer, service, _options, subcommand: Command) => {
+      const flags: ConnectionsOptions = subcommand.optsWithGlobals();
+      const { connectionsCommand } = await import('./cli/connections.js');
+      exit(await connectionsCommand({ ...flags, consumer, service }, process));
     });
 
   command

@@ -177,6 +177,7 @@ export class Daemon {
       store,
       stats: (id) => mesh.stats(id),
       shown: (id) => mesh.shown(id),
+      connections: mesh,
       source,
       revision: () => source.revision && revisionToWire(source.revision),
       log: this.#log,

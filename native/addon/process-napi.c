@@ -1,7 +1,6 @@
 /*
  * What this process is to others: sealed against them, and who they are.
  */
-#include <errno.h>
 #include <sys/socket.h>
 
 #include "../process.h"
@@ -23,23 +22,28 @@ static napi_value end_at_exec(napi_env env, napi_callback_info info)
 	return pvx_undefined(env);
 }
 
-/* socketPeerPid(fd) -> the process that made the other end of a unix socket, or listened for it, as SO_PEERCRED of
- * unix(7) has it; 0: not in our pid namespace; -errno */
-static napi_value peer_pid(napi_env env, napi_callback_info info)
+/* socketPeer(fd) -> {pid, uid, gid} of the process that made the other end of a unix socket, or listened for it, as
+ * SO_PEERCRED of unix(7) has it; pid 0: not in our pid namespace | undefined: no unix socket */
+static napi_value peer(napi_env env, napi_callback_info info)
 {
-	struct ucred peer;
-	socklen_t length = sizeof(peer);
+	struct ucred who;
+	socklen_t length = sizeof(who);
+	napi_value object;
 	int32_t fd;
 
 	NAPI_OK(env, pvx_argument(env, info, &fd));
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0)
-		return pvx_number(env, -errno);
-	return pvx_number(env, peer.pid);
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &length) < 0 || who.uid == (uid_t)-1)
+		return pvx_undefined(env);
+	napi_create_object(env, &object);
+	pvx_set(env, object, "pid", pvx_number(env, who.pid));
+	pvx_set(env, object, "uid", pvx_number(env, who.uid));
+	pvx_set(env, object, "gid", pvx_number(env, who.gid));
+	return object;
 }
 
 void process_exports(napi_env env, napi_value exports)
 {
 	pvx_export(env, exports, "seal", seal);
 	pvx_export(env, exports, "descriptorsEndAtExec", end_at_exec);
-	pvx_export(env, exports, "socketPeerPid", peer_pid);
+	pvx_export(env, exports, "socketPeer", peer);
 }

@@ -54,6 +54,8 @@ static void hello(struct relay *relay, struct command *command)
 	relay->greeted = true;
 	drop_owed(relay);
 	events_drop(relay);
+	for (node = relay->links.next; node != &relay->links; node = node->next)
+		list_entry(node, struct link, node)->watched = false;
 	relay_emit(relay, PVX_EVENT_WELCOME, NULL, incarnation, relay->counters_fd, PVX_RELAY_VERSION);
 	for (node = relay->links.next; node != &relay->links; node = node->next)
 		relay_emit(relay, PVX_EVENT_STANDING, list_entry(node, struct link, node), 0, -1, 0);
@@ -169,11 +171,13 @@ static const struct {
 	[PVX_RELAY_CLOSE] = { "CLOSE", DAEMON, 0, false, 0, link_close },
 	[PVX_RELAY_NOTE] = { "NOTE", DAEMON, 0, false, PVX_NOTE_MAX, note },
 	[PVX_RELAY_OWED] = { "OWED", DAEMON, 0, false, PVX_COMMAND_DATA_MAX, owe },
-	[PVX_RELAY_JOIN] = { "JOIN", DAEMON, 2, false, 0, join },
+	[PVX_RELAY_JOIN] = { "JOIN", DAEMON, 2, false, PVX_LABEL_MAX, join },
 	[PVX_RELAY_TRANSFER] = { "TRANSFER", DAEMON, 2, false, 0, transfer_begin },
 	[PVX_RELAY_CANCEL] = { "CANCEL", DAEMON, 0, false, 0, transfer_cancel },
 	[PVX_RELAY_LED] = { "LED", DAEMON, 1, false, 0, led },
 	[PVX_RELAY_COUNTED] = { "COUNTED", PREDECESSOR, 0, false, sizeof(struct pvx_counters), counted },
+	[PVX_RELAY_LIST] = { "LIST", DAEMON, 0, false, 0, look_answer },
+	[PVX_RELAY_WATCH] = { "WATCH", DAEMON, 0, false, 0, look_watch },
 };
 
 static bool connects(const struct pvx_request *request)
@@ -224,6 +228,8 @@ static const char *unfit(const struct link *link, const struct command *command)
 		return head->mode > 1 ? "mode" : head->data_length == 0 ? "data" : NULL;
 	case PVX_RELAY_COUNTED:
 		return head->data_length != sizeof(struct pvx_counters) ? "data" : head->mode > ERRNO_MAX ? "mode" : NULL;
+	case PVX_RELAY_WATCH:
+		return head->mode > 1 ? "mode" : NULL;
 	case PVX_RELAY_TRANSFER:
 		if (link->type != SOCK_STREAM || link->fds)
 			return "link";

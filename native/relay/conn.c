@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/time.h>
@@ -62,6 +63,7 @@ struct conn *conn_new(struct link *link)
 	list_add_tail(&link->conns, &conn->node);
 	link->relay->nconns++;
 	conn->id = ++link->next_conn;
+	conn->since = relay_now();
 	return conn;
 }
 
@@ -94,6 +96,8 @@ void conn_close(struct conn *conn, enum pvx_reason reason)
 
 	if (conn->state == CONN_DEAD)
 		return;
+	if (link->watched && !conn->transfer && reason < PVX_REASON_COUNT)
+		relay_tell(link->relay, PVX_EVENT_ENDED, link, 0, (int)reason, look_ended(conn));
 	provider_forget(conn);
 	conn->state = CONN_DEAD;
 	for (int i = 0; i < 2; i++) {
@@ -125,6 +129,7 @@ void conn_close(struct conn *conn, enum pvx_reason reason)
 void conn_free(struct conn *conn)
 {
 	list_del(&conn->node);
+	free(conn->label);
 	free(conn->request);
 	free(conn->transfer);
 	free(conn);
@@ -277,6 +282,18 @@ void conn_tick(struct conn *conn, uint64_t now)
 	}
 }
 
+static struct label *label_of(const struct command *command)
+{
+	uint32_t length = command->head.data_length;
+	struct label *label = length > 0 ? malloc(sizeof(*label) + length) : NULL;
+
+	if (label) {
+		label->length = length;
+		memcpy(label->text, command->data, length);
+	}
+	return label;
+}
+
 /* With what each side is owed by now. */
 void conn_join(struct link *link, struct command *command)
 {
@@ -292,6 +309,7 @@ void conn_join(struct link *link, struct command *command)
 			counter_add(&link->counters->closes[PVX_REASON_ERROR], 1);
 		return;
 	}
+	conn->label = label_of(command);
 	for (int i = 0; i < 2; i++) {
 		ioctl(command->fd[i], FIONBIO, &on); /* a splice would wait otherwise, and everybody with it */
 		conn->side[i].source.fd = command->fd[i];

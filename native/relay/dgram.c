@@ -54,6 +54,8 @@ void flow_free(struct flow *flow)
 {
 	struct link *link = flow->link;
 
+	if (link->watched)
+		relay_tell(link->relay, PVX_EVENT_ENDED, link, 0, PVX_REASON_EOF, look_flow_ended(flow));
 	flow_drop(flow, PVX_REASON_DETACHED);
 	flow_disconnect(flow);
 	if (flow->queue[0] >= 0) {
@@ -132,6 +134,7 @@ struct flow *flow_of(struct link *link, const struct sockaddr_un *address, sockl
 	flow->source = (struct source){ .kind = KIND_FLOW, .fd = -1 };
 	flow->link = link;
 	flow->id = ++link->next_conn;
+	flow->since = relay_now();
 	flow->queue[0] = flow->queue[1] = -1;
 	flow->length = length;
 	flow->who = *who;

@@ -41,6 +41,7 @@ static void settle(struct relay *relay, const struct event *event)
 {
 	const struct link *link = link_of(relay, event);
 
+	free(event->said);
 	if (event->fd < 0 || event->type == PVX_EVENT_WELCOME)
 		return;
 	if (link && ring_is_ip(link))
@@ -51,7 +52,8 @@ static void settle(struct relay *relay, const struct event *event)
 
 static bool passes(uint32_t type)
 {
-	return type == PVX_EVENT_PENDING || type == PVX_EVENT_HANDED || type == PVX_EVENT_UPSTREAM || type == PVX_EVENT_FULL;
+	return type == PVX_EVENT_PENDING || type == PVX_EVENT_HANDED || type == PVX_EVENT_UPSTREAM ||
+	       type == PVX_EVENT_FULL || type == PVX_EVENT_ENDED;
 }
 
 static void put(struct relay *relay, struct event event)
@@ -75,6 +77,13 @@ void relay_emit(struct relay *relay, enum pvx_event_type type, const struct link
 {
 	put(relay, (struct event){ .type = type, .link = link ? link->number : 0, .conn = conn, .error = (uint32_t)error,
 				   .fd = fd });
+}
+
+void relay_tell(struct relay *relay, enum pvx_event_type type, const struct link *link, uint32_t conn, int error,
+		struct said *said)
+{
+	put(relay, (struct event){ .type = type, .link = link->number, .conn = conn, .error = (uint32_t)error, .fd = -1,
+				   .said = said });
 }
 
 void relay_report(struct relay *relay, const struct link *link, uint32_t conn, int outcome, uint64_t bytes)
@@ -103,7 +112,18 @@ void events_drop(struct relay *relay)
 	for (uint32_t i = 0; i < relay->nevents; i++)
 		if (relay->events[i].type == PVX_EVENT_HANDED || relay->events[i].type == PVX_EVENT_BORN)
 			relay->events[kept++] = relay->events[i];
+		else
+			settle(relay, &relay->events[i]);
 	relay->nevents = kept;
+}
+
+/* The connections of its link as they are now, into the record. `error` has been the number that they are above. */
+static void gather_list(const struct link *link, struct pvx_event *head, char *into, size_t room)
+{
+	bool more;
+
+	head->data_length = (uint32_t)look_list(link, head->error, into, room, &more);
+	head->error = more;
 }
 
 /* Event for event into the record, from `first` on. Returns how many are dealt with. */
@@ -113,7 +133,8 @@ static uint32_t gather(struct relay *relay, uint32_t first, size_t *length, int 
 
 	for (i = first; i < relay->nevents; i++) {
 		const struct event *event = &relay->events[i];
-		const struct link *link = event->type == PVX_EVENT_STANDING ? link_of(relay, event) : NULL;
+		bool listed = event->type == PVX_EVENT_LISTED;
+		const struct link *link = event->type == PVX_EVENT_STANDING || listed ? link_of(relay, event) : NULL;
 		struct pvx_event head = { .type = event->type, .link = event->link, .conn = event->conn,
 					  .error = event->error, .bytes = event->bytes, .nfds = event->fd >= 0 };
 
@@ -124,13 +145,23 @@ static uint32_t gather(struct relay *relay, uint32_t first, size_t *length, int 
 				    (link->draining ? PVX_STANDING_DRAINS : 0);
 			head.error = (uint32_t)link->last_errno;
 			head.data_length = link->note_length;
+		} else if (listed) {
+			if (!link)
+				continue;
+			if (*length > 0) /* a page has a record of its own */
+				break;
+			gather_list(link, &head, relay->scratch + sizeof(head), PVX_EVENTS_SIZE_MAX - sizeof(head));
+		} else if (event->said) {
+			head.data_length = event->said->length;
 		}
 		if (*length + sizeof(head) + head.data_length > PVX_EVENTS_SIZE_MAX ||
 		    *nfds + head.nfds > PVX_EVENTS_FDS_MAX)
 			break;
 		memcpy(relay->scratch + *length, &head, sizeof(head));
 		*length += sizeof(head);
-		if (head.data_length > 0)
+		if (event->said)
+			memcpy(relay->scratch + *length, event->said->data, head.data_length);
+		else if (head.data_length > 0 && !listed)
 			memcpy(relay->scratch + *length, link->note, head.data_length);
 		*length += head.data_length;
 		if (event->fd >= 0)

@@ -34,6 +34,7 @@
  *   memory.c     bytes that receivers have not read yet
  *   tcp.c        what TCP has and others have not: who may connect, PROXY protocol, resets
  *   transfer.c   bytes moved once between two descriptors that the daemon has, too
+ *   look.c       which connections there are, for who wants to see them
  *   dgram.c      datagrams: flows told apart by the client's address
  *   send.c       datagrams on their way to the provider
  *   reply.c      what the provider answers to datagrams
@@ -76,6 +77,18 @@ struct backlog {
 	size_t offset, length;
 	uint32_t nfds;
 	int *fds; /* behind the data; owned */
+	char data[];
+};
+
+/* What the daemon knows of a connection that it joined; unread here. */
+struct label {
+	uint32_t length;
+	char text[];
+};
+
+/* What goes with an event. */
+struct said {
+	uint32_t length;
 	char data[];
 };
 
@@ -168,6 +181,8 @@ struct conn {
 	struct list tick;    /* in relay.tick_conns while needed: not joined; throttled; a transfer that is timed */
 	struct link *link;
 	uint64_t deadline, retry_at;
+	uint64_t since, bytes[2]; /* when it was accepted; to the provider, to the consumer */
+	struct label *label; /* owned; NULL: none */
 	struct pvx_request *request; /* its own, in PVX_ACCEPT_ASK once answered; else the link's is used */
 	uint32_t id;
 	uint32_t slot; /* of the request under way, 0 for none */
@@ -217,6 +232,7 @@ struct name {
  *   draining      link_close
  *   gone          link_maybe_gone
  *   given         handover.c: it was written to a successor       its listener is closed
+ *   watched       look_watch                                      look_watch; a daemon comes
  */
 struct link {
 	struct source listener;
@@ -261,6 +277,7 @@ struct link {
 	bool away;         /* its datagrams have waited for the provider in vain, see dgram.c */
 	bool draining;     /* it takes nobody any more, and ends with its last connection */
 	bool given;        /* a successor of ours has its listener, too, or had it */
+	bool watched;      /* the daemon is told of each connection that ends */
 	bool gone;         /* that was reported; freed at the end of the round, behind its last connections */
 };
 
@@ -268,6 +285,7 @@ struct event {
 	uint32_t type, link, conn, error; /* as in struct pvx_event */
 	uint64_t bytes;
 	int fd; /* owned, but for that of WELCOME; -1: none */
+	struct said *said; /* owned; NULL: nothing */
 };
 
 struct relay {
@@ -325,6 +343,7 @@ void relay_unwatch(struct relay *, struct source *, struct closing *, bool share
 /* event.c: what waits is sent at the end of each round, as far as the daemon reads */
 void relay_emit(struct relay *, enum pvx_event_type, const struct link *, uint32_t conn, int fd, int error);
 void relay_report(struct relay *, const struct link *, uint32_t conn, int outcome, uint64_t bytes); /* PVX_EVENT_MOVED */
+void relay_tell(struct relay *, enum pvx_event_type, const struct link *, uint32_t conn, int error, struct said *); /* takes it */
 bool relay_crowded(const struct relay *); /* many events wait for the daemon */
 bool events_room(const struct relay *); /* for those that a command ends in, as there may be as many as commands */
 void events_flush(struct relay *);
@@ -448,6 +467,14 @@ void memory_unqueued(struct link *, size_t length);
 enum room memory_room(struct side *to); /* to read for it */
 void memory_tick(struct link *);        /* goes on where there is room again */
 bool memory_full(struct link *);        /* it holds all that it may: nobody is to be accepted */
+
+/* look.c */
+void look_answer(struct link *, struct command *);
+void look_watch(struct link *, struct command *);
+/* Those above `after`, as struct pvx_open, into `room` bytes: a page. Returns the bytes; `more`: another page follows. */
+size_t look_list(const struct link *, uint32_t after, char *into, size_t room, bool *more);
+struct said *look_ended(const struct conn *); /* for PVX_EVENT_ENDED. NULL: no memory */
+struct said *look_flow_ended(const struct flow *);
 
 /* broker.c */
 /* A slot (not 0) that broker_forget takes, or 0: full, ask again later. `fds` (two at most) stay the caller's. */

@@ -23,6 +23,7 @@ static bool settled(struct flow *flow, int error)
 		counter_add(&link->counters->closes[PVX_REASON_ERROR], 1);
 	} else {
 		counter_add(&link->counters->bytes[1], flow->reply_length);
+		flow->bytes[1] += flow->reply_length;
 		share_sent(link, &link->fds_replied, flow->reply_nfds);
 	}
 	/* Whoever had its descriptors may have closed them by now: what is in the queue is the last of them. */

@@ -76,8 +76,12 @@ static void sent(void *owner, int fd, int error, uint32_t count)
 	flow->send_slot = 0;
 	if (flow->moving && error != EMSGSIZE)
 		error = ECONNRESET;
-	for (uint32_t i = 0; i < count && flow->queued > 0; i++)
-		counter_add(&link->counters->bytes[0], unqueue(flow));
+	for (uint32_t i = 0; i < count && flow->queued > 0; i++) {
+		uint32_t length = unqueue(flow);
+
+		counter_add(&link->counters->bytes[0], length);
+		flow->bytes[0] += length;
+	}
 	if (error == EMSGSIZE) {
 		drop_first(flow, PVX_REASON_TRUNCATED);
 	} else if (transient(error) && !(error == EAGAIN && flow->woken)) {

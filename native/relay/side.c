@@ -106,6 +106,7 @@ static void sent(struct side *to, size_t n)
 	struct conn *conn = to->conn;
 
 	counter_add(&conn->link->counters->bytes[to == &conn->side[0]], (int64_t)n);
+	conn->bytes[to == &conn->side[0]] += n;
 	if (conn->transfer)
 		transfer_sent(conn->transfer, n);
 }

@@ -134,7 +134,7 @@ export class SupervisorWords {
    * socket; it stays owned by the caller.
    */
   look(fd: number): void {
-    const pid = native.socketPeerPid(fd);
+    const { pid = 0 } = native.socketPeer(fd) ?? {};
     if (pid <= 1 || pid === this.#runtime) return;
     this.#runtime = pid;
     this.#say(`W${pid}`);

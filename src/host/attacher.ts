@@ -170,6 +170,8 @@ function attached(
     retarget: (link, stamp) => provider.retarget(link, stamp),
     stats: () => host.stats(),
     shown: () => host.shown,
+    connections: () => host.connections(),
+    watch: (onEnd) => host.watchConnections(onEnd),
     detach: (drainMs) => {
       if (leaving) return leaving;
       const removed = host.unplant();

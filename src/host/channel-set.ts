@@ -6,6 +6,7 @@ import { DrainBarrier, drainThenClose } from '../kernel/drain.js';
 import { ByteChannel } from '../relay/byte-channel.js';
 import { Channel } from '../relay/channel.js';
 import { type Closing, newClosing } from '../relay/closing.js';
+import { HeldConnections } from './held-connections.js';
 
 /** Whose account a channel is on. */
 const owners = new WeakMap<Channel, ChannelSet>();
@@ -13,6 +14,8 @@ const owners = new WeakMap<Channel, ChannelSet>();
 export class ChannelSet {
   /** On whose account what comes through them is closed. */
   readonly closing: Closing;
+  /** The same ones, for who wants to see them. */
+  readonly held = new HeldConnections();
   readonly #channels = new Set<Channel | ByteChannel>();
   /** Of byte channels that are closed. */
   #bytesIn = 0;
@@ -46,6 +49,7 @@ export class ChannelSet {
     const channel: Channel = new Channel(fd, false, remove, this.closing);
     channel.pause();
     this.#channels.add(channel);
+    this.held.add(channel);
     owners.set(channel, this);
     return channel;
   }
@@ -55,11 +59,14 @@ export class ChannelSet {
     const set = owners.get(channel);
     if (!set) return new ByteChannel(channel.release());
     set.#moving = true;
+    const between = { fd: channel.fd };
+    set.held.replace(channel, between);
     const stream: ByteChannel = new ByteChannel(channel.release(), () => {
       set.#bytesIn += stream.bytesIn;
       set.#bytesOut += stream.bytesOut;
       set.#remove(stream);
     });
+    set.held.replace(between, stream);
     set.#channels.add(stream);
     set.#moving = false;
     return stream;
@@ -83,6 +90,7 @@ export class ChannelSet {
 
   #remove(channel: Channel | ByteChannel): void {
     this.#channels.delete(channel);
+    this.held.delete(channel);
     this.#barrier.check();
   }
 }

@@ -2,7 +2,7 @@
  * From two connections in a plugin's hands to one of the native relay: what JavaScript still holds of either goes
  * first, then the relay has both descriptors.
  */
-import type { End, ForwardOptions } from '../plugins/plugin.js';
+import type { End, JoinOptions } from '../plugins/plugin.js';
 import { closeSocket } from '../relay/closing.js';
 import type { RelayLink } from '../relay/relay-link.js';
 import type { TransferOptions, TransferResult } from '../relay/transfer.js';
@@ -27,14 +27,15 @@ export class Joiners {
   }
 
   /** Takes both; one that was closed meanwhile ends the other. */
-  join(client: End, provider: End, { fds = true }: Pick<ForwardOptions, 'fds'>): void {
+  join(client: End, provider: End, { fds = true, about = {} }: JoinOptions): void {
     client.pause();
     provider.pause();
     const hand = async () => {
       const [toConsumer, toProvider] = [await unsentOf(client), await unsentOf(provider)];
       const [consumerEnd, providerEnd] = [client.release(), provider.release()];
       if (consumerEnd >= 0 && providerEnd >= 0) {
-        this.#joiner(fds).join(consumerEnd, providerEnd, { toConsumer, toProvider });
+        const label = Object.keys(about).length > 0 ? JSON.stringify(about) : '';
+        this.#joiner(fds).join(consumerEnd, providerEnd, { toConsumer, toProvider }, label);
       } else if (consumerEnd >= 0) {
         closeSocket(consumerEnd);
       } else if (providerEnd >= 0) {

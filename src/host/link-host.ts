@@ -10,10 +10,11 @@ import type { Link } from '../graph/link.js';
 import { withDeadline } from '../kernel/deadline.js';
 import { errnoName } from '../kernel/errno.js';
 import type { LinkError } from '../kernel/errors.js';
+import type { SocketAddress } from '../kernel/ip-address.js';
 import type { Logger } from '../kernel/log.js';
 import { pollUntil } from '../kernel/poll.js';
 import { failed, ok, type Result } from '../kernel/result.js';
-import type { LinkStats } from '../mesh/attacher.js';
+import type { LinkStats, OnConnectionEnd, OpenConnection } from '../mesh/attacher.js';
 import { NO_STATS, plus } from '../mesh/stats.js';
 import type { Device, DeviceOptions } from '../plugins/device/device.js';
 import type { OnDemand } from '../plugins/on-demand.js';
@@ -21,8 +22,10 @@ import type {
   Attachment,
   Connection,
   ConnectionHandler,
+  Described,
   End,
   ForwardOptions,
+  JoinOptions,
   LinkHost,
   ProviderListener,
   Seen,
@@ -214,12 +217,25 @@ export class OneLinkHost implements LinkHost {
     return ChannelSet.bytes(channel);
   }
 
-  join(client: End, provider: End, options: Pick<ForwardOptions, 'fds'>): void {
+  describe(client: End, about: () => Described): void {
+    this.#clients.held.describe(client, about);
+  }
+
+  shares(remote: SocketAddress, about: () => Described): (reason: string) => void {
+    return this.#clients.held.share(remote, about);
+  }
+
+  join(client: End, provider: End, options: JoinOptions): void {
+    this.#clients.held.give(client);
     this.#relay.join(client, provider, options);
   }
 
-  transfer(source: End, sink: End, options: TransferOptions): Promise<TransferResult> {
-    return this.#relay.transfer(source, sink, options);
+  async transfer(source: End, sink: End, options: TransferOptions): Promise<TransferResult> {
+    const result = await this.#relay.transfer(source, sink, options);
+    const { held } = this.#clients;
+    if (options.to === 'provider') held.moved(source, { toProvider: result.moved });
+    else held.moved(sink, { toConsumer: result.moved });
+    return result;
   }
 
   watch(look: () => Promise<Seen>): void {
@@ -283,6 +299,19 @@ export class OneLinkHost implements LinkHost {
     const { in: toConsumer, out: toProvider } = this.#providers.bytes;
     const ours = { ...NO_STATS, active: this.#clients.size, toConsumer, toProvider };
     return [ours, { ...NO_STATS, ...this.requests }].reduce(plus, sum);
+  }
+
+  /** Those that are open, in no order. Never rejects. */
+  async connections(): Promise<OpenConnection[]> {
+    return [...this.#clients.held.list(), ...(await this.#relay.connections())];
+  }
+
+  /** As of AttachedLink. */
+  watchConnections(onEnd: OnConnectionEnd): () => void {
+    const ends = [this.#clients.held.watch(onEnd), this.#relay.watch(onEnd)];
+    return () => {
+      for (const end of ends) end();
+    };
   }
 
   /** Frees the target, takes back devices. Never rejects; more than one call does no harm. */

@@ -5,10 +5,16 @@
 import type { Link } from '../graph/link.js';
 import { parseCidr } from '../kernel/ip-address.js';
 import type { Logger } from '../kernel/log.js';
-import type { LinkStats } from '../mesh/attacher.js';
+import type {
+  ConnectionAbout,
+  LinkStats,
+  OnConnectionEnd,
+  OpenConnection,
+} from '../mesh/attacher.js';
 import { NO_STATS } from '../mesh/stats.js';
-import type { End, ForwardOptions } from '../plugins/plugin.js';
+import type { End, ForwardOptions, JoinOptions } from '../plugins/plugin.js';
 import type { Access } from '../relay/access.js';
+import type { OpenRecord } from '../relay/protocol.js';
 import type { Relay } from '../relay/relay.js';
 import type { RelayLink, RelayLinkEvents, RelayLinkOptions } from '../relay/relay-link.js';
 import type { TransferOptions, TransferResult } from '../relay/transfer.js';
@@ -40,6 +46,8 @@ export class RelayParts {
   readonly #link: Link;
   readonly #options: LinkHostOptions;
   readonly #all = new Set<RelayLink>();
+  /** Who is told of connections that end; and how that is ended, of each of the relay's links. */
+  readonly #watchers = new Map<OnConnectionEnd, (() => void)[]>();
   readonly #joiners = new Joiners((fds) => this.#joiner(fds));
 
   /** Connections that an earlier daemon gave to the relay count as this link's from now on, and end with it. */
@@ -56,7 +64,7 @@ export class RelayParts {
     const settings = this.#settings(options);
     const adopted = claim.take(name, settings, this.#told(events));
     const relayLink = adopted?.relayLink ?? this.unkept(options, events);
-    this.#all.add(relayLink);
+    this.#add(relayLink);
     const note = noteOf(this.#link, consumer, name, settings);
     return { relayLink, adopted, note: (stood) => encodeNote(stood ? { ...note, stood } : note) };
   }
@@ -64,12 +72,12 @@ export class RelayParts {
   /** One that has nothing that a daemon after this one could want. */
   unkept(options: ForwardOptions, events: RelayLinkEvents): RelayLink {
     const relayLink = this.#parts.relay.link(this.#settings(options), this.#told(events));
-    this.#all.add(relayLink);
+    this.#add(relayLink);
     return relayLink;
   }
 
   /** Takes both; one that was closed meanwhile ends the other. */
-  join(client: End, provider: End, options: Pick<ForwardOptions, 'fds'>): void {
+  join(client: End, provider: End, options: JoinOptions): void {
     this.#joiners.join(client, provider, options);
   }
 
@@ -86,6 +94,34 @@ export class RelayParts {
     });
   }
 
+  async connections(): Promise<OpenConnection[]> {
+    const all = [...this.#all].map(async (relayLink) =>
+      (await relayLink.connections()).map((record) => openOf(relayLink, record)),
+    );
+    return (await Promise.all(all)).flat();
+  }
+
+  /** Of those that there are by now, and of those to come. */
+  watch(onEnd: OnConnectionEnd): () => void {
+    this.#watchers.set(onEnd, []);
+    for (const relayLink of this.#all) this.#watch(relayLink, onEnd);
+    return () => {
+      for (const end of this.#watchers.get(onEnd) ?? []) end();
+      this.#watchers.delete(onEnd);
+    };
+  }
+
+  #watch(relayLink: RelayLink, onEnd: OnConnectionEnd): void {
+    const tell = (record: OpenRecord, reason: string) => onEnd(openOf(relayLink, record), reason);
+    this.#watchers.get(onEnd)?.push(relayLink.watch(tell));
+  }
+
+  #add(relayLink: RelayLink): void {
+    if (this.#all.has(relayLink)) return;
+    this.#all.add(relayLink);
+    for (const onEnd of this.#watchers.keys()) this.#watch(relayLink, onEnd);
+  }
+
   async close(drainMs: number): Promise<void> {
     await Promise.all([...this.#all].map((relayLink) => relayLink.close(drainMs)));
   }
@@ -100,7 +136,7 @@ export class RelayParts {
     const settings = this.#settings({ type: 'stream', fds });
     const adopted = this.#parts.claim.take(joinerName(fds), settings, this.#told({}));
     if (!adopted) return;
-    this.#all.add(adopted.relayLink);
+    this.#add(adopted.relayLink);
     this.#joiners.adopt(fds, adopted.relayLink);
   }
 
@@ -139,4 +175,26 @@ function accessOf({ allowFrom, proxyProtocol }: Link): { readonly access?: Acces
       ...(proxyProtocol === undefined ? {} : { proxyProtocol }),
     },
   };
+}
+
+function openOf({ number }: RelayLink, record: OpenRecord): OpenConnection {
+  const { conn, joined, pid, uid, gid, remote, toProvider, toConsumer, label } = record;
+  const age = Number(process.hrtime.bigint() / 1_000_000n) - record.since; // which is CLOCK_MONOTONIC, too
+  return {
+    place: [number, conn],
+    since: Date.now() - age,
+    joined,
+    peer: remote ?? (pid > 0 ? { pid, uid, gid } : null),
+    ...{ toProvider, toConsumer },
+    about: aboutOf(label),
+  };
+}
+
+/** As `Joiners` wrote it, perhaps of an earlier version. */
+function aboutOf(label: string): ConnectionAbout {
+  try {
+    return label === '' ? {} : Object(JSON.parse(label));
+  } catch {
+    return {};
+  }
 }

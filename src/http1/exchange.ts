@@ -89,6 +89,9 @@ export function requestInfo(request: RequestHead, route: Route, whole: boolean):
   };
 }
 
+/** Bytes of a request line that are shown. */
+const LINE_SHOWN = 200;
+
 export class Exchange implements Requester, Waiter, Timed {
   /** The head as the provider gets it, and the body where all of it came with the head. */
   readonly writer = new ByteWriter();
@@ -123,6 +126,14 @@ export class Exchange implements Requester, Waiter, Timed {
 
   constructor(client: Client) {
     this.#client = client;
+  }
+
+  /** Method and target of the last request, as the provider gets them; a long target is cut. Null: there was none. */
+  get asked(): string | null {
+    const { buffer, length } = this.writer;
+    const line =
+      buffer.toString('latin1', 0, Math.min(length, LINE_SHOWN)).split('\r\n', 1)[0] ?? '';
+    return line === '' ? null : line.replace(/ HTTP\/\d\.\d$/, '');
   }
 
   /** A request is under way. */

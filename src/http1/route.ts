@@ -37,8 +37,11 @@ export interface Route extends RequestEdit {
   readonly onTimeout: ((kind: TimeoutKind) => void) | null;
   /** Has the relay move the rest of a long body. Null: there is no relay. */
   readonly transfer: Transfer | null;
-  /** Takes two streams of an upgraded connection and moves bytes between them until both have ended. */
-  join(client: ByteStream, provider: ByteStream): void;
+  /**
+   * Takes two streams of an upgraded connection and moves bytes between them until both have ended. `asked`: the request
+   * that it was upgraded by.
+   */
+  join(client: ByteStream, provider: ByteStream, asked: string | null): void;
 }
 
 /** The route of a request, or why it has none. */
@@ -53,6 +56,8 @@ export interface Site<Description> {
   readonly lingering: Lingering;
   /** `description`: what the plugin knows of the connection. The request is valid during the call only. */
   route(request: RequestHead, description: Description): RouteResult;
+  /** The connection is closed, or was upgraded. */
+  left?(description: Description): void;
 }
 
 /** As the site has it. OPTIONS that may go no further has no route (RFC 9110, 7.6.2). */

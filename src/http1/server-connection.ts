@@ -85,6 +85,16 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
     return !this.#busy && this.#partial.length === 0;
   }
 
+  /** That the client sent and was sent. */
+  get bytes(): { readonly in: number; readonly out: number } {
+    return { in: this.#stream.bytesIn, out: this.#stream.bytesOut };
+  }
+
+  /** Method and target of the last request that was passed on, as the provider gets it. Null: there was none. */
+  get lastRequest(): string | null {
+    return this.#exchange.asked;
+  }
+
   /** Closes it once the request under way is answered. Where there is none, one may still come for `graceMs`. */
   leave(graceMs = 0): void {
     this.#leaving = true;
@@ -205,7 +215,7 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
     this.#stream.owner = null;
     this.#stream.pause();
     this.#forget();
-    this.#route?.join(this.#stream, provider);
+    this.#route?.join(this.#stream, provider, this.lastRequest);
   }
 
   /** Reads requests, until one is under way or the bytes end. */

@@ -31,23 +31,26 @@ export class Server<Description> {
   }
 
   /**
-   * Takes the stream. Where the limit is reached, an idle connection is closed for it; where none is idle, it gets 503.
+   * Takes the stream. Where the limit is reached, an idle connection is closed for it; where none is idle, it gets 503,
+   * and null is returned.
    */
-  accept(stream: ByteStream, description: Description): void {
+  accept(stream: ByteStream, description: Description): ServerConnection<Description> | null {
     const { limits, lingering } = this.#site;
     if (this.#connections.size >= limits.connections && !this.dismissIdle()) {
       const writer = new AnswerWriter(stream);
       writer.keepAlive = false;
       writer.page(FULL, true);
       lingering.add(stream, limits.idleMs);
-      return;
+      return null;
     }
     const connection = new ServerConnection(stream, this.#site, description, (closed) => {
       this.#connections.delete(closed);
+      this.#site.left?.(description);
       this.#barrier.check();
     });
     this.#connections.add(connection);
     if (this.#grace !== null) connection.leave(this.#grace);
+    return connection;
   }
 
   /**

@@ -20,6 +20,18 @@ export function ipBytes(ip: string): Buffer | null {
   return Buffer.from([...before, ...zeros, ...after].flatMap((word) => [word >> 8, word & 0xff]));
 }
 
+/** The text of 4 bytes, or (`family` 6) of 16. */
+export function ipText(family: number, bytes: Buffer): string {
+  if (family === 4) return [...bytes.subarray(0, 4)].join('.');
+  const words = Array.from({ length: 8 }, (_, i) => bytes.readUInt16BE(2 * i).toString(16));
+  return new URL(`http://[${words.join(':')}]`).hostname.slice(1, -1); // which shortens it
+}
+
+/** `IP:PORT`, as a program is told to connect to. */
+export function addressText({ ip, port }: SocketAddress): string {
+  return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`;
+}
+
 /** 16-bit words of `fe80:1` or of `ffff:192.0.2.1`. */
 function groups(text: string): number[] {
   return text.split(':').flatMap((group) => {

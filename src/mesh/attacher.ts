@@ -30,6 +30,37 @@ export interface LinkStats {
   readonly audited?: Readonly<Record<string, number>>;
 }
 
+/** A process as the kernel's credentials have it, in our own namespaces; or an address. */
+export type Peer =
+  | { readonly pid: number; readonly uid: number; readonly gid: number }
+  | { readonly ip: string; readonly port: number };
+
+/** What a protocol knows of a connection. */
+export interface ConnectionAbout {
+  /** Of D-Bus: the name that the bus gave it. */
+  readonly unique_name?: string;
+  /** Of HTTP: method and target of the last request. */
+  readonly request?: string;
+}
+
+/** One connection that is open, or has just ended. */
+export interface OpenConnection {
+  /** Of its link: who has it, and the how manieth it is there. Those of a link are listed in this order. */
+  readonly place: readonly [number, number];
+  /** Milliseconds since 1970. */
+  readonly since: number;
+  /** False: it waits for the provider. */
+  readonly joined: boolean;
+  /** Who connected; null: that can't be known. */
+  readonly peer: Peer | null;
+  readonly toProvider: number;
+  readonly toConsumer: number;
+  readonly about: ConnectionAbout;
+}
+
+/** `reason`: as in `closes`, or `closed`. */
+export type OnConnectionEnd = (connection: OpenConnection, reason: string) => void;
+
 /** The two stages of a detachment; neither promise rejects. */
 export interface Detached {
   /** Nothing of the link is in the consumer any more: its target is free. */
@@ -47,6 +78,10 @@ export interface AttachedLink {
   stats(): LinkStats;
   /** Further fields of the link in the wire form, with their current values. */
   shown(): Readonly<Record<string, unknown>>;
+  /** Those that are open, in no order. Never rejects. */
+  connections(): Promise<OpenConnection[]>;
+  /** Tells of each connection that ends, until the returned function is called. */
+  watch(onEnd: OnConnectionEnd): () => void;
   /** Removes the socket now; closes connections that are open after `drainMs`. */
   detach(drainMs: number): Detached;
 }

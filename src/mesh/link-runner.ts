@@ -9,7 +9,14 @@
 import type { Link, LinkState } from '../graph/link.js';
 import { type LinkError, XConnectError } from '../kernel/errors.js';
 import { Retry } from '../kernel/retry.js';
-import type { AttachedLink, Attacher, Detached, LinkStats } from './attacher.js';
+import type {
+  AttachedLink,
+  Attacher,
+  Detached,
+  LinkStats,
+  OnConnectionEnd,
+  OpenConnection,
+} from './attacher.js';
 import { type Current, type Desired, plan, type Step } from './plan.js';
 import { StatsSum } from './stats.js';
 
@@ -39,7 +46,9 @@ export class LinkRunner {
   readonly #drainMs: () => number;
   readonly #mayStep: () => boolean;
   readonly #retry = new Retry();
-  readonly #stats = new StatsSum();
+  readonly #stats = new StatsSum<AttachedLink>();
+  /** Who wants to be told of connections that end; and how that is ended, by the attachment that is watched for it. */
+  readonly #watchers = new Map<OnConnectionEnd, Map<AttachedLink, () => void>>();
   /** Attachments that were left, and have connections open. */
   #draining = 0;
   #desired: Desired | null = null;
@@ -85,6 +94,23 @@ export class LinkRunner {
   /** What the current attachment shows, see `AttachedLink`. */
   shown(): Readonly<Record<string, unknown>> {
     return this.#current?.handle.shown() ?? {};
+  }
+
+  /** Of all attachments that still have some, ordered by their place. */
+  async connections(): Promise<OpenConnection[]> {
+    const all = await Promise.all([...this.#stats.live].map((handle) => handle.connections()));
+    return all.flat().sort((a, b) => a.place[0] - b.place[0] || a.place[1] - b.place[1]);
+  }
+
+  /** As of AttachedLink, of all attachments, and those to come. */
+  watch(onEnd: OnConnectionEnd): () => void {
+    const ends = new Map<AttachedLink, () => void>();
+    for (const handle of this.#stats.live) ends.set(handle, handle.watch(onEnd));
+    this.#watchers.set(onEnd, ends);
+    return () => {
+      this.#watchers.delete(onEnd);
+      for (const end of ends.values()) end();
+    };
   }
 
   async #run(): Promise<void> {
@@ -149,6 +175,7 @@ export class LinkRunner {
         providerGone: false,
       };
       this.#stats.add(handle);
+      for (const [onEnd, ends] of this.#watchers) ends.set(handle, handle.watch(onEnd));
       this.#current = attached;
       this.#retry.reset();
       return true;
@@ -183,6 +210,7 @@ export class LinkRunner {
     this.#draining++;
     void done.then(() => {
       this.#stats.settle(current.handle);
+      for (const ends of this.#watchers.values()) ends.delete(current.handle);
       this.#draining--;
       if (!this.#desired && !this.#current) this.#leave();
     });

@@ -9,7 +9,7 @@ import { isSameLink } from '../graph/difference.js';
 import { type GraphSnapshot, type Link, type LinkState, linkId } from '../graph/link.js';
 import { DrainBarrier } from '../kernel/drain.js';
 import type { LinkError } from '../kernel/errors.js';
-import type { Attacher, LinkStats } from './attacher.js';
+import type { Attacher, LinkStats, OnConnectionEnd, OpenConnection } from './attacher.js';
 import { LinkRunner } from './link-runner.js';
 import type { Desired } from './plan.js';
 
@@ -89,6 +89,16 @@ export class Mesh extends EventEmitter<MeshEvents> {
   /** The fields that the plugin of a link shows beside its state. */
   shown(id: string): Readonly<Record<string, unknown>> {
     return this.#entries.get(id)?.runner.shown() ?? {};
+  }
+
+  /** The open connections of a link, ordered by their place; empty where there is no such link. Never rejects. */
+  async connections(id: string): Promise<OpenConnection[]> {
+    return (await this.#entries.get(id)?.runner.connections()) ?? [];
+  }
+
+  /** Tells of each connection of a link that ends, until the returned function is called. */
+  watch(id: string, onEnd: OnConnectionEnd): () => void {
+    return this.#entries.get(id)?.runner.watch(onEnd) ?? (() => undefined);
   }
 
   /** Detaches every link, and resolves when nothing is left. `drainMs`: for links that leave from now on. */

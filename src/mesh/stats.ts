@@ -15,16 +15,21 @@ export const NO_STATS: LinkStats = {
   audited: {},
 };
 
-export class StatsSum {
-  readonly #live = new Set<Counted>();
+export class StatsSum<T extends Counted> {
+  readonly #live = new Set<T>();
   #settled = NO_STATS;
 
-  add(counted: Counted): void {
+  /** Those that may still have connections. */
+  get live(): ReadonlySet<T> {
+    return this.#live;
+  }
+
+  add(counted: T): void {
     this.#live.add(counted);
   }
 
   /** The last connection has ended: the final counters are added, and it is not asked again. */
-  settle(counted: Counted): void {
+  settle(counted: T): void {
     if (!this.#live.delete(counted)) return;
     this.#settled = { ...plus(this.#settled, counted.stats()), active: 0 };
   }

@@ -5,8 +5,10 @@
  */
 import type { Link } from '../graph/link.js';
 import type { LinkError } from '../kernel/errors.js';
+import type { SocketAddress } from '../kernel/ip-address.js';
 import type { Logger } from '../kernel/log.js';
 import type { Result } from '../kernel/result.js';
+import type { ConnectionAbout } from '../mesh/attacher.js';
 import type { SocketStream } from '../relay/byte-stream.js';
 import type { Channel } from '../relay/channel.js';
 import type { TransferOptions, TransferResult } from '../relay/transfer.js';
@@ -45,6 +47,15 @@ export interface Attachment {
   detach(drainMs: number): Promise<void>;
 }
 
+/** What a plugin knows of a connection in its hands. */
+export interface Described extends ConnectionAbout {
+  /** Bytes, where the plugin reads a channel: of a stream of bytes the host knows them. */
+  readonly toProvider?: number;
+  readonly toConsumer?: number;
+  /** Why it has ended. */
+  readonly reason?: string;
+}
+
 /** What every plugin needs. The interfaces that it extends are for some protocols only. */
 export interface LinkHost extends StreamHost, ProviderHost {
   /** The logger of this link. */
@@ -73,9 +84,23 @@ export interface LinkHost extends StreamHost, ProviderHost {
   /** The same, and that identity. */
   connectAs(options?: { readonly wait?: boolean }): Promise<Result<Connection>>;
   /** Has the relay join two connections, which it takes, with the bytes that they still hold. */
-  join(client: End, provider: End, options: Pick<ForwardOptions, 'fds'>): void;
+  join(client: End, provider: End, options: JoinOptions): void;
+  /**
+   * What a connection that `listen` gave is about: `about` is called when somebody wants to see it, and when it has ended.
+   */
+  describe(client: End, about: () => Described): void;
+  /**
+   * A connection of a shared listener is this link's, too, until the returned function is called with the reason why it
+   * has ended.
+   */
+  shares(remote: SocketAddress, about: () => Described): (reason: string) => void;
   /** Has the relay move bytes, once, between two paused connections that stay the plugin's (relay/transfer.ts). */
   transfer(source: End, sink: End, options: TransferOptions): Promise<TransferResult>;
+}
+
+export interface JoinOptions extends Pick<ForwardOptions, 'fds'> {
+  /** What the protocol knows of the connection, for who wants to see it. */
+  readonly about?: ConnectionAbout;
 }
 
 export type SocketType = 'stream' | 'seqpacket' | 'dgram';

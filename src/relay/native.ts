@@ -32,8 +32,8 @@ export interface Native {
   /** Of the other end. */
   socketAddress(fd: number): { ip: string; port: number } | undefined;
   socketState(fd: number): number;
-  /** Who made the other end, or listened there; 0: somebody outside our pid namespace. -errno. */
-  socketPeerPid(fd: number): number;
+  /** Who made the other end, or listened there; pid 0: somebody outside our pid namespace. Undefined: no unix socket. */
+  socketPeer(fd: number): { pid: number; uid: number; gid: number } | undefined;
   /** What each of these system calls answers: 0 or an errno; see probe.c. Changes nothing. */
   probeCalls(): Readonly<Record<ProbedCall, number>>;
   channelOpen(fd: number, callback: ChannelCallback, closing?: NativeClosing): NativeChannel;

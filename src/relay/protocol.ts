@@ -3,6 +3,7 @@
  *
  * All numbers are in the machine's byte order; both ends are always on the same machine.
  */
+import { ipText, type SocketAddress } from '../kernel/ip-address.js';
 import { LITTLE, wordAt } from '../kernel/word.js';
 
 export const RELAY_VERSION = 1;
@@ -10,6 +11,8 @@ export const RELAY_VERSION = 1;
 export const LINKS_MAX = 16_384;
 /** Bytes of a link's note. */
 export const NOTE_MAX = 16_384;
+/** Bytes of a connection's label. */
+export const LABEL_MAX = 256;
 /** Bytes of data behind a command. */
 export const COMMAND_DATA_MAX = 65_536;
 
@@ -28,6 +31,8 @@ export const OPS = {
   CANCEL: 12,
   LED: 13,
   COUNTED: 14,
+  LIST: 15,
+  WATCH: 16,
 } as const;
 
 export const EVENTS = {
@@ -44,6 +49,8 @@ export const EVENTS = {
   MOVED: 11,
   LED: 12,
   BROKER: 13,
+  LISTED: 14,
+  ENDED: 15,
 } as const;
 export type EventType = keyof typeof EVENTS;
 
@@ -79,6 +86,7 @@ export const COUNTERS_LENGTH = 17;
 
 export const COMMAND_SIZE = 48;
 export const EVENT_SIZE = 32;
+export const OPEN_SIZE = 72;
 
 /** The fields of a command; what is absent is 0, or empty. */
 export interface Command {
@@ -161,4 +169,49 @@ export function decodeEvents(record: Buffer): RelayEvent[] | null {
     at = end;
   }
   return events.length === 0 ? null : events;
+}
+
+/** A connection as `struct pvx_open` has it. */
+export interface OpenRecord {
+  readonly conn: number;
+  readonly joined: boolean;
+  /** Of who connected; 0: nobody that we could know. */
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Where it came from, if that is an IP address. */
+  readonly remote: SocketAddress | null;
+  /** CLOCK_MONOTONIC, in milliseconds. */
+  readonly since: number;
+  readonly toProvider: number;
+  readonly toConsumer: number;
+  readonly label: string;
+}
+
+/** Those of a LISTED or an ENDED. What is none ends the list: its end is missing then, and nobody is harmed. */
+export function decodeOpen(data: Buffer): OpenRecord[] {
+  const all: OpenRecord[] = [];
+  let at = 0;
+  while (data.length - at >= OPEN_SIZE) {
+    const word = (i: number) => wordAt(data, at + i * 4);
+    const long = (i: number) => word(i + LOW) + word(i + HIGH) * WORD;
+    const [family, port, length] = [word(5), word(6), word(7)];
+    const end = at + OPEN_SIZE + length;
+    if (end > data.length) break;
+    const address = data.subarray(at + OPEN_SIZE - 16, at + OPEN_SIZE);
+    all.push({
+      conn: word(0),
+      joined: word(1) !== 0,
+      pid: word(2),
+      uid: word(3),
+      gid: word(4),
+      remote: family === 0 ? null : { ip: ipText(family, address), port },
+      since: long(8),
+      toProvider: long(10),
+      toConsumer: long(12),
+      label: data.toString('utf8', at + OPEN_SIZE, end),
+    });
+    at = end;
+  }
+  return all;
 }

@@ -13,7 +13,10 @@ import {
   COMMAND_DATA_MAX,
   COUNTERS,
   type Command,
+  decodeOpen,
+  LABEL_MAX,
   NOTE_MAX,
+  type OpenRecord,
   type RelayEvent,
   TRANSFER_FLAGS,
 } from './protocol.js';
@@ -64,6 +67,9 @@ export interface RelayLinkEvents {
   onFull?(): void;
 }
 
+/** Why a connection ended, and how it was. */
+export type OnEnded = (record: OpenRecord, reason: (typeof CLOSES)[number]) => void;
+
 /** What a link has of its relay. */
 export interface Wire {
   /** Takes the descriptors. */
@@ -97,6 +103,7 @@ export class RelayLink {
   readonly #stops: (() => void)[] = [];
   /** It has ended: its number may be another link's. */
   #final: RelayStats | null = null;
+  readonly #watchers = new Set<OnEnded>();
   #markGone!: () => void;
 
   /** For Relay only. `isNew`: before its LINK is sent. */
@@ -147,11 +154,15 @@ export class RelayLink {
     this.#send({ op: 'RESOLVE', conn: connection, request });
   }
 
-  /** Takes both descriptors. `first`: what each side is sent before what the other one says. */
+  /**
+   * Takes both descriptors. `first`: what each side is sent before what the other one says. `label`: for `connections`;
+   * one of more than LABEL_MAX bytes is none.
+   */
   join(
     consumer: number,
     provider: number,
     first: { readonly toConsumer?: Buffer; readonly toProvider?: Buffer } = {},
+    label = '',
   ): void {
     const conn = this.#wire.newNumber();
     for (const [mode, owed] of [first.toConsumer, first.toProvider].entries()) {
@@ -160,7 +171,9 @@ export class RelayLink {
       }
     }
     this.#joins++;
-    this.#send({ op: 'JOIN', conn }, [consumer, provider]);
+    const data = Buffer.from(label);
+    const labelled = data.length > LABEL_MAX ? {} : { data };
+    this.#send({ op: 'JOIN', conn, ...labelled }, [consumer, provider]);
   }
 
   /**
@@ -220,6 +233,28 @@ export class RelayLink {
     return LED[led?.error ?? 0] ?? 'on';
   }
 
+  /** Those that there are, in the order in which they came; none where it is gone. Never rejects. */
+  async connections(): Promise<OpenRecord[]> {
+    const all: OpenRecord[] = [];
+    for (let after = 0; !this.#final; after = all[all.length - 1]?.conn ?? 0) {
+      const page = await this.#ask({ op: 'LIST', other: after }, []).answer;
+      if (page) all.push(...decodeOpen(page.data));
+      if (page?.error !== 1) break;
+    }
+    return all;
+  }
+
+  /** Tells of each connection that ends, until the returned function is called. */
+  watch(onEnded: OnEnded): () => void {
+    this.#watchers.add(onEnded);
+    if (this.#watchers.size === 1) this.#send({ op: 'WATCH', mode: 1 });
+    return () => {
+      if (this.#watchers.delete(onEnded) && this.#watchers.size === 0) {
+        this.#send({ op: 'WATCH', mode: 0 });
+      }
+    };
+  }
+
   /** As they are now; once it is gone, as they were last. */
   stats(): RelayStats {
     return this.#final ?? this.#read();
@@ -233,7 +268,8 @@ export class RelayLink {
     else if (event.type === 'UPSTREAM') this.events.onUpstream?.(event.error);
     else if (event.type === 'FULL') this.events.onFull?.();
     else if (event.type === 'STOPPED') this.#stops.shift()?.();
-    else if (event.type === 'MOVED' || event.type === 'LED') this.#answers.get(event.conn)?.(event);
+    else if (isAnswer(event)) this.#answers.get(event.conn)?.(event);
+    else if (event.type === 'ENDED') this.#tell(event);
     else if (event.type === 'GONE') this.ended();
   }
 
@@ -245,6 +281,12 @@ export class RelayLink {
     this.#pending.clear();
     this.#answered.check();
     this.#markGone();
+  }
+
+  #tell({ data, error }: RelayEvent): void {
+    for (const record of decodeOpen(data)) {
+      for (const watcher of [...this.#watchers]) watcher(record, CLOSES[error] ?? 'error');
+    }
   }
 
   #asked(connection: number): void {
@@ -273,7 +315,7 @@ export class RelayLink {
     const answer = new Promise<RelayEvent | null>((resolve) => {
       this.#answers.set(number, (event) => {
         this.#answers.delete(number);
-        resolve(event);
+        resolve(event && { ...event, data: Buffer.from(event.data) });
       });
     });
     return { number, answer };
@@ -304,4 +346,8 @@ function noteOf(note: Buffer): Buffer {
 /** As the relay has it: 0 is for ever. */
 function patience(ms: number): number {
   return ms > MAX_MS ? 0 : ms;
+}
+
+function isAnswer({ type }: RelayEvent): boolean {
+  return type === 'MOVED' || type === 'LED' || type === 'LISTED';
 }

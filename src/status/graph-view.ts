@@ -6,6 +6,7 @@ import { linkToWire, type WireLink } from '../graph/wire.js';
 import { type LinkError, REMEDIES } from '../kernel/errors.js';
 import type { LinkStats } from '../mesh/attacher.js';
 import { NO_STATS } from '../mesh/stats.js';
+import { linksAsked } from './links-asked.js';
 import type { LinkStatus, StatusStore } from './store.js';
 
 /** Counters of a link; null where the mesh no longer has it. */
@@ -33,10 +34,7 @@ export function linksView(
   shown: ShownOf = () => ({}),
   asked = new URLSearchParams(),
 ): WireLink[] {
-  const [consumer, name] = [asked.get('consumer'), asked.get('name')];
-  const isMeant = ({ link }: LinkStatus) =>
-    (consumer === null || link.consumer === consumer) && (name === null || link.name === name);
-  return [...store.all()].filter(isMeant).map((status) => {
+  return linksAsked(store, asked).map((status) => {
     const { closes, denied = {}, audited = {} } = stats(status.id) ?? NO_STATS;
     return { ...linkView(status, stats, shown), closes, denied, audited };
   });

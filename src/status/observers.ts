@@ -6,6 +6,8 @@
  */
 import type { ServerResponse } from 'node:http';
 import type { Use } from '../graph/use.js';
+import { linksAsked } from './links-asked.js';
+import { Listeners } from './listeners.js';
 import type { StatusStore } from './store.js';
 
 /** Reports the uses of one link until the returned function is called. */
@@ -18,29 +20,23 @@ const MAX_KINDS = 10_000;
 export class Observers {
   readonly #store: StatusStore;
   readonly #observe: Observe;
-  readonly #listeners = new Set<ServerResponse>();
+  readonly listeners = new Listeners(MAX_LISTENERS);
 
   constructor(store: StatusStore, observe: Observe) {
     this.#store = store;
     this.#observe = observe;
   }
 
-  get isFull(): boolean {
-    return this.#listeners.size >= MAX_LISTENERS;
-  }
-
   /** Takes the response, whose head is not sent yet. False: there is no such link, and the response is not taken. */
   add(response: ServerResponse, asked: URLSearchParams): boolean {
-    const links = [...this.#store.all()].filter(
-      ({ link }) => link.consumer === asked.get('consumer') && link.name === asked.get('name'),
-    );
+    if (!asked.has('consumer') || !asked.has('name')) return false;
+    const links = linksAsked(this.#store, asked);
     if (links.length === 0) return false;
-    response.writeHead(200, { 'Content-Type': 'text/event-stream; charset=utf-8' });
-    if (response.req.method === 'HEAD') {
-      response.end();
-      return true;
-    }
-    response.write(': listening\n\n');
+    let ends: (() => void)[] = [];
+    const end = () => {
+      for (const one of ends) one();
+    };
+    if (!this.listeners.add(response, end)) return true;
     const kinds = new Set<string>();
     const tell = (target: string, use: Use) => {
       const data = JSON.stringify({ target, use });
@@ -49,18 +45,7 @@ export class Observers {
       const isFull = kinds.size > MAX_KINDS;
       response.write(isFull ? 'event: full\ndata: {}\n\n' : `event: use\ndata: ${data}\n\n`);
     };
-    const ends = links.map(({ id, link }) => this.#observe(id, (use) => tell(link.target, use)));
-    this.#listeners.add(response);
-    response.on('close', () => {
-      this.#listeners.delete(response);
-      for (const end of ends) end();
-    });
-    response.req.socket.on('end', () => response.end());
-    response.req.socket.setTimeout(0);
+    ends = links.map(({ id, link }) => this.#observe(id, (use) => tell(link.target, use)));
     return true;
-  }
-
-  close(): void {
-    for (const listener of this.#listeners) listener.end();
   }
 }

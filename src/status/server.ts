@@ -13,6 +13,7 @@ import type { GraphSourceEvents } from '../graph/source.js';
 import { withDeadline } from '../kernel/deadline.js';
 import { DrainBarrier } from '../kernel/drain.js';
 import type { Logger } from '../kernel/log.js';
+import { ConnectionEnds, type ConnectionSource, connectionPage } from './connections.js';
 import { Events, type EventsOptions } from './events.js';
 import { graphView, linksView, type ShownOf, type StatsOf, statusView } from './graph-view.js';
 import type { Metrics } from './metrics.js';
@@ -40,6 +41,8 @@ export interface ControlServerOptions {
   /** The revision that the graph is built from, as JSON; null: it is built elsewhere. */
   readonly revision?: () => unknown;
   readonly log: Logger;
+  /** Absent: `/connections` has none. */
+  readonly connections?: ConnectionSource;
   /** Absent: `/uses` reports nothing. */
   readonly observe?: Observe;
   readonly replaceable: Replaceable;
@@ -70,6 +73,12 @@ const UPGRADE = '/upgrade';
 /** An answer that is under way may take so long when the server leaves, in milliseconds. */
 const LEAVE_MS = 5_000;
 
+const TOO_MANY = 'Too many are listening: close another one first.';
+const NO_CONNECTIONS: ConnectionSource = {
+  connections: async () => [],
+  watch: () => () => undefined,
+};
+
 type Route = (response: ServerResponse) => void | Promise<void>;
 
 export class ControlServer {
@@ -77,6 +86,7 @@ export class ControlServer {
   readonly #server: http.Server;
   readonly #events: Events;
   readonly #observers: Observers;
+  readonly #ends: ConnectionEnds;
   readonly #routes: ReadonlyMap<string, Route>;
   readonly #replaceable: Replaceable;
   readonly #sockets = new Set<Socket>();
@@ -91,9 +101,13 @@ export class ControlServer {
     const health = new SourceHealth(source);
     this.#events = new Events(store, events);
     this.#observers = new Observers(store, options.observe ?? (() => () => undefined));
+    const { connections = NO_CONNECTIONS } = options;
+    this.#ends = new ConnectionEnds(store, connections);
     this.#routes = new Map<string, Route>([
       ['/xconnect-graph', (response) => sendJson(response, 200, graphView(store, stats, shown))],
       ['/links', (response) => this.#sendLinks(response, options)],
+      ['/connections', (response) => this.#list(response, store, stats, connections)],
+      ['/connections/ends', (response) => this.#follow(response)],
       ['/revision', (response) => sendJson(response, 200, options.revision?.() ?? null)],
       ['/xconnect-status', (response) => sendJson(response, 200, statusView(store))],
       ['/version', (response) => sendJson(response, 200, this.#version())],
@@ -140,7 +154,8 @@ export class ControlServer {
   /** Gives the listener up to whoever else has it: answers under way are given, and streams of events ended. */
   async leave(): Promise<void> {
     this.#events.close();
-    this.#observers.close();
+    this.#observers.listeners.close();
+    this.#ends.listeners.close();
     this.#accepting?.close();
     await withDeadline(this.#left.drained(), LEAVE_MS, undefined);
     await this.close();
@@ -149,7 +164,8 @@ export class ControlServer {
   /** Ends every connection, and resolves when the socket is closed. */
   async close(): Promise<void> {
     this.#events.close();
-    this.#observers.close();
+    this.#observers.listeners.close();
+    this.#ends.listeners.close();
     this.#accepting?.close();
     const closed = new Promise((resolve) => this.#server.close(resolve)); // an error where it listens nowhere itself
     this.#server.closeAllConnections();
@@ -219,14 +235,29 @@ export class ControlServer {
     if (response.req.method === 'HEAD') {
       response.writeHead(200, { 'Content-Type': 'text/event-stream; charset=utf-8' }).end();
     } else if (this.#events.isFull) {
-      sendJson(response, 503, { Error: 'Too many are listening: close another one first.' });
+      sendJson(response, 503, { Error: TOO_MANY });
     } else this.#events.add(response);
+  }
+
+  async #list(
+    response: ServerResponse,
+    store: StatusStore,
+    stats: StatsOf,
+    connections: ConnectionSource,
+  ): Promise<void> {
+    const page = await connectionPage(store, stats, connections, askedOf(response));
+    sendJson(response, 200, page);
+  }
+
+  #follow(response: ServerResponse): void {
+    if (!this.#ends.listeners.isFull) this.#ends.add(response, askedOf(response));
+    else sendJson(response, 503, { Error: TOO_MANY });
   }
 
   #observe(response: ServerResponse): void {
     const asked = askedOf(response);
-    if (this.#observers.isFull) {
-      sendJson(response, 503, { Error: 'Too many are listening: close another one first.' });
+    if (this.#observers.listeners.isFull) {
+      sendJson(response, 503, { Error: TOO_MANY });
     } else if (!this.#observers.add(response, asked)) {
       sendJson(response, 404, { Error: 'There is no link of this "consumer" and "name".' });
     }

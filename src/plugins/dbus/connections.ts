@@ -95,7 +95,11 @@ export class Connections {
     const failed = await registration.run();
     this.#end(handshake);
     if (failed === null) {
-      this.#host.join(consumer, bus, { fds });
+      const name = registration.uniqueName;
+      this.#host.join(consumer, bus, {
+        fds,
+        about: name === undefined ? {} : { unique_name: name },
+      });
       return;
     }
     this.#onDoubt();
@@ -129,6 +133,7 @@ export class Connections {
         else if (fault !== undefined) this.#tell(fault);
       },
     });
+    this.#host.describe(consumer, () => session.described);
     handshake.abort = (reason) => session.abort(reason);
   }
 

@@ -11,7 +11,7 @@
  * more comes.
  */
 import { closeAll } from '../../kernel/descriptors.js';
-import type { Channel, Tally } from '../plugin.js';
+import type { Channel, Described, Tally } from '../plugin.js';
 import { LIMITS_EXCEEDED } from './bus-methods.js';
 import type { FilterFactory, MessageFilter, Port, Verdict } from './filter.js';
 import { type Header, MessageType, wantsReply } from './header.js';
@@ -65,6 +65,10 @@ export class MessageSession {
   #why: { readonly reason: string; readonly fault?: string } | null = null;
   #linger: NodeJS.Timeout | null = null;
   #ended = false;
+  /** That has passed, in bytes. */
+  #toProvider = 0;
+  #toConsumer = 0;
+  #reason: string | undefined;
 
   /** Takes both channels, authenticated and paused. */
   constructor(parts: SessionParts) {
@@ -82,11 +86,26 @@ export class MessageSession {
     this.#settle();
   }
 
+  /** For who wants to see the connection. */
+  get described(): Described {
+    return {
+      toProvider: this.#toProvider,
+      toConsumer: this.#toConsumer,
+      ...(this.#uniqueName === undefined ? {} : { unique_name: this.#uniqueName }),
+      ...(this.#reason === undefined ? {} : { reason: this.#reason }),
+    };
+  }
+
   onRead(side: Side, bytes: number, fault: string | null): void {
     if (this.#ended) return;
     const { tally } = this.#parts;
-    if (side === this.#consumer) tally.toProvider += bytes;
-    else tally.toConsumer += bytes;
+    if (side === this.#consumer) {
+      tally.toProvider += bytes;
+      this.#toProvider += bytes;
+    } else {
+      tally.toConsumer += bytes;
+      this.#toConsumer += bytes;
+    }
     if (fault !== null) this.#broke(side, fault);
     this.#settle();
   }
@@ -287,6 +306,7 @@ export class MessageSession {
   #end(reason: string, fault?: string, thrown?: unknown): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#reason = reason;
     if (this.#linger) clearTimeout(this.#linger);
     this.#held.clear();
     this.#questions.clear();

@@ -1,17 +1,23 @@
 /**
  * The time from BEGIN until the bus has registered its client: until it sends anything but an error, which is its
  * answer to every call before Hello. Bytes are passed on as they come. Of the bus, no more is read than errors and the
- * first 16 bytes of the message after them, so the relay can take both channels as they are.
+ * header of the message after them, so the relay can take both channels as they are.
  */
 import { closeAll } from '../../kernel/descriptors.js';
 import type { Channel } from '../plugin.js';
-import { FIXED_LENGTH, MessageType, readFrame } from './header.js';
+import { FIXED_LENGTH, MessageType, readFrame, readHeader } from './header.js';
+
+/** Bytes of the header of an answer to Hello; a longer one is not read. */
+const LONGEST_HEADER = 1024;
 
 export class Registration {
+  /** That the bus gave the consumer. Undefined: it has not registered it, or its answer can't be read. */
+  uniqueName: string | undefined;
   readonly #consumer: Channel;
   readonly #bus: Channel;
-  /** The first bytes of the bus's next message. */
+  /** The first bytes of the bus's next message, and how many of them are to be read. */
   #head = Buffer.alloc(0);
+  #wanted = FIXED_LENGTH;
   /** Bytes still to come of an error. */
   #rest = 0;
   #settle: (failed: string | null) => void = () => undefined;
@@ -59,23 +65,32 @@ export class Registration {
       this.#rest -= bytes.length;
     } else {
       this.#head = Buffer.concat([this.#head, bytes]);
-      if (this.#head.length === FIXED_LENGTH && !this.#isRefused(this.#head)) {
+      if (this.#head.length === this.#wanted && !this.#goesOn(this.#head)) {
         this.#consumer.write(bytes, fds);
         this.#settle(null);
         return;
       }
     }
-    const wanted = this.#rest > 0 ? this.#rest : FIXED_LENGTH - this.#head.length;
+    const wanted = this.#rest > 0 ? this.#rest : this.#wanted - this.#head.length;
     this.#pass(this.#bus, this.#consumer, wanted, bytes, fds);
   }
 
-  /** Whether it is an error. Bytes that are no message are passed on like an answer. */
-  #isRefused(head: Buffer): boolean {
+  /** Whether more is to be read: of an error all, of an answer its header. Bytes that are no message are passed on like one. */
+  #goesOn(head: Buffer): boolean {
     const frame = readFrame(head, 0);
-    if (typeof frame === 'string' || head[1] !== MessageType.error) return false;
-    this.#rest = frame.total - FIXED_LENGTH;
-    this.#head = Buffer.alloc(0);
-    return true;
+    if (typeof frame === 'string') return false;
+    if (head[1] === MessageType.error) {
+      this.#rest = frame.total - FIXED_LENGTH;
+      this.#head = Buffer.alloc(0);
+      return true;
+    }
+    if (head.length === frame.header) {
+      const header = readHeader(head, 0, frame);
+      if (typeof header === 'object') this.uniqueName = header.destination;
+    }
+    if (head.length > FIXED_LENGTH || frame.header > LONGEST_HEADER) return false;
+    this.#wanted = frame.header;
+    return head.length < frame.header;
   }
 
   /** Reads at most `wanted` bytes next, once there is room for them. */

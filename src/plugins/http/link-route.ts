@@ -18,6 +18,7 @@ import {
 import { type HttpRule, isAllowed, parseRule } from '../../kernel/http-rule.js';
 import { everyLine, type Logger } from '../../kernel/log.js';
 import { ok } from '../../kernel/result.js';
+import type { ConnectionAbout } from '../../mesh/attacher.js';
 import { countClose, type LinkHost } from '../plugin.js';
 
 export interface RouteOptions {
@@ -59,9 +60,11 @@ export class LinkRoute {
       onEnd: null,
       onTimeout: (kind) => countClose(host.tally, kind),
       transfer: (source, sink, transfer) => host.transfer(source, sink, transfer),
-      join: (client, provider) => {
-        if (isSocket(client) && isSocket(provider)) host.join(client, provider, { fds: false });
-        else new Tunnel(client, provider);
+      join: (client, provider, request) => {
+        const about = asked(request);
+        if (isSocket(client) && isSocket(provider)) {
+          host.join(client, provider, { fds: false, about });
+        } else new Tunnel(client, provider);
       },
     };
   }
@@ -110,6 +113,11 @@ export function limitsOf({ type, http, maxConnections }: Link): Limits {
     answerMs: ms(given.answer_timeout, endless ? never : answerMs),
     silenceMs: ms(given.silence_timeout, endless ? never : silenceMs),
   };
+}
+
+/** The last request of a connection, for who wants to see it. */
+export function asked(request: string | null): ConnectionAbout {
+  return request === null ? {} : { request };
 }
 
 /** What a header value can't have as it stands, and the sign that begins an encoded byte. */

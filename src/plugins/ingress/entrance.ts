@@ -17,7 +17,7 @@ import {
 import { drainThenClose } from '../../kernel/drain.js';
 import type { Channel } from '../../relay/channel.js';
 import type { ConnectionHandler } from '../plugin.js';
-import { type IngressLink, type Visitor, visitorFrom } from './ingress-link.js';
+import { type IngressLink, type Visitor, visitorFrom, visitorLeft } from './ingress-link.js';
 import { normalPath, RouteTable } from './routes.js';
 import type { SecureFront } from './secure-front.js';
 
@@ -66,6 +66,10 @@ export class Entrance implements ConnectionHandler, Site<Visitor> {
     return link ? link.route(request, visitor) : NO_ROUTE;
   }
 
+  left(visitor: Visitor): void {
+    visitorLeft(visitor);
+  }
+
   onConnection(client: Channel): void {
     const [any] = this.#links;
     const { remote } = client;
@@ -73,8 +77,10 @@ export class Entrance implements ConnectionHandler, Site<Visitor> {
       client.close();
       return;
     }
-    if (!this.#front) this.server.accept(any.owner.bytes(client), visitorFrom(remote.ip, false));
-    else if (this.#front.isFull) client.close();
+    if (!this.#front) {
+      const visitor = visitorFrom(remote, false);
+      visitor.serving = this.server.accept(any.owner.bytes(client), visitor);
+    } else if (this.#front.isFull) client.close();
     else this.#front.accept(client.release());
   }
 

@@ -28,6 +28,8 @@ const FEW_STREAMS = 4;
 const FIELD_COST = 32;
 /** Fields beyond `limits.fields`: pseudo-headers, and the parts of a Cookie. */
 const MORE_FIELDS = 32;
+/** Characters of a request that are shown. */
+const LINE_SHOWN = 200;
 const END_STREAM = 0x1; // flag of HEADERS, RFC 9113, 6.2
 
 /** The arguments of the event 'stream'; the types of Node.js lack the last one. */
@@ -51,7 +53,11 @@ export class Http2Front<Description> {
   #server: Http2Server | null = null;
   #limits: Limits | null = null;
   /** The connection whose session is being made. */
-  #made: { readonly socket: TLSSocket; readonly description: Description } | null = null;
+  #made: {
+    readonly socket: TLSSocket;
+    readonly description: Description;
+    session: ClientSession<Description> | null;
+  } | null = null;
 
   constructor(site: Site<Description>) {
     this.#site = site;
@@ -65,11 +71,13 @@ export class Http2Front<Description> {
     return this.#site.limits;
   }
 
-  /** Takes the socket. */
-  accept(socket: TLSSocket, description: Description): void {
-    this.#made = { socket, description }; // 'session' follows at once, within the next call
+  /** Takes the socket. Null: no session could be made of it. */
+  accept(socket: TLSSocket, description: Description): ClientSession<Description> | null {
+    this.#made = { socket, description, session: null }; // 'session' follows at once, within the next call
     this.#serverOf(this.#site.limits).emit('connection', socket);
+    const { session } = this.#made;
     this.#made = null;
+    return session;
   }
 
   /**
@@ -110,8 +118,9 @@ export class Http2Front<Description> {
     return exchange;
   }
 
-  gone(session: ClientSession<Description>): void {
+  gone(session: ClientSession<Description>, description: Description): void {
     this.#sessions.delete(session);
+    this.#site.left?.(description);
     this.#begins.forget(session);
     this.#barrier.check();
   }
@@ -131,6 +140,7 @@ export class Http2Front<Description> {
       if (!this.#made) return;
       const { socket, description } = this.#made;
       const made = new ClientSession(session, this, socket, description);
+      this.#made.session = made;
       this.#sessions.add(made);
       if (this.#drainMs !== null) made.leaveWithin(this.#drainMs);
     });
@@ -152,6 +162,7 @@ class ClientSession<Description> implements Timed {
   #moved = 0;
   /** Requests so far. */
   #asks = 0;
+  #last: IncomingHttpHeaders | null = null;
   /** It is to leave when it is idle: looked at so often, and requests as of the last look; it leaves by that time. */
   #waiting: { readonly graceMs: number; readonly by: number; asks: number } | null = null;
 
@@ -168,11 +179,21 @@ class ClientSession<Description> implements Timed {
     session.on('error', () => session.destroy());
     session.once('close', () => {
       deadlines.remove(this);
-      front.gone(this);
+      front.gone(this, description);
     });
     session.on('stream', (...asked: StreamArguments) => this.#asked(asked));
     deadlines.add(this);
     deadlines.within(this, front.limits.idleMs);
+  }
+
+  /** Method and target. */
+  get lastRequest(): string | null {
+    return this.#last && `${this.#last[':method']} ${this.#last[':path']}`.slice(0, LINE_SHOWN);
+  }
+
+  get bytes(): { readonly in: number; readonly out: number } {
+    const { bytesRead, bytesWritten } = this.#socket;
+    return { in: bytesRead, out: bytesWritten };
   }
 
   /** Takes no more requests, and ends with the last one under way. */
@@ -205,7 +226,7 @@ class ClientSession<Description> implements Timed {
       this.#leaveIfIdle(this.#waiting);
       return;
     }
-    const moved = this.#bytes;
+    const moved = this.bytes.in + this.bytes.out;
     const idle = moved === this.#moved;
     this.#moved = moved;
     if (idle && !this.#isWaiting) {
@@ -228,14 +249,10 @@ class ClientSession<Description> implements Timed {
     return false;
   }
 
-  get #bytes(): number {
-    const { bytesRead, bytesWritten } = this.#socket;
-    return bytesRead + bytesWritten;
-  }
-
   #asked(asked: StreamArguments): void {
-    const [stream] = asked;
+    const [stream, headers] = asked;
     this.#asks++;
+    this.#last = headers;
     const { limits } = this.#front;
     if (this.#front.streams >= limits.streams && this.streams >= FEW_STREAMS) {
       stream.on('error', () => undefined);

@@ -14,10 +14,10 @@ import {
   type RouteResult,
   refused,
 } from '../../http1/index.js';
-import { parseCidr } from '../../kernel/ip-address.js';
+import { parseCidr, type SocketAddress } from '../../kernel/ip-address.js';
 import { ok } from '../../kernel/result.js';
-import { identityLines, LinkRoute } from '../http/link-route.js';
-import type { LinkHost } from '../plugin.js';
+import { asked, identityLines, LinkRoute } from '../http/link-route.js';
+import type { Described, LinkHost } from '../plugin.js';
 import type { Certificate } from './certificates.js';
 import { Health } from './health.js';
 import { prefixLength, type Routed } from './routes.js';
@@ -28,19 +28,45 @@ const CRLF = Buffer.from('\r\n');
 /** IPv4 as a listener for IPv6 shows it. */
 const MAPPED = /^::ffff:(?=\d+\.)/i;
 
+/** The connection of a client, for who wants to see it. */
+export interface Serving {
+  /** Method and target. */
+  readonly lastRequest: string | null;
+  /** As the client sent and was sent. */
+  readonly bytes: { readonly in: number; readonly out: number };
+}
+
 /** The client at the other end of a connection, for all its requests. */
 export interface Visitor {
   /** The client's IP. */
   readonly address: string;
+  readonly remote: SocketAddress;
   /** It came by TLS. */
   readonly secure: boolean;
   /** The route to each link, made when its first request for that link comes. */
   readonly routes: WeakMap<IngressLink, Route>;
+  /** Null: it was not accepted, or not yet. */
+  serving: Serving | null;
+  /** Tells the links that it was of use for that it has ended. */
+  readonly ends: ((reason: string) => void)[];
 }
 
-/** `ip`: of the client's end of the connection. One that is mapped into IPv6 becomes IPv4. */
-export function visitorFrom(ip: string, secure: boolean): Visitor {
-  return { address: ip.replace(MAPPED, ''), secure, routes: new WeakMap() };
+/** `remote`: the client's end of the connection. An IP that is mapped into IPv6 becomes IPv4. */
+export function visitorFrom({ ip, port }: SocketAddress, secure: boolean): Visitor {
+  const address = ip.replace(MAPPED, '');
+  const remote = { ip: address, port };
+  return { address, remote, secure, routes: new WeakMap(), serving: null, ends: [] };
+}
+
+/** Its connection is closed, or was upgraded. */
+export function visitorLeft(visitor: Visitor): void {
+  for (const end of visitor.ends.splice(0)) end('closed');
+}
+
+function describe({ serving }: Visitor): Described {
+  if (!serving) return {};
+  const { lastRequest, bytes } = serving;
+  return { toProvider: bytes.in, toConsumer: bytes.out, ...asked(lastRequest) };
 }
 
 export class IngressLink implements Routed {
@@ -125,6 +151,7 @@ export class IngressLink implements Routed {
       },
     };
     visitor.routes.set(this, route);
+    visitor.ends.push(this.owner.shares(visitor.remote, () => describe(visitor)));
     return route;
   }
 

@@ -16,14 +16,16 @@ export class SecureFront {
     this.#entrance = entrance;
     this.#http2 = new Http2Front(entrance);
     this.#tls = new TlsFront(this.certificates, (socket, protocol) => {
-      const { remoteAddress } = socket;
-      if (remoteAddress === undefined) {
+      const { remoteAddress: ip, remotePort: port = 0 } = socket;
+      if (ip === undefined) {
         socket.destroy(); // the client is gone, and its address can't be known any more
         return;
       }
-      const visitor = visitorFrom(remoteAddress, true);
-      if (protocol === 'h2') this.#http2.accept(socket, visitor);
-      else entrance.server.accept(new DuplexStream(socket), visitor);
+      const visitor = visitorFrom({ ip, port }, true);
+      visitor.serving =
+        protocol === 'h2'
+          ? this.#http2.accept(socket, visitor)
+          : entrance.server.accept(new DuplexStream(socket), visitor);
     });
   }
 

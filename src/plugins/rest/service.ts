@@ -3,7 +3,7 @@ import type { Link } from '../../graph/link.js';
 import { type Lingering, type Route, refused, Server } from '../../http1/index.js';
 import { drainThenClose } from '../../kernel/drain.js';
 import { ok } from '../../kernel/result.js';
-import { identityLines, LinkRoute, limitsOf } from '../http/link-route.js';
+import { asked, identityLines, LinkRoute, limitsOf } from '../http/link-route.js';
 import type { Attachment, LinkHost } from '../plugin.js';
 
 /** Rejects with an XConnectError where the target is taken. */
@@ -24,7 +24,11 @@ export async function serve(link: Link, host: LinkHost, lingering: Lingering): P
       return refusal ? refused(refusal) : routed;
     },
   });
-  const listener = await host.listen((client) => server.accept(host.bytes(client), null));
+  const listener = await host.listen((client) => {
+    const stream = host.bytes(client);
+    const connection = server.accept(stream, null);
+    if (connection) host.describe(stream, () => asked(connection.lastRequest));
+  });
   return {
     async detach(drainMs) {
       const stopped = listener.detach(drainMs);

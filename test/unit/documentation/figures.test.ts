@@ -15,7 +15,16 @@ type Row = readonly [sentence: string, source: string, name: string, unit?: numb
 const FIGURES: Readonly<Record<string, readonly Row[]>> = {
   'docs/control-socket.md': [
     ['| connections | {} |', 'src/status/server.ts', 'MAX_CONNECTIONS'],
-    ['| listeners of `/events`, of `/uses` | 16, {} |', 'src/status/observers.ts', 'MAX_LISTENERS'],
+    [
+      '| listeners of `/events`, of `/uses`, of `/connections/ends` | 16, {}, 4 |',
+      'src/status/observers.ts',
+      'MAX_LISTENERS',
+    ],
+    [
+      '| listeners of `/events`, of `/uses`, of `/connections/ends` | 16, 4, {} |',
+      'src/status/connections.ts',
+      'MAX_LISTENERS',
+    ],
     ['| a body, which no request needs | {} KiB', 'src/status/server.ts', 'MAX_BODY', KiB],
     ['does not read its answer | {} s', 'src/status/server.ts', 'STALLED_MS', SECOND / 2],
     ['After {} kinds', 'src/status/observers.ts', 'MAX_KINDS'],

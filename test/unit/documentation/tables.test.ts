@@ -156,7 +156,7 @@ describe('docs/control-socket.md', () => {
 
   test('has every path that is served', () => {
     const source = textOf('src/status/server.ts');
-    const read = [...source.matchAll(/\['(\/[a-z-]+)',/g)].map(([, path]) => path);
+    const read = [...source.matchAll(/\['(\/[a-z/-]+)',/g)].map(([, path]) => path);
     const [, asked] = /UPGRADE = '(.*)'/.exec(source) ?? [];
     const served = [...read, `POST ${asked}`];
     const shown = rowsBelow(page, '| path | answer |').map(([cell = '']) => quotedIn(cell)[0]);

@@ -70,6 +70,8 @@ export class ModelAttacher implements Attacher {
         attached.retargeted.push(to);
       },
       shown: () => ({}),
+      connections: async () => [],
+      watch: () => () => undefined,
       stats: () => ({ active: 0, total: 1, toProvider: 10, toConsumer: 20, closes: { eof: 1 } }),
       detach: (drainMs) => {
         this.calls++;

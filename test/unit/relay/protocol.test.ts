@@ -44,6 +44,7 @@ describe('the protocol of the relay', () => {
     expect(protocol.LINKS_MAX).toBe(defined('PVX_LINKS_MAX'));
     expect(protocol.NOTE_MAX).toBe(defined('PVX_NOTE_MAX'));
     expect(protocol.COMMAND_DATA_MAX).toBe(defined('PVX_COMMAND_DATA_MAX'));
+    expect(protocol.LABEL_MAX).toBe(defined('PVX_LABEL_MAX'));
     expect(MAX_RULES).toBe(defined('PVX_RULES_MAX'));
     expect(RULE_SIZE).toBe(defined('PVX_RULE_SIZE'));
   });
@@ -81,6 +82,7 @@ describe('the protocol of the relay', () => {
       Number(new RegExp(`sizeof\\(struct ${name}\\) == (\\d+)`).exec(header)?.[1]);
     expect(protocol.COMMAND_SIZE).toBe(size('pvx_command'));
     expect(protocol.EVENT_SIZE).toBe(size('pvx_event'));
+    expect(protocol.OPEN_SIZE).toBe(size('pvx_open'));
     expect(protocol.COUNTERS_LENGTH * 8).toBe(size('pvx_counters') + 8);
     const indices: Record<string, number> = {};
     let next = 0;
@@ -138,6 +140,26 @@ describe('the protocol of the relay', () => {
     expect(protocol.decodeEvents(Buffer.alloc(0))).toBeNull();
     expect(protocol.decodeEvents(event(99, 0, ''))).toBeNull();
     expect(protocol.decodeEvents(event(protocol.EVENTS.HANDED, 2, ''))).toBeNull();
+  });
+
+  test('reads connections with their labels, and no further than there are whole ones', () => {
+    const values = { conn: 7, joined: 1, pid: 42, uid: 1, gid: 2, family: 0, port: 0 };
+    const long = { since: 2n ** 33n, bytes: 5n };
+    const open = (label: string, more = {}) => {
+      const fields = { ...values, ...more, ...long, label_length: label.length };
+      const [head, address] = [recordOf('pvx_open', fields, ''), Buffer.alloc(24)];
+      address.set([192, 0, 2, 1], 8);
+      return Buffer.concat([head, address, Buffer.from(label)]);
+    };
+    const read = { conn: 7, joined: true, pid: 42, uid: 1, gid: 2, since: 2 ** 33 };
+    const all = [
+      { ...read, remote: null, toProvider: 5, toConsumer: 0, label: '' },
+      { ...read, remote: { ip: '192.0.2.1', port: 80 }, toProvider: 5, toConsumer: 0, label: 'a' },
+    ];
+    const data = Buffer.concat([open(''), open('a', { family: 4, port: 80 })]);
+    expect(protocol.decodeOpen(data)).toEqual(all);
+    for (const cut of [1, 73])
+      expect(protocol.decodeOpen(data.subarray(0, -cut))).toEqual([all[0]]);
   });
 
   property('decodes any record or refuses it, within its bounds', async (holds) => {
