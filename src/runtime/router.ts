@@ -1,18 +1,44 @@
 /**
  * Finds the handler of a request and takes its answer, apart from any socket. An unknown path is 404, a known one with
- * another method 405; a handler refuses by throwing an HttpError.
+ * another method 405, one that its caller may not have 403; a handler refuses by throwing an HttpError.
  */
+
+/** The container that asks, known by the listener that it came through; null: whoever may use the host's socket. */
+export interface Caller {
+  readonly container: string;
+  /** It has the role `mgmt`. */
+  readonly isManager: boolean;
+}
+
 export interface ApiRequest {
   readonly method: string;
   /** Without query. */
   readonly path: string;
+  readonly caller: Caller | null;
+  /** How many bytes the body has, where its head says that. */
+  readonly length: number | undefined;
+  /** The bytes of the body; iterating it fails where the body is cut off. */
+  readonly body: AsyncIterable<Buffer>;
+  /** Reads the body, of at most `limit` bytes; rejects with an HttpError. */
+  bytes(limit: number): Promise<Buffer>;
   /** Reads and parses the body; rejects with an HttpError. */
   json(): Promise<unknown>;
 }
 
+/** A file of the host that is the body of an answer, and how many bytes of it. */
+export class FileBody {
+  readonly path: string;
+  readonly size: number;
+
+  constructor(path: string, size: number) {
+    this.path = path;
+    this.size = size;
+  }
+}
+
 export interface ApiAnswer {
   readonly status: number;
-  /** A string is sent as text, anything else as JSON. */
+  /** A string is sent as text, a file as bytes, anything else as JSON. */
   readonly body: unknown;
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -39,24 +65,43 @@ export function answer(body: unknown): ApiAnswer {
 export type Handler = (request: ApiRequest, name: string) => ApiAnswer | Promise<ApiAnswer>;
 export type Methods = Readonly<Record<string, Handler>>;
 
-export class Router {
-  readonly #routes: ReadonlyMap<string, Methods>;
+interface Route {
+  readonly segments: readonly string[];
+  readonly methods: Methods;
+}
 
-  /** By path; a path may end in `/:name`. */
-  constructor(routes: Readonly<Record<string, Methods>>) {
-    this.#routes = new Map(Object.entries(routes));
+const NAME = ':name';
+
+export class Router {
+  readonly #routes: readonly Route[];
+  readonly #open: ReadonlySet<string>;
+
+  /**
+   * `routes`: by path, in which one segment may be `:name`. A path that is spelled out goes before one with a name.
+   * `open`: the paths that every container may use; all others are for the host and for managers.
+   */
+  constructor(routes: Readonly<Record<string, Methods>>, open: readonly string[] = []) {
+    this.#routes = Object.entries(routes)
+      .map(([path, methods]) => ({ segments: path.split('/'), methods }))
+      .sort((a, b) => names(a) - names(b));
+    this.#open = new Set(open);
   }
 
   /** Rejects for bugs only. */
   async handle(request: ApiRequest): Promise<ApiAnswer> {
+    const { caller, method, path } = request;
     try {
-      const { methods, name } = this.#find(request.path);
-      if (!Object.hasOwn(methods, request.method)) {
+      if (caller && !caller.isManager && !this.#open.has(path)) {
+        const message = `${caller.container} may not use ${path}: that takes the role "mgmt".`;
+        throw new HttpError(403, message);
+      }
+      const { methods, name } = this.#find(path);
+      if (!Object.hasOwn(methods, method)) {
         const allowed = Object.keys(methods).join(', ');
-        const message = `${request.method} is not possible on ${request.path}, only ${allowed} is.`;
+        const message = `${method} is not possible on ${path}, only ${allowed} is.`;
         throw new HttpError(405, message, { Allow: allowed });
       }
-      return await (methods[request.method] as Handler)(request, name);
+      return await (methods[method] as Handler)(request, name);
     } catch (thrown) {
       if (!(thrown instanceof HttpError)) throw thrown;
       const { status, message, headers } = thrown;
@@ -65,14 +110,24 @@ export class Router {
   }
 
   #find(path: string): { methods: Methods; name: string } {
-    const exact = this.#routes.get(path);
-    if (exact) return { methods: exact, name: '' };
-    const slash = path.lastIndexOf('/');
-    const named = this.#routes.get(`${path.slice(0, slash)}/:name`);
-    const name = named && decoded(path.slice(slash + 1));
-    if (!named || !name) throw new HttpError(404, `There is no ${path} here.`);
-    return { methods: named, name };
+    const segments = path.split('/');
+    const route = this.#routes.find((one) => matches(one.segments, segments));
+    const at = route?.segments.indexOf(NAME) ?? -1;
+    const name = at < 0 ? '' : decoded(segments[at] as string);
+    if (!route || name === undefined) throw new HttpError(404, `There is no ${path} here.`);
+    return { methods: route.methods, name };
   }
+}
+
+function names({ segments }: Route): number {
+  return segments.includes(NAME) ? 1 : 0;
+}
+
+function matches(wanted: readonly string[], found: readonly string[]): boolean {
+  if (wanted.length !== found.length) return false;
+  return wanted.every((segment, at) =>
+    segment === NAME ? found[at] !== '' : segment === found[at],
+  );
 }
 
 function decoded(text: string): string | undefined {

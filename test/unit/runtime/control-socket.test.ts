@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ControlSocket } from '../../../src/runtime/control-socket.js';
-import { answer, Router } from '../../../src/runtime/router.js';
+import { answer, FileBody, Router } from '../../../src/runtime/router.js';
 import { pause } from '../../support/wait.js';
 
 let folder: string;
@@ -19,6 +19,7 @@ const slow = async () => {
 const router = new Router({
   '/fast': { GET: () => answer({ hello: 1 }) },
   '/slow': { GET: slow },
+  '/file': { GET: () => answer(new FileBody(join(folder, 'bytes'), 9)) },
   '/echo': { POST: async (request) => answer(await request.json()) },
   '/broken': {
     GET: () => {
@@ -30,6 +31,7 @@ const router = new Router({
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'pvx-ctrl-'));
   path = join(folder, 'a/b/pv-ctrl');
+  writeFileSync(join(folder, 'bytes'), 'the bytes');
   socket = new ControlSocket(path, router);
 });
 afterEach(async () => {
@@ -99,6 +101,36 @@ describe('requests', () => {
     const got = await talk(Buffer.concat([Buffer.from(head), Buffer.from(body)]));
     expect(got).toMatch(/^HTTP\/1\.1 400 /);
     expect(got).toContain('{"Error":"');
+  });
+
+  test.each([false, true])(
+    'the coding "identity" beside a length is none, as pvcontrol sends it, half-closed: %s',
+    async (halfClose) => {
+      const head =
+        'POST /echo HTTP/1.0\r\ntransfer-encoding:  Identity \r\nContent-Length: 7\r\n\r\n';
+      expect(await talk(`${head}{"a":1}`, { halfClose })).toMatch(/ 200 OK\r\n.*{"a":1}\n$/s);
+      const smuggled = head.replace('Identity', 'identity, chunked');
+      expect(await talk(`${smuggled}{"a":1}`)).toMatch(/^HTTP\/1\.1 400 /);
+    },
+  );
+
+  test('a head that comes byte by byte is read; one that ends early is 400', async () => {
+    const client = net.connect(path);
+    let got = '';
+    client.on('data', (chunk) => {
+      got += chunk;
+    });
+    for (const byte of 'GET /fast HTTP/1.0\r\n\r\n') {
+      await new Promise((resolve) => client.write(byte, resolve));
+    }
+    await new Promise((resolve) => client.once('end', resolve));
+    expect(got).toContain('{"hello":1}');
+    expect(await talk('GET /fast HT', { halfClose: true })).toMatch(/^HTTP\/1\.1 400 /);
+  });
+
+  test('a file is answered as its bytes', async () => {
+    const got = await talk('GET /file HTTP/1.0\r\n\r\n');
+    expect(got).toMatch(/Content-Type: application\/octet-stream\r\n.*\r\n\r\nthe bytes$/s);
   });
 
   test('a body that is too large is 413, before it is all there', async () => {

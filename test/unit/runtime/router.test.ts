@@ -1,9 +1,18 @@
 import { describe, expect, test } from 'vitest';
-import { answer, HttpError, Router } from '../../../src/runtime/router.js';
+import {
+  answer,
+  type Caller,
+  HttpError,
+  type Methods,
+  Router,
+} from '../../../src/runtime/router.js';
+import { requestOf } from './api-request.js';
 
-const router = new Router({
+const routes = {
   '/things': { GET: () => answer(['a']), POST: async (request) => answer(await request.json()) },
   '/things/:name': { PUT: (_request, name) => answer(name) },
+  '/things/first': { PUT: () => answer('the first') },
+  '/things/:name/parts': { GET: (_request, name) => answer([name]) },
   '/refused': {
     GET: () => {
       throw new HttpError(409, 'Not now.');
@@ -14,10 +23,11 @@ const router = new Router({
       throw new TypeError('a bug');
     },
   },
-});
+} satisfies Record<string, Methods>;
+const router = new Router(routes, ['/things']);
 
-const ask = (method: string, path: string, body?: unknown) =>
-  router.handle({ method, path, json: async () => body });
+const ask = (method: string, path: string, body?: unknown, caller: Caller | null = null) =>
+  router.handle(requestOf({ method, path, caller, json: async () => body }));
 
 describe('the router', () => {
   test('finds what is asked for', async () => {
@@ -31,12 +41,31 @@ describe('the router', () => {
     expect((await ask('PUT', '/things/__proto__')).body).toBe('__proto__');
   });
 
+  test('finds a name in the middle, and what is spelled out before what has a name', async () => {
+    expect((await ask('GET', '/things/a%20b/parts')).body).toEqual(['a b']);
+    expect((await ask('PUT', '/things/first')).body).toBe('the first');
+  });
+
+  test('keeps a container that is no manager to what is open to all', async () => {
+    const web = { container: 'web', isManager: false };
+    expect((await ask('GET', '/things', undefined, web)).status).toBe(200);
+    for (const path of ['/things/a', '/things/', '//things', '/things/../things', '/nothing']) {
+      expect(await ask('PUT', path, undefined, web)).toMatchObject({
+        status: 403,
+        body: { Error: expect.stringContaining('"mgmt"') },
+      });
+    }
+    expect((await ask('PUT', '/things/a', undefined, { ...web, isManager: true })).body).toBe('a');
+  });
+
   test.each([
     '/',
     '',
     '/nothing',
     '/things/',
     '/things/a/b',
+    '/things/a/parts/',
+    '/things//parts',
     '/things/%zz',
     '/__proto__',
     'things',

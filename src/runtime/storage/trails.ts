@@ -1,0 +1,179 @@
+/**
+ * The revisions on the disk, as Pantavisor lays them out, and which of them is to run.
+ *
+ *     trails/NAME/.pvr/json         the state
+ *     trails/NAME/.pv/progress      how far taking it up has come
+ *     trails/NAME/.pv/commitmsg     what whoever put it said of it
+ *     trails/boot                   which revision runs, and which one is being tried
+ *
+ * NAME is `0` for what the command line gave, and `locals/...` for what was put. Every file is written durably
+ * (durable.ts). `boot` is the journal of a change of revision: while a new one is being tried, it names both, so that
+ * a start after a crash finds the one that is known to work.
+ */
+import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { isObject } from '../../manifest/json.js';
+import { byName, isName } from '../../manifest/text.js';
+import { writeDurably } from './durable.js';
+import { SHA256 } from './object-store.js';
+
+/** NEW: it was put. INPROGRESS: it is being taken up. TESTING: it runs, and has to prove itself. */
+export type StepStatus = 'NEW' | 'INPROGRESS' | 'TESTING' | 'DONE' | 'ERROR';
+
+/** As pv-ctrl answers it. */
+export interface Progress {
+  readonly status: StepStatus;
+  readonly 'status-msg': string;
+  /** Percent. */
+  readonly progress: number;
+  readonly retries: number;
+}
+
+export interface Step {
+  readonly name: string;
+  /** When its state was put, ISO 8601. */
+  readonly date: string;
+  readonly commitmsg: string;
+  readonly progress: Progress;
+}
+
+export interface Boot {
+  /** The revision that is known to work. */
+  readonly done: string;
+  /** The one that is being tried in its place. */
+  readonly trying: string | null;
+}
+
+export type State = Readonly<Record<string, unknown>>;
+
+/** The revision of the command line. */
+export const FIRST = '0';
+const LOCALS = 'locals/';
+const PERCENT: Readonly<Record<StepStatus, number>> = {
+  NEW: 0,
+  INPROGRESS: 50,
+  TESTING: 95,
+  DONE: 100,
+  ERROR: 100,
+};
+export const MAX_MESSAGE = 4096;
+
+/** The name of a revision that was put by this name, or undefined where it can't have it. */
+export function localName(name: string): string | undefined {
+  const isSafe = isName(name) && !name.startsWith('.') && Buffer.byteLength(name) <= 200;
+  return isSafe ? `${LOCALS}${name}` : undefined;
+}
+
+/** The objects that a state names, by key. Those of the board (`bsp/`) and of signatures mean nothing here. */
+export function objectsOf(state: State): Map<string, string> {
+  const named = Object.entries(state).filter(
+    (entry): entry is [string, string] =>
+      typeof entry[1] === 'string' && SHA256.test(entry[1]) && !/^(#|bsp\/|_sigs\/)/.test(entry[0]),
+  );
+  return new Map(named);
+}
+
+export class Trails {
+  readonly #folder: string;
+
+  /** Makes the folder; throws where it can't. */
+  constructor(folder: string) {
+    this.#folder = folder;
+    mkdirSync(join(folder, LOCALS), { recursive: true });
+  }
+
+  /** In order of their names, `0` first. */
+  list(): Step[] {
+    const locals = this.#namesIn(LOCALS).map((name) => `${LOCALS}${name}`);
+    const names = [FIRST, ...locals.sort(byName)].filter((name) => this.has(name));
+    return names.map((name) => this.step(name));
+  }
+
+  has(name: string): boolean {
+    return statSync(this.#file(name, '.pvr/json'), { throwIfNoEntry: false }) !== undefined;
+  }
+
+  /** The state of a revision; undefined where there is none, or none that can be read. */
+  state(name: string): State | undefined {
+    const state = this.#json(name, '.pvr/json');
+    return isObject(state) ? state : undefined;
+  }
+
+  step(name: string): Step {
+    const { mtime } = statSync(this.#file(name, '.pvr/json'));
+    const date = mtime.toISOString().replace(/\.\d+Z$/, 'Z');
+    const commitmsg = readIfThere(this.#file(name, '.pv/commitmsg'));
+    return { name, date, commitmsg, progress: this.progress(name) };
+  }
+
+  progress(name: string): Progress {
+    const found = this.#json(name, '.pv/progress');
+    return isObject(found) ? (found as unknown as Progress) : progressOf('NEW', READY_TO_RUN);
+  }
+
+  async put(name: string, state: State): Promise<void> {
+    await this.setProgress(name, 'NEW', READY_TO_RUN);
+    await writeDurably(this.#file(name, '.pvr/json'), `${JSON.stringify(state)}\n`);
+  }
+
+  setProgress(name: string, status: StepStatus, message: string, retries = 0): Promise<void> {
+    const progress = progressOf(status, message, retries);
+    return writeDurably(this.#file(name, '.pv/progress'), `${JSON.stringify(progress)}\n`);
+  }
+
+  setMessage(name: string, message: string): Promise<void> {
+    return writeDurably(this.#file(name, '.pv/commitmsg'), message);
+  }
+
+  /** Null: nothing ran from here yet. */
+  get boot(): Boot | null {
+    const found = parsed(readIfThere(join(this.#folder, 'boot')));
+    if (!isObject(found) || typeof found.done !== 'string') return null;
+    return { done: found.done, trying: typeof found.trying === 'string' ? found.trying : null };
+  }
+
+  setBoot(boot: Boot): Promise<void> {
+    return writeDurably(join(this.#folder, 'boot'), `${JSON.stringify(boot)}\n`);
+  }
+
+  /** Every object that a revision in here names. */
+  objects(): Set<string> {
+    return new Set(
+      this.list().flatMap(({ name }) => [...objectsOf(this.state(name) ?? {}).values()]),
+    );
+  }
+
+  #json(name: string, file: string): unknown {
+    return parsed(readIfThere(this.#file(name, file)));
+  }
+
+  #file(name: string, file: string): string {
+    return join(this.#folder, name, file);
+  }
+
+  #namesIn(folder: string): string[] {
+    return readdirSync(join(this.#folder, folder)).filter((name) => localName(name) !== undefined);
+  }
+}
+
+const READY_TO_RUN = 'Update ready to be run';
+
+function progressOf(status: StepStatus, message: string, retries = 0): Progress {
+  return { status, 'status-msg': message, progress: PERCENT[status], retries };
+}
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
