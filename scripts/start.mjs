@@ -65,7 +65,7 @@ function whereToLook(folder, control) {
   say('Where to look next, while this runs:');
   say(`  bin/pv-xconnect graph --watch --control ${control}`);
   say(`  curl --unix-socket ${folder}/pv-ctrl http://localhost/xconnect-graph`);
-  say(`  ${folder}/logs/unix/*/*.log`);
+  say(`  ${folder}/logs/0/*/*/*.log`);
   say('  examples/unix/README.md\n');
 }
 
@@ -100,7 +100,7 @@ async function main() {
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => interrupt());
 
-  const words = tail(join(folder, 'logs/unix/client-app/console.log'));
+  const words = tail(join(folder, 'logs/0/client-app/lxc/console.log'));
   const deadline = Date.now() + ROUND_MS;
   let heard = '';
   while (!ended && !interrupted && !heard.includes(GREETING) && Date.now() < deadline) {
@@ -113,7 +113,7 @@ async function main() {
     showGraph(control);
     if (!once) whereToLook(folder, control);
   } else if (!interrupted) {
-    const log = tail(join(folder, 'logs/unix/pv-xconnect/pv-xconnect.log'))();
+    const log = tail(join(folder, 'logs/0/pv-xconnect/pv-xconnect.log'))();
     const end = log.trimEnd().split('\n').slice(-5).join('\n');
     say(`\nNo greeting came across. The end of pv-xconnect.log:\n${end}`);
   }

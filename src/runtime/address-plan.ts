@@ -9,6 +9,7 @@
  */
 import { createHash } from 'node:crypto';
 import { isIPv6 } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
 import { ipBytes, parseCidr } from '../kernel/ip-address.js';
 import {
   type Place,
@@ -64,6 +65,8 @@ export interface PlanOptions {
   readonly rootless: boolean;
   /** By container. */
   readonly baked?: ReadonlyMap<string, BakedNetwork>;
+  /** By container, what the revision before gave it: it keeps that where it still may, so that it can go on. */
+  readonly held?: ReadonlyMap<string, readonly Lease[]>;
 }
 
 /** The kernel's limit is IFNAMSIZ, 16 with the NUL; the characters are those that mean nothing to a shell. */
@@ -78,7 +81,7 @@ type Complain = (code: ProblemCode, place: Place, found: string, expected: strin
 export function planAddresses(
   pools: readonly NetworkPool[],
   containers: readonly ContainerSettings[],
-  { rootless, baked = new Map() }: PlanOptions,
+  { rootless, baked = new Map(), held = new Map() }: PlanOptions,
 ): AddressPlan {
   const problems: Problem[] = [];
   const complain: Complain = (code, place, found, expected) =>
@@ -108,6 +111,12 @@ export function planAddresses(
       if (!fault) continue;
       complain('pool-address', wish.address?.place ?? wish.pool.place, ...fault);
       refused.add(name);
+    }
+  }
+  for (const { name, interfaces } of able) {
+    for (const wish of interfaces) {
+      const before = held.get(name)?.find((lease) => lease.name === wish.name);
+      if (before && !refused.has(name)) books.get(wish.pool.value)?.keep(name, wish, before);
     }
   }
   const leases = new Map<string, readonly Lease[]>();
@@ -192,6 +201,15 @@ class AddressBook {
     this.#holders.set(address, container);
     this.#claimed.set(wish, address);
     return null;
+  }
+
+  /** Its address of before, where nothing speaks against it. */
+  keep(container: string, wish: WantedInterface, { ip, pool }: Lease): void {
+    if (wish.address !== undefined || !isDeepStrictEqual(pool, this.#pool)) return;
+    const address = numberOf(ip, this.#pool.width);
+    if (address === null || this.#holders.has(address)) return;
+    this.#holders.set(address, container);
+    this.#claimed.set(wish, address);
   }
 
   /** Undefined: there is none left. */

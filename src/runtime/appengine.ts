@@ -1,42 +1,54 @@
 /**
  * pv-appengine: runs the containers of a revision, serves pv-ctrl and keeps the daemon running, until it is told to
- * end; then nothing of it is left. It makes no links: the daemon does, and posts their states to pv-ctrl.
+ * end; then nothing of it is left but its storage. It makes no links: the daemon does, and posts their states to
+ * pv-ctrl.
+ *
+ * This file composes the parts, from the storage to the socket: which revision is to run, what a change of it means for
+ * each part, what the commands of pv-ctrl do, and what is said at the terminal and in pantavisor.log.
  */
 import { lstatSync, mkdirSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { BusPlaces } from '../bus/program.js';
 import type { UidRange } from '../bus/uid-book.js';
-import { buildGraph } from '../graph/builder.js';
-import { unhosted } from '../graph/hosted-bus.js';
-import { withDeadline } from '../kernel/deadline.js';
+import { Looker } from '../graph/looker.js';
+import { lookAtRevision } from '../graph/revision-look.js';
 import type { Vocabulary } from '../manifest/entries.js';
-import { EXPORT } from '../manifest/folder.js';
 import { type Problem, placeText, show } from '../manifest/problem.js';
 import { readRevisions } from '../manifest/reader.js';
-import { isName, printable } from '../manifest/text.js';
-import { type Lease, planAddresses } from './address-plan.js';
-import { Api, type ApiParts } from './api.js';
+import type { Revision } from '../manifest/revision.js';
+import { printable } from '../manifest/text.js';
+import type { Lease } from './address-plan.js';
+import { Api, type Commands } from './api.js';
 import { BusSupervisor } from './bus-supervisor.js';
-import {
-  type ContainerSettings,
-  type ContainerType,
-  type Group,
-  runtimeSettings,
-} from './container-settings.js';
+import { configEntries } from './config.js';
+import type { ContainerType } from './container-settings.js';
 import { ContainerSupervisor } from './container-supervisor.js';
+import { ContainerViews, isManager, ViewEngine } from './container-view.js';
 import { ControlSocket } from './control-socket.js';
 import { DaemonSupervisor } from './daemon-supervisor.js';
 import type { Engine, EngineParts, MakeEngine } from './engines/engine.js';
+import { LinkReporter } from './link-reporter.js';
 import { LogFile } from './log-file.js';
-import { OnDemandContainers } from './on-demand-containers.js';
 import { Pools } from './pools.js';
+import { type PlannedContainer, planRevision, type RevisionPlan } from './revision-plan.js';
+import { RevisionRunner } from './revision-runner.js';
+import { HttpError } from './router.js';
+import { type Lock, lockFolder } from './storage/lock.js';
+import { Storage } from './storage/storage.js';
+import { collect } from './storage/storage-routes.js';
+import { FIRST, localName, objectsOf } from './storage/trails.js';
 
 export interface AppEngineOptions {
-  /** Revisions, merged in this order. */
+  /** Revisions, merged in this order. None: the one of the storage goes on. */
   readonly revisions: readonly string[];
-  /** Folder; logs are below it. */
+  /** Whether a change of one of them is taken up. */
+  readonly watch: boolean;
+  /** Folder; revisions, objects, metadata and logs are below it. */
   readonly storage: string;
   readonly pvCtrl: string;
+  /** Of the daemon; for those who want to look. */
+  readonly control: string;
   /** Of the system bus that is hosted here, where the revision has a use for it. */
   readonly bus: { readonly places: BusPlaces; readonly uids: UidRange };
   /** Program and arguments of the daemon; null: none is managed. */
@@ -48,15 +60,21 @@ export interface AppEngineOptions {
   readonly rootless: boolean;
   /** What the manifests may say. Absent: what the built-in plugins take. */
   readonly vocabulary?: Vocabulary | undefined;
+  /** What is shown of the settings, by their aliases. */
+  readonly config: Parameters<typeof configEntries>[0];
   /** Told what happens, one line each. */
   readonly say: (line: string) => void;
 }
+
+const BUSY = { 'Retry-After': '600' };
 
 export class AppEngine {
   readonly #options: AppEngineOptions;
   readonly #ended: Promise<void>;
   #end!: () => void;
-  #ending = false;
+  #isEnding = false;
+  #held: ReadonlyMap<string, readonly Lease[]> = new Map();
+  #log: LogFile | null = null;
 
   constructor(options: AppEngineOptions) {
     this.#options = options;
@@ -67,101 +85,256 @@ export class AppEngine {
 
   /** Ends `run`. */
   end(): void {
-    this.#ending = true;
+    this.#isEnding = true;
     this.#end();
   }
 
   /** Runs until `end`. Resolves with null, or with one sentence on why it could not start. */
   async run(): Promise<string | null> {
-    const revision = await readRevisions(this.#options.revisions, this.#options.vocabulary);
-    const settings = runtimeSettings(revision);
-    const graph = buildGraph(revision, new Map(), unhosted(revision));
-    const plan = planAddresses(revision.device.pools, settings.containers, {
-      rootless: this.#options.rootless,
-    });
-    const problems = [...revision.problems, ...graph.problems];
-    this.#sayProblems([...problems, ...settings.problems, ...plan.problems]);
-    if (revision.failed) return 'The revision could not be read.';
-    if (settings.containers.length === 0) return 'The revision has no containers to run.';
-
-    const logs = join(this.#options.storage, 'logs', revisionName(this.#options.revisions));
+    const { storage } = this.#options;
+    let lock: Lock | null = null;
     try {
-      mkdirSync(logs, { recursive: true });
+      mkdirSync(storage, { recursive: true });
+      lock = await lockFolder(storage);
+      if (!lock) {
+        return `${storage} is served by another runtime: stop that, or give another --storage.`;
+      }
+      const parts = new Storage(storage);
+      await parts.objects.sweep();
+      return await this.#run(parts);
     } catch (error) {
-      return `${logs} can't be made (${(error as Error).message}): give another --storage.`;
+      const { code, message, path = storage } = error as NodeJS.ErrnoException;
+      if (!code) throw error;
+      return `${path} can't be made (${message}): give another --storage.`;
+    } finally {
+      lock?.release();
     }
+  }
+
+  async #run(storage: Storage): Promise<string | null> {
+    const first = await this.#first(storage);
+    if (typeof first === 'string') return first;
+    this.#log = new LogFile(join(storage.logs(first.name), 'pantavisor', 'pantavisor.log'));
+    this.#sayProblems(first.problems);
     const { places, uids } = this.#options.bus;
-    const pools = new Pools(this.#options.say);
-    const engineOf = this.#enginesOn({ pools, hidden: places.folder });
-    const containers = new Map(
-      settings.containers.map((wanted) => {
-        const { name } = wanted;
-        const leases = plan.leases.get(name);
-        const container = {
-          settings: withAddress(wanted, leases),
-          leases: leases ?? [],
-          files: { app: this.#appFolder(name) },
-        };
-        const log = new LogFile(join(logs, name, 'console.log'));
-        return [name, new ContainerSupervisor(container, engineOf(wanted.type), log)];
-      }),
-    );
-    const bus = new BusSupervisor(places, uids, this.#options.say);
-    await bus.host(revision);
-    const fault = await this.#serve({
-      revision,
-      groups: settings.groups,
-      containers,
-      onDemand: new OnDemandContainers(revision, graph.dependencies, containers),
-      bus,
-      addresses: new Map([...plan.leases].map(([name, [first]]) => [name, first?.ip ?? ''])),
-      daemon: this.#daemon(logs),
-      version: this.#options.version,
+    const pools = new Pools(this.#say);
+    const views = new ContainerViews({
+      folder: storage.viewsFolder,
+      logs: storage.logsFolder,
+      userMeta: storage.userMeta.folder,
+      deviceMeta: storage.deviceMeta.folder,
     });
-    await bus.close();
-    await pools.close();
-    return fault;
-  }
-
-  async #serve(parts: ApiParts): Promise<string | null> {
-    const { containers, daemon, groups, onDemand } = parts;
-    const api = new Api(parts);
+    const hidden = [places.folder, this.#options.storage];
+    const engineOf = this.#enginesOn({ pools, hidden });
+    const bus = new BusSupervisor(places, uids, this.#say);
+    const daemon = this.#daemon(storage, first.name);
+    const runner: RevisionRunner = new RevisionRunner({
+      trails: storage.trails,
+      say: this.#say,
+      note: (line) => this.#note(line),
+      onRevision: async ({ containers, name, revision }) => {
+        this.#held = new Map([...containers].map(([one, { leases }]) => [one, leases]));
+        await this.#log?.moveTo(join(storage.logs(name), 'pantavisor', 'pantavisor.log'));
+        await daemon?.log.moveTo(daemonLog(storage, name));
+        await storage.describe(name, this.#options.version);
+        await bus.host(revision);
+      },
+      makeContainer: (revision, planned) => {
+        const { name } = planned.settings;
+        const logs = join(storage.logs(revision), name);
+        const lines = join(logs, 'messages.log');
+        const view = new ViewEngine(
+          engineOf(planned.settings.type),
+          views.folderOf(name),
+          () => api.router,
+          lines,
+        );
+        const container = withView(planned, views, logs);
+        return new ContainerSupervisor(
+          container,
+          view,
+          new LogFile(join(logs, 'lxc', 'console.log')),
+        );
+      },
+    });
+    const links = new LinkReporter(() => api.graph(), this.#say);
+    const api: Api = new Api({
+      runner,
+      bus,
+      daemon,
+      storage: {
+        ...storage.parts,
+        current: () => runner.plan.name,
+        busyWith: () => busyWith(runner),
+        log: (line) => this.#note(line),
+      },
+      commands: this.#commands(runner, storage, () => daemon?.nudge()),
+      config: configEntries(this.#options.config),
+      version: this.#options.version,
+      onPost: () => links.soon(),
+    });
     const socket = new ControlSocket(this.#options.pvCtrl, api.router);
-    const fault = await socket.listen();
-    if (fault) return fault;
-    for (const [name, container] of containers) {
-      container.on('news', (text) => this.#options.say(`${printable(name)} ${text}`));
-      container.on('pid', () => daemon?.nudge());
+    let watching: Looker | null = null;
+    try {
+      await runner.begin(first);
+      const fault = await socket.listen();
+      if (fault) return fault;
+      this.#introduce(first);
+      runner.on('pids', () => daemon?.nudge());
+      runner.on('pids', () => links.soon());
+      daemon?.on('pid', () => api.forgetStatus());
+      daemon?.on('news', (text) => this.#say(`pv-xconnect ${text}`));
+      void daemon?.start();
+      watching = this.#watch(runner, storage);
+      await Promise.race([this.#start(runner, first, storage), this.#ended]);
+      await this.#ended;
+      return null;
+    } finally {
+      watching?.stop();
+      links.close();
+      // Containers first: the daemon's links then have no connections left to wait for.
+      await runner.close();
+      await daemon?.close();
+      await socket.close();
+      await bus.close();
+      await pools.close();
+      views.close();
+      await this.#log?.close();
     }
-    daemon?.on('pid', () => api.forgetStatus());
-    daemon?.on('news', (text) => this.#options.say(`pv-xconnect ${text}`));
-    void daemon?.start();
-    const atOnce = [...containers.values()].filter(
-      ({ settings }) => !onDemand.containers.has(settings.name),
-    );
-    await this.#startGroups(groups, atOnce);
-    await this.#ended;
-    // Containers first: the daemon's links then have no connections left to wait for.
-    await Promise.all([...containers.values()].map((container) => container.close()));
-    await daemon?.close();
-    await socket.close();
-    return null;
   }
 
-  async #startGroups(
-    groups: readonly Group[],
-    containers: readonly ContainerSupervisor[],
-  ): Promise<void> {
-    for (const { name, timeout } of groups) {
-      const members = containers.filter(
-        ({ settings }) => settings.group.name === name && settings.obstacle === null,
-      );
-      if (this.#ending) return;
-      const started = Promise.all(members.map((container) => container.start()));
-      const isOver = Promise.race([started, this.#ended]).then(() => true);
-      const inTime = await withDeadline(isOver, timeout * 1000, false);
-      if (!inTime) this.#options.say(`The group ${printable(name)} takes more than ${timeout} s.`);
+  /**
+   * What is to run: the revisions of the command line where they are others than the last time, or nothing else was
+   * taken up since; otherwise the one of the storage. A sentence: there is none.
+   */
+  async #first(storage: Storage): Promise<RevisionPlan | string> {
+    const { revisions } = this.#options;
+    const { trails } = storage;
+    const { boot } = trails;
+    if (boot?.trying) {
+      const what = `pv-appengine ended while it was tried; ${boot.done} runs again`;
+      await trails.setProgress(boot.trying, 'ERROR', what);
+      await trails.setBoot({ done: boot.done, trying: null });
+      this.#say(`The revision ${boot.trying} has failed: ${what}.`);
     }
+    if (revisions.length > 0) {
+      const revision = await readRevisions(revisions, this.#options.vocabulary);
+      if (revision.failed) {
+        this.#sayProblems(revision.problems);
+        return 'The revision could not be read.';
+      }
+      const isNews = !isDeepStrictEqual(trails.state(FIRST), asStored(revision.state));
+      if (isNews) await trails.put(FIRST, revision.state);
+      if (isNews || !boot || boot.done === FIRST) return this.#planned(FIRST, revision);
+      this.#say(`${boot.done} goes on, which was taken up after ${revisions.join(', ')}.`);
+    }
+    if (!boot) return `There is no revision in ${this.#options.storage} yet: name one.`;
+    return this.#plan(boot.done, storage);
+  }
+
+  /** A sentence: it can't be run. */
+  async #plan(name: string, storage: Storage): Promise<RevisionPlan | string> {
+    const state = storage.trails.state(name);
+    if (!state) return `There is no revision ${show(name)}.`;
+    for (const [key, sha256] of objectsOf(state)) {
+      // What the command line gave may have its objects elsewhere.
+      if (name === FIRST || (await storage.objects.sizeOf(sha256)) !== undefined) continue;
+      return `${show(key)} of ${name} is the object ${sha256}, which is not here.`;
+    }
+    const file = storage.trails.stateFile(name);
+    return this.#planned(name, await readRevisions([file], this.#options.vocabulary));
+  }
+
+  #planned(name: string, revision: Revision): RevisionPlan | string {
+    if (revision.failed) return `The revision ${name} could not be read.`;
+    const plan = planRevision(name, revision, {
+      rootless: this.#options.rootless,
+      held: this.#held,
+      filesOf: (container) => ({ app: this.#appFolder(container) }),
+    });
+    if (plan.containers.size > 0) return plan;
+    this.#sayProblems(plan.problems);
+    return 'The revision has no containers to run.';
+  }
+
+  async #start(runner: RevisionRunner, plan: RevisionPlan, { trails }: Storage): Promise<void> {
+    await trails.setProgress(plan.name, 'INPROGRESS', 'Containers are started');
+    await runner.start();
+    if (this.#isEnding) return;
+    const message = plan.name === FIRST ? 'Factory revision' : 'Update finished';
+    await trails.setProgress(plan.name, 'DONE', message);
+  }
+
+  #commands(runner: RevisionRunner, storage: Storage, nudge: () => void): Commands {
+    const refuseWhileBusy = () => {
+      const busy = busyWith(runner);
+      if (busy) throw new HttpError(503, busy, BUSY);
+    };
+    const run = async (name: string) => {
+      refuseWhileBusy();
+      if (!storage.trails.has(name))
+        throw new HttpError(404, `There is no revision ${show(name)}.`);
+      const plan = await this.#plan(name, storage);
+      if (typeof plan === 'string') throw new HttpError(422, plan);
+      refuseWhileBusy();
+      this.#sayProblems(plan.problems);
+      void runner.change(plan).catch((error: Error) => this.#say(`${name}: ${error.message}.`));
+    };
+    return {
+      LOCAL_RUN: run,
+      LOCAL_RUN_COMMIT: run,
+      RUN_GC: async () => {
+        refuseWhileBusy();
+        const reclaimed = await collect(storage.parts);
+        this.#note(`${reclaimed} bytes of objects were collected.`);
+      },
+      XCONNECT_GRAPH: nudge,
+      REBOOT_DEVICE: (message) => {
+        refuseWhileBusy();
+        void runner.reboot(message ? `as was asked: ${message}` : 'as was asked');
+      },
+      POWEROFF_DEVICE: (message) => {
+        this.#say(printable(`The end was asked for${message ? `: ${message}` : ''}.`));
+        // Whoever asked is answered first.
+        setImmediate(() => this.end());
+      },
+    };
+  }
+
+  /** Takes up what changes in the revisions of the command line. */
+  #watch(runner: RevisionRunner, storage: Storage): Looker | null {
+    const { revisions, watch } = this.#options;
+    if (!watch) return null;
+    let seen: string | null = null;
+    const looker = new Looker(async () => {
+      const looks = await Promise.all(revisions.map((path) => lookAtRevision(path)));
+      const fingerprint = looks.map((look) => look.fingerprint).join('\n');
+      const before = seen;
+      if (before === fingerprint || runner.trying !== undefined) return;
+      seen = fingerprint;
+      if (before !== null) await this.#takeUp(runner, storage);
+    });
+    looker.start();
+    return looker;
+  }
+
+  async #takeUp(runner: RevisionRunner, storage: Storage): Promise<void> {
+    const { trails } = storage;
+    const revision = await readRevisions(this.#options.revisions, this.#options.vocabulary);
+    const state = asStored(revision.state);
+    if (revision.failed || isDeepStrictEqual(trails.state(runner.plan.name), state)) return;
+    const numbers = trails
+      .list()
+      .map(({ name }) => Number(/^locals\/watched-(\d+)$/.exec(name)?.[1]));
+    const name = localName(`watched-${Math.max(0, ...numbers.filter(Number.isFinite)) + 1}`);
+    const plan = this.#planned(name as string, revision);
+    if (typeof plan === 'string') {
+      this.#say(`The change is not taken up: ${plan}`);
+      return;
+    }
+    this.#sayProblems(plan.problems);
+    await trails.put(plan.name, revision.state);
+    await runner.change(plan);
   }
 
   /** An engine is made when the first container of its type is met. */
@@ -174,11 +347,10 @@ export class AppEngine {
     };
   }
 
-  #daemon(logs: string): DaemonSupervisor | null {
+  #daemon(storage: Storage, revision: string): DaemonSupervisor | null {
     const { daemon } = this.#options;
     if (!daemon) return null;
-    const log = new LogFile(join(logs, 'pv-xconnect', 'pv-xconnect.log'));
-    return new DaemonSupervisor(daemon, log);
+    return new DaemonSupervisor(daemon, new LogFile(daemonLog(storage, revision)));
   }
 
   /** The folder `root` of the container in the last revision that has one. No symlink: it could lead anywhere. */
@@ -188,31 +360,55 @@ export class AppEngine {
       .findLast((path) => isFolder(path));
   }
 
+  #introduce({ containers, name }: RevisionPlan): void {
+    const { control, daemon, pvCtrl, storage, version } = this.#options;
+    const names = [...containers.keys()].map(printable).join(', ');
+    this.#say(`pv-appengine ${version} runs the revision ${name}: ${names}.`);
+    this.#say(
+      `Logs: ${join(storage, 'logs', name)}/*/lxc/console.log, and pantavisor/, pv-xconnect/.`,
+    );
+    this.#say(`Look: pvcontrol -s ${pvCtrl} ls`);
+    if (daemon) this.#say(`      pv-xconnect graph --control ${control}`);
+  }
+
   #sayProblems(problems: readonly Problem[]): void {
     for (const problem of problems) {
-      this.#options.say(printable(`${placeText(problem)}: ${problem.message}`));
+      this.#say(printable(`${placeText(problem)}: ${problem.message}`));
     }
+  }
+
+  readonly #say = (line: string): void => {
+    this.#options.say(line);
+    this.#note(line);
+  };
+
+  /** In pantavisor.log alone. */
+  #note(line: string): void {
+    void this.#log?.write(`${new Date().toISOString()} ${line}\n`);
   }
 }
 
-/** Without its address a container is not started: others than those meant could reach it, or nobody. */
-function withAddress(
-  settings: ContainerSettings,
-  leases: readonly Lease[] | undefined,
-): ContainerSettings {
-  const [first] = settings.interfaces;
-  if (first === undefined || leases) return settings;
-  return {
-    ...settings,
-    obstacle: `has no address of the pool ${show(first.pool.value)}: correct that first`,
-  };
+function withView(
+  planned: PlannedContainer,
+  views: ContainerViews,
+  logs: string,
+): PlannedContainer {
+  const { name, roles } = planned.settings;
+  const files = { ...planned.files, ...views.filesOf(name, isManager(roles), logs) };
+  return { ...planned, files };
 }
 
-/** The name of the folder of this revision's logs. */
-function revisionName(paths: readonly string[]): string {
-  const file = basename(resolve(paths[0] ?? '.'));
-  const name = file.replace(EXPORT.test(file) ? EXPORT : /\.json$/, '');
-  return isName(name) ? name : 'revision';
+function daemonLog(storage: Storage, revision: string): string {
+  return join(storage.logs(revision), 'pv-xconnect', 'pv-xconnect.log');
+}
+
+function busyWith({ trying }: RevisionRunner): string | undefined {
+  return trying === undefined ? undefined : `The revision ${trying} is being taken up: try again.`;
+}
+
+/** The state as it is when it is read again. */
+function asStored(state: Revision['state']): unknown {
+  return JSON.parse(JSON.stringify(state));
 }
 
 function isFolder(path: string): boolean {

@@ -23,6 +23,9 @@ export async function spawnChild(
   }
 }
 
+/** How something ends that has done what it had to. */
+export const CLEAN_EXIT = 'exit code 0';
+
 /**
  * Resolves when it has ended, with how, for people: `exit code 1`, `signal SIGKILL`. To be called when it was made just
  * now. `close`: when its output has ended as well, whichever processes have that.

@@ -1,56 +1,239 @@
 /**
- * Keeps one container running. Its states have the names that Pantavisor gives them: INSTALLED is a container that is
- * down and was never started, RECOVERING one that waits to be started again.
+ * The edge of lifecycle/lifecycle.ts: hands it what happens to one container, and does what it says with the engine and
+ * with timers. The engine is asked for one thing at a time, in the order in which it was decided.
  */
+import { EventEmitter } from 'eventemitter3';
+import { drainThenClose } from '../kernel/drain.js';
+import { SerialQueue } from '../kernel/serial-queue.js';
+import { CLEAN_EXIT } from './child-process.js';
 import type { ContainerSettings } from './container-settings.js';
 import type { Engine, EngineContainer } from './engines/engine.js';
+import {
+  type By,
+  type ContainerStatus,
+  hasReached,
+  INSTALLED,
+  type Lifecycle,
+  type LifecycleAction,
+  type LifecycleEvent,
+  step,
+} from './lifecycle/lifecycle.js';
+import { type Recovery, recoveryOf } from './lifecycle/recovery.js';
 import type { LogFile } from './log-file.js';
-import { Supervisor, type SupervisorState } from './supervisor.js';
+import type { Running } from './supervisor.js';
 
-const STATUS = {
-  DOWN: 'STOPPED',
-  STARTING: 'STARTING',
-  RUNNING: 'STARTED',
-  WAITING: 'RECOVERING',
-  STOPPING: 'STOPPING',
-} as const satisfies Record<SupervisorState, string>;
+/** How long it may take to end when it is asked to, in milliseconds. */
+const GRACE_MS = 5_000;
 
-export type ContainerStatus = 'INSTALLED' | (typeof STATUS)[SupervisorState];
+export interface ContainerEvents {
+  /** Something of it is another one: the status, whether it is stable, how it ended. */
+  change: () => void;
+  /** `pid` is another one. */
+  pid: () => void;
+  /** One sentence for people, without its subject. */
+  news: (text: string) => void;
+  /** Its retries are used up, and the revision is to be started anew. */
+  reboot: () => void;
+}
 
-const GRACE_MS = 2_000;
-const MAX_WAIT_MS = 30_000;
-
-export class ContainerSupervisor extends Supervisor {
+export class ContainerSupervisor extends EventEmitter<ContainerEvents> {
   readonly settings: ContainerSettings;
+  readonly recovery: Recovery;
+  readonly #container: EngineContainer;
+  readonly #engine: Engine;
   readonly #log: LogFile;
-  #wasStarted = false;
+  readonly #graceMs: number;
+  readonly #work = new SerialQueue();
+  #lifecycle: Lifecycle = INSTALLED;
+  #running: Running | null = null;
+  #wait: NodeJS.Timeout | undefined;
+  #watch: NodeJS.Timeout | undefined;
+  #closed = false;
 
   /** `log`: what the container writes. */
-  constructor(container: EngineContainer, engine: Engine, log: LogFile) {
-    super({
-      launch: () => engine.start(container, (output) => void log.copy(output)),
-      graceMs: GRACE_MS,
-      maxWaitMs: MAX_WAIT_MS,
-    });
+  constructor(container: EngineContainer, engine: Engine, log: LogFile, graceMs = GRACE_MS) {
+    super();
     this.settings = container.settings;
+    this.recovery = recoveryOf(container.settings.autoRecovery);
+    this.#container = container;
+    this.#engine = engine;
     this.#log = log;
+    this.#graceMs = graceMs;
   }
 
   get status(): ContainerStatus {
-    return this.isDown && !this.#wasStarted ? 'INSTALLED' : STATUS[this.state];
+    return this.#lifecycle.status;
   }
 
+  get lifecycle(): Lifecycle {
+    return this.#lifecycle;
+  }
+
+  /** Of its first process; 0: it does not run. */
+  get pid(): number {
+    return this.#running?.pid ?? 0;
+  }
+
+  /** It does not run, and nothing is under way that would have it run. */
   get isDown(): boolean {
-    return this.state === 'DOWN';
+    return ['INSTALLED', 'BLOCKED', 'MOUNTED', 'STOPPED'].includes(this.status);
   }
 
-  override start(): Promise<void> {
-    this.#wasStarted = true;
-    return super.start();
+  /** It is where it is wanted. */
+  get hasReachedGoal(): boolean {
+    return hasReached(this.#lifecycle, this.settings.statusGoal);
   }
 
-  override async close(): Promise<void> {
-    await super.close();
+  /** It has reached its goal, and stayed there as long as it has to. */
+  get isProven(): boolean {
+    return (
+      this.hasReachedGoal && (this.#lifecycle.isStable || this.settings.statusGoal === 'MOUNTED')
+    );
+  }
+
+  /** It waits for an earlier group. */
+  block(): void {
+    this.#on({ is: 'block' });
+  }
+
+  /** What its group's turn means for it. */
+  begin(): Promise<void> {
+    return this.settings.statusGoal === 'MOUNTED' ? this.mount() : this.start();
+  }
+
+  mount(): Promise<void> {
+    return this.#settledAfter({ is: 'mount' });
+  }
+
+  /** Resolves when it runs, or could not be launched for the first time. Does nothing where it runs, or was closed. */
+  start(by: By = 'runtime'): Promise<void> {
+    return this.#settledAfter({ is: 'start', by });
+  }
+
+  /** Resolves when nothing of it is left, or it was told to start again meanwhile. */
+  stop(by: By = 'runtime'): Promise<void> {
+    return this.#settledAfter({ is: 'stop', by });
+  }
+
+  restart(): Promise<void> {
+    return this.#settledAfter({ is: 'restart' });
+  }
+
+  /** It says that it is ready. */
+  ready(): void {
+    this.#on({ is: 'ready' });
+  }
+
+  /** Stops it for good. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#settledAfter({ is: 'stop', by: 'runtime' });
+    await this.#work.run(() => this.#engine.unmount(this.#container));
     await this.#log.close();
+  }
+
+  #settledAfter(event: LifecycleEvent): Promise<void> {
+    const isClosing = event.is === 'stop';
+    if (!this.#closed || isClosing) this.#on(event);
+    const isSettled = () =>
+      this.status !== 'STARTING' && this.status !== 'STOPPING' && !this.#lifecycle.isMounting;
+    return new Promise((resolve) => {
+      const look = () => {
+        if (!isSettled()) return;
+        this.off('change', look);
+        resolve();
+      };
+      this.on('change', look);
+      look();
+    });
+  }
+
+  #on(event: LifecycleEvent): void {
+    const rules = { goal: this.settings.statusGoal, recovery: this.recovery };
+    const before = this.#lifecycle;
+    const { next, actions } = step(before, event, performance.now(), rules);
+    this.#lifecycle = next;
+    for (const action of actions) this.#do(action);
+    if (next !== before) this.emit('change');
+  }
+
+  #do(action: LifecycleAction): void {
+    switch (action.do) {
+      case 'mount':
+        void this.#work.run(() => this.#mount());
+        return;
+      case 'launch':
+        void this.#work.run(() => this.#launch());
+        return;
+      case 'end':
+        void this.#end();
+        return;
+      case 'unmount':
+        void this.#work.run(() => this.#unmount());
+        return;
+      case 'wait':
+        this.#wait = setTimeout(() => this.#on({ is: 'wait-over' }), action.ms);
+        return;
+      case 'watch':
+        this.#watch = setTimeout(() => this.#on({ is: 'stable' }), action.ms);
+        return;
+      case 'forget':
+        clearTimeout(this.#wait);
+        clearTimeout(this.#watch);
+        return;
+      case 'reboot':
+        this.emit('reboot');
+        return;
+      case 'say':
+        this.emit('news', action.text);
+    }
+  }
+
+  async #mount(): Promise<void> {
+    const mounted = await this.#engine.mount(this.#container);
+    this.#on(mounted.ok ? { is: 'mounted' } : { is: 'not-mounted', why: mounted.why });
+  }
+
+  /** One that was stopped again before its turn is not launched. */
+  async #launch(): Promise<void> {
+    if (this.status !== 'STARTING') {
+      this.#on({ is: 'not-launched', why: 'it was stopped' });
+      return;
+    }
+    const launched = await this.#engine.start(this.#container, (output) => {
+      void this.#log.copy(output);
+    });
+    if (!launched.ok) {
+      this.#on({ is: 'not-launched', why: launched.why });
+      return;
+    }
+    const running = launched.value;
+    this.#running = running;
+    // Before anybody else waits for its end: `pid` is up to date for all of them.
+    void running.exited.then((how) => {
+      this.#running = null;
+      this.emit('pid');
+      this.#on({ is: 'ended', how, isClean: how === CLEAN_EXIT });
+    });
+    this.#on({ is: 'launched', pid: running.pid });
+    this.emit('pid');
+  }
+
+  async #end(): Promise<void> {
+    const running = this.#running;
+    if (!running) return;
+    const leave = () => {
+      running.ask();
+      return running.exited;
+    };
+    await drainThenClose(this.#graceMs, leave, () => {
+      this.emit('news', `did not end within ${this.#graceMs / 1000} s and is killed.`);
+      running.kill();
+    });
+  }
+
+  /** It may have been started again meanwhile. */
+  async #unmount(): Promise<void> {
+    if (this.status === 'STOPPED') await this.#engine.unmount(this.#container);
   }
 }

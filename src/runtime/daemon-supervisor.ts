@@ -16,12 +16,12 @@ const GRACE_MS = 10_000;
 
 export class DaemonSupervisor extends Supervisor {
   readonly name = 'pv-xconnect';
-  readonly #log: LogFile;
+  readonly log: LogFile;
 
   /** `argv`: program and arguments. `log`: what it writes. */
   constructor(argv: readonly string[], log: LogFile) {
     super({ launch: () => launch(argv, log), graceMs: GRACE_MS, maxWaitMs: MAX_WAIT_MS });
-    this.#log = log;
+    this.log = log;
   }
 
   /** Has it look at the graph now. One that is only just starting looks by itself. */
@@ -31,7 +31,7 @@ export class DaemonSupervisor extends Supervisor {
 
   override async close(): Promise<void> {
     await super.close();
-    await this.#log.close();
+    await this.log.close();
   }
 }
 

@@ -5,7 +5,7 @@
  * Where the disk is full or gone, output is lost, and whoever writes it is not held up.
  */
 import { mkdirSync } from 'node:fs';
-import { type FileHandle, open, rename } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Readable } from 'node:stream';
 import { SerialQueue } from '../kernel/serial-queue.js';
@@ -13,7 +13,7 @@ import { SerialQueue } from '../kernel/serial-queue.js';
 const LIMIT = 10 * 1024 * 1024;
 
 export class LogFile {
-  readonly path: string;
+  #path: string;
   readonly #limit: number;
   #file: FileHandle | null = null;
   #size = 0;
@@ -21,7 +21,7 @@ export class LogFile {
 
   /** Makes the folder; throws where it can't. `limit`: bytes. */
   constructor(path: string, limit = LIMIT) {
-    this.path = path;
+    this.#path = path;
     this.#limit = limit;
     mkdirSync(dirname(path), { recursive: true });
   }
@@ -40,6 +40,15 @@ export class LogFile {
     return this.#queue.run(() => this.#append(bytes).catch(() => this.#forget()));
   }
 
+  /** What is written from now on goes to that file. Its folder is made; where it can't be, output is lost. */
+  moveTo(path: string): Promise<void> {
+    return this.#queue.run(async () => {
+      await this.#forget();
+      this.#path = path;
+      await mkdir(dirname(path), { recursive: true }).catch(() => undefined);
+    });
+  }
+
   close(): Promise<void> {
     return this.#queue.run(() => this.#forget());
   }
@@ -47,10 +56,10 @@ export class LogFile {
   async #append(bytes: Buffer): Promise<void> {
     if (this.#file && this.#size > 0 && this.#size + bytes.length > this.#limit) {
       await this.#forget();
-      await rename(this.path, `${this.path}.1`);
+      await rename(this.#path, `${this.#path}.1`);
     }
     if (!this.#file) {
-      this.#file = await open(this.path, 'a', 0o640);
+      this.#file = await open(this.#path, 'a', 0o640);
       this.#size = (await this.#file.stat()).size;
     }
     await this.#file.appendFile(bytes);

@@ -13,6 +13,7 @@ import { StandardOutput } from '../kernel/standard-output.js';
 import { vocabularyWith } from '../plugins/vocabulary.js';
 import { native, PACKAGE_ROOT } from '../relay/native.js';
 import { AppEngine } from './appengine.js';
+import type { ConfiguredValue } from './config.js';
 import { LxcEngine } from './engines/lxc/lxc-engine.js';
 import { missingTools, NamespaceEngine } from './engines/namespace/namespace-engine.js';
 import { isRootless, mustRunAnew, obstacle, ROOTLESS, type Rootless, runAnew } from './rootless.js';
@@ -25,6 +26,7 @@ interface Flags {
   readonly logLevel: string;
   readonly daemon: boolean;
   readonly plugin: readonly string[];
+  readonly watch: boolean;
 }
 
 /** The defaults of the options that are paths: for root those of the system, for a user the user's own. */
@@ -79,12 +81,33 @@ async function run(revisions: string[], flags: Flags): Promise<number> {
       lxc: () => new LxcEngine(),
     },
     rootless: isRootless(),
+    watch: flags.watch,
+    control: resolve(flags.control),
+    config: configOf(flags),
     say: (line) => process.stdout.write(`${line}\n`),
   });
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => engine.end());
   process.stdout.on('error', () => engine.end()); // nobody listens to us any more
   const failure = await engine.run();
   return failure ? fail(failure) : 0;
+}
+
+/** What `GET /config` shows. */
+function configOf(flags: Flags): Record<string, ConfiguredValue> {
+  const usual = defaults();
+  const path = (value: string, other: string) => ({
+    value: resolve(value),
+    isDefault: resolve(value) === resolve(other),
+  });
+  return {
+    'system.init.mode': { value: 'appengine', isDefault: true },
+    'storage.mntpoint': path(flags.storage, usual.storage),
+    'control.socket': path(flags.pvCtrl, usual.pvCtrl),
+    'xconnect.control': path(flags.control, usual.control),
+    'log.dir': path(join(flags.storage, 'logs'), join(usual.storage, 'logs')),
+    'log.level': { value: flags.logLevel, isDefault: flags.logLevel === 'info' },
+    'updater.watch': { value: String(flags.watch), isDefault: !flags.watch },
+  };
 }
 
 function fail(sentence: string): number {
@@ -99,8 +122,12 @@ const command = new Command('pv-appengine')
   .description('Runs the containers of a revision, with pv-xconnect between them.')
   .version(version())
   .exitOverride()
-  .argument('<revision...>', 'folder, state file or pvrexport; of several, a later one wins a key')
-  .option('--storage <folder>', 'logs and the uids of the hosted bus are below it', places.storage)
+  .argument(
+    '[revision...]',
+    'folder, state file or pvrexport; of several, a later one wins a key; none: that of the storage',
+  )
+  .option('--watch', 'take up what changes in the revisions', false)
+  .option('--storage <folder>', 'revisions, objects and logs are below it', places.storage)
   .option('--pv-ctrl <path>', 'the control socket', places.pvCtrl)
   .option('--control <path>', "the daemon's own control socket", places.control)
   .addOption(

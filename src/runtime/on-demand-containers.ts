@@ -71,9 +71,10 @@ export class OnDemandContainers {
       last = text;
     };
     container.on('news', listen);
-    await container.start();
+    // As with systemd, a call has more to say than an earlier stop by hand.
+    await container.start('user');
     container.off('news', listen);
-    if (container.status !== 'STARTED') throw new HttpError(500, `${name} ${last}`);
+    if (container.pid === 0) throw new HttpError(500, `${name} ${last}`);
   }
 }
 

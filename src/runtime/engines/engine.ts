@@ -40,13 +40,15 @@ export interface ContainerFiles {
   readonly app?: string | undefined;
   /** The folder that is /pantavisor in it, read-only: sockets in it can be connected to all the same. */
   readonly pantavisor?: string | undefined;
+  /** Folders that are bound over folders of /pantavisor, read-only as well, by the names that they have in there. */
+  readonly inPantavisor?: Readonly<Record<string, string>> | undefined;
 }
 
 /** What an engine is told of the machine that it runs on, once. */
 export interface EngineParts {
   readonly pools: Pools;
-  /** A folder of the host that no container has. */
-  readonly hidden: string;
+  /** Folders of the host that no container has. */
+  readonly hidden: readonly string[];
 }
 
 export type MakeEngine = (parts: EngineParts) => Engine;

@@ -78,7 +78,10 @@ export function storageRoutes(parts: StorageParts): Record<string, Methods> {
 }
 
 /** Removes the objects that no revision names; resolves with how many bytes they had. */
-export function collect({ objects, trails }: StorageParts): Promise<number> {
+export function collect({
+  objects,
+  trails,
+}: Pick<StorageParts, 'objects' | 'trails'>): Promise<number> {
   const needed = trails.objects();
   return objects.collect((sha256) => needed.has(sha256));
 }

@@ -99,6 +99,11 @@ export class Trails {
     return isObject(state) ? state : undefined;
   }
 
+  /** The file that its state is in, as JSON. */
+  stateFile(name: string): string {
+    return this.#file(name, '.pvr/json');
+  }
+
   step(name: string): Step {
     const { mtime } = statSync(this.#file(name, '.pvr/json'));
     const date = mtime.toISOString().replace(/\.\d+Z$/, 'Z');

@@ -38,8 +38,6 @@ export class AppEngineProcess {
   /** What it printed so far, both streams. */
   said = '';
   process!: ChildProcess;
-  /** Name of the revision's folder, by which its logs are kept. */
-  #name = 'revision';
 
   constructor() {
     chmodSync(this.folder, 0o777); // whoever it runs as
@@ -62,7 +60,6 @@ export class AppEngineProcess {
 
   /** Starts it on examples/NAME itself, as its reader does. */
   async startExample(name: string, prefix: readonly string[] = []): Promise<void> {
-    this.#name = name;
     this.launch([join(EXAMPLES, name)], prefix);
     await this.#answers();
   }
@@ -102,7 +99,7 @@ export class AppEngineProcess {
   }
 
   console(container: string): string {
-    return this.#log(`${container}/console.log`);
+    return this.#log(`${container}/lxc/console.log`);
   }
 
   daemonLog(): string {
@@ -160,8 +157,13 @@ export class AppEngineProcess {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
+  /** What it says, with the time of each line. */
+  ownLog(): string {
+    return this.#log('pantavisor/pantavisor.log');
+  }
+
   #log(name: string): string {
-    return readIfThere(join(this.folder, 'logs', this.#name, name));
+    return readIfThere(join(this.folder, 'logs/0', name));
   }
 
   async #answers(): Promise<void> {

@@ -43,7 +43,11 @@ describe.runIf(isRoot() && has4)('network pools of pv-appengine', () => {
   const write = (pools: object = { internal: POOL }) =>
     engine.write({
       'client/run.json': { exec: ['node', '-e', ASK], network: { pool: 'internal' }, group: 'app' },
-      'server/run.json': { exec: ['node', '-e', SERVE], group: 'app' },
+      'server/run.json': {
+        exec: ['node', '-e', SERVE],
+        group: 'app',
+        auto_recovery: { policy: 'always' },
+      },
       'server/args.json': { PV_NETWORK_POOL: 'internal', PV_NETWORK_HOSTNAME: 'net-server' },
       'server/services.json': [{ name: 'net', type: 'tcp', port: 4000 }],
       'device.json': {

@@ -5,10 +5,11 @@
 # /tmp, /dev and /proc of its own. What can't be made read-only is covered. This needs util-linux and a POSIX shell, no
 # image and no compiler.
 #
-# `sh -s NAME APP NETWORK HIDDEN MODULES PANTAVISOR PROGRAM ARG...` reads it on standard input. APP, MODULES and
-# PANTAVISOR are the folders for /app, /node_modules and /pantavisor, or empty; HIDDEN is a folder that is covered, or empty. NETWORK is empty for the host's, "own"
-# for loopback alone, or "own" and, for each interface, NAME ADDRESS/BITS GATEWAY MAC PORT BRIDGE HOST: then a veth pair
-# is made, from NAME to PORT, which is attached to BRIDGE in the network of process HOST. GATEWAY is "-" for no route.
+# `sh -s NAME APP NETWORK MODULES [--bind FOLDER PLACE | --cover FOLDER]... -- PROGRAM ARG...` reads it on standard
+# input. APP and MODULES are the folders for /app and /node_modules, or empty. Each FOLDER is bound at PLACE, or covered
+# where it is, in the order given. NETWORK is empty for the host's, "own" for loopback alone, or "own" and, for each
+# interface, NAME ADDRESS/BITS GATEWAY MAC PORT BRIDGE HOST: then a veth pair is made, from NAME to PORT, which is
+# attached to BRIDGE in the network of process HOST. GATEWAY is "-" for no route.
 #
 # On descriptor 3 it writes its pid as the host counts, once it is in its own root with its program started: whoever
 # enters it then can't end up in the host's files.
@@ -37,8 +38,8 @@ plug_in() { # own (NAME ADDRESS/BITS GATEWAY MAC PORT BRIDGE HOST)...
 }
 
 main() { # whole before it runs: its programs share standard input with the shell
-  name=$1 app=$2 network=$3 hidden=$4 modules=$5 pantavisor=$6
-  shift 6
+  name=$1 app=$2 network=$3 modules=$4
+  shift 4
   # -n below: nothing is noted in the host's /run/mount.
   read -r pid _ </proc/self/stat # the host's /proc, so the host's number
 
@@ -66,16 +67,25 @@ main() { # whole before it runs: its programs share standard input with the shel
     [ -d $root/app ] || mkdir $root/app
     mount -n --rbind "$app" $root/app
   fi
-  if [ -n "$pantavisor" ]; then
-    [ -d $root/pantavisor ] || mkdir $root/pantavisor
-    mount -n --rbind "$pantavisor" $root/pantavisor
-  fi
   if [ -n "$modules" ] && [ ! -e $root/node_modules ]; then
     mkdir $root/node_modules
     mount -n --rbind "$modules" $root/node_modules
   fi
 
-  [ -z "$hidden" ] || [ ! -d "$root$hidden" ] || mount -n -t tmpfs -o ro,mode=0 tmpfs "$root$hidden"
+  while [ "$1" != -- ]; do
+    case $1 in
+    --bind)
+      [ -d "$root$3" ] || mkdir "$root$3"
+      mount -n --rbind "$2" "$root$3"
+      shift 3
+      ;;
+    --cover)
+      [ ! -d "$root$2" ] || mount -n -t tmpfs -o ro,mode=0 tmpfs "$root$2"
+      shift 2
+      ;;
+    esac
+  done
+  shift
 
   # A remount must repeat the other flags: in a user namespace none of them may be taken away.
   while read -r _ _ _ _ point options _; do

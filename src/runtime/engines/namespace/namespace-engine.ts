@@ -15,7 +15,7 @@ import { PACKAGE_ROOT } from '../../../relay/native.js';
 import { formatIp, type Lease, portOf } from '../../address-plan.js';
 import { type Child, exitOf, spawnChild } from '../../child-process.js';
 import type { Launched } from '../../supervisor.js';
-import type { Engine, EngineContainer, EngineParts } from '../engine.js';
+import type { ContainerFiles, Engine, EngineContainer, EngineParts } from '../engine.js';
 
 /** Whoever is made dies with its parent. */
 const WITH_PARENT = ['--pdeathsig', 'KILL'];
@@ -95,12 +95,20 @@ export class NamespaceEngine implements Engine {
     };
   }
 
+  /** What init.sh takes before the program. Bound first: what is bound may be in a folder that is covered. */
+  #folders({ pantavisor, inPantavisor = {} }: ContainerFiles): string[] {
+    const bound = pantavisor === undefined ? [] : ['--bind', pantavisor, '/pantavisor'];
+    for (const [name, folder] of Object.entries(inPantavisor)) {
+      bound.push('--bind', folder, `/pantavisor/${name}`);
+    }
+    return [...bound, ...this.#parts.hidden.flatMap((folder) => ['--cover', folder]), '--'];
+  }
+
   #spawn({ settings, leases, files }: EngineContainer): Promise<WhyResult<Child>> {
     const { exec, ownNetwork, hostname } = settings;
     const namespaces = [...NAMESPACES, ...(ownNetwork ? ['--net'] : [])];
     const network = ownNetwork ? ['own', ...leases.map(vethOf)].join(' ') : '';
-    const folders = [this.#parts.hidden, MODULES, files.pantavisor ?? ''];
-    const init = [hostname, files.app ?? '', network, ...folders, ...exec];
+    const init = [hostname, files.app ?? '', network, MODULES, ...this.#folders(files), ...exec];
     const argv = [...WITH_PARENT, 'unshare', ...namespaces, 'sh', '-s', '--', ...init];
     return spawnChild('setpriv', argv, {
       stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
