@@ -58,11 +58,25 @@ export const AIMS: readonly Aim[] = [
       met: (value) => value < 1000,
     },
     {
+      text: `first link usable in under 150 ms from the execution on (${subject})`,
+      metric: 'start',
+      subject,
+      of: (row) => row.median,
+      met: (value) => value < 150,
+    },
+    {
       text: `resident memory under 64 MiB with 100 links (${subject})`,
       metric: 'resident-rss',
       subject,
       of: (row) => row.max,
       met: (value) => value < 64,
+    },
+    {
+      text: `proportional memory under 24 MiB with 100 links (${subject})`,
+      metric: 'resident-pss',
+      subject,
+      of: (row) => row.max,
+      met: (value) => value < 24,
     },
   ]),
 ];

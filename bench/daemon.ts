@@ -32,18 +32,46 @@ export interface OurDaemon {
   stop(): Promise<void>;
 }
 
+export interface Launch {
+  /** Executes it: returns at once. */
+  start(): Task;
+  /** What it learns from its runtime when it asks again. */
+  set(links: readonly object[]): void;
+  stop(): Promise<void>;
+}
+
+/** A daemon that is not started yet, and its runtime, which is. `folder`: its own, for all that it writes. */
+export async function prepareDaemon(folder: string, links: readonly object[]): Promise<Launch> {
+  const pvCtrl = join(folder, 'pv-ctrl');
+  const runtime = await serveGraph(pvCtrl);
+  const argv = [DAEMON, '--pv-ctrl', pvCtrl, '--control', controlOf(folder)];
+  let task: Task | undefined;
+  const set = (next: readonly object[]) => {
+    runtime.graph = JSON.stringify(next);
+  };
+  set(links);
+  chmodSync(folder, 0o755); // the daemon is not root
+  return {
+    set,
+    start: () => {
+      task = new Task([...argv, '--log-level', 'warn'], { log: join(folder, 'log') });
+      return task;
+    },
+    stop: async () => {
+      await task?.stop();
+      await runtime.stop();
+    },
+  };
+}
+
+const controlOf = (folder: string) => join(folder, 'control');
+
 /** `folder`: its own, for all that it writes. Resolves when it knows these links, whatever their state. */
 export async function startDaemon(folder: string, links: readonly object[]): Promise<OurDaemon> {
-  const [pvCtrl, control] = [join(folder, 'pv-ctrl'), join(folder, 'control')];
-  const runtime = await serveGraph(pvCtrl);
-  runtime.graph = JSON.stringify(links);
-  chmodSync(folder, 0o755); // the daemon is not root
-  const argv = [DAEMON, '--pv-ctrl', pvCtrl, '--control', control, '--log-level', 'warn'];
-  const task = new Task(argv, { log: join(folder, 'log') });
-  const stop = async () => {
-    await task.stop();
-    await runtime.stop();
-  };
+  const launch = await prepareDaemon(folder, links);
+  const control = controlOf(folder);
+  const task = launch.start();
+  const { stop } = launch;
   const until = async (what: string, holds: (states: readonly string[]) => boolean) => {
     const deadline = Date.now() + PATIENCE_MS;
     for (;;) {
@@ -64,7 +92,7 @@ export async function startDaemon(folder: string, links: readonly object[]): Pro
     untilEstablished: () =>
       until('establish its links', (states) => states.every((state) => state === 'established')),
     set: (next) => {
-      runtime.graph = JSON.stringify(next);
+      launch.set(next);
       process.kill(task.pid, 'SIGHUP');
     },
     stop,

@@ -138,6 +138,30 @@ function usableProbe(links: number): Probe {
   };
 }
 
+const startProbe: Probe = {
+  key: 'start',
+  metrics: [
+    {
+      key: 'start',
+      title: 'from the execution until the first link is usable',
+      unit: 'ms',
+      better: 'less',
+    },
+  ],
+  measure: (subject, stands) => {
+    const isCold = true;
+    return stands.fresh(
+      subject,
+      1,
+      async ({ front, start, pids }) => {
+        const ms = await timeUntilUsable(front, 1, start);
+        return [pids().length === 0 ? null : ms];
+      },
+      isCold,
+    );
+  },
+};
+
 const residentProbe: Probe = {
   key: 'resident',
   metrics: [
@@ -174,5 +198,6 @@ export const probes: readonly Probe[] = [
   usableProbe(1),
   usableProbe(100),
   usableProbe(1000),
+  startProbe,
   residentProbe,
 ];

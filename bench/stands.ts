@@ -6,12 +6,13 @@ import { serve, timeUntilUsable } from './load.js';
 import type { Stand, Subject } from './subject.js';
 
 /** A stand whose far end runs, and that has not been started. */
-async function setUp(subject: Subject, count: number): Promise<Stand> {
+async function setUp(subject: Subject, count: number, isCold = false): Promise<Stand> {
   const folder = mkdtempSync(join(tmpdir(), 'pvx-bench-'));
   let stand: Stand | undefined;
 
   try {
-    stand = await subject.stand(folder, count);
+    const make = (isCold && subject.coldStand) || subject.stand;
+    stand = await make(folder, count);
     const server = await serve(stand.back, count);
     const inner = stand;
     return {
@@ -45,9 +46,14 @@ export class Stands {
     return stand;
   }
 
-  /** A stand that only `use` has; `use` starts it. */
-  async fresh<T>(subject: Subject, count: number, use: (stand: Stand) => Promise<T>): Promise<T> {
-    const stand = await setUp(subject, count);
+  /** A stand that only `use` has; `use` starts it, with `isCold` from the execution of its programs on. */
+  async fresh<T>(
+    subject: Subject,
+    count: number,
+    use: (stand: Stand) => Promise<T>,
+    isCold = false,
+  ): Promise<T> {
+    const stand = await setUp(subject, count, isCold);
     try {
       return await use(stand);
     } finally {

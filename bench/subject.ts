@@ -25,4 +25,6 @@ export interface Subject {
   missing(): string | undefined;
   /** `folder` is empty, this stand's own, and goes away after `stop`. */
   stand(folder: string, count: number): Promise<Stand>;
+  /** The same, where `start` executes the proxy. Absent: that of `stand` does. */
+  coldStand?(folder: string, count: number): Promise<Stand>;
 }

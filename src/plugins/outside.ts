@@ -13,6 +13,7 @@ import { pathToFileURL } from 'node:url';
 import type { Link } from '../graph/link.js';
 import { withDeadline } from '../kernel/deadline.js';
 import { XConnectError } from '../kernel/errors.js';
+import { importModule } from '../kernel/import-module.js';
 import { foreignPlace } from '../kernel/place.js';
 import { isObject } from '../manifest/json.js';
 import type { Attachment, LinkHost, Plugin } from './plugin.js';
@@ -29,7 +30,7 @@ export async function importPlugin(module: string): Promise<Plugin> {
   if (obstacle) throw new XConnectError(obstacle.code, `Plugin ${module}: ${obstacle.message}.`);
   let exported: { default?: unknown };
   try {
-    exported = (await import(isPath ? pathToFileURL(place).href : place)) as typeof exported;
+    exported = (await importModule(isPath ? pathToFileURL(place).href : place)) as typeof exported;
   } catch (thrown) {
     throw loadingFailed(module, isPath ? place : null, thrown);
   }

@@ -99,7 +99,7 @@ describe.runIf(isRoot())('a version that does not come up', () => {
   });
   beforeAll(() => {
     builds.add('0.2.0', (folder) => {
-      const main = join(folder, 'dist/daemon.js');
+      const main = join(folder, 'dist/bundle/daemon.cjs');
       writeFileSync(main, `throw new Error('a bug');\n${readFileSync(main, 'utf8')}`);
     });
     builds.add('0.2.1', (folder) => {

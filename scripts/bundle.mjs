@@ -1,0 +1,78 @@
+/**
+ * Bundles what runs into dist/bundle, with source maps: a file for the daemon, which is loaded at once and by its code
+ * cache (src/main.ts), one for the commands, one for pv-appengine, and what plugins import. Each is self-contained, so
+ * nothing that only commands need is loaded by a daemon.
+ *
+ * Packages that a daemon may never need are left out of its file: they are in dist/bundle/node_modules, where Node.js
+ * looks for them first. So are the compiled schemas (compile-schemas.mjs), of which each is loaded when it is asked for.
+ */
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const BUNDLE = 'dist/bundle';
+/** Loaded when a revision is read from an archive, metrics are asked for, or a plugin brings options. */
+const SELDOM = ['ajv', 'prom-client', 'tar'];
+
+const common = {
+  absWorkingDir: ROOT,
+  bundle: true,
+  platform: 'node',
+  target: 'node20',
+  sourcemap: true,
+  // Names stay, for the stacks of bugs; V8 keeps the source in memory, so the rest goes.
+  minifyWhitespace: true,
+  minifySyntax: true,
+  legalComments: 'none', // in the licences beside the package
+  logLevel: 'warning',
+};
+const module = {
+  ...common,
+  format: 'esm',
+  banner: {
+    js: "import{createRequire as requireOf}from'node:module';const require=requireOf(import.meta.url);",
+  },
+};
+const script = { ...common, format: 'cjs', sourcemap: false };
+
+rmSync(join(ROOT, BUNDLE), { recursive: true, force: true });
+const schemas = readdirSync(join(ROOT, 'dist/manifest/compiled'));
+mkdirSync(join(ROOT, 'build'), { recursive: true });
+const [{ metafile }] = await Promise.all([
+  build({
+    metafile: true,
+    ...common,
+    format: 'cjs',
+    entryPoints: { daemon: 'src/run-daemon.ts' },
+    outdir: BUNDLE,
+    outExtension: { '.js': '.cjs' },
+    external: SELDOM,
+    define: { 'import.meta.url': 'ownUrl' },
+    banner: { js: "const ownUrl=require('node:url').pathToFileURL(__filename).href;" },
+  }),
+  build({
+    ...module,
+    entryPoints: {
+      commands: 'src/command-line.ts',
+      appengine: 'src/runtime/main.ts',
+      plugin: 'src/plugin.ts',
+    },
+    outdir: BUNDLE,
+    external: SELDOM,
+  }),
+  build({
+    ...script,
+    entryPoints: schemas.map((name) => `dist/manifest/compiled/${name}`),
+    outdir: `${BUNDLE}/compiled`,
+    outExtension: { '.js': '.cjs' },
+  }),
+  build({
+    ...script,
+    entryPoints: SELDOM.map((name) => ({ in: name, out: name })),
+    outdir: `${BUNDLE}/node_modules`,
+  }),
+]);
+// For the test of what the daemon loads, and for the licences of what is in it.
+writeFileSync(join(ROOT, 'build/daemon-bundle.json'), JSON.stringify(metafile));
