@@ -8,6 +8,7 @@
  *
  *   main.c        start, privileges given up, threads, the end
  *   channel.c     requests in, one reply each out
+ *   reader.c      which of a channel's threads reads
  *   epoch.c       which daemon asks: one that died is followed by another
  *   undo.c        what former daemons left is undone; at the end, all
  *   handover.c    what is held and planted, given to a broker of another build, or taken from one
@@ -34,6 +35,8 @@
 #ifndef PVX_BROKER_H
 #define PVX_BROKER_H
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -94,6 +97,7 @@ struct container {
 	uint32_t generation, refs, busy;
 	uint64_t moved; /* when an operation ended last, or the first of those under way began: milliseconds */
 	uint64_t slow_until;
+	uint64_t tardy_until; /* an operation may hold up who reads a channel: reader.c */
 	bool released;
 	bool uprooted; /* one of undo.c's threads removes what was left there */
 };
@@ -131,6 +135,9 @@ int container_take_over(uint32_t handle, const struct container *);
 struct container *container_taken(uint32_t handle); /* counted; NULL: there is none */
 void containers_settle(void);
 bool container_works(struct container *); /* operations are under way in it, which may hang */
+/* For reader.c: an operation there took long; one did a short while ago. By handles that may be anything. */
+void container_is_late(uint32_t handle);
+bool container_is_tardy(uint32_t handle);
 
 /* foreign.c */
 struct msghdr;
@@ -286,9 +293,24 @@ int bus_add(const char *path);
 int bus_uids(const char *range); /* FIRST-LAST, both included */
 int bus_connect(uint32_t which, uint32_t uid, int *fd);
 
+/* reader.c */
+struct readers {
+	_Atomic uint32_t turn;
+	atomic_bool asleep; /* the deputy, until there is traffic */
+	_Atomic uint32_t container; /* that the leader's request names */
+	pthread_mutex_t lock; /* of what follows */
+	pthread_cond_t post, traffic;
+	bool has_deputy;
+};
+int readers_init(struct readers *);
+void reader_lead(struct readers *); /* returns when this thread is the one that reads */
+uint32_t reader_goes(struct readers *, uint32_t container); /* it has read a request that names this handle, or anything */
+void reader_comes_back(struct readers *, uint32_t turn); /* the same as reader_lead: another one may read by now */
+
 /* channel.c */
 struct channel {
 	int fd;
+	struct readers readers;
 	enum asker { DAEMON = 1, RELAY = 2 } asker; /* who is at the other end */
 	const char *runtime; /* path of the runtime's socket */
 	const char *certificates; /* folder of the host's certificates and keys */

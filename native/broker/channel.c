@@ -1,9 +1,9 @@
 /*
  * Requests in, one reply each out; and the one table of what the daemon may ask for.
  *
- * Several threads read from one channel, so that an operation that hangs in a file system of a container's own making
- * holds up one of them. What arrives is collected before it is judged: every descriptor of a record is closed on every
- * way out. A record is exactly one request; nothing in it sizes anything.
+ * One thread at a time reads from a channel, of several (reader.c): an operation that hangs in a file system of a
+ * container's own making holds up one of them. What arrives is collected before it is judged: every descriptor of a
+ * record is closed on every way out. A record is exactly one request; nothing in it sizes anything.
  *
  * What the table says of an operation is checked before its function is called. A function reads the request from the
  * exchange and leaves its answer there.
@@ -11,8 +11,6 @@
 #include "broker.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -434,7 +432,9 @@ static void *serve(void *argument)
 	pthread_mutex_lock(&gate);
 	pthread_mutex_unlock(&gate);
 	x->channel = channel;
+	reader_lead(&channel->readers);
 	while (receive(channel->fd, x, &error)) {
+		uint32_t turn = reader_goes(&channel->readers, x->request.container);
 		const struct operation *operation = error ? NULL : operation_of(x->request.op);
 		bool carries = operation && operation->descriptors == A_QUEUE;
 
@@ -452,6 +452,7 @@ static void *serve(void *argument)
 		foreign_close(x->from, x->fds, x->nfds);
 		closing_unref(x->from);
 		answer(channel->fd, x);
+		reader_comes_back(&channel->readers, turn);
 	}
 	return thread_rest();
 }
@@ -475,7 +476,7 @@ const char *channel_unknown_to(uint32_t calls)
 
 int channel_serve(struct channel *channel)
 {
-	int error = 0;
+	int error = readers_init(&channel->readers);
 
 	for (int i = 0; i < THREADS_PER_CHANNEL && !error; i++)
 		error = thread_start(serve, channel);

@@ -380,6 +380,29 @@ void container_release_left(void)
 	}
 }
 
+void container_is_late(uint32_t handle)
+{
+	struct container *c;
+
+	pthread_mutex_lock(&lock);
+	c = find(handle);
+	if (c)
+		c->tardy_until = now() + SLOW_MS;
+	pthread_mutex_unlock(&lock);
+}
+
+bool container_is_tardy(uint32_t handle)
+{
+	struct container *c;
+	uint64_t until;
+
+	pthread_mutex_lock(&lock);
+	c = find(handle);
+	until = c ? c->tardy_until : 0;
+	pthread_mutex_unlock(&lock);
+	return until > 0 && now() < until;
+}
+
 /* With the lock held: waits until it has room. */
 static int wait_for_turn(struct container *c)
 {

@@ -35,6 +35,24 @@ describe.runIf(fuse())('a container whose file system', () => {
     expect(await elsewhere()).toEqual(failure('ENOENT'));
   });
 
+  test('hangs time and again leaves enough who serve others, once what hung has ended', async () => {
+    const hang = slow.map((container) => () => mountSlow(container, '/run/slow', FOR_EVER));
+    // More rounds, of three operations each, than there are threads.
+    for (let round = 0; round < 4; round++) {
+      const mounted = await Promise.all(hang.map((mount) => mount()));
+      const hung = handles.flatMap((handle) =>
+        [0, 1, 2].map((n) => at.host.broker.probeUnix(handle, `/run/slow/${n}`)),
+      );
+      for (const { line } of mounted) await line(); // it is looked up
+      expect(await elsewhere()).toEqual(failure('ENOENT'));
+      await Promise.all(mounted.map((one) => one.end()));
+      for (const answer of await Promise.all(hung)) expect(answer.ok).toBe(false);
+      for (const container of slow) await container.exec(['umount', '-l', '/run/slow']);
+    }
+    const many = await Promise.all(Array.from({ length: 100 }, elsewhere));
+    expect(many).toEqual(many.map(() => failure('ENOENT')));
+  });
+
   test('hangs when what was planted there is to be removed leaves others alone', async () => {
     const [handle] = handles as [number];
     const plants: number[] = [];

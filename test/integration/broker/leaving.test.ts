@@ -108,10 +108,10 @@ describe.runIf(fuse())('the end of pvx-broker', () => {
   test('does not come with the ends of its channels, which keep no thread busy', async () => {
     const pid = host.brokerProcess.pid as number;
     await plant(other, '/run/left/');
-    await eventually(() => expect(threadsIn(pid, 'skb_wait')).toBe(16));
+    await eventually(() => expect(threadsIn(pid, 'skb_wait')).toBe(2)); // one for each channel
     host.leave();
     await eventually(() => expect(threadsIn(pid, 'skb_wait')).toBe(0)); // for a request
-    await eventually(() => expect(threadsIn(pid, 'poll_schedule')).toBe(16)); // for ever
+    await eventually(() => expect(threadsIn(pid, 'poll_schedule')).toBe(2)); // for ever
     expect((await other.exec(['ls', '-A', '/run/left'])).stdout).toBe('0\n');
   });
 });
