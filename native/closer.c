@@ -21,12 +21,14 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -335,6 +337,15 @@ static int option(int fd, int name)
 	return getsockopt(fd, SOL_SOCKET, name, &value, &length) < 0 ? -1 : value;
 }
 
+/* Nothing in a stream's queue can be without a byte that is still to be read. */
+bool closing_stream(int fd)
+{
+	int queued = 1;
+
+	shutdown(fd, SHUT_RDWR); /* nothing comes any more while we look */
+	return (ioctl(fd, SIOCINQ, &queued) == 0 && queued == 0) || !queue_has_fds(fd);
+}
+
 void closing_socket(struct closing *c, int fd, bool shared)
 {
 	bool harmless;
@@ -344,11 +355,8 @@ void closing_socket(struct closing *c, int fd, bool shared)
 		return;
 	domain = option(fd, SO_DOMAIN);
 	harmless = domain >= 0 && domain != AF_UNIX;
-	if (!harmless && option(fd, SO_TYPE) == SOCK_STREAM && !option(fd, SO_ACCEPTCONN)) {
-		if (!shared)
-			shutdown(fd, SHUT_RD); /* nothing comes any more while we look */
-		harmless = !queue_has_fds(fd);
-	}
+	if (!harmless && option(fd, SO_TYPE) == SOCK_STREAM && !option(fd, SO_ACCEPTCONN))
+		harmless = shared ? !queue_has_fds(fd) : closing_stream(fd);
 	if (harmless) {
 		close(fd);
 		return;

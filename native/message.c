@@ -78,6 +78,14 @@ bool transient(int error)
 	       error == EMFILE || error == ENFILE || error == ENOSPC || error == EBUSY;
 }
 
+int socket_domain(int fd)
+{
+	int domain;
+	socklen_t length = sizeof(domain);
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0 ? -1 : domain;
+}
+
 int tcp_shaken(int fd)
 {
 	struct pollfd decided = { .fd = fd, .events = POLLOUT };

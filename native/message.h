@@ -25,6 +25,7 @@ ssize_t receive_bytes(int fd, void *data, size_t length, struct closing *);
 /* Whether a call, or the broker, that failed with this errno may succeed in a moment. No event tells when, but of
  * EAGAIN. */
 bool transient(int error);
+int socket_domain(int fd); /* AF_*. -1: it is no socket */
 /* How the handshake of a TCP socket stands: 0, EINPROGRESS, or why it failed. */
 int tcp_shaken(int fd);
 

@@ -12,6 +12,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#define BATCH 16 /* answers that are read at once */
+
 static void fail_all(struct relay *relay)
 {
 	if (relay->broker.fd < 0)
@@ -66,19 +68,47 @@ void broker_forget(struct relay *relay, uint32_t slot)
 	relay->inflight[slot - 1].owner = NULL;
 }
 
+static void take(struct relay *relay, const struct pvx_reply *reply, struct msghdr *message, size_t length)
+{
+	uint32_t i = reply->id & (RELAY_INFLIGHT - 1), nfds;
+	int fds[MESSAGE_FDS_MAX], fd = -1, error = (int)reply->error;
+	struct inflight slot;
+
+	nfds = control_fds(message, fds);
+	if (length != sizeof(*reply) || reply->id != (relay->broker_ids | i) || !relay->inflight[i].busy) {
+		closing_take(relay->closing, fds, nfds);
+		return;
+	}
+	slot = relay->inflight[i];
+	relay->inflight[i] = (struct inflight){ 0 };
+	if (nfds > 0 && slot.owner) {
+		fd = fds[0];
+		closing_take(slot.closing, fds + 1, nfds - 1);
+	} else {
+		closing_take(slot.closing, fds, nfds);
+		if (error == 0 && nfds == 0)
+			error = message->msg_flags & MSG_CTRUNC ? EMFILE : 0; /* our own table is full */
+	}
+	if (slot.owner)
+		slot.answer(slot.owner, fd, error, reply->value);
+	closing_unref(slot.closing);
+}
+
+/* True: more may be there. */
 static bool receive(struct relay *relay)
 {
-	char control[CONTROL_SIZE];
-	struct pvx_reply reply = { 0 };
-	struct iovec iov = { .iov_base = &reply, .iov_len = sizeof(reply) };
-	struct msghdr message = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
-	};
-	ssize_t n = recvmsg(relay->broker.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	int fds[MESSAGE_FDS_MAX], fd = -1, error;
-	struct inflight slot;
-	uint32_t nfds, i;
+	static char control[BATCH][CONTROL_SIZE];
+	static struct pvx_reply replies[BATCH];
+	static struct iovec iov[BATCH];
+	struct mmsghdr messages[BATCH];
+	int n;
 
+	for (int i = 0; i < BATCH; i++) {
+		iov[i] = (struct iovec){ .iov_base = &replies[i], .iov_len = sizeof(replies[i]) };
+		messages[i].msg_hdr = (struct msghdr){ .msg_iov = &iov[i], .msg_iovlen = 1, .msg_control = control[i],
+						       .msg_controllen = sizeof(control[i]) };
+	}
+	n = recvmmsg(relay->broker.fd, messages, BATCH, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, NULL);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return errno == EINTR;
 	if (n < 0 && transient(errno)) {
@@ -86,31 +116,15 @@ static bool receive(struct relay *relay)
 		relay->broker_writable = false;
 		return false;
 	}
-	if (n <= 0) {
+	for (int i = 0; i < n; i++) {
+		if (messages[i].msg_len == 0) /* its end: no record is empty */
+			n = 0;
+		else
+			take(relay, &replies[i], &messages[i].msg_hdr, messages[i].msg_len);
+	}
+	if (n <= 0)
 		fail_all(relay);
-		return false;
-	}
-	nfds = control_fds(&message, fds);
-	i = reply.id & (RELAY_INFLIGHT - 1);
-	if (n != (ssize_t)sizeof(reply) || reply.id != (relay->broker_ids | i) || !relay->inflight[i].busy) {
-		closing_take(relay->closing, fds, nfds);
-		return true;
-	}
-	slot = relay->inflight[i];
-	relay->inflight[i] = (struct inflight){ 0 };
-	error = (int)reply.error;
-	if (nfds > 0 && slot.owner) {
-		fd = fds[0];
-		closing_take(slot.closing, fds + 1, nfds - 1);
-	} else {
-		closing_take(slot.closing, fds, nfds);
-		if (error == 0 && nfds == 0)
-			error = message.msg_flags & MSG_CTRUNC ? EMFILE : 0; /* our own table is full */
-	}
-	if (slot.owner)
-		slot.answer(slot.owner, fd, error, reply.value);
-	closing_unref(slot.closing);
-	return true;
+	return n == BATCH;
 }
 
 void broker_event(struct relay *relay, uint32_t events)

@@ -21,25 +21,19 @@ static void side_init(struct side *side, struct conn *conn)
 	side->conn = conn;
 }
 
-/* False: it is no socket. */
-static bool side_prepare(struct conn *conn, struct side *side)
+static void side_prepare(struct conn *conn, struct side *side)
 {
-	int on = 1, large = RELAY_SCRATCH, domain = AF_UNIX;
-	socklen_t length = sizeof(domain);
+	int on = 1, large = RELAY_SCRATCH;
 
-	if (getsockopt(side->source.fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0 && errno == ENOTSOCK)
-		return false;
-	side->local = domain == AF_UNIX;
 	if (conn->link->type == SOCK_SEQPACKET) {
 		/* A record of no bytes carries a time; the end of the stream does not (record.c). */
 		setsockopt(side->source.fd, SOL_SOCKET, SO_TIMESTAMP, &on, sizeof(on));
 		setsockopt(side->source.fd, SOL_SOCKET, SO_SNDBUF, &large, sizeof(large)); /* else EMSGSIZE */
-	} else {
-		keep_urgent(side->source.fd);
+	} else if (side->local || !conn->accepted || side != &conn->side[0]) {
+		keep_urgent(side->source.fd); /* else it has that from its listener */
 	}
 	side->readable = side->writable = true;
 	side->unregistered = true;
-	return true;
 }
 
 void conn_count(struct link *link)
@@ -79,10 +73,25 @@ void conn_joined(struct conn *conn)
 	list_del(&conn->tick);
 	free(conn->request); /* an idle connection keeps nothing that it does not need */
 	conn->request = NULL;
-	if (side_prepare(conn, &conn->side[0]) && side_prepare(conn, &conn->side[1]))
-		conn_schedule(conn);
-	else
-		conn_close(conn, PVX_REASON_ERROR);
+	for (int i = 0; i < 2; i++)
+		side_prepare(conn, &conn->side[i]);
+	/* A provider that was reached a moment ago has said nothing yet, as a rule: an event will tell. */
+	conn->side[1].readable = !conn->accepted;
+	conn_schedule(conn);
+}
+
+void conn_given(struct conn *conn)
+{
+	for (int i = 0; i < 2; i++) {
+		int domain = socket_domain(conn->side[i].source.fd);
+
+		if (domain < 0) {
+			conn_close(conn, PVX_REASON_ERROR);
+			return;
+		}
+		conn->side[i].local = domain == AF_UNIX;
+	}
+	conn_joined(conn);
 }
 
 static bool owed(const struct side *side)
@@ -90,9 +99,24 @@ static bool owed(const struct side *side)
 	return side->backlog || side->pipe;
 }
 
+/* Nearly all that is closed is one of the two that need no look at all, or a unix stream whose queue is empty. */
+static void close_side(struct conn *conn, struct side *side, bool joined)
+{
+	struct link *link = conn->link;
+	bool alone = conn->accepted && side == &conn->side[0], harmless = side->empty;
+
+	if (!harmless && joined && !conn->transfer)
+		harmless = !side->local || (link->type == SOCK_STREAM && closing_stream(side->source.fd));
+	if (harmless && side->source.fd >= 0)
+		relay_close(link->relay, &side->source, alone);
+	else
+		relay_unwatch(link->relay, &side->source, link->closing, conn->transfer != NULL);
+}
+
 void conn_close(struct conn *conn, enum pvx_reason reason)
 {
 	struct link *link = conn->link;
+	bool joined = conn->state == CONN_JOINED;
 
 	if (conn->state == CONN_DEAD)
 		return;
@@ -106,8 +130,7 @@ void conn_close(struct conn *conn, enum pvx_reason reason)
 		side_drop(&conn->side[i]);
 		share_settle(link, &conn->side[i].fds_ahead);
 		memory_forget(&conn->side[i]);
-		relay_unwatch(link->relay, &conn->side[i].source, conn->side[i].empty ? NULL : link->closing,
-			      conn->transfer != NULL);
+		close_side(conn, &conn->side[i], joined);
 	}
 	list_del(&conn->node);
 	list_del(&conn->ready);
@@ -231,10 +254,11 @@ static void sides_register(struct conn *conn)
 		if (!side->unregistered)
 			continue;
 		side->unregistered = relay_watch(conn->link->relay, &side->source, SIDE_EVENTS) < 0;
+		if (!side->unregistered)
+			continue;
 		side->readable |= !side->eof;
 		side->writable = true;
-		if (side->unregistered)
-			conn_later(conn);
+		conn_later(conn);
 	}
 }
 
@@ -320,5 +344,5 @@ void conn_join(struct link *link, struct command *command)
 		conn->side[i].backlog = relay->owed.side[i];
 		relay->owed.side[i] = NULL;
 	}
-	conn_joined(conn);
+	conn_given(conn);
 }

@@ -224,7 +224,7 @@ static void take_upstream(struct link *link, struct command *command)
 
 void link_listen(struct link *link, struct command *command)
 {
-	int on = 1;
+	int on = 1, domain;
 
 	if (link->draining)
 		return;
@@ -236,6 +236,10 @@ void link_listen(struct link *link, struct command *command)
 	link->listener.fd = command->fd[0];
 	command->fd[0] = -1;
 	ioctl(link->listener.fd, FIONBIO, &on);
+	domain = socket_domain(link->listener.fd);
+	link->local = domain != AF_INET && domain != AF_INET6; /* what is not known is closed with care */
+	if (!link->local)
+		keep_urgent(link->listener.fd); /* of TCP, those that are accepted inherit it */
 	link->mode = (enum pvx_accept_mode)command->head.mode;
 	link_note(link, command->data, command->head.data_length);
 	take_upstream(link, command);

@@ -48,6 +48,15 @@ void relay_unwatch(struct relay *relay, struct source *source, struct closing *c
 	source->fd = -1;
 }
 
+/* A descriptor that is closed leaves the set when its open file does. */
+void relay_close(struct relay *relay, struct source *source, bool alone)
+{
+	if (!alone)
+		epoll_ctl(relay->epoll, EPOLL_CTL_DEL, source->fd, NULL);
+	close(source->fd);
+	source->fd = -1;
+}
+
 static void dispatch(struct relay *relay, struct source *source, uint32_t events)
 {
 	switch (source->kind) {

@@ -36,6 +36,8 @@ void provider_wanted(struct link *link, int client)
 	}
 	conn_count(link);
 	conn->side[0].source.fd = client;
+	conn->side[0].local = link->local;
+	conn->accepted = true;
 	conn->deadline = relay_now() + link->patience_ms;
 	if (ring_suspected(link))
 		park_for_a_tick(conn);
@@ -66,6 +68,7 @@ static void connected(struct conn *conn, int fd)
 	link_upstream_result(conn->link, 0);
 	if (conn->link->unlucky)
 		provider_retry(conn->link);
+	conn->side[1].local = !conn->tcp;
 	conn->side[1].source.fd = fd;
 	if (conn->link->access && conn->link->access->proxy) {
 		conn->side[1].backlog = tcp_proxy_header(conn->link, conn->side[0].source.fd);

@@ -112,8 +112,9 @@ typedef void broker_answer(void *owner, int fd, int error, uint32_t value);
  * A side's flags: when each is set, and when it is cleared. Those without a second entry are never cleared.
  *
  *   flag          set                                             cleared
- *   readable      joined; an event, of an end or error too; a     a read finds nothing (EAGAIN), or less than it asked
- *                 tick while unregistered; a read fails for now   for; eof
+ *   readable      joined, if not by the broker a moment ago; an    a read finds nothing (EAGAIN), or less than it asked
+ *                 event, of an end or error too; a tick while     for; eof
+ *                 unregistered; a read fails for now
  *   writable      joined; an event, of an end or error too; a     a write finds no room, or fails for now
  *                 tick while unregistered or throttled
  *   watched       a write found no room, or it is paced: EPOLLOUT the EPOLLOUT came, nothing is owed and it is not paced:
@@ -187,6 +188,7 @@ struct conn {
 	uint32_t id;
 	uint32_t slot; /* of the request under way, 0 for none */
 	uint8_t state;
+	bool accepted;  /* its consumer's socket was, by us: nobody else has it */
 	bool asked;     /* the daemon, where to; set by provider_try, cleared when its answer is of no use any more */
 	bool tcp;       /* what the broker was asked for is TCP */
 	bool shaking;   /* its handshake is under way */
@@ -271,6 +273,7 @@ struct link {
 	} ring;
 	enum pvx_accept_mode mode;
 	bool fds;          /* descriptors are passed on; constant */
+	bool local;        /* its listener is a unix socket, and not TCP */
 	bool acceptable;   /* a client may wait in the listener's queue */
 	bool unregistered; /* its listener, as of a side */
 	bool unlucky;      /* the last attempt failed for now: one connection tries for all */
@@ -339,6 +342,8 @@ int relay_watch(struct relay *, struct source *, uint32_t events);
 bool relay_rearm(struct relay *, struct source *, uint32_t events);
 /* Closes its descriptor, see closing_socket; with no account where its queue is known to be empty. */
 void relay_unwatch(struct relay *, struct source *, struct closing *, bool shared);
+/* Closes its descriptor, which can't take long. `alone`: nobody else has, or had, the same open file. */
+void relay_close(struct relay *, struct source *, bool alone);
 
 /* event.c: what waits is sent at the end of each round, as far as the daemon reads */
 void relay_emit(struct relay *, enum pvx_event_type, const struct link *, uint32_t conn, int fd, int error);
@@ -410,7 +415,8 @@ void link_give_up(struct link *); /* its listener is a successor's; what is unde
 /* conn.c */
 struct conn *conn_new(struct link *); /* without descriptors, and not counted. NULL: no memory */
 void conn_count(struct link *);       /* one more that was accepted and is active, until conn_close */
-void conn_joined(struct conn *); /* both sides have their descriptor; closes it where one is no socket */
+void conn_joined(struct conn *); /* both sides have their descriptor, and it is known of what kind that is */
+void conn_given(struct conn *);  /* the same with descriptors of the daemon's; closes it where one is no socket */
 void conn_close(struct conn *, enum pvx_reason);
 void conn_free(struct conn *);
 void conn_schedule(struct conn *);

@@ -27,7 +27,7 @@
 
 static void traffic(void)
 {
-	ALLOW(recvmsg), ALLOW(recvfrom), ALLOW(sendmsg), ALLOW(sendto), ALLOW(splice), ALLOW(read);
+	ALLOW(recvmsg), ALLOW(recvmmsg), ALLOW(recvfrom), ALLOW(sendmsg), ALLOW(sendto), ALLOW(splice), ALLOW(read);
 	ALLOW(epoll_ctl), ALLOW(epoll_pwait), ALLOW(ppoll), ALLOW(accept4), ALLOW(close), ALLOW(shutdown);
 	ALLOW(getsockopt), ALLOW(getsockname), ALLOW(getpeername), ALLOW(pipe2), ALLOW(clock_gettime);
 #ifdef __x86_64__

@@ -45,7 +45,7 @@ void transfer_begin(struct link *link, struct command *command)
 	sink_of(conn)->source.fd = command->fd[1];
 	command->fd[0] = command->fd[1] = -1;
 	source_of(conn)->plenty = transfer->left > RELAY_PEEK;
-	conn_joined(conn);
+	conn_given(conn);
 	if (conn->state == CONN_JOINED && transfer_timed(transfer))
 		conn_tick_wanted(conn);
 }
