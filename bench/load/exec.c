@@ -1,7 +1,7 @@
 /*
  * What others run in, and what they run as.
  *
- * contain: as little of a container as a socket needs to be in one. exec: a command that ends when the
+ * contain: as little of a container as a socket needs to be in one, a root with a /run. exec: a command that ends when the
  * benchmark does, however that ends; with -l PATH socket-activated: the listener is descriptor 3, as
  * sd_listen_fds(3) has it.
  */
@@ -16,6 +16,8 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 int run_contain(char **argv)
@@ -25,8 +27,10 @@ int run_contain(char **argv)
 		fail("unshare");
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		fail("/");
-	if (mount("bench", "/run", "tmpfs", 0, "mode=0755") < 0)
+	if (mount("bench", "/run", "tmpfs", 0, "mode=0755") < 0 || chdir("/run") < 0 || mkdir("run", 0755) < 0)
 		fail("/run");
+	if (syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+		fail("pivot_root");
 	ready();
 	until_stdin_ends();
 	return 0;
