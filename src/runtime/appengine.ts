@@ -306,13 +306,21 @@ export class AppEngine {
     const { revisions, watch } = this.#options;
     if (!watch) return null;
     let seen: string | null = null;
+    let isBusy = false;
     const looker = new Looker(async () => {
       const looks = await Promise.all(revisions.map((path) => lookAtRevision(path)));
       const fingerprint = looks.map((look) => look.fingerprint).join('\n');
       const before = seen;
-      if (before === fingerprint || runner.trying !== undefined) return;
+      if (before === fingerprint || isBusy || runner.trying !== undefined) return;
       seen = fingerprint;
-      if (before !== null) await this.#takeUp(runner, storage);
+      if (before === null) return;
+      isBusy = true;
+      // Not waited for: how long a look takes decides when the next one is.
+      void this.#takeUp(runner, storage)
+        .catch((error: Error) => this.#say(`The change is not taken up: ${error.message}.`))
+        .finally(() => {
+          isBusy = false;
+        });
     });
     looker.start();
     return looker;
@@ -322,7 +330,17 @@ export class AppEngine {
     const { trails } = storage;
     const revision = await readRevisions(this.#options.revisions, this.#options.vocabulary);
     const state = asStored(revision.state);
-    if (revision.failed || isDeepStrictEqual(trails.state(runner.plan.name), state)) return;
+    if (isDeepStrictEqual(trails.state(runner.plan.name), state)) return;
+    // A file may be in the middle of being written: what has become wrong by the change is waited for.
+    const known = new Set(runner.plan.problems.map(sentenceOf));
+    const wrong = revision.problems.filter(
+      (problem) => problem.severity === 'error' && !known.has(sentenceOf(problem)),
+    );
+    if (revision.failed || wrong.length > 0) {
+      this.#sayProblems(wrong);
+      this.#say('The change is not taken up before that is corrected.');
+      return;
+    }
     const numbers = trails
       .list()
       .map(({ name }) => Number(/^locals\/watched-(\d+)$/.exec(name)?.[1]));
@@ -372,9 +390,7 @@ export class AppEngine {
   }
 
   #sayProblems(problems: readonly Problem[]): void {
-    for (const problem of problems) {
-      this.#say(printable(`${placeText(problem)}: ${problem.message}`));
-    }
+    for (const problem of problems) this.#say(sentenceOf(problem));
   }
 
   readonly #say = (line: string): void => {
@@ -404,6 +420,10 @@ function daemonLog(storage: Storage, revision: string): string {
 
 function busyWith({ trying }: RevisionRunner): string | undefined {
   return trying === undefined ? undefined : `The revision ${trying} is being taken up: try again.`;
+}
+
+function sentenceOf(problem: Problem): string {
+  return printable(`${placeText(problem)}: ${problem.message}`);
 }
 
 /** The state as it is when it is read again. */

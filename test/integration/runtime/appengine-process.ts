@@ -31,15 +31,20 @@ export interface Answer {
 }
 
 export class AppEngineProcess {
-  readonly folder = mkdtempSync(join(tmpdir(), 'pvx-appengine-'));
-  readonly revision = join(this.folder, 'revision');
-  readonly pvCtrl = join(this.folder, 'pv-ctrl');
-  readonly control = join(this.folder, 'control.sock');
+  readonly folder: string;
+  readonly revision: string;
+  readonly pvCtrl: string;
+  readonly control: string;
   /** What it printed so far, both streams. */
   said = '';
   process!: ChildProcess;
 
-  constructor() {
+  /** `within`: where its folder is made. */
+  constructor(within = tmpdir()) {
+    this.folder = mkdtempSync(join(within, 'pvx-appengine-'));
+    this.revision = join(this.folder, 'revision');
+    this.pvCtrl = join(this.folder, 'pv-ctrl');
+    this.control = join(this.folder, 'control.sock');
     chmodSync(this.folder, 0o777); // whoever it runs as
   }
 
