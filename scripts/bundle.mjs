@@ -1,7 +1,7 @@
 /**
  * Bundles what runs into dist/bundle, with source maps: a file for the daemon, which is loaded at once and by its code
- * cache (src/main.ts), one for the commands, one for pv-appengine, and what plugins import. Each is self-contained, so
- * nothing that only commands need is loaded by a daemon.
+ * cache (src/main.ts), one for the commands, one each for pv-appengine and pvcontrol, and what plugins import. Each is
+ * self-contained, so nothing that only commands need is loaded by a daemon.
  *
  * Packages that a daemon may never need are left out of its file: they are in dist/bundle/node_modules, where Node.js
  * looks for them first. So are the compiled schemas (compile-schemas.mjs), of which each is loaded when it is asked for.
@@ -57,6 +57,7 @@ const [{ metafile }] = await Promise.all([
     entryPoints: {
       commands: 'src/command-line.ts',
       appengine: 'src/runtime/main.ts',
+      pvcontrol: 'src/cli/pvcontrol/main.ts',
       plugin: 'src/plugin.ts',
     },
     outdir: BUNDLE,
