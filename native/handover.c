@@ -52,6 +52,11 @@ int handover_hear(int flags, struct handover_word *word)
 	return 1;
 }
 
+bool handover_is(const struct handover_word *word, char letter)
+{
+	return word->letter == letter && word->number == PVX_BETWEEN_VERSIONS;
+}
+
 void handover_say(char letter)
 {
 	struct iovec iov = { .iov_base = &letter, .iov_len = 1 };

@@ -26,7 +26,6 @@
 
 #include "../handover.h"
 
-#define VERSION 1u
 #define PATIENCE_S 10 /* for a reader that does not read */
 
 enum kind { BEGIN = 1, CONTAINER, PLANT, END };
@@ -61,9 +60,9 @@ bool handover_left(void)
 	return left;
 }
 
-/* Between two builds. */
-_Static_assert(sizeof(struct container_record) == 32 + 2 * (12 * IDMAP_MAX + 4), "container layout: else a new VERSION");
-_Static_assert(sizeof(struct identity) == 32 && sizeof(struct plant_record) == 88, "plant layout: else a new VERSION");
+/* Between two builds: PVX_BETWEEN_VERSIONS. */
+_Static_assert(sizeof(struct container_record) == 32 + 2 * (12 * IDMAP_MAX + 4), "container layout: else another number");
+_Static_assert(sizeof(struct identity) == 32 && sizeof(struct plant_record) == 88, "plant layout: else another number");
 
 static bool write_all(int stream, const void *bytes, size_t length, const int *fds, uint32_t nfds)
 {
@@ -123,7 +122,7 @@ static bool write_tables(int stream)
 	bool well, released;
 
 	memset(written, 0, sizeof(written));
-	begin.version = VERSION;
+	begin.version = PVX_BETWEEN_VERSIONS;
 	begin.epoch = epoch_now();
 	container_generations(begin.containers);
 	plant_generations(begin.plants);
@@ -176,7 +175,7 @@ static void *serve(void *nothing)
 	while ((heard = handover_hear(0, &word)) >= 0) {
 		if (heard == 0)
 			continue;
-		if (word.letter == 'H' && !left) {
+		if (handover_is(&word, 'H') && !left) {
 			give(word.fd);
 			continue;
 		}
@@ -198,7 +197,7 @@ int handover_serve(void)
 
 static const char *take_begin(const struct begin *begin)
 {
-	if (begin->version != VERSION)
+	if (begin->version != PVX_BETWEEN_VERSIONS)
 		return "it is of another version";
 	if (!containers_begin(begin->containers) || !plants_begin(begin->plants) || epoch_begin(begin->epoch))
 		return "BEGIN has a number that is out of range";

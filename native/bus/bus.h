@@ -22,6 +22,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "../between-versions.h"
 #include "../process.h"
 
 /*
@@ -39,7 +40,9 @@
 
 enum record {
 	RECORD_STARTED = 's', /* from us, once */
-	RECORD_BEGIN = 'b',  /* request: whoever asks is new; its answer is followed by RECORD_UIDS and RECORD_COPY */
+	/* Request, with PVX_BETWEEN_VERSIONS in four bytes: whoever asks is new. Its answer is followed by RECORD_UIDS and
+	 * RECORD_COPY; EPROTO where our number is another one, and nothing more that it asks is done. */
+	RECORD_BEGIN = 'b',
 	RECORD_UIDS = 'u',   /* request: keep these role uids. After RECORD_BEGIN, from us: those that are kept */
 	RECORD_COPY = 'o',   /* from us: the second copy of the role uids */
 	RECORD_USERS = 'p',  /* request: the bus knows these uids of roles; words of four bytes, whole in one record */

@@ -89,19 +89,26 @@ static int finish(struct bus *bus, const char *data, size_t length)
 	}
 }
 
-/* Somebody is new at the other end. A request of its predecessor may have come in half. */
-static void begin(struct bus *bus)
+/* Somebody is new at the other end. A request of its predecessor may have come in half. False: it is of a version that
+ * is not understood here. */
+static bool begin(struct bus *bus, const char *data, size_t length)
 {
-	static const uint32_t success = 0;
+	uint32_t version = 0, error = 0;
 
+	memcpy(&version, data, length == sizeof(version) ? length : 0);
+	if (version != PVX_BETWEEN_VERSIONS)
+		error = EPROTO;
 	if (incoming.type) {
 		incoming.writer.error = ECANCELED;
 		finish(bus, NULL, 0);
 		incoming.type = 0;
 	}
-	say(RECORD_BEGIN, false, &success, sizeof(success));
+	say(RECORD_BEGIN, false, &error, sizeof(error));
+	if (error)
+		return false;
 	say_file(RECORD_UIDS, bus->store, UIDS_FILE);
 	say_file(RECORD_COPY, bus->store, UIDS_COPY_FILE);
+	return true;
 }
 
 /* False: the channel has ended. */
@@ -118,13 +125,11 @@ static bool receive(struct bus *bus)
 		return errno == EAGAIN || errno == EINTR;
 	if (n < (ssize_t)RECORD_HEAD)
 		return false;
-	if (record[0] == RECORD_BEGIN) {
-		begun = true;
-		begin(bus);
-	}
+	length = (size_t)n - RECORD_HEAD;
+	if (record[0] == RECORD_BEGIN)
+		begun = begin(bus, data, length);
 	if (record[0] == RECORD_BEGIN || !begun)
 		return true;
-	length = (size_t)n - RECORD_HEAD;
 	add(bus, (enum record)record[0], data, length);
 	if (record[1])
 		return true;

@@ -13,7 +13,7 @@
  * A listener is shared until C: who is frozen leaves its clients in the backlog, to whichever of the two goes on. Whoever
  * was handed something begins frozen. So nobody is lost, whether the successor is given up or not.
  *
- * The stream:  HELLO with VERSION as its mode,  (LINK, COUNTED, LISTEN)...,  a length of 0
+ * The stream:  HELLO with PVX_BETWEEN_VERSIONS as its mode,  (LINK, COUNTED, LISTEN)...,  a length of 0
  * Each command has its length in front of it, in four bytes; the listener comes no later than its LISTEN. It is written as
  * far as the successor reads, link by link, and nothing waits for that.
  */
@@ -27,7 +27,6 @@
 
 #include "../handover.h"
 
-#define VERSION 1u
 #define DRAIN_S 3600u
 #define COMMAND_MAX (sizeof(struct pvx_command) + sizeof(struct pvx_request) + PVX_COMMAND_DATA_MAX)
 
@@ -86,7 +85,7 @@ static void append_link(struct link *link)
 /* What is to be written next. False: that was all. */
 static bool fill(struct relay *relay)
 {
-	struct pvx_command hello = { .op = PVX_RELAY_HELLO, .mode = VERSION };
+	struct pvx_command hello = { .op = PVX_RELAY_HELLO, .mode = PVX_BETWEEN_VERSIONS };
 	uint32_t end = 0;
 
 	out.offset = out.length = 0;
@@ -188,11 +187,11 @@ void handover_heard(struct relay *relay)
 	int heard;
 
 	while (relay->supervisor.fd >= 0 && (heard = handover_hear(MSG_DONTWAIT, &word)) > 0) {
-		if (word.letter == 'H' && !relay->left) {
+		if (handover_is(&word, 'H') && !relay->left) {
 			give(relay, word.fd);
 			continue;
 		}
-		if (word.letter == 'Z')
+		if (handover_is(&word, 'Z'))
 			relay->frozen = true;
 		else if (word.letter == 'T' && !relay->left)
 			thaw(relay);
@@ -250,7 +249,7 @@ static const char *take_one(struct relay *relay, struct handover_input *input, b
 		return wrong;
 	if (first)
 		return record.head.op != PVX_RELAY_HELLO || length != sizeof(record.head) ? "it does not begin with HELLO" :
-		       record.head.mode != VERSION				       ? "it is of another version" :
+		       record.head.mode != PVX_BETWEEN_VERSIONS		       ? "it is of another version" :
 											 NULL;
 	nfds = command_fds(&record.head);
 	if (!handover_fds(input, fds, nfds))

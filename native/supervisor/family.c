@@ -300,7 +300,7 @@ static void heard(const struct version *from, struct word word)
 	else if (word.letter == 'U')
 		upgrade_begin(word.has_number ? &word.number : NULL);
 	else if (word.letter == 'z')
-		upgrade_frozen();
+		upgrade_frozen(word.number);
 }
 
 void family_listen(struct version *from)

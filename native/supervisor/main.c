@@ -108,16 +108,15 @@ static bool tell_daemon(const struct settings *settings)
 	return list && setenv("PVX_BUSES", list, 1) == 0 && setenv("PVX_BUS_UIDS", settings->bus_uids, 1) == 0;
 }
 
-/* pv-xconnect --resumes VERSION [OPTION VALUE]...: whether this image could go on where one of that version is, with
- * that command line. The exit code. */
+/* pv-xconnect --resumes NUMBER [OPTION VALUE]...: whether this image could go on where one is that has this number of
+ * the protocol between versions, with that command line. The exit code. */
 static int resumes(char **argv)
 {
 	struct settings settings;
 
-	return strcmp(argv[2], STATE_VERSION_TEXT) == 0 && settings_read(&settings, argv + 2) && package_is_whole() &&
-			       node_find() ?
-		       0 :
-		       1;
+	if (atoi(argv[2]) != PVX_BETWEEN_VERSIONS)
+		return EXIT_OTHER_PROTOCOL;
+	return settings_read(&settings, argv + 2) && package_is_whole() && node_find() ? 0 : 1;
 }
 
 /* We are the same process as before, with the same children, and an upgrade goes on. */

@@ -1,6 +1,6 @@
 /*
  * What the image of another version, which takes our place, is told of this process: a memfd with a text, a line for
- * each thing, "SECTION.NAME VALUE", behind the line "pv-xconnect STATE_VERSION_TEXT".
+ * each thing, "SECTION.NAME VALUE", behind the line "pv-xconnect PVX_BETWEEN_VERSIONS".
  *
  * Each part of the program has one function that names its things, and it is the same that writes and that reads them.
  * Descriptors keep their numbers. They are told from others by close-on-exec: where they are written it goes off, where
@@ -118,7 +118,7 @@ bool state_load(int fd, void (*parts)(struct state *))
 	    (text = calloc(1, (size_t)st.st_size + 1)))
 		n = pread(fd, text, (size_t)st.st_size, 0);
 	state.text = text;
-	snprintf(first, sizeof(first), "pv-xconnect %s\n", STATE_VERSION_TEXT);
+	snprintf(first, sizeof(first), "pv-xconnect %d\n", PVX_BETWEEN_VERSIONS);
 	state.failed = n <= 0 || strncmp(text, first, strlen(first)) != 0;
 	if (!state.failed)
 		parts(&state);
@@ -136,7 +136,7 @@ int state_save(void (*parts)(struct state *))
 		CLOSE_FD(fd);
 		return -1;
 	}
-	fprintf(state.out, "pv-xconnect %s\n", STATE_VERSION_TEXT);
+	fprintf(state.out, "pv-xconnect %d\n", PVX_BETWEEN_VERSIONS);
 	parts(&state);
 	if (fclose(state.out) != 0 || state.failed || fcntl(fd, F_ADD_SEALS, SEALS) < 0) {
 		errno = errno ? errno : EINVAL;

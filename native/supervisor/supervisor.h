@@ -30,6 +30,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "../between-versions.h"
 #include "../process.h"
 
 struct state; /* state.c */
@@ -199,14 +200,13 @@ void family_begin_bus(void);
 const char *how(int status);
 
 /* upgrade.c */
-#define STATE_VERSION_TEXT "2" /* of what state.c writes */
 #define LEAVE_MS 4000u  /* more than the 3 s after which the broker gives up on file systems that hang */
 /* The daemon wants one. `drain`: the seconds that connections of the old relay have, NULL: as by default. */
 void upgrade_begin(const unsigned *drain);
 /* The image of the other version has taken our place. */
 void upgrade_resume(void);
-/* The daemon has frozen. */
-void upgrade_frozen(void);
+/* The daemon has frozen, if that is our number of the protocol between versions. */
+void upgrade_frozen(unsigned version);
 /* That one's daemon is ready. */
 void upgrade_ready(void);
 /* A child of the current version has ended, or all of it is to end: no trial goes on. */
@@ -226,7 +226,7 @@ bool upgrade_has_ended(void);
 void upgrade_state(struct state *state);
 
 /* retired.c */
-#define RETIRED_MAX 4 /* at once; to be changed with STATE_VERSION */
+#define RETIRED_MAX 4 /* at once; to be changed with PVX_BETWEEN_VERSIONS */
 bool retired_have_room(void);
 /* Until there is room at the latest. */
 unsigned retired_minutes(void);

@@ -138,10 +138,11 @@ void upgrade_give_up(const char *why, ...)
 /* Whether the image that is there now, perhaps another one, can go on from here with our command line. */
 static pid_t check(void)
 {
-	char **argv;
+	char **argv, number[16];
 	size_t n = 0;
 	pid_t pid;
 
+	snprintf(number, sizeof(number), "%d", PVX_BETWEEN_VERSIONS);
 	while (family.args[n])
 		n++;
 	argv = calloc(n + 4, sizeof(*argv));
@@ -149,7 +150,7 @@ static pid_t check(void)
 		return -1;
 	argv[0] = image_path;
 	argv[1] = "--resumes";
-	argv[2] = STATE_VERSION_TEXT;
+	argv[2] = number;
 	memcpy(argv + 3, family.args, n * sizeof(*argv));
 	pid = child_start(&(struct program){ .path = image_path, .argv = argv, .keeps_root = true, .death = SIGKILL });
 	free(argv);
@@ -231,6 +232,10 @@ static void checked(int status)
 			clear();
 	} else if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
 		become_other();
+	} else if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_OTHER_PROTOCOL) {
+		upgrade_give_up("%s does not have number %d of the protocol between versions, as this version does: restart "
+				"pv-xconnect to have it",
+				image_path, PVX_BETWEEN_VERSIONS);
 	} else {
 		upgrade_give_up("%s can't go on where this version is (%s): restart pv-xconnect to have it", image_path,
 				how(status));
@@ -239,8 +244,11 @@ static void checked(int status)
 
 void upgrade_resume(void)
 {
+	char word[16];
+
 	enter(FREEZING, FREEZE_MS);
-	if (!tell_daemon(&current, "Z\n"))
+	snprintf(word, sizeof(word), "Z%d\n", PVX_BETWEEN_VERSIONS);
+	if (!tell_daemon(&current, word))
 		upgrade_give_up("the daemon can't be told to freeze");
 }
 
@@ -259,8 +267,11 @@ static void start_trial(int which, int handed)
 /* One of the new version gets what the old one of its kind has. */
 static void hand_over(int which, int channel)
 {
+	char freeze[16], hand[16];
 	int ends[2];
 
+	snprintf(freeze, sizeof(freeze), "Z%d", PVX_BETWEEN_VERSIONS);
+	snprintf(hand, sizeof(hand), "H%d", PVX_BETWEEN_VERSIONS);
 	if (stage != HANDING)
 		return;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
@@ -268,19 +279,25 @@ static void hand_over(int which, int channel)
 		return;
 	}
 	start_trial(which, ends[0]);
-	if (stage == HANDING && (!tell(channel, "Z", -1) || !tell(channel, "H", ends[1])))
+	if (stage == HANDING && (!tell(channel, freeze, -1) || !tell(channel, hand, ends[1])))
 		upgrade_give_up("%s can't be told to hand over: %s", child_names[which], strerror(errno));
 	CLOSE_FD(ends[0]);
 	CLOSE_FD(ends[1]);
 }
 
-void upgrade_frozen(void)
+void upgrade_frozen(unsigned version)
 {
 	char *node;
 	int error;
 
 	if (stage != FREEZING)
 		return;
+	if (version != PVX_BETWEEN_VERSIONS) {
+		upgrade_give_up("the running daemon has number %u of the protocol between versions, and the new version %d: "
+				"restart pv-xconnect to have that",
+				version, PVX_BETWEEN_VERSIONS);
+		return;
+	}
 	node = node_find();
 	error = node ? version_open(&other, package_root, node) : ENOENT;
 	free(node);

@@ -7,6 +7,7 @@
  */
 import { fstatSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { BETWEEN_VERSIONS } from '../kernel/between-versions.js';
 import { native } from '../relay/native.js';
 
 /** The descriptors that the daemon is started with: native/supervisor/programs.c. Where there is none, there is no socket. */
@@ -44,7 +45,7 @@ export interface Inheritance {
  *        '------thaw--------'     refuse: there is no upgrade, and why; it may come at any time before commit
  */
 export interface Orders {
-  /** The new version is about to be started: nothing is attached or detached from now on. To be answered by `frozen`. */
+  /** A new version is about to be started: nothing is attached or detached from now on. To be answered by `frozen`. */
   freeze(): void;
   /** The new version serves: leave. */
   commit(): void;
@@ -104,7 +105,7 @@ export class SupervisorWords {
     heard.on('data', (text: string) => {
       const lines = (line + text).split('\n');
       line = (lines.pop() ?? '').slice(0, LINE_MAX);
-      for (const one of lines) obey(one, orders);
+      for (const one of lines) this.#obey(one, orders);
     });
     heard.unref();
   }
@@ -116,7 +117,7 @@ export class SupervisorWords {
 
   /** The answer to `freeze`. */
   frozen(): void {
-    this.#say('z');
+    this.#say(`z${BETWEEN_VERSIONS}`);
   }
 
   /** The first look at the graph is over, and the control socket is served. */
@@ -151,6 +152,16 @@ export class SupervisorWords {
     this.#sayAlive(DRAINING_MS);
   }
 
+  #obey(line: string, orders: Orders): void {
+    const [word, rest] = [line[0], line.slice(1)];
+    if (word === 'Z' && Number(rest) === BETWEEN_VERSIONS) orders.freeze();
+    else if (word === 'Z')
+      this.frozen(); // by our number it knows that there can be no upgrade, and says so
+    else if (word === 'C') orders.commit();
+    else if (word === 'T') orders.thaw();
+    else if (word === 'X') orders.refuse(rest.trim());
+  }
+
   #sayAlive(intervalMs: number): void {
     setInterval(() => this.#say('A'), intervalMs).unref();
   }
@@ -163,12 +174,4 @@ export class SupervisorWords {
       // EAGAIN, or EPIPE: it ends, and we end with it.
     }
   }
-}
-
-function obey(line: string, orders: Orders): void {
-  const word = line[0];
-  if (word === 'Z') orders.freeze();
-  else if (word === 'C') orders.commit();
-  else if (word === 'T') orders.thaw();
-  else if (word === 'X') orders.refuse(line.slice(1).trim());
 }

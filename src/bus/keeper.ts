@@ -10,6 +10,7 @@
  *   a keeper begins         ──▶ "begin"; it drops what it reads until the answer, which the texts follow
  *   a keeper reads "started" ─▶ what it has asked fails; the same
  */
+import { BETWEEN_VERSIONS } from '../kernel/between-versions.js';
 import { withDeadline } from '../kernel/deadline.js';
 import { errnoName } from '../kernel/errno.js';
 import type { Logger } from '../kernel/log.js';
@@ -34,6 +35,7 @@ const RECORD = {
   failed: 'X',
 } as const;
 const HEAD = 2;
+const VERSION = Buffer.from(Uint32Array.of(BETWEEN_VERSIONS).buffer);
 /** The most bytes of data in one record: RECORD_MAX less its head. */
 const DATA_MAX = 32_768 - HEAD;
 /** The most uids in one record. */
@@ -144,7 +146,7 @@ export class Keeper {
   /** Has pvx-bus begin with us, whatever it and we were in the middle of. */
   #ask(): void {
     this.#beginning++;
-    this.#send(RECORD.begin, Buffer.alloc(0), false);
+    this.#send(RECORD.begin, VERSION, false);
   }
 
   #received(record: Buffer): void {
@@ -155,10 +157,15 @@ export class Keeper {
     else if (type === RECORD.log) this.#lines.add(data);
     else if (type === RECORD.started) this.#started();
     else if (type === RECORD.failed) this.#failed(data.toString());
-    else if (type === RECORD.begin) this.#beginning--;
+    else if (type === RECORD.begin) this.#begins(errnoOf(data));
     else if (this.#beginning > 0) return;
     else if (!this.#begun) this.#keptBefore(type, record);
     else this.#waiting.shift()?.(errnoOf(data));
+  }
+
+  #begins(errno: string | null): void {
+    this.#beginning--;
+    if (errno !== null) this.#failed(`it is of another version (${errno}): restart pv-xconnect`);
   }
 
   #started(): void {

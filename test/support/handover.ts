@@ -1,4 +1,5 @@
 /** The supervisor's end of descriptor 5 of a broker or a relay: native/handover.h. */
+import { BETWEEN_VERSIONS } from '../../src/kernel/between-versions.js';
 import { closeAll } from '../../src/kernel/descriptors.js';
 import { Channel } from '../../src/relay/channel.js';
 import { native, SOCKET_TYPES } from '../../src/relay/native.js';
@@ -39,6 +40,9 @@ export class Supervision {
   }
 }
 
+/** With the number of the protocol between versions. */
+export const numbered = (letter: 'Z' | 'H', number = BETWEEN_VERSIONS) => `${letter}${number}`;
+
 /** A successor is started by `start`, with its descriptors 5 and 6, and is given what `before` holds. */
 export async function handOver<T>(
   before: Supervision,
@@ -47,7 +51,7 @@ export async function handOver<T>(
 ): Promise<T> {
   const [give, take] = native.socketPair(SOCKET_TYPES.stream);
   const started = start([after.theirs, take]);
-  before.say('H', [give]);
+  before.say(numbered('H'), [give]);
   const successor = await started;
   await after.heard('h');
   closeAll([take]);

@@ -19,7 +19,7 @@ const FILES = readFileSync(new URL('./files.py', import.meta.url), 'utf8');
 const USERS = 'app:x:4711:4711::/:\noperator:x:1234:4321::/:\n';
 
 /** As open as a bus can be: what is refused is refused by us. */
-const CONFIG = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+export const CONFIG = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
   <listen>unix:path=${SOCKET}</listen>

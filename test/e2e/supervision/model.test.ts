@@ -7,22 +7,13 @@ import { afterAll, describe, expect, test } from 'vitest';
 import type { WireLink } from '../../support/link.js';
 import { isRoot } from '../../support/requirements.js';
 import { eventually, pause } from '../../support/wait.js';
-import { useSupervisedPair } from './support.js';
+import { numbers, useSupervisedPair } from './support.js';
 
 const ROUNDS = Number(process.env.PVX_KILLS ?? 8);
 const NAMES = ['a', 'b', 'c', 'd', 'e', 'f'];
 const SOCKETS = ['/run/example/one.sock', '/run/example/two.sock'];
 /** Milliseconds from a new graph to the kill: before it is seen, in its middle, when it is done. */
 const MOMENTS = [0, 1, 3, 6, 12, 25, 50, 200];
-
-/** Numbers below 1 that are the same in each run: a linear congruential generator. */
-function numbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
 
 describe.runIf(isRoot())('a daemon that is killed between and within changes of the graph', () => {
   const pair = useSupervisedPair('--drain', '0');

@@ -16,8 +16,17 @@ import { UnixPair } from '../unix/support.js';
 const TRAFFIC = readFileSync(new URL('./traffic.py', import.meta.url), 'utf8');
 const PEER = readFileSync(new URL('../unix/peer.py', import.meta.url), 'utf8');
 
-/** What is relayed, by the name of its link: how it is linked, and what traffic.py and peer.py are told. */
-const KINDS: Record<string, { link: Partial<WireLink>; type: string; served: string }> = {
+/** How it is linked, and what traffic.py and, where it answers, peer.py are told. */
+export interface Kind {
+  readonly link: Partial<WireLink>;
+  readonly type: string;
+  readonly served?: string;
+  /** A connection ends with the daemon, which reads it. */
+  readonly isRead?: boolean;
+}
+
+/** What is relayed, by the name of its link. */
+export const RELAYED: Record<string, Kind> = {
   stream: { link: {}, type: 'stream', served: 'stream' },
   bytes: { link: { fds: false }, type: 'bytes', served: 'stream' },
   seqpacket: { link: { mode: 'seqpacket' }, type: 'seqpacket', served: 'seqpacket' },
@@ -32,6 +41,8 @@ const KINDS: Record<string, { link: Partial<WireLink>; type: string; served: str
 export interface Summary {
   readonly faults: readonly string[];
   readonly rounds: { readonly kept: number; readonly new: number };
+  /** How often a connection ended that may. */
+  readonly ended: { readonly kept: number; readonly new: number };
   /** Milliseconds. */
   readonly longest: number;
 }
@@ -47,15 +58,16 @@ export class Traffic {
 
   /** Waits until both of its clients have come further. */
   async goesOn(): Promise<void> {
-    const before = await this.rounds();
+    const { rounds: before } = await this.#look();
     await eventually(async () => {
-      const now = await this.rounds();
-      expect(now.kept, this.name).toBeGreaterThan(before.kept);
-      expect(now.new, this.name).toBeGreaterThan(before.new);
+      const { rounds, faults } = await this.#look();
+      expect(faults, this.name).toEqual([]);
+      expect(rounds.kept, this.name).toBeGreaterThan(before.kept);
+      expect(rounds.new, this.name).toBeGreaterThan(before.new);
     });
   }
 
-  async rounds(): Promise<Summary['rounds']> {
+  async #look(): Promise<Pick<Summary, 'rounds' | 'faults'>> {
     this.#peer.say('rounds\n');
     return JSON.parse(await this.#peer.line());
   }
@@ -71,14 +83,18 @@ export class SupervisedPair extends UnixPair {
     super(['--patience', '10', ...args], { containers: { net: true }, ...options });
   }
 
-  /** One link of each kind that the relay serves alone, established, with a provider that answers. */
+  /** By the name of its link. */
+  readonly kinds: Record<string, Kind> = RELAYED;
+
+  /** One link of each kind, established, with a provider that answers. */
   async establishAll(): Promise<WireLink[]> {
     const links: WireLink[] = [];
-    for (const [name, { link, served }] of Object.entries(KINDS)) {
+    for (const [name, { link, served }] of Object.entries(this.kinds)) {
       const socket = `/run/example/${name}.sock`;
       const target = `/run/pv/services/${name}.sock`;
-      links.push(this.link({ name, socket, target, ...link }));
-      await this.serveAt(socket, served);
+      const made = this.link({ name, socket, target, ...link });
+      links.push(made);
+      if (served) await this.serveAt(made.socket, served);
     }
     this.daemon.set(...links);
     await this.daemon.until(Object.fromEntries(links.map(({ name }) => [name, 'established'])));
@@ -90,24 +106,35 @@ export class SupervisedPair extends UnixPair {
     await this.talk(this.provider, ['python3', '-c', PEER, 'serve-echo', socket, type]).line();
   }
 
-  /** Traffic through each of them. */
-  startTraffic(links: readonly WireLink[]): Promise<Traffic[]> {
+  /** Traffic through each of them. `mayEnd`: connections of any kind, not only those that the daemon reads. */
+  startTraffic(links: readonly WireLink[], mayEnd = false, pauseS = 0): Promise<Traffic[]> {
     return Promise.all(
       links.map(async ({ name, target }) => {
-        const { type } = KINDS[name] as { type: string };
-        const peer = this.talk(this.consumer, ['python3', '-c', TRAFFIC, type, target]);
+        const { type, isRead } = this.kinds[name] as Kind;
+        const argv = [
+          'python3',
+          '-c',
+          TRAFFIC,
+          type,
+          target,
+          ...(mayEnd || isRead ? ['may-end'] : []),
+        ];
+        const peer = this.talk(this.consumer, ['env', `PAUSE_S=${pauseS}`, ...argv]);
         expect(await peer.line()).toBe('ready');
         return new Traffic(name, peer);
       }),
     );
   }
 
-  /** Connections that each link has had, in the order of the graph; expects that none has fewer than `before`. */
+  /**
+   * Connections that each link has had that the relay serves, in the order of the graph; expects that none has fewer
+   * than `before`. Those that the daemon reads it counts itself, and anew.
+   */
   async totals(before?: readonly number[]): Promise<number[]> {
-    const totals = (await this.daemon.shown()).map(({ connections }) => connections.total);
-    if (!before) return totals;
-    for (const [index, total] of totals.entries()) {
-      expect(total).toBeGreaterThanOrEqual(before[index] as number);
+    const served = (await this.daemon.shown()).filter(({ name }) => !this.kinds[name]?.isRead);
+    const totals = served.map(({ connections }) => connections.total);
+    for (const [index, total] of before ? totals.entries() : []) {
+      expect(total, served[index]?.name).toBeGreaterThanOrEqual(before?.[index] as number);
     }
     return totals;
   }
@@ -214,3 +241,12 @@ export const leftAlone = ({ pid }: TestDaemon) =>
       timeoutMs: 80_000,
     },
   );
+
+/** Numbers below 1 that are the same in each run: a linear congruential generator. */
+export function numbers(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+}

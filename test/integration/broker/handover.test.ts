@@ -4,12 +4,13 @@
  */
 import { closeSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { BETWEEN_VERSIONS } from '../../../src/kernel/between-versions.js';
 import type { ErrnoResult } from '../../../src/kernel/result.js';
 import { Channel } from '../../../src/relay/channel.js';
 import { native, SOCKET_TYPES } from '../../../src/relay/native.js';
 import { startBroker, type TestBroker } from '../../support/broker.js';
 import { startContainer, type TestContainer } from '../../support/container.js';
-import { handOver, Supervision } from '../../support/handover.js';
+import { handOver, numbered, Supervision } from '../../support/handover.js';
 import { runProgram } from '../../support/processes.js';
 import { eventually } from '../../support/wait.js';
 import { failure } from './support.js';
@@ -165,11 +166,27 @@ describe('a broker of another build', () => {
     expect(await list()).toEqual(['one']);
   });
 
+  test('is given nothing where it is one of another protocol', async () => {
+    await plant(await hold(), '/run/pv/one');
+    const [give, take] = native.socketPair(SOCKET_TYPES.stream);
+    supervision.say(numbered('H', BETWEEN_VERSIONS + 1), [give]);
+    const far = new Channel(take, false);
+    let given = 0;
+    far.onData = (data) => {
+      given += data.length;
+    };
+    await new Promise<void>((resolve) => {
+      far.onEnd = () => resolve();
+    });
+    expect(given).toBe(0);
+    far.close();
+  });
+
   test('can be one that reads nothing and goes', async () => {
     const handle = await hold();
     await plant(handle, '/run/pv/one');
     const [give, take] = native.socketPair(SOCKET_TYPES.stream);
-    supervision.say('H', [give]);
+    supervision.say(numbered('H'), [give]);
     expect(valueOrThrow(await at.broker.check(handle)).lost).toEqual([]);
     closeSync(take);
     await takeOver();
@@ -185,7 +202,7 @@ const words = (...values: number[]) => Buffer.from(Uint32Array.from(values).buff
 const record = (kind: number, data: Buffer) => Buffer.concat([words(kind, data.length), data]);
 
 /** `containers`, `plants`: how often their first places were taken. */
-function begin({ version = 1, epoch = 1, containers = 1, plants = 1 } = {}): Buffer {
+function begin({ version = BETWEEN_VERSIONS, epoch = 1, containers = 1, plants = 1 } = {}): Buffer {
   const taken = (first: number, many: number) => [first, ...new Array<number>(many - 1).fill(0)];
   return record(
     1,
@@ -215,7 +232,7 @@ describe('what a broker is handed', () => {
     ['nothing', [], 0, 'it ended too early'],
     ['no beginning', [END], 0, 'a record is of a kind that is not expected there'],
     ['two beginnings', [begin(), begin()], 0, 'a record is of a kind that is not expected there'],
-    ['another version', [begin({ version: 2 })], 0, 'it is of another version'],
+    ['another version', [begin({ version: BETWEEN_VERSIONS + 1 })], 0, 'it is of another version'],
     [
       'an impossible epoch',
       [begin({ epoch: 2 ** 32 - 1 })],

@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Keeper } from '../../../src/bus/keeper.js';
 import { busPlaces, spawnBus } from '../../../src/bus/program.js';
+import { BETWEEN_VERSIONS } from '../../../src/kernel/between-versions.js';
 import { closeAll } from '../../../src/kernel/descriptors.js';
 import { errnoName } from '../../../src/kernel/errno.js';
 import { Channel } from '../../../src/relay/channel.js';
@@ -222,8 +223,13 @@ for _ in sys.stdin:
       return [answer[0], errnoName(answer.charCodeAt(2))];
     };
     channel.write(Buffer.from('z\0c\0b\0')); // before it begins nothing is heard
-    channel.write(Buffer.from('b\0'));
-    const texts = ['s\0', 'b\0\0\0\0\0', 'u\0', 'o\0'];
+    await eventually(() => expect(answers.splice(0)).toEqual(['s\0']));
+    const number = Buffer.from(Uint32Array.of(BETWEEN_VERSIONS + 1).buffer).toString('latin1');
+    expect(await ask(`b\0${number}`)).toEqual(['b', 'EPROTO']);
+    channel.write(Buffer.from('z\0')); // nor where it is of another version
+    const begin = Buffer.from(Uint32Array.of(BETWEEN_VERSIONS).buffer);
+    channel.write(Buffer.concat([Buffer.from('b\0'), begin]));
+    const texts = ['b\0\0\0\0\0', 'u\0', 'o\0'];
     await eventually(() => expect(answers).toEqual(texts));
     answers.splice(0);
     expect(await ask('z\0')).toEqual(['z', errnoName(constants.errno.EOPNOTSUPP)]);

@@ -22,8 +22,8 @@ heed_daemon() {
   while read -r word <&8; do
     note "$word"
     case $1/$word in
-      Z/Z | C/C) ;;
-      */Z) echo z >&5 ;;
+      Z/Z* | C/C) ;;
+      */Z*) echo "z${word#Z}" >&5 ;;
       */C) kill -USR1 $$ ;;
     esac
   done

@@ -2,11 +2,15 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { BETWEEN_VERSIONS } from '../../../src/kernel/between-versions.js';
+import { numbered } from '../../support/handover.js';
 import { childrenOf, statusOf } from '../../support/processes.js';
 import { isRoot } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
 import { type ChildName, Family } from './family.js';
 
+const FROZEN = `z${BETWEEN_VERSIONS}`;
+const [Z, H] = [numbered('Z'), numbered('H')];
 const CHILDREN = ['pvx-broker', 'pvx-relay', 'node'] as const;
 
 let family: Family;
@@ -46,7 +50,7 @@ async function expectGivenUp(pids: readonly number[], why: RegExp): Promise<void
   );
   await eventually(() => expect(childrenOf(family.pid)).toEqual(pids));
   for (const name of ['pvx-broker', 'pvx-relay'] as const) {
-    if (family.diary(name).includes('H')) await heard(name, 'T');
+    if (family.diary(name).includes(H)) await heard(name, 'T');
   }
   expect(family.diary('node')).not.toContain('C');
   expect(family.diary('pvx-broker')).not.toContain('C');
@@ -71,10 +75,10 @@ describe.runIf(isRoot())('an upgrade', () => {
     expect(family.environment('node')).toContain('PVX_INCARNATION=2');
     const words = (name: ChildName) =>
       family.diary(name).filter((line) => /^([ZHCTX]|TERM)/.test(line));
-    expect(words('node')).toEqual(['Z', 'C']);
-    expect(words('pvx-relay').slice(0, 3)).toEqual(['Z', 'H', 'T']);
+    expect(words('node')).toEqual([Z, 'C']);
+    expect(words('pvx-relay').slice(0, 3)).toEqual([Z, H, 'T']);
     await eventually(() => expect(words('pvx-relay').slice(3).sort()).toEqual(['C3600', 'T'])); // of two
-    expect(words('pvx-broker')).toEqual(['Z', 'H', 'C', 'TERM']);
+    expect(words('pvx-broker')).toEqual([Z, H, 'C', 'TERM']);
     expect(family.said).toBe('');
     await expectEnd(0);
   });
@@ -155,7 +159,7 @@ describe.runIf(isRoot())('an upgrade', () => {
   test('that another one asks for meanwhile is one', async () => {
     family.plan(
       'node',
-      'heed Z ready until go word U word U until z word z wait',
+      `heed Z ready until go word U word U until z word ${FROZEN} wait`,
       'heed ready wait',
     );
     await begin();
@@ -209,6 +213,11 @@ describe.runIf(isRoot())('an upgrade', () => {
   }, 60_000);
 
   test.each([
+    [
+      'has another protocol',
+      'exit 65',
+      /does not have number \d+ of the protocol between versions, as this version does: restart/,
+    ],
     ['exits with 1', 'exit 1', /can't go on where this version is \(exit code 1\)/],
     ['is no program', null, /can't go on where this version is \(exit code 127\)/],
     ['can be executed no more', 'rm "$0"; exit 0', /can't be executed: No such file or directory/],
@@ -227,7 +236,7 @@ describe.runIf(isRoot())('an upgrade', () => {
       expect(family.diary('node').some((line) => line.startsWith('X'))).toBe(true),
     );
     await eventually(() => expect(childrenOf(family.pid)).toEqual(pids));
-    expect(family.diary('node')).not.toContain('Z');
+    expect(family.diary('node')).not.toContain(Z);
     expect(family.descriptors(family.pid)).toHaveLength(fds);
     kill(pids[2] as number); // it serves as before, and its children get nothing that was to be kept
     const next = await family.started('node', 2);
@@ -264,6 +273,18 @@ describe.runIf(isRoot())('an upgrade', () => {
     family.plan('node', 'heed Z ready until go word U wait');
     const pids = await begin();
     await expectGivenUp(pids, /did not freeze in time/);
+    expect(family.starts('pvx-broker')).toHaveLength(1);
+  });
+
+  test('is given up with a daemon that has another protocol', async () => {
+    family.plan('node', 'heed Z ready until go word U until z word z1 wait');
+    const pids = await begin();
+    await heard('node', Z);
+    go('z');
+    await expectGivenUp(
+      pids,
+      /the running daemon has number 1 of .*, and the new version \d: restart/,
+    );
     expect(family.starts('pvx-broker')).toHaveLength(1);
   });
 
@@ -352,7 +373,7 @@ exec ${image} "$@"
     go();
     if (what === 'the image is asked') {
       await eventually(() => expect(childrenOf(family.pid)).toHaveLength(4));
-    } else if (what === 'the daemon freezes') await heard('node', 'Z');
+    } else if (what === 'the daemon freezes') await heard('node', Z);
     else if (what === 'things are handed over') await family.started('pvx-relay', 2);
     else if (what === 'the daemon is tried') await family.started('node', 2);
     else await heard('pvx-relay', 'C3600');

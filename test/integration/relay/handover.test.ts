@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Broker } from '../../../src/broker/client.js';
+import { BETWEEN_VERSIONS } from '../../../src/kernel/between-versions.js';
 import { closeAll } from '../../../src/kernel/descriptors.js';
 import type { ErrnoResult } from '../../../src/kernel/result.js';
 import { Channel } from '../../../src/relay/channel.js';
@@ -13,7 +14,7 @@ import { encodeCommand } from '../../../src/relay/protocol.js';
 import type { RelayLink, RelayLinkEvents } from '../../../src/relay/relay-link.js';
 import { startBroker, type TestBroker } from '../../support/broker.js';
 import { startContainer, type TestContainer } from '../../support/container.js';
-import { handOver, Supervision } from '../../support/handover.js';
+import { handOver, numbered, Supervision } from '../../support/handover.js';
 import { Peer } from '../../support/peer-process.js';
 import { runProgram } from '../../support/processes.js';
 import { startRelay, type TestRelay } from '../../support/relay.js';
@@ -210,7 +211,7 @@ describe('links given to a relay of another build', () => {
     const links = await makeLinks();
     const before = await dialAll();
     await allGoOn(before);
-    supervisions.relay.say('Z');
+    supervisions.relay.say(numbered('Z'));
     const next = await takeOver();
     const adopted = await adopt(next.relay);
     expect(adopted.map(({ number }) => number)).toEqual(links.map(({ number }) => number));
@@ -279,7 +280,7 @@ describe('links given to a relay of another build', () => {
     await takeOver();
     supervisions.relay.say('C');
     await eventually(async () => {
-      supervisions.relay.say('H'); // heard in order: nothing comes of it
+      supervisions.relay.say(numbered('H')); // heard in order: nothing comes of it
       const [near, far] = native.socketPair(SOCKET_TYPES.stream);
       const [other, end] = native.socketPair(SOCKET_TYPES.stream);
       link.join(far, end);
@@ -299,7 +300,7 @@ describe('links given to a relay of another build', () => {
     await makeLinks();
     const before = await dialAll();
     await allGoOn(before);
-    supervisions.relay.say('Z');
+    supervisions.relay.say(numbered('Z'));
     const waiting = await dialAll();
     const next = await takeOver();
     await next.relay.stop();
@@ -324,7 +325,14 @@ describe('links given to a relay of another build', () => {
     await makeLinks(KINDS.length);
     const before = await Promise.all(KINDS.map((_, i) => dial(i)));
     for (const each of [supervisions.broker, supervisions.relay]) {
-      for (const word of ['', 'H', 'h', 'X', 'Hello, this is more than anybody expects.']) {
+      for (const word of [
+        '',
+        'H',
+        numbered('H'),
+        'h',
+        'X',
+        'Hello, this is more than anybody expects.',
+      ]) {
         each.say(word === '' ? '\0' : word);
         each.say(word || 'H', native.socketPair(SOCKET_TYPES.dgram));
         each.say(word || 'H', [native.descriptorDuplicate(0)]);
@@ -340,7 +348,7 @@ describe('links given to a relay of another build', () => {
 /** Records as relay/handover.c has them. */
 const framed = (record: Buffer) =>
   Buffer.concat([Buffer.from(Uint32Array.of(record.length).buffer), record]);
-const HELLO = framed(encodeCommand({ op: 'HELLO', mode: 1 }));
+const HELLO = framed(encodeCommand({ op: 'HELLO', mode: BETWEEN_VERSIONS }));
 const END = Buffer.alloc(4);
 const link = (number: number) =>
   framed(encodeCommand({ op: 'LINK', link: number, mode: 1, most: 1 }));
@@ -355,7 +363,7 @@ describe('what a relay is handed', () => {
     ['another beginning', [link(1), END], 0, 'it does not begin with HELLO'],
     [
       'another version',
-      [framed(encodeCommand({ op: 'HELLO', mode: 2 }))],
+      [framed(encodeCommand({ op: 'HELLO', mode: BETWEEN_VERSIONS + 1 }))],
       0,
       'it is of another version',
     ],

@@ -1,0 +1,133 @@
+/**
+ * What the death of a process costs, under checked traffic on links of every kind. PVX_KILLS says how often each is
+ * killed, to try it for longer; the moments are random then, of a fixed seed.
+ */
+import { afterEach, describe, expect, test } from 'vitest';
+import { usePair } from '../../support/container-pair.js';
+import type { WireLink } from '../../support/link.js';
+import { countOpenFiles } from '../../support/open-files.js';
+import { childrenOf, statusOf } from '../../support/processes.js';
+import { has, isRoot } from '../../support/requirements.js';
+import { atRest, eventually, pause } from '../../support/wait.js';
+import { EveryKind } from './every-kind.js';
+import { numbers, type Summary, type Traffic } from './support.js';
+
+const KILLS = Number(process.env.PVX_KILLS ?? 2);
+/** Up to so many milliseconds go by between two kills: a child that was ready for 5 s is started again at once. */
+const BETWEEN_MS = process.env.PVX_KILLS ? 6_000 : 0;
+/** Seconds between two rounds of one client: all of them share few processors. */
+const PAUSE_S = 0.02;
+const LONG_MS = 120_000 + KILLS * 15_000;
+
+describe.runIf(isRoot() && has('dbus-daemon'))('a process that is killed again and again', () => {
+  const pair = usePair(new EveryKind([]));
+  const random = numbers(20_261_130);
+  afterEach(() => pair.clear());
+
+  const programs = ['pvx-broker', 'pvx-relay', 'node'] as const;
+  /** What could leak, once nothing is under way. */
+  const held = () =>
+    atRest(() => {
+      const pids = [pair.daemon.pid, ...programs.map((name) => pair.child(name))];
+      return `${pids.map(countOpenFiles)} of ${childrenOf(pair.daemon.pid).length} processes`;
+    });
+  const memory = () =>
+    Object.fromEntries(
+      programs.map((name) => [name, statusOf(pair.child(name))('VmRSS')?.replace(/\s+/, '')]),
+    );
+  const inConsumer = async (script: string) =>
+    (await pair.consumer.exec(['sh', '-c', script])).stdout.trim();
+  /** Sockets, mounts and files. */
+  const made = () => inConsumer('ls /run /run/pv/services /dev/dri; grep -c . /proc/mounts');
+
+  async function ended(traffic: readonly Traffic[]): Promise<Summary[]> {
+    const summaries = await Promise.all(traffic.map((one) => one.end()));
+    const faults = summaries.flatMap((one, i) =>
+      one.faults.map((f) => `${traffic[i]?.name}: ${f}`),
+    );
+    expect(faults).toEqual([]);
+    return summaries;
+  }
+
+  function report(what: string, traffic: readonly Traffic[], summaries: readonly Summary[]): void {
+    const lines = summaries.map(
+      ({ rounds, ended: over, longest }, i) =>
+        `${traffic[i]?.name}: ${rounds.kept} + ${rounds.new} rounds, ${over.kept} + ${over.new} ends, new ≤ ${longest} ms`,
+    );
+    console.info([what, ...lines].join('\n  '));
+  }
+
+  const flowing = (links: readonly WireLink[]) => links.filter(({ name }) => name !== 'node');
+
+  test(
+    'the daemon: nothing of what the relay serves alone is lost, and the rest is served again',
+    async () => {
+      const links = await pair.establishAll();
+      const traffic = await pair.startTraffic(flowing(links), false, PAUSE_S);
+      const planted = await pair.planted(links);
+      const others = [pair.daemon.pid, pair.child('pvx-relay'), pair.child('pvx-broker')];
+      await pair.kill('node', links); // what is opened once is open from here on
+      let totals = await pair.totals();
+      const before = memory();
+      for (let kill = 0; kill < KILLS; kill++) {
+        await pause(random() * BETWEEN_MS); // any moment is one to be killed at
+        await pair.kill('node', links);
+        for (const one of traffic) await one.goesOn();
+        totals = await pair.totals(totals);
+      }
+      const summaries = await ended(traffic);
+      report(`${KILLS} killed daemons`, traffic, summaries);
+      console.info(before, memory());
+      expect(await pair.planted(links)).toBe(planted);
+      expect([pair.daemon.pid, pair.child('pvx-relay'), pair.child('pvx-broker')]).toEqual(others);
+    },
+    LONG_MS,
+  );
+
+  test(
+    'the relay: every link is there again, and nothing is left over',
+    async () => {
+      const links = await pair.establishAll();
+      const [before, things] = [await held(), await made()];
+      const traffic = await pair.startTraffic(flowing(links), true, PAUSE_S);
+      const back: number[] = [];
+      for (let kill = 0; kill < KILLS; kill++) {
+        await pause(random() * BETWEEN_MS);
+        const from = Date.now();
+        await pair.kill('pvx-relay', links);
+        back.push(Date.now() - from);
+        for (const one of traffic) await one.goesOn();
+      }
+      report(`${KILLS} killed relays`, traffic, await ended(traffic));
+      console.info(
+        `all links were back after ${back.sort((a, b) => a - b).join(', ')} ms`,
+        memory(),
+      );
+      expect(await made()).toBe(things);
+      await eventually(async () => expect(await held()).toBe(before), { timeoutMs: 90_000 });
+    },
+    LONG_MS,
+  );
+
+  test(
+    'the broker, or all of it: whoever starts it again has every link, and nothing is left over',
+    async () => {
+      const links = await pair.establishAll();
+      const [before, things] = [await held(), await made()];
+      for (let kill = 0; kill < KILLS; kill++) {
+        await pause(random() * (BETWEEN_MS / 6));
+        const over = pair.daemon.exited();
+        process.kill(random() < 0.5 ? pair.child('pvx-broker') : pair.daemon.pid, 'SIGKILL');
+        await over;
+        await pair.daemon.launch();
+        await pair.daemon.until(Object.fromEntries(links.map(({ name }) => [name, 'established'])));
+      }
+      const traffic = await pair.startTraffic(flowing(links));
+      for (const one of traffic) await one.goesOn();
+      await ended(traffic);
+      expect(await made()).toBe(things);
+      await eventually(async () => expect(await held()).toBe(before), { timeoutMs: 90_000 });
+    },
+    LONG_MS,
+  );
+});
