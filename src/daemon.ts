@@ -100,7 +100,8 @@ export class Daemon {
    * exit code 0; or until the broker or pvx-bus has ended, with 1, or the relay, with EXIT_SUCCESSOR. Takes the
    * channels, and closes them. Rejects with an XConnectError if it can't start.
    */
-  async run({ channels, incarnation, supervisor }: Inheritance): Promise<number> {
+  async run({ channels, incarnation, supervisor, mismatch }: Inheritance): Promise<number> {
+    if (mismatch !== null) throw new XConnectError('broker-lost', mismatch);
     const ended = new Promise<number>((resolve) => {
       this.#exit = resolve;
     });
@@ -129,7 +130,7 @@ export class Daemon {
   async #serve(
     broker: Broker,
     relay: Relay,
-    { channels: { listener, bus }, incarnation }: Omit<Inheritance, 'supervisor'>,
+    { channels: { listener, bus }, incarnation }: Pick<Inheritance, 'channels' | 'incarnation'>,
     ended: Promise<number>,
   ): Promise<number> {
     const hello = await broker.hello();
@@ -191,8 +192,8 @@ export class Daemon {
       },
     });
     // Of a successor nobody hears before it serves: an earlier version may still be there, for it may be given up.
-    const isLooked = new Promise<void>((resolve) => source.once('looked', resolve));
-    const mayServe = incarnation > 1 ? withDeadline(isLooked, LOOK_MS, undefined) : null;
+    const looked = new Promise<void>((resolve) => source.once('looked', resolve));
+    const mayServe = incarnation > 1 ? withDeadline(looked, LOOK_MS, undefined) : null;
     const serve = () => server.serve(new Acceptor(listener));
     if (listener >= 0) void (mayServe ? mayServe.then(serve) : serve());
 
@@ -208,7 +209,7 @@ export class Daemon {
     containers.onExit = ({ name }) => source.refresh(`${name} has ended`);
     this.#logChanges(source, mesh);
     if (source instanceof PvCtrlSource) this.#postChanges(source, store);
-    source.once('looked', () => this.#supervisor.ready());
+    void looked.then(() => this.#supervisor.ready());
     this.#supervisor.startWatchdog();
     this.#supervisor.hear(upgrade);
     source.start();
@@ -226,7 +227,6 @@ export class Daemon {
       await Promise.race([Promise.all([server.leave(), left]), told]);
       return 0;
     }
-    this.#supervisor.draining();
     await server.close();
     // A link that has not left by then hangs in its container, and is removed when the broker ends.
     if (code === 0) await withDeadline(mesh.close(stopDrainMs), stopDrainMs + LEAVE_MS, undefined);

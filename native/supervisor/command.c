@@ -50,20 +50,30 @@ int package_find(void)
 	return 0;
 }
 
-bool package_is_whole(void)
+char *package_lacks(const char *root)
 {
 	static const char *const parts[] = { "build/Release/pvx-broker", "build/Release/pvx-relay",
 					     "build/Release/pvx-bus", "dist/main.js" };
-	char path[PATH_MAX + 64];
+	char *path;
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
-		snprintf(path, sizeof(path), "%s/%s", package_root, parts[i]);
-		if (access(path, F_OK) == 0)
-			continue;
-		say("%s is missing: run npm ci.", path);
-		return false;
+		if (asprintf(&path, "%s/%s", root, parts[i]) < 0)
+			abort();
+		if (access(path, F_OK) != 0)
+			return path;
+		free(path);
 	}
-	return true;
+	return NULL;
+}
+
+bool package_is_whole(void)
+{
+	char *missing = package_lacks(package_root);
+
+	if (missing)
+		say("%s is missing: run npm ci.", missing);
+	free(missing);
+	return !missing;
 }
 
 static bool is_program(const char *path)

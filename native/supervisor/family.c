@@ -32,7 +32,7 @@
 #define SETTLED_MS 5000u  /* it was ready for so long: its end is a new story */
 #define BEGUN_MS 1000u    /* a program that says nothing has begun by then */
 #define QUICK_MS 60000u   /* QUICK_MAX ends in a row, none of them ready, within this time: it will not get better */
-#define DRAIN_MS 90000u   /* a daemon that is to end, and says no more that it is alive */
+#define END_MS 10000u     /* so much more than the drain time it has that is to end */
 #define SAY_MS 1000u      /* it has seen for itself that the broker is gone, and says so */
 #define REAP_MS 500u      /* whom that does not end is left to process 1 */
 #define EXIT_CANT_BEGIN 3 /* of pvx-bus: it will never be able to here, and has said so */
@@ -93,8 +93,10 @@ static void leave(int code, uint64_t daemon_ms)
 static void start(int which)
 {
 	struct child *child = &children[which];
-	pid_t pid = program_start(&current, which, -1);
+	pid_t pid;
 
+	version_find(&current);
+	pid = program_start(&current, which, -1);
 	child->start_at = child->ready = 0;
 	child->since = now_ms();
 	child->pid = pid > 0 ? pid : 0;
@@ -218,7 +220,7 @@ static void drain(void)
 		return;
 	}
 	state = DRAINING;
-	children[DAEMON].kill_at = now_ms() + DRAIN_MS;
+	children[DAEMON].kill_at = now_ms() + family.settings->stop_drain_ms + END_MS;
 	kill(children[DAEMON].pid, SIGTERM);
 }
 
@@ -274,21 +276,13 @@ static void became_ready(void)
 	family_ready();
 }
 
-/* One that drains says so, too. */
-static void alive(void)
-{
-	if (state == DRAINING)
-		children[DAEMON].kill_at = now_ms() + DRAIN_MS;
-	notify_alive();
-}
-
 /* The trial's daemon does not speak for the one that serves. */
 static void heard(const struct version *from, struct word word)
 {
 	if (word.letter == 'W')
 		launcher_watch((pid_t)word.number);
 	else if (word.letter == 'A')
-		alive();
+		notify_alive();
 	else if (word.letter == 'R' && from == &other)
 		upgrade_ready();
 	else if (from == &other)

@@ -65,7 +65,6 @@ void programs_state(struct state *state)
 
 int version_open(struct version *v, const char *root, const char *node)
 {
-	char main_file[PATH_MAX + 16];
 	int error;
 
 	*v = (struct version){ NO_DESCRIPTORS };
@@ -76,10 +75,22 @@ int version_open(struct version *v, const char *root, const char *node)
 	    (error = make_pair(&v->daemon_relay, &v->relay_daemon)) || (error = make_pair(&v->us_broker, &v->broker_us)) ||
 	    (error = make_pair(&v->us_relay, &v->relay_us)))
 		return error;
-	snprintf(main_file, sizeof(main_file), "%s/dist/main.js", v->root);
-	if (!can_reach(main_file, family.daemon_uid, family.daemon_gid))
-		v->package = open(v->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return 0;
+}
+
+void version_find(struct version *v)
+{
+	char *missing = package_lacks(v->root), *node;
+
+	if (missing && strcmp(v->root, package_root) != 0) {
+		say("%s is missing: what is started again is of %s.", missing, package_root);
+		snprintf(v->root, sizeof(v->root), "%s", package_root);
+	}
+	free(missing);
+	if (access(v->node, X_OK) == 0 || !(node = node_find()))
+		return;
+	snprintf(v->node, sizeof(v->node), "%s", node);
+	free(node);
 }
 
 void version_close(struct version *v)
@@ -208,7 +219,7 @@ static char *const node_options[] = { "--max-semi-space-size=1", "--optimize-for
 				      "--disable-warning=ExperimentalWarning" };
 #define NODE_OPTIONS (sizeof(node_options) / sizeof(*node_options))
 
-static char **daemon_argv(const struct version *v, const char *main_file)
+static char **daemon_argv(const struct version *v, const char *main_file, bool by_folder)
 {
 	size_t given = 0, n = 0;
 	char **argv;
@@ -221,7 +232,7 @@ static char **daemon_argv(const struct version *v, const char *main_file)
 	argv[n++] = (char *)v->node;
 	for (size_t i = 0; i < NODE_OPTIONS; i++)
 		argv[n++] = node_options[i];
-	if (v->package >= 0)
+	if (by_folder)
 		argv[n++] = "--preserve-symlinks", argv[n++] = "--preserve-symlinks-main";
 	argv[n++] = (char *)main_file;
 	memcpy(argv + n, family.args, given * sizeof(*argv));
@@ -255,7 +266,7 @@ static pid_t start_daemon(struct version *v)
 	char main_file[PATH_MAX + 16], number[16], **argv;
 	struct program program = { .path = v->node, .uid = family.daemon_uid, .gid = family.daemon_gid,
 				   .death = SIGKILL, .nfds = 6 };
-	int to_us, from_us;
+	int to_us, from_us, package = -1;
 	pid_t pid;
 
 	CLOSE_FD(v->from_daemon);
@@ -269,17 +280,24 @@ static pid_t start_daemon(struct version *v)
 	program.fds[3] = control_listener() >= 0 ? control_listener() : nothing;
 	program.fds[4] = daemon_bus >= 0 ? daemon_bus : nothing;
 	program.fds[5] = from_us;
-	if (v->package >= 0)
-		program.fds[program.nfds++] = v->package;
-	snprintf(main_file, sizeof(main_file), "%s/dist/main.js", v->package >= 0 ? CODE : v->root);
+	snprintf(main_file, sizeof(main_file), "%s/dist/main.js", v->root);
+	if (!can_reach(main_file, family.daemon_uid, family.daemon_gid))
+		package = open(v->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (package >= 0) {
+		program.fds[program.nfds++] = package;
+		snprintf(main_file, sizeof(main_file), "%s/dist/main.js", CODE);
+	}
 	snprintf(number, sizeof(number), "%u", ++daemon_incarnation);
-	program.argv = argv = daemon_argv(v, main_file);
+	program.argv = argv = daemon_argv(v, main_file, package >= 0);
 	setenv("PVX_INCARNATION", number, 1);
+	setenv("PVX_BETWEEN_VERSIONS", TEXT_OF(PVX_BETWEEN_VERSIONS), 1);
 	pid = child_start(&program);
 	unsetenv("PVX_INCARNATION");
+	unsetenv("PVX_BETWEEN_VERSIONS");
 	free(argv);
 	CLOSE_FD(to_us);
 	CLOSE_FD(from_us);
+	CLOSE_FD(package);
 	return pid;
 }
 

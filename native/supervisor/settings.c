@@ -22,6 +22,8 @@ enum {
 	OPTION_DOCKER,
 	OPTION_BUS,
 	OPTION_BUS_UIDS,
+	OPTION_DRAIN,
+	OPTION_STOP_DRAIN,
 	OPTIONS
 };
 
@@ -38,6 +40,8 @@ static const struct {
 	[OPTION_DOCKER] = { "docker", "PV_XCONNECT_DOCKER", NULL },
 	[OPTION_BUS] = { "bus", "PV_XCONNECT_BUS", NULL },
 	[OPTION_BUS_UIDS] = { "bus-uids", "PV_XCONNECT_BUS_UIDS", NULL },
+	[OPTION_DRAIN] = { "drain", "PV_XCONNECT_DRAIN", "5" },
+	[OPTION_STOP_DRAIN] = { "stop-drain", "PV_XCONNECT_STOP_DRAIN", NULL },
 };
 
 /* The buses of the known runtimes: pv-appengine, when it is run as root with its defaults, and Pantavisor. */
@@ -46,7 +50,9 @@ static const char *const runtime_buses[] = { "/run/pv-xconnect/bus/system_bus_so
 /* Pantavisor gives its roles uids from 90000 on, pv-appengine from 200000; we do as pv-appengine does. */
 #define RUNTIME_UIDS "90000-265535"
 #define OUR_UIDS "200000-265535"
+#define RUNTIME_STOP_S "1"    /* of --stop-drain where a runtime waits for us; else it is that of --drain */
 #define LAST_OF_SYSTEM 65535u /* 65534 is nobody; below it are the host's own users, and root */
+#define MAX_SECONDS 86400
 #define MAX_UID 0x7fffffffu   /* ids are counted with 32 bits and a sign */
 #define BUS_SOCKET "system_bus_socket"
 
@@ -154,6 +160,14 @@ static bool read_range(const char *text, uint32_t *first, uint32_t *last)
 	return from > LAST_OF_SYSTEM && from <= to && to < MAX_UID;
 }
 
+/* What is no number of seconds the daemon refuses, before anything has to be drained. */
+static uint64_t read_seconds(const char *text)
+{
+	double seconds = strtod(text, NULL);
+
+	return seconds > 0 && seconds <= MAX_SECONDS ? (uint64_t)(seconds * 1000) : 0;
+}
+
 /* Where the hosted bus is: beside the control socket; what outlives a restart is below --storage. */
 static void place_bus(struct settings *settings, const char *storage)
 {
@@ -185,6 +199,11 @@ bool settings_read(struct settings *settings, char *const *argv)
 	else if (settings->nbuses == 0)
 		for (size_t i = 0; i < sizeof(runtime_buses) / sizeof(*runtime_buses); i++)
 			settings->buses[settings->nbuses++] = joined(runtime_buses[i], "");
+	if (!values[OPTION_STOP_DRAIN] && !settings->hosts_bus)
+		values[OPTION_STOP_DRAIN] = RUNTIME_STOP_S;
+	else if (!values[OPTION_STOP_DRAIN])
+		values[OPTION_STOP_DRAIN] = values[OPTION_DRAIN];
+	settings->stop_drain_ms = read_seconds(values[OPTION_STOP_DRAIN]);
 	settings->bus_uids = values[OPTION_BUS_UIDS];
 	if (!settings->bus_uids)
 		settings->bus_uids = settings->hosts_bus ? OUR_UIDS : RUNTIME_UIDS;

@@ -42,6 +42,7 @@ struct settings {
 	const char *control, *certificates;
 	const char *runtime; /* its socket, or that of a container engine */
 	const char *user; /* NULL: users of our own */
+	uint64_t stop_drain_ms;
 	bool hosts_bus;
 	char *bus_folder, *bus_store; /* where we host it */
 	char *buses[BUSES_MAX];       /* absolute and without ".." */
@@ -60,7 +61,9 @@ extern char package_root[PATH_MAX];
 extern char image_path[PATH_MAX];
 /* Finds both. 0 or an errno. */
 int package_find(void);
-/* False: a part of the package is missing, which was said. */
+/* The first part of a package that is missing in that folder, on the heap; NULL: it is whole. */
+char *package_lacks(const char *root);
+/* False: a part of ours is missing, which was said. */
 bool package_is_whole(void);
 /* The path of Node.js without symlinks, on the heap. NULL: there is none, which was said. */
 char *node_find(void);
@@ -130,20 +133,18 @@ struct word {
 	unsigned number;
 };
 
-/* The pairs, whose end is whose; our ends of the daemon's pipes; the folder of the code, where the daemon finds no way to
- * it by its path. */
+/* The pairs, whose end is whose; our ends of the daemon's pipes. */
 #define VERSION_DESCRIPTORS(each)                      \
 	each(broker_daemon) each(daemon_broker)        \
 	each(broker_relay) each(relay_broker)          \
 	each(relay_daemon) each(daemon_relay)          \
 	each(broker_us) each(us_broker)                \
 	each(relay_us) each(us_relay)                  \
-	each(from_daemon) each(to_daemon)              \
-	each(package)
+	each(from_daemon) each(to_daemon)
 
 /* The children of one version, and the sockets between them. A descriptor that there is none of is -1. */
 struct version {
-	char root[PATH_MAX]; /* of the package that they are programs of */
+	char root[PATH_MAX]; /* of the package that they are programs of, see version_find */
 	char node[PATH_MAX];
 	struct child children[CHILDREN]; /* the bus is always the current one's */
 #define FIELD(name) int name;
@@ -176,6 +177,9 @@ bool version_has_ended(const struct version *version);
 /* Kills whose time is over. `*next` is what is due first, and becomes earlier where one of its is. */
 void version_kill_due(struct version *version, uint64_t now, uint64_t *next);
 void version_state(struct version *version, const char *name, struct state *state);
+/* Before a child is started again: another package may be at the place of this version's by now, or none. Then that is
+ * taken, or ours; so for Node.js. What does not go together says so, by the numbers of its protocols. */
+void version_find(struct version *version);
 /* As child_start. `handed`: where broker and relay find what they take over; -1: nothing. */
 pid_t program_start(struct version *version, int which, int handed);
 extern uint32_t daemon_incarnation; /* of the last that was started */

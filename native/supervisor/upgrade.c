@@ -25,6 +25,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#define NUMBER TEXT_OF(PVX_BETWEEN_VERSIONS)
 #define CHECK_MS 5000u
 #define FREEZE_MS 5000u
 #define HAND_MS 5000u
@@ -138,11 +139,10 @@ void upgrade_give_up(const char *why, ...)
 /* Whether the image that is there now, perhaps another one, can go on from here with our command line. */
 static pid_t check(void)
 {
-	char **argv, number[16];
+	char **argv;
 	size_t n = 0;
 	pid_t pid;
 
-	snprintf(number, sizeof(number), "%d", PVX_BETWEEN_VERSIONS);
 	while (family.args[n])
 		n++;
 	argv = calloc(n + 4, sizeof(*argv));
@@ -150,7 +150,7 @@ static pid_t check(void)
 		return -1;
 	argv[0] = image_path;
 	argv[1] = "--resumes";
-	argv[2] = number;
+	argv[2] = NUMBER;
 	memcpy(argv + 3, family.args, n * sizeof(*argv));
 	pid = child_start(&(struct program){ .path = image_path, .argv = argv, .keeps_root = true, .death = SIGKILL });
 	free(argv);
@@ -244,11 +244,8 @@ static void checked(int status)
 
 void upgrade_resume(void)
 {
-	char word[16];
-
 	enter(FREEZING, FREEZE_MS);
-	snprintf(word, sizeof(word), "Z%d\n", PVX_BETWEEN_VERSIONS);
-	if (!tell_daemon(&current, word))
+	if (!tell_daemon(&current, "Z" NUMBER "\n"))
 		upgrade_give_up("the daemon can't be told to freeze");
 }
 
@@ -267,11 +264,8 @@ static void start_trial(int which, int handed)
 /* One of the new version gets what the old one of its kind has. */
 static void hand_over(int which, int channel)
 {
-	char freeze[16], hand[16];
 	int ends[2];
 
-	snprintf(freeze, sizeof(freeze), "Z%d", PVX_BETWEEN_VERSIONS);
-	snprintf(hand, sizeof(hand), "H%d", PVX_BETWEEN_VERSIONS);
 	if (stage != HANDING)
 		return;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
@@ -279,7 +273,7 @@ static void hand_over(int which, int channel)
 		return;
 	}
 	start_trial(which, ends[0]);
-	if (stage == HANDING && (!tell(channel, freeze, -1) || !tell(channel, hand, ends[1])))
+	if (stage == HANDING && (!tell(channel, "Z" NUMBER, -1) || !tell(channel, "H" NUMBER, ends[1])))
 		upgrade_give_up("%s can't be told to hand over: %s", child_names[which], strerror(errno));
 	CLOSE_FD(ends[0]);
 	CLOSE_FD(ends[1]);

@@ -13,10 +13,8 @@ import { native } from '../relay/native.js';
 /** The descriptors that the daemon is started with: native/supervisor/programs.c. Where there is none, there is no socket. */
 const FDS = { broker: 3, relay: 4, supervisor: 5, listener: 6, bus: 7, orders: 8 } as const;
 const INCARNATION = 'PVX_INCARNATION';
+const PROTOCOL = 'PVX_BETWEEN_VERSIONS';
 const WATCHDOG = 'WATCHDOG_USEC';
-
-/** Much less than DRAIN_MS of native/supervisor/family.c. */
-const DRAINING_MS = 20_000;
 
 /** The exit code of a daemon that wants a successor; C calls it EX_TEMPFAIL. */
 export const EXIT_SUCCESSOR = 75;
@@ -35,6 +33,8 @@ export interface Inheritance {
   /** 1, or one more than the daemon before it had. */
   readonly incarnation: number;
   readonly supervisor: SupervisorWords;
+  /** The supervisor is of another version than this code, and its words may mean something else: a sentence. */
+  readonly mismatch: string | null;
 }
 
 /**
@@ -60,12 +60,19 @@ export function inherited(): Inheritance | null {
   delete process.env[INCARNATION];
   if (!(incarnation > 0)) return null;
   native.seal(); // first of all: from here on what we hold can't be taken
+  const protocol = process.env[PROTOCOL];
+  delete process.env[PROTOCOL];
   const { broker, relay, supervisor, listener, bus } = FDS;
   return {
     channels: { broker, relay, listener: ifSocket(listener), bus: ifSocket(bus) },
     incarnation,
     supervisor: new SupervisorWords(supervisor, ifPipe(FDS.orders)),
+    mismatch: Number(protocol) === BETWEEN_VERSIONS ? null : mismatchOf(protocol),
   };
+}
+
+function mismatchOf(protocol = 'none'): string {
+  return `This code is of another version than the pv-xconnect that runs: that has number ${protocol} of the protocol between versions, and this ${BETWEEN_VERSIONS}. Restart pv-xconnect.`;
 }
 
 function ifSocket(fd: number): number {
@@ -144,12 +151,7 @@ export class SupervisorWords {
   /** From now on says that we are alive, where a service manager wants to know. */
   startWatchdog(): void {
     const microseconds = Number(process.env[WATCHDOG] ?? 0);
-    if (microseconds > 0) this.#sayAlive(microseconds / 2_000);
-  }
-
-  /** It was asked to end, and drains: it is not killed while it says so. */
-  draining(): void {
-    this.#sayAlive(DRAINING_MS);
+    if (microseconds > 0) setInterval(() => this.#say('A'), microseconds / 2_000).unref();
   }
 
   #obey(line: string, orders: Orders): void {
@@ -160,10 +162,6 @@ export class SupervisorWords {
     else if (word === 'C') orders.commit();
     else if (word === 'T') orders.thaw();
     else if (word === 'X') orders.refuse(rest.trim());
-  }
-
-  #sayAlive(intervalMs: number): void {
-    setInterval(() => this.#say('A'), intervalMs).unref();
   }
 
   /** Without waiting: what doesn't fit into the pipe, which nobody reads then, is lost. */

@@ -1,65 +1,12 @@
-/**
- * What the death of one process costs, under checked traffic. PVX_KILLS says how often each is killed, to try it for
- * longer.
- */
+/** What the successor of a killed daemon ends and what it leaves; what a kill costs is in soak.test.ts. */
 import { afterEach, describe, expect, test } from 'vitest';
 import type { WireLink } from '../../support/link.js';
-import { countOpenFiles } from '../../support/open-files.js';
 import { isRoot } from '../../support/requirements.js';
-import { atRest } from '../../support/wait.js';
 import { useSupervisedPair } from './support.js';
-
-const KILLS = Number(process.env.PVX_KILLS ?? 4);
-const LONG_MS = 60_000 + KILLS * 5_000;
 
 describe.runIf(isRoot())('a daemon that is killed', () => {
   const pair = useSupervisedPair();
   afterEach(() => pair.clear());
-
-  test(
-    'costs no byte, no descriptor and no connection of what the relay serves alone',
-    async () => {
-      const links = await pair.establishAll();
-      const traffic = await pair.startTraffic(links);
-      const planted = await pair.planted(links);
-      const [supervisor, relay, broker] = [
-        pair.daemon.pid,
-        pair.child('pvx-relay'),
-        pair.child('pvx-broker'),
-      ];
-      let before = await pair.totals();
-      for (let kill = 0; kill < KILLS; kill++) {
-        await pair.kill('node', links);
-        for (const one of traffic) await one.goesOn();
-        before = await pair.totals(before);
-      }
-      const summaries = await Promise.all(traffic.map((one) => one.end()));
-      expect(summaries.flatMap(({ faults }) => faults)).toEqual([]);
-      expect(await pair.planted(links)).toBe(planted);
-      expect([pair.daemon.pid, pair.child('pvx-relay'), pair.child('pvx-broker')]).toEqual([
-        supervisor,
-        relay,
-        broker,
-      ]);
-      const longest = summaries.map((one) => one.longest);
-      console.info(`the longest that a new client waited: ${Math.max(...longest)} ms`);
-    },
-    LONG_MS,
-  );
-
-  test(
-    'leaves nothing open in broker and relay',
-    async () => {
-      const links = await pair.establishAll();
-      await pair.kill('node', links); // what is opened once is open from here on
-      const open = () =>
-        ['pvx-broker', 'pvx-relay'].map((name) => countOpenFiles(pair.child(name as 'pvx-relay')));
-      const before = await atRest(() => String(open()));
-      for (let kill = 0; kill < KILLS; kill++) await pair.kill('node', links);
-      expect(await atRest(() => String(open()))).toBe(before);
-    },
-    LONG_MS,
-  );
 
   test('has a successor that ends what the graph no longer has', async () => {
     const links = await pair.establishAll();
@@ -91,23 +38,4 @@ describe.runIf(isRoot())('a daemon that is killed while a link drains', () => {
     const faults = (await drained?.end())?.faults;
     expect(faults?.filter((fault) => !fault.startsWith('come_and_go'))).toEqual([]);
   });
-});
-
-describe.runIf(isRoot())('a relay that is killed', () => {
-  const pair = useSupervisedPair();
-  afterEach(() => pair.clear());
-
-  test(
-    'is there again with every link; nothing else has to be mended',
-    async () => {
-      const links = await pair.establishAll();
-      for (let kill = 0; kill < KILLS; kill++) {
-        await pair.kill('pvx-relay', links);
-        const traffic = await pair.startTraffic(links);
-        const summaries = await Promise.all(traffic.map((one) => one.end()));
-        expect(summaries.flatMap(({ faults }) => faults)).toEqual([]);
-      }
-    },
-    LONG_MS,
-  );
 });

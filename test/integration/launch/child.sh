@@ -4,6 +4,7 @@
 #
 #   ready, word TEXT   says it to the supervisor     exit N, killed   ends so
 #   wait               until SIGTERM                 stubborn         until SIGKILL
+#   chatter            the same, and says that it is alive
 #   heed               does what it is told in an upgrade, but for what follows: Z, C
 #   handed             has what was handed over      until FILE       waits for it
 name=${0##*/}
@@ -52,6 +53,7 @@ while [ $# -gt 0 ]; do
     exit) note "exit $2"; exit "$2" ;;
     killed) kill -9 $$ ;;
     wait) linger ;;
+    chatter) trap 'note TERM' TERM; while :; do echo A >&5; sleep 0.02; done ;;
     stubborn) trap 'note TERM' TERM; linger ;;
   esac
   shift

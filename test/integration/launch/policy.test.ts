@@ -1,5 +1,6 @@
 /** Who is started again, when, and how all of it ends. */
-import { readFileSync } from 'node:fs';
+import { chmodSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { childrenOf, statusOf } from '../../support/processes.js';
 import { isRoot } from '../../support/requirements.js';
@@ -105,6 +106,44 @@ describe.runIf(isRoot())('pv-xconnect', () => {
     );
     expect(childrenOf(family.pid)).toHaveLength(3); // no zombie
   });
+
+  test('starts one that was only just ready at once the first time, and then in a moment', async () => {
+    family.start();
+    for (const life of [1, 2, 3]) {
+      const pid = await family.started('node', life);
+      await eventually(() =>
+        expect(family.diary('node').filter((line) => line === 'ready')).toHaveLength(life),
+      );
+      kill(pid);
+      await family.started('node', life + 1);
+    }
+    const again = 'pv-xconnect: the daemon ended (signal 9): it is started again';
+    await eventually(() =>
+      expect(family.said).toBe(`${again}.\n${again} in a moment.\n${again} in a moment.\n`),
+    );
+  });
+
+  test('has it started by the way to its folder where only root finds the one to its code', async () => {
+    const only = () => chmodSync(join(family.folder, 'one/dist'), 0o700);
+    only();
+    family.start();
+    await isReady();
+    const folderOf = (pid: number) => family.descriptors(pid).find(({ fd }) => fd === 9)?.target;
+    expect(folderOf(await family.started('node'))).toBe(join(family.folder, 'one'));
+    rmSync(join(family.folder, 'one'), { recursive: true });
+    family.install('one');
+    only();
+    kill(await family.started('node'));
+    expect(folderOf(await family.started('node', 2))).toBe(join(family.folder, 'one'));
+  });
+
+  test('kills a daemon that drains for longer than it may, whatever that says', async () => {
+    family.plan('node', 'ready chatter');
+    family.start(['--stop-drain', '0']);
+    await isReady();
+    process.kill(family.pid, 'SIGTERM');
+    await expectEnd(1);
+  }, 30_000);
 
   test('lives with as many ends of a daemon as there are, where each was ready', async () => {
     family.start();

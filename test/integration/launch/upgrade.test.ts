@@ -269,6 +269,22 @@ describe.runIf(isRoot())('an upgrade', () => {
     await expectEnd(0);
   });
 
+  test('that was given up leaves what is started again to the package that is there by then', async () => {
+    family.plan('node', 'heed ready until go word U wait', 'exit 1', 'heed ready wait');
+    const pids = await begin();
+    await expectGivenUp(pids, /the daemon of the new version ended/);
+    rmSync(join(family.folder, 'one'), { recursive: true });
+    kill(pids[1] as number);
+    const relay = await family.started('pvx-relay', 3);
+    expect(family.words(relay).join(' ')).toContain('/two/build/Release/');
+    await said(
+      /\/one\/build\/Release\/pvx-broker is missing: what is started again is of .*\/two\./,
+    );
+    kill(pids[2] as number);
+    expect(family.words(await family.started('node', 3)).join(' ')).toContain('/two/dist/main.js');
+    await expectEnd(0);
+  });
+
   test('is given up with a daemon that does not freeze', async () => {
     family.plan('node', 'heed Z ready until go word U wait');
     const pids = await begin();
