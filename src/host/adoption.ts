@@ -141,6 +141,8 @@ export class Adoption {
   /** Resolves when every link of the first graph is attached, as far as it could be. */
   readonly settled: Promise<void>;
   #settle!: () => void;
+  /** What takes over without a claim: device nodes, by their paths. Null: it is too late for that. */
+  #awaited: Promise<void>[] | null = [];
 
   constructor(parts: AdoptionParts) {
     this.#parts = parts;
@@ -215,11 +217,18 @@ export class Adoption {
     }
   }
 
+  /** What was planted is not removed before this, or a while. */
+  waitFor(taken: Promise<void>): void {
+    this.#awaited?.push(taken);
+  }
+
   /** Every link of the first graph has been attached, as far as it could be: what is left is nobody's. */
   async finish(): Promise<void> {
     this.#settle();
     for (const id of [...this.#left.keys()]) this.#endAll(this.#take(id), this.#parts.drainMs);
-    await withDeadline(Promise.all(this.#ending.values()), END_MS, undefined); // one of them may hang
+    const awaited = [...this.#ending.values(), ...(this.#awaited ?? [])];
+    this.#awaited = null;
+    await withDeadline(Promise.all(awaited), END_MS, undefined); // one of them may hang
     const swept = await this.#parts.broker.sweep();
     if (swept.ok) return;
     this.#parts.log.warn(

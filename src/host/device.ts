@@ -46,6 +46,8 @@ export interface LinkDeviceParts {
   readonly lookSoon: () => void;
   /** Where the device is looked for now; null: its provider is not running. */
   readonly provider: () => Container | null;
+  /** A node is to be planted. `looked`: it was looked for, for the first time, and what an earlier daemon planted kept. */
+  readonly onPlanting?: (looked: Promise<void>) => void;
 }
 
 type Found = FoundNode & { readonly path: string };
@@ -72,15 +74,21 @@ export class LinkDevice implements Device {
   #underWay: Promise<unknown> = Promise.resolve();
   #ended = false;
   readonly #looks = new SerialQueue();
+  readonly #firstLook: Promise<void>;
+  #looked!: () => void;
 
   constructor(parts: LinkDeviceParts, link: Link, options: DeviceOptions) {
     this.#parts = parts;
     this.#link = link;
     this.#options = options;
+    this.#firstLook = new Promise((resolve) => {
+      this.#looked = resolve;
+    });
   }
 
   plant(): Attachment {
     this.#planting = true;
+    this.#parts.onPlanting?.(this.#firstLook);
     this.#parts.lookSoon();
     return { detach: () => this.unplant() };
   }
@@ -88,20 +96,27 @@ export class LinkDevice implements Device {
   /** Is it there, and planted if it is to be? What is not so yet is brought about. Never rejects. */
   look(): Promise<Seen> {
     return this.#looks.run(async () => {
-      const looked = await this.#find();
-      if (!looked.ok) {
-        if (isAbout(looked.error)) await this.#lose();
-        return looked;
-      }
-      const found = looked.value;
-      if (this.#node && !isSameDevice(this.#node, found.node)) await this.#lose();
-      else if (this.#node && !isSameNode(this.#node, found.node)) await this.#uproot();
-      this.#node = found.node;
-      if (this.#planting && !this.#ended && this.#isLost) await this.#uproot();
-      if (this.#planting && !this.#ended && this.#plant === null) return this.#plantNode(found);
-      closeAll([found.fd]);
-      return { error: null };
+      const isFirst = this.#planting;
+      const seen = await this.#look();
+      if (isFirst) this.#looked();
+      return seen;
     });
+  }
+
+  async #look(): Promise<Seen> {
+    const looked = await this.#find();
+    if (!looked.ok) {
+      if (isAbout(looked.error)) await this.#lose();
+      return looked;
+    }
+    const found = looked.value;
+    if (this.#node && !isSameDevice(this.#node, found.node)) await this.#lose();
+    else if (this.#node && !isSameNode(this.#node, found.node)) await this.#uproot();
+    this.#node = found.node;
+    if (this.#planting && !this.#ended && this.#isLost) await this.#uproot();
+    if (this.#planting && !this.#ended && this.#plant === null) return this.#plantNode(found);
+    closeAll([found.fd]);
+    return { error: null };
   }
 
   async find(): Promise<Result<Node>> {

@@ -265,7 +265,9 @@ export class OneLinkHost implements LinkHost {
     const { patienceMs } = this.#options;
     const lookSoon = () => this.#provider.soon();
     const provider = () => this.#provider.container;
-    const parts = { broker, consumer, plantWatch, log: this.log, patienceMs, lookSoon, provider };
+    const onPlanting = (looked: Promise<void>) => this.#parts.adoption.waitFor(looked);
+    const told = { lookSoon, provider, onPlanting };
+    const parts = { broker, consumer, plantWatch, log: this.log, patienceMs, ...told };
     const device = new LinkDevice(parts, this.#link, options);
     this.watch(() => device.look());
     // Taken back however long the consumer's file systems take, and before a connection's end tells its client so.

@@ -86,8 +86,15 @@ export class Devices extends ContainerPair {
   }
 }
 
-/** A daemon whose host has the devices that the test makes. */
-export function deviceDaemon(args: readonly string[], standIns?: IoctlRecord): TestDaemon {
+/** A daemon whose host has the devices that the test makes. `program`: one that takes stand-ins by itself. */
+export function deviceDaemon(
+  args: readonly string[],
+  standIns?: IoctlRecord,
+  program?: string,
+): TestDaemon {
+  if (standIns && program !== undefined) {
+    return new TestDaemon(args, { prefix: onDeviceHost(), env: standIns.env, program });
+  }
   if (!standIns) return new TestDaemon(args, { prefix: onDeviceHost() });
   return new TestDaemon(args, { prefix: onDeviceHost(standInBroker()), env: standIns.env });
 }

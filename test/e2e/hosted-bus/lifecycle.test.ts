@@ -5,29 +5,9 @@ import { childNamed } from '../../support/processes.js';
 import { has, isRoot } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
 import { requires, services } from '../../unit/manifest/scratch.js';
-import { DENIED, FOO, HostedMesh, onBus, owns, TARGET } from './support.js';
+import { ASKER, DENIED, FOO, HostedMesh, hostedRevision, onBus } from './support.js';
 
 const ECHO = 'org.example.Test.Echo';
-
-function revision(allow: readonly string[]) {
-  return {
-    'service/services.json': owns('foo-service', allow, FOO),
-    'service/run.json': onBus('foo-service'),
-    'client/run.json': onBus('operator'),
-  };
-}
-
-/** Calls Echo for each line that it reads, over one connection. */
-const ASKER = `
-import dbus, dbus.bus, sys
-bus = dbus.bus.BusConnection("unix:path=${TARGET}")
-print("ready", flush=True)
-for text in sys.stdin:
-    try:
-        print(bus.call_blocking("${FOO}", "/", "org.example.Test", "Echo", "s", [text.strip()]), flush=True)
-    except dbus.DBusException as e:
-        print(e.get_dbus_name(), flush=True)
-`;
 
 describe.runIf(isRoot() && has('dbus-daemon') && has('dbus-send'))('the hosted bus', () => {
   let mesh: HostedMesh;
@@ -39,19 +19,19 @@ describe.runIf(isRoot() && has('dbus-daemon') && has('dbus-send'))('the hosted b
   const echo = (container = 'client') => mesh.call(container, FOO, ECHO, 'string:hi');
 
   test('of a changed revision is reloaded: no connection is lost, and rights are the new ones at once', async () => {
-    await mesh.start(revision([]));
+    await mesh.start(hostedRevision([]));
     await mesh.established(2);
     const pid = mesh.busPid;
     const service = await mesh.serve('service', FOO);
     const asker = await mesh.talk('client', [PYTHON, '-c', ASKER]);
     expect(await asker.ask('one')).toBe(DENIED);
-    await mesh.start(revision(['operator']));
+    await mesh.start(hostedRevision(['operator']));
     await eventually(async () => expect(await asker.ask('two')).toBe('two'));
-    await mesh.start({ ...revision(['operator']), 'third/run.json': onBus('newcomer') });
+    await mesh.start({ ...hostedRevision(['operator']), 'third/run.json': onBus('newcomer') });
     await mesh.established(3);
     expect((await echo('third')).out).toContain(DENIED);
     expect(await asker.ask('three')).toBe('three');
-    await mesh.start(revision([]));
+    await mesh.start(hostedRevision([]));
     await eventually(async () => expect(await asker.ask('four')).toBe(DENIED));
     expect(mesh.busPid).toBe(pid);
     expect(service.process.exitCode).toBeNull();
@@ -60,7 +40,7 @@ describe.runIf(isRoot() && has('dbus-daemon') && has('dbus-send'))('the hosted b
   });
 
   test('that is killed comes back, and its links with it', async () => {
-    await mesh.start(revision(['operator']));
+    await mesh.start(hostedRevision(['operator']));
     await mesh.established(2);
     await mesh.serve('service', FOO);
     expect((await echo()).out).toBe('hi');
@@ -78,7 +58,7 @@ describe.runIf(isRoot() && has('dbus-daemon') && has('dbus-send'))('the hosted b
   });
 
   test('keeps the uids of roles over restarts of the daemon, and of everything', async () => {
-    await mesh.start(revision(['operator']));
+    await mesh.start(hostedRevision(['operator']));
     await mesh.established(2);
     const before = mesh.uids();
     for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
@@ -99,7 +79,7 @@ describe.runIf(isRoot() && has('dbus-daemon') && has('dbus-send'))('the hosted b
   });
 
   test('whose program is killed is there again, with its users and rules, and the daemon goes on', async () => {
-    await mesh.start(revision(['operator']));
+    await mesh.start(hostedRevision(['operator']));
     await mesh.established(2);
     const daemon = childNamed(mesh.daemon.pid, 'node');
     const program = mesh.busProgramPid;
@@ -117,14 +97,14 @@ describe.runIf(isRoot() && has('dbus-daemon') && has('dbus-send'))('the hosted b
   test('begins when a revision first has a use for it, and nobody else is disturbed by that', async () => {
     await mesh.start({ 'client/run.json': requires() });
     expect(mesh.busPid).toBe(0);
-    await mesh.start(revision(['operator']));
+    await mesh.start(hostedRevision(['operator']));
     await mesh.established(2);
     await mesh.serve('service', FOO);
     expect((await echo()).out).toBe('hi');
   });
 
   test('without a runtime tells who calls a name that is started on demand that nobody can start it', async () => {
-    const files = revision(['operator']);
+    const files = hostedRevision(['operator']);
     const [owner] = files['service/services.json'].services as object[];
     const onDemand = services({ ...owner, activation: { mode: 'on-demand' } });
     await mesh.start({ ...files, 'service/services.json': onDemand });

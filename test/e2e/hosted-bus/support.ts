@@ -18,7 +18,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { PYTHON, SERVICE } from '../../support/bus/bus.js';
 import { startContainer, type TestContainer } from '../../support/container.js';
-import { TestDaemon } from '../../support/daemon.js';
+import { TestDaemon, type TestDaemonOptions } from '../../support/daemon.js';
 import { childNamed, childrenOf } from '../../support/processes.js';
 import { eventually } from '../../support/wait.js';
 import { type Files, requires, services } from '../../unit/manifest/scratch.js';
@@ -44,6 +44,27 @@ export function owns(role: string, allow: readonly string[] | undefined, ...name
   return services(...names.map((name) => ({ ...by, owns: name })));
 }
 
+/** A service that these roles may call, and an operator. */
+export function hostedRevision(allow: readonly string[]) {
+  return {
+    'service/services.json': owns('foo-service', allow, FOO),
+    'service/run.json': onBus('foo-service'),
+    'client/run.json': onBus('operator'),
+  };
+}
+
+/** Calls Echo for each line that it reads, over one connection. */
+export const ASKER = `
+import dbus, dbus.bus, sys
+bus = dbus.bus.BusConnection("unix:path=${TARGET}")
+print("ready", flush=True)
+for text in sys.stdin:
+    try:
+        print(bus.call_blocking("${FOO}", "/", "org.example.Test", "Echo", "s", [text.strip()]), flush=True)
+    except dbus.DBusException as e:
+        print(e.get_dbus_name(), flush=True)
+`;
+
 export interface Talk {
   ask(text: string): Promise<string>;
 }
@@ -59,12 +80,13 @@ export class HostedMesh {
   readonly containers = new Map<string, TestContainer>();
   readonly #running: ChildProcess[] = [];
 
-  constructor() {
+  constructor(options: TestDaemonOptions = {}) {
     const [state, pids] = [join(this.folder, 'state'), join(this.folder, 'pids.json')];
     mkdirSync(state);
     chmodSync(this.folder, 0o755); // the daemon is an ordinary user
     const storage = join(this.folder, 'storage');
-    this.daemon = new TestDaemon(['--state', state, '--pids', pids, '--storage', storage]);
+    const args = ['--state', state, '--pids', pids, '--storage', storage];
+    this.daemon = new TestDaemon(args, options);
   }
 
   /** Makes this the revision, starts the containers that are new, and the daemon where it does not run. */

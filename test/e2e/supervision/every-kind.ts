@@ -68,8 +68,16 @@ export class EveryKind extends SupervisedPair {
   override readonly kinds: Record<string, Kind> = KINDS;
   readonly #record = new IoctlRecord();
 
+  readonly #program: string | undefined;
+
+  /** `program`: another pv-xconnect than ours, whose broker takes stand-ins for devices. */
+  constructor(args: readonly string[], program?: string) {
+    super(args);
+    this.#program = program;
+  }
+
   protected override makeDaemon(args: readonly string[]): TestDaemon {
-    return deviceDaemon(args, this.#record);
+    return deviceDaemon(args, this.#record, this.#program);
   }
 
   override async setUp(): Promise<void> {

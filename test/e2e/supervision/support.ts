@@ -209,10 +209,10 @@ export function useSupervisedPair(...args: string[]): SupervisedPair {
 export const versionOf = async ({ control }: TestDaemon) =>
   (await request(control, '/version')) as { version: string; incarnation: number };
 
-/** Two versions of the package, of which the first is installed, until the file's last test. */
-export function useBuilds(): Builds {
+/** Two versions of the package, of which the first is installed, until the last test. `spoil`: see Builds. */
+export function useBuilds(spoil?: (folder: string) => void): Builds {
   const builds = new Builds();
-  for (const version of ['0.1.0', '0.1.1']) builds.add(version);
+  for (const version of ['0.1.0', '0.1.1']) builds.add(version, spoil);
   builds.install('0.1.0');
   afterAll(() => builds.remove());
   return builds;
