@@ -137,8 +137,10 @@ static void tests(void)
 #endif
 #ifdef PVX_SANITIZED
 	ALLOW(mmap), ALLOW(munmap), ALLOW(mprotect), ALLOW(madvise), ALLOW(mremap), ALLOW(write), ALLOW(openat);
-	ALLOW(open), ALLOW(lseek), ALLOW(sigaltstack), ALLOW(prctl), ALLOW(getrusage), ALLOW(readlink);
-	ALLOW(sched_getaffinity);
+	ALLOW(lseek), ALLOW(sigaltstack), ALLOW(prctl), ALLOW(getrusage), ALLOW(sched_getaffinity);
+#ifdef __x86_64__
+	ALLOW(open), ALLOW(readlink);
+#endif
 #endif
 }
 

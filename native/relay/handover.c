@@ -44,8 +44,7 @@ static struct {
 
 static void append(const void *bytes, size_t length)
 {
-	if (length > 0)
-		memcpy(out.bytes + out.length, bytes, length);
+	memcpy(out.bytes + out.length, bytes, length);
 	out.length += length;
 }
 
@@ -58,8 +57,10 @@ static void append_command(struct pvx_command head, const struct pvx_request *re
 	whole = (uint32_t)(sizeof(head) + head.request_length + length);
 	append(&whole, sizeof(whole));
 	append(&head, sizeof(head));
-	append(request, head.request_length);
-	append(data, length);
+	if (request)
+		append(request, sizeof(*request));
+	if (data)
+		append(data, length);
 }
 
 static void append_link(struct link *link)

@@ -59,8 +59,11 @@ static void library(void)
 static void tests(void)
 {
 #ifdef PVX_SANITIZED
-	ALLOW(mmap), ALLOW(mprotect), ALLOW(write), ALLOW(openat), ALLOW(open), ALLOW(lseek), ALLOW(sigaltstack);
-	ALLOW(prctl), ALLOW(getrusage), ALLOW(readlink), ALLOW(sched_getaffinity);
+	ALLOW(mmap), ALLOW(mprotect), ALLOW(write), ALLOW(openat), ALLOW(lseek), ALLOW(sigaltstack), ALLOW(prctl);
+	ALLOW(getrusage), ALLOW(readlinkat), ALLOW(sched_getaffinity);
+#ifdef __x86_64__
+	ALLOW(open), ALLOW(readlink);
+#endif
 #endif
 }
 

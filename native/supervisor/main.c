@@ -25,8 +25,8 @@ static void ignore(int signal)
 
 struct family family;
 
-/* They are taken from the descriptor. The handlers are never called: by them it is to be seen in /proc that we take these
- * signals, and what whoever launched us ignored is not ignored. -1 with errno. */
+/* They are taken from the descriptor. The handlers are never called: by them it is to be seen in /proc that we take
+ * these signals, and what whoever launched us ignored is not ignored. -1 with errno. */
 static int take_signals(void)
 {
 	static const int taken[] = { SIGTERM, SIGINT, SIGHUP };
@@ -78,6 +78,10 @@ static bool choose_users(void)
 	if (name) {
 		if (!named_user(name, &family.daemon_uid, &family.daemon_gid)) {
 			say("there is no user %s in /etc/passwd: give an existing one with --user.", name);
+			return false;
+		}
+		if (family.daemon_uid == 0) {
+			say("--user %s is root, which nobody becomes here: give a user without privileges.", name);
 			return false;
 		}
 		family.relay_uid = family.daemon_uid;

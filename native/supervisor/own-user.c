@@ -273,6 +273,14 @@ static bool is_number(const char *text)
 	return *text && strspn(text, "0123456789") == strlen(text);
 }
 
+/* -1: it is none. */
+static int32_t id_of(const char *text)
+{
+	return is_number(text) && strlen(text) <= 10 && strtoull(text, NULL, 10) <= MAX_ID ?
+		       (int32_t)strtoull(text, NULL, 10) :
+		       -1;
+}
+
 bool named_user(const char *name, int32_t *uid, int32_t *gid)
 {
 	FILE *file = fopen("/etc/passwd", "re");
@@ -285,20 +293,20 @@ bool named_user(const char *name, int32_t *uid, int32_t *gid)
 
 		for (int i = 0; i < 4; i++)
 			fields[i] = strsep(&left, ":\n");
-		if (!fields[3] || !is_number(fields[2]) || !is_number(fields[3]))
+		if (!fields[3] || id_of(fields[2]) < 0 || id_of(fields[3]) < 0)
 			continue;
 		found = strcmp(fields[0], name) == 0 || strcmp(fields[2], name) == 0;
-		*uid = (int32_t)strtoul(fields[2], NULL, 10);
-		*gid = (int32_t)strtoul(fields[3], NULL, 10);
+		*uid = id_of(fields[2]);
+		*gid = id_of(fields[3]);
 	}
 	free(line);
 	if (file)
 		fclose(file);
 	if (!found && (is_number(name) || strcmp(name, "nobody") == 0)) { /* the kernel's own overflow identity */
-		*uid = *gid = is_number(name) ? (int32_t)strtoul(name, NULL, 10) : 65534;
-		found = true;
+		*uid = *gid = is_number(name) ? id_of(name) : 65534;
+		found = *uid >= 0;
 	}
-	return found && *uid >= 0 && *gid >= 0;
+	return found;
 }
 
 bool only_root_is_mapped(void)

@@ -17,8 +17,8 @@
  *
  * It keeps root, with the capabilities of its broker and those that it takes to start and end children, and so it has
  * little to do: it opens nothing in a container, receives no descriptor, and reads nothing but its command line and
- * single words of its own daemon, and in an upgrade of the new broker and relay. It is one thread, which never waits but
- * in ppoll(2).
+ * single words of its own daemon, and in an upgrade of the new broker and relay. It is one thread, which never waits
+ * but in poll(2).
  */
 #ifndef PVX_SUPERVISOR_H
 #define PVX_SUPERVISOR_H

@@ -173,8 +173,8 @@ export class Broker {
   }
 
   /**
-   * A process that an earlier daemon held keeps its handle. `stamp`: the latest acceptable start time of the process, in clock ticks since
-   * boot; 0: any.
+   * A process that an earlier daemon held keeps its handle. `stamp`: the latest acceptable start time of the process, in
+   * clock ticks since boot; 0: any.
    */
   async hold(pid: number, stamp: number): Promise<ErrnoResult<Held>> {
     const answer = await this.#ask('HOLD', { arg: pid, stamp });

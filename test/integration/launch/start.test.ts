@@ -98,7 +98,7 @@ describe.runIf(isRoot())('a daemon', () => {
     [['--bus-uids', '5-6'], "error: option '--bus-uids <first-last>' argument '5-6' is invalid. "],
     [
       ['--', 'x'],
-      'error: unknown command "x", expected check, graph, diff, doctor, explain, upgrade, learn or none\n',
+      'error: unknown command "x", expected check, graph, diff, doctor, explain, connections, upgrade, learn or none\n',
     ],
     [['-x'], "error: unknown option '-x'\n"],
   ])('that is told nonsense ends with 2, and says what was expected: %j', (args, said) => {
@@ -115,11 +115,15 @@ describe.runIf(isRoot())('a daemon', () => {
     expect(status).toBe(2);
   });
 
-  test('of a user that is not there does not start', () => {
-    expect(start('--user', 'nosuchuser')).toEqual({
+  const NONE = 'in /etc/passwd: give an existing one with --user.';
+  test.each([
+    ['nosuchuser', `there is no user nosuchuser ${NONE}`],
+    ['4294967296', `there is no user 4294967296 ${NONE}`],
+    ['0', '--user 0 is root, which nobody becomes here: give a user without privileges.'],
+  ])('of a user that is not there, or is root, does not start: %s', (name, said) => {
+    expect(start('--user', name)).toEqual({
       ...{ status: 1, stdout: '' },
-      stderr:
-        'pv-xconnect: there is no user nosuchuser in /etc/passwd: give an existing one with --user.\n',
+      stderr: `pv-xconnect: ${said}\n`,
     });
     expect(existsSync(control())).toBe(false);
   });
