@@ -148,7 +148,10 @@ def echo_datagrams(path):
     while True:
         data, fds, sender = receive(server, 1 << 20)
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
-        server.sendmsg([data], rights, 0, sender)
+        try:
+            server.sendmsg([data], rights, 0, sender)
+        except OSError:
+            pass  # its sender is gone
         close(fds)
 
 
