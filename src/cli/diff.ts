@@ -103,8 +103,9 @@ async function revisionAt(
 async function running(client: ControlClient, say: (sentence: string) => void): Promise<Got<Side>> {
   const got = await client.get('/xconnect-graph');
   if (!got.ok) return got;
-  const isLeaving = (entry: unknown) => isObject(entry) && entry.state === 'draining';
-  const wanted = Array.isArray(got.value) ? got.value.filter((one) => !isLeaving(one)) : got.value;
+  const isNone = (entry: unknown) =>
+    isObject(entry) && (entry.state === 'draining' || entry.state === 'unmet');
+  const wanted = Array.isArray(got.value) ? got.value.filter((one) => !isNone(one)) : got.value;
   const { links, errors } = parseGraph(wanted);
   const [error] = errors;
   if (error !== undefined && links.length === 0) return { ok: false, error };

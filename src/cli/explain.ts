@@ -13,7 +13,7 @@ import type { Vocabulary } from '../manifest/entries.js';
 import { readRevision } from '../manifest/reader.js';
 import { printable, printableJson } from '../manifest/text.js';
 import { ControlClient, type Got } from './control-client.js';
-import { type Declarations, declarationsOf, whyNone } from './declaration.js';
+import { type Declaration, type Declarations, declarationsOf, whyNone } from './declaration.js';
 import {
   type Explanation,
   explain,
@@ -111,19 +111,37 @@ async function declared(
 function explanations({ declarations, links }: Sources): Explanation[] {
   const all = declarations?.all ?? [];
   if (!links) return all.map((declaration) => explain({ declaration }));
-  const unmade = new Map(all.map((one) => [one.link ? linkId(one.link) : one, one]));
+  const unmade = new Map<unknown, Declaration>(
+    all.map((one) => [one.link ? linkId(one.link) : one, one]),
+  );
   const made = links.map((live) => {
-    const declaration = unmade.get(linkId(live));
-    unmade.delete(linkId(live));
+    const key = live.state === 'unmet' ? declarationOf(live, unmade.values()) : linkId(live);
+    const declaration = unmade.get(key);
+    unmade.delete(key);
     return explain({ declaration, live, asked: true, since: runsSince });
   });
   const others = [...unmade.values()].map((declaration) => explain({ declaration, asked: true }));
   return [...made, ...others];
 }
 
+/** Of one that nothing can meet, and of which no link comes by the manifests alone. */
+function declarationOf(
+  { consumer, name, target }: LiveLink,
+  unmade: Iterable<Declaration>,
+): Declaration | undefined {
+  return [...unmade].find(
+    ({ link, requirement, ...one }) =>
+      !link &&
+      one.consumer === consumer &&
+      requirement.name === name &&
+      (requirement.target ?? target) === target,
+  );
+}
+
 /** What may be missing, and is, is as it should be. */
 function isUnwell(explanation: Explanation): boolean {
-  const isMissing = explanation.optional && explanation.state === null;
+  const { optional, state } = explanation;
+  const isMissing = optional && (state === null || state === 'unmet');
   return !isMissing && firstFailure(explanation) !== undefined;
 }
 

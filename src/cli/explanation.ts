@@ -74,6 +74,7 @@ export interface LiveLink {
     readonly active: number;
     readonly total: number;
     readonly refused?: number;
+    readonly full?: boolean;
   };
   readonly bytes: { readonly to_provider: number; readonly to_consumer: number };
   readonly closes: Readonly<Record<string, number>>;
@@ -88,6 +89,7 @@ const STEP_OF: Readonly<Record<ErrorCode, StepName | 'anywhere'>> = {
   'state-unreadable': 'declared',
   'engine-away': 'declared',
   'engine-answer': 'declared',
+  'requirement-unmet': 'exporter',
   'type-unknown': 'exporter',
   'type-unsupported': 'exporter',
   'device-fd-only': 'allowed',
@@ -372,12 +374,13 @@ function running(live: LiveLink, since: Known['since']): string {
 }
 
 function traffic({ connections, bytes, closes }: LiveLink): string {
-  const { active, total, refused = 0 } = connections;
+  const { active, total, refused = 0, full = false } = connections;
   if (total === 0) return 'nobody has connected yet';
   const ends = Object.entries(closes).filter(([, count]) => count > 0);
   const ended = ends.map(([reason, count]) => `${reason} ${count}`).join(', ');
   return [
     `${active} open of ${total}, ${bytes.to_provider} bytes to the provider, ${bytes.to_consumer} to the consumer`,
+    ...(full ? ['as many as may be open: further ones wait'] : []),
     ...(refused > 0 ? [`${refused} did not reach the provider`] : []),
     ...(ended === '' ? [] : [`ended: ${ended}`]),
   ].join('; ');

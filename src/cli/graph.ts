@@ -80,10 +80,10 @@ async function drawn(
     const [problem] = revision.problems;
     return { ok: false, error: `${path}: ${problem?.message ?? 'it can not be read.'}` };
   }
-  const { links, problems } = buildGraph(revision, new Map(), unhosted(revision));
+  const { links, unmet, problems } = buildGraph(revision, new Map(), unhosted(revision));
   const errors = [...revision.problems, ...problems].filter(({ severity }) => severity === 'error');
   if (errors.length > 0) {
     say(`Some links may be missing (problems: ${errors.length}): see pv-xconnect check ${path}.`);
   }
-  return { ok: true, value: links.map(linkToWire) };
+  return { ok: true, value: [...links, ...unmet].map(linkToWire) };
 }

@@ -28,11 +28,17 @@ export function linkRows(wire: readonly unknown[]): LinkRow[] {
       role: text(link.role),
       provider: text(link.provider),
       target: text(link.target),
-      state: text(link.state) || (isObject(error) ? 'failed' : ''),
+      state: text(link.state) || stateOf(error),
       connections: connections(link.connections),
       error: isObject(error) ? text(error.message) : '',
     };
   });
+}
+
+/** Of a graph without states. */
+function stateOf(error: unknown): string {
+  if (!isObject(error)) return '';
+  return error.code === 'requirement-unmet' ? 'unmet' : 'failed';
 }
 
 function connections(value: unknown): string {

@@ -5,8 +5,8 @@
 import type { ControlClient, Got } from './control-client.js';
 import type { Output } from './output.js';
 
-/** Moves the cursor home, and clears the screen and its scrollback. */
-const CLEAR = '\x1b[H\x1b[2J\x1b[3J';
+/** Moves the cursor home, and clears the screen, but not what was scrolled out of it. */
+const CLEAR = '\x1b[H\x1b[2J';
 
 type Wire = readonly unknown[];
 

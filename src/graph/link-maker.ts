@@ -92,6 +92,17 @@ export class LinkMaker {
     return this.#link(consumer, requirement, exporter, type, target);
   }
 
+  /** A requirement that nothing can meet, so that it is seen: `make` has just added the problem that says why. */
+  unmet(consumer: string, requirement: Requirement): Link {
+    const { last } = this.#problems;
+    const message = last
+      ? `${placeText(last)}: found ${last.found}, expected ${last.expected}.`
+      : `${placeText(requirement.place)} can't be met.`;
+    const error: LinkError = { code: 'requirement-unmet', message };
+    const link = this.#refused(consumer, requirement, requirement);
+    return { ...link, ...(requirement.optional ? { optional: true } : {}), error };
+  }
+
   /** A link for what is not served, so that it is seen to be missing. `by`: the entry that is at fault. */
   #refused(
     consumer: string,

@@ -70,7 +70,9 @@ export interface Link {
   readonly rules?: readonly string[];
   /** rest and http only. */
   readonly http?: HttpOptions;
-  /** Why the builder knows that this link can't be made; it is shown as `failed` and never attached. */
+  /** Nothing can meet the requirement, and it said that this may be so. */
+  readonly optional?: boolean;
+  /** Why the builder knows that this link can't be made; it is shown as `failed` or `unmet`, and never attached. */
   readonly error?: LinkError;
   /** Fields of the wire form that are not ours, and options of plugins: kept, passed on, read by plugins alone. */
   readonly extra?: Readonly<Record<string, unknown>>;
@@ -81,7 +83,8 @@ export function linkId(link: Pick<Link, 'consumer' | 'name' | 'target'>): string
   return [link.consumer, link.name, link.target].map(encodeURIComponent).join('|');
 }
 
-export type LinkState = 'waiting' | 'established' | 'failed' | 'draining';
+export const LINK_STATES = ['waiting', 'established', 'failed', 'draining', 'unmet'] as const;
+export type LinkState = (typeof LINK_STATES)[number];
 
 /** What a source yields: one whole graph, and when it was true. */
 export interface GraphSnapshot {

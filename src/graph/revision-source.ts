@@ -68,10 +68,11 @@ export abstract class RevisionSource extends GraphSource {
       this.#problems = problemsText;
       this.emit('problems', problems);
     }
-    const links = JSON.stringify(graph.links);
+    const links = JSON.stringify([graph.links, graph.unmet]);
     if (this.isStopped || (links === this.#emitted?.links && !this.isNewer(stamp))) return;
     this.#isDoubted = false;
     this.#emitted = { stamp, links };
-    this.emit('graph', { links: graph.links, stamp, ...(engineIds ? { engineIds } : {}) });
+    const all = [...graph.links, ...graph.unmet];
+    this.emit('graph', { links: all, stamp, ...(engineIds ? { engineIds } : {}) });
   }
 }

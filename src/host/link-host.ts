@@ -300,7 +300,8 @@ export class OneLinkHost implements LinkHost {
     const sum = this.#relay.stats().reduce(plus, { ...NO_STATS, ...this.tally });
     const { in: toConsumer, out: toProvider } = this.#providers.bytes;
     const ours = { ...NO_STATS, active: this.#clients.size, toConsumer, toProvider };
-    return [ours, { ...NO_STATS, ...this.requests }].reduce(plus, sum);
+    const stats = [ours, { ...NO_STATS, ...this.requests }].reduce(plus, sum);
+    return { ...stats, full: stats.active >= mostOf(this.#link, this.#options) };
   }
 
   /** Those that are open, in no order. Never rejects. */

@@ -49,6 +49,8 @@ export const REMEDIES = {
     'Look at what the provider answers at the path of "health", and at its log.',
   'manifest-invalid':
     'Correct the entry that the message names; pv-xconnect check says what is wrong with it.',
+  'requirement-unmet':
+    'Do what the message says of the manifests, or make the requirement optional; pv-xconnect check says more.',
   'type-unknown': 'Use a type that this daemon has a plugin for, or load one with --plugin.',
   'type-unsupported': "Ask for a type that the provider's type can serve.",
   'identity-unknown':

@@ -424,6 +424,7 @@ export const LINK_FIELDS = {
     },
   },
   http: { wire: 'http', schema: HTTP, types: HTTP_TYPES, onChange: 'reattach', access: 'http' },
+  optional: { wire: 'optional', schema: flag, onChange: 'nothing', access: 'none' },
   /** That it can't be made is looked at before anything else is. */
   error: { wire: 'error', schema: ERROR, onChange: 'nothing', access: 'none' },
 } as const satisfies {

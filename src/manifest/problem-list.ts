@@ -26,6 +26,11 @@ export class ProblemList {
     return this.#errors;
   }
 
+  /** The last one that was added; undefined: there is none, or it was omitted. */
+  get last(): Problem | undefined {
+    return this.#omitted > 0 ? undefined : this.#items.at(-1);
+  }
+
   /** Those that are about a whole file, by its name. */
   files(): string[] {
     return this.#items.flatMap(({ file, pointer }) => (pointer === '' ? [file] : []));

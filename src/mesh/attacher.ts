@@ -20,6 +20,8 @@ export interface AttachedListener {
 export interface LinkStats {
   readonly active: number;
   readonly total: number;
+  /** As many are active as may be: further ones wait, or are closed. */
+  readonly full?: boolean;
   readonly toProvider: number;
   readonly toConsumer: number;
   /** Ended connections by reason: the relay's (native/relay/relay.h), and what plugin and host count themselves. */

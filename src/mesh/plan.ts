@@ -31,7 +31,11 @@ export type Step =
   | { readonly do: 'retarget' }
   /** `revoked`: whoever is connected may be so no longer. */
   | { readonly do: 'detach'; readonly revoked: boolean }
-  | { readonly do: 'show'; readonly state: 'waiting' | 'failed'; readonly error: LinkError };
+  | {
+      readonly do: 'show';
+      readonly state: 'waiting' | 'failed' | 'unmet';
+      readonly error: LinkError;
+    };
 
 const NOTHING: Step = { do: 'nothing' };
 
@@ -45,7 +49,8 @@ export function plan(
   const { link } = desired;
   if (link.error) {
     if (current) return { do: 'detach', revoked: link.error.code === 'not-allowed' };
-    return { do: 'show', state: 'failed', error: link.error };
+    const state = link.error.code === 'requirement-unmet' ? 'unmet' : 'failed';
+    return { do: 'show', state, error: link.error };
   }
   if (!isRunning(link)) {
     if (current) return { do: 'detach', revoked: false };

@@ -45,6 +45,7 @@ export function plus(a: LinkStats, b: LinkStats): LinkStats {
   return {
     active: a.active + b.active,
     total: a.total + b.total,
+    full: (a.full ?? false) || (b.full ?? false),
     toProvider: a.toProvider + b.toProvider,
     toConsumer: a.toConsumer + b.toConsumer,
     closes: added(a.closes, b.closes),

@@ -98,11 +98,11 @@ export class Api {
     const { addresses, revision } = runner.plan;
     const { hosted: hostedBus } = bus;
     const pids = new Map([...runner.containers].map(([name, { pid }]) => [name, pid]));
-    const { links } = buildGraph(revision, pids, {
+    const { links, unmet } = buildGraph(revision, pids, {
       addresses,
       ...(hostedBus ? { hostedBus } : {}),
     });
-    return joinStatus(links, this.#posted);
+    return joinStatus([...links, ...unmet], this.#posted);
   }
 
   #post(body: unknown): ApiAnswer {

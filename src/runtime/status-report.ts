@@ -41,7 +41,8 @@ function entryFault(entry: unknown): string | undefined {
   if (!isObject(entry)) return `: found ${show(entry)}, expected an object.`;
   for (const key of ['consumer', 'name', 'target']) {
     const value = entry[key];
-    if (typeof value === 'string' && value !== '' && value.length <= MAX_STRING) continue;
+    const isSaid = value !== '' || key === 'target'; // nobody may know that of a requirement that is unmet
+    if (typeof value === 'string' && isSaid && value.length <= MAX_STRING) continue;
     return `/${key}: found ${show(value)}, expected text.`;
   }
   if (typeof entry.established !== 'boolean') {
@@ -73,5 +74,7 @@ const WAITING: ReadonlySet<unknown> = new Set<ErrorCode>([
 
 function stateOf(error: unknown): string {
   if (error === null) return 'waiting';
-  return isObject(error) && WAITING.has(error.code) ? 'waiting' : 'failed';
+  if (!isObject(error)) return 'failed';
+  if (error.code === 'requirement-unmet') return 'unmet';
+  return WAITING.has(error.code) ? 'waiting' : 'failed';
 }

@@ -41,12 +41,12 @@ export function linksView(
 }
 
 function linkView(status: LinkStatus, stats: StatsOf, shown: ShownOf): WireLink {
-  const { active, total, toProvider, toConsumer, closes } = stats(status.id) ?? NO_STATS;
+  const { active, total, full, toProvider, toConsumer, closes } = stats(status.id) ?? NO_STATS;
   const refused = (closes.refused ?? 0) + (closes['no-provider'] ?? 0);
   return {
     ...linkToWire(status.link),
     ...stateView(status),
-    connections: { active, total, ...(refused > 0 && { refused }) },
+    connections: { active, total, ...(refused > 0 && { refused }), ...(full && { full }) },
     bytes: { to_provider: toProvider, to_consumer: toConsumer },
     ...shown(status.id),
   };

@@ -5,12 +5,12 @@
  * at the first scrape. No count is lost by that, as the counters are kept elsewhere.
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import type { LinkState } from '../graph/link.js';
+import { LINK_STATES, type LinkState } from '../graph/link.js';
+import { packageVersion } from '../kernel/package-version.js';
 import type { StatsOf } from './graph-view.js';
 import type { SourceHealth } from './source-health.js';
 import type { StatusStore } from './store.js';
 
-const STATES: readonly LinkState[] = ['waiting', 'established', 'failed', 'draining'];
 const LINK = ['consumer', 'service', 'target'] as const;
 /** How often the delay of the event loop is sampled. The library's own 10 ms would keep a device awake. */
 const SAMPLE_MS = 1_000;
@@ -26,6 +26,11 @@ export class Metrics {
   readonly #registry = new Registry();
   readonly #links = this.#gauge('links', 'Links by state.', ['state']);
   readonly #established = this.#gauge('link_established', '1 if the consumer can connect.', LINK);
+  readonly #state = this.#gauge(
+    'link_state',
+    '1 for the state that the link is in, with the code of what is wrong (empty: nothing).',
+    [...LINK, 'state', 'code'],
+  );
   readonly #active = this.#gauge('connections_active', 'Connections that are open.', LINK);
   readonly #total = this.#counter('connections_total', 'Connections so far.', LINK);
   readonly #bytes = this.#counter('bytes_total', 'Bytes carried, by direction.', [
@@ -50,6 +55,8 @@ export class Metrics {
 
   constructor(options: MetricsOptions) {
     this.#options = options;
+    const build = this.#gauge('build_info', '1, with the version that runs.', ['version']);
+    build.set({ version: packageVersion() }, 1);
     collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: SAMPLE_MS });
   }
 
@@ -66,6 +73,7 @@ export class Metrics {
   #takeLinks(): void {
     const perLink = [
       this.#established,
+      this.#state,
       this.#active,
       this.#total,
       this.#bytes,
@@ -73,11 +81,12 @@ export class Metrics {
       this.#denied,
     ];
     for (const metric of perLink) metric.reset(); // links that left leave no trace
-    const counts = new Map<LinkState, number>(STATES.map((state) => [state, 0]));
-    for (const { id, link, state } of this.#options.store.all()) {
+    const counts = new Map<LinkState, number>(LINK_STATES.map((state) => [state, 0]));
+    for (const { id, link, state, error } of this.#options.store.all()) {
       counts.set(state, (counts.get(state) ?? 0) + 1);
       const labels = { consumer: link.consumer, service: link.name, target: link.target };
       this.#established.set(labels, state === 'established' ? 1 : 0);
+      this.#state.set({ ...labels, state, code: error?.code ?? '' }, 1);
       const stats = this.#options.stats(id);
       if (!stats) continue;
       this.#active.set(labels, stats.active);

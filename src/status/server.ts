@@ -9,6 +9,7 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { EventEmitter } from 'eventemitter3';
+import { LINK_STATES } from '../graph/link.js';
 import type { GraphSourceEvents } from '../graph/source.js';
 import { withDeadline } from '../kernel/deadline.js';
 import { DrainBarrier } from '../kernel/drain.js';
@@ -282,7 +283,21 @@ function askedOf({ req }: ServerResponse): URLSearchParams {
 }
 
 function healthView(store: StatusStore, { failing, last }: SourceHealth): unknown {
-  return { status: 'ok', links: store.size, source: { failing, last_failure: last } };
+  const states = Object.fromEntries(LINK_STATES.map((state) => [state, 0]));
+  let optional = 0;
+  for (const { state, link } of store.all()) {
+    states[state] = (states[state] ?? 0) + 1;
+    if (state === 'unmet' && link.optional) optional++;
+  }
+  const { failed = 0, unmet = 0 } = states;
+  const isDegraded = failing || failed + unmet > optional;
+  return {
+    status: isDegraded ? 'degraded' : 'ok',
+    links: store.size,
+    states,
+    optional_unmet: optional,
+    source: { failing, last_failure: last },
+  };
 }
 
 function sendJson(response: ServerResponse, status: number, value: unknown): void {

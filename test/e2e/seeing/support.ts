@@ -67,7 +67,7 @@ export class SeenMesh {
     const look = async () => {
       await meanwhile();
       const shown = await this.daemon.shown();
-      const own = shown.filter((link) => link.consumer === 'client');
+      const own = shown.filter(({ consumer, state }) => consumer === 'client' && state !== 'unmet');
       const codes = own.map(({ name, state, last_error }) => {
         return [name, state === 'established' ? null : last_error?.code] as const;
       });

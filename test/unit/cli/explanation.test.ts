@@ -88,7 +88,7 @@ const STEP: Readonly<Record<StepName, readonly ErrorCode[]>> = {
     ...(['manifest-invalid', 'runtime-away', 'runtime-answer', 'state-unreadable'] as const),
     ...(['engine-away', 'engine-answer'] as const),
   ],
-  exporter: ['type-unknown', 'type-unsupported'],
+  exporter: ['requirement-unmet', 'type-unknown', 'type-unsupported'],
   allowed: ['not-allowed', 'device-fd-only'],
   containers: [
     ...(['consumer-not-running', 'provider-not-running', 'container-gone'] as const),

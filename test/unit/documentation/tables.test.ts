@@ -142,7 +142,7 @@ describe('docs/control-socket.md', () => {
     ]);
     const shown = rows.map(([, , cell = '']) => [
       ...(/^the same|^`consumer` `service` `target`/.test(cell) ? ['the link'] : []),
-      ...['state', 'direction', 'reason', 'rule', 'verdict', 'code'].filter((label) =>
+      ...['state', 'direction', 'reason', 'rule', 'verdict', 'code', 'version'].filter((label) =>
         new RegExp(`\`${label}\``).test(cell),
       ),
     ]);

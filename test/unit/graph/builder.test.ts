@@ -93,6 +93,50 @@ describe('pids', () => {
   });
 });
 
+describe('a requirement that nothing can meet', () => {
+  const unmetOf = (required: unknown, services_: unknown = RAW) =>
+    graphFrom({ 'a/services.json': services(services_), 'c/run.json': required }).unmet;
+
+  it('is there, and says why, with the nearest name', () => {
+    expect(unmetOf(requires('rwa'))).toEqual([
+      {
+        ...{ consumer: 'c', consumerPid: 0, provider: '', providerPid: 0, name: 'rwa' },
+        ...{ type: '', role: 'any', interface: '', socket: '' },
+        target: '/run/pv/services/rwa.sock',
+        error: {
+          code: 'requirement-unmet',
+          message:
+            'c/run.json:/services/required/0: found no container that exports "rwa", expected one (did you mean "raw" of a?).',
+        },
+      },
+    ]);
+  });
+
+  it('is marked where that may be so', () => {
+    expect(unmetOf({ services: { optional: ['rwa'] } })).toMatchObject([{ optional: true }]);
+  });
+
+  it('is one whose target another one has, or whose type is not served, too', () => {
+    const twice = [
+      { name: 'raw', target: '/x' },
+      { name: 'raw', target: '//x' },
+    ];
+    expect(unmetOf({ services: { required: twice } })).toMatchObject([
+      { name: 'raw', target: '//x', error: { message: expect.stringContaining('taken by') } },
+    ]);
+    expect(unmetOf(requires({ name: 'raw', type: 'drm' }))).toMatchObject([{ type: 'drm' }]);
+  });
+
+  it('is none that has a link by the same name, and is there once', () => {
+    const same = [
+      { name: 'raw', target: '/x' },
+      { name: 'raw', target: '/x' },
+    ];
+    expect(unmetOf({ services: { required: same } })).toEqual([]);
+    expect(unmetOf({ services: { required: ['rwa', 'rwa'] } })).toHaveLength(1);
+  });
+});
+
 describe('two exporters of one name', () => {
   const files = {
     'a/services.json': services(RAW),

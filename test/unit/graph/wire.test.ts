@@ -297,6 +297,7 @@ const VALUES: { readonly [K in LinkKey]: fc.Arbitrary<NonNullable<Link[K]>> } = 
     optional,
   ),
   policyMode: fc.constantFrom('enforce', 'audit'),
+  optional: fc.boolean(),
   activates: RULES,
   mode: fc.constantFrom('stream', 'seqpacket', 'dgram'),
   fds: fc.boolean(),

@@ -1,6 +1,9 @@
 /** The metrics, as Prometheus would read them. */
+import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { XConnectError } from '../../../src/kernel/errors.js';
+import { packageVersion } from '../../../src/kernel/package-version.js';
+import { has } from '../../support/requirements.js';
 import { Control, FAILURE } from './control.js';
 
 async function scrape(control: Control): Promise<string[]> {
@@ -27,8 +30,11 @@ describe('the metrics', () => {
       'pv_xconnect_links{state="established"} 1',
       'pv_xconnect_links{state="failed"} 1',
       'pv_xconnect_links{state="draining"} 0',
+      'pv_xconnect_links{state="unmet"} 0',
       `pv_xconnect_link_established{${raw}} 1`,
       `pv_xconnect_link_established{${raw.replace('raw', 'other')}} 0`,
+      `pv_xconnect_link_state{${raw},state="established",code=""} 1`,
+      `pv_xconnect_link_state{${raw.replace('raw', 'other')},state="failed",code="target-occupied"} 1`,
       `pv_xconnect_connections_active{${raw}} 2`,
       `pv_xconnect_connections_total{${raw}} 5`,
       `pv_xconnect_bytes_total{${raw},direction="to_provider"} 11`,
@@ -36,7 +42,20 @@ describe('the metrics', () => {
       `pv_xconnect_closes_total{${raw},reason="eof"} 3`,
       'pv_xconnect_source_up 0',
       'pv_xconnect_source_failures_total{code="runtime-away"} 1',
+      `pv_xconnect_build_info{version="${packageVersion()}"} 1`,
     ]);
+  });
+
+  it.runIf(has('promtool'))('are what promtool takes for good', async () => {
+    const control = await Control.start();
+    control.put({}, FAILURE);
+    control.source.emit('failure', new XConnectError('runtime-away', 'It is away.'));
+    const { body } = await control.ask('GET /metrics HTTP/1.0\r\n\r\n');
+    const told = spawnSync('promtool', ['check', 'metrics'], { input: body });
+    const said = `${told.stdout}${told.stderr}`.split('\n');
+    // The metrics of the process itself are the library's.
+    expect(said.filter((line) => line.includes('pv_xconnect'))).toEqual([]);
+    expect(said.join('\n')).not.toContain('error while linting');
   });
 
   it('have nothing of a link that left', async () => {

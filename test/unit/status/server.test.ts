@@ -2,8 +2,10 @@
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { type Link, linkId } from '../../../src/graph/link.js';
 import { revisionFromWire, type WireRevision } from '../../../src/graph/revision-wire.js';
-import { XConnectError } from '../../../src/kernel/errors.js';
+import { type LinkError, XConnectError } from '../../../src/kernel/errors.js';
+import { unixLink } from '../../support/link.js';
 import { eventually, pause } from '../../support/wait.js';
 import { revisionFrom } from '../manifest/scratch.js';
 import { Control, FAILURE, SHOWN } from './control.js';
@@ -66,15 +68,38 @@ describe('the control socket', () => {
     expect(await control.json('/xconnect-status')).toMatchObject([
       { consumer: 'consumer', established: false, last_error: SHOWN },
     ]);
-    const good = { status: 'ok', links: 1, source: { failing: false, last_failure: null } };
-    expect(await control.json('/health')).toEqual(good);
+    const states = { established: 0, waiting: 0, failed: 1, draining: 0, unmet: 0 };
+    const source = { failing: false, last_failure: null };
+    const bad = { status: 'degraded', links: 1, states, optional_unmet: 0, source };
+    expect(await control.json('/health')).toEqual(bad);
+    control.put();
+    const well = { ...states, established: 1, failed: 0 };
+    expect(await control.json('/health')).toEqual({ ...bad, status: 'ok', states: well });
     control.source.emit('failure', new XConnectError('runtime-away', 'It is away.'));
     const failure = { code: 'runtime-away', message: 'It is away.', at: expect.any(String) };
     const failing = { failing: true, last_failure: failure };
-    expect(await control.json('/health')).toMatchObject({ status: 'ok', source: failing });
+    expect(await control.json('/health')).toMatchObject({ status: 'degraded', source: failing });
     control.source.emit('recovered');
     const over = { failing: false, last_failure: failure };
-    expect(await control.json('/health')).toMatchObject({ source: over });
+    expect(await control.json('/health')).toMatchObject({ status: 'ok', source: over });
+  });
+
+  it('is degraded by a requirement that nothing meets, unless that may be so', async () => {
+    const control = await Control.start();
+    const error: LinkError = { code: 'requirement-unmet', message: 'Nobody has it.' };
+    const put = (name: string, fields: Partial<Link>) => {
+      const link = unixLink({ name, error, ...fields });
+      control.mesh.emit('state', linkId(link), link, 'unmet', error);
+    };
+    put('one', { optional: true });
+    const health = () => control.json('/health');
+    expect(await health()).toMatchObject({ status: 'ok', states: { unmet: 1 }, optional_unmet: 1 });
+    put('other', {});
+    expect(await health()).toMatchObject({ status: 'degraded', states: { unmet: 2 } });
+    expect(await control.json('/xconnect-graph')).toMatchObject([
+      { state: 'unmet', optional: true, last_error: { ...error, remedy: expect.any(String) } },
+      { state: 'unmet' },
+    ]);
   });
 
   it.each(['/', '/xconnect-graph/', '/XCONNECT-GRAPH', '//health', '*', '/%00', '/__proto__'])(
