@@ -9,6 +9,7 @@ import type { DiffOptions } from './cli/diff.js';
 import type { DoctorOptions } from './cli/doctor.js';
 import type { ExplainOptions } from './cli/explain.js';
 import type { GraphCommandOptions } from './cli/graph.js';
+import type { LearnOptions } from './cli/learn.js';
 import type { UpgradeOptions } from './cli/upgrade.js';
 import { DAEMON_OPTIONS, type OptionName, readValue, variableOf } from './daemon-options.js';
 import { report, XConnectError } from './kernel/errors.js';
@@ -188,10 +189,13 @@ export function program(exit: (code: number) => void): Command {
         .argParser(duration)
         .default(60_000, '60s'),
     )
+    .option('--refused', 'allow what is refused at present, too, without asking', false)
     .exitOverride()
     .action(async (consumer: string, service: string, _options, subcommand: Command) => {
-      const { learnCommand } = await import('./cli/learn.js');
-      exit(await learnCommand({ ...subcommand.optsWithGlobals(), consumer, service }, process));
+      const { askAtTerminal, learnCommand } = await import('./cli/learn.js');
+      const options: LearnOptions = { ...subcommand.optsWithGlobals(), consumer, service };
+      const { stdout, stderr } = process;
+      exit(await learnCommand(options, { stdout, stderr, ask: askAtTerminal() }));
     });
   return command;
 }

@@ -8,7 +8,7 @@
 import { parseRange } from './bus/program.js';
 import type { UidRange } from './bus/uid-book.js';
 import type { DaemonOptions } from './daemon.js';
-import { LOG_LEVELS } from './kernel/log.js';
+import { LOG_FORMATS, LOG_LEVELS, type LogFormat } from './kernel/log.js';
 import { ok, type WhyResult } from './kernel/result.js';
 
 interface Specification<T> {
@@ -145,6 +145,13 @@ export const DAEMON_OPTIONS = {
     choices: LOG_LEVELS,
     initial: 'info',
   }),
+  'log-format': one<LogFormat>({
+    meta: '<format>',
+    description:
+      'lines for people (text) or programs (json); auto: text at a terminal and in a journal',
+    choices: LOG_FORMATS,
+    initial: 'auto',
+  }),
 } as const;
 
 export type OptionName = keyof typeof DAEMON_OPTIONS;
@@ -218,6 +225,7 @@ export function daemonOptions(
     buses,
     plugins: values.plugin ?? [],
     logLevel: values['log-level'] ?? 'info',
+    logFormat: values['log-format'] ?? 'auto',
     drainMs: drain,
     stopDrainMs: values['stop-drain'] ?? (isUnderRuntime ? RUNTIME_STOP_MS : drain),
     patienceMs: values.patience ?? 0,

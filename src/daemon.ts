@@ -25,7 +25,7 @@ import { Containers } from './host/containers.js';
 import { withDeadline } from './kernel/deadline.js';
 import { XConnectError } from './kernel/errors.js';
 import { sayLastWords } from './kernel/last-words.js';
-import { createLogger, type Logger } from './kernel/log.js';
+import { createLogger, type LogFormat, type Logger } from './kernel/log.js';
 import { packageVersion } from './kernel/package-version.js';
 import type { Vocabulary } from './manifest/entries.js';
 import { placeText } from './manifest/problem.js';
@@ -56,6 +56,8 @@ export interface DaemonOptions {
   readonly buses: readonly string[];
   readonly plugins: readonly string[];
   readonly logLevel: string;
+  /** Absent: JSON. */
+  readonly logFormat?: LogFormat;
   readonly drainMs: number;
   /** Drain time of all links when the daemon is told to end. */
   readonly stopDrainMs: number;
@@ -92,7 +94,7 @@ export class Daemon {
 
   constructor(options: DaemonOptions) {
     this.#options = options;
-    this.#log = createLogger(options.logLevel);
+    this.#log = createLogger(options.logLevel, options.logFormat);
   }
 
   /**
@@ -312,8 +314,10 @@ export class Daemon {
         log[problem.severity === 'error' ? 'error' : 'info'](text);
       }
     });
-    mesh.on('state', (link, _fields, state, error) => {
-      log.info({ link, state, ...(error && { code: error.code }) }, error?.message ?? state);
+    mesh.on('state', (link, fields, state, error) => {
+      const isFault = state === 'failed' || (state === 'unmet' && !fields.optional);
+      const details = { link, state, ...(error && { code: error.code }) };
+      log[isFault ? 'warn' : 'info'](details, error?.message ?? state);
     });
     mesh.on('gone', (link) => log.info({ link }, 'gone'));
   }

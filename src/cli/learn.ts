@@ -2,7 +2,7 @@
  * `pv-xconnect learn CONSUMER SERVICE`: watches what a consumer does on its bus for a while, and prints the smallest
  * policy that covers it, for the service's entry in services.json.
  *
- * The policy allows everything that was seen; its reader has to decide whether that should be allowed.
+ * What the present policy refuses is told, and is only in it if somebody says so; the rest of what was seen is.
  */
 import type { Use } from '../graph/use.js';
 import { printable, printableJson } from '../manifest/text.js';
@@ -17,6 +17,18 @@ export interface LearnOptions {
   readonly control: string;
   /** How long, in milliseconds. */
   readonly for: number;
+  /** Allow what is refused at present, too, without asking. */
+  readonly refused: boolean;
+}
+
+/** Resolves with whether the answer is yes. */
+type Ask = (question: string) => Promise<boolean>;
+
+interface LearnTerminal {
+  readonly stdout: Output;
+  readonly stderr: Output;
+  /** Absent: nobody is there. */
+  readonly ask?: Ask | undefined;
 }
 
 interface Seen {
@@ -28,8 +40,8 @@ interface Seen {
 
 /** Exit code: 0, or 1 if nothing was seen. SIGINT ends it early, and prints what was seen. */
 export async function learnCommand(
-  { consumer, service, control, for: time }: LearnOptions,
-  { stdout, stderr }: { readonly stdout: Output; readonly stderr: Output },
+  { consumer, service, control, for: time, refused: all }: LearnOptions,
+  { stdout, stderr, ask }: LearnTerminal,
 ): Promise<number> {
   const say = (sentence: string) => stderr.write(`pv-xconnect: ${printable(sentence)}\n`);
   const fail = (sentence: string) => {
@@ -63,11 +75,47 @@ export async function learnCommand(
     },
   });
   if (ended !== null) return fail(ended);
-  const { policy, uncovered } = smallestPolicy(uses);
+  const wanted = await settled(uses, all, ask, say);
+  const { policy, uncovered } = smallestPolicy(wanted);
   if (uses.length === 0) return fail(`${consumer} did nothing on ${service} that needs a policy.`);
   for (const what of uncovered) say(`no rule allows it to ${what}.`);
   stdout.write(`${printableJson({ policy: { [link.role]: policy } })}\n`);
   return 0;
+}
+
+/** What is to be allowed: of what is refused at present that which somebody wants to be. */
+async function settled(
+  uses: readonly Use[],
+  all: boolean,
+  ask: Ask | undefined,
+  say: (sentence: string) => void,
+): Promise<Use[]> {
+  const refused = new Map(uses.filter((use) => use.refused).map((use) => [keyOf(use), use]));
+  const wanted = new Set<string>();
+  for (const [key, { what }] of refused) {
+    const isWanted =
+      all || (await ask?.(`The present policy refuses to ${what}. Allow it? [y/N] `));
+    if (isWanted) wanted.add(key);
+    say(`refused at present${isWanted ? ', and allowed below' : ''}: ${what}.`);
+  }
+  if (wanted.size < refused.size && !ask) say('give --refused to allow what is refused, too.');
+  return uses.filter((use) => !refused.has(keyOf(use)) || wanted.has(keyOf(use)));
+}
+
+function keyOf({ what, rule = '' }: Use): string {
+  return `${what}\0${rule}`;
+}
+
+/** Asks whoever is at the terminal; undefined: nobody is. */
+export function askAtTerminal(): Ask | undefined {
+  if (!process.stdin.isTTY) return undefined;
+  return async (question) => {
+    const { createInterface } = await import('node:readline/promises');
+    const lines = createInterface({ input: process.stdin, output: process.stderr });
+    const answer = await lines.question(printable(question));
+    lines.close();
+    return /^y(es)?$/i.test(answer.trim());
+  };
 }
 
 /** Null once the time is over, or a sentence. */

@@ -13,6 +13,8 @@ export interface Use {
   readonly names: readonly string[];
   /** For `call` and `broadcast`. */
   readonly rule?: string;
+  /** The policy that the link has refused it, or (in audit mode) would have. */
+  readonly refused?: true;
   /** What was done: `call org.example.Admin.Reset of org.example.Admin`. */
   readonly what: string;
 }

@@ -1,9 +1,13 @@
 /**
- * Logging: pino, one JSON line an event, one child logger a link. Warnings and errors go to standard error and the
- * rest to standard output, as runtimes file them. A level that is off costs a call of an empty function.
+ * Logging: pino, one line an event, one child logger a link: JSON, or lines for people at a terminal and in a journal
+ * (log-text.ts). Warnings and errors go to standard error and the rest to standard output, as runtimes file them. A
+ * level that is off costs a call of an empty function.
  *
  * From level info on, what is repeated is counted in place of being written again and again (log-limit.ts).
  */
+
+import { fstatSync } from 'node:fs';
+import { isatty } from 'node:tty';
 import {
   type DestinationStream,
   destination,
@@ -11,13 +15,19 @@ import {
   type Logger,
   multistream,
   pino,
+  stdTimeFunctions,
   symbols,
 } from 'pino';
 import { type LeftOut, LogLimit } from './log-limit.js';
+import { journalText, lineText } from './log-text.js';
 
 export type { Logger } from 'pino';
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
+
+/** `auto`: text at a terminal, in a journal with its priorities; JSON anywhere else. */
+export const LOG_FORMATS = ['auto', 'json', 'text'] as const;
+export type LogFormat = (typeof LOG_FORMATS)[number];
 
 const INFO = 30;
 /** How often counts of repeated lines are looked for, in milliseconds. */
@@ -33,13 +43,16 @@ interface Line {
 /** Loggers whose lines are all written. */
 const unlimited = new WeakSet<object>();
 
-export function createLogger(level: string): Logger {
+export function createLogger(level: string, format: LogFormat = 'json'): Logger {
   const streams = [
-    { level: 'trace' as const, stream: standardStream(1) },
-    { level: 'warn' as const, stream: standardStream(2) },
+    { level: 'trace' as const, stream: formatted(1, format) },
+    { level: 'warn' as const, stream: formatted(2, format) },
   ];
   const hooks = { logMethod: spared() };
-  return pino({ level, base: { pid: process.pid }, hooks }, multistream(streams, { dedupe: true }));
+  return pino(
+    { level, base: { pid: process.pid }, hooks, timestamp: stdTimeFunctions.isoTime },
+    multistream(streams, { dedupe: true }),
+  );
 }
 
 /** The same logger for what has to be written however often it comes: a log of requests. */
@@ -95,6 +108,31 @@ function summary({ line: { args }, times, isSame }: LeftOut<Line>): Arguments {
     ? `${text} (repeated ${times} times)`
     : `${times} more lines were left out, the last: ${text}`;
   return [{ ...(fields as object), repeated: times }, said];
+}
+
+/** The stream, and what is made of each line for it. */
+function formatted(fd: number, format: LogFormat): DestinationStream {
+  const stream = standardStream(fd);
+  const isTerminal = isatty(fd);
+  const colours = isTerminal && !process.env.NO_COLOR;
+  if (format === 'text' || (format === 'auto' && isTerminal)) {
+    return { write: (json) => stream.write(lineText(json, { colours })) };
+  }
+  if (format === 'auto' && isJournal(fd))
+    return { write: (json) => stream.write(journalText(json)) };
+  return stream;
+}
+
+/** Whether systemd reads it (systemd.exec(5), JOURNAL_STREAM). */
+function isJournal(fd: number): boolean {
+  const { JOURNAL_STREAM: named } = process.env;
+  if (named === undefined) return false;
+  try {
+    const { dev, ino } = fstatSync(fd);
+    return named === `${dev}:${ino}`;
+  } catch {
+    return false;
+  }
 }
 
 /** Output that can't be written is lost and stops nothing: its reader may be gone, or the disk full. */

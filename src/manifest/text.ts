@@ -5,14 +5,15 @@
  * broken Unicode are refused once, here.
  */
 
+import { printable } from '../kernel/printable.js';
+
+export { printable };
+
 /** Longest name: NAME_MAX of Linux file systems, as a container's name is a folder's. */
 const MAX_NAME = 255;
 
 /** Control characters, lone surrogates, line and paragraph separators. */
 const UNPRINTABLE = /[\p{Cc}\p{Cs}\u2028\u2029]/u;
-/** Those, and format characters such as bidirectional overrides, which change how a line looks. */
-const DECEPTIVE = /[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu;
-
 /** NUL ends a C string early, and a lone surrogate has no UTF-8: neither can be in a path or a name. */
 const IMPOSSIBLE = /[\0\p{Cs}]/u;
 
@@ -40,22 +41,10 @@ export function isBusName(text: string): boolean {
   return text.length <= MAX_NAME && /^[A-Za-z_-][\w-]*(\.[A-Za-z_-][\w-]*)+$/.test(text);
 }
 
-/** For one line of a terminal: what could break the line or mislead the reader is escaped as in JSON, such as `\u001b`. */
-export function printable(text: string): string {
-  return text.replace(DECEPTIVE, escaped);
-}
-
 /** JSON text for a terminal: the same value, with those characters escaped; its own newlines stay. */
 export function printableJson(value: unknown): string {
   const text = JSON.stringify(value, null, 2);
-  return text.replace(DECEPTIVE, (character) => (character === '\n' ? '\n' : escaped(character)));
-}
-
-function escaped(character: string): string {
-  return character
-    .split('')
-    .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
-    .join('');
+  return text.split('\n').map(printable).join('\n');
 }
 
 /** Order of names everywhere: by UTF-16 code unit, the same on every machine and in every locale. */

@@ -56,7 +56,7 @@ export class PolicyFilters {
       },
       used: (use) => observation.tell(link, use),
       refused: (use) => {
-        observation.tell(link, use);
+        observation.tell(link, { ...use, refused: true });
         onRefusal(use);
       },
     };

@@ -109,6 +109,29 @@ describe.runIf(isRoot() && has('dbus-daemon'))('of a policy', () => {
     expect(await call(held, VAULT, 'Open')).toBe(UNKNOWN);
   });
 
+  test('learn tells what is refused at present, and allows it only to who wants that', async () => {
+    await pair.establish({ role: 'operator', policy: POLICY });
+    await serve();
+    const [careful, open] = [
+      startLearning(pair, '20s'),
+      startLearning(pair, '20s', 'bus', '--refused'),
+    ];
+    await eventually(() => {
+      for (const { said } of [careful, open]) expect(said).toContain('use it now');
+    });
+    const consumer = await pair.through();
+    expect(await call(consumer, ADMIN, 'Status', { path: OBJECT })).toBe('ok');
+    expect(await call(consumer, LOCK, 'Open', { path: '/lock' })).toBe(DENIED);
+    for (const learning of [careful, open]) learning.end();
+    const status = { [ADMIN]: [`${ADMIN}.Status@${OBJECT}`] };
+    const policyOf = async ({ output }: typeof open) => JSON.parse(await output).policy.operator;
+    expect(await policyOf(careful)).toEqual({ call: status });
+    expect(careful.said).toContain(`refused at present: call ${LOCK}.Open of ${LOCK}.\n`);
+    expect(careful.said).toContain('give --refused to allow what is refused, too.');
+    expect(await policyOf(open)).toEqual({ call: { ...status, [LOCK]: [`${LOCK}.Open@/lock`] } });
+    expect(open.said).toContain(`refused at present, and allowed below: call ${LOCK}.Open`);
+  });
+
   test('learn says what it can not learn from', async () => {
     const learning = startLearning(pair, '5s', 'nowhere');
     expect(await learning.output).toBe('');
@@ -133,8 +156,9 @@ describe.runIf(isRoot() && has('dbus-daemon'))('of a policy', () => {
 });
 
 /** The command as a person starts it; `end` is their Ctrl-C. */
-function startLearning(pair: BusPair, time: string, service = 'bus') {
-  const args = ['learn', 'consumer', service, '--for', time, '--control', pair.daemon.control];
+function startLearning(pair: BusPair, time: string, service = 'bus', ...more: string[]) {
+  const asked = ['learn', 'consumer', service, '--for', time, ...more];
+  const args = [...asked, '--control', pair.daemon.control];
   const command = spawn(`${PACKAGE_ROOT}/bin/pv-xconnect`, args);
   const learning = {
     said: '',

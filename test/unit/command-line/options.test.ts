@@ -71,6 +71,7 @@ describe('the daemon', () => {
       buses: ['/run/a/system_bus_socket', '/run/b/system_bus_socket'],
       plugins: [],
       logLevel: 'info',
+      logFormat: 'auto',
       drainMs: 5_000,
       stopDrainMs: 1_000,
       patienceMs: 5_000,
