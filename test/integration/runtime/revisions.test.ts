@@ -51,6 +51,8 @@ const RAW = [{ name: 'raw', type: 'unix', socket: '/run/example/raw.sock' }];
 const SERVER = { exec: ['node', '-e', SERVE], group: 'app' };
 const CLIENT = { exec: ['node', '-e', TALK], group: 'app', services: { required: ['raw'] } };
 const SLEEP = { exec: ['sleep', '600'], group: 'app' };
+/** For a machine that is busy. */
+const LONG = { timeoutMs: 20_000 };
 const SPEC = { '#spec': 'pantavisor-service-system@1' };
 const FIRST = {
   ...SPEC,
@@ -103,8 +105,9 @@ describe.runIf(isRoot() && has('unshare'))('revisions of pv-appengine', () => {
     expect((await run('locals/next')).status).toBe(200);
     await becomes('locals/next', 'DONE');
     const heard = engine.console('client').match(/heard/g)?.length ?? 0;
-    await eventually(() =>
-      expect(engine.console('client').match(/heard/g)?.length).toBeGreaterThan(heard + 2),
+    await eventually(
+      () => expect(engine.console('client').match(/heard/g)?.length).toBeGreaterThan(heard + 2),
+      LONG,
     );
     expect(engine.console('client')).not.toMatch(/WRONG|CLOSED/);
     expect(engine.console('client').match(/connected/g)).toHaveLength(1);
@@ -154,7 +157,7 @@ describe.runIf(isRoot() && has('unshare'))('revisions of pv-appengine', () => {
       expect((await engine.get('/steps/current')).body).toEqual(FIRST);
       const { body } = await engine.get('/containers');
       expect(body[1]).toMatchObject({ name: 'other', status: 'STARTED' });
-    });
+    }, LONG);
     expect(await pids()).toEqual(before);
     const missing = { ...FIRST, 'other/root.squashfs': 'a'.repeat(64) };
     expect(await put('locals/missing', missing)).toBe(422);
@@ -190,8 +193,9 @@ describe.runIf(isRoot() && has('unshare'))('revisions of pv-appengine', () => {
     engine.write({ 'web/run.json': { ...SLEEP, roles: ['x'] } });
     await becomes('locals/watched-1', 'DONE');
     engine.write({ 'web/run.json': '{' });
-    await eventually(() =>
-      expect(engine.said).toMatch(/web\/run\.json: found .*\nThe change is not taken up/),
+    await eventually(
+      () => expect(engine.said).toMatch(/web\/run\.json: found .*\nThe change is not taken up/),
+      LONG,
     );
     expect((await engine.get('/containers')).body).toMatchObject([
       { name: 'web', status: 'STARTED' },
@@ -238,7 +242,7 @@ describe.runIf(isRoot() && has('unshare'))('revisions of pv-appengine', () => {
       const [now] = await pids();
       expect(now).toBeGreaterThan(0);
       expect(now).not.toBe(before);
-    });
+    }, LONG);
     expect(engine.ownLog()).toContain('The revision 0 is started anew: as was asked: for a test.');
     const exit = new Promise((resolve) => engine.process.once('exit', resolve));
     expect((await command('POWEROFF_DEVICE')).status).toBe(200);
