@@ -20,7 +20,7 @@ const TAR_MAGIC = Buffer.from('ustar');
 const TAR_MAGIC_AT = 257;
 
 /** Do these first bytes of a file begin a gzip member (RFC 1952)? */
-function isGzip(head: Buffer): boolean {
+export function isGzip(head: Buffer): boolean {
   return head.subarray(0, GZIP_MAGIC.length).equals(GZIP_MAGIC);
 }
 
@@ -28,6 +28,11 @@ function isGzip(head: Buffer): boolean {
 export function isArchive(head: Buffer): boolean {
   if (isGzip(head)) return true;
   return head.subarray(TAR_MAGIC_AT, TAR_MAGIC_AT + TAR_MAGIC.length).equals(TAR_MAGIC);
+}
+
+/** Is it a file of its own, no link, folder or device? */
+export function isRegular(entry: ReadEntry): boolean {
+  return REGULAR.has(entry.type);
 }
 
 /** Bytes of the member `json`. The handle stays open and is the caller's. */
@@ -80,7 +85,7 @@ class StateMember {
       entry.resume();
       return;
     }
-    if (!REGULAR.has(entry.type)) {
+    if (!isRegular(entry)) {
       this.result = new FileFault('archive-invalid', `a "json" that is a ${entry.type}`, 'a file');
       entry.resume();
     } else if (entry.size > MAX_STATE) {
