@@ -6,7 +6,7 @@
  * This file composes the parts, from the storage to the socket: which revision is to run, what a change of it means for
  * each part, what the commands of pv-ctrl do, and what is said at the terminal and in pantavisor.log.
  */
-import { lstatSync, mkdirSync } from 'node:fs';
+import { lstatSync, mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { BusPlaces } from '../bus/program.js';
@@ -14,6 +14,8 @@ import type { UidRange } from '../bus/uid-book.js';
 import { Looker } from '../graph/looker.js';
 import { lookAtRevision } from '../graph/revision-look.js';
 import type { Vocabulary } from '../manifest/entries.js';
+import { MAX_MANIFEST } from '../manifest/limits.js';
+import { objectsOf, takeObjects } from '../manifest/objects.js';
 import { type Problem, placeText, show } from '../manifest/problem.js';
 import { readRevisions } from '../manifest/reader.js';
 import type { Revision } from '../manifest/revision.js';
@@ -37,7 +39,7 @@ import { HttpError } from './router.js';
 import { type Lock, lockFolder } from './storage/lock.js';
 import { Storage } from './storage/storage.js';
 import { collect } from './storage/storage-routes.js';
-import { FIRST, localName, objectsOf } from './storage/trails.js';
+import { FIRST, localName } from './storage/trails.js';
 
 export interface AppEngineOptions {
   /** Revisions, merged in this order. None: the one of the storage goes on. */
@@ -58,6 +60,8 @@ export interface AppEngineOptions {
   readonly engines: Readonly<Record<ContainerType, MakeEngine>>;
   /** Root of a user namespace alone. */
   readonly rootless: boolean;
+  /** Folders of the host that containers of the type `lxc` may mount; absolute paths. */
+  readonly allowed: readonly string[];
   /** What the manifests may say. Absent: what the built-in plugins take. */
   readonly vocabulary?: Vocabulary | undefined;
   /** What is shown of the settings, by their aliases. */
@@ -66,6 +70,9 @@ export interface AppEngineOptions {
   readonly say: (line: string) => void;
 }
 
+const MIB = 1024 * 1024;
+/** Bytes of an object that is said to be stored, as that takes a while. */
+const LARGE = 64 * MIB;
 const BUSY = { 'Retry-After': '600' };
 
 export class AppEngine {
@@ -149,7 +156,7 @@ export class AppEngine {
           () => api.router,
           lines,
         );
-        const container = withView(planned, views, logs);
+        const container = withView(planned, views, logs, revision);
         return new ContainerSupervisor(
           container,
           view,
@@ -218,14 +225,14 @@ export class AppEngine {
       this.#say(`The revision ${boot.trying} has failed: ${what}.`);
     }
     if (revisions.length > 0) {
-      const revision = await readRevisions(revisions, this.#options.vocabulary);
+      const revision = await this.#read(storage);
       if (revision.failed) {
         this.#sayProblems(revision.problems);
         return 'The revision could not be read.';
       }
       const isNews = !isDeepStrictEqual(trails.state(FIRST), asStored(revision.state));
       if (isNews) await trails.put(FIRST, revision.state);
-      if (isNews || !boot || boot.done === FIRST) return this.#planned(FIRST, revision);
+      if (isNews || !boot || boot.done === FIRST) return this.#planned(FIRST, revision, storage);
       this.#say(`${boot.done} goes on, which was taken up after ${revisions.join(', ')}.`);
     }
     if (!boot) return `There is no revision in ${this.#options.storage} yet: name one.`;
@@ -242,15 +249,39 @@ export class AppEngine {
       return `${show(key)} of ${name} is the object ${sha256}, which is not here.`;
     }
     const file = storage.trails.stateFile(name);
-    return this.#planned(name, await readRevisions([file], this.#options.vocabulary));
+    return this.#planned(name, await readRevisions([file], this.#options.vocabulary), storage);
   }
 
-  #planned(name: string, revision: Revision): RevisionPlan | string {
+  /** What the command line names, with its objects in the storage. */
+  async #read({ objects }: Storage): Promise<Revision> {
+    const { revisions, vocabulary } = this.#options;
+    const revision = await readRevisions(revisions, vocabulary);
+    if (revision.failed) return revision;
+    const taken = await takeObjects(revisions, revision.state, {
+      put: (sha256, bytes, length) => {
+        if (length >= LARGE)
+          this.#say(`An object of ${Math.round(length / MIB)} MiB is stored ...`);
+        return objects.put(sha256, bytes, length);
+      },
+    });
+    return {
+      ...revision,
+      state: { ...revision.state, ...taken.state },
+      problems: [...revision.problems, ...taken.problems],
+    };
+  }
+
+  #planned(name: string, revision: Revision, { objects }: Storage): RevisionPlan | string {
     if (revision.failed) return `The revision ${name} could not be read.`;
     const plan = planRevision(name, revision, {
       rootless: this.#options.rootless,
       held: this.#held,
       filesOf: (container) => ({ app: this.#appFolder(container) }),
+      objects: {
+        pathOf: (sha256) => objects.find(sha256),
+        textOf: (sha256) => readShort(objects.find(sha256)),
+      },
+      allowed: this.#options.allowed,
     });
     if (plan.containers.size > 0) return plan;
     this.#sayProblems(plan.problems);
@@ -328,7 +359,7 @@ export class AppEngine {
 
   async #takeUp(runner: RevisionRunner, storage: Storage): Promise<void> {
     const { trails } = storage;
-    const revision = await readRevisions(this.#options.revisions, this.#options.vocabulary);
+    const revision = await this.#read(storage);
     const state = asStored(revision.state);
     if (isDeepStrictEqual(trails.state(runner.plan.name), state)) return;
     // A file may be in the middle of being written: what has become wrong by the change is waited for.
@@ -345,7 +376,7 @@ export class AppEngine {
       .list()
       .map(({ name }) => Number(/^locals\/watched-(\d+)$/.exec(name)?.[1]));
     const name = localName(`watched-${Math.max(0, ...numbers.filter(Number.isFinite)) + 1}`);
-    const plan = this.#planned(name as string, revision);
+    const plan = this.#planned(name as string, revision, storage);
     if (typeof plan === 'string') {
       this.#say(`The change is not taken up: ${plan}`);
       return;
@@ -408,9 +439,10 @@ function withView(
   planned: PlannedContainer,
   views: ContainerViews,
   logs: string,
+  revision: string,
 ): PlannedContainer {
   const { name, roles } = planned.settings;
-  const files = { ...planned.files, ...views.filesOf(name, isManager(roles), logs) };
+  const files = { ...planned.files, ...views.filesOf(name, isManager(roles), logs), revision };
   return { ...planned, files };
 }
 
@@ -424,6 +456,12 @@ function busyWith({ trying }: RevisionRunner): string | undefined {
 
 function sentenceOf(problem: Problem): string {
   return printable(`${placeText(problem)}: ${problem.message}`);
+}
+
+/** Undefined: it is not there, or longer than a manifest may be. */
+function readShort(path: string | undefined): string | undefined {
+  if (path === undefined || lstatSync(path).size > MAX_MANIFEST) return undefined;
+  return readFileSync(path, 'utf8');
 }
 
 /** The state as it is when it is read again. */

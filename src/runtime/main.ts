@@ -10,12 +10,16 @@ import { busPlaces, DEFAULT_UIDS } from '../bus/program.js';
 import { XConnectError } from '../kernel/errors.js';
 import { LOG_LEVELS } from '../kernel/log.js';
 import { StandardOutput } from '../kernel/standard-output.js';
+import { placeText } from '../manifest/problem.js';
+import { readRevisions } from '../manifest/reader.js';
+import { printable, printableJson } from '../manifest/text.js';
 import { vocabularyWith } from '../plugins/vocabulary.js';
 import { native, PACKAGE_ROOT } from '../relay/native.js';
 import { AppEngine } from './appengine.js';
 import type { ConfiguredValue } from './config.js';
 import { LxcEngine } from './engines/lxc/lxc-engine.js';
 import { missingTools, NamespaceEngine } from './engines/namespace/namespace-engine.js';
+import { pack } from './pack/pack.js';
 import { isRootless, mustRunAnew, obstacle, ROOTLESS, type Rootless, runAnew } from './rootless.js';
 
 interface Flags {
@@ -26,6 +30,8 @@ interface Flags {
   readonly logLevel: string;
   readonly daemon: boolean;
   readonly plugin: readonly string[];
+  readonly allowMount: readonly string[];
+  readonly unpack: boolean;
   readonly watch: boolean;
 }
 
@@ -68,6 +74,8 @@ async function run(revisions: string[], flags: Flags): Promise<number> {
   };
   for (const module of flags.plugin) daemon.push('--plugin', module);
   daemon.push('--bus', bus.places.socket, '--bus-uids', `${bus.uids.first}-${bus.uids.last}`);
+  const allowed = flags.allowMount.map((path) => resolve(path));
+  const say = (line: string) => void process.stdout.write(`${line}\n`);
   const engine = new AppEngine({
     revisions: revisions.map((path) => resolve(path)),
     storage: resolve(flags.storage),
@@ -78,13 +86,20 @@ async function run(revisions: string[], flags: Flags): Promise<number> {
     vocabulary: await vocabularyWith(flags.plugin),
     engines: {
       namespace: (parts) => new NamespaceEngine(parts),
-      lxc: () => new LxcEngine(),
+      lxc: (parts) =>
+        new LxcEngine(parts, {
+          storage: resolve(flags.storage),
+          allowed,
+          unpack: flags.unpack,
+          say,
+        }),
     },
     rootless: isRootless(),
+    allowed,
     watch: flags.watch,
     control: resolve(flags.control),
     config: configOf(flags),
-    say: (line) => process.stdout.write(`${line}\n`),
+    say,
   });
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => engine.end());
   process.stdout.on('error', () => engine.end()); // nobody listens to us any more
@@ -143,6 +158,12 @@ const command = new Command('pv-appengine')
       .argParser((module: string, all: string[]) => [...all, module])
       .default([], 'none'),
   )
+  .addOption(
+    new Option('--allow-mount <folder>', 'of the host, for lxc.mount.entry; may be repeated')
+      .argParser((folder: string, all: string[]) => [...all, folder])
+      .default([], 'none'),
+  )
+  .option('--unpack', 'unpack roots, where they could be mounted too', false)
   .option('--no-daemon', 'do not launch pv-xconnect')
   .action(async (revisions: string[], flags: Flags) => {
     exitCode = await run(revisions, flags);
@@ -158,6 +179,34 @@ async function runCommand(): Promise<number> {
     return fail(`${(thrown as Error).message}. This is a bug: report it.`);
   }
 }
+
+command
+  .command('inspect')
+  .description('print the merged state as JSON')
+  .argument('<revision...>', 'folder, state file or pvrexport')
+  .action(async (revisions: string[]) => {
+    const { failed, problems, state } = await readRevisions(revisions);
+    for (const one of problems) {
+      process.stderr.write(`${printable(`${placeText(one)}: ${one.message}`)}\n`);
+    }
+    if (!failed) process.stdout.write(`${printableJson(state)}\n`);
+    exitCode = failed ? 1 : 0;
+  });
+
+command
+  .command('pack')
+  .description('make a pvrexport of a folder whose containers have a root folder')
+  .argument('<folder>', 'with a folder for each container: args.json, services.json, root')
+  .option('-o, --output <file>', 'where it is written; FOLDER.pvrexport.tgz')
+  .action(async (folder: string, { output: to }: { output?: string }) => {
+    const packed = await pack(folder, { output: to });
+    if (!packed.ok) {
+      exitCode = fail(packed.why);
+      return;
+    }
+    const { containers, file } = packed.value;
+    process.stdout.write(`${file}: ${containers.map(printable).join(', ')}\n`);
+  });
 
 const output = new StandardOutput('pv-appengine');
 process.exitCode = await output.settle(await runCommand());

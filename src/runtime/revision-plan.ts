@@ -11,6 +11,7 @@ import { byName } from '../manifest/text.js';
 import { type Lease, planAddresses } from './address-plan.js';
 import { type ContainerSettings, type Group, runtimeSettings } from './container-settings.js';
 import type { ContainerFiles, EngineContainer } from './engines/engine.js';
+import { type ObjectLookup, revisionFiles } from './revision-files.js';
 
 export interface RevisionPlan {
   /** By which the revision is kept. */
@@ -35,22 +36,28 @@ export interface PlanOptions {
   readonly rootless: boolean;
   /** By container, the addresses of the revision that runs. */
   readonly held: ReadonlyMap<string, readonly Lease[]>;
-  /** What a container has of its revision. */
+  /** What a container has of its revision, beside its objects. */
   readonly filesOf: (container: string) => ContainerFiles;
+  readonly objects: ObjectLookup;
+  /** Folders of the host that a container may mount. */
+  readonly allowed: readonly string[];
 }
 
 export function planRevision(name: string, revision: Revision, options: PlanOptions): RevisionPlan {
   const settings = runtimeSettings(revision);
   const graph = buildGraph(revision, new Map(), unhosted(revision));
-  const { filesOf, held, rootless } = options;
-  const addresses = planAddresses(revision.device.pools, settings.containers, { rootless, held });
+  const { allowed, filesOf, held, objects, rootless } = options;
+  const found = revisionFiles(revision, settings.containers, objects, allowed);
+  const { baked } = found;
+  const pools = revision.device.pools;
+  const addresses = planAddresses(pools, settings.containers, { rootless, held, baked });
   const keys = keysByContainer(revision.state);
   const containers = settings.containers.map((wanted) => {
     const leases = addresses.leases.get(wanted.name);
     const container: EngineContainer = {
-      settings: withAddress(wanted, leases),
+      settings: withObstacle(withAddress(wanted, leases), found.obstacles.get(wanted.name)),
       leases: leases ?? [],
-      files: filesOf(wanted.name),
+      files: { ...found.files.get(wanted.name), ...filesOf(wanted.name) },
     };
     const fingerprint = JSON.stringify([container, keys.get(wanted.name) ?? []], asText);
     return [wanted.name, { ...container, fingerprint }] as const;
@@ -68,6 +75,7 @@ export function planRevision(name: string, revision: Revision, options: PlanOpti
       ...revision.problems,
       ...graph.problems,
       ...settings.problems,
+      ...found.problems,
       ...addresses.problems,
     ],
   };
@@ -88,6 +96,13 @@ function keysByContainer(state: Revision['state']): Map<string, [string, unknown
 function asText(_key: string, value: unknown): unknown {
   if (value instanceof Map) return [...value];
   return typeof value === 'bigint' ? String(value) : value;
+}
+
+function withObstacle(
+  settings: ContainerSettings,
+  obstacle: string | undefined,
+): ContainerSettings {
+  return obstacle === undefined ? settings : { ...settings, obstacle };
 }
 
 /** Without its address a container is not started: others than those meant could reach it, or nobody. */

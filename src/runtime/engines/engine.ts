@@ -36,6 +36,12 @@ export interface EngineContainer {
 
 /** What a container has of its revision, as files of the host: absolute paths, without symbolic links in them. */
 export interface ContainerFiles {
+  /** Files of its folder in the revision (`root.squashfs`), by their names. */
+  readonly objects?: Readonly<Record<string, string>> | undefined;
+  /** What is laid over its root (`_config`), by path within the root: a file of the host, or the text itself. */
+  readonly config?: Readonly<Record<string, { readonly path: string } | { readonly text: string }>>;
+  /** The name of the revision, for what is kept as long as that. */
+  readonly revision?: string | undefined;
   /** The folder that is /app in a container of the namespace engine. */
   readonly app?: string | undefined;
   /** The folder that is /pantavisor in it, read-only: sockets in it can be connected to all the same. */

@@ -6,12 +6,12 @@
  * none.
  */
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { SHA256 } from '../../manifest/objects.js';
 import { byName } from '../../manifest/text.js';
 import { besides, syncFolder } from './durable.js';
-
-export const SHA256 = /^[0-9a-f]{64}$/;
 
 export interface StoredObject {
   readonly sha256: string;
@@ -49,6 +49,12 @@ export class ObjectStore {
     } catch {
       return undefined;
     }
+  }
+
+  /** Where it is; undefined: it is not there. */
+  find(sha256: string): string | undefined {
+    const path = this.pathOf(sha256);
+    return SHA256.test(sha256) && existsSync(path) ? path : undefined;
   }
 
   async list(): Promise<StoredObject[]> {

@@ -5,6 +5,7 @@
  * wrong in detail goes to the log, and stands in the field Error-Detail of the answer, which our pvcontrol shows.
  */
 import { isObject } from '../../manifest/json.js';
+import { objectsOf, SHA256 } from '../../manifest/objects.js';
 import { show } from '../../manifest/problem.js';
 import { STATE_SPEC } from '../../manifest/state.js';
 import { printable } from '../../manifest/text.js';
@@ -17,8 +18,8 @@ import {
   type Methods,
 } from '../router.js';
 import { MAX_VALUE, Metadata } from './metadata.js';
-import { type ObjectStore, SHA256 } from './object-store.js';
-import { localName, MAX_MESSAGE, objectsOf, type State, type Trails } from './trails.js';
+import type { ObjectStore } from './object-store.js';
+import { localName, MAX_MESSAGE, type State, type Trails } from './trails.js';
 
 export const BAD_CHECKSUM = 'Object has bad checksum';
 export const NO_SPACE = 'Not enough disk space available';

@@ -13,9 +13,9 @@
 import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { isObject } from '../../manifest/json.js';
+import { objectsOf } from '../../manifest/objects.js';
 import { byName, isName } from '../../manifest/text.js';
 import { writeDurably } from './durable.js';
-import { SHA256 } from './object-store.js';
 
 /** NEW: it was put. INPROGRESS: it is being taken up. TESTING: it runs, and has to prove itself. */
 export type StepStatus = 'NEW' | 'INPROGRESS' | 'TESTING' | 'DONE' | 'ERROR';
@@ -62,15 +62,6 @@ export const MAX_MESSAGE = 4096;
 export function localName(name: string): string | undefined {
   const isSafe = isName(name) && !name.startsWith('.') && Buffer.byteLength(name) <= 200;
   return isSafe ? `${LOCALS}${name}` : undefined;
-}
-
-/** The objects that a state names, by key. Those of the board (`bsp/`) and of signatures mean nothing here. */
-export function objectsOf(state: State): Map<string, string> {
-  const named = Object.entries(state).filter(
-    (entry): entry is [string, string] =>
-      typeof entry[1] === 'string' && SHA256.test(entry[1]) && !/^(#|bsp\/|_sigs\/)/.test(entry[0]),
-  );
-  return new Map(named);
 }
 
 export class Trails {

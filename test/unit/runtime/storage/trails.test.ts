@@ -2,7 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { localName, objectsOf, Trails } from '../../../../src/runtime/storage/trails.js';
+import { objectsOf } from '../../../../src/manifest/objects.js';
+import { localName, Trails } from '../../../../src/runtime/storage/trails.js';
 
 let folder: string;
 let trails: Trails;

@@ -1,0 +1,37 @@
+/** What the log of lxc-start says of one run of a container. The level has to be INFO. */
+import { readFileSync } from 'node:fs';
+import { constants as system } from 'node:os';
+
+/** The pid of its first process, once that runs in its own root. Null: it does not, yet. */
+export function pidIn(log: string): number | null {
+  const ran = /Started "[^\n]*" with pid "(\d+)"/.exec(readIfThere(log));
+  return ran ? Number(ran[1]) : null;
+}
+
+/** What lxc says of the end of the first process, as `exitOf` does; undefined: nothing, as after an exit code of 0. */
+export function endIn(log: string): string | undefined {
+  const match = /Child <\d+> ended on (error|signal) \((\d+)\)/.exec(readIfThere(log));
+  if (!match) return undefined;
+  const number = Number(match[2]);
+  if (match[1] === 'error') return `exit code ${number}`;
+  const name = Object.entries(system.signals).find(([, value]) => value === number)?.[0];
+  return `signal ${name ?? number}`;
+}
+
+/** The first error in the log, without where in the source of lxc it was. */
+export function faultIn(log: string): string {
+  const error = readIfThere(log)
+    .split('\n')
+    .find((line) => / ERROR /.test(line));
+  const said = error && /ERROR\s+\S+ - \S+?:\d+ - (.*)$/.exec(error)?.[1];
+  return said ? `lxc could not start it (${said})` : 'lxc did not start it in time';
+}
+
+/** Empty where there is none. */
+export function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
