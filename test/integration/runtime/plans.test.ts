@@ -80,17 +80,21 @@ describe.runIf(isRoot() && has('unshare'))('the test plans of Pantavisor', () =>
   test('one that fails again and again is left stopped in the end; all others go on', async () => {
     await becomes('failing', { status: 'STOPPED', auto_recovery: { current_retries: 2 } });
     await eventually(() => expect(engine.console('failing')).toBe('try\ntry\ntry\n'));
-    expect(engine.ownLog()).toContain(
-      'failing ended (exit code 1); it is started again at once (attempt 1/2)',
+    await eventually(() =>
+      expect(engine.ownLog()).toContain(
+        'failing ended (exit code 1); it is started again at once (attempt 1/2)',
+      ),
     );
-    expect(engine.ownLog()).toContain('backoff_policy never: it is left stopped.');
+    await eventually(() =>
+      expect(engine.ownLog()).toContain('backoff_policy never: it is left stopped.'),
+    );
     expect(await container('server')).toMatchObject({ status: 'STARTED' });
   });
 
   test('one that fails at first becomes stable', async () => {
     await becomes('stabilize', { status: 'STARTED', auto_recovery: { is_stable: 'true' } });
     expect(engine.console('stabilize')).toBe('run\n'.repeat(4));
-    expect(engine.ownLog()).toContain('stabilize is now STABLE.');
+    await eventually(() => expect(engine.ownLog()).toContain('stabilize is now STABLE.'));
   });
 
   test('one that ends well is left alone, and can be run again', async () => {

@@ -243,7 +243,11 @@ describe.runIf(isRoot() && has('unshare'))('revisions of pv-appengine', () => {
       expect(now).toBeGreaterThan(0);
       expect(now).not.toBe(before);
     }, LONG);
-    expect(engine.ownLog()).toContain('The revision 0 is started anew: as was asked: for a test.');
+    await eventually(() =>
+      expect(engine.ownLog()).toContain(
+        'The revision 0 is started anew: as was asked: for a test.',
+      ),
+    );
     const exit = new Promise((resolve) => engine.process.once('exit', resolve));
     expect((await command('POWEROFF_DEVICE')).status).toBe(200);
     expect(await exit).toBe(0);
