@@ -30,7 +30,7 @@ static struct plant {
 	bool given; /* to another broker, which is not given up yet */
 	char path[PVX_PATH_MAX + 1];
 } table[PVX_PLANTS_MAX];
-static uint32_t next_free; /* where to look first */
+static uint32_t first_free; /* no place before it is free: what is used stays together at the beginning */
 static uint32_t used_end;  /* no place from here on was ever taken */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -94,12 +94,9 @@ int plant_remember(struct container *c, const char *path, const struct planted *
 	container_ref(c);
 	pthread_mutex_lock(&lock);
 	late = epoch != epoch_now();
-	for (uint32_t i = 0; i < PVX_PLANTS_MAX && !plant && !late; i++) {
-		uint32_t index = (next_free + i) % PVX_PLANTS_MAX;
-
-		if (!table[index].container)
-			plant = &table[index];
-	}
+	for (uint32_t i = first_free; i < PVX_PLANTS_MAX && !plant && !late; i++)
+		if (!table[i].container)
+			plant = &table[i];
 	if (plant) {
 		plant->container = c;
 		plant->what = *what;
@@ -108,9 +105,9 @@ int plant_remember(struct container *c, const char *path, const struct planted *
 		plant->generation = plant->generation >= GENERATION_MAX ? 1 : plant->generation + 1;
 		strcpy(plant->path, path);
 		*handle = plant->generation << INDEX_BITS | (uint32_t)(plant - table);
-		next_free = (uint32_t)(plant - table) + 1;
-		if (used_end < next_free)
-			used_end = next_free;
+		first_free = (uint32_t)(plant - table) + 1;
+		if (used_end < first_free)
+			used_end = first_free;
 	}
 	pthread_mutex_unlock(&lock);
 	if (plant)
@@ -134,9 +131,11 @@ static struct plant *find(uint32_t handle)
 static struct plant take(struct plant *plant)
 {
 	struct plant taken = *plant;
+	uint32_t index = (uint32_t)(plant - table);
 
 	plant->container = NULL;
-	next_free = (uint32_t)(plant - table);
+	if (index < first_free)
+		first_free = index;
 	return taken;
 }
 
