@@ -63,7 +63,8 @@ test('of Node.js', () => {
       'fs',
       'fs/promises',
     ],
-    ...['http', 'module', 'net', 'os', 'path', 'timers/promises', 'url', 'util', 'worker_threads'],
+    ...['http', 'module', 'net', 'os', 'path', 'timers/promises', 'tty', 'url', 'util'],
+    'worker_threads',
   ]);
 });
 
