@@ -75,8 +75,10 @@ export function setUp() {
   const native = ['pvx.node', ...programs].map((name) => `build/Release/${name}`);
   const packages = oldest('node_modules/.package-lock.json') < oldest('package-lock.json');
   const addon = oldest(...native) < Math.max(newest('native'), oldest('binding.gyp'));
-  const compiled = oldest('dist/main.js', 'dist/bundle/daemon.cjs');
-  const build = ['compile-schemas', 'bundle'].map((name) => oldest(`scripts/${name}.mjs`));
+  const compiled = oldest('dist/main.js', 'dist/bundle/daemon.cjs', 'dist/web/page/page.js');
+  const build = ['compile-schemas', 'build-page', 'bundle'].map((name) =>
+    oldest(`scripts/${name}.mjs`),
+  );
   const dist = compiled < Math.max(newest('src'), ...build);
   if (!packages && !addon && !dist) return;
   requireTools();

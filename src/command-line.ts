@@ -17,6 +17,8 @@ import { suggestion } from './kernel/nearest.js';
 import { packageVersion } from './kernel/package-version.js';
 import { StandardOutput } from './kernel/standard-output.js';
 import { vocabularyWith } from './plugins/vocabulary.js';
+import { type ListenAddress, listenAddress, PAGE_SERVER } from './web/address.js';
+import type { WebOptions } from './web/command.js';
 
 /** An option of the daemon, which some commands have as well. */
 function flag(name: OptionName): Option {
@@ -64,6 +66,15 @@ function duration(text: string): number {
   const time = Number(number) * (UNITS[unit || 's'] as number);
   if (time > 0 && time <= 86_400_000) return time;
   throw new InvalidArgumentError('A time such as 60s, 5m or 1h was expected, of a day at most.');
+}
+
+/** Where the page of `web` is served unless told otherwise. */
+const PAGE = '127.0.0.1:9280';
+
+function listening(text: string): ListenAddress {
+  const address = listenAddress(text);
+  if (address) return address;
+  throw new InvalidArgumentError('An IP address and a port such as 127.0.0.1:9280 were expected.');
 }
 
 /** All commands and options. `exit` is told the exit code of a command that ran. */
@@ -197,6 +208,22 @@ export function program(exit: (code: number) => void): Command {
       const { stdout, stderr } = process;
       exit(await learnCommand(options, { stdout, stderr, ask: askAtTerminal() }));
     });
+
+  command
+    .command('web')
+    .description('a page that shows the mesh as it is now, until Ctrl-C; its address is printed')
+    .addOption(flag('control'))
+    .addOption(
+      new Option('--listen <address>', 'IP address and port of the page')
+        .argParser(listening)
+        .default(listening(PAGE), PAGE),
+    )
+    .exitOverride()
+    .action(async (_options, subcommand: Command) => {
+      const flags: WebOptions = subcommand.optsWithGlobals();
+      const { webCommand } = await import('./web/command.js');
+      exit(await webCommand(flags, process));
+    });
   return command;
 }
 
@@ -220,6 +247,10 @@ function fail(thrown: unknown, debug: boolean): number {
 
 /** Runs what the command line asks for. Resolves with the exit code: 0 done, 1 failure, 2 wrong usage. */
 export async function runCommandLine(): Promise<number> {
+  if (process.argv[2] === PAGE_SERVER) {
+    const { serveWeb } = await import('./web/server-process.js');
+    return serveWeb();
+  }
   const output = new StandardOutput('pv-xconnect');
   return output.settle(await runCommand());
 }

@@ -1,6 +1,8 @@
 /*
  * What this process is to others: sealed against them, and who they are.
  */
+#include <errno.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 
 #include "../process.h"
@@ -12,6 +14,13 @@ static napi_value seal(napi_env env, napi_callback_info info)
 	(void)info;
 	process_seal();
 	return pvx_undefined(env);
+}
+
+/* noNewPrivileges(): from now on no program that this process executes gains any, for good. -> 0 or -errno */
+static napi_value no_new_privileges(napi_env env, napi_callback_info info)
+{
+	(void)info;
+	return pvx_number(env, prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0);
 }
 
 /* descriptorsEndAtExec(): all but the standard streams. */
@@ -44,6 +53,7 @@ static napi_value peer(napi_env env, napi_callback_info info)
 void process_exports(napi_env env, napi_value exports)
 {
 	pvx_export(env, exports, "seal", seal);
+	pvx_export(env, exports, "noNewPrivileges", no_new_privileges);
 	pvx_export(env, exports, "descriptorsEndAtExec", end_at_exec);
 	pvx_export(env, exports, "socketPeer", peer);
 }

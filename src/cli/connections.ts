@@ -135,14 +135,16 @@ function lostText({ lost }: { readonly lost: number }): string {
   return `${lost} more have ended: this was read too slowly to be told of each.\n`;
 }
 
-function clientOf({ process, address }: ConnectionView): string {
+/** Who has it, in words; empty: nobody knows. */
+export function clientOf({ process, address }: ConnectionView): string {
   if (address !== null) return address;
   if (!process) return '';
   if (process.pid === null) return `pid ${process.host_pid} of the host, which has ended`;
   return `${process.pid} ${process.command ?? ''}`.trimEnd();
 }
 
-function aboutOf({ unique_name: name, request, state }: ConnectionView): string {
+/** What it is about: a name on the bus, or the last request. */
+export function aboutOf({ unique_name: name, request, state }: ConnectionView): string {
   if (state === 'waiting') return 'waits for its provider';
   return name ?? request ?? '';
 }

@@ -36,7 +36,7 @@ export interface ExplainOptions {
   readonly vocabulary?: Vocabulary | undefined;
 }
 
-interface Sources {
+export interface Sources {
   readonly declarations: Declarations | undefined;
   readonly links: readonly LiveLink[] | undefined;
 }
@@ -108,7 +108,7 @@ async function declared(
 }
 
 /** Each link that the daemon has, and each requirement that it has no link for. */
-function explanations({ declarations, links }: Sources): Explanation[] {
+export function explanations({ declarations, links }: Sources): Explanation[] {
   const all = declarations?.all ?? [];
   if (!links) return all.map((declaration) => explain({ declaration }));
   const unmade = new Map<unknown, Declaration>(

@@ -62,6 +62,8 @@ export interface Native {
   closingNew(): NativeClosing;
   socketPair(type: number): [number, number];
   seal(): void;
+  /** 0 or -errno. */
+  noNewPrivileges(): number;
   descriptorsEndAtExec(): void;
 }
 

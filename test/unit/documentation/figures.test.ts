@@ -31,6 +31,10 @@ const FIGURES: Readonly<Record<string, readonly Row[]>> = {
     ['is a {}th of the time since the last news', 'src/graph/look-interval.ts', 'PATIENCE'],
     ['looks are close together, {} ms apart', 'src/graph/look-interval.ts', 'FIRST_MS'],
   ],
+  'docs/seeing.md': [
+    ['| events that are kept | {} |', 'src/web/wire.ts', 'MAX_OCCURRENCES'],
+    ['that are shown | {} |', 'src/web/wire.ts', 'MAX_CONNECTIONS'],
+  ],
   'docs/appengine.md': [
     ['At {} MiB a file becomes', 'src/runtime/log-file.ts', 'LIMIT', MiB],
     ['a body over {} MiB', 'src/runtime/control-socket.ts', 'MAX_BODY', MiB],

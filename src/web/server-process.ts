@@ -1,0 +1,102 @@
+/**
+ * The process that serves the page. It starts as a user of its own, without a capability, opens no socket and no file
+ * but those of the page, and ends with its parent.
+ */
+import type { Server, Socket } from 'node:net';
+import { join } from 'node:path';
+import { aboutOf, clientOf } from '../cli/connections.js';
+import { declarationsOf } from '../cli/declaration.js';
+import { explanations } from '../cli/explain.js';
+import type { LiveLink } from '../cli/explanation.js';
+import { revisionFromWire, type WireRevision } from '../graph/revision-wire.js';
+import { native, PACKAGE_ROOT } from '../relay/native.js';
+import type { ConnectionPage, ConnectionView } from '../status/connections.js';
+import { Answers } from './answers.js';
+import type { Start } from './command.js';
+import { Feed } from './feed.js';
+import { Gate } from './gate.js';
+import type { Opened } from './opener.js';
+import { pageServer } from './page-server.js';
+import { Picture } from './picture.js';
+import { Watcher } from './watcher.js';
+import { type DetailConnection, type Details, MAX_CONNECTIONS } from './wire.js';
+
+/** Exit code: 0 when the parent has left; 2 if there is none. */
+export async function serveWeb(): Promise<number> {
+  if (!process.send) {
+    process.stderr.write('pv-xconnect: this is started by pv-xconnect web, and not so.\n');
+    return 2;
+  }
+  native.seal();
+  native.noNewPrivileges();
+  const answers = new Answers((ask) => {
+    if (process.connected) process.send?.(ask);
+  });
+  const left = new Promise<void>((resolve) => process.once('disconnect', resolve));
+  // The parent is told of them, and says when to end.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(signal, () => undefined);
+  process.on('message', (message, handle) => {
+    if ('start' in Object(message)) serve(message as Start, handle as Server, answers);
+    else answers.receive(message as Opened, handle as Socket | undefined);
+  });
+  await left;
+  process.exit(0); // browsers that look on keep nothing
+}
+
+function serve({ start }: Start, listener: Server, answers: Answers): void {
+  const picture = new Picture();
+  const watcher = new Watcher(picture, answers, () => feed.changed());
+  const feed = new Feed(picture, (count) => (count > 0 ? watcher.look() : watcher.rest()));
+  const server = pageServer({
+    gate: new Gate(start.token, start.port, start.names),
+    feed,
+    folder: join(PACKAGE_ROOT, 'dist/web/page'),
+    details: (consumer, name, target) => detailsOf(answers, consumer, name, target),
+  });
+  listener.on('connection', (socket) => server.emit('connection', socket));
+  server.emit('listening'); // with which the server begins to look after its time limits
+  process.send?.('serving');
+}
+
+/** The explanation is made anew at each look; what it takes is read then. */
+async function detailsOf(
+  answers: Answers,
+  consumer: string,
+  name: string,
+  target: string,
+): Promise<Details | null> {
+  const [got, revision, page] = await Promise.all([
+    answers.get('/links', { consumer, name }),
+    answers.get('/revision'),
+    answers.get('/connections', { consumer, name, limit: String(MAX_CONNECTIONS) }),
+  ]);
+  if (!got.ok) throw new Error(got.error);
+  if (!revision.ok) throw new Error(revision.error);
+  const links = got.value as readonly (LiveLink & Pick<Details, 'audited'>)[];
+  const declarations =
+    revision.value === null
+      ? undefined
+      : declarationsOf(revisionFromWire(revision.value as WireRevision));
+  const live = links.find((link) => link.target === target);
+  const all = explanations({ declarations, links: live ? [live] : [] });
+  const found = all.find(
+    (one) => one.consumer === consumer && one.name === name && one.target === target,
+  );
+  if (!live || !found) return null;
+  const { denied, audited, closes, socket } = live;
+  const connections = page.ok
+    ? (page.value as ConnectionPage).connections
+        .filter((one) => one.target === target)
+        .map(connectionOf)
+    : null;
+  return { steps: found.steps, denied, audited: audited ?? {}, closes, socket, connections };
+}
+
+function connectionOf(one: ConnectionView): DetailConnection {
+  const { since, process: client, bytes } = one;
+  return {
+    ...{ since, client: clientOf(one), uid: client?.uid ?? null, about: aboutOf(one) },
+    ...{ toProvider: bytes.to_provider, toConsumer: bytes.to_consumer },
+  };
+}
