@@ -39,10 +39,12 @@ const TALK = `
         heard = heard.slice(at + 1);
         next++;
         if (next % 100 === 0) console.log('heard ' + next);
+        // The pace of the traffic.
         setTimeout(() => socket.write(next + '\\n'), 1);
       }
     });
     socket.on('error', () => {});
+    // The pace of a client that comes again.
     socket.on('close', () => { if (next > 0) console.log('CLOSED'); setTimeout(connect, 50); });
   };
   connect();`;
