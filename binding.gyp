@@ -1,7 +1,8 @@
 {
   "target_defaults": {
     "cflags": ["-std=gnu11", "-Wall", "-Wextra", "-Wshadow", "-O2", "-fstack-protector-strong", "-D_FORTIFY_SOURCE=2", "-D_GNU_SOURCE"],
-    "cflags!": ["-Wno-unused-parameter"]
+    "cflags!": ["-Wno-unused-parameter"],
+    "ldflags": ["-Wl,-z,relro,-z,now"]
   },
   "targets": [
     {

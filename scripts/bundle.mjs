@@ -6,7 +6,7 @@
  * Packages that a daemon may never need are left out of its file: they are in dist/bundle/node_modules, where Node.js
  * looks for them first. So are the compiled schemas (compile-schemas.mjs), of which each is loaded when it is asked for.
  */
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -17,6 +17,7 @@ const BUNDLE = 'dist/bundle';
 const SELDOM = ['ajv', 'prom-client', 'tar'];
 
 const common = {
+  metafile: true,
   absWorkingDir: ROOT,
   bundle: true,
   platform: 'node',
@@ -39,10 +40,8 @@ const script = { ...common, format: 'cjs', sourcemap: false };
 
 rmSync(join(ROOT, BUNDLE), { recursive: true, force: true });
 const schemas = readdirSync(join(ROOT, 'dist/manifest/compiled'));
-mkdirSync(join(ROOT, 'build'), { recursive: true });
-const [{ metafile }] = await Promise.all([
+const built = await Promise.all([
   build({
-    metafile: true,
     ...common,
     format: 'cjs',
     entryPoints: { daemon: 'src/run-daemon.ts' },
@@ -61,7 +60,6 @@ const [{ metafile }] = await Promise.all([
       plugin: 'src/plugin.ts',
     },
     outdir: BUNDLE,
-    external: SELDOM,
   }),
   build({
     ...script,
@@ -75,5 +73,10 @@ const [{ metafile }] = await Promise.all([
     outdir: `${BUNDLE}/node_modules`,
   }),
 ]);
-// For the test of what the daemon loads, and for the licences of what is in it.
-writeFileSync(join(ROOT, 'build/daemon-bundle.json'), JSON.stringify(metafile));
+const metafiles = built.map(({ metafile }) => metafile);
+// For the test of what the daemon loads, and for the licences of what is in all of them.
+writeFileSync(join(ROOT, 'dist/daemon-bundle.json'), JSON.stringify(metafiles[0]));
+const inputs = metafiles.flatMap((metafile) => Object.keys(metafile.inputs));
+const folders = inputs.map((path) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0]);
+const packages = [...new Set(folders.filter((folder) => folder !== undefined))].sort();
+writeFileSync(join(ROOT, 'dist/bundled-packages.json'), JSON.stringify(packages));

@@ -31,8 +31,11 @@ export function buildNative(root, run) {
   compileNative(root, 'build/Release', [], (...what) => run(...what, process.env));
 }
 
-/** The same by the C compiler alone, into `folder`, with `flags` after binding.gyp's. `run(what, command, args)`. */
-export function compileNative(root, folder, flags, run) {
+/**
+ * The same by the C compiler alone, into `folder`, with `flags` after binding.gyp's. `run(what, command, args)`. `cc`: for
+ * another machine, its compiler; Node-API is the same everywhere, and so are its headers.
+ */
+export function compileNative(root, folder, flags, run, cc = 'cc') {
   const what = 'Building the native parts';
   const { target_defaults, targets } = JSON.parse(readFileSync(join(root, 'binding.gyp'), 'utf8'));
   mkdirSync(join(root, folder), { recursive: true });
@@ -50,9 +53,10 @@ export function compileNative(root, folder, flags, run) {
       ...(isProgram ? [] : ['-fPIC', '-shared', `-I${HEADERS}`]),
       `-DNODE_GYP_MODULE_NAME=${target.target_name}`,
       ...sourcesOf(root, target),
+      ...target_defaults.ldflags,
       ...['-o', `${output}.new`, '-pthread'],
     ];
-    run(`${what}: ${target.target_name}`, 'cc', args);
+    run(`${what}: ${target.target_name}`, cc, args);
     renameSync(`${output}.new`, output);
   }
 }

@@ -14,7 +14,7 @@ interface Metafile {
 }
 
 const { inputs }: Metafile = JSON.parse(
-  readFileSync(join(PACKAGE_ROOT, 'build/daemon-bundle.json'), 'utf8'),
+  readFileSync(join(PACKAGE_ROOT, 'dist/daemon-bundle.json'), 'utf8'),
 );
 
 /** Files and external modules that `entry` needs at once. */

@@ -110,7 +110,7 @@ describe('options', () => {
       `A link may hold ${Number(defaultOf('--link-memory')) / 2 ** 20} MiB (\`--link-memory <MiB>\``,
     );
     const variables = daemonOptions.map(({ envVar }) => envVar);
-    variables.push('PV_XCONNECT_UPGRADE_DRAIN'); // the supervisor reads it alone
+    variables.push('PV_XCONNECT_UPGRADE_DRAIN', 'PV_XCONNECT_NODE'); // the supervisor reads these alone
     const named = PAGES.flatMap((page) => textOf(page).match(/PV_XCONNECT_[A-Z_]*[A-Z]/g) ?? []);
     expect(named.filter((name) => !variables.includes(name))).toEqual([]);
   });
