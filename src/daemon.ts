@@ -314,10 +314,10 @@ export class Daemon {
         log[problem.severity === 'error' ? 'error' : 'info'](text);
       }
     });
-    mesh.on('state', (link, fields, state, error) => {
-      const isFault = state === 'failed' || (state === 'unmet' && !fields.optional);
+    mesh.on('state', (link, _, state, error) => {
+      if (state === 'unmet') return; // a problem of the manifests: said above, or by the runtime that built the graph
       const details = { link, state, ...(error && { code: error.code }) };
-      log[isFault ? 'warn' : 'info'](details, error?.message ?? state);
+      log[state === 'failed' ? 'warn' : 'info'](details, error?.message ?? state);
     });
     mesh.on('gone', (link) => log.info({ link }, 'gone'));
   }

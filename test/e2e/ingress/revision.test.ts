@@ -45,7 +45,7 @@ describe.runIf(isRoot() && tools)('the ingress of a revision', () => {
       },
     });
     await device.boot(61);
-    await device.connected();
+    await device.connected(4);
     const collisions = device.said.match(/device\.json:\/ingress\/\d: found the target/g);
     expect(collisions?.map((text) => text.at(21))).toEqual(['1', '3', '4', '6']);
     expect(await curl('8080/x/1')).toBe('a /1');
