@@ -51,7 +51,7 @@ describe('what is found wrong', () => {
     ['bin/pv-xconnect chek x', 'error: unknown command "chek" (did you mean "check"?), expected '],
     [
       'bin/pv-xconnect sing',
-      'error: unknown command "sing", expected check, graph, diff, doctor, explain, connections, upgrade, learn or none',
+      'error: unknown command "sing", expected check, graph, diff, doctor, explain, connections, upgrade, learn, web or none',
     ],
     ['bin/pv-xconnect --stat x', "error: unknown option '--stat'"],
     [

@@ -97,6 +97,6 @@ describe.runIf(docker() && has('dbus-daemon'))('examples/docker', { timeout: 60_
 
   test('is gone after "down"', async () => {
     up('down');
-    await mesh.until();
+    await mesh.until('EXTERNAL api  unmet', 'EXTERNAL echo  unmet', 'EXTERNAL site  unmet');
   });
 });

@@ -95,7 +95,7 @@ describe.runIf(docker())('a link between containers of Docker', { timeout: 60_00
   test('goes with its consumer, and is missed without its provider', async () => {
     await both();
     command('rm', '--force', 'provider');
-    await mesh.until();
+    await mesh.until('consumer raw  unmet');
     mesh.run('provider', SERVE, { labels: PROVIDE });
     await mesh.until(LINK);
     command('rm', '--force', 'consumer');

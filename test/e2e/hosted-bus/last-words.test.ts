@@ -30,9 +30,9 @@ describe.runIf(isRoot() && has('dbus-daemon'))('calls of a client that leaves at
       }),
     );
   });
-  afterEach(() => {
+  afterEach(async () => {
     listener.disconnect();
-    at.bus.reset();
+    await at.bus.reset();
   });
   afterAll(() => at.stop());
 

@@ -22,9 +22,9 @@ describe.runIf(isRoot() && has('dbus-daemon'))('with a policy, a name on demand'
     });
     one = at.connect();
   });
-  afterEach(() => {
+  afterEach(async () => {
     one.disconnect();
-    at.bus.reset();
+    await at.bus.reset();
   });
   afterAll(() => at.stop());
 

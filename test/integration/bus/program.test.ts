@@ -148,7 +148,7 @@ for _ in sys.stdin:
       await bus.listens();
       await eventually(async () => expect((await bus.serve(owner, FOO)).line).toMatch(/^ready/));
       expect((await bus.call(friend, FOO, ECHO, 'string:hi')).code).toBe(0);
-      bus.reset();
+      await bus.reset();
     }
     expect(bus.log.filter((line) => line.includes('signal 9'))).toEqual(
       [0, 100, 200].map(
@@ -172,7 +172,7 @@ for _ in sys.stdin:
         return (await bus.call(uids.get(role), FOO, ECHO, 'string:hi')).code;
       });
       expect(await Promise.all(codes)).toEqual(times % 2 ? [0, 1] : [1, 0]);
-      bus.reset();
+      await bus.reset();
     }
   });
 

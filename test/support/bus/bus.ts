@@ -15,7 +15,7 @@ import { type BusPlaces, busCommand, busPlaces, spawnBus } from '../../../src/bu
 import type { UidRange } from '../../../src/bus/uid-book.js';
 import type { HostedBus } from '../../../src/graph/link-maker.js';
 import { type Files, revisionFrom } from '../../unit/manifest/scratch.js';
-import { childrenOf, endOf, hasEnded } from '../processes.js';
+import { childrenOf, endBy, endOf, hasEnded } from '../processes.js';
 import { eventually } from '../wait.js';
 
 export const SERVICE = fileURLToPath(new URL('service.py', import.meta.url));
@@ -153,14 +153,14 @@ export class TestBus {
     };
   }
 
-  /** Ends the services. */
-  reset(): void {
-    for (const child of this.#clients.splice(0)) child.kill('SIGKILL');
+  /** Ends the services. Whoever asks the bus after that finds none of their names. */
+  async reset(): Promise<void> {
+    await Promise.all(this.#clients.splice(0).map((child) => endBy(child)));
   }
 
   /** Ends pvx-bus by its channel; the files stay. */
   async stop(): Promise<void> {
-    this.reset();
+    await this.reset();
     if (!this.process || hasEnded(this.process)) return;
     if (this.keeper) this.keeper.close();
     else this.process.kill();
