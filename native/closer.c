@@ -342,7 +342,9 @@ bool closing_stream(int fd)
 {
 	int queued = 1;
 
-	shutdown(fd, SHUT_RDWR); /* nothing comes any more while we look */
+	/* Nothing comes any more while we look. Not SHUT_RDWR: a peer whose bytes nobody has read is to see the reset that
+	 * close(2) gives it, and no end before that. */
+	shutdown(fd, SHUT_RD);
 	return (ioctl(fd, SIOCINQ, &queued) == 0 && queued == 0) || !queue_has_fds(fd);
 }
 

@@ -18,7 +18,7 @@ void closing_take(struct closing *, const int *fds, uint32_t n);
 /* The same for a socket of ours. `shared`: there is another descriptor of it, for which it goes on. One that has
  * nothing of others in its queue, as nearly all, is closed at once; else its peer sees it closed at once. */
 void closing_socket(struct closing *, int fd, bool shared);
-/* Ends a connected unix stream that is ours alone, but does not close it. True: close(2) can't take long. */
+/* Takes nothing more from a connected unix stream that is ours alone. True: close(2) can't take long. */
 bool closing_stream(int fd);
 bool closing_full(const struct closing *); /* CLOSING_MAX of it are not closed yet */
 uint32_t closing_owed(const struct closing *); /* descriptors that are not closed yet; NULL: of all accounts */

@@ -185,7 +185,7 @@ static void leave(struct relay *relay, uint32_t seconds)
 void handover_heard(struct relay *relay)
 {
 	struct handover_word word;
-	int heard;
+	int heard = 0;
 
 	while (relay->supervisor.fd >= 0 && (heard = handover_hear(MSG_DONTWAIT, &word)) > 0) {
 		if (handover_is(&word, 'H') && !relay->left) {
