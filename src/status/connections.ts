@@ -119,11 +119,6 @@ export class ConnectionEnds {
 
   /** Takes the response, whose head is not sent yet. The links that there are now are watched. */
   add(response: ServerResponse, asked: URLSearchParams): void {
-    let ends: (() => void)[] = [];
-    const end = () => {
-      for (const one of ends) one();
-    };
-    if (!this.listeners.add(response, end)) return;
     const processes = new ClientProcesses();
     let lost = 0;
     const tell = (status: LinkStatus): OnConnectionEnd => {
@@ -139,13 +134,16 @@ export class ConnectionEnds {
         response.write(`event: end\ndata: ${JSON.stringify(data)}\n\n`);
       };
     };
-    const links = linksAsked(this.#store, asked);
-    ends = links.map((status) => this.#source.watch(status.id, tell(status)));
-    // Who is there now may have ended when its connection has, and could not be asked any more.
-    for (const { id } of links) {
-      void this.#source.connections(id).then((all) => {
-        for (const { peer, since } of all) if (peer && 'pid' in peer) processes.of(peer, since);
-      });
-    }
+    this.listeners.add(response, () => {
+      const links = linksAsked(this.#store, asked);
+      const ends = links.map((status) => this.#source.watch(status.id, tell(status)));
+      // Who is there now may have ended when its connection has, and could not be asked any more.
+      for (const { id } of links) {
+        void this.#source.connections(id).then((all) => {
+          for (const { peer, since } of all) if (peer && 'pid' in peer) processes.of(peer, since);
+        });
+      }
+      return ends;
+    });
   }
 }

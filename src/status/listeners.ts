@@ -14,24 +14,26 @@ export class Listeners {
   }
 
   /**
-   * Takes the response, whose head is not sent yet, and begins the stream. False: the head was all that was asked for.
-   * `onEnd`: called once, when the stream has ended.
+   * Takes the response, whose head is not sent yet, and begins the stream, but where only the head was asked for.
+   * `begin`: called once that has begun; subscribes to what is told, and returns what ends each subscription, which is
+   * called when the stream has ended.
    */
-  add(response: ServerResponse, onEnd: () => void): boolean {
+  add(response: ServerResponse, begin: () => readonly (() => void)[]): void {
     response.writeHead(200, { 'Content-Type': 'text/event-stream; charset=utf-8' });
     if (response.req.method === 'HEAD') {
       response.end();
-      return false;
+      return;
     }
     response.write(': listening\n\n');
     this.#all.add(response);
+    let ends: readonly (() => void)[] = [];
     response.on('close', () => {
       this.#all.delete(response);
-      onEnd();
+      for (const end of ends) end();
     });
     response.req.socket.on('end', () => response.end());
     response.req.socket.setTimeout(0);
-    return true;
+    ends = begin();
   }
 
   close(): void {

@@ -32,11 +32,6 @@ export class Observers {
     if (!asked.has('consumer') || !asked.has('name')) return false;
     const links = linksAsked(this.#store, asked);
     if (links.length === 0) return false;
-    let ends: (() => void)[] = [];
-    const end = () => {
-      for (const one of ends) one();
-    };
-    if (!this.listeners.add(response, end)) return true;
     const kinds = new Set<string>();
     const tell = (target: string, use: Use) => {
       const data = JSON.stringify({ target, use });
@@ -45,7 +40,9 @@ export class Observers {
       const isFull = kinds.size > MAX_KINDS;
       response.write(isFull ? 'event: full\ndata: {}\n\n' : `event: use\ndata: ${data}\n\n`);
     };
-    ends = links.map(({ id, link }) => this.#observe(id, (use) => tell(link.target, use)));
+    this.listeners.add(response, () =>
+      links.map(({ id, link }) => this.#observe(id, (use) => tell(link.target, use))),
+    );
     return true;
   }
 }
