@@ -20,6 +20,7 @@ import { type Problem, placeText, show } from '../manifest/problem.js';
 import { readRevisions } from '../manifest/reader.js';
 import type { Revision } from '../manifest/revision.js';
 import { printable } from '../manifest/text.js';
+import { PACKAGE_ROOT } from '../relay/native.js';
 import type { Lease } from './address-plan.js';
 import { Api, type Commands } from './api.js';
 import { BusSupervisor } from './bus-supervisor.js';
@@ -416,8 +417,9 @@ export class AppEngine {
     this.#say(
       `Logs: ${join(storage, 'logs', name)}/*/lxc/console.log, and pantavisor/, pv-xconnect/.`,
     );
-    this.#say(`Look: pvcontrol -s ${pvCtrl} ls`);
-    if (daemon) this.#say(`      pv-xconnect graph --control ${control}`);
+    const program = (file: string) => join(PACKAGE_ROOT, 'bin', file); // neither has to be in PATH
+    this.#say(`Look: ${program('pvcontrol')} -s ${pvCtrl} ls`);
+    if (daemon) this.#say(`      ${program('pv-xconnect')} graph --control ${control}`);
   }
 
   #sayProblems(problems: readonly Problem[]): void {
