@@ -4,20 +4,18 @@ import { existsSync, mkdirSync, readdirSync, renameSync, statSync } from 'node:f
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** All source files of that program, and its headers. */
-function sourcesOf(program: string, shared: readonly string[]): string[] {
-  const native = fileURLToPath(new URL('../../native', import.meta.url));
-  const own = readdirSync(join(native, program)).map((name) => join(native, program, name));
-  return [...own, ...shared.map((name) => join(native, name))];
+const NATIVE = fileURLToPath(new URL('../../native', import.meta.url));
+const SHARED = ['closer.c', 'filter.c', 'handover.c', 'message.c'];
+
+/** All source files of that program, and every header that programs share. */
+function sourcesOf(program: string): string[] {
+  const own = readdirSync(join(NATIVE, program)).map((name) => join(program, name));
+  const headers = readdirSync(NATIVE).filter((name) => name.endsWith('.h'));
+  return [...own, ...SHARED, ...headers].map((name) => join(NATIVE, name));
 }
 
-const SHARED = [
-  ...['closer', 'filter', 'handover', 'message'].flatMap((name) => [`${name}.c`, `${name}.h`]),
-  ...['process.h', 'protocol.h'],
-];
-
-export const brokerSources = () => sourcesOf('broker', SHARED);
-export const relaySources = () => sourcesOf('relay', [...SHARED, 'list.h', 'relay-protocol.h']);
+export const brokerSources = () => sourcesOf('broker');
+export const relaySources = () => sourcesOf('relay');
 
 const FLAGS = ['-std=gnu2x', '-Wall', '-Wextra', '-O1', '-D_GNU_SOURCE'];
 
