@@ -18,6 +18,7 @@
  *      +---------------------------------------- nothing is left ----------------+
  */
 #include "closer.h"
+#include "message.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -355,7 +356,7 @@ void closing_socket(struct closing *c, int fd, bool shared)
 
 	if (fd < 0)
 		return;
-	domain = option(fd, SO_DOMAIN);
+	domain = socket_domain(fd);
 	harmless = domain >= 0 && domain != AF_UNIX;
 	if (!harmless && option(fd, SO_TYPE) == SOCK_STREAM && !option(fd, SO_ACCEPTCONN))
 		harmless = shared ? !queue_has_fds(fd) : closing_stream(fd);

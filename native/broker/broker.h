@@ -25,7 +25,7 @@
  *   dgram.c       datagrams, sent under the name of a user
  *   tcp.c         TCP in the network namespace of a container, or in our own
  *   file.c        small files read
- *   thread.c      identity and network namespace of one thread, switched and back
+ *   thread.c      threads, and what they wait with; identity and network namespace of one, switched and back
  *   bus.c         sockets connected to the hosted bus
  *   runtime.c     the runtime's socket
  *   sandbox.c     capabilities and the seccomp filter
@@ -40,6 +40,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 #include <sys/types.h>
 #include <sys/un.h>
 
@@ -267,6 +268,8 @@ int ioctl_revoke_lease(int fd, uint32_t lessee);
 
 /* thread.c: each has its counterpart, and is not done at all (EPERM) where there would be no way back */
 int threads_init(void);
+int condition_init(pthread_cond_t *); /* whose times are those of time_in */
+struct timespec time_in(int ms); /* from now on, monotonic */
 int thread_start(void *(*run)(void *), void *argument);
 void *thread_rest(void); /* never returns */
 int thread_init(void); /* first of all in every thread that serves */

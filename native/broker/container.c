@@ -34,15 +34,12 @@ static uint64_t our_mount_ns;
 
 int containers_init(void)
 {
-	pthread_condattr_t clock;
 	struct stat st;
 
 	if (stat("/proc/self/ns/mnt", &st) < 0)
 		return errno;
 	our_mount_ns = st.st_ino;
-	pthread_condattr_init(&clock);
-	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-	return pthread_cond_init(&turn, &clock);
+	return condition_init(&turn);
 }
 
 /* Milliseconds, monotonic. */

@@ -43,27 +43,17 @@ static bool change(struct readers *r, uint32_t from, enum state to)
 
 int readers_init(struct readers *r)
 {
-	pthread_condattr_t clock;
-
 	*r = (struct readers){ .turn = GIVEN };
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_cond_init(&r->post, NULL);
-	pthread_condattr_init(&clock);
-	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-	return pthread_cond_init(&r->traffic, &clock);
+	return condition_init(&r->traffic);
 }
 
 /* With the lock held. */
 static void look_later(struct readers *r)
 {
-	struct timespec t;
+	struct timespec t = time_in(LOOK_MS);
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_nsec += LOOK_MS * 1000000L;
-	if (t.tv_nsec >= 1000000000L) {
-		t.tv_sec++;
-		t.tv_nsec -= 1000000000L;
-	}
 	while (state_of(r->turn) != GIVEN && pthread_cond_timedwait(&r->traffic, &r->lock, &t) != ETIMEDOUT)
 		;
 }

@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define UNCHANGED ((uid_t)-1)
@@ -27,6 +28,29 @@ static int our_network = -1, our_mounts = -1, our_root = -1, our_descriptors = -
 static ino_t our_network_inode;
 static bool network_is_left, mounts_are_left; /* there is a way back into ours */
 static _Thread_local bool is_another;
+
+int condition_init(pthread_cond_t *condition)
+{
+	pthread_condattr_t clock;
+
+	pthread_condattr_init(&clock);
+	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+	return pthread_cond_init(condition, &clock);
+}
+
+struct timespec time_in(int ms)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_sec += ms / 1000;
+	t.tv_nsec += ms % 1000 * 1000000L;
+	if (t.tv_nsec >= 1000000000L) {
+		t.tv_sec++;
+		t.tv_nsec -= 1000000000L;
+	}
+	return t;
+}
 
 /* Once, before there are threads. Groups are dropped for good; a user namespace may not allow it, and then
  * nobody in it could. */

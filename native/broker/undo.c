@@ -58,13 +58,10 @@ static void *work(void *argument)
 
 int undo_init(void)
 {
-	pthread_condattr_t clock;
-	int error;
+	int error = condition_init(&done);
 
-	pthread_condattr_init(&clock);
-	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-	pthread_cond_init(&done, &clock);
-	error = thread_start(work, &revoker);
+	if (!error)
+		error = thread_start(work, &revoker);
 	for (int i = 0; i < REMOVERS && !error; i++)
 		error = thread_start(work, &removers);
 	return error;
@@ -84,23 +81,9 @@ static void wait_for(const struct crew *crew, const struct timespec *until)
 		;
 }
 
-static struct timespec in(int ms)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_sec += ms / 1000;
-	t.tv_nsec += ms % 1000 * 1000000L;
-	if (t.tv_nsec >= 1000000000L) {
-		t.tv_sec++;
-		t.tv_nsec -= 1000000000L;
-	}
-	return t;
-}
-
 static void undo(struct crew *crew, int ms)
 {
-	struct timespec until = in(ms);
+	struct timespec until = time_in(ms);
 
 	pthread_mutex_lock(&lock);
 	next_round(crew);
@@ -120,7 +103,7 @@ void undo_plants(int ms)
 
 void undo_all(int ms)
 {
-	struct timespec until = in(ms);
+	struct timespec until = time_in(ms);
 
 	pthread_mutex_lock(&lock);
 	next_round(&removers);

@@ -107,7 +107,7 @@ static void close_side(struct conn *conn, struct side *side, bool joined)
 
 	if (!harmless && joined && !conn->transfer)
 		harmless = !side->local || (link->type == SOCK_STREAM && closing_stream(side->source.fd));
-	if (harmless && side->source.fd >= 0)
+	if (harmless)
 		relay_close(link->relay, &side->source, alone);
 	else
 		relay_unwatch(link->relay, &side->source, link->closing, conn->transfer != NULL);
@@ -121,7 +121,7 @@ void conn_close(struct conn *conn, enum pvx_reason reason)
 	if (conn->state == CONN_DEAD)
 		return;
 	if (link->watched && !conn->transfer && reason < PVX_REASON_COUNT)
-		relay_tell(link->relay, PVX_EVENT_ENDED, link, 0, (int)reason, look_ended(conn));
+		relay_ended(link, reason, look_ended(conn));
 	provider_forget(conn);
 	conn->state = CONN_DEAD;
 	for (int i = 0; i < 2; i++) {

@@ -55,7 +55,7 @@ void flow_free(struct flow *flow)
 	struct link *link = flow->link;
 
 	if (link->watched)
-		relay_tell(link->relay, PVX_EVENT_ENDED, link, 0, PVX_REASON_EOF, look_flow_ended(flow));
+		relay_ended(link, PVX_REASON_EOF, look_flow_ended(flow));
 	flow_drop(flow, PVX_REASON_DETACHED);
 	flow_disconnect(flow);
 	if (flow->queue[0] >= 0) {

@@ -79,11 +79,10 @@ void relay_emit(struct relay *relay, enum pvx_event_type type, const struct link
 				   .fd = fd });
 }
 
-void relay_tell(struct relay *relay, enum pvx_event_type type, const struct link *link, uint32_t conn, int error,
-		struct said *said)
+void relay_ended(const struct link *link, enum pvx_reason reason, struct said *said)
 {
-	put(relay, (struct event){ .type = type, .link = link->number, .conn = conn, .error = (uint32_t)error, .fd = -1,
-				   .said = said });
+	put(link->relay, (struct event){ .type = PVX_EVENT_ENDED, .link = link->number, .error = reason, .fd = -1,
+					 .said = said });
 }
 
 void relay_report(struct relay *relay, const struct link *link, uint32_t conn, int outcome, uint64_t bytes)
@@ -135,6 +134,7 @@ static uint32_t gather(struct relay *relay, uint32_t first, size_t *length, int 
 		const struct event *event = &relay->events[i];
 		bool listed = event->type == PVX_EVENT_LISTED;
 		const struct link *link = event->type == PVX_EVENT_STANDING || listed ? link_of(relay, event) : NULL;
+		const char *data = NULL; /* where it is not in the record already */
 		struct pvx_event head = { .type = event->type, .link = event->link, .conn = event->conn,
 					  .error = event->error, .bytes = event->bytes, .nfds = event->fd >= 0 };
 
@@ -145,6 +145,7 @@ static uint32_t gather(struct relay *relay, uint32_t first, size_t *length, int 
 				    (link->draining ? PVX_STANDING_DRAINS : 0);
 			head.error = (uint32_t)link->last_errno;
 			head.data_length = link->note_length;
+			data = link->note;
 		} else if (listed) {
 			if (!link)
 				continue;
@@ -153,16 +154,15 @@ static uint32_t gather(struct relay *relay, uint32_t first, size_t *length, int 
 			gather_list(link, &head, relay->scratch + sizeof(head), PVX_EVENTS_SIZE_MAX - sizeof(head));
 		} else if (event->said) {
 			head.data_length = event->said->length;
+			data = event->said->data;
 		}
 		if (*length + sizeof(head) + head.data_length > PVX_EVENTS_SIZE_MAX ||
 		    *nfds + head.nfds > PVX_EVENTS_FDS_MAX)
 			break;
 		memcpy(relay->scratch + *length, &head, sizeof(head));
 		*length += sizeof(head);
-		if (event->said)
-			memcpy(relay->scratch + *length, event->said->data, head.data_length);
-		else if (head.data_length > 0 && !listed)
-			memcpy(relay->scratch + *length, link->note, head.data_length);
+		if (data)
+			memcpy(relay->scratch + *length, data, head.data_length);
 		*length += head.data_length;
 		if (event->fd >= 0)
 			fds[(*nfds)++] = event->fd;

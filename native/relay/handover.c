@@ -110,7 +110,7 @@ static bool fill(struct relay *relay)
 
 static void stop_giving(struct relay *relay)
 {
-	relay_unwatch(relay, &out.stream, NULL, false);
+	relay_close(relay, &out.stream, false);
 	out.offset = out.length = 0;
 }
 
@@ -202,14 +202,14 @@ void handover_heard(struct relay *relay)
 			closing_take(relay->closing, &word.fd, 1);
 	}
 	if (relay->supervisor.fd >= 0 && heard < 0)
-		relay_unwatch(relay, &relay->supervisor, NULL, false);
+		relay_close(relay, &relay->supervisor, false);
 }
 
 void handover_daemon_gone(struct relay *relay)
 {
 	if (!relay->left)
 		_exit(0);
-	relay_unwatch(relay, &relay->daemon, NULL, false);
+	relay_close(relay, &relay->daemon, false);
 }
 
 int handover_wait(const struct relay *relay)

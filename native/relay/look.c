@@ -72,25 +72,28 @@ size_t look_list(const struct link *link, uint32_t after, char *into, size_t roo
 	const struct list *node;
 
 	*more = false;
-	for (node = link->conns.next; node != &link->conns && !*more; node = node->next) {
+	for (node = link->conns.next; node != &link->conns; node = node->next) {
 		const struct conn *conn = list_entry(node, struct conn, node);
 		struct pvx_open open;
 
 		if (conn->transfer || conn->id <= after)
 			continue;
-		*more = length > most;
-		if (*more)
+		if (length > most) {
+			*more = true;
 			break;
+		}
 		open = describe(conn);
 		length += append(into + length, &open, conn->label);
 	}
 	/* There are RELAY_FLOWS_MAX of these, which fit into one page. */
 	for (node = link->flows.next; node != &link->flows; node = node->next) {
 		const struct flow *flow = list_entry(node, struct flow, node);
-		struct pvx_open open = describe_flow(flow);
+		struct pvx_open open;
 
-		if (flow->id > after && length <= most)
-			length += append(into + length, &open, NULL);
+		if (flow->id <= after || length > most)
+			continue;
+		open = describe_flow(flow);
+		length += append(into + length, &open, NULL);
 	}
 	return length;
 }

@@ -41,16 +41,15 @@ void relay_unwatch(struct relay *relay, struct source *source, struct closing *c
 	if (source->fd < 0)
 		return;
 	epoll_ctl(relay->epoll, EPOLL_CTL_DEL, source->fd, NULL);
-	if (closing)
-		closing_socket(closing, source->fd, shared);
-	else
-		close(source->fd);
+	closing_socket(closing, source->fd, shared);
 	source->fd = -1;
 }
 
 /* A descriptor that is closed leaves the set when its open file does. */
 void relay_close(struct relay *relay, struct source *source, bool alone)
 {
+	if (source->fd < 0)
+		return;
 	if (!alone)
 		epoll_ctl(relay->epoll, EPOLL_CTL_DEL, source->fd, NULL);
 	close(source->fd);

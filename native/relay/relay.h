@@ -182,7 +182,7 @@ struct conn {
 	struct list tick;    /* in relay.tick_conns while needed: not joined; throttled; a transfer that is timed */
 	struct link *link;
 	uint64_t deadline, retry_at;
-	uint64_t since, bytes[2]; /* when it was accepted; to the provider, to the consumer */
+	uint64_t since, bytes[2]; /* when it was accepted or joined; to the provider, to the consumer */
 	struct label *label; /* owned; NULL: none */
 	struct pvx_request *request; /* its own, in PVX_ACCEPT_ASK once answered; else the link's is used */
 	uint32_t id;
@@ -340,15 +340,15 @@ _Noreturn void relay_main(struct relay *);
 int relay_watch(struct relay *, struct source *, uint32_t events);
 /* What holds now is reported again. False: it can't be said what will be reported. */
 bool relay_rearm(struct relay *, struct source *, uint32_t events);
-/* Closes its descriptor, see closing_socket; with no account where its queue is known to be empty. */
+/* Closes its descriptor, if it has one, see closing_socket. */
 void relay_unwatch(struct relay *, struct source *, struct closing *, bool shared);
-/* Closes its descriptor, which can't take long. `alone`: nobody else has, or had, the same open file. */
+/* The same of one whose close can't take long. `alone`: nobody else has, or had, the same open file. */
 void relay_close(struct relay *, struct source *, bool alone);
 
 /* event.c: what waits is sent at the end of each round, as far as the daemon reads */
 void relay_emit(struct relay *, enum pvx_event_type, const struct link *, uint32_t conn, int fd, int error);
 void relay_report(struct relay *, const struct link *, uint32_t conn, int outcome, uint64_t bytes); /* PVX_EVENT_MOVED */
-void relay_tell(struct relay *, enum pvx_event_type, const struct link *, uint32_t conn, int error, struct said *); /* takes it */
+void relay_ended(const struct link *, enum pvx_reason, struct said *); /* PVX_EVENT_ENDED; takes what is said */
 bool relay_crowded(const struct relay *); /* many events wait for the daemon */
 bool events_room(const struct relay *); /* for those that a command ends in, as there may be as many as commands */
 void events_flush(struct relay *);

@@ -197,16 +197,12 @@ static void ended(int which, int status)
 
 static void reap(void)
 {
-	int status;
+	int status, which;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (upgrade_reaped(pid, status))
-			continue;
-		for (int i = 0; i < CHILDREN; i++)
-			if (children[i].pid == pid)
-				ended(i, status);
-	}
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		if (!upgrade_reaped(pid, status) && (which = version_child(&current, pid)) >= 0)
+			ended(which, status);
 }
 
 static void drain(void)

@@ -276,9 +276,9 @@ static bool is_number(const char *text)
 /* -1: it is none. */
 static int32_t id_of(const char *text)
 {
-	return is_number(text) && strlen(text) <= 10 && strtoull(text, NULL, 10) <= MAX_ID ?
-		       (int32_t)strtoull(text, NULL, 10) :
-		       -1;
+	uint64_t id = is_number(text) && strlen(text) <= 10 ? strtoull(text, NULL, 10) : UINT64_MAX;
+
+	return id <= MAX_ID ? (int32_t)id : -1;
 }
 
 bool named_user(const char *name, int32_t *uid, int32_t *gid)
