@@ -33,13 +33,14 @@ export function revisionFiles(
   lookup: ObjectLookup,
   allowed: readonly string[],
 ): RevisionFiles {
+  const named = objectsOf(state);
   const files = new Map<string, Pick<ContainerFiles, 'objects' | 'config'>>();
   const baked = new Map<string, BakedNetwork>();
   const obstacles = new Map<string, string>();
   const problems: Problem[] = [];
   for (const settings of containers) {
     const { name, type } = settings;
-    files.set(name, filesOf(name, state, lookup));
+    files.set(name, filesOf(name, state, named, lookup));
     if (type !== 'lxc') continue;
     const needed = [settings.root, settings.config, ...settings.volumes];
     const missing = needed.find(
@@ -76,20 +77,25 @@ function isThere(
   return typeof sha256 === 'string' && lookup.pathOf(sha256) !== undefined;
 }
 
+/** `named`: the objects of the state, by key. */
 function filesOf(
   container: string,
   state: Revision['state'],
+  named: ReadonlyMap<string, string>,
   lookup: ObjectLookup,
 ): Pick<ContainerFiles, 'objects' | 'config'> {
-  const named = objectsOf(state);
   const [own, laid] = [`${container}/`, `_config/${container}/`];
   const objects: Record<string, string> = {};
   const config: Record<string, { readonly path: string } | { readonly text: string }> = {};
   for (const [key, value] of Object.entries(state)) {
+    const isOwn = key.startsWith(own);
+    if (!isOwn && !key.startsWith(laid)) continue;
     const sha256 = named.get(key);
     const path = sha256 === undefined ? undefined : lookup.pathOf(sha256);
-    if (key.startsWith(own) && path !== undefined) objects[key.slice(own.length)] = path;
-    if (!key.startsWith(laid)) continue;
+    if (isOwn) {
+      if (path !== undefined) objects[key.slice(own.length)] = path;
+      continue;
+    }
     const at = key.slice(laid.length);
     if (path !== undefined) config[at] = { path };
     else if (sha256 === undefined) config[at] = { text: `${JSON.stringify(value)}\n` };

@@ -87,7 +87,9 @@ function keysByContainer(state: Revision['state']): Map<string, [string, unknown
   for (const key of Object.keys(state).sort(byName)) {
     const [first = '', second = ''] = key.split('/', 2);
     const container = first === '_config' ? second : first;
-    found.set(container, [...(found.get(container) ?? []), [key, state[key]]]);
+    const keys = found.get(container) ?? [];
+    keys.push([key, state[key]]);
+    found.set(container, keys);
   }
   return found;
 }

@@ -6,6 +6,8 @@
  *     user-meta/, device-meta/   a file for each key (metadata.ts)
  *     logs/REVISION/CONTAINER/lxc/console.log, and of this program and the daemon
  *     views/             what containers have at /pantavisor, while this program runs
+ *     volumes/, revisions/, boot/, roots/, lxc/   of the engine lxc
+ *     bus/               uids of roles on the hosted bus
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -58,7 +60,9 @@ export class Storage {
       'pantavisor.revision': revision,
       'pantavisor.version': `pv-appengine ${version}`,
     };
+    const known = this.deviceMeta.all();
     for (const [key, value] of Object.entries(facts)) {
+      if (known[key] === value) continue; // each write waits for the disk, and containers wait for this
       // On a full disk, what runs goes on.
       await this.deviceMeta.put(key, value).catch(() => undefined);
     }
