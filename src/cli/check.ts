@@ -6,10 +6,10 @@ import { unhosted } from '../graph/hosted-bus.js';
 import { DEVICE_FILE } from '../manifest/device.js';
 import type { Vocabulary } from '../manifest/entries.js';
 import { HashCheck, takeObjects } from '../manifest/objects.js';
-import { type Problem, placeText } from '../manifest/problem.js';
+import { type Problem, problemText } from '../manifest/problem.js';
 import { readRevision } from '../manifest/reader.js';
 import type { Revision } from '../manifest/revision.js';
-import { printable, printableJson } from '../manifest/text.js';
+import { printableJson } from '../manifest/text.js';
 import { planAddresses } from '../runtime/address-plan.js';
 import { runtimeSettings } from '../runtime/container-settings.js';
 import { revisionFiles } from '../runtime/revision-files.js';
@@ -39,7 +39,7 @@ export async function checkCommand(
   };
   const problems = [...errors, ...notices];
   if (options.json) out.write(`${printableJson({ ...counts, problems })}\n`);
-  else for (const text of [...problems.map(line), summary(counts)]) out.write(`${text}\n`);
+  else for (const text of [...problems.map(problemText), summary(counts)]) out.write(`${text}\n`);
   return errors.length > 0 ? 1 : 0;
 }
 
@@ -73,10 +73,6 @@ async function runtimeProblems(path: string, revision: Revision): Promise<readon
     ...files.problems,
     ...(isWhole ? plan.problems : []),
   ];
-}
-
-function line(problem: Problem): string {
-  return printable(`${placeText(problem)}: ${problem.message}`);
 }
 
 function summary(counts: { errors: number; notices: number; containers: number; links: number }) {

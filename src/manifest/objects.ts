@@ -263,23 +263,3 @@ class Taker implements TakenObjects {
 function bytesOf(handle: FileHandle): AsyncIterable<Buffer> {
   return handle.createReadStream({ autoClose: false, start: 0 });
 }
-
-/** A problem for each object that a container names, and that is not there. */
-export async function missingObjects(
-  state: Readonly<Record<string, unknown>>,
-  isThere: (sha256: string) => boolean | Promise<boolean>,
-): Promise<Problem[]> {
-  const problems: Problem[] = [];
-  for (const [key, sha256] of objectsOf(state)) {
-    if (await isThere(sha256)) continue;
-    problems.push(
-      problem(
-        'object-missing',
-        { file: key, pointer: '' },
-        'no bytes of it',
-        `the object ${sha256}`,
-      ),
-    );
-  }
-  return problems;
-}

@@ -3,6 +3,8 @@
  * remedy, and the one function that makes a problem. Problems are values; reading manifests never throws.
  */
 
+import { printable } from '../kernel/printable.js';
+
 /** A remedy, or one for each severity where an error and a notice of one code want different ones. */
 type Remedy = string | { readonly error: string; readonly notice: string };
 
@@ -126,6 +128,11 @@ export function remedyOf({ code, severity }: Pick<Problem, 'code' | 'severity'>)
 /** For people: `web/services.json:/services/0`, or the file alone. */
 export function placeText({ file, pointer }: Place): string {
   return pointer === '' ? file : `${file}:${pointer}`;
+}
+
+/** A problem for people: one line, with its place. */
+export function problemText(problem: Problem): string {
+  return printable(`${placeText(problem)}: ${problem.message}`);
 }
 
 /** `base` with one more reference token, escaped as RFC 6901 asks. */

@@ -15,8 +15,8 @@ import { Looker } from '../graph/looker.js';
 import { lookAtRevision } from '../graph/revision-look.js';
 import type { Vocabulary } from '../manifest/entries.js';
 import { MAX_MANIFEST } from '../manifest/limits.js';
-import { objectsOf, takeObjects } from '../manifest/objects.js';
-import { type Problem, placeText, show } from '../manifest/problem.js';
+import { takeObjects } from '../manifest/objects.js';
+import { type Problem, problemText, show } from '../manifest/problem.js';
 import { readRevisions } from '../manifest/reader.js';
 import type { Revision } from '../manifest/revision.js';
 import { printable } from '../manifest/text.js';
@@ -39,7 +39,7 @@ import { RevisionRunner } from './revision-runner.js';
 import { HttpError } from './router.js';
 import { type Lock, lockFolder } from './storage/lock.js';
 import { Storage } from './storage/storage.js';
-import { collect } from './storage/storage-routes.js';
+import { collect, refuseIfBusy } from './storage/storage-routes.js';
 import { FIRST, localName } from './storage/trails.js';
 
 export interface AppEngineOptions {
@@ -74,7 +74,6 @@ export interface AppEngineOptions {
 const MIB = 1024 * 1024;
 /** Bytes of an object that is said to be stored, as that takes a while. */
 const LARGE = 64 * MIB;
-const BUSY = { 'Retry-After': '600' };
 
 export class AppEngine {
   readonly #options: AppEngineOptions;
@@ -244,10 +243,10 @@ export class AppEngine {
   async #plan(name: string, storage: Storage): Promise<RevisionPlan | string> {
     const state = storage.trails.state(name);
     if (!state) return `There is no revision ${show(name)}.`;
-    for (const [key, sha256] of objectsOf(state)) {
-      // What the command line gave may have its objects elsewhere.
-      if (name === FIRST || (await storage.objects.sizeOf(sha256)) !== undefined) continue;
-      return `${show(key)} of ${name} is the object ${sha256}, which is not here.`;
+    // What the command line gave may have its objects elsewhere.
+    const missing = name === FIRST ? undefined : await storage.objects.firstMissing(state);
+    if (missing) {
+      return `${show(missing.key)} of ${name} is the object ${missing.sha256}, which is not here.`;
     }
     const file = storage.trails.stateFile(name);
     return this.#planned(name, await readRevisions([file], this.#options.vocabulary), storage);
@@ -298,10 +297,7 @@ export class AppEngine {
   }
 
   #commands(runner: RevisionRunner, storage: Storage, nudge: () => void): Commands {
-    const refuseWhileBusy = () => {
-      const busy = busyWith(runner);
-      if (busy) throw new HttpError(503, busy, BUSY);
-    };
+    const refuseWhileBusy = () => refuseIfBusy(busyWith(runner));
     const run = async (name: string) => {
       refuseWhileBusy();
       if (!storage.trails.has(name))
@@ -364,9 +360,9 @@ export class AppEngine {
     const state = asStored(revision.state);
     if (isDeepStrictEqual(trails.state(runner.plan.name), state)) return;
     // A file may be in the middle of being written: what has become wrong by the change is waited for.
-    const known = new Set(runner.plan.problems.map(sentenceOf));
+    const known = new Set(runner.plan.problems.map(problemText));
     const wrong = revision.problems.filter(
-      (problem) => problem.severity === 'error' && !known.has(sentenceOf(problem)),
+      (problem) => problem.severity === 'error' && !known.has(problemText(problem)),
     );
     if (revision.failed || wrong.length > 0) {
       this.#sayProblems(wrong);
@@ -423,7 +419,7 @@ export class AppEngine {
   }
 
   #sayProblems(problems: readonly Problem[]): void {
-    for (const problem of problems) this.#say(sentenceOf(problem));
+    for (const problem of problems) this.#say(problemText(problem));
   }
 
   readonly #say = (line: string): void => {
@@ -454,10 +450,6 @@ function daemonLog(storage: Storage, revision: string): string {
 
 function busyWith({ trying }: RevisionRunner): string | undefined {
   return trying === undefined ? undefined : `The revision ${trying} is being taken up: try again.`;
-}
-
-function sentenceOf(problem: Problem): string {
-  return printable(`${placeText(problem)}: ${problem.message}`);
 }
 
 /** Undefined: it is not there, or longer than a manifest may be. */

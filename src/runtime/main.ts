@@ -2,15 +2,15 @@
  * The command line of pv-appengine: argv to calls, results to exit codes, and nothing else.
  * Exit 0: ended as asked. 1: failure. 2: wrong usage. Errors are one sentence on standard error.
  */
-import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import { busPlaces, DEFAULT_UIDS } from '../bus/program.js';
 import { XConnectError } from '../kernel/errors.js';
 import { LOG_LEVELS } from '../kernel/log.js';
+import { packageVersion } from '../kernel/package-version.js';
 import { StandardOutput } from '../kernel/standard-output.js';
-import { placeText } from '../manifest/problem.js';
+import { problemText } from '../manifest/problem.js';
 import { readRevisions } from '../manifest/reader.js';
 import { printable, printableJson } from '../manifest/text.js';
 import { vocabularyWith } from '../plugins/vocabulary.js';
@@ -56,11 +56,6 @@ function defaults() {
   };
 }
 
-function version(): string {
-  const text = readFileSync(`${PACKAGE_ROOT}/package.json`, 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
-}
-
 async function run(revisions: string[], flags: Flags): Promise<number> {
   const fault = missingTools() ?? obstacle(flags.rootless);
   if (fault) return fail(fault);
@@ -82,7 +77,7 @@ async function run(revisions: string[], flags: Flags): Promise<number> {
     pvCtrl,
     bus,
     daemon: flags.daemon ? daemon : null,
-    version: version(),
+    version: packageVersion(),
     vocabulary: await vocabularyWith(flags.plugin),
     engines: {
       namespace: (parts) => new NamespaceEngine(parts),
@@ -135,7 +130,7 @@ let exitCode = 0;
 const places = defaults();
 const command = new Command('pv-appengine')
   .description('Runs the containers of a revision, with pv-xconnect between them.')
-  .version(version())
+  .version(packageVersion())
   .exitOverride()
   .argument(
     '[revision...]',
@@ -187,7 +182,7 @@ command
   .action(async (revisions: string[]) => {
     const { failed, problems, state } = await readRevisions(revisions);
     for (const one of problems) {
-      process.stderr.write(`${printable(`${placeText(one)}: ${one.message}`)}\n`);
+      process.stderr.write(`${problemText(one)}\n`);
     }
     if (!failed) process.stdout.write(`${printableJson(state)}\n`);
     exitCode = failed ? 1 : 0;

@@ -13,8 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { extract } from 'tar';
-import { BAD_CHECKSUM, BAD_STATE, NO_SPACE } from '../../runtime/storage/storage-routes.js';
+import { BAD_CHECKSUM, BAD_STATE, NO_SPACE } from '../../runtime/storage/refusals.js';
 import { type RequestBody, RuntimeClient, textOf } from './client.js';
 import { shownAtTerminal } from './shown.js';
 import { type Asked, type Deed, understand } from './words.js';
@@ -158,6 +157,7 @@ class Deeds {
   async #install(file: string, name: string | undefined): Promise<number> {
     const folder = await mkdtemp(join(tmpdir(), 'pvcontrol-'));
     try {
+      const { extract } = await import('tar'); // of all words this one alone needs it
       // What leads out of the folder is left out by `tar` itself.
       await extract({ file, cwd: folder, strict: true });
       const objects = await readdir(join(folder, 'objects')).catch(() => undefined);

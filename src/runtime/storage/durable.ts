@@ -5,6 +5,7 @@
  */
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { isName } from '../../manifest/text.js';
 
 let count = 0;
 
@@ -12,6 +13,11 @@ let count = 0;
 export function besides(path: string): string {
   const name = path.slice(dirname(path).length + 1);
   return `${dirname(path)}/.${name}.${process.pid}.${++count}`;
+}
+
+/** May something be stored by that name? It is that of a file, and a dot at its beginning is for drafts. */
+export function isStoredName(text: string): boolean {
+  return isName(text) && !text.startsWith('.') && Buffer.byteLength(text) <= 200;
 }
 
 /** Rejects with the system's error, and leaves what was there. Makes the folder. */

@@ -5,12 +5,12 @@
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { byName, isName } from '../../manifest/text.js';
-import { syncFolder, writeDurably } from './durable.js';
+import { byName } from '../../manifest/text.js';
+import { isStoredName, syncFolder, writeDurably } from './durable.js';
 
 /** How many bytes a value may have, and how many keys there may be. */
 export const MAX_VALUE = 1024 * 1024;
-export const MAX_KEYS = 1024;
+const MAX_KEYS = 1024;
 
 export class Metadata {
   readonly folder: string;
@@ -27,18 +27,13 @@ export class Metadata {
     return Object.fromEntries(entries) as Record<string, string>;
   }
 
-  /** May it be a key? It is the name of a file, and a dot at its beginning is for drafts. */
-  static isKey(text: string): boolean {
-    return isName(text) && !text.startsWith('.') && Buffer.byteLength(text) <= 200;
-  }
-
   /** Whether there is room for it. */
   hasRoomFor(key: string): boolean {
     const keys = this.#keys();
     return keys.includes(key) || keys.length < MAX_KEYS;
   }
 
-  /** `key` as `isKey` allows it. Rejects with the system's error. */
+  /** `key`: as `isStoredName` allows it. Rejects with the system's error. */
   put(key: string, value: Buffer | string): Promise<void> {
     return writeDurably(join(this.folder, key), value);
   }
@@ -52,8 +47,6 @@ export class Metadata {
   }
 
   #keys(): string[] {
-    return readdirSync(this.folder)
-      .filter((name) => Metadata.isKey(name))
-      .sort(byName);
+    return readdirSync(this.folder).filter(isStoredName).sort(byName);
   }
 }

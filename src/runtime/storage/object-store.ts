@@ -9,7 +9,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { SHA256 } from '../../manifest/objects.js';
+import { objectsOf, SHA256 } from '../../manifest/objects.js';
 import { byName } from '../../manifest/text.js';
 import { besides, syncFolder } from './durable.js';
 
@@ -55,6 +55,16 @@ export class ObjectStore {
   find(sha256: string): string | undefined {
     const path = this.pathOf(sha256);
     return SHA256.test(sha256) && existsSync(path) ? path : undefined;
+  }
+
+  /** The first object that a state names and that is not there, with the key that names it. */
+  async firstMissing(
+    state: Readonly<Record<string, unknown>>,
+  ): Promise<{ readonly key: string; readonly sha256: string } | undefined> {
+    for (const [key, sha256] of objectsOf(state)) {
+      if ((await this.sizeOf(sha256)) === undefined) return { key, sha256 };
+    }
+    return undefined;
   }
 
   async list(): Promise<StoredObject[]> {

@@ -5,7 +5,7 @@
  * wrong in detail goes to the log, and stands in the field Error-Detail of the answer, which our pvcontrol shows.
  */
 import { isObject } from '../../manifest/json.js';
-import { objectsOf, SHA256 } from '../../manifest/objects.js';
+import { SHA256 } from '../../manifest/objects.js';
 import { show } from '../../manifest/problem.js';
 import { STATE_SPEC } from '../../manifest/state.js';
 import { printable } from '../../manifest/text.js';
@@ -17,13 +17,11 @@ import {
   HttpError,
   type Methods,
 } from '../router.js';
-import { MAX_VALUE, Metadata } from './metadata.js';
+import { isStoredName } from './durable.js';
+import { MAX_VALUE, type Metadata } from './metadata.js';
 import type { ObjectStore } from './object-store.js';
+import { BAD_CHECKSUM, BAD_STATE, NO_SPACE } from './refusals.js';
 import { localName, MAX_MESSAGE, type State, type Trails } from './trails.js';
-
-export const BAD_CHECKSUM = 'Object has bad checksum';
-export const NO_SPACE = 'Not enough disk space available';
-export const BAD_STATE = 'State verification has failed';
 
 export interface StorageParts {
   readonly objects: ObjectStore;
@@ -76,6 +74,11 @@ export function storageRoutes(parts: StorageParts): Record<string, Methods> {
     '/device-meta/:name': meta(deviceMeta),
     '/storage/gc': { POST: async () => answer({ reclaimed: await routes.collect() }) },
   };
+}
+
+/** Throws an HttpError where something is under way; `busy`: a sentence that says what. */
+export function refuseIfBusy(busy: string | undefined): void {
+  if (busy) throw new HttpError(503, busy, { 'Retry-After': '600' });
 }
 
 /** Removes the objects that no revision names; resolves with how many bytes they had. */
@@ -143,8 +146,7 @@ class StorageRoutes {
     if (revision === current()) {
       throw new HttpError(409, `${revision} runs now: put it under another name.`);
     }
-    const busy = busyWith();
-    if (busy) throw new HttpError(503, busy, { 'Retry-After': '600' });
+    refuseIfBusy(busyWith());
     await this.#stored(() => trails.put(revision, state as State), revision);
     return answer({});
   }
@@ -156,7 +158,7 @@ class StorageRoutes {
   }
 
   async putMeta(meta: Metadata, key: string, request: ApiRequest): Promise<ApiAnswer> {
-    if (!Metadata.isKey(key)) {
+    if (!isStoredName(key)) {
       const expected = 'a name of at most 200 bytes, without slashes and not beginning with a dot';
       throw new HttpError(400, `Found the key ${show(key)}, expected ${expected}.`);
     }
@@ -172,8 +174,7 @@ class StorageRoutes {
   }
 
   async collect(): Promise<number> {
-    const busy = this.#parts.busyWith();
-    if (busy) throw new HttpError(503, busy, { 'Retry-After': '600' });
+    refuseIfBusy(this.#parts.busyWith());
     return collect(this.#parts);
   }
 
@@ -182,11 +183,10 @@ class StorageRoutes {
     if (state['#spec'] !== STATE_SPEC) {
       return `its "#spec" is ${show(state['#spec'])}, expected "${STATE_SPEC}"`;
     }
-    for (const [key, sha256] of objectsOf(state)) {
-      if ((await this.#parts.objects.sizeOf(sha256)) !== undefined) continue;
-      return `${show(key)} is the object ${sha256}, which is not here: put that first`;
-    }
-    return undefined;
+    const missing = await this.#parts.objects.firstMissing(state);
+    if (!missing) return undefined;
+    const { key, sha256 } = missing;
+    return `${show(key)} is the object ${sha256}, which is not here: put that first`;
   }
 
   /** Refuses with the words for a full disk where that is why it could not be stored. */

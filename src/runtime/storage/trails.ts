@@ -14,8 +14,8 @@ import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { isObject } from '../../manifest/json.js';
 import { objectsOf } from '../../manifest/objects.js';
-import { byName, isName } from '../../manifest/text.js';
-import { writeDurably } from './durable.js';
+import { byName } from '../../manifest/text.js';
+import { isStoredName, writeDurably } from './durable.js';
 
 /** NEW: it was put. INPROGRESS: it is being taken up. TESTING: it runs, and has to prove itself. */
 export type StepStatus = 'NEW' | 'INPROGRESS' | 'TESTING' | 'DONE' | 'ERROR';
@@ -60,8 +60,7 @@ export const MAX_MESSAGE = 4096;
 
 /** The name of a revision that was put by this name, or undefined where it can't have it. */
 export function localName(name: string): string | undefined {
-  const isSafe = isName(name) && !name.startsWith('.') && Buffer.byteLength(name) <= 200;
-  return isSafe ? `${LOCALS}${name}` : undefined;
+  return isStoredName(name) ? `${LOCALS}${name}` : undefined;
 }
 
 export class Trails {
@@ -112,8 +111,8 @@ export class Trails {
     await writeDurably(this.#file(name, '.pvr/json'), `${JSON.stringify(state)}\n`);
   }
 
-  setProgress(name: string, status: StepStatus, message: string, retries = 0): Promise<void> {
-    const progress = progressOf(status, message, retries);
+  setProgress(name: string, status: StepStatus, message: string): Promise<void> {
+    const progress = progressOf(status, message);
     return writeDurably(this.#file(name, '.pv/progress'), `${JSON.stringify(progress)}\n`);
   }
 
@@ -154,8 +153,8 @@ export class Trails {
 
 const READY_TO_RUN = 'Update ready to be run';
 
-function progressOf(status: StepStatus, message: string, retries = 0): Progress {
-  return { status, 'status-msg': message, progress: PERCENT[status], retries };
+function progressOf(status: StepStatus, message: string): Progress {
+  return { status, 'status-msg': message, progress: PERCENT[status], retries: 0 };
 }
 
 function readIfThere(path: string): string {

@@ -4,7 +4,6 @@ import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import {
   HashCheck,
-  missingObjects,
   type ObjectSink,
   objectsOf,
   takeObjects,
@@ -42,6 +41,11 @@ class Kept implements ObjectSink {
   }
 }
 
+/** The keys whose objects are not among those. */
+function missing(there: ReadonlySet<string>): string[] {
+  return [...objectsOf(state())].filter(([, one]) => !there.has(one)).map(([key]) => key);
+}
+
 async function taken(path: string, sink: ObjectSink = new Kept()) {
   const revision = await readRevision(path);
   return takeObjects([path], revision.state, sink);
@@ -64,7 +68,7 @@ describe('the objects of a pvrexport', () => {
         expect(found.problems).toEqual([]);
         expect([...sink.objects.keys()].sort()).toEqual([sha(ROOT), sha(CONF)].sort());
         expect(sink.objects.get(sha(ROOT))?.equals(ROOT)).toBe(true);
-        expect(await missingObjects(state(), (one) => found.taken.has(one))).toEqual([]);
+        expect(missing(found.taken)).toEqual([]);
       });
     }
   }
@@ -86,10 +90,7 @@ describe('the objects of a pvrexport', () => {
   it('that are not in it are missed by the key that names them', async () => {
     const path = await writeExport(`${await scratchFolder()}/a.tgz`, { json: state() });
     const { taken: there } = await taken(path);
-    expect(brief(await missingObjects(state(), (one) => there.has(one)))).toEqual([
-      'error object-missing web/root.squashfs:',
-      'error object-missing web/lxc.container.conf:',
-    ]);
+    expect(missing(there)).toEqual(['web/root.squashfs', 'web/lxc.container.conf']);
   });
 
   it('are those of containers and their configuration, not of the board or of signatures', () => {
