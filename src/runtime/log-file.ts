@@ -1,6 +1,6 @@
 /**
  * A file that output is appended to. When it has reached its limit it is renamed to FILE.1, in place of an earlier one,
- * and a new file is begun, so that one container takes at most twice the limit.
+ * and a new file is begun, so that a log takes at most twice the limit.
  *
  * Where the disk is full or gone, output is lost, and whoever writes it is not held up.
  */

@@ -4,8 +4,7 @@
  * container tries again. One that another revision declares otherwise is made anew.
  *
  * A shell (bridge.sh) keeps what was made and takes it away at the end of its input: when it is told to, or when this
- * process is gone, however it ended. The veth pairs are made by the containers themselves (init.sh) and go with their
- * networks.
+ * process is gone, however it ended. The veth pairs are made by each container's engine, and go with their networks.
  */
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
