@@ -1,9 +1,9 @@
 /** How long to wait before what failed, or ended, is tried again. Milliseconds throughout. Pure. */
 
-const FIRST_MS = 100;
-const MOST_MS = 30_000;
+export const FIRST_MS = 100;
+export const MOST_MS = 30_000;
 /** What ran for this long did not fail at its start: its next restart is immediate again. */
-const SETTLED_MS = 10_000;
+export const SETTLED_MS = 10_000;
 
 /** 100 ms, or another first wait, doubling to 30 s or another bound. */
 export class BackOff {

@@ -1,5 +1,5 @@
 /** The longest wait of setTimeout, 24.8 days: it would end a longer one at once. */
-const MAX_WAIT_MS = 2 ** 31 - 1;
+export const MAX_WAIT_MS = 2 ** 31 - 1;
 
 /**
  * Waits for work no longer than `ms` milliseconds: settles as the work does, or resolves with `late`. Work that is late

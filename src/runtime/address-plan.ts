@@ -10,7 +10,7 @@
 import { createHash } from 'node:crypto';
 import { isIPv6 } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
-import { ipBytes, parseCidr } from '../kernel/ip-address.js';
+import { ipBytes, ipText, parseCidr } from '../kernel/ip-address.js';
 import {
   type Place,
   type Problem,
@@ -319,12 +319,7 @@ export function formatNetwork(address: bigint, bits: number, width: 32 | 128): s
 
 /** A number as text: `10.0.3.1`, or as RFC 5952 has an IPv6 address. */
 export function formatIp(address: bigint, width: 32 | 128): string {
-  const bytes = bytesOf(address, width);
-  if (width === 32) return bytes.join('.');
-  const words = Array.from({ length: 8 }, (_, index) =>
-    (((bytes[index * 2] as number) << 8) | (bytes[index * 2 + 1] as number)).toString(16),
-  );
-  return new URL(`http://[${words.join(':')}]`).hostname.slice(1, -1);
+  return ipText(width === 32 ? 4 : 6, Buffer.from(bytesOf(address, width)));
 }
 
 /** The name of the host's end of the veth pair: that of its address, which no other pool of this host has. */

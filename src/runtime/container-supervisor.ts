@@ -3,7 +3,6 @@
  * with timers. The engine is asked for one thing at a time, in the order in which it was decided.
  */
 import { EventEmitter } from 'eventemitter3';
-import { drainThenClose } from '../kernel/drain.js';
 import { SerialQueue } from '../kernel/serial-queue.js';
 import { CLEAN_EXIT } from './child-process.js';
 import type { ContainerSettings } from './container-settings.js';
@@ -20,7 +19,7 @@ import {
 } from './lifecycle/lifecycle.js';
 import { type Recovery, recoveryOf } from './lifecycle/recovery.js';
 import type { LogFile } from './log-file.js';
-import type { Running } from './supervisor.js';
+import { endWithin, type Running } from './supervisor.js';
 
 /** How long it may take to end when it is asked to, in milliseconds. */
 const GRACE_MS = 5_000;
@@ -222,14 +221,9 @@ export class ContainerSupervisor extends EventEmitter<ContainerEvents> {
   async #end(): Promise<void> {
     const running = this.#running;
     if (!running) return;
-    const leave = () => {
-      running.ask();
-      return running.exited;
-    };
-    await drainThenClose(this.#graceMs, leave, () => {
-      this.emit('news', `did not end within ${this.#graceMs / 1000} s and is killed.`);
-      running.kill();
-    });
+    await endWithin(running, this.#graceMs, () =>
+      this.emit('news', `did not end within ${this.#graceMs / 1000} s and is killed.`),
+    );
   }
 
   /** It may have been started again meanwhile. */

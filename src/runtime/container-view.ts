@@ -15,7 +15,7 @@ import net, { type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { WhyResult } from '../kernel/result.js';
-import { ControlSocket } from './control-socket.js';
+import { CONTAINER_UMASK, ControlSocket, listenAs } from './control-socket.js';
 import type { ContainerFiles, Engine, EngineContainer } from './engines/engine.js';
 import { LogFile } from './log-file.js';
 import type { Router } from './router.js';
@@ -128,16 +128,12 @@ export class ViewEngine implements Engine {
 }
 
 /** Appends to the log what is written to that socket. */
-function takeLines(path: string, log: LogFile): Promise<net.Server> {
+async function takeLines(path: string, log: LogFile): Promise<net.Server> {
   const server = net.createServer((socket: Socket) => {
     socket.on('error', () => undefined);
     void log.copy(socket);
   });
   server.maxConnections = MAX_LOG_CONNECTIONS;
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    const umask = process.umask(0o111);
-    server.listen(path, () => resolve(server));
-    process.umask(umask);
-  });
+  await listenAs(server, path, CONTAINER_UMASK);
+  return server;
 }

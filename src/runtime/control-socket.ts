@@ -28,7 +28,7 @@ const MAX_CONNECTIONS = { host: 256, container: 32 };
 /** rw-rw----: to connect takes the permission to write. */
 const HOST_UMASK = 0o117;
 /** Whoever is in the container; on the host its folder is closed to others. */
-const CONTAINER_UMASK = 0o111;
+export const CONTAINER_UMASK = 0o111;
 /** How long the head of a request may take, in milliseconds, and how many bytes it may have. */
 const HEAD_MS = 30_000;
 const MAX_HEAD = 16 * 1024;
@@ -72,7 +72,7 @@ export class ControlSocket {
       mkdirSync(dirname(this.#path), { recursive: true });
       const obstacle = await makeWay(this.#path);
       if (obstacle) return obstacle;
-      await this.#bind();
+      await listenAs(this.#listener, this.#path, this.#umask);
       this.#inode = lstatSync(this.#path).ino;
       return null;
     } catch (error) {
@@ -90,16 +90,17 @@ export class ControlSocket {
     await closed;
     if (isOurs) removeIfThere(this.#path);
   }
+}
 
-  #bind(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#listener.once('error', reject);
-      // `listen` makes the file before it returns, so the file never has another mode.
-      const umask = process.umask(this.#umask);
-      this.#listener.listen(this.#path, resolve);
-      process.umask(umask);
-    });
-  }
+/** Listens on a socket file at `path` that has the mode which `umask` leaves. Rejects with the system's error. */
+export function listenAs(server: net.Server, path: string, umask: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    // `listen` makes the file before it returns, so the file never has another mode.
+    const before = process.umask(umask);
+    server.listen(path, resolve);
+    process.umask(before);
+  });
 }
 
 const HEAD = 'Content-Type: application/json\r\nConnection: close';

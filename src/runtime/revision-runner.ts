@@ -172,8 +172,7 @@ export class RevisionRunner extends EventEmitter<RunnerEvents> {
     trial.forgive([...this.#containers.values()]);
     this.on('change', listen);
     try {
-      const sequence = startGroups(this.#groups(), trial.over, this.#parts.say);
-      const late = await Promise.race([sequence, trial.failed.then(() => null)]);
+      const late = await startGroups(this.#groups(), trial.over, this.#parts.say);
       if (!late) return await trial.failed;
       const [group] = late;
       if (group) return `the group ${group.name} was not in time: ${waitsFor(group)}`;
@@ -190,9 +189,12 @@ export class RevisionRunner extends EventEmitter<RunnerEvents> {
     const longest = Math.max(0, ...members().map(({ recovery }) => recovery.stableMs));
     const slack = this.#parts.stableSlackMs ?? STABLE_SLACK_MS;
     const open = () => members().filter((one) => !one.isProven);
+    const names = () =>
+      open()
+        .map(({ settings }) => printable(settings.name))
+        .join(', ');
     if (open().length > 0) {
-      const names = open().map(({ settings }) => printable(settings.name));
-      this.#parts.say(`The commit is held: waiting for ${names.join(', ')} to become stable.`);
+      this.#parts.say(`The commit is held: waiting for ${names()} to become stable.`);
     }
     let timer: NodeJS.Timeout | undefined;
     let look = (): void => undefined;
@@ -204,10 +206,7 @@ export class RevisionRunner extends EventEmitter<RunnerEvents> {
       look();
     });
     const late = new Promise<string>((resolve) => {
-      timer = setTimeout(() => {
-        const names = open().map(({ settings }) => printable(settings.name));
-        resolve(`${names.join(', ')} did not become stable`);
-      }, longest + slack);
+      timer = setTimeout(() => resolve(`${names()} did not become stable`), longest + slack);
     });
     try {
       return await Promise.race([proven, late, trial.failed]);

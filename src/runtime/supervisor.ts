@@ -1,5 +1,5 @@
 /**
- * Keeps a container, the daemon or the hosted bus running. It is launched, launched again when it ends by itself or
+ * Keeps the daemon or the hosted bus running; of containers lifecycle/ does. It is launched, launched again when it ends by itself or
  * could not be launched (at once the first time, then after ever longer waits), and stopped: it is asked to end, and
  * killed after a time.
  *
@@ -35,6 +35,18 @@ export interface Running {
   ask(): void;
   /** Ends it without asking. */
   kill(): void;
+}
+
+/** Asks it to end, and ends it without asking after `graceMs`; `onLate` is called then. Resolves when it has ended. */
+export function endWithin(running: Running, graceMs: number, onLate: () => void): Promise<void> {
+  const leave = () => {
+    running.ask();
+    return running.exited;
+  };
+  return drainThenClose(graceMs, leave, () => {
+    onLate();
+    running.kill();
+  });
 }
 
 /** `why`: what the sentence "it did not start: ..." ends with. Nothing of it is left then. */
@@ -131,11 +143,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#state = 'STOPPING';
     const running = this.#running;
     if (running) {
-      const leave = () => {
-        running.ask();
-        return running.exited;
-      };
-      await drainThenClose(this.#options.graceMs, leave, () => running.kill());
+      await endWithin(running, this.#options.graceMs, () => undefined);
     }
     this.#state = 'DOWN';
     this.emit('news', 'is stopped.');

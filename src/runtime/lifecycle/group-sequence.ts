@@ -2,6 +2,7 @@
  * Starts the containers of a revision, group after group: a group's turn comes when all before it have reached their
  * goals, or had their time. A group that takes long says for whom it waits.
  */
+import { MAX_WAIT_MS } from '../../kernel/deadline.js';
 import type { ContainerStatus, StatusGoal } from './lifecycle.js';
 import { STATUSES } from './lifecycle.js';
 
@@ -28,8 +29,6 @@ export interface SequencedGroup {
 
 /** How long a group takes before it is said for whom it waits, in milliseconds. */
 const PATIENCE_MS = 3_000;
-/** The longest wait of setTimeout. */
-const MOST_MS = 2 ** 31 - 1;
 
 /**
  * Resolves when the last group's turn is over: with the groups that were not in time, or with null if `ended` came
@@ -54,17 +53,20 @@ export async function startGroups(
 
 /** READY where every member has reached its goal, else the lowest status of those that have not. */
 export function groupStatus(members: readonly Member[]): ContainerStatus {
-  const open = members.filter((member) => !member.isPassive && !member.hasReachedGoal);
-  const ranks = open.map(({ status }) => STATUSES.indexOf(status));
+  const ranks = open(members).map(({ status }) => STATUSES.indexOf(status));
   return ranks.length === 0 ? 'READY' : (STATUSES[Math.min(...ranks)] as ContainerStatus);
 }
 
 /** `web (STARTING, goal READY)` for each member that has not reached its goal. */
 export function waitsFor({ members }: SequencedGroup): string {
-  return members
-    .filter((member) => !member.isPassive && !member.hasReachedGoal)
+  return open(members)
     .map(({ name, status, goal }) => `${name} (${status}, goal ${goal})`)
     .join(', ');
+}
+
+/** Those that have not reached their goal. */
+function open(members: readonly Member[]): Member[] {
+  return members.filter(({ hasReachedGoal, isPassive }) => !isPassive && !hasReachedGoal);
 }
 
 function active({ members }: SequencedGroup): Member[] {
@@ -87,7 +89,7 @@ function reached(
     const look = () => {
       if (members.every(({ hasReachedGoal }) => hasReachedGoal)) settle(true);
     };
-    const ms = Math.min(timeout * 1000, MOST_MS);
+    const ms = Math.min(timeout * 1000, MAX_WAIT_MS);
     const patience = setTimeout(() => {
       if (ms > PATIENCE_MS)
         say(`The group ${name} waits for ${waitsFor(group)}, for at most ${timeout} s.`);

@@ -24,6 +24,7 @@
  * - `userStopped` is set by a stop of the user, and holds everything back but the user's own start and restart.
  * - `start` and `restart` of the user set the retries back.
  */
+import { FIRST_MS, MOST_MS, SETTLED_MS } from '../../kernel/back-off.js';
 import type { Recovery } from './recovery.js';
 
 export type StatusGoal = 'MOUNTED' | 'STARTED' | 'READY';
@@ -127,13 +128,8 @@ export const INSTALLED: Lifecycle = {
   isLongWait: false,
 };
 
-/** The longest wait before a retry. */
-const MOST_MS = 24 * 3_600_000;
-/** Where no `retry_delay` is given: the first retry is at once, the next ones wait 100 ms and double up to 30 s. */
-const FIRST_WAIT_MS = 100;
-const MOST_WAIT_MS = 30_000;
-/** What ran for this long did not end soon after its launch. */
-const SETTLED_MS = 10_000;
+/** The longest wait before a retry, where a `retry_delay` is given. */
+const MOST_DELAY_MS = 24 * 3_600_000;
 
 /** Whether it is where it is wanted. What has done all it had to do was there. */
 export function hasReached({ status, end }: Lifecycle, goal: StatusGoal): boolean {
@@ -328,9 +324,10 @@ function judge(
 
 function waitBefore(retries: number, quickEnds: number, recovery: Recovery): number {
   const { retryDelayMs, backOffFactor } = recovery;
-  if (retryDelayMs > 0) return Math.min(retryDelayMs * backOffFactor ** (retries - 1), MOST_MS);
-  if (quickEnds === 0) return 0;
-  return Math.min(FIRST_WAIT_MS * 2 ** (quickEnds - 1), MOST_WAIT_MS);
+  if (retryDelayMs > 0)
+    return Math.min(retryDelayMs * backOffFactor ** (retries - 1), MOST_DELAY_MS);
+  if (quickEnds === 0) return 0; // else as any program that is restarted (kernel/back-off.ts)
+  return Math.min(FIRST_MS * 2 ** (quickEnds - 1), MOST_MS);
 }
 
 function exhausted(state: Lifecycle, what: string, recovery: Recovery): LifecycleStep {
