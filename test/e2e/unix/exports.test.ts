@@ -58,8 +58,7 @@ describe.runIf(isRoot() && hasAll)('links between the containers of a pvrexport 
       squash: ['-noI', '-noD'],
     });
     if (!made.ok) throw new Error(made.why);
-    engine.launch([file]);
-    await eventually(() => engine.get('/buildinfo'), { timeoutMs: 15_000 });
+    await engine.startWith([file]);
     await engine.connected();
   });
   afterAll(() => engine.remove());

@@ -59,14 +59,18 @@ export class AppEngineProcess {
 
   /** Starts it; resolves once pv-ctrl answers. `prefix`: a command that runs another. */
   async start(args: readonly string[] = [], prefix: readonly string[] = []): Promise<void> {
-    this.launch([this.revision, ...args], prefix);
-    await this.#answers();
+    await this.startWith([this.revision, ...args], prefix);
+  }
+
+  /** The same with other revisions, or none: whatever its arguments say. */
+  async startWith(args: readonly string[], prefix: readonly string[] = []): Promise<void> {
+    this.launch(args, prefix);
+    await eventually(() => this.get('/buildinfo'), { timeoutMs: 15_000 });
   }
 
   /** Starts it on examples/NAME itself, as its reader does. */
   async startExample(name: string, prefix: readonly string[] = []): Promise<void> {
-    this.launch([join(EXAMPLES, name)], prefix);
-    await this.#answers();
+    await this.startWith([join(EXAMPLES, name)], prefix);
   }
 
   /** Makes examples/NAME the revision. */
@@ -171,10 +175,6 @@ export class AppEngineProcess {
 
   #log(name: string): string {
     return readIfThere(join(this.folder, 'logs/0', name));
-  }
-
-  async #answers(): Promise<void> {
-    await eventually(() => this.get('/buildinfo'), { timeoutMs: 15_000 });
   }
 }
 

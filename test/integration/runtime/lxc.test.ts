@@ -28,10 +28,7 @@ describe.runIf(isRoot() && hasAll)('the lxc engine', () => {
       encoding: 'utf8',
     }).stdout.trim();
   const pidOf = (name: string) => Number(lxc('lxc-info', '-n', name, '-pH'));
-  const start = async (...args: string[]) => {
-    engine.launch([file, '--no-daemon', ...args]);
-    await eventually(() => engine.get('/buildinfo'), { timeoutMs: 15_000 });
-  };
+  const start = (...args: string[]) => engine.startWith([file, '--no-daemon', ...args]);
   const packed = async (files: Record<string, object | string> = {}) => {
     engine.write({
       'web/args.json': { PV_GROUP: 'app', PV_PERSISTENCE: { '/data': 'permanent' } },

@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { has, isRoot } from '../../support/requirements.js';
+import { someBytes } from '../../support/some-bytes.js';
 import { eventually } from '../../support/wait.js';
 import { AppEngineProcess } from './appengine-process.js';
 
@@ -87,7 +88,7 @@ describe.runIf(isRoot() && has('unshare'))('the clients of Pantavisor', () => {
   test.runIf(has('nc'))(
     'nc puts objects of any size, with the coding that its script names',
     () => {
-      const large = randomly(3 * 1024 * 1024 + 7);
+      const large = someBytes(3 * 1024 * 1024 + 7);
       const fields = ['Content-Type: application/octet-stream', 'Transfer-Encoding: identity'];
       for (const bytes of [Buffer.from('small\n'), Buffer.alloc(0), large]) {
         const put = nc('PUT', `/objects/${shaOf(bytes)}`, bytes, fields);
@@ -255,10 +256,3 @@ describe.runIf(isRoot() && has('unshare'))('the clients of Pantavisor', () => {
     expect(stdout).toMatch(/^web +app +STARTED/m);
   });
 });
-
-/** The same bytes every time, which nothing makes shorter. */
-function randomly(size: number): Buffer {
-  const bytes = Buffer.alloc(size);
-  for (let at = 0; at < size; at++) bytes[at] = (at * 2654435761) >>> 13;
-  return bytes;
-}

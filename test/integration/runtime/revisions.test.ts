@@ -73,12 +73,8 @@ describe.runIf(isRoot() && has('unshare'))('revisions of pv-appengine', () => {
   });
   afterEach(() => engine.remove());
 
-  /** On the state file, or on nothing but the storage. */
-  async function start(args: readonly string[]): Promise<void> {
-    engine.launch(args);
-    await eventually(() => engine.get('/buildinfo'), { timeoutMs: 15_000 });
-  }
-  const startFirst = (...args: string[]) => start([join(engine.folder, 'first.json'), ...args]);
+  const startFirst = (...args: string[]) =>
+    engine.startWith([join(engine.folder, 'first.json'), ...args]);
 
   const put = async (name: string, state: object) =>
     (await engine.ask('PUT', `/steps/${name}`, state)).status;
@@ -137,7 +133,7 @@ describe.runIf(isRoot() && has('unshare'))('revisions of pv-appengine', () => {
     // What was taken up last goes on after the end, with and without the command line's.
     await engine.end();
     for (const args of [[join(engine.folder, 'first.json')], []]) {
-      await start([...args, '--no-daemon']);
+      await engine.startWith([...args, '--no-daemon']);
       expect((await engine.get('/steps/current')).body).toEqual(changed);
       await engine.end();
     }
@@ -180,7 +176,7 @@ describe.runIf(isRoot() && has('unshare'))('revisions of pv-appengine', () => {
     expect(await put('locals/tried', FIRST)).toBe(409);
     expect(await engine.end('SIGKILL')).toBe('SIGKILL');
     await eventually(() => expect(engine.processes()).toEqual([]), { timeoutMs: 15_000 });
-    await start(['--no-daemon']);
+    await engine.startWith(['--no-daemon']);
     expect((await engine.get('/steps/current')).body).toEqual(FIRST);
     expect(await progress('locals/tried')).toMatchObject({
       status: 'ERROR',
@@ -190,7 +186,7 @@ describe.runIf(isRoot() && has('unshare'))('revisions of pv-appengine', () => {
 
   test('are taken up from the command line with --watch', async () => {
     engine.write({ 'web/run.json': SLEEP });
-    await start([engine.revision, '--watch', '--no-daemon']);
+    await engine.startWith([engine.revision, '--watch', '--no-daemon']);
     await becomes('current', 'DONE');
     engine.write({ 'web/run.json': { ...SLEEP, roles: ['x'] } });
     await becomes('locals/watched-1', 'DONE');

@@ -2,7 +2,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { ok } from '../../../src/kernel/result.js';
 import type { ContainerSettings } from '../../../src/runtime/container-settings.js';
 import { ContainerSupervisor } from '../../../src/runtime/container-supervisor.js';
 import { LogFile } from '../../../src/runtime/log-file.js';
@@ -11,7 +10,7 @@ import { RevisionRunner } from '../../../src/runtime/revision-runner.js';
 import { Trails } from '../../../src/runtime/storage/trails.js';
 import { eventually } from '../../support/wait.js';
 import { settingsOf } from './container-settings.js';
-import { ModelProgram } from './model-program.js';
+import { ModelProgram, NO_MOUNTS } from './model-program.js';
 
 let folder: string;
 let trails: Trails;
@@ -82,8 +81,7 @@ beforeEach(async () => {
     makeContainer: (revision, planned) => {
       const { name } = planned.settings;
       const engine = {
-        mount: async () => ok(undefined),
-        unmount: async () => undefined,
+        ...NO_MOUNTS,
         start: () => program(revision, name).launch(),
       };
       const log = new LogFile(join(folder, 'logs', revision, name));
