@@ -72,9 +72,10 @@ function iconOf(type: string): Path2D {
   return made;
 }
 
+/** `visible`: those lines that are. */
 export function drawLines(
   canvas: CanvasRenderingContext2D,
-  scene: Scene,
+  visible: readonly Line[],
   view: View,
   size: Size,
   palette: Palette,
@@ -82,7 +83,6 @@ export function drawLines(
 ): void {
   clear(canvas, size);
   turn(canvas, view, size);
-  const visible = scene.lines.filter((line) => isVisible(line, view, size));
   const isPale = paleness(emphasis);
   for (const pale of [true, false]) {
     canvas.globalAlpha = pale ? 0.14 : 1;
@@ -101,6 +101,7 @@ export function drawLines(
 export function drawBoxes(
   canvas: CanvasRenderingContext2D,
   scene: Scene,
+  visible: readonly Line[],
   view: View,
   size: Size,
   palette: Palette,
@@ -109,7 +110,7 @@ export function drawBoxes(
   clear(canvas, size);
   turn(canvas, view, size);
   const isPale = paleness(emphasis);
-  const bright = scene.lines.filter((line) => !isPale(line) && isVisible(line, view, size));
+  const bright = visible.filter((line) => !isPale(line));
   if (view.k >= ICONS_FROM || bright.length <= FEW_ICONS) {
     const named = view.k >= NAMES_FROM && bright.length <= MOST_NAMES;
     for (const line of bright) drawBadge(canvas, line, palette, view, named);
@@ -328,7 +329,7 @@ function drawFewNames(
   canvas.textAlign = 'start';
 }
 
-function isVisible(line: Line, view: View, { width, height }: Size): boolean {
+export function isVisible(line: Line, view: View, { width, height }: Size): boolean {
   const { x, y, k } = view;
   const curve = wayIn(view)(line);
   const xs = [curve[0], curve[2], curve[4], curve[6]].map((one) => one * k + x);

@@ -14,6 +14,7 @@ import {
   drawLines,
   type Emphasis,
   type Flow,
+  isVisible,
   LABEL_FONT,
   type Palette,
   paleness,
@@ -136,6 +137,8 @@ class Stage {
   /** Who has moved the picture keeps it where it is. */
   #moved = false;
   #flows: readonly Flow[] = [];
+  /** Keys of the links of those. */
+  #carrying: ReadonlySet<number> = new Set();
   #shown: ReadonlySet<number> | null = null;
   #choice: Choice = null;
   #hovered: number | null = null;
@@ -322,6 +325,7 @@ class Stage {
       if (!line || !carries) return [];
       return [{ line, toProvider: link.toProviderRate, toConsumer: link.toConsumerRate }];
     });
+    this.#carrying = new Set(this.#flows.map(({ line }) => line.key));
     if (this.#flows.map(({ line }) => line.key).join() !== before) this.#redraw();
     this.#frame.dataset.flows = String(this.#flows.length);
     this.#next();
@@ -346,13 +350,14 @@ class Stage {
     const how = [this.#view, this.#size, this.#palette] as const;
     if (this.#stale) {
       this.#stale = false;
-      drawLines(lines, this.#scene, ...how, emphasis);
-      drawBoxes(boxes, this.#scene, ...how, emphasis);
+      const visible = this.#scene.lines.filter((line) => isVisible(line, this.#view, this.#size));
+      drawLines(lines, visible, ...how, emphasis);
+      drawBoxes(boxes, this.#scene, visible, ...how, emphasis);
     }
     const moves = !this.#calm.matches && this.#flows.length > 0;
-    const isPale = paleness(emphasis);
-    const shown = moves ? this.#flows.filter(({ line }) => !isPale(line)) : [];
     if (now >= this.#flowsFrom) {
+      const isPale = paleness(emphasis);
+      const shown = moves ? this.#flows.filter(({ line }) => !isPale(line)) : [];
       const began = performance.now();
       drawFlows(flows, shown, now / 1_000, ...how);
       this.#flowsFrom = now + (performance.now() - began) * FLOW_SHARE;
@@ -381,7 +386,7 @@ class Stage {
       shown: this.#shown,
       link: choice && 'link' in choice ? choice.link : this.#hovered,
       container: choice && 'container' in choice ? choice.container : focused,
-      carrying: new Set(this.#flows.map(({ line }) => line.key)),
+      carrying: this.#carrying,
     };
   }
 
