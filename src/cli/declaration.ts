@@ -4,6 +4,7 @@
 import { buildGraph } from '../graph/builder.js';
 import { unhosted } from '../graph/hosted-bus.js';
 import { EXTERNAL, type Link, RUNTIME_PROVIDER } from '../graph/link.js';
+import { grouped } from '../kernel/grouped.js';
 import { nearest } from '../kernel/nearest.js';
 import {
   type Place,
@@ -63,16 +64,6 @@ export function declarationsOf(revision: Revision): Declarations {
     });
   });
   return { all, consumers: consumers.map(({ name }) => name), services: [...exporters.keys()] };
-}
-
-function grouped<T>(all: readonly T[], keyOf: (one: T) => string): ReadonlyMap<string, T[]> {
-  const groups = new Map<string, T[]>();
-  for (const one of all) {
-    const group = groups.get(keyOf(one));
-    if (group) group.push(one);
-    else groups.set(keyOf(one), [one]);
-  }
-  return groups;
 }
 
 function keyOf({ consumer, name }: Pick<Link, 'consumer' | 'name'>): string {

@@ -12,6 +12,7 @@ import {
   forceY,
   type Simulation,
 } from 'd3-force';
+import { grouped } from '../../kernel/grouped.js';
 
 export interface Box {
   readonly id: string;
@@ -96,7 +97,7 @@ export class Layout {
   /** Steps since the rest was done, in which only those that overlap still move. */
   #tidying = 0;
 
-  /** `before`: where containers stood. `aspect`: width by height of what they are shown in. */
+  /** `edges`: between `boxes` alone. `before`: where containers stood. `aspect`: width by height of what they are shown in. */
   constructor(
     boxes: readonly Box[],
     edges: readonly Edge[],
@@ -104,23 +105,20 @@ export class Layout {
     aspect: number,
   ) {
     const ids = boxes.map(({ id }) => id);
+    const joined = unique(edges);
     this.#aspect = Math.max(0.5, aspect);
     const wide = Math.sqrt((boxes.length * this.#aspect * ROW) / COLUMN);
-    const columns = columnsOf(ids, edges, Math.max(4, Math.min(8, Math.round(wide * 1.4))));
+    const columns = columnsOf(ids, joined, Math.max(4, Math.min(8, Math.round(wide * 1.4))));
     const deepest = Math.max(0, ...columns.values());
     const few = boxes.length <= FEW;
-    const order = startOrder(ids, edges, columns);
-    const rows = new Map<number, number>();
-    for (const column of columns.values()) rows.set(column, (rows.get(column) ?? 0) + 1);
+    const rows = startRows(ids, joined, columns);
     this.#bodies = boxes.map((box) => {
       const column = columns.get(box.id) ?? 0;
-      const row = (order.get(box.id) ?? 0) - ((rows.get(column) ?? 1) - 1) / 2;
-      const start = before.get(box.id) ?? startOf(column, row, few);
+      const start = before.get(box.id) ?? startOf(column, rows.get(box.id) ?? 0, few);
       return { ...box, column, x: start.x, y: start.y, vx: 0, vy: 0 };
     });
-    const known = new Set(ids);
-    const links = unique(edges)
-      .filter(({ from, to }) => from !== to && known.has(from) && known.has(to))
+    const links = joined
+      .filter(({ from, to }) => from !== to)
       .map(({ from, to }) => ({ source: from, target: to }));
     // All boxes with their gaps fill this width, in the shape of what they are shown in.
     const spread = Math.sqrt(boxes.length * COLUMN * ROW * this.#aspect);
@@ -177,25 +175,21 @@ function unique(edges: readonly Edge[]): Edge[] {
   return [...new Map(edges.map((edge) => [JSON.stringify([edge.from, edge.to]), edge])).values()];
 }
 
-/** The row of each container within its column: beside those that it is joined with, after some sweeps. */
-function startOrder(
+/** The row of each container, 0 in the middle of its column: beside those that it is joined with, after some sweeps. */
+function startRows(
   ids: readonly string[],
   edges: readonly Edge[],
   columns: ReadonlyMap<string, number>,
 ): ReadonlyMap<string, number> {
   const near = new Map<string, string[]>(ids.map((id) => [id, []]));
-  for (const { from, to } of unique(edges)) {
+  for (const { from, to } of edges) {
     near.get(from)?.push(to);
     near.get(to)?.push(from);
   }
-  const groups = new Map<number, string[]>();
-  for (const id of ids) {
-    const column = columns.get(id) ?? 0;
-    groups.set(column, [...(groups.get(column) ?? []), id]);
-  }
-  const height = new Map<string, number>();
+  const groups = grouped(ids, (id) => columns.get(id) ?? 0);
+  const rows = new Map<string, number>();
   const settle = (group: readonly string[]) => {
-    for (const [row, id] of group.entries()) height.set(id, row - (group.length - 1) / 2);
+    for (const [row, id] of group.entries()) rows.set(id, row - (group.length - 1) / 2);
   };
   for (const group of groups.values()) settle(group);
   const sorted = [...groups.keys()].sort((one, other) => one - other);
@@ -204,16 +198,14 @@ function startOrder(
       const group = groups.get(column) ?? [];
       const mean = (id: string) => {
         const others = near.get(id) ?? [];
-        const sum = others.reduce((total, other) => total + (height.get(other) ?? 0), 0);
-        return others.length === 0 ? (height.get(id) ?? 0) : sum / others.length;
+        const sum = others.reduce((total, other) => total + (rows.get(other) ?? 0), 0);
+        return others.length === 0 ? (rows.get(id) ?? 0) : sum / others.length;
       };
       const means = new Map(group.map((id) => [id, mean(id)]));
       group.sort((one, other) => (means.get(one) ?? 0) - (means.get(other) ?? 0));
       settle(group);
     }
   }
-  const rows = new Map<string, number>();
-  for (const group of groups.values()) for (const [row, id] of group.entries()) rows.set(id, row);
   return rows;
 }
 

@@ -2,6 +2,7 @@
  * The links and containers as shapes: boxes with their words, and curves from each consumer to its provider. Pure; lengths
  * are those of the picture at scale 1.
  */
+import { grouped } from '../../kernel/grouped.js';
 import { printable } from '../../manifest/text.js';
 import { EXTERNAL, RUNTIME_PROVIDER } from '../../manifest/vocabulary.js';
 import { plural } from './format.js';
@@ -102,31 +103,24 @@ export function sceneOf(
 ): Scene {
   const nodes = boxes.map((box): Node => ({ ...box, ...(places.get(box.id) ?? { x: 0, y: 0 }) }));
   const byId = new Map(nodes.map((node) => [node.id, node]));
-  const ports = new Map<string, { key: number; y: number }[]>();
   const ends = links.flatMap((link) => {
     const { from, to } = endsOf(link);
     const [one, other] = [byId.get(from), byId.get(to)];
     return one && other ? [{ link, from: one, to: other, ...sidesOf(one, other) }] : [];
   });
   const portOf = ({ id }: Node, side: number) => JSON.stringify([id, side]);
-  for (const { link, from, to, fromSide, toSide } of ends) {
-    for (const [node, side, other] of [
-      [from, fromSide, to],
-      [to, toSide, from],
-    ] as const) {
-      const all = ports.get(portOf(node, side)) ?? [];
-      ports.set(portOf(node, side), [...all, { key: link.key, y: other.y }]);
-    }
-  }
+  const arrivals = ends.flatMap(({ link: { key }, from, to, fromSide, toSide }) => [
+    { port: portOf(from, fromSide), key, y: to.y },
+    { port: portOf(to, toSide), key, y: from.y },
+  ]);
+  const ports = grouped(arrivals, ({ port }) => port);
   const offsets = new Map([...ports].map(([port, all]) => [port, spread(all)]));
-  const pairs = new Map<string, number[]>();
-  const pairOf = (one: Node, other: Node) => JSON.stringify([one.id, other.id].sort());
-  for (const { link, from, to } of ends) {
-    pairs.set(pairOf(from, to), [...(pairs.get(pairOf(from, to)) ?? []), link.key]);
-  }
-  const lines = ends.map(({ link, from, to, fromSide, toSide }): Line => {
-    const pair = pairs.get(pairOf(from, to)) ?? [];
-    const aside = pair.indexOf(link.key) - (pair.length - 1) / 2;
+  const pairOf = ({ from, to }: (typeof ends)[number]) => JSON.stringify([from.id, to.id].sort());
+  const pairs = grouped(ends, pairOf);
+  const lines = ends.map((end): Line => {
+    const { link, from, to, fromSide, toSide } = end;
+    const pair = pairs.get(pairOf(end)) ?? [];
+    const aside = pair.indexOf(end) - (pair.length - 1) / 2;
     const iconAt = 0.5 + aside * Math.min(0.16, 0.6 / pair.length) * (from.x <= to.x ? 1 : -1);
     const fromY = from.y + (offsets.get(portOf(from, fromSide))?.get(link.key) ?? 0);
     const toY = to.y + (offsets.get(portOf(to, toSide))?.get(link.key) ?? 0);
