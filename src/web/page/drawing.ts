@@ -3,7 +3,7 @@
  * the picture of a thousand links costs little more than that of a hundred.
  */
 import { iconPath } from './icons.js';
-import type { State } from './model.js';
+import { BY_URGENCY, type State } from './model.js';
 import { type Curve, type Line, type Node, pointOf, type Scene } from './scene.js';
 
 export interface View {
@@ -61,7 +61,8 @@ const DASHES: Readonly<Record<State, readonly number[]>> = {
   unmet: [12, 5, 2, 5],
   draining: [1, 6],
 };
-const ORDER: readonly State[] = ['established', 'draining', 'waiting', 'unmet', 'failed'];
+/** The last one is above the others. */
+const ORDER = [...BY_URGENCY].reverse();
 
 const icons = new Map<string, Path2D>();
 function iconOf(type: string): Path2D {

@@ -30,6 +30,15 @@ export type Connection = 'connecting' | 'open' | 'lost' | 'full' | 'refused';
 export const STATES = ['established', 'waiting', 'failed', 'unmet', 'draining'] as const;
 export type State = (typeof STATES)[number];
 
+/** Those first that need somebody most. */
+export const BY_URGENCY: readonly State[] = [
+  'failed',
+  'unmet',
+  'waiting',
+  'draining',
+  'established',
+];
+
 /** A state that this page does not know is shown as one that waits. */
 export function stateOf(text: string): State {
   return STATES.find((one) => one === text) ?? 'waiting';
@@ -149,12 +158,10 @@ const BY_NAME = new Intl.Collator('en', { numeric: true });
 
 /** Those that need somebody first, then by name. */
 export function inOrder(links: Iterable<Link>): Link[] {
-  const urgency: Record<State, number> = {
-    ...{ failed: 0, unmet: 1, waiting: 2, draining: 3, established: 4 },
-  };
+  const urgency = ({ state }: Link) => BY_URGENCY.indexOf(stateOf(state));
   return [...links].sort(
     (one, other) =>
-      urgency[stateOf(one.state)] - urgency[stateOf(other.state)] ||
+      urgency(one) - urgency(other) ||
       BY_NAME.compare(one.consumer, other.consumer) ||
       BY_NAME.compare(one.name, other.name) ||
       one.key - other.key,

@@ -7,7 +7,7 @@ import { printable } from '../../manifest/text.js';
 import { EXTERNAL, RUNTIME_PROVIDER } from '../../manifest/vocabulary.js';
 import { plural } from './format.js';
 import type { Box, Edge, Place } from './layout.js';
-import { type Link, type State, stateOf } from './model.js';
+import { BY_URGENCY, type Link, type State, stateOf } from './model.js';
 
 export interface Node extends Box, Place {
   readonly label: string;
@@ -45,9 +45,6 @@ export const BOX_HEIGHT = 46;
 const BOX_WIDTH = { least: 132, most: 230, margin: 44 };
 const LONGEST_LABEL = 26;
 
-/** How much a state needs somebody. */
-const WORSE: readonly State[] = ['established', 'draining', 'waiting', 'unmet', 'failed'];
-
 /** What consumes or provides something. A requirement that nobody meets has no provider, and a line to nowhere. */
 export function endsOf({ consumer, provider, key }: Link): Edge {
   return { from: consumer, to: provider === '' ? `nobody ${key}` : provider };
@@ -68,7 +65,7 @@ export function boxesOf(links: Iterable<Link>, widthOf: (text: string) => number
     consumer.uses++;
     provider.serves++;
     for (const one of [consumer, provider]) {
-      if (WORSE.indexOf(state) > WORSE.indexOf(one.state)) one.state = state;
+      if (BY_URGENCY.indexOf(state) < BY_URGENCY.indexOf(one.state)) one.state = state;
     }
   }
   return [...ends].map(([id, { uses, serves, state, nobody }]) => {
