@@ -64,13 +64,13 @@ const DASHES: Readonly<Record<State, readonly number[]>> = {
 /** The last one is above the others. */
 const ORDER = [...BY_URGENCY].reverse();
 
+/** By its path, of which there are few, and not by the type, which may be any word. */
 const icons = new Map<string, Path2D>();
 function iconOf(type: string): Path2D {
-  const known = icons.get(type);
-  if (known) return known;
-  const made = new Path2D(iconPath(type));
-  if (icons.size < 64) icons.set(type, made);
-  return made;
+  const path = iconPath(type);
+  const icon = icons.get(path) ?? new Path2D(path);
+  icons.set(path, icon);
+  return icon;
 }
 
 /** `visible`: those lines that are. */

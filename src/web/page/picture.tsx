@@ -132,6 +132,8 @@ class Stage {
   #places = new Map<string, Place>();
   #layout: Layout | null = null;
   #shape = -1;
+  /** Those of the shape of that number, also ones that have no place yet. */
+  #boxes: ReturnType<typeof boxesOf> = [];
   /** Who is joined with whom, in the layout that is there or being made. */
   #joined = '';
   /** Who has moved the picture keeps it where it is. */
@@ -274,7 +276,7 @@ class Stage {
     this.#flow();
   }
 
-  #boxes() {
+  #measured() {
     const { boxes } = this.#layers;
     boxes.font = LABEL_FONT;
     const widthOf = (text: string) => {
@@ -291,7 +293,7 @@ class Stage {
   /** A new layout where containers or the pairs that are joined are others; else only colours are. */
   #relayout(): void {
     const links = [...this.#model.links.values()];
-    const boxes = this.#boxes();
+    this.#boxes = this.#measured();
     const edges = links.map(endsOf);
     const joined = JSON.stringify(
       [...new Set(edges.map(({ from, to }) => `${from}\n${to}`))].sort(),
@@ -300,9 +302,14 @@ class Stage {
     if (!isSame) {
       const { width, height } = this.#size;
       this.#joined = joined;
-      this.#layout = new Layout(boxes, edges, this.#places, height > 0 ? width / height : 1.4);
+      this.#layout = new Layout(
+        this.#boxes,
+        edges,
+        this.#places,
+        height > 0 ? width / height : 1.4,
+      );
     }
-    const same = isSame ? restated(this.#scene, this.#model.links, boxes) : null;
+    const same = isSame ? restated(this.#scene, this.#model.links, this.#boxes) : null;
     if (same) this.#scene = same;
     else if (this.#places.size > 0) this.#place();
     this.#redraw();
@@ -310,7 +317,7 @@ class Stage {
 
   #place(): void {
     const links = [...this.#model.links.values()];
-    const boxes = this.#boxes().filter(({ id }) => this.#places.has(id));
+    const boxes = this.#boxes.filter(({ id }) => this.#places.has(id));
     this.#scene = sceneOf(links, boxes, this.#places);
     this.#frame.dataset.summary = summaryOf(this.#scene);
     this.#flow();
