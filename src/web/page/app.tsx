@@ -195,40 +195,34 @@ function Health({ model: { connection, daemon } }: { readonly model: Model }) {
   );
 }
 
+const NOTICES: Partial<Readonly<Record<Connection, readonly [what: string, then: string]>>> = {
+  refused: [
+    'This page needs its token.',
+    'Open the address that pv-xconnect web printed when it was started.',
+  ],
+  full: ['Too many browsers look at this page.', 'Close another one; it is tried again by itself.'],
+  lost: [
+    'pv-xconnect web does not answer.',
+    'What is shown may be old; it is tried again by itself.',
+  ],
+};
+
 /** What hinders the page itself, and what is done about it. */
 function Notice({ model: { connection, daemon, links } }: { readonly model: Model }) {
-  if (connection === 'refused') {
-    return (
-      <p class="notice" role="alert">
-        <b>This page needs its token.</b> Open the address that pv-xconnect web printed when it was
-        started.
-      </p>
-    );
-  }
-  if (connection === 'full') {
-    return (
-      <p class="notice" role="alert">
-        <b>Too many browsers look at this page.</b> Close another one; it is tried again by itself.
-      </p>
-    );
-  }
-  if (connection === 'lost') {
-    return (
-      <p class="notice" role="alert">
-        <b>pv-xconnect web does not answer.</b> What is shown may be old; it is tried again by
-        itself.
-      </p>
-    );
-  }
-  if (connection === 'open' && daemon?.problem != null && links.size > 0) {
-    return (
-      <p class="notice" role="alert">
-        <b>The daemon does not answer.</b> {daemon.problem} What is shown is from before; it is
-        tried again by itself.
-      </p>
-    );
-  }
-  return null;
+  const problem = connection === 'open' && links.size > 0 ? (daemon?.problem ?? null) : null;
+  const [what, then] =
+    problem === null
+      ? (NOTICES[connection] ?? [])
+      : [
+          'The daemon does not answer.',
+          `${problem} What is shown is from before; it is tried again by itself.`,
+        ];
+  if (what === undefined) return null;
+  return (
+    <p class="notice" role="alert">
+      <b>{what}</b> {then}
+    </p>
+  );
 }
 
 function Empty({ model: { connection, daemon } }: { readonly model: Model }) {

@@ -27,7 +27,7 @@ export function Details({ link, onClose }: Props) {
   if (link) last.current = link;
   const shown = last.current;
   useEffect(() => panel.current?.focus(), []);
-  const explained = useExplanation(link);
+  const { found, problem } = useExplanation(link);
   if (!shown) return null;
   const state = stateOf(shown.state);
   return (
@@ -71,10 +71,10 @@ export function Details({ link, onClose }: Props) {
         </dd>
         <dt>Target</dt>
         <dd class="path">{printable(shown.target)}</dd>
-        {explained.found && (
+        {found && (
           <>
             <dt>Socket</dt>
-            <dd class="path">{printable(explained.found.socket)}</dd>
+            <dd class="path">{printable(found.socket)}</dd>
           </>
         )}
         <dt>Connections</dt>
@@ -92,13 +92,15 @@ export function Details({ link, onClose }: Props) {
         </dd>
       </dl>
       <h3>Explained</h3>
-      {explained.problem !== null && <p class="muted">{explained.problem}</p>}
-      {explained.found && <Steps steps={explained.found.steps} />}
-      {explained.found?.connections && <Open all={explained.found.connections} />}
-      {explained.found && <Counted title="Connections ended" counts={explained.found.closes} />}
-      {explained.found && <Counted title="Denied; it would take" counts={explained.found.denied} />}
-      {explained.found && (
-        <Counted title="Allowed only by audit; it would take" counts={explained.found.audited} />
+      {problem !== null && <p class="muted">{problem}</p>}
+      {found && (
+        <>
+          <Steps steps={found.steps} />
+          {found.connections && <Open all={found.connections} />}
+          <Counted title="Connections ended" counts={found.closes} />
+          <Counted title="Denied; it would take" counts={found.denied} />
+          <Counted title="Allowed only by audit; it would take" counts={found.audited} />
+        </>
       )}
     </aside>
   );
