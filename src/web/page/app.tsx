@@ -9,7 +9,7 @@ import {
   inOrder,
   type Link,
   type Model,
-  matches,
+  matcher,
   STATES,
   type State,
 } from './model.js';
@@ -55,10 +55,10 @@ export function App({ model }: { readonly model: Model }) {
 
   const all = useMemo(() => inOrder(model.links.values()), [model, model.shape]);
   const links = all.flatMap(({ key }) => model.links.get(key) ?? []);
+  const matches = matcher(filter);
   const shown = links.filter(
     (link) =>
-      matches(link, filter) &&
-      (!choice || !('container' in choice) || isOf(link, choice.container)),
+      matches(link) && (!choice || !('container' in choice) || isOf(link, choice.container)),
   );
   const isFiltered = filter.text.trim() !== '' || filter.states.size > 0;
   const keys = isFiltered ? shown.map(({ key }) => key) : null;

@@ -129,23 +129,16 @@ export interface Filter {
   readonly states: ReadonlySet<State>;
 }
 
-export function matches(link: Link, { text, states }: Filter): boolean {
-  if (states.size > 0 && !states.has(stateOf(link.state))) return false;
+export function matcher({ text, states }: Filter): (link: Link) => boolean {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  if (words.length === 0) return true;
-  const fields = [
-    link.consumer,
-    link.provider,
-    link.name,
-    link.type,
-    link.role,
-    link.target,
-    link.state,
-  ]
-    .join('\n')
-    .toLowerCase();
-  const code = link.error?.code ?? '';
-  return words.every((word) => fields.includes(word) || code.includes(word));
+  return (link) => {
+    if (states.size > 0 && !states.has(stateOf(link.state))) return false;
+    if (words.length === 0) return true;
+    const { consumer, provider, name, type, role, target, state, error } = link;
+    const fields = [consumer, provider, name, type, role, target, state].join('\n').toLowerCase();
+    const code = error?.code ?? '';
+    return words.every((word) => fields.includes(word) || code.includes(word));
+  };
 }
 
 export function countsOf(links: Iterable<Link>): Readonly<Record<State, number>> {

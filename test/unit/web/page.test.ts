@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { ago, bytes } from '../../../src/web/page/format.js';
 import { columnsOf, Layout, type Place } from '../../../src/web/page/layout.js';
-import { inOrder, type Link, Model, matches, stateOf } from '../../../src/web/page/model.js';
+import { inOrder, type Link, Model, matcher, stateOf } from '../../../src/web/page/model.js';
 import {
   at,
   boxesOf,
@@ -79,8 +79,8 @@ describe('the model', () => {
   ])('finds by words: %j', (text, found) => {
     const error = { code: 'target-occupied', message: '', remedy: '' };
     const [link] = modelOf({ error }).links.values();
-    expect(matches(link as Link, { text, states: new Set() })).toBe(found);
-    expect(matches(link as Link, { text, states: new Set(['failed']) })).toBe(false);
+    expect(matcher({ text, states: new Set() })(link as Link)).toBe(found);
+    expect(matcher({ text, states: new Set(['failed']) })(link as Link)).toBe(false);
   });
 });
 
