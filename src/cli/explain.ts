@@ -53,7 +53,8 @@ export async function explainCommand(
     return 1;
   }
   const { consumer, service } = options;
-  const all = explanations(got.value).filter(
+  const { declarations, links } = got.value;
+  const all = explanations(declarations?.all ?? [], links).filter(
     (one) =>
       (consumer === undefined || one.consumer === consumer) &&
       (service === undefined || one.name === service),
@@ -107,9 +108,11 @@ async function declared(
   return { ok: false, error: `${path}: ${problem?.message ?? 'it can not be read.'}` };
 }
 
-/** Each link that the daemon has, and each requirement that it has no link for. */
-export function explanations({ declarations, links }: Sources): Explanation[] {
-  const all = declarations?.all ?? [];
+/** Each link that the daemon has, then each requirement of `all` that it has no link for. `links` undefined: none was asked. */
+export function explanations(
+  all: readonly Declaration[],
+  links: readonly LiveLink[] | undefined,
+): Explanation[] {
   if (!links) return all.map((declaration) => explain({ declaration }));
   const unmade = new Map<unknown, Declaration>(
     all.map((one) => [one.link ? linkId(one.link) : one, one]),

@@ -79,6 +79,7 @@ export interface LiveLink {
   readonly bytes: { readonly to_provider: number; readonly to_consumer: number };
   readonly closes: Readonly<Record<string, number>>;
   readonly denied: Readonly<Record<string, number>>;
+  readonly audited?: Readonly<Record<string, number>>;
 }
 
 /** Which step an error is about; `anywhere`: the step that was being taken, which its message tells. */

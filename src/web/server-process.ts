@@ -73,17 +73,15 @@ async function detailsOf(
   ]);
   if (!got.ok) throw new Error(got.error);
   if (!revision.ok) throw new Error(revision.error);
-  const links = got.value as readonly (LiveLink & Pick<Details, 'audited'>)[];
-  const declarations =
+  const live = (got.value as readonly LiveLink[]).find((link) => link.target === target);
+  if (!live) return null;
+  const declared =
     revision.value === null
-      ? undefined
-      : declarationsOf(revisionFromWire(revision.value as WireRevision));
-  const live = links.find((link) => link.target === target);
-  const all = explanations({ declarations, links: live ? [live] : [] });
-  const found = all.find(
-    (one) => one.consumer === consumer && one.name === name && one.target === target,
-  );
-  if (!live || !found) return null;
+      ? []
+      : declarationsOf(revisionFromWire(revision.value as WireRevision)).all;
+  const own = declared.filter((one) => one.consumer === consumer && one.requirement.name === name);
+  const [found] = explanations(own, [live]); // of what the daemon has, before what it lacks
+  if (!found) return null;
   const { denied, audited, closes, socket } = live;
   const connections = page.ok
     ? (page.value as ConnectionPage).connections
