@@ -3,8 +3,8 @@
  */
 import { isIP } from 'node:net';
 import type { LinkError } from '../kernel/errors.js';
+import { addressText } from '../kernel/ip-address.js';
 import { suggestion } from '../kernel/nearest.js';
-import { formatAddress } from '../manifest/address.js';
 import { noteMisplaced } from '../manifest/fields.js';
 import { LINK_FIELDS, type LinkField, type LinkKey, sidesOf } from '../manifest/link-fields.js';
 import { HTTP_FIELDS } from '../manifest/link-values.js';
@@ -283,7 +283,7 @@ export class LinkMaker {
     if (service.socket !== undefined) return service.socket;
     const address = this.#options.addresses?.get(container);
     const ip = address !== undefined && isIP(address) ? address : LOOPBACK;
-    return formatAddress(ip, service.port ?? 0);
+    return addressText({ ip, port: service.port ?? 0 });
   }
 
   #pidOf(container: string): number {

@@ -24,7 +24,12 @@ export function ipBytes(ip: string): Buffer | null {
 export function ipText(family: number, bytes: Buffer): string {
   if (family === 4) return [...bytes.subarray(0, 4)].join('.');
   const words = Array.from({ length: 8 }, (_, i) => bytes.readUInt16BE(2 * i).toString(16));
-  return new URL(`http://[${words.join(':')}]`).hostname.slice(1, -1); // which shortens it
+  return shortened(words.join(':'));
+}
+
+/** The canonical text of an IPv6 address. */
+export function shortened(ip: string): string {
+  return new URL(`http://[${ip}]`).hostname.slice(1, -1);
 }
 
 /** `IP:PORT`, as a program is told to connect to. */

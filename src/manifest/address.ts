@@ -3,7 +3,7 @@
  */
 import { isIPv4, isIPv6 } from 'node:net';
 import { posix } from 'node:path';
-import { parseCidr } from '../kernel/ip-address.js';
+import { parseCidr, shortened } from '../kernel/ip-address.js';
 import { isClean } from './text.js';
 
 export const MAX_PORT = 65_535;
@@ -38,11 +38,6 @@ export function looksLikeAddress(text: string): boolean {
   return !text.startsWith('/') && text.includes(':');
 }
 
-/** `IP:PORT`, an IPv6 address in brackets. */
-export function formatAddress(ip: string, port: number): string {
-  return isIPv6(ip) ? `[${ip}]:${port}` : `${ip}:${port}`;
-}
-
 /** A listener on it has the port on every address of its family (ip(7)). */
 export function isWildcard(ip: string): boolean {
   return ip === '0.0.0.0' || ip === '::';
@@ -54,7 +49,7 @@ function isPrefix(text: string): boolean {
 }
 
 function canonical(ip: string): string {
-  return isIPv6(ip) ? new URL(`http://[${ip}]`).hostname.slice(1, -1) : ip;
+  return isIPv6(ip) ? shortened(ip) : ip;
 }
 
 /** `IP/LENGTH`, the length within what the family has. */
