@@ -5,9 +5,8 @@
  * What runs comes from the daemon, and so does the revision, unless its graph was built by a runtime. With `--from` the
  * revision comes from there, and no daemon is asked.
  */
-import { readFileSync } from 'node:fs';
 import { linkId, RUNTIME_PROVIDER } from '../graph/link.js';
-import { bootTicks, startTicksOf } from '../kernel/boot-clock.js';
+import { beganAt, startTicksOfPid } from '../kernel/boot-clock.js';
 import { nearest } from '../kernel/nearest.js';
 import type { Vocabulary } from '../manifest/entries.js';
 import { readRevision } from '../manifest/reader.js';
@@ -177,14 +176,8 @@ async function whyNothing(
 
 /** When a process of this machine began; nothing where /proc does not tell. */
 function runsSince(pid: number): string | undefined {
-  try {
-    const [now, start] = [bootTicks(), startTicksOf(readFileSync(`/proc/${pid}/stat`, 'latin1'))];
-    if (now === 0 || start === 0) return undefined;
-    const began = new Date(Date.now() - (now - start) * 10);
-    return `since ${began.toISOString().slice(0, 19)}Z`;
-  } catch {
-    return undefined;
-  }
+  const began = beganAt(startTicksOfPid(pid));
+  return began === 0 ? undefined : `since ${new Date(began).toISOString().slice(0, 19)}Z`;
 }
 
 const MARKS = { ok: '✓', failed: '✗', skipped: '·' } as const;

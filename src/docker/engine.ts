@@ -8,7 +8,6 @@
  * A listing has no pids, so each container with labels of ours is inspected. That is not repeated while its process is
  * known to live: the pid has a process with the same start time as before.
  */
-import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import type net from 'node:net';
 import {
@@ -19,7 +18,7 @@ import {
   RuntimeClient,
   senseless,
 } from '../graph/runtime-client.js';
-import { startTicksOf } from '../kernel/boot-clock.js';
+import { startTicksOfPid } from '../kernel/boot-clock.js';
 import { XConnectError } from '../kernel/errors.js';
 import { isObject, type JsonObject } from '../manifest/json.js';
 import { concernUs, type Labels } from './labels.js';
@@ -124,7 +123,7 @@ export class Engine {
 
   async #process(id: string): Promise<KnownProcess> {
     const known = this.#processes.get(id);
-    if (known && known.startTicks > 0 && startTicksOf(statOf(known.pid)) === known.startTicks) {
+    if (known && known.startTicks > 0 && startTicksOfPid(known.pid) === known.startTicks) {
       return known;
     }
     const inspected = await this.#get(`/containers/${id}/json`);
@@ -132,7 +131,7 @@ export class Engine {
     const { value, stamp } = inspected;
     const { Pid, StartedAt } = objectIn(objectIn(value, 'a container').State, 'a state');
     if (typeof Pid !== 'number') throw nonsense('the pid of a container');
-    const startTicks = Pid > 0 ? startTicksOf(statOf(Pid)) : 0;
+    const startTicks = Pid > 0 ? startTicksOfPid(Pid) : 0;
     return {
       pid: Pid,
       startedAt: Date.parse(String(StartedAt)) || 0,
@@ -230,15 +229,6 @@ function listedContainer(value: unknown): ListedContainer {
     created: typeof Created === 'number' ? Created : Date.parse(String(Created)) / 1000 || 0,
     state: State === 'running' || State === 'paused' ? State : 'other',
   };
-}
-
-/** Empty where there is no such process, or none that may be seen. */
-function statOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/stat`, 'latin1');
-  } catch {
-    return '';
-  }
 }
 
 function labelsIn(value: unknown): Labels {

@@ -14,7 +14,7 @@ import { readFileSync } from 'node:fs';
 import type { Broker } from '../broker/client.js';
 import { HOST } from '../broker/protocol.js';
 import type { GraphSnapshot } from '../graph/link.js';
-import { bootTicks, startTicksOf } from '../kernel/boot-clock.js';
+import { bootTicks, startTicksOfPid } from '../kernel/boot-clock.js';
 import type { LinkError } from '../kernel/errors.js';
 import { failed, ok, type Result } from '../kernel/result.js';
 import { watchProcess } from '../relay/channel.js';
@@ -124,7 +124,7 @@ export class Containers {
 
   /** Whether a process that is younger than the question for the graph was there when the answer came. */
   #mayBeMeant(pid: number): boolean {
-    const start = startTicksOf(readText(`/proc/${pid}/stat`));
+    const start = startTicksOfPid(pid);
     return start > 0 && start <= this.#seenAt;
   }
 
@@ -181,13 +181,8 @@ export class Containers {
 
 /** Empty where the kernel has no cgroups. */
 function ownCgroup(): string {
-  return readText('/proc/self/cgroup');
-}
-
-/** Empty where there is no such file, or we may not read it. */
-function readText(path: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    return readFileSync('/proc/self/cgroup', 'utf8');
   } catch {
     return '';
   }

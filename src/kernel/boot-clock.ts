@@ -10,6 +10,7 @@ import { readFileSync } from 'node:fs';
 import { statField } from './process-stat.js';
 
 const TICKS_PER_SECOND = 100;
+export const TICK_MS = 1_000 / TICKS_PER_SECOND;
 /** Rounding of three readings, and no more. */
 const TOLERANCE = 3;
 
@@ -18,7 +19,7 @@ let genuine: boolean | undefined;
 /** Now; 0 where /proc does not tell, which accepts any process (see GraphSnapshot). */
 export function bootTicks(): number {
   const ticks = ticksOf(read('/proc/uptime'));
-  genuine ??= isGenuine(ticks, startTicksOf(read('/proc/self/stat')), process.uptime());
+  genuine ??= isGenuine(ticks, startTicksOfPid('self'), process.uptime());
   return genuine ? ticks : 0;
 }
 
@@ -31,6 +32,17 @@ export function ticksOf(uptime: string): number {
 /** When a process began, of its stat file. 0 for anything else. */
 export function startTicksOf(stat: string): number {
   return statField(stat, 22);
+}
+
+/** 0 where there is no such process, or none that may be seen. */
+export function startTicksOfPid(pid: number | 'self'): number {
+  return startTicksOf(read(`/proc/${pid}/stat`));
+}
+
+/** When a process began that started at these ticks, in milliseconds since 1970; 0: nobody knows. */
+export function beganAt(startTicks: number): number {
+  const now = bootTicks();
+  return now === 0 || startTicks === 0 ? 0 : Date.now() - (now - startTicks) * TICK_MS;
 }
 
 /**
@@ -48,6 +60,6 @@ function read(path: string): string {
   try {
     return readFileSync(path, 'latin1');
   } catch {
-    return ''; // no /proc: the time is not known
+    return ''; // no /proc, or no such process: the time is not known
   }
 }

@@ -5,7 +5,7 @@
  * from one that has ended, and is not told as the client. What /proc does not show to this user is null.
  */
 import { readFileSync } from 'node:fs';
-import { bootTicks, startTicksOf } from '../kernel/boot-clock.js';
+import { beganAt, startTicksOf, TICK_MS } from '../kernel/boot-clock.js';
 
 export interface ClientProcess {
   /** Inside its container; null: it has ended. */
@@ -20,7 +20,6 @@ export interface ClientProcess {
 
 /** Characters of a command line that are shown: a process can have any number. */
 const MAX_COMMAND = 1_024;
-const TICK_MS = 10;
 /** Both ends of an age are rounded to ticks. */
 const ROUNDING_MS = 2 * TICK_MS;
 
@@ -56,7 +55,7 @@ export class ClientProcesses {
       const mapped = insideId(this.#read(`/proc/${pid}/uid_map`), uid);
       const command = commandOf(this.#read(`/proc/${pid}/cmdline`));
       // Last, so that all of it was of a process that began then, or earlier.
-      const began = beganOf(this.#read(`/proc/${pid}/stat`));
+      const began = beganAt(startTicksOf(this.#read(`/proc/${pid}/stat`)));
       return inside > 0 ? { inside: { pid: inside, uid: mapped, command }, began } : null;
     } catch {
       return null; // it has ended
@@ -82,10 +81,4 @@ export function insideId(map: string, id: number): number | null {
 export function commandOf(cmdline: string): string | null {
   const text = cmdline.replace(/\0+$/, '').replaceAll('\0', ' ').slice(0, MAX_COMMAND);
   return text === '' ? null : text;
-}
-
-/** Milliseconds since 1970; 0: nobody knows. */
-function beganOf(stat: string): number {
-  const [now, start] = [bootTicks(), startTicksOf(stat)];
-  return now === 0 || start === 0 ? 0 : Date.now() - (now - start) * TICK_MS;
 }
