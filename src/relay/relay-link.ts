@@ -315,7 +315,7 @@ export class RelayLink {
     const answer = new Promise<RelayEvent | null>((resolve) => {
       this.#answers.set(number, (event) => {
         this.#answers.delete(number);
-        resolve(event && { ...event, data: Buffer.from(event.data) });
+        resolve(event);
       });
     });
     return { number, answer };
