@@ -50,14 +50,24 @@ export function linkText(id: string): string {
 
 /** One line with its newline, and the stack of an error below it. `json`: as pino writes it; what is none is passed on. */
 export function lineText(json: string, { colours = false } = {}): string {
-  let line: Line;
-  try {
-    line = Object(JSON.parse(json));
-  } catch {
-    return json;
-  }
+  const line = parsed(json);
+  if (!line) return json;
   const { name, colour } = levelOf(line);
   const level = colours ? `\x1b[${colour}m${name}\x1b[39m` : name;
+  return `${String(line.time)} ${level.concat(' '.repeat(5 - name.length))} ${bodyOf(line)}`;
+}
+
+/** Null: it is none of ours. */
+function parsed(json: string): Line | null {
+  try {
+    return Object(JSON.parse(json));
+  } catch {
+    return null;
+  }
+}
+
+/** What comes behind the time and the level. */
+function bodyOf(line: Line): string {
   const about = typeof line.link === 'string' ? `${linkText(line.link)}: ` : '';
   const others = Object.entries(line).filter(([key]) => !SHOWN_ELSEWHERE.has(key));
   const fields = others.map(([key, value]) => {
@@ -66,7 +76,7 @@ export function lineText(json: string, { colours = false } = {}): string {
   const { state, msg = '' } = line;
   const what = typeof state === 'string' && state !== msg ? `${state}: ${msg}` : String(msg);
   const text = `${about}${what}${fields.join('')}`;
-  return `${String(line.time)} ${level.concat(' '.repeat(5 - name.length))} ${printable(text)}\n${stackOf(line)}`;
+  return `${printable(text)}\n${stackOf(line)}`;
 }
 
 function stackOf({ err }: Line): string {
@@ -80,15 +90,8 @@ function stackOf({ err }: Line): string {
 
 /** The same lines, each with the priority that sd-daemon(3) gives it; the time is the journal's own. */
 export function journalText(json: string): string {
-  const text = lineText(json);
-  let priority = 6;
-  try {
-    priority = levelOf(Object(JSON.parse(json))).priority;
-  } catch {
-    // A line that is none of ours is information.
-  }
-  const lines = text.trimEnd().split('\n');
-  const [first = '', ...others] = lines;
-  const untimed = first.replace(/^\S+ [A-Z]+ +/, '');
-  return [untimed, ...others].map((one) => `<${priority}>${one}\n`).join('');
+  const line = parsed(json);
+  const priority = line ? levelOf(line).priority : 6; // one that is none of ours is information
+  const lines = (line ? bodyOf(line) : json).trimEnd().split('\n');
+  return lines.map((one) => `<${priority}>${one}\n`).join('');
 }
