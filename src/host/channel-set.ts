@@ -20,8 +20,8 @@ export class ChannelSet {
   /** Of byte channels that are closed. */
   #bytesIn = 0;
   #bytesOut = 0;
-  /** One is neither the one nor the other for a moment. */
-  #moving = false;
+  /** One that goes on as bytes: it is neither the one nor the other for a moment, and has not ended. */
+  #moving: Channel | null = null;
   readonly #barrier = new DrainBarrier(() => this.#channels.size === 0 && !this.#moving);
 
   constructor(closing: Closing = newClosing()) {
@@ -58,17 +58,15 @@ export class ChannelSet {
   static bytes(channel: Channel): ByteChannel {
     const set = owners.get(channel);
     if (!set) return new ByteChannel(channel.release());
-    set.#moving = true;
-    const between = { fd: channel.fd };
-    set.held.replace(channel, between);
+    set.#moving = channel;
     const stream: ByteChannel = new ByteChannel(channel.release(), () => {
       set.#bytesIn += stream.bytesIn;
       set.#bytesOut += stream.bytesOut;
       set.#remove(stream);
     });
-    set.held.replace(between, stream);
+    set.held.replace(channel, stream);
     set.#channels.add(stream);
-    set.#moving = false;
+    set.#moving = null;
     return stream;
   }
 
@@ -90,7 +88,7 @@ export class ChannelSet {
 
   #remove(channel: Channel | ByteChannel): void {
     this.#channels.delete(channel);
-    this.held.delete(channel);
+    if (channel !== this.#moving) this.held.delete(channel);
     this.#barrier.check();
   }
 }
