@@ -59,7 +59,8 @@ export async function connectionPage(
   const limit = Math.min(Math.max(1, Number(asked.get('limit')) || PAGE), MAX_PAGE);
   const after = placeOf(asked.get('after'));
   const processes = new ClientProcesses();
-  const found: { readonly view: ConnectionView; readonly next: string }[] = [];
+  const found: ConnectionView[] = [];
+  let last: string | null = null;
   // By their identity: a link that leaves meanwhile moves no other one.
   const links = linksAsked(store, asked).sort((a, b) => (a.id < b.id ? -1 : 1));
   for (const status of links) {
@@ -68,17 +69,12 @@ export async function connectionPage(
     if (status.id < after.link || !mayHave) continue;
     for (const connection of await source.connections(status.id)) {
       if (status.id === after.link && !isBehind(connection.place, after.place)) continue;
-      const [part, number] = connection.place;
-      const next = `${status.id}#${part}.${number}`;
-      if (found.length === limit) return pageOf(found, found[limit - 1]?.next ?? null);
-      found.push({ view: viewOf(status, connection, processes), next });
+      if (found.length === limit) return { connections: found, next: last };
+      found.push(viewOf(status, connection, processes));
+      last = `${status.id}#${connection.place.join('.')}`;
     }
   }
-  return pageOf(found, null);
-}
-
-function pageOf(found: readonly { readonly view: ConnectionView }[], next: string | null) {
-  return { connections: found.map(({ view }) => view), next };
+  return { connections: found, next: null };
 }
 
 function placeOf(after: string | null): { link: string; place: readonly [number, number] } {

@@ -5,7 +5,6 @@
  * at the first scrape. No count is lost by that, as the counters are kept elsewhere.
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import { LINK_STATES, type LinkState } from '../graph/link.js';
 import { packageVersion } from '../kernel/package-version.js';
 import type { StatsOf } from './graph-view.js';
 import type { SourceHealth } from './source-health.js';
@@ -81,9 +80,7 @@ export class Metrics {
       this.#denied,
     ];
     for (const metric of perLink) metric.reset(); // links that left leave no trace
-    const counts = new Map<LinkState, number>(LINK_STATES.map((state) => [state, 0]));
     for (const { id, link, state, error } of this.#options.store.all()) {
-      counts.set(state, (counts.get(state) ?? 0) + 1);
       const labels = { consumer: link.consumer, service: link.name, target: link.target };
       this.#established.set(labels, state === 'established' ? 1 : 0);
       this.#state.set({ ...labels, state, code: error?.code ?? '' }, 1);
@@ -103,7 +100,8 @@ export class Metrics {
         this.#denied.inc({ ...labels, verdict: 'would-deny', rule }, count);
       }
     }
-    for (const [state, count] of counts) this.#links.set({ state }, count);
+    const counts = this.#options.store.countByState();
+    for (const [state, count] of Object.entries(counts)) this.#links.set({ state }, count);
   }
 
   #takeSource(): void {

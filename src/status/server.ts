@@ -9,7 +9,6 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { EventEmitter } from 'eventemitter3';
-import { LINK_STATES } from '../graph/link.js';
 import type { GraphSourceEvents } from '../graph/source.js';
 import { withDeadline } from '../kernel/deadline.js';
 import { DrainBarrier } from '../kernel/drain.js';
@@ -20,7 +19,7 @@ import { graphView, linksView, type ShownOf, type StatsOf, statusView } from './
 import type { Metrics } from './metrics.js';
 import { type Observe, Observers } from './observers.js';
 import { SourceHealth } from './source-health.js';
-import type { StatusStore } from './store.js';
+import type { LinkStatus, StatusStore } from './store.js';
 
 /** `error`: why the last one came to nothing. */
 export type UpgradeState = 'under way' | { readonly error: string } | null;
@@ -74,7 +73,6 @@ const UPGRADE = '/upgrade';
 /** An answer that is under way may take so long when the server leaves, in milliseconds. */
 const LEAVE_MS = 5_000;
 
-const TOO_MANY = 'Too many are listening: close another one first.';
 const NO_CONNECTIONS: ConnectionSource = {
   connections: async () => [],
   watch: () => () => undefined,
@@ -102,12 +100,11 @@ export class ControlServer {
     const health = new SourceHealth(source);
     this.#events = new Events(store, events);
     this.#observers = new Observers(store, options.observe ?? (() => () => undefined));
-    const { connections = NO_CONNECTIONS } = options;
-    this.#ends = new ConnectionEnds(store, connections);
+    this.#ends = new ConnectionEnds(store, options.connections ?? NO_CONNECTIONS);
     this.#routes = new Map<string, Route>([
       ['/xconnect-graph', (response) => sendJson(response, 200, graphView(store, stats, shown))],
       ['/links', (response) => this.#sendLinks(response, options)],
-      ['/connections', (response) => this.#list(response, store, stats, connections)],
+      ['/connections', (response) => this.#list(response, options)],
       ['/connections/ends', (response) => this.#follow(response)],
       ['/revision', (response) => sendJson(response, 200, options.revision?.() ?? null)],
       ['/xconnect-status', (response) => sendJson(response, 200, statusView(store))],
@@ -154,9 +151,7 @@ export class ControlServer {
 
   /** Gives the listener up to whoever else has it: answers under way are given, and streams of events ended. */
   async leave(): Promise<void> {
-    this.#events.close();
-    this.#observers.listeners.close();
-    this.#ends.listeners.close();
+    this.#endStreams();
     this.#accepting?.close();
     await withDeadline(this.#left.drained(), LEAVE_MS, undefined);
     await this.close();
@@ -164,13 +159,17 @@ export class ControlServer {
 
   /** Ends every connection, and resolves when the socket is closed. */
   async close(): Promise<void> {
-    this.#events.close();
-    this.#observers.listeners.close();
-    this.#ends.listeners.close();
+    this.#endStreams();
     this.#accepting?.close();
     const closed = new Promise((resolve) => this.#server.close(resolve)); // an error where it listens nowhere itself
     this.#server.closeAllConnections();
     await closed;
+  }
+
+  #endStreams(): void {
+    this.#events.close();
+    this.#observers.listeners.close();
+    this.#ends.listeners.close();
   }
 
   #receive(request: IncomingMessage, response: ServerResponse): void {
@@ -236,29 +235,25 @@ export class ControlServer {
     if (response.req.method === 'HEAD') {
       response.writeHead(200, { 'Content-Type': 'text/event-stream; charset=utf-8' }).end();
     } else if (this.#events.isFull) {
-      sendJson(response, 503, { Error: TOO_MANY });
+      refuseMore(response);
     } else this.#events.add(response);
   }
 
-  async #list(
-    response: ServerResponse,
-    store: StatusStore,
-    stats: StatsOf,
-    connections: ConnectionSource,
-  ): Promise<void> {
+  async #list(response: ServerResponse, options: ControlServerOptions): Promise<void> {
+    const { store, stats, connections = NO_CONNECTIONS } = options;
     const page = await connectionPage(store, stats, connections, askedOf(response));
     sendJson(response, 200, page);
   }
 
   #follow(response: ServerResponse): void {
     if (!this.#ends.listeners.isFull) this.#ends.add(response, askedOf(response));
-    else sendJson(response, 503, { Error: TOO_MANY });
+    else refuseMore(response);
   }
 
   #observe(response: ServerResponse): void {
     const asked = askedOf(response);
     if (this.#observers.listeners.isFull) {
-      sendJson(response, 503, { Error: TOO_MANY });
+      refuseMore(response);
     } else if (!this.#observers.add(response, asked)) {
       sendJson(response, 404, { Error: 'There is no link of this "consumer" and "name".' });
     }
@@ -283,13 +278,10 @@ function askedOf({ req }: ServerResponse): URLSearchParams {
 }
 
 function healthView(store: StatusStore, { failing, last }: SourceHealth): unknown {
-  const states = Object.fromEntries(LINK_STATES.map((state) => [state, 0]));
-  let optional = 0;
-  for (const { state, link } of store.all()) {
-    states[state] = (states[state] ?? 0) + 1;
-    if (state === 'unmet' && link.optional) optional++;
-  }
-  const { failed = 0, unmet = 0 } = states;
+  const states = store.countByState();
+  const { failed, unmet } = states;
+  const isOptional = ({ state, link }: LinkStatus) => state === 'unmet' && link.optional;
+  const optional = [...store.all()].filter(isOptional).length;
   const isDegraded = failing || failed + unmet > optional;
   return {
     status: isDegraded ? 'degraded' : 'ok',
@@ -298,6 +290,10 @@ function healthView(store: StatusStore, { failing, last }: SourceHealth): unknow
     optional_unmet: optional,
     source: { failing, last_failure: last },
   };
+}
+
+function refuseMore(response: ServerResponse): void {
+  sendJson(response, 503, { Error: 'Too many are listening: close another one first.' });
 }
 
 function sendJson(response: ServerResponse, status: number, value: unknown): void {

@@ -2,7 +2,7 @@
  * What is known about each link: the mesh writes it, everything that reports reads it.
  */
 import { EventEmitter } from 'eventemitter3';
-import type { Link, LinkState } from '../graph/link.js';
+import { LINK_STATES, type Link, type LinkState } from '../graph/link.js';
 import type { LinkError } from '../kernel/errors.js';
 import type { MeshEvents } from '../mesh/mesh.js';
 
@@ -42,6 +42,13 @@ export class StatusStore extends EventEmitter<StoreEvents> {
   /** In the order in which the links came. */
   all(): IterableIterator<LinkStatus> {
     return this.#statuses.values();
+  }
+
+  /** Of every state, how many links are in it. */
+  countByState(): Record<LinkState, number> {
+    const counts = Object.fromEntries(LINK_STATES.map((state) => [state, 0]));
+    for (const { state } of this.all()) counts[state] = (counts[state] ?? 0) + 1;
+    return counts as Record<LinkState, number>;
   }
 
   #set(id: string, link: Link, state: LinkState, error: LinkError | null): void {
