@@ -1,6 +1,7 @@
 /**
  * The columns of one link, from its wire form, as unescaped text: the code that prints them escapes them.
  */
+import { stateOfError } from '../graph/link.js';
 import { isObject } from '../manifest/json.js';
 
 export interface LinkRow {
@@ -28,17 +29,11 @@ export function linkRows(wire: readonly unknown[]): LinkRow[] {
       role: text(link.role),
       provider: text(link.provider),
       target: text(link.target),
-      state: text(link.state) || stateOf(error),
+      state: text(link.state) || (isObject(error) ? stateOfError(error.code) : ''),
       connections: connections(link.connections),
       error: isObject(error) ? text(error.message) : '',
     };
   });
-}
-
-/** Of a graph without states. */
-function stateOf(error: unknown): string {
-  if (!isObject(error)) return '';
-  return error.code === 'requirement-unmet' ? 'unmet' : 'failed';
 }
 
 function connections(value: unknown): string {

@@ -4,7 +4,7 @@
  *
  * Links are immutable values. Two links with the same identity and equal fields are interchangeable.
  */
-import type { LinkError } from '../kernel/errors.js';
+import type { ErrorCode, LinkError } from '../kernel/errors.js';
 import type { HttpOptions, InputMatch, PolicyRules } from '../manifest/link-values.js';
 import type { DeviceAccess, SocketMode } from '../manifest/vocabulary.js';
 
@@ -85,6 +85,12 @@ export function linkId(link: Pick<Link, 'consumer' | 'name' | 'target'>): string
 
 export const LINK_STATES = ['waiting', 'established', 'failed', 'draining', 'unmet'] as const;
 export type LinkState = (typeof LINK_STATES)[number];
+
+/** Of a link that has an error with this code before it was ever attached. */
+export function stateOfError(code: unknown): 'unmet' | 'failed' {
+  const unmet: ErrorCode = 'requirement-unmet';
+  return code === unmet ? 'unmet' : 'failed';
+}
 
 /** What a source yields: one whole graph, and when it was true. */
 export interface GraphSnapshot {

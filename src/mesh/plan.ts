@@ -5,7 +5,7 @@
  * never has to foresee what follows it.
  */
 import { changeOf } from '../graph/difference.js';
-import { EXTERNAL, type Link } from '../graph/link.js';
+import { EXTERNAL, type Link, stateOfError } from '../graph/link.js';
 import type { LinkError } from '../kernel/errors.js';
 
 export interface Desired {
@@ -49,8 +49,7 @@ export function plan(
   const { link } = desired;
   if (link.error) {
     if (current) return { do: 'detach', revoked: link.error.code === 'not-allowed' };
-    const state = link.error.code === 'requirement-unmet' ? 'unmet' : 'failed';
-    return { do: 'show', state, error: link.error };
+    return { do: 'show', state: stateOfError(link.error.code), error: link.error };
   }
   if (!isRunning(link)) {
     if (current) return { do: 'detach', revoked: false };

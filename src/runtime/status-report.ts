@@ -3,7 +3,7 @@
  *
  * A post comes over a socket, so it is checked: where one entry is wrong, the whole post is refused.
  */
-import { type Link, linkId } from '../graph/link.js';
+import { type Link, linkId, stateOfError } from '../graph/link.js';
 import { linkToWire, type WireLink } from '../graph/wire.js';
 import type { ErrorCode } from '../kernel/errors.js';
 import { ok, type WhyResult } from '../kernel/result.js';
@@ -75,6 +75,5 @@ const WAITING: ReadonlySet<unknown> = new Set<ErrorCode>([
 function stateOf(error: unknown): string {
   if (error === null) return 'waiting';
   if (!isObject(error)) return 'failed';
-  if (error.code === 'requirement-unmet') return 'unmet';
-  return WAITING.has(error.code) ? 'waiting' : 'failed';
+  return WAITING.has(error.code) ? 'waiting' : stateOfError(error.code);
 }
