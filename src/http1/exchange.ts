@@ -89,8 +89,8 @@ export function requestInfo(request: RequestHead, route: Route, whole: boolean):
   };
 }
 
-/** Bytes of a request line that are shown. */
-const LINE_SHOWN = 200;
+/** Characters of a request that are shown. */
+export const LINE_SHOWN = 200;
 
 export class Exchange implements Requester, Waiter, Timed {
   /** The head as the provider gets it, and the body where all of it came with the head. */

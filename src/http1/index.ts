@@ -51,7 +51,7 @@ export type { ByteWriter } from './byte-writer.js';
 export { keptTrailers } from './chunk-reader.js';
 export { deadlines, type Timed } from './deadlines.js';
 export { type ErrorPage, errorPage } from './error-page.js';
-export { type Client, Exchange, requestInfo } from './exchange.js';
+export { type Client, Exchange, LINE_SHOWN, requestInfo } from './exchange.js';
 export { passedFields, requestOmitting, writeRequest } from './forwarding.js';
 export { DEFAULT_LIMITS, type Limits } from './limits.js';
 export { Lingering } from './lingering.js';

@@ -15,7 +15,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
-import { deadlines, type Limits, type Site, type Timed } from '../../http1/index.js';
+import { deadlines, LINE_SHOWN, type Limits, type Site, type Timed } from '../../http1/index.js';
 import { DrainBarrier, graceIn } from '../../kernel/drain.js';
 import { FairQueue } from './fair-queue.js';
 import { Http2Exchange } from './http2-exchange.js';
@@ -28,8 +28,6 @@ const FEW_STREAMS = 4;
 const FIELD_COST = 32;
 /** Fields beyond `limits.fields`: pseudo-headers, and the parts of a Cookie. */
 const MORE_FIELDS = 32;
-/** Characters of a request that are shown. */
-const LINE_SHOWN = 200;
 const END_STREAM = 0x1; // flag of HEADERS, RFC 9113, 6.2
 
 /** The arguments of the event 'stream'; the types of Node.js lack the last one. */

@@ -38,8 +38,6 @@ export interface Serving {
 
 /** The client at the other end of a connection, for all its requests. */
 export interface Visitor {
-  /** The client's IP. */
-  readonly address: string;
   readonly remote: SocketAddress;
   /** It came by TLS. */
   readonly secure: boolean;
@@ -53,9 +51,8 @@ export interface Visitor {
 
 /** `remote`: the client's end of the connection. An IP that is mapped into IPv6 becomes IPv4. */
 export function visitorFrom({ ip, port }: SocketAddress, secure: boolean): Visitor {
-  const address = ip.replace(MAPPED, '');
-  const remote = { ip: address, port };
-  return { address, remote, secure, routes: new WeakMap(), serving: null, ends: [] };
+  const remote = { ip: ip.replace(MAPPED, ''), port };
+  return { remote, secure, routes: new WeakMap(), serving: null, ends: [] };
 }
 
 /** Its connection is closed, or was upgraded. */
@@ -106,7 +103,7 @@ export class IngressLink implements Routed {
    * For a request to its host and below its prefix. The client is checked by the request, since connections are shared.
    */
   route(request: RequestHead, visitor: Visitor): RouteResult {
-    if (this.#allowed && !includes(this.#allowed, visitor.address))
+    if (this.#allowed && !includes(this.#allowed, visitor.remote.ip))
       return refused(this.#notAllowed);
     const complaint = this.#health?.complaint ?? null;
     if (complaint !== null) {
@@ -137,7 +134,7 @@ export class IngressLink implements Routed {
     const route: Route = {
       ...this.#linkRoute.route,
       strip: this.#strips ? this.prefix.length : 0,
-      log: this.#linkRoute.logOf(visitor.address),
+      log: this.#linkRoute.logOf(visitor.remote.ip),
       onBegin: () => {
         requests.active++;
         requests.total++;
@@ -155,9 +152,9 @@ export class IngressLink implements Routed {
     return route;
   }
 
-  #linesFor({ address, secure }: Visitor): string {
+  #linesFor({ remote, secure }: Visitor): string {
     const lines = [
-      `X-Forwarded-For: ${address}`,
+      `X-Forwarded-For: ${remote.ip}`,
       `X-Forwarded-Proto: ${secure ? 'https' : 'http'}`,
       ...(this.#strips ? [`X-Forwarded-Prefix: ${encodeURI(this.prefix)}`] : []),
     ];
