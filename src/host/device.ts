@@ -47,7 +47,7 @@ export interface LinkDeviceParts {
   /** Where the device is looked for now; null: its provider is not running. */
   readonly provider: () => Container | null;
   /** A node is to be planted. `looked`: it was looked for, for the first time, and what an earlier daemon planted kept. */
-  readonly onPlanting?: (looked: Promise<void>) => void;
+  readonly onPlanting: (looked: Promise<void>) => void;
 }
 
 type Found = FoundNode & { readonly path: string };
@@ -88,7 +88,7 @@ export class LinkDevice implements Device {
 
   plant(): Attachment {
     this.#planting = true;
-    this.#parts.onPlanting?.(this.#firstLook);
+    this.#parts.onPlanting(this.#firstLook);
     this.#parts.lookSoon();
     return { detach: () => this.unplant() };
   }
@@ -96,9 +96,9 @@ export class LinkDevice implements Device {
   /** Is it there, and planted if it is to be? What is not so yet is brought about. Never rejects. */
   look(): Promise<Seen> {
     return this.#looks.run(async () => {
-      const isFirst = this.#planting;
+      const planting = this.#planting; // a look from before has planted nothing
       const seen = await this.#look();
-      if (isFirst) this.#looked();
+      if (planting) this.#looked();
       return seen;
     });
   }

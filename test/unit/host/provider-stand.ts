@@ -42,6 +42,7 @@ export function providerStand(link: Link) {
       patienceMs: 1_000,
       lookSoon: () => provider.soon(),
       provider: () => provider.container,
+      onPlanting: () => undefined,
     },
     link,
     { kind: 'drm' },
