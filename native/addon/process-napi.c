@@ -1,7 +1,6 @@
 /*
  * What this process is to others: sealed against them, and who they are.
  */
-#include <errno.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
@@ -16,11 +15,12 @@ static napi_value seal(napi_env env, napi_callback_info info)
 	return pvx_undefined(env);
 }
 
-/* noNewPrivileges(): from now on no program that this process executes gains any, for good. -> 0 or -errno */
+/* noNewPrivileges(): from now on no program that this process executes gains any, for good. */
 static napi_value no_new_privileges(napi_env env, napi_callback_info info)
 {
 	(void)info;
-	return pvx_number(env, prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); /* which every kernel that this runs on can */
+	return pvx_undefined(env);
 }
 
 /* descriptorsEndAtExec(): all but the standard streams. */

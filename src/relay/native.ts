@@ -62,8 +62,7 @@ export interface Native {
   closingNew(): NativeClosing;
   socketPair(type: number): [number, number];
   seal(): void;
-  /** 0 or -errno. */
-  noNewPrivileges(): number;
+  noNewPrivileges(): void;
   descriptorsEndAtExec(): void;
 }
 
