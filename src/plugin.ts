@@ -4,8 +4,10 @@
  */
 export type { HttpOptions, InputMatch, Link, PolicyRules } from './graph/link.js';
 export { type ErrorCode, type LinkError, XConnectError } from './kernel/errors.js';
+export type { SocketAddress } from './kernel/ip-address.js';
 export type { Logger } from './kernel/log.js';
 export type { Result } from './kernel/result.js';
+export type { ConnectionAbout } from './mesh/attacher.js';
 export type { Device, DeviceNode, DeviceOptions, OpenedDevice } from './plugins/device/device.js';
 export type { OnDemand } from './plugins/on-demand.js';
 export type {
@@ -13,9 +15,11 @@ export type {
   Channel,
   Connection,
   ConnectionHandler,
+  Described,
   End,
   ForwardOptions,
   Identity,
+  JoinOptions,
   LinkHost,
   OptionsOfEntries,
   Plugin,

@@ -233,7 +233,7 @@ export class RelayLink {
     return LED[led?.error ?? 0] ?? 'on';
   }
 
-  /** Those that there are, in the order in which they came; none where it is gone. Never rejects. */
+  /** Those that there are, by their numbers; none where it is gone. Never rejects. */
   async connections(): Promise<OpenRecord[]> {
     const all: OpenRecord[] = [];
     for (let after = 0; !this.#final; after = all[all.length - 1]?.conn ?? 0) {

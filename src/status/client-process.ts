@@ -10,6 +10,7 @@ import { beganAt, startTicksOf, TICK_MS } from '../kernel/boot-clock.js';
 export interface ClientProcess {
   /** Inside its container; null: it has ended. */
   readonly pid: number | null;
+  /** Null: it has ended, or its user namespace has none for that user. */
   readonly uid: number | null;
   /** Its arguments, with blanks between; null: it has ended, or has none. */
   readonly command: string | null;
