@@ -41,7 +41,8 @@ export class Supervision {
 }
 
 /** With the number of the protocol between versions. */
-export const numbered = (letter: 'Z' | 'H', number = BETWEEN_VERSIONS) => `${letter}${number}`;
+export const numbered = (letter: 'Z' | 'z' | 'H', number = BETWEEN_VERSIONS) =>
+  `${letter}${number}`;
 
 /** A successor is started by `start`, with its descriptors 5 and 6, and is given what `before` holds. */
 export async function handOver<T>(

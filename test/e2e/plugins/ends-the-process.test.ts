@@ -3,9 +3,9 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { childNamed } from '../../support/processes.js';
 import { isRoot } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
-import { childOf } from '../supervision/support.js';
 import { TARGET, useUnixPair } from '../unix/support.js';
 
 const PLUGIN = `
@@ -38,14 +38,17 @@ describe.runIf(isRoot())('a plugin that ends the process', () => {
     await at.start(at.consumer, 'hold', TARGET, '2');
     await at.daemon.untilActive(2);
     const { pid } = at.daemon;
-    const [relay, daemon] = [childOf(at.daemon, 'pvx-relay'), childOf(at.daemon, 'node')];
+    const [relay, daemon] = [
+      childNamed(at.daemon.pid, 'pvx-relay'),
+      childNamed(at.daemon.pid, 'node'),
+    ];
     at.daemon.set(at.link(), at.link({ name, type: 'odd', target: `/run/${name}.sock` }));
     await eventually(() => expect(at.daemon.log).toContain(words));
     at.daemon.graph = [at.link()];
-    await eventually(() => expect(childOf(at.daemon, 'node')).not.toBe(daemon));
+    await eventually(() => expect(childNamed(at.daemon.pid, 'node')).not.toBe(daemon));
     await at.daemon.until({ raw: 'established' });
     await at.daemon.untilActive(2);
     expect(at.daemon.pid).toBe(pid);
-    expect(childOf(at.daemon, 'pvx-relay')).toBe(relay);
+    expect(childNamed(at.daemon.pid, 'pvx-relay')).toBe(relay);
   });
 });

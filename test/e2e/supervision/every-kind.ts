@@ -18,7 +18,7 @@ const again = (kind: Kind, link: Partial<WireLink> = {}): Kind => ({
   ...kind,
   link: { ...kind.link, ...link },
 });
-const { stream, bytes, seqpacket, dgram, tcp } = RELAYED as Record<string, Kind>;
+const { stream, bytes, seqpacket, dgram, tcp } = RELAYED;
 const dbus = { type: 'dbus', interface: 'dbus', socket: BUS_SOCKET };
 const rest = { type: 'rest', interface: 'rest', socket: WEB };
 const port = (number: number) => `127.0.0.1:${number}`;
@@ -26,11 +26,11 @@ const port = (number: number) => `127.0.0.1:${number}`;
 /** 19 of them have traffic; the node has none. */
 const KINDS = {
   ...RELAYED,
-  stream2: again(stream as Kind),
-  bytes2: again(bytes as Kind),
-  seqpacket2: again(seqpacket as Kind),
-  dgram2: again(dgram as Kind),
-  tcp2: again(tcp as Kind, { target: port(4002) }),
+  stream2: again(stream),
+  bytes2: again(bytes),
+  seqpacket2: again(seqpacket),
+  dgram2: again(dgram),
+  tcp2: again(tcp, { target: port(4002) }),
   ports: {
     link: {
       type: 'tcp',

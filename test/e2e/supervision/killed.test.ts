@@ -30,7 +30,7 @@ describe.runIf(isRoot())('a daemon that is killed while a link drains', () => {
     const established = Object.fromEntries(links.map(({ name }) => [name, 'established']));
     await pair.daemon.until({ ...established, [back.name]: 'draining' });
     pair.daemon.set(...links);
-    await pair.daemon.until(established);
+    await pair.established(links);
     const [traffic] = await pair.startTraffic([back]);
     await pair.kill('node', links);
     await traffic?.goesOn();

@@ -10,7 +10,7 @@ import { childrenOf, statusOf } from '../../support/processes.js';
 import { has, isRoot } from '../../support/requirements.js';
 import { atRest, eventually, pause } from '../../support/wait.js';
 import { EveryKind } from './every-kind.js';
-import { numbers, type Summary, type Traffic } from './support.js';
+import { ended, numbers, type Summary, type Traffic } from './support.js';
 
 const IS_SOAK = process.env.PVX_KILLS !== undefined;
 const KILLS = Number(process.env.PVX_KILLS ?? 2);
@@ -45,15 +45,6 @@ describe.runIf(isRoot() && has('dbus-daemon'))('a process that is killed again a
     (await pair.consumer.exec(['sh', '-c', script])).stdout.trim();
   /** Sockets, mounts and files. */
   const made = () => inConsumer('ls /run /run/pv/services /dev/dri; grep -c . /proc/mounts');
-
-  async function ended(traffic: readonly Traffic[]): Promise<Summary[]> {
-    const summaries = await Promise.all(traffic.map((one) => one.end()));
-    const faults = summaries.flatMap((one, i) =>
-      one.faults.map((f) => `${traffic[i]?.name}: ${f}`),
-    );
-    expect(faults).toEqual([]);
-    return summaries;
-  }
 
   function report(what: string, traffic: readonly Traffic[], summaries: readonly Summary[]): void {
     const lines = summaries.map(
@@ -126,7 +117,7 @@ describe.runIf(isRoot() && has('dbus-daemon'))('a process that is killed again a
         process.kill(random() < 0.5 ? pair.child('pvx-broker') : pair.daemon.pid, 'SIGKILL');
         await over;
         await pair.daemon.launch();
-        await pair.daemon.until(Object.fromEntries(links.map(({ name }) => [name, 'established'])));
+        await pair.established(links);
       }
       const traffic = await pair.startTraffic(flowing(links));
       for (const one of traffic) await one.goesOn();

@@ -9,7 +9,7 @@ import { type PairOptions, usePair } from '../../support/container-pair.js';
 import { request, type TestDaemon } from '../../support/daemon.js';
 import type { WireLink } from '../../support/link.js';
 import type { Peer } from '../../support/peer-process.js';
-import { childrenOf } from '../../support/processes.js';
+import { childNamed, childrenOf } from '../../support/processes.js';
 import { eventually } from '../../support/wait.js';
 import { UnixPair } from '../unix/support.js';
 
@@ -26,7 +26,7 @@ export interface Kind {
 }
 
 /** What is relayed, by the name of its link. */
-export const RELAYED: Record<string, Kind> = {
+export const RELAYED = {
   stream: { link: {}, type: 'stream', served: 'stream' },
   bytes: { link: { fds: false }, type: 'bytes', served: 'stream' },
   seqpacket: { link: { mode: 'seqpacket' }, type: 'seqpacket', served: 'seqpacket' },
@@ -36,7 +36,7 @@ export const RELAYED: Record<string, Kind> = {
     type: 'tcp',
     served: 'stream',
   },
-};
+} satisfies Record<string, Kind>;
 
 export interface Summary {
   readonly faults: readonly string[];
@@ -78,6 +78,14 @@ export class Traffic {
   }
 }
 
+/** Ends all of it; expects that none has a fault. */
+export async function ended(traffic: readonly Traffic[]): Promise<Summary[]> {
+  const summaries = await Promise.all(traffic.map((one) => one.end()));
+  const faults = summaries.flatMap((one, i) => one.faults.map((f) => `${traffic[i]?.name}: ${f}`));
+  expect(faults).toEqual([]);
+  return summaries;
+}
+
 export class SupervisedPair extends UnixPair {
   constructor(args: readonly string[], options: PairOptions = {}) {
     super(['--patience', '10', ...args], { containers: { net: true }, ...options });
@@ -97,8 +105,13 @@ export class SupervisedPair extends UnixPair {
       if (served) await this.serveAt(made.socket, served);
     }
     this.daemon.set(...links);
-    await this.daemon.until(Object.fromEntries(links.map(({ name }) => [name, 'established'])));
+    await this.established(links);
     return links;
+  }
+
+  /** Waits until these are the links of the daemon, all of them established. */
+  async established(links: readonly WireLink[]): Promise<void> {
+    await this.daemon.until(Object.fromEntries(links.map(({ name }) => [name, 'established'])));
   }
 
   /** A provider there that sends back what it gets. */
@@ -140,7 +153,7 @@ export class SupervisedPair extends UnixPair {
   }
 
   child(program: Program): number {
-    return childOf(this.daemon, program);
+    return childNamed(this.daemon.pid, program);
   }
 
   /** Kills it, and waits for its successor, which has these links established. */
@@ -162,28 +175,23 @@ export class SupervisedPair extends UnixPair {
 /** By the name of its program. `node`: the daemon. */
 export type Program = 'node' | 'pvx-broker' | 'pvx-relay';
 
-/** The pid of a child of the supervisor; 0: it is not there now. */
-export function childOf({ pid: supervisor }: TestDaemon, program: Program): number {
-  return childrenOf(supervisor).find((pid) => programOf(pid) === program) ?? 0;
-}
-
 async function killChild(
   daemon: TestDaemon,
   program: Program,
   links: readonly string[],
 ): Promise<void> {
   const before = await eventually(() => {
-    const pid = childOf(daemon, program);
+    const pid = childNamed(daemon.pid, program);
     expect(pid).toBeGreaterThan(0);
     return pid;
   });
-  const asked = childOf(daemon, 'node');
+  const asked = childNamed(daemon.pid, 'node');
   process.kill(before, 'SIGKILL');
   await eventually(() => {
-    expect(childOf(daemon, program)).toBeGreaterThan(0);
-    expect(childOf(daemon, program)).not.toBe(before);
-    expect(childOf(daemon, 'node')).toBeGreaterThan(0);
-    expect(childOf(daemon, 'node')).not.toBe(asked); // it ends with its relay, and says what it knew until then
+    expect(childNamed(daemon.pid, program)).toBeGreaterThan(0);
+    expect(childNamed(daemon.pid, program)).not.toBe(before);
+    expect(childNamed(daemon.pid, 'node')).toBeGreaterThan(0);
+    expect(childNamed(daemon.pid, 'node')).not.toBe(asked); // it ends with its relay, and says what it knew until then
   });
   await daemon.until(Object.fromEntries(links.map((name) => [name, 'established'])));
 }

@@ -14,6 +14,7 @@ import { atRest, eventually } from '../../support/wait.js';
 import { startNode } from '../http/providers.js';
 import {
   alone,
+  ended,
   killDaemon,
   type Program,
   programOf,
@@ -42,12 +43,11 @@ describe.runIf(isRoot())('three upgrades in a row', () => {
     let before = await pair.totals();
     for (let round = 0; round < 3; round++) {
       await upgrade(pair.daemon);
-      await pair.daemon.until(Object.fromEntries(links.map(({ name }) => [name, 'established'])));
+      await pair.established(links);
       for (const one of traffic) await one.goesOn();
       before = await pair.totals(before);
     }
-    const summaries = await Promise.all(traffic.map((one) => one.end()));
-    expect(summaries.flatMap(({ faults }) => faults)).toEqual([]);
+    const summaries = await ended(traffic);
     const longest = Math.max(...summaries.map((one) => one.longest));
     console.info(`the longest that a new client waited: ${longest} ms`);
     expect(await pair.planted(links)).toBe(planted);
@@ -82,7 +82,7 @@ describe.runIf(isRoot())('an upgrade', () => {
     await alone(pair.daemon);
     const [gone, ...kept] = links;
     pair.daemon.set(...kept);
-    await pair.daemon.until(Object.fromEntries(kept.map(({ name }) => [name, 'established'])));
+    await pair.established(kept);
     const there = async (path: string) =>
       (await pair.consumer.exec(['test', '-e', path])).code === 0;
     expect(await there(gone?.target as string)).toBe(false);
@@ -129,11 +129,8 @@ describe.runIf(isRoot())('a version that does not come up', () => {
       });
       await pair.serveAt(more.socket);
       pair.daemon.set(...links, more);
-      await pair.daemon.until(
-        Object.fromEntries([...links, more].map(({ name }) => [name, 'established'])),
-      );
-      const summaries = await Promise.all(traffic.map((one) => one.end()));
-      expect(summaries.flatMap(({ faults }) => faults)).toEqual([]);
+      await pair.established([...links, more]);
+      await ended(traffic);
     },
     60_000,
   );
@@ -169,11 +166,10 @@ describe.runIf(isRoot())('a process that is killed in an upgrade', () => {
       process.kill(which === 'old' ? old : fresh, 'SIGKILL');
       await upgrading;
       await alone(pair.daemon);
-      await pair.daemon.until(Object.fromEntries(links.map(({ name }) => [name, 'established'])));
+      await pair.established(links);
       const traffic = await pair.startTraffic(links);
       for (const one of traffic) await one.goesOn();
-      const summaries = await Promise.all(traffic.map((one) => one.end()));
-      expect(summaries.flatMap(({ faults }) => faults)).toEqual([]);
+      await ended(traffic);
       await upgrade(pair.daemon);
       await alone(pair.daemon);
     },
@@ -189,8 +185,7 @@ describe.runIf(isRoot())('a process that is killed in an upgrade', () => {
     process.kill(old, 'SIGKILL');
     await Promise.all(kept.map((one) => one.end()));
     for (const one of fresh) await one.goesOn();
-    const summaries = await Promise.all(fresh.map((one) => one.end()));
-    expect(summaries.flatMap(({ faults }) => faults)).toEqual([]);
+    await ended(fresh);
     await alone(pair.daemon);
   }, 60_000);
 
@@ -203,8 +198,7 @@ describe.runIf(isRoot())('a process that is killed in an upgrade', () => {
       links.map(({ name }) => name),
     );
     for (const one of traffic) await one.goesOn();
-    const summaries = await Promise.all(traffic.map((one) => one.end()));
-    expect(summaries.flatMap(({ faults }) => faults)).toEqual([]);
+    await ended(traffic);
     await alone(pair.daemon);
   }, 60_000);
 });

@@ -9,7 +9,7 @@ import { standInBroker } from '../../support/stand-ins.js';
 import { eventually } from '../../support/wait.js';
 import { ASKER, DENIED, FOO, HostedMesh, hostedRevision, onBus } from '../hosted-bus/support.js';
 import { EveryKind } from './every-kind.js';
-import { alone, leftAlone, upgrade, useBuilds, versionOf } from './support.js';
+import { alone, ended, leftAlone, upgrade, useBuilds, versionOf } from './support.js';
 
 describe.runIf(isRoot() && has('dbus-daemon'))('across an upgrade', () => {
   const builds = useBuilds((folder) =>
@@ -25,14 +25,13 @@ describe.runIf(isRoot() && has('dbus-daemon'))('across an upgrade', () => {
     const traffic = await pair.startTraffic(read);
     await upgrade(builds, pair.daemon);
     for (const one of traffic) await one.goesOn();
-    const ended = await Promise.all(traffic.map((one) => one.end()));
-    expect(ended.flatMap(({ faults }) => faults)).toEqual([]);
-    expect(ended.map((one) => one.ended.kept <= 1 && one.ended.new <= 1)).not.toContain(false);
+    const summaries = await ended(traffic);
+    expect(summaries.map((one) => one.ended.kept <= 1 && one.ended.new <= 1)).not.toContain(false);
     const keptOf = (name: string) =>
-      ended[read.findIndex((link) => link.name === name)]?.ended.kept;
+      summaries[read.findIndex((link) => link.name === name)]?.ended.kept;
     expect([keptOf('guarded'), keptOf('keys')]).toEqual([0, 0]); // for a minute
     await alone(pair.daemon);
-    await pair.daemon.until(Object.fromEntries(links.map(({ name }) => [name, 'established'])));
+    await pair.established(links);
     expect(await pair.planted(links)).toBe(planted);
 
     // The new version has taken the node over, and is the one that removes it.

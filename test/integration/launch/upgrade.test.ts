@@ -2,15 +2,14 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { BETWEEN_VERSIONS } from '../../../src/kernel/between-versions.js';
 import { numbered } from '../../support/handover.js';
 import { childrenOf, statusOf } from '../../support/processes.js';
 import { isRoot } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
 import { type ChildName, Family } from './family.js';
 
-const FROZEN = `z${BETWEEN_VERSIONS}`;
 const [Z, H] = [numbered('Z'), numbered('H')];
+const FROZEN = numbered('z');
 const CHILDREN = ['pvx-broker', 'pvx-relay', 'node'] as const;
 
 let family: Family;
