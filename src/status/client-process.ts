@@ -3,6 +3,8 @@
  *
  * The kernel says who connected, by a pid of ours. A process that began after the connection was made has that pid
  * from one that has ended, and is not told as the client. What /proc does not show to this user is null.
+ *
+ * Somebody who asks for long may be told of many processes, and of several by the same pid.
  */
 import { readFileSync } from 'node:fs';
 import { beganAt, startTicksOf, TICK_MS } from '../kernel/boot-clock.js';
@@ -21,6 +23,8 @@ export interface ClientProcess {
 
 /** Characters of a command line that are shown: a process can have any number. */
 const MAX_COMMAND = 1_024;
+/** Processes that are kept in mind. */
+const MAX_KNOWN = 4_096;
 /** Both ends of an age are rounded to ticks. */
 const ROUNDING_MS = 2 * TICK_MS;
 
@@ -28,11 +32,14 @@ interface Looked {
   readonly inside: Pick<ClientProcess, 'pid' | 'uid' | 'command'>;
   /** Milliseconds since 1970. */
   readonly began: number;
+  /** It had the pid until then at least. */
+  readonly at: number;
 }
 
-/** Reads /proc once for each process, for as long as the object lives. */
+/** Reads /proc once for each process that is there, but again for who connected after that. */
 export class ClientProcesses {
-  readonly #known = new Map<string, Looked | null>();
+  /** The one that was looked at last is the last. */
+  readonly #known = new Map<string, Looked>();
   readonly #read: (path: string) => string;
 
   /** `read`: the text of a file in /proc; throws where there is none. */
@@ -42,26 +49,45 @@ export class ClientProcesses {
 
   /** `since`: when it connected, in milliseconds since 1970. */
   of({ pid, uid }: { readonly pid: number; readonly uid: number }, since: number): ClientProcess {
-    const key = `${pid} ${uid}`;
-    const looked = this.#known.get(key) ?? this.#look(pid, uid);
-    this.#known.set(key, looked);
+    const looked = this.#process(pid, uid, since);
     const host = { host_pid: pid, host_uid: uid };
-    if (looked && looked.began <= since + ROUNDING_MS) return { ...looked.inside, ...host };
+    if (looked && isFrom(looked, since)) return { ...looked.inside, ...host };
     return { pid: null, uid: null, command: null, ...host };
   }
 
+  /** The last one that was seen with this pid, or the one that may have it since; null: none was. */
+  #process(pid: number, uid: number, since: number): Looked | null {
+    const key = `${pid} ${uid}`;
+    const known = this.#known.get(key) ?? null;
+    if (known && since <= known.at) return known;
+    const looked = this.#look(pid, uid);
+    // One that began after the connection has taken nothing over: that is still of the one that is known.
+    if (!looked || (known && !isFrom(looked, since))) return known;
+    this.#known.delete(key);
+    this.#known.set(key, looked);
+    const [oldest] = this.#known.keys();
+    if (this.#known.size > MAX_KNOWN) this.#known.delete(oldest as string);
+    return looked;
+  }
+
   #look(pid: number, uid: number): Looked | null {
+    const at = Date.now();
     try {
       const inside = innermostPid(this.#read(`/proc/${pid}/status`));
       const mapped = insideId(this.#read(`/proc/${pid}/uid_map`), uid);
       const command = commandOf(this.#read(`/proc/${pid}/cmdline`));
       // Last, so that all of it was of a process that began then, or earlier.
       const began = beganAt(startTicksOf(this.#read(`/proc/${pid}/stat`)));
-      return inside > 0 ? { inside: { pid: inside, uid: mapped, command }, began } : null;
+      return inside > 0 ? { inside: { pid: inside, uid: mapped, command }, began, at } : null;
     } catch {
       return null; // it has ended
     }
   }
+}
+
+/** It was there already when somebody connected. */
+function isFrom({ began }: Looked, since: number): boolean {
+  return began <= since + ROUNDING_MS;
 }
 
 /** The last of `NSpid`, which is the one in its own pid namespace (proc_pid_status(5)). 0: there is none. */

@@ -1,11 +1,37 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { bootTicks, TICK_MS } from '../../../src/kernel/boot-clock.js';
 import {
   ClientProcesses,
   commandOf,
   innermostPid,
   insideId,
 } from '../../../src/status/client-process.js';
+
+/** Files of /proc for processes that there are not. */
+class FakeProc {
+  readonly #files = new Map<string, string>();
+
+  /** `age`: in milliseconds; below 0: it begins so long from now. */
+  run(pid: number, command: string, age: number): void {
+    const start = bootTicks() - Math.round(age / TICK_MS);
+    const stat = `${pid} (x) S ${[...Array(18).fill(0), start].join(' ')}`;
+    const files = { status: `NSpid:\t${pid}\n`, uid_map: '0 0 1\n', cmdline: `${command}\0`, stat };
+    for (const [name, text] of Object.entries(files)) this.#files.set(`/proc/${pid}/${name}`, text);
+  }
+
+  end(pid: number): void {
+    for (const path of this.#files.keys()) {
+      if (path.startsWith(`/proc/${pid}/`)) this.#files.delete(path);
+    }
+  }
+
+  read(path: string): string {
+    const text = this.#files.get(path);
+    if (text === undefined) throw new Error(path);
+    return text;
+  }
+}
 
 describe('the process of a client', () => {
   test('has the pid of its own namespace', () => {
@@ -44,7 +70,39 @@ describe('the process of a client', () => {
       reads++;
       return readFileSync(path, 'utf8');
     });
-    for (let i = 0; i < 100; i++) processes.of({ pid: process.pid, uid: 0 }, Date.now());
+    const now = Date.now();
+    for (let i = 0; i < 100; i++) processes.of({ pid: process.pid, uid: 0 }, now);
     expect(reads).toBe(4);
+  });
+
+  test('is another one where the pid was given again, and the one that was known where it was not', () => {
+    const pid = 4711;
+    const proc = new FakeProc();
+    const processes = new ClientProcesses((path) => proc.read(path));
+    const command = (since: number) => processes.of({ pid, uid: 0 }, since).command;
+    const hour = 3_600_000;
+    const now = Date.now();
+    proc.run(pid, 'old', 2 * hour);
+    expect(command(now - hour)).toBe('old');
+    proc.end(pid);
+    expect(command(now - hour)).toBe('old'); // it has ended since
+    expect(command(now + hour)).toBe('old'); // as far as anybody knows
+    proc.run(pid, 'new', -hour);
+    expect(command(now)).toBe('old'); // the connection is older than the new one
+    expect(command(now + 2 * hour)).toBe('new');
+    expect(command(now - hour)).toBe(null); // of the old one nothing is known any more
+  });
+
+  test('is forgotten where too many were seen after it', () => {
+    const proc = new FakeProc();
+    const processes = new ClientProcesses((path) => proc.read(path));
+    const since = Date.now();
+    const command = (pid: number) => processes.of({ pid, uid: 0 }, since).command;
+    for (let pid = 1; pid <= 4_097; pid++) {
+      proc.run(pid, `number ${pid}`, 3_600_000);
+      command(pid);
+      proc.end(pid);
+    }
+    expect([command(1), command(2), command(4_097)]).toEqual([null, 'number 2', 'number 4097']);
   });
 });
