@@ -35,18 +35,35 @@ export function isRegular(entry: ReadEntry): boolean {
   return REGULAR.has(entry.type);
 }
 
+/**
+ * Has `use` read what is in an archive with these first bytes, and tells it how many bytes it may at most be. Rejects
+ * where it can't be unpacked, and as `use` does.
+ */
+export async function unpacked(
+  handle: FileHandle,
+  head: Buffer,
+  use: (bytes: AsyncIterable<Buffer>, limit: number) => Promise<void>,
+): Promise<void> {
+  const { size } = await handle.stat();
+  const limit = Math.max(MIN_UNPACKED, size * MAX_UNPACK_RATIO);
+  const source = handle.createReadStream({ autoClose: false, start: 0 });
+  const take = (bytes: AsyncIterable<Buffer>) => use(bytes, limit);
+  if (isGzip(head)) await pipeline(source, createGunzip(), take);
+  else await pipeline(source, take);
+}
+
+/** It takes nothing for brotli or zstd. */
+export function tarParser(onReadEntry: (entry: ReadEntry) => void): Parser {
+  return new Parser({ brotli: false, zstd: false, onReadEntry });
+}
+
 /** Bytes of the member `json`. The handle stays open and is the caller's. */
 export async function readArchive(handle: FileHandle): Promise<Buffer | FileFault> {
   const member = new StateMember();
   try {
-    const { size } = await handle.stat();
-    const limit = Math.max(MIN_UNPACKED, size * MAX_UNPACK_RATIO);
     const head = await readHead(handle, ARCHIVE_HEAD);
     if (head instanceof FileFault) return head;
-    const source = handle.createReadStream({ autoClose: false, start: 0 });
-    const find = (unpacked: AsyncIterable<Buffer>) => member.find(unpacked, limit);
-    if (isGzip(head)) await pipeline(source, createGunzip(), find);
-    else await pipeline(source, find);
+    await unpacked(handle, head, (bytes, limit) => member.find(bytes, limit));
   } catch (thrown) {
     // Ending the pipeline early, once the member was found, is an error to the pipeline alone.
     if (member.result === null) return invalid(thrown);
@@ -56,11 +73,7 @@ export async function readArchive(handle: FileHandle): Promise<Buffer | FileFaul
 
 class StateMember {
   result: Buffer | FileFault | null = null;
-  readonly #parser = new Parser({
-    brotli: false,
-    zstd: false,
-    onReadEntry: (entry) => this.#entry(entry),
-  });
+  readonly #parser = tarParser((entry) => this.#entry(entry));
 
   async find(unpacked: AsyncIterable<Buffer>, limit: number): Promise<void> {
     let total = 0;
@@ -110,7 +123,8 @@ class StateMember {
   }
 }
 
-function invalid(thrown: unknown): FileFault {
+/** An archive that can't be unpacked. */
+export function invalid(thrown: unknown): FileFault {
   const reason = thrown instanceof Error ? thrown.message : String(thrown);
   return new FileFault(
     'archive-invalid',

@@ -7,10 +7,8 @@
  */
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
-import { pipeline } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
-import { Parser, type ReadEntry } from 'tar';
-import { ARCHIVE_HEAD, isArchive, isGzip, isRegular } from './archive.js';
+import type { Parser, ReadEntry } from 'tar';
+import { ARCHIVE_HEAD, invalid, isArchive, isRegular, tarParser, unpacked } from './archive.js';
 import {
   close,
   FileFault,
@@ -23,7 +21,7 @@ import {
   readHead,
 } from './files.js';
 import { EXPORT } from './folder.js';
-import { MAX_ENTRIES, MAX_MANIFEST, MAX_STATE, MAX_UNPACK_RATIO, MIN_UNPACKED } from './limits.js';
+import { MAX_ENTRIES, MAX_MANIFEST, MAX_STATE } from './limits.js';
 import { type Problem, problem, show } from './problem.js';
 import { mayBeContainer } from './state.js';
 
@@ -184,36 +182,25 @@ class Taker implements TakenObjects {
   async #fromArchive(handle: FileHandle, file: string): Promise<void> {
     const head = await readHead(handle, ARCHIVE_HEAD);
     if (head instanceof FileFault || !isArchive(head)) return; // a state: it has none
-    const { size } = await handle.stat();
-    const limit = Math.max(MIN_UNPACKED, size * MAX_UNPACK_RATIO);
     try {
-      const source = handle.createReadStream({ autoClose: false, start: 0 });
-      const unpack = (bytes: AsyncIterable<Buffer>) => this.#unpack(bytes, limit);
-      if (isGzip(head)) await pipeline(source, createGunzip(), unpack);
-      else await pipeline(source, unpack);
-    } catch (error) {
-      const found = `an archive that can't be unpacked (${(error as Error).message})`;
-      this.problems.push(
-        problem('archive-invalid', { file, pointer: '' }, found, 'a tar, gzipped or plain'),
-      );
+      await unpacked(handle, head, (bytes, limit) => this.#unpack(bytes, limit));
+    } catch (thrown) {
+      const { code, found, expected } = invalid(thrown);
+      this.problems.push(problem(code, { file, pointer: '' }, found, expected));
     }
   }
 
   async #unpack(bytes: AsyncIterable<Buffer>, limit: number): Promise<void> {
     let putting: Promise<void> = Promise.resolve();
-    const parser = new Parser({
-      brotli: false,
-      zstd: false,
-      onReadEntry: (entry) => {
-        const sha256 = /^(?:\.\/)?objects\/([0-9a-f]{64})$/.exec(entry.path)?.[1];
-        const key = sha256 === undefined ? undefined : this.#wanted.get(sha256);
-        if (sha256 === undefined || key === undefined || !isRegular(entry)) {
-          entry.resume();
-          return;
-        }
-        putting = putting.then(() => this.#fromEntry(entry, sha256, key));
-        putting.catch(() => undefined); // it is awaited below
-      },
+    const parser = tarParser((entry) => {
+      const sha256 = /^(?:\.\/)?objects\/([0-9a-f]{64})$/.exec(entry.path)?.[1];
+      const key = sha256 === undefined ? undefined : this.#wanted.get(sha256);
+      if (sha256 === undefined || key === undefined || !isRegular(entry)) {
+        entry.resume();
+        return;
+      }
+      putting = putting.then(() => this.#fromEntry(entry, sha256, key));
+      putting.catch(() => undefined); // it is awaited below
     });
     let total = 0;
     for await (const chunk of bytes) {
