@@ -46,6 +46,13 @@ export interface Lease {
   readonly mac: string;
 }
 
+/** The gateway that its container has as the default route by it: the first lease of each family. */
+export function defaultRouteOf(lease: Lease, all: readonly Lease[]): string | undefined {
+  const { gateway, width } = lease.pool;
+  const first = all.find(({ pool }) => pool.width === width);
+  return first === lease ? formatIp(gateway, width) : undefined;
+}
+
 export interface AddressPlan {
   /** By container, in the order of its interfaces. One that wants an address and is not in here can have none. */
   readonly leases: ReadonlyMap<string, readonly Lease[]>;

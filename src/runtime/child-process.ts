@@ -1,6 +1,8 @@
 /** Child processes: how they are made without an exception, and how they end. */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { ok, type WhyResult } from '../kernel/result.js';
 
 export type Child = ChildProcess & { readonly pid: number };
@@ -36,4 +38,19 @@ export function exitOf(child: ChildProcess, event: 'exit' | 'close' = 'exit'): P
       resolve(signal ? `signal ${signal}` : `exit code ${code}`),
     );
   });
+}
+
+/** Whether there is such a program in one of the folders of `path`. */
+export function isInstalled(tool: string, path = process.env.PATH ?? ''): boolean {
+  return path.split(':').some((folder) => existsSync(join(folder, tool)));
+}
+
+/** To a process that `child` reaps: the number is that process's for as long as `child` has not ended. */
+export function signalTo(child: Child, pid: number, signal: NodeJS.Signals | number): void {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It has ended meanwhile, which is what was wanted.
+  }
 }

@@ -8,7 +8,7 @@
  */
 import { MAX_MANIFEST } from '../../../manifest/limits.js';
 import { printable } from '../../../manifest/text.js';
-import { formatIp, type Lease } from '../../address-plan.js';
+import { defaultRouteOf, type Lease } from '../../address-plan.js';
 import { type MountEntry, readMountEntry } from './mount-entry.js';
 
 export interface Setting {
@@ -208,11 +208,10 @@ export function writeConfiguration({ kept }: Configuration, additions: Additions
   return `${[head, ...lines].join('\n')}\n`;
 }
 
-/** The first of a family has the default route. */
 function interfaceLines(lease: Lease, index: number, all: readonly Lease[]): string[] {
   const { ip, mac, name, pool } = lease;
   const family = pool.width === 32 ? 'ipv4' : 'ipv6';
-  const isFirst = all.findIndex((other) => other.pool.width === pool.width) === index;
+  const route = defaultRouteOf(lease, all);
   const settings = {
     type: 'veth',
     link: pool.bridge,
@@ -220,7 +219,7 @@ function interfaceLines(lease: Lease, index: number, all: readonly Lease[]): str
     name,
     hwaddr: mac,
     [`${family}.address`]: `${ip}/${pool.bits}`,
-    ...(isFirst ? { [`${family}.gateway`]: formatIp(pool.gateway, pool.width) } : {}),
+    ...(route === undefined ? {} : { [`${family}.gateway`]: route }),
   };
   return Object.entries(settings).map(([key, value]) => `lxc.net.${index}.${key} = ${value}`);
 }

@@ -28,7 +28,7 @@ import type { Readable, Writable } from 'node:stream';
 import { promisify } from 'node:util';
 import { ok, type WhyResult } from '../../../kernel/result.js';
 import { PACKAGE_ROOT } from '../../../relay/native.js';
-import { type Child, exitOf, spawnChild } from '../../child-process.js';
+import { type Child, exitOf, isInstalled, signalTo, spawnChild } from '../../child-process.js';
 import type { Launched } from '../../supervisor.js';
 import type { Engine, EngineContainer, EngineParts } from '../engine.js';
 import { isUnified, removeCgroups } from './cgroups.js';
@@ -465,20 +465,6 @@ function isRegular(path: string): boolean {
 
 function isAboutLoops(complaint: string): boolean {
   return /loop|unknown filesystem type/i.test(complaint);
-}
-
-function isInstalled(tool: string): boolean {
-  return (process.env.PATH ?? '').split(':').some((folder) => existsSync(join(folder, tool)));
-}
-
-/** The number is the container's for as long as lxc-start, which reaps it, has not ended. */
-function signalTo(child: Child, pid: number, signal: number): void {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  try {
-    process.kill(pid, signal);
-  } catch {
-    // It has ended meanwhile, which is what was wanted.
-  }
 }
 
 function firstLine(text: string): string {

@@ -8,12 +8,12 @@
  * mounts and namespaces go with the last process in them. This process is root, or root of a user namespace.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { ok, type WhyResult } from '../../../kernel/result.js';
 import { PACKAGE_ROOT } from '../../../relay/native.js';
-import { formatIp, type Lease, portOf } from '../../address-plan.js';
-import { type Child, exitOf, spawnChild } from '../../child-process.js';
+import { defaultRouteOf, type Lease, portOf } from '../../address-plan.js';
+import { type Child, exitOf, isInstalled, signalTo, spawnChild } from '../../child-process.js';
 import type { Launched } from '../../supervisor.js';
 import type { ContainerFiles, Engine, EngineContainer, EngineParts } from '../engine.js';
 
@@ -43,9 +43,7 @@ type Pipes = readonly [Writable, Readable, Readable, Readable];
 
 /** What this engine can't do without here, in one sentence; null where all is there. */
 export function missingTools(): string | null {
-  const isInstalled = (tool: string) =>
-    CONTAINER_PATH.split(':').some((folder) => existsSync(join(folder, tool)));
-  const missing = TOOLS.filter((tool) => !isInstalled(tool));
+  const missing = TOOLS.filter((tool) => !isInstalled(tool, CONTAINER_PATH));
   return missing.length > 0 ? `${missing.join(', ')} not found: install util-linux.` : null;
 }
 
@@ -83,7 +81,7 @@ export class NamespaceEngine implements Engine {
       return ok({
         pid,
         exited,
-        ask: () => askToEnd(unshare, pid),
+        ask: () => signalTo(unshare, pid, 'SIGTERM'),
         kill: () => unshare.kill('SIGKILL'),
       });
     }
@@ -107,7 +105,8 @@ export class NamespaceEngine implements Engine {
   #spawn({ settings, leases, files }: EngineContainer): Promise<WhyResult<Child>> {
     const { exec, ownNetwork, hostname } = settings;
     const namespaces = [...NAMESPACES, ...(ownNetwork ? ['--net'] : [])];
-    const network = ownNetwork ? ['own', ...leases.map(vethOf)].join(' ') : '';
+    const veths = leases.map((lease) => vethOf(lease, leases));
+    const network = ownNetwork ? ['own', ...veths].join(' ') : '';
     const init = [hostname, files.app ?? '', network, MODULES, ...this.#folders(files), ...exec];
     const argv = [...WITH_PARENT, 'unshare', ...namespaces, 'sh', '-s', '--', ...init];
     return spawnChild('setpriv', argv, {
@@ -119,23 +118,12 @@ export class NamespaceEngine implements Engine {
   }
 }
 
-/** What init.sh takes after "own", for each interface. The first of a family has the default route. */
-function vethOf(lease: Lease, index: number, all: readonly Lease[]): string {
+/** What init.sh takes after "own", for each interface. */
+function vethOf(lease: Lease, all: readonly Lease[]): string {
   const { pool, name, ip, mac } = lease;
-  const { bits, bridge, gateway, width } = pool;
-  const isFirst = all.findIndex((other) => other.pool.width === width) === index;
-  const route = isFirst ? formatIp(gateway, width) : '-';
+  const { bits, bridge } = pool;
+  const route = defaultRouteOf(lease, all) ?? '-';
   return [name, `${ip}/${bits}`, route, mac, portOf(lease), bridge, process.pid].join(' ');
-}
-
-/** The number is the container's for as long as its parent, `unshare`, has not ended. */
-function askToEnd(unshare: Child, pid: number): void {
-  if (unshare.exitCode !== null || unshare.signalCode !== null) return;
-  try {
-    process.kill(pid, 'SIGTERM');
-  } catch {
-    // It has ended meanwhile, which is what was wanted.
-  }
 }
 
 /** What the stream says up to its first newline, or up to its end; at most one chunk more than that is held. */
