@@ -1,7 +1,7 @@
 /** What the groups and pools of `device.json` must look like, and what a `run.json` says to the runtime. */
 
 import { MAX_ENTRIES } from './limits.js';
-import { RECOVERY_POLICIES } from './revision.js';
+import { RECOVERY_POLICIES, RESTART_POLICIES, STATUS_GOALS } from './revision.js';
 import { flag, list, map, name, named, number, object, oneOf, text, whole } from './schema.js';
 
 /** Of an ingress rule. */
@@ -70,8 +70,8 @@ export const GROUP_SCHEMA = named(
     'an object, a group',
     {
       name: name('the name of a group'),
-      status_goal: oneOf(['MOUNTED', 'STARTED', 'READY']),
-      restart_policy: oneOf(['system', 'container']),
+      status_goal: oneOf(STATUS_GOALS),
+      restart_policy: oneOf(RESTART_POLICIES),
       timeout: AMOUNT,
       auto_recovery: AUTO_RECOVERY,
     },

@@ -72,6 +72,14 @@ export interface ContainerManifest {
 export const RECOVERY_POLICIES = ['no', 'on-failure', 'always', 'unless-stopped'] as const;
 export type RecoveryPolicy = (typeof RECOVERY_POLICIES)[number];
 
+/** Where a container is to get to. */
+export const STATUS_GOALS = ['MOUNTED', 'STARTED', 'READY'] as const;
+export type StatusGoal = (typeof STATUS_GOALS)[number];
+
+/** What a container is stopped and started with: the whole system, or nothing else. */
+export const RESTART_POLICIES = ['system', 'container'] as const;
+export type RestartPolicy = (typeof RESTART_POLICIES)[number];
+
 /** What follows when a container ends by itself. */
 export interface AutoRecovery {
   readonly policy: RecoveryPolicy;
@@ -90,8 +98,8 @@ export interface AutoRecovery {
 
 export interface DeviceGroup {
   readonly name: string;
-  readonly statusGoal?: 'MOUNTED' | 'STARTED' | 'READY';
-  readonly restartPolicy?: 'system' | 'container';
+  readonly statusGoal?: StatusGoal;
+  readonly restartPolicy?: RestartPolicy;
   /** Seconds. */
   readonly timeout?: number;
   readonly autoRecovery?: AutoRecovery;

@@ -16,20 +16,22 @@ import { noteNearMisses } from '../manifest/fields.js';
 import { isObject } from '../manifest/json.js';
 import { type Place, type Problem, pointerTo, show } from '../manifest/problem.js';
 import { ProblemList } from '../manifest/problem-list.js';
-import type {
-  AutoRecovery,
-  ContainerManifest,
-  DeviceGroup,
-  Revision,
+import {
+  type AutoRecovery,
+  type ContainerManifest,
+  type DeviceGroup,
+  RESTART_POLICIES,
+  type RestartPolicy,
+  type Revision,
+  STATUS_GOALS,
+  type StatusGoal,
 } from '../manifest/revision.js';
 import { meets, type Schema } from '../manifest/schema.js';
 import { byName, isHostname, isName } from '../manifest/text.js';
 
-export type RestartPolicy = 'system' | 'container';
 /** Names of engines. */
 export const CONTAINER_TYPES = ['namespace', 'lxc'] as const;
 export type ContainerType = (typeof CONTAINER_TYPES)[number];
-export type StatusGoal = 'MOUNTED' | 'STARTED' | 'READY';
 /** How long what is written is kept: always, as long as the revision runs, until the next start. */
 export type Persistence = 'permanent' | 'revision' | 'boot';
 
@@ -102,8 +104,6 @@ const GROUPS: readonly Group[] = [
   { name: 'platform', statusGoal: 'STARTED', restartPolicy: 'system', timeout: DEFAULT_TIMEOUT },
   { name: 'app', statusGoal: 'STARTED', restartPolicy: 'container', timeout: DEFAULT_TIMEOUT },
 ];
-const GOALS: readonly StatusGoal[] = ['MOUNTED', 'STARTED', 'READY'];
-const POLICIES: readonly RestartPolicy[] = ['system', 'container'];
 const MAX_ARGUMENTS = 256;
 /** The kernel's limit for one argument is MAX_ARG_STRLEN, with the NUL. */
 const MAX_ARGUMENT = 128 * 1024 - 1;
@@ -195,25 +195,35 @@ class ContainerReader {
     const { name, run } = this.#manifest;
     const { group, isKnown } = this.#groups.of(this.#manifest, this.#problems);
     const type = this.#type();
-    const statusGoal = this.#choose('status_goal', 'PV_STATUS_GOAL', GOALS, group.statusGoal);
+    const statusGoal = this.#choose(
+      'status_goal',
+      'PV_STATUS_GOAL',
+      STATUS_GOALS,
+      group.statusGoal,
+    );
     const network = this.#network();
     const exec = type === 'namespace' ? this.#exec(statusGoal) : [];
     const config = type === 'lxc' ? this.#file('config') : undefined;
     const root = type === 'lxc' ? this.#root() : undefined;
     const idle = statusGoal === 'MOUNTED';
-    const obstacle = !isKnown
-      ? 'is in no group that there is: correct that first'
-      : type === undefined
-        ? `has a type that no engine runs: give it one of ${CONTAINER_TYPES.join(', ')}`
-        : type === 'namespace' && exec.length === 0 && !idle
-          ? 'has nothing to run: give it "exec" in its run.json'
-          : type === 'lxc' && root === undefined
-            ? 'has no root: give it "root-volume" in its run.json'
-            : type === 'lxc' && config === undefined && !idle
-              ? 'has nothing to run: give it "config" in its run.json'
-              : network === null
-                ? 'has a "network" that is not valid: correct that first'
-                : null;
+    const obstacles: readonly [isThere: boolean, what: string][] = [
+      [!isKnown, 'is in no group that there is: correct that first'],
+      [
+        type === undefined,
+        `has a type that no engine runs: give it one of ${CONTAINER_TYPES.join(', ')}`,
+      ],
+      [
+        type === 'namespace' && exec.length === 0 && !idle,
+        'has nothing to run: give it "exec" in its run.json',
+      ],
+      [type === 'lxc' && root === undefined, 'has no root: give it "root-volume" in its run.json'],
+      [
+        type === 'lxc' && config === undefined && !idle,
+        'has nothing to run: give it "config" in its run.json',
+      ],
+      [network === null, 'has a "network" that is not valid: correct that first'],
+    ];
+    const [, obstacle = null] = obstacles.find(([isThere]) => isThere) ?? [];
     const autoRecovery = this.#autoRecovery() ?? group.autoRecovery;
     this.#noteWhatIsNotHere();
     return {
@@ -225,7 +235,7 @@ class ContainerReader {
       restartPolicy: this.#choose(
         'restart_policy',
         'PV_RESTART_POLICY',
-        POLICIES,
+        RESTART_POLICIES,
         group.restartPolicy,
       ),
       ...(autoRecovery ? { autoRecovery } : {}),

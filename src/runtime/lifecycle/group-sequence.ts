@@ -3,7 +3,8 @@
  * goals, or had their time. A group that takes long says for whom it waits.
  */
 import { MAX_WAIT_MS } from '../../kernel/deadline.js';
-import type { ContainerStatus, StatusGoal } from './lifecycle.js';
+import type { StatusGoal } from '../../manifest/revision.js';
+import type { ContainerStatus } from './lifecycle.js';
 import { STATUSES } from './lifecycle.js';
 
 /** What is asked of a container here. */

@@ -25,9 +25,8 @@
  * - `start` and `restart` of the user set the retries back.
  */
 import { FIRST_MS, MOST_MS, SETTLED_MS } from '../../kernel/back-off.js';
+import type { StatusGoal } from '../../manifest/revision.js';
 import type { Recovery } from './recovery.js';
-
-export type StatusGoal = 'MOUNTED' | 'STARTED' | 'READY';
 
 /** In the order in which Pantavisor counts them. */
 export const STATUSES = [

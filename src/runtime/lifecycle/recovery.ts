@@ -1,9 +1,7 @@
 /**
  * What `auto_recovery` says, with its defaults: what follows when a container ends by itself. Pure.
  */
-import type { AutoRecovery } from '../../manifest/revision.js';
-
-export type RecoveryPolicy = 'no' | 'on-failure' | 'always' | 'unless-stopped';
+import type { AutoRecovery, RecoveryPolicy } from '../../manifest/revision.js';
 
 /** What follows when the retries are used up; a number is how long to wait before they begin anew, in milliseconds. */
 export type BackOffPolicy = 'reboot' | 'never' | number;
@@ -50,7 +48,7 @@ export function recoveryOf(declared: AutoRecovery | undefined): Recovery {
   if (!declared) return NO_RECOVERY;
   const backOffText = declared.backoffPolicy ?? NO_RECOVERY.backOffText;
   return {
-    policy: (declared.policy ?? 'no') as RecoveryPolicy,
+    policy: declared.policy,
     maxRetries: declared.maxRetries ?? 0,
     retryDelayMs: bounded((declared.retryDelay ?? 0) * 1000),
     backOffFactor: declared.backoffFactor ?? 1,

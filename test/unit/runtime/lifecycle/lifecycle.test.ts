@@ -1,10 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import type { AutoRecovery } from '../../../../src/manifest/revision.js';
+import type { AutoRecovery, StatusGoal } from '../../../../src/manifest/revision.js';
 import {
   hasReached,
   type LifecycleEvent,
   STATUSES,
-  type StatusGoal,
 } from '../../../../src/runtime/lifecycle/lifecycle.js';
 import { recoveryOf } from '../../../../src/runtime/lifecycle/recovery.js';
 import { fc, property } from '../../../support/property.js';
