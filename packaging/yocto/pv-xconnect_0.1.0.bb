@@ -2,8 +2,9 @@ SUMMARY = "Service mesh between the containers of a device"
 LICENSE = "MIT"
 LIC_FILES_CHKSUM = "file://LICENSE;md5=b8f90be905d40e71462f66e2abe06269"
 
-# What `npm run package -- --arch ...` made, unpacked by do_install: the bundles need no npm and no network, which a
-# recipe must not use either, and are the same for every machine. What is C is built here, by the layer's own compiler.
+# What the tar command of docs/install.md ("Yocto") made, unpacked by do_unpack: the bundles need no npm and no network,
+# which a recipe must not use either, and are the same for every machine. What is C is built here, by the layer's own
+# compiler.
 SRC_URI = "file://pv-xconnect-${PV}.tar.gz"
 
 # Node-API is the same in every version of Node.js, and its headers come with the one of the layer.
