@@ -6,7 +6,7 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { link, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
@@ -16,6 +16,7 @@ import { isFolder } from '../../manifest/files.js';
 import { type ObjectSink, takeObjects } from '../../manifest/objects.js';
 import type { Problem } from '../../manifest/problem.js';
 import { readRevision } from '../../manifest/reader.js';
+import { byName } from '../../manifest/text.js';
 import { CONFIG, ROOT, renderConfiguration, renderRun } from './render.js';
 
 const run = promisify(execFile);
@@ -93,7 +94,7 @@ class Packer implements ObjectSink {
       const configuration = renderConfiguration(container);
       if (configuration !== null) state[`${name}/${CONFIG}`] ??= await this.#text(configuration);
     }
-    const sorted = Object.fromEntries(Object.entries(state).sort(([a], [b]) => (a < b ? -1 : 1)));
+    const sorted = Object.fromEntries(Object.entries(state).sort(([a], [b]) => byName(a, b)));
     await writeFile(join(this.#draft, 'json'), JSON.stringify(sorted));
     return ok({
       containers: revision.containers.map(({ name }) => name),
@@ -113,9 +114,7 @@ class Packer implements ObjectSink {
     const hash = createHash('sha256');
     await pipeline(createReadStream(image), hash);
     const sha256 = hash.digest('hex');
-    await rm(this.#object(sha256), { force: true });
-    await link(image, this.#object(sha256));
-    await rm(image);
+    await rename(image, this.#object(sha256));
     return sha256;
   }
 
