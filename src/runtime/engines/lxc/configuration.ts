@@ -14,8 +14,6 @@ import { type MountEntry, readMountEntry } from './mount-entry.js';
 export interface Setting {
   readonly key: string;
   readonly value: string;
-  /** Of the file, from 1. */
-  readonly line: number;
 }
 
 export interface Configuration {
@@ -27,6 +25,7 @@ export interface Configuration {
 }
 
 export interface ConfigurationFault {
+  /** Of the file, from 1. */
   readonly line: number;
   readonly found: string;
   readonly expected: string;
@@ -99,7 +98,7 @@ export function readConfiguration(text: string, allowed: readonly string[] = [])
     const line = index + 1;
     const complain = (found: string, expected: string) =>
       faults.push({ line, found: shown(found), expected });
-    const setting = settingOf(raw, line);
+    const setting = settingOf(raw);
     if (setting === null) continue;
     if (typeof setting === 'string') {
       complain(setting, 'KEY = VALUE');
@@ -120,7 +119,7 @@ export function readConfiguration(text: string, allowed: readonly string[] = [])
 }
 
 /** Null: there is nothing to read in it. A text: it is none. */
-function settingOf(raw: string, line: number): Setting | string | null {
+function settingOf(raw: string): Setting | string | null {
   const text = raw.replace(/\r$/, '').trim();
   if (text === '' || text.startsWith('#')) return null;
   const match = /^([A-Za-z0-9_.-]+)\s*=\s*(.*)$/.exec(text);
@@ -128,21 +127,18 @@ function settingOf(raw: string, line: number): Setting | string | null {
   if (!match || /[\x00-\x08\x0a-\x1f\x7f]/.test(text)) return text;
   const [, key = '', said = ''] = match;
   // lxc takes one pair of quotes away from around a value.
-  return { key, value: /^(["'])(.*)\1$/.exec(said)?.[2]?.trim() ?? said, line };
+  return { key, value: /^(["'])(.*)\1$/.exec(said)?.[2]?.trim() ?? said };
 }
 
 /** What was expected in its place; null: it is fine. */
 function refusal(key: string, value: string): string | null {
-  if (OURS.test(key) || KEPT.some((one) => one.test(key))) {
-    const named = REFUSED.find(([one]) => one.test(key));
-    return named ? named[1] : null;
-  }
+  const named = REFUSED.find(([one]) => one.test(key));
+  if (named) return named[1];
+  if (OURS.test(key) || KEPT.some((one) => one.test(key))) return null;
   const closed = CLOSED.find(([one]) => one.test(key));
-  if (closed) {
-    const [, words, expected] = closed;
-    return value === '' || value.split(/\s+/).every((word) => words.test(word)) ? null : expected;
-  }
-  return REFUSED.find(([one]) => one.test(key))?.[1] ?? 'a key that is known here';
+  if (!closed) return 'a key that is known here';
+  const [, words, expected] = closed;
+  return value === '' || value.split(/\s+/).every((word) => words.test(word)) ? null : expected;
 }
 
 function shown(text: string): string {
@@ -164,7 +160,7 @@ export function bakedIn({ kept }: Configuration) {
 /** What the runtime adds. */
 export interface Additions {
   readonly rootfs: string;
-  /** Undefined: what the configuration says, else its name. */
+  /** Where the configuration says none. */
   readonly hostname: string;
   readonly leases: readonly Lease[];
   /** Whether it is in a network of its own, whatever the configuration says. */
