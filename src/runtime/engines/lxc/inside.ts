@@ -94,7 +94,7 @@ class Walk {
         left.unshift(...partsOf(to));
         continue;
       }
-      const isLast = left.every((part) => part === '.');
+      const isLast = left.length === 0;
       if (isLast && found) return ok({ path: here, isLater: false });
       if (!found && create === undefined)
         return ok({ path: [here, ...left].join('/'), isLater: false });

@@ -18,6 +18,7 @@ import {
   openSync,
   readFileSync,
   readSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -55,7 +56,7 @@ export interface LxcOptions {
 }
 
 const TOOLS = ['lxc-start', 'lxc-info', 'lxc-stop'];
-const ENTER_SCRIPT = readFileSync(`${PACKAGE_ROOT}/src/runtime/engines/lxc/enter.sh`, 'utf8');
+const ENTER_SCRIPT = `${PACKAGE_ROOT}/src/runtime/engines/lxc/enter.sh`;
 /** How long it may take until a container runs, without the unpacking of its root. */
 const START_MS = 30_000;
 const POLL_MS = 40;
@@ -86,6 +87,7 @@ export class LxcEngine implements Engine {
   readonly #options: LxcOptions;
   readonly #home: string;
   readonly #volumes: Volumes;
+  readonly #enterScript: string;
   #unpacks: boolean;
 
   constructor(parts: EngineParts, options: LxcOptions) {
@@ -93,6 +95,7 @@ export class LxcEngine implements Engine {
     this.#options = options;
     this.#home = join(options.storage, 'lxc');
     this.#unpacks = options.unpack;
+    this.#enterScript = readFileSync(ENTER_SCRIPT, 'utf8');
     rmSync(this.#home, { recursive: true, force: true }); // of a process that was killed; nothing is mounted in it
     this.#volumes = new Volumes(options.storage);
   }
@@ -182,7 +185,7 @@ export class LxcEngine implements Engine {
   async #spawn(mounted: Mounted, program: readonly string[]) {
     const { home, layout } = mounted;
     const complaints = join(home, 'complaints');
-    const argv = ['-c', ENTER_SCRIPT, 'enter.sh', complaints, ...layout, '--', ...program];
+    const argv = ['-c', this.#enterScript, 'enter.sh', complaints, ...layout, '--', ...program];
     const space = ['unshare', '--mount', '--propagation', 'private', 'sh'];
     const spawned = await spawnChild('setpriv', ['--pdeathsig', 'KILL', ...space, ...argv], {
       stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
@@ -293,7 +296,7 @@ export class LxcEngine implements Engine {
     try {
       const argv = ['-n', '-no-progress', '-f', '-d', draft, path];
       await run('unsquashfs', argv, { timeout: UNPACK_MS, maxBuffer: 1024 * 1024 });
-      await run('mv', ['-T', draft, folder]);
+      renameSync(draft, folder);
       return ok(folder);
     } catch (error) {
       rmSync(draft, { recursive: true, force: true });
