@@ -9,7 +9,7 @@ import {
 } from './device-schema.js';
 import type { Vocabulary } from './entries.js';
 import { noteNearMisses } from './fields.js';
-import { isObject } from './json.js';
+import { isObject, known } from './json.js';
 import { type Place, pointerTo, show } from './problem.js';
 import type { ProblemList } from './problem-list.js';
 import { readWanted, refused } from './requirements.js';
@@ -186,16 +186,4 @@ function* entriesOf(value: unknown, place: Place, problems: ProblemList) {
     const at = { file: place.file, pointer: pointerTo(place.pointer, index) };
     yield { item: item as unknown, place: at };
   }
-}
-
-/** An object without the keys that are undefined. */
-type Known<T> = {
-  [K in keyof T as undefined extends T[K] ? never : K]: T[K];
-} & {
-  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
-};
-
-function known<T extends object>(fields: T): Known<T> {
-  const entries = Object.entries(fields).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(entries) as Known<T>;
 }

@@ -1,6 +1,6 @@
 /**
- * A revision that is a folder: `device.json`, a folder for each container, and any pvrexport in name order after
- * that. One file that can't be read takes out itself alone.
+ * A revision that is a folder: `device.json`, in older ones `groups.json`, a folder for each container, and any pvrexport
+ * in name order after that. One file that can't be read takes out itself alone.
  */
 import type { FileHandle } from 'node:fs/promises';
 import { readArchive } from './archive.js';

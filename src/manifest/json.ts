@@ -16,6 +16,19 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** The type of what `known` leaves. */
+type Known<T> = {
+  [K in keyof T as undefined extends T[K] ? never : K]: T[K];
+} & {
+  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
+};
+
+/** An object without the keys that are undefined. */
+export function known<T extends object>(fields: T): Known<T> {
+  const entries = Object.entries(fields).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as Known<T>;
+}
+
 /** The value, or undefined where `problems` says why not. JSON has no undefined of its own. */
 export function parseJson(bytes: Buffer, file: string, problems: ProblemList): unknown {
   const place = { file, pointer: '' };

@@ -2,6 +2,7 @@
  * The state: JSON by relative path. Checks one, and merges several, a later one winning a key.
  */
 import { isDeepStrictEqual } from 'node:util';
+import { DEVICE_FILE, GROUPS_FILE } from './device.js';
 import { isObject } from './json.js';
 import { MAX_MANIFEST } from './limits.js';
 import { pointerTo, show } from './problem.js';
@@ -70,7 +71,7 @@ export function mergeLayers(layers: readonly Layer[], problems: ProblemList): Ma
 
 function refuseLarge(values: Map<string, unknown>, problems: ProblemList): void {
   for (const [key, value] of values) {
-    if (key !== 'device.json' && key !== 'groups.json' && !manifestKey(key)) continue;
+    if (key !== DEVICE_FILE && key !== GROUPS_FILE && !manifestKey(key)) continue;
     const bytes = Buffer.byteLength(JSON.stringify(value));
     if (bytes <= MAX_MANIFEST) continue;
     const place = { file: key, pointer: '' };

@@ -11,6 +11,7 @@ import { createHash } from 'node:crypto';
 import { isIPv6 } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import { ipBytes, ipText, parseCidr } from '../kernel/ip-address.js';
+import { DEVICE_FILE } from '../manifest/device.js';
 import {
   type Place,
   type Problem,
@@ -78,7 +79,6 @@ export interface PlanOptions {
 
 /** The kernel's limit is IFNAMSIZ, 16 with the NUL; the characters are those that mean nothing to a shell. */
 const BRIDGE = /^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,15}$/;
-const DEVICE_FILE = 'device.json';
 /** Lengths of the prefix that a pool may have. */
 const BITS = { 32: [8, 30], 128: [48, 126] } as const;
 

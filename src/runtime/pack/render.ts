@@ -4,10 +4,11 @@
  * Arguments that are not in here mean nothing. What the folder of the container says itself, in a `run.json` or in an
  * `lxc.container.conf` of its own, counts.
  */
-import { isObject, type JsonObject } from '../../manifest/json.js';
+import { isObject, type JsonObject, known } from '../../manifest/json.js';
+import { OVERLAY } from '../container-settings.js';
 import { volumeName } from '../engines/lxc/volumes.js';
 
-export const RUN_SPEC = 'service-manifest-run@1';
+const RUN_SPEC = 'service-manifest-run@1';
 export const CONFIG = 'lxc.container.conf';
 export const ROOT = 'root.squashfs';
 
@@ -60,7 +61,7 @@ export function renderConfiguration(source: Source): string | null {
     `lxc.tty.max = ${args.LXC_TTY_MAX ?? 8}`,
     `lxc.pty.max = ${args.LXC_PTY_MAX ?? 1024}`,
     'lxc.cgroup.devices.allow = a',
-    `lxc.rootfs.path = overlayfs:/volumes/${name}/${ROOT}:/volumes/${name}/lxc-overlay/upper`,
+    `lxc.rootfs.path = overlayfs:/volumes/${name}/${ROOT}:/volumes/${name}/${OVERLAY}/upper`,
     `lxc.init.cmd = ${command}`,
     'lxc.environment = PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     ...listOf(args.PV_LXC_EXTRA_ENV).map((value) => `lxc.environment = ${value}`),
@@ -98,20 +99,21 @@ function networkOf(args: JsonObject): JsonObject | undefined {
   });
 }
 
-/** `PV_PERSISTENCE`, our own word: by path, how long what is written there is kept. */
 function storageOf(args: JsonObject): JsonObject {
-  const { PV_PERSISTENCE: said } = args;
-  const byPath = isObject(said) ? said : {};
-  const entries = Object.entries(byPath).map(([path, persistence]) => [
+  const entries = Object.entries(persistenceOf(args)).map(([path, persistence]) => [
     volumeName(path),
     { persistence },
   ]);
-  return { 'lxc-overlay': { persistence: 'boot' }, ...Object.fromEntries(entries) };
+  return { [OVERLAY]: { persistence: 'boot' }, ...Object.fromEntries(entries) };
 }
 
 function pathsOf(args: JsonObject): string[] {
-  const { PV_PERSISTENCE: said } = args;
-  return isObject(said) ? Object.keys(said).filter((path) => path.startsWith('/')) : [];
+  return Object.keys(persistenceOf(args)).filter((path) => path.startsWith('/'));
+}
+
+/** `PV_PERSISTENCE`, our own word: by path, how long what is written there is kept. */
+function persistenceOf({ PV_PERSISTENCE: said }: JsonObject): JsonObject {
+  return isObject(said) ? said : {};
 }
 
 function interfaceLines(args: JsonObject): string[] {
@@ -138,8 +140,4 @@ function quoted(word: unknown): string {
   const text = String(word);
   if (!/[\s"']/.test(text)) return text;
   return text.includes('"') ? `'${text}'` : `"${text}"`;
-}
-
-function known(fields: JsonObject): JsonObject {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
