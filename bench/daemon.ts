@@ -44,7 +44,7 @@ export interface Launch {
 export async function prepareDaemon(folder: string, links: readonly object[]): Promise<Launch> {
   const pvCtrl = join(folder, 'pv-ctrl');
   const runtime = await serveGraph(pvCtrl);
-  const argv = [DAEMON, '--pv-ctrl', pvCtrl, '--control', controlOf(folder)];
+  const paths = ['--pv-ctrl', pvCtrl, '--control', controlOf(folder)];
   let task: Task | undefined;
   const set = (next: readonly object[]) => {
     runtime.graph = JSON.stringify(next);
@@ -54,7 +54,7 @@ export async function prepareDaemon(folder: string, links: readonly object[]): P
   return {
     set,
     start: () => {
-      task = new Task([...argv, '--log-level', 'warn'], { log: join(folder, 'log') });
+      task = new Task([DAEMON, ...paths, '--log-level', 'warn'], { log: join(folder, 'log') });
       return task;
     },
     stop: async () => {

@@ -119,48 +119,42 @@ const idleProbe: Probe = {
     }),
 };
 
-function usableProbe(links: number): Probe {
+/** How long until `links` links are usable: of what runs already, or, `isCold`, from its execution. */
+function timeProbe(
+  key: string,
+  metric: string,
+  title: string,
+  links: number,
+  isCold = false,
+): Probe {
   return {
-    key: 'usable',
-    metrics: [
-      {
-        key: `usable-${links}`,
-        title: `from the change until usable, ${links === 1 ? '1 link' : `${links} links`}`,
-        unit: 'ms',
-        better: 'less',
-      },
-    ],
+    key,
+    metrics: [{ key: metric, title, unit: 'ms', better: 'less' }],
     measure: (subject, stands) =>
-      stands.fresh(subject, links, async ({ front, start, pids }) => {
-        const ms = await timeUntilUsable(front, links, start);
-        return [pids().length === 0 ? null : ms];
-      }),
+      stands.fresh(
+        subject,
+        links,
+        async ({ front, start, pids }) => {
+          const ms = await timeUntilUsable(front, links, start);
+          return [pids().length === 0 ? null : ms];
+        },
+        isCold,
+      ),
   };
 }
 
-const startProbe: Probe = {
-  key: 'start',
-  metrics: [
-    {
-      key: 'start',
-      title: 'from the execution until the first link is usable',
-      unit: 'ms',
-      better: 'less',
-    },
-  ],
-  measure: (subject, stands) => {
-    const isCold = true;
-    return stands.fresh(
-      subject,
-      1,
-      async ({ front, start, pids }) => {
-        const ms = await timeUntilUsable(front, 1, start);
-        return [pids().length === 0 ? null : ms];
-      },
-      isCold,
-    );
-  },
-};
+function usableProbe(links: number): Probe {
+  const many = links === 1 ? '1 link' : `${links} links`;
+  return timeProbe('usable', `usable-${links}`, `from the change until usable, ${many}`, links);
+}
+
+const startProbe = timeProbe(
+  'start',
+  'start',
+  'from the execution until the first link is usable',
+  1,
+  true,
+);
 
 const residentProbe: Probe = {
   key: 'resident',
