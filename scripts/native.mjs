@@ -14,6 +14,8 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 
+/** What is made in build/Release: the addon and the programs. */
+export const NATIVE = ['pvx.node', 'pv-xconnect', 'pvx-broker', 'pvx-relay', 'pvx-bus'];
 const PREFIX = dirname(dirname(realpathSync(process.execPath)));
 const HEADERS = join(PREFIX, 'include/node');
 

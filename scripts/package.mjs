@@ -8,7 +8,6 @@ import { createHash } from 'node:crypto';
 import {
   chmodSync,
   cpSync,
-  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -21,7 +20,7 @@ import { dirname, join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { manualOf } from './manual.mjs';
-import { compileNative } from './native.mjs';
+import { compileNative, NATIVE } from './native.mjs';
 import { ROOT, setUp } from './setup.mjs';
 
 /** By Debian's name: the prefix of its compiler and the rest of binutils. */
@@ -32,7 +31,6 @@ const TOOLS = {
 };
 const HOST = { x64: 'amd64', arm64: 'arm64', arm: 'armhf' }[process.arch];
 const HOME = 'usr/lib/pv-xconnect';
-const NATIVE = ['pvx.node', 'pv-xconnect', 'pvx-broker', 'pvx-relay', 'pvx-bus'];
 const ABOUT = {
   'pv-xconnect': 'service mesh between the containers of a device',
   'pv-appengine': 'runs the containers of a revision, with pv-xconnect between them',
@@ -260,7 +258,7 @@ const name = join(wanted.out, `pv-xconnect_${wanted.version}_${wanted.arch}`);
 const tar = ['--owner=0', '--group=0', '--sort=name', '-C', root];
 run('tar', 'tar', [...tar, '-czf', `${name}.tar.gz`, ...readdirSync(root)]);
 putControl(root, wanted);
-plain(root);
+plain(join(root, 'DEBIAN'));
 run('dpkg-deb', 'dpkg-deb', ['--root-owner-group', '--build', root, `${name}.deb`]);
 put(
   `${name}.sbom.json`,
@@ -275,6 +273,5 @@ put(
 rmSync(root, { recursive: true });
 for (const kind of ['deb', 'tar.gz', 'sbom.json']) {
   const path = `${name}.${kind}`;
-  if (existsSync(path))
-    process.stdout.write(`${path}: ${Math.ceil(statSync(path).size / 1024)} KiB\n`);
+  process.stdout.write(`${path}: ${Math.ceil(statSync(path).size / 1024)} KiB\n`);
 }

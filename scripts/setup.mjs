@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { buildNative } from './native.mjs';
+import { buildNative, NATIVE } from './native.mjs';
 
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
@@ -71,8 +71,7 @@ function requireTools() {
 
 /** Brings everything up to date; ends the process where that fails. */
 export function setUp() {
-  const programs = ['pv-xconnect', 'pvx-broker', 'pvx-relay', 'pvx-bus'];
-  const native = ['pvx.node', ...programs].map((name) => `build/Release/${name}`);
+  const native = NATIVE.map((name) => `build/Release/${name}`);
   const packages = oldest('node_modules/.package-lock.json') < oldest('package-lock.json');
   const addon = oldest(...native) < Math.max(newest('native'), oldest('binding.gyp'));
   const compiled = oldest('dist/main.js', 'dist/bundle/daemon.cjs', 'dist/web/page/page.js');
