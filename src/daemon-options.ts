@@ -5,6 +5,7 @@
  * Every option takes a value, as the next word or behind "="; native/supervisor/settings.c, which reads some of them
  * too, relies on that. What daemon and broker have to agree on, the supervisor has read, and hands on in variables.
  */
+import { resolve } from 'node:path';
 import { parseRange } from './bus/program.js';
 import type { UidRange } from './bus/uid-book.js';
 import type { DaemonOptions } from './daemon.js';
@@ -215,7 +216,12 @@ export function daemonOptions(
   const { state, docker, ingress, pids, drain = 0 } = values;
   if (state !== undefined && docker !== undefined) return null; // they conflict
   const isUnderRuntime = state === undefined && docker === undefined;
+  const { control = '', 'pv-ctrl': pvCtrl = '' } = values;
   return {
+    places: {
+      source: state !== undefined ? 'state' : docker !== undefined ? 'docker' : 'pv-ctrl',
+      ...{ path: resolve(state ?? docker ?? pvCtrl), control: resolve(control) },
+    },
     ...(state === undefined ? {} : { statePath: state }),
     ...(pids === undefined ? {} : { pidsPath: pids }),
     ...(docker === undefined

@@ -36,12 +36,19 @@ import { builtInPlugins, Registry } from './plugins/registry.js';
 import { poller } from './relay/poller.js';
 import { Relay, type StandingLink } from './relay/relay.js';
 import { Acceptor, reserveLoop, socketOf } from './relay/socket.js';
+import { ChangeLog } from './status/change-log.js';
 import { statusView } from './status/graph-view.js';
 import { ControlServer } from './status/server.js';
 import { StatusStore } from './status/store.js';
 import { Upgrade } from './upgrade.js';
 
 export interface DaemonOptions {
+  /** What the supervisor and the broker open for it, as its log says it: the source of the graph, and paths. */
+  readonly places: {
+    readonly source: 'state' | 'docker' | 'pv-ctrl';
+    readonly path: string;
+    readonly control: string;
+  };
   /** Absent: the graph comes from the runtime's socket. */
   readonly statePath?: string;
   readonly pidsPath?: string;
@@ -66,6 +73,12 @@ export interface DaemonOptions {
   readonly linkMemory: number;
 }
 
+/** How the daemon ends: its exit code, and why. */
+interface End {
+  readonly code: number;
+  readonly reason: string;
+}
+
 /** State changes that come together are posted to the runtime together. */
 const POST_AFTER_MS = 50;
 const SETTLING =
@@ -88,7 +101,10 @@ export class Daemon {
   readonly #log: Logger;
   #supervisor!: SupervisorWords;
   #keeper: Keeper | null = null;
-  #exit!: (code: number) => void;
+  #exit!: (code: number, reason: string) => void;
+  readonly #ended = new Promise<End>((resolve) => {
+    this.#exit = (code, reason) => resolve({ code, reason });
+  });
   /** A successor has the work: relay and broker of ours end when they have nothing left to do. */
   #isLeaving = false;
 
@@ -104,12 +120,13 @@ export class Daemon {
    */
   async run({ channels, incarnation, supervisor, mismatch }: Inheritance): Promise<number> {
     if (mismatch !== null) throw new XConnectError('broker-lost', mismatch);
-    const ended = new Promise<number>((resolve) => {
-      this.#exit = resolve;
-    });
     this.#supervisor = supervisor;
-    process.on('SIGTERM', () => this.#exit(0));
-    process.on('SIGINT', () => this.#exit(0));
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => this.#exit(0, 'it was told to end'));
+    }
+    const { places, pidsPath } = this.#options;
+    const version = packageVersion();
+    this.#log.info({ version, ...places, pids: pidsPath, incarnation }, 'pv-xconnect begins');
 
     reserveLoop();
     const broker = new Broker(openMessageChannel(channels.broker), incarnation);
@@ -119,7 +136,9 @@ export class Daemon {
     relay.onLost = () => this.#relayLost();
     const endsOrdered = sayLastWords(this.#log);
     try {
-      return await this.#serve(broker, relay, { channels, incarnation }, ended);
+      const { code, reason } = await this.#serve(broker, relay, { channels, incarnation });
+      this.#log.info({ reason }, 'pv-xconnect has ended');
+      return code;
     } finally {
       endsOrdered();
       relay.stop();
@@ -133,8 +152,7 @@ export class Daemon {
     broker: Broker,
     relay: Relay,
     { channels: { listener, bus }, incarnation }: Pick<Inheritance, 'channels' | 'incarnation'>,
-    ended: Promise<number>,
-  ): Promise<number> {
+  ): Promise<End> {
     const hello = await broker.hello();
     if (!hello.ok) {
       throw new XConnectError('broker-lost', `pvx-broker did not answer (${hello.errno}).`);
@@ -175,7 +193,6 @@ export class Daemon {
       onThaw: () => source.refresh('an upgrade was given up'),
     });
     if (standing.length > 0) upgrade.obstacle = SETTLING;
-    const version = packageVersion();
     const server = new ControlServer({
       store,
       stats: (id) => mesh.stats(id),
@@ -186,7 +203,7 @@ export class Daemon {
       log: this.#log,
       observe: (link, onUse) => observation.observe(link, onUse),
       replaceable: {
-        ...{ version, incarnation },
+        ...{ version: packageVersion(), incarnation },
         get state() {
           return upgrade.state;
         },
@@ -209,7 +226,8 @@ export class Daemon {
     });
     mesh.on('stale', () => source.doubt('a process of the graph has ended'));
     containers.onExit = ({ name }) => source.refresh(`${name} has ended`);
-    this.#logChanges(source, mesh);
+    this.#logSource(source);
+    const changes = new ChangeLog(mesh, this.#log);
     if (source instanceof PvCtrlSource) this.#postChanges(source, store);
     void looked.then(() => this.#supervisor.ready());
     this.#supervisor.startWatchdog();
@@ -217,22 +235,25 @@ export class Daemon {
     source.start();
 
     const { stopDrainMs } = this.#options;
-    const code = await Promise.race([ended, upgrade.committed]);
+    const end = await Promise.race([this.#ended, upgrade.committed]);
     source.stop();
-    if (code === undefined) {
+    if (!end) {
       this.#isLeaving = true;
       mesh.removeAllListeners();
       const leaving = mesh.close(UPGRADE_DRAIN_MS);
       const left = withDeadline(leaving, UPGRADE_DRAIN_MS + LEAVE_MS, undefined);
-      const told = ended.then(() => setTimeout(stopDrainMs));
+      const told = this.#ended.then(() => setTimeout(stopDrainMs));
       this.#keeper?.close();
       await Promise.race([Promise.all([server.leave(), left]), told]);
-      return 0;
+      return { code: 0, reason: 'another version serves' };
     }
     await server.close();
+    changes.leaving = 'pv-xconnect ends';
     // A link that has not left by then hangs in its container, and is removed when the broker ends.
-    if (code === 0) await withDeadline(mesh.close(stopDrainMs), stopDrainMs + LEAVE_MS, undefined);
-    return code;
+    if (end.code === 0) {
+      await withDeadline(mesh.close(stopDrainMs), stopDrainMs + LEAVE_MS, undefined);
+    }
+    return end;
   }
 
   /** What an earlier daemon left standing. */
@@ -304,7 +325,7 @@ export class Daemon {
     return { hostBus: (revision, onLate) => host.host(revision, onLate) };
   }
 
-  #logChanges(source: GraphSource, mesh: Mesh): void {
+  #logSource(source: GraphSource): void {
     const log = this.#log;
     source.on('failure', (error) => log.warn({ code: error.code }, error.message));
     source.on('recovered', () => log.info('the graph can be read again'));
@@ -314,12 +335,6 @@ export class Daemon {
         log[problem.severity === 'error' ? 'error' : 'info'](text);
       }
     });
-    mesh.on('state', (link, _, state, error) => {
-      if (state === 'unmet') return; // a problem of the manifests: said above, or by the runtime that built the graph
-      const details = { link, state, ...(error && { code: error.code }) };
-      log[state === 'failed' ? 'warn' : 'info'](details, error?.message ?? state);
-    });
-    mesh.on('gone', (link) => log.info({ link }, 'gone'));
   }
 
   #postChanges(source: PvCtrlSource, store: StatusStore): void {
@@ -351,7 +366,7 @@ export class Daemon {
       { code: 'relay-lost' },
       'pvx-relay is gone: ending, to be started anew with it',
     );
-    this.#exit(EXIT_SUCCESSOR);
+    this.#exit(EXIT_SUCCESSOR, 'pvx-relay is gone');
   }
 
   /** Nobody ends with an engine: its containers may live on. */
@@ -366,7 +381,7 @@ export class Daemon {
   #lost(program: string): void {
     if (this.#isLeaving) return;
     this.#log.fatal({ code: 'broker-lost' }, `${program} is gone: ending, to be started anew`);
-    this.#exit(1);
+    this.#exit(1, `${program} is gone`);
   }
 }
 

@@ -47,6 +47,19 @@ static int exit_code;
 static uint64_t leave_at; /* the last moment */
 static bool reloading, told_ready;
 
+/* Whether systemd reads our standard error (systemd.exec(5), JOURNAL_STREAM): src/kernel/log.ts has it for the daemon. */
+static bool is_journal(void)
+{
+	const char *named = getenv("JOURNAL_STREAM");
+	char ours[64];
+	struct stat s;
+
+	if (!named || fstat(2, &s) < 0)
+		return false;
+	snprintf(ours, sizeof(ours), "%ju:%ju", (uintmax_t)s.st_dev, (uintmax_t)s.st_ino);
+	return strcmp(named, ours) == 0;
+}
+
 void say(const char *format, ...)
 {
 	char text[PATH_MAX + 512];
@@ -57,7 +70,7 @@ void say(const char *format, ...)
 	n = vsnprintf(text, sizeof(text), format, list);
 	va_end(list);
 	if (n > 0)
-		dprintf(2, "pv-xconnect: %s\n", text);
+		dprintf(2, "%spv-xconnect: %s\n", is_journal() ? "<4>" : "", text); /* a warning: sd-daemon(3) */
 }
 
 uint64_t now_ms(void)

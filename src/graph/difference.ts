@@ -23,6 +23,14 @@ export function changeOf(before: Link, after: Link): Change {
   return CHANGES[strongest] as Change;
 }
 
+/** The fields, by their names in the wire form, of which another value changes something about an attached link. */
+export function changedFields(before: Link, after: Link): string[] {
+  const fields = ROWS.filter(([key, { absent, onChange }]) => {
+    return onChange !== 'nothing' && !isSame(before[key] ?? absent, after[key] ?? absent);
+  }).map(([, { wire }]) => wire);
+  return isSame(before.extra, after.extra) ? fields : [...fields, 'options'];
+}
+
 /** A link as a daemon that did not attach it knows it: a digest of what each strength of change is about. */
 export interface LinkDigest {
   readonly reattach: string;

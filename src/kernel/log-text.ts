@@ -71,7 +71,8 @@ function bodyOf(line: Line): string {
   const about = typeof line.link === 'string' ? `${linkText(line.link)}: ` : '';
   const others = Object.entries(line).filter(([key]) => !SHOWN_ELSEWHERE.has(key));
   const fields = others.map(([key, value]) => {
-    return ` ${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`;
+    const isWord = typeof value === 'string' && !/[\s"]/.test(value);
+    return ` ${key}=${isWord ? value : JSON.stringify(value)}`;
   });
   const { state, msg = '' } = line;
   const what = typeof state === 'string' && state !== msg ? `${state}: ${msg}` : String(msg);

@@ -1,11 +1,21 @@
 /** How the daemon ends: with the runtime that launched it, in time, and leaving no process behind. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type StdioOptions, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  ftruncateSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { packageVersion } from '../../../src/kernel/package-version.js';
 import { PACKAGE_ROOT } from '../../../src/relay/native.js';
 import { TARGET, UnixPair } from '../../e2e/unix/support.js';
 import { request, TestDaemon } from '../../support/daemon.js';
@@ -178,10 +188,63 @@ describe.runIf(isRoot())("the daemon's log", () => {
   });
 });
 
+describe.runIf(isRoot())("the daemon's log begins and ends with it", () => {
+  test('and says where the graph comes from, where its socket is, and why it ends', async () => {
+    const daemon = new TestDaemon([]);
+    try {
+      await daemon.launch();
+      daemon.set(wireLink());
+      await eventually(() => expect(daemon.log).toContain('"state":"waiting"'));
+      process.kill(daemon.pid, 'SIGTERM');
+      await once(daemon.process as ChildProcess, 'close');
+      const lines = linesOf(daemon.printed.stdout);
+      expect(lines[0]).toMatchObject({
+        msg: 'pv-xconnect begins',
+        ...{ version: packageVersion(), incarnation: 1 },
+        ...{
+          source: 'pv-ctrl',
+          path: `${dirname(daemon.control)}/pv-ctrl`,
+          control: daemon.control,
+        },
+      });
+      expect(lines.at(-1)).toMatchObject({
+        msg: 'pv-xconnect has ended',
+        reason: 'it was told to end',
+      });
+      expect(lines.at(-2)).toMatchObject({ state: 'gone' });
+    } finally {
+      await daemon.stop();
+    }
+  });
+});
+
+describe("the supervisor's sentences", () => {
+  test('have a priority where a journal reads them', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'pvx-journal-'));
+    const fd = openSync(join(folder, 'said'), 'w');
+    const { dev, ino } = fstatSync(fd);
+    const said = [`${dev}:${ino}`, `${dev}:${ino + 1}`, undefined].map((JOURNAL_STREAM) => {
+      ftruncateSync(fd);
+      const env = { ...process.env, JOURNAL_STREAM };
+      const stdio: StdioOptions = ['ignore', 'ignore', fd];
+      spawnSync(`${PACKAGE_ROOT}/bin/pv-xconnect`, ['--user', 'no-such-user'], { stdio, env });
+      return readFileSync(join(folder, 'said'), 'utf8').replaceAll('\0', '');
+    });
+    closeSync(fd);
+    rmSync(folder, { recursive: true });
+    const sentence = expect.stringMatching(/^pv-xconnect: there is no user no-such-user in .*\n$/);
+    expect(said).toEqual([expect.stringMatching(/^<4>pv-xconnect: /), sentence, sentence]);
+  });
+});
+
 const WARN = 40; // as pino counts
 
 /** Of the daemon's lines; its supervisor writes sentences. */
-function levelsOf(text: string): number[] {
+function linesOf(text: string): { readonly level: number }[] {
   const lines = text.split('\n').filter((line) => line.startsWith('{'));
-  return lines.map((line) => (JSON.parse(line) as { level: number }).level);
+  return lines.map((line) => JSON.parse(line));
+}
+
+function levelsOf(text: string): number[] {
+  return linesOf(text).map(({ level }) => level);
 }

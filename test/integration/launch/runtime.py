@@ -2,8 +2,9 @@
 
 "serve": an empty graph at SOCKET. "start": the program, as a child. It inherits orphans and, like some processes 1,
 reaps nobody but that child. Prints the child's pid, or 0; with "+tell" then "asked", when it is asked for the graph.
+What the child prints goes nowhere, as our own output has these lines alone.
 """
-import ctypes, os, socket, sys, threading
+import ctypes, socket, subprocess, sys, threading
 
 PR_SET_CHILD_SUBREAPER = 36
 path, tasks, *argv = sys.argv[1:]
@@ -29,10 +30,9 @@ if 'serve' in tasks:
     listener.bind(path)
     listener.listen(64)
     threading.Thread(target=serve, args=(listener,), daemon=True).start()
-child = os.spawnvp(os.P_NOWAIT, argv[0], argv) if 'start' in tasks else 0
-print(child, flush=True)
+child = subprocess.Popen(argv, stdout=subprocess.DEVNULL) if 'start' in tasks else None
+print(child.pid if child else 0, flush=True)
 started.set()
 if child:
-    _, status = os.waitpid(child, 0)
-    print('ended', os.waitstatus_to_exitcode(status), flush=True)
+    print('ended', child.wait(), flush=True)
 threading.Event().wait()

@@ -68,6 +68,11 @@ describe('an option of the daemon', () => {
 describe('the daemon', () => {
   test('has the defaults where nothing is said', () => {
     expect(read()).toEqual({
+      places: {
+        source: 'pv-ctrl',
+        path: '/run/pantavisor/pv/pv-ctrl',
+        control: '/run/pv-xconnect/control.sock',
+      },
       buses: ['/run/a/system_bus_socket', '/run/b/system_bus_socket'],
       plugins: [],
       logLevel: 'info',
@@ -83,6 +88,7 @@ describe('the daemon', () => {
     const options = read('--state', '/r', '--drain=7', '--pids', '/p');
     expect(options).toMatchObject({
       ...{ statePath: '/r', pidsPath: '/p', drainMs: 7_000, stopDrainMs: 7_000 },
+      places: { source: 'state', path: '/r' },
       hostedBus: { socket: '/run/a/system_bus_socket', uids: { first: 90_000, last: 265_535 } },
     });
   });

@@ -19,6 +19,7 @@ describe('a line of the log for people', () => {
       'WARN  client-app → raw at /run/x.sock: failed: kiosk is gone. code=container-gone',
     ],
     [{ level: 50, msg: 'x', count: 3, list: ['a'] }, 'ERROR x count=3 list=["a"]'],
+    [{ msg: 'x', word: 'a', words: 'a b="c"' }, 'INFO  x word=a words="a b=\\"c\\""'],
     [{ level: 20, msg: 'x', link: 'no link' }, 'DEBUG no link: x'],
     [{ level: 60 }, 'FATAL '],
   ])('%j', (fields, text) => {
