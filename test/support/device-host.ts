@@ -10,13 +10,15 @@ import { join } from 'node:path';
 import { PACKAGE_ROOT } from '../../src/relay/native.js';
 import type { TestDaemon } from './daemon.js';
 
-const SCRIPT = `
+/** The kernel has a driver for all that tests make nodes for. */
+const DRIVERS = `
 set -e
-mount -t tmpfs -o mode=0755 tmpfs /sys/class/input
 mount -t tmpfs -o mode=0755 tmpfs /sys/dev/char
 cd /sys/dev/char
 for major in 1 10 13 226; do mkdir -m 0755 $(seq -f $major:%g 0 255); done
-cd /
+cd /`;
+const SCRIPT = `${DRIVERS}
+mount -t tmpfs -o mode=0755 tmpfs /sys/class/input
 mount -t tmpfs -o mode=0755 tmpfs /dev
 mkdir -m 0755 /dev/dri /dev/input /dev/net
 umask 0
@@ -26,6 +28,8 @@ umask 022
 [ -z "$1" ] || mount --bind "$1" "$2"
 shift 2
 exec "$@"`;
+
+const NAMESPACE = ['unshare', '--mount', '--propagation', 'private'];
 
 export interface InputIdentity {
   readonly name: string;
@@ -37,8 +41,12 @@ export interface InputIdentity {
 /** For TestDaemonOptions. `broker`: a program that takes the place of the real one. */
 export function onDeviceHost(broker = ''): readonly string[] {
   const real = `${PACKAGE_ROOT}build/Release/pvx-broker`;
-  const namespace = ['unshare', '--mount', '--propagation', 'private'];
-  return [...namespace, 'sh', '-c', SCRIPT, 'sh', broker, real];
+  return [...NAMESPACE, 'sh', '-c', SCRIPT, 'sh', broker, real];
+}
+
+/** The same for a runtime, which needs the other devices of the host as they are: the drivers alone. */
+export function withDrivers(): readonly string[] {
+  return [...NAMESPACE, 'sh', '-c', `${DRIVERS}\nexec "$@"`, 'sh'];
 }
 
 /** What can be plugged into the host of that daemon. */

@@ -17,7 +17,7 @@ import { type ObjectSink, takeObjects } from '../../manifest/objects.js';
 import type { Problem } from '../../manifest/problem.js';
 import { readRevision } from '../../manifest/reader.js';
 import { byName } from '../../manifest/text.js';
-import { CONFIG, ROOT, renderConfiguration, renderRun } from './render.js';
+import { CONFIG, ROOT, renderConfiguration, renderRun, renderScript, SCRIPT } from './render.js';
 
 const run = promisify(execFile);
 const MAX_SQUASH_MS = 600_000;
@@ -92,7 +92,10 @@ class Packer implements ObjectSink {
       if (state[`${name}/${ROOT}`] === undefined) continue; // it has no root, and is one of another engine
       state[`${name}/run.json`] = renderRun(container);
       const configuration = renderConfiguration(container);
-      if (configuration !== null) state[`${name}/${CONFIG}`] ??= await this.#text(configuration);
+      if (configuration === null || state[`${name}/${CONFIG}`] !== undefined) continue;
+      state[`${name}/${CONFIG}`] = await this.#text(configuration);
+      const script = renderScript(container.run);
+      if (script !== null) state[`_config/${name}/${SCRIPT}`] = await this.#text(script);
     }
     const sorted = Object.fromEntries(Object.entries(state).sort(([a], [b]) => byName(a, b)));
     await writeFile(join(this.#draft, 'json'), JSON.stringify(sorted));

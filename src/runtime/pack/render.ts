@@ -11,6 +11,8 @@ import { volumeName } from '../engines/lxc/volumes.js';
 const RUN_SPEC = 'service-manifest-run@1';
 export const CONFIG = 'lxc.container.conf';
 export const ROOT = 'root.squashfs';
+/** Where, in the root, the script is that `renderScript` makes. */
+export const SCRIPT = 'etc/pv/exec';
 
 export interface Source {
   readonly name: string;
@@ -53,8 +55,8 @@ export function renderRun({ name, run, args }: Source): JsonObject {
 export function renderConfiguration(source: Source): string | null {
   const { name, run, args } = source;
   if (goalOf(source) === 'MOUNTED') return null;
-  const { exec } = run;
-  const command = Array.isArray(exec) ? exec.map(quoted).join(' ') : '/sbin/init';
+  const command =
+    renderScript(run) === null ? (wordsOf(run)?.join(' ') ?? '/sbin/init') : `/bin/sh /${SCRIPT}`;
   const kept =
     args.PV_LXC_NAMESPACE_KEEP ?? (args.PV_LXC_NETWORK_TYPE ? 'user ipc' : 'user net ipc');
   const lines = [
@@ -135,9 +137,18 @@ function listOf(value: unknown): string[] {
   return Array.isArray(list) ? list.filter((one): one is string => typeof one === 'string') : [];
 }
 
-/** As liblxc takes words apart. */
-function quoted(word: unknown): string {
-  const text = String(word);
-  if (!/[\s"']/.test(text)) return text;
-  return text.includes('"') ? `'${text}'` : `"${text}"`;
+/**
+ * The shell script that runs the `exec`, for a file laid over the root. Null: there is none, or its words can stand in
+ * `lxc.init.cmd`. liblxc takes that apart at spaces and knows no quotes, but takes one pair away from around all of it.
+ */
+export function renderScript(run: JsonObject): string | null {
+  const words = wordsOf(run);
+  if (words?.every((word, index) => (index === 0 ? /^[^\s"'][^\s]*$/ : /^\S+$/).test(word)) ?? true)
+    return null;
+  const quoted = words?.map((word) => `'${word.replaceAll("'", "'\\''")}'`);
+  return `exec ${quoted?.join(' ')}\n`;
+}
+
+function wordsOf({ exec }: JsonObject): string[] | null {
+  return Array.isArray(exec) && exec.length > 0 ? exec.map(String) : null;
 }

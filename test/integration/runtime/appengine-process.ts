@@ -48,12 +48,13 @@ export class AppEngineProcess {
     chmodSync(this.folder, 0o777); // whoever it runs as
   }
 
-  /** Files of the revision by path below it; objects become JSON. */
+  /** Files of the revision by path below it, which anybody may execute; objects become JSON, but for buffers. */
   write(files: Record<string, object | string>): void {
     for (const [name, content] of Object.entries(files)) {
       const path = join(this.revision, name);
       mkdirSync(dirname(path), { recursive: true });
-      writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content));
+      const isRaw = typeof content === 'string' || Buffer.isBuffer(content);
+      writeFileSync(path, isRaw ? content : JSON.stringify(content), { mode: 0o755 });
     }
   }
 
