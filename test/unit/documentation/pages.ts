@@ -25,6 +25,12 @@ export const PAGES: readonly string[] = [
 /** The text of a page as it is read: without its blocks of code, in which `#` and `[` mean something else. */
 export const proseOf = (path: string): string => textOf(path).replace(/^ *```.*?^ *```$/gms, '');
 
+/** The blocks of code of a page that are of this language. */
+export const blocksOf = (text: string, language: string): string[] =>
+  [...text.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'gms'))].map(
+    ([, block = '']) => block,
+  );
+
 /** What stands in backticks in a page. */
 export const quotedIn = (text: string): string[] =>
   [...text.matchAll(/`([^`\n]+)`/g)].map(([, word = '']) => word);
