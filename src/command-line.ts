@@ -10,6 +10,7 @@ import type { DoctorOptions } from './cli/doctor.js';
 import type { ExplainOptions } from './cli/explain.js';
 import type { GraphCommandOptions } from './cli/graph.js';
 import type { LearnOptions } from './cli/learn.js';
+import { CALL_FORM, parseCall, parseRequest, URL_FORM } from './cli/questions.js';
 import type { UpgradeOptions } from './cli/upgrade.js';
 import { DAEMON_OPTIONS, type OptionName, readValue, variableOf } from './daemon-options.js';
 import { report, XConnectError } from './kernel/errors.js';
@@ -60,6 +61,11 @@ function refuseDaemon(): never {
 const DOCKER = '/var/run/docker.sock';
 
 const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 };
+
+function readOr<T>(value: T | null, expected: string): T {
+  if (value !== null) return value;
+  throw new InvalidArgumentError(expected);
+}
 
 function duration(text: string): number {
   const [, number, unit = 's'] = /^(\d+)([smh]?)$/.exec(text) ?? [];
@@ -155,6 +161,21 @@ export function program(exit: (code: number) => void): Command {
     .description('why a link is as it is, step by step; without a consumer all that are not well')
     .addOption(flag('control'))
     .option('--json', 'as JSON', false)
+    .addOption(new Option('--connect', 'make a connection to the provider').conflicts('from'))
+    .addOption(
+      new Option(`--call <method>`, `whether this may be called on a bus: ${CALL_FORM}`).argParser(
+        (text) =>
+          readOr(
+            parseCall(text),
+            `A method such as org.example.Door1.Open was expected, ${CALL_FORM}.`,
+          ),
+      ),
+    )
+    .addOption(
+      new Option('--url <request>', `where this request goes: ${URL_FORM}`).argParser((text) =>
+        readOr(parseRequest(text), `A request such as /status was expected, ${URL_FORM}.`),
+      ),
+    )
     .option('--from <path>', 'of a revision, without any runtime')
     .addOption(flag('plugin'))
     .exitOverride()

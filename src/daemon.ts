@@ -198,6 +198,7 @@ export class Daemon {
       stats: (id) => mesh.stats(id),
       shown: (id) => mesh.shown(id),
       connections: mesh,
+      probe: (id) => mesh.probe(id),
       source,
       revision: () => source.revision && revisionToWire(source.revision),
       log: this.#log,

@@ -12,6 +12,9 @@ export type Got<T> =
 /** The longest silence before and within an answer, in milliseconds. */
 const PATIENCE_MS = 10_000;
 const MAX_ANSWER = 256 * 1024 * 1024;
+/** What is asked to be done is done, or begun; or it is not, and the answer says why. */
+const DONE = [200, 202];
+const REFUSED = [403, 404, 409, 429];
 
 export class ControlClient {
   readonly #socketPath: string;
@@ -32,10 +35,10 @@ export class ControlClient {
     const asked = await this.#ask(path, 'POST');
     if (!asked.ok) return asked;
     const answer = await this.#json(asked.value);
-    const { statusCode: status } = asked.value;
-    if (!answer.ok || status === 202) return answer;
+    const { statusCode: status = 0 } = asked.value;
+    if (!answer.ok || DONE.includes(status)) return answer;
     const { Error: error } = Object(answer.value) as Record<string, unknown>;
-    if (status === 409 && typeof error === 'string') return { ok: false, error };
+    if (REFUSED.includes(status) && typeof error === 'string') return { ok: false, error };
     return this.#odd(`status ${status} for ${path}`);
   }
 

@@ -2,26 +2,36 @@
  * `pv-xconnect explain [CONSUMER [SERVICE]]`: why a link is as it is, from its declaration to its connections; without
  * a consumer, every link that is not established, a line each.
  *
+ * With `--connect` the daemon makes one connection to the provider of each; `--call` and `--url` are questions that the
+ * declarations answer.
+ *
  * What runs comes from the daemon, and so does the revision, unless its graph was built by a runtime. With `--from` the
  * revision comes from there, and no daemon is asked.
  */
-import { linkId, RUNTIME_PROVIDER } from '../graph/link.js';
+import { type Link, linkId, RUNTIME_PROVIDER } from '../graph/link.js';
+import { parseGraph } from '../graph/wire.js';
 import { beganAt, startTicksOfPid } from '../kernel/boot-clock.js';
 import { nearest } from '../kernel/nearest.js';
 import type { Vocabulary } from '../manifest/entries.js';
 import { readRevision } from '../manifest/reader.js';
+import type { Revision } from '../manifest/revision.js';
 import { printable, printableJson } from '../manifest/text.js';
+import type { ProbeView } from '../status/probes.js';
+import { callVerdict } from './call-verdict.js';
 import { ControlClient, type Got } from './control-client.js';
 import { type Declaration, type Declarations, declarationsOf, whyNone } from './declaration.js';
 import {
   type Explanation,
   explain,
   firstFailure,
+  type Known,
   type LiveLink,
   type Step,
   type StepName,
 } from './explanation.js';
 import type { Output } from './output.js';
+import type { HttpRequest, MethodCall } from './questions.js';
+import { routeVerdict } from './route-verdict.js';
 
 export interface ExplainOptions {
   readonly consumer?: string | undefined;
@@ -29,15 +39,34 @@ export interface ExplainOptions {
   /** The daemon's control socket. */
   readonly control: string;
   readonly json: boolean;
+  /** Have the daemon make a connection to the provider. */
+  readonly connect?: boolean;
+  /** Would this call be allowed? */
+  readonly call?: MethodCall;
+  /** Where would this request go? */
+  readonly url?: HttpRequest;
   /** A revision to explain in place of asking the daemon. */
   readonly from?: string;
   /** What its manifests may say. Absent: what the built-in plugins take. */
   readonly vocabulary?: Vocabulary | undefined;
 }
 
-export interface Sources {
-  readonly declarations: Declarations | undefined;
+/** What is asked of each link beside how it is. */
+type Questions = Pick<ExplainOptions, 'call' | 'url'>;
+
+/** What links are explained from. */
+export interface Explained {
+  /** Requirements of the revision; none where nobody knows it. */
+  readonly all: readonly Declaration[];
+  /** As the daemon has them; undefined: none was asked. */
   readonly links: readonly LiveLink[] | undefined;
+  /** What a connection has shown, by link. */
+  readonly tried?: ReadonlyMap<string, ProbeView | string> | undefined;
+  readonly revision?: Revision | undefined;
+}
+
+interface Sources extends Explained {
+  readonly declarations: Declarations | undefined;
 }
 
 /** Exit code: 0 if all that is explained is well; 1 if not, or if it can't be explained. */
@@ -46,14 +75,17 @@ export async function explainCommand(
   { stdout, stderr }: { readonly stdout: Output; readonly stderr: Output },
 ): Promise<number> {
   const say = (sentence: string) => stderr.write(`pv-xconnect: ${printable(sentence)}\n`);
+  if (options.consumer === undefined && (options.connect || options.call || options.url)) {
+    say('--connect, --call and --url are about the links of one container: say which CONSUMER.');
+    return 2;
+  }
   const got = await sourcesOf(options);
   if (!got.ok) {
     say(got.error);
     return 1;
   }
   const { consumer, service } = options;
-  const { declarations, links } = got.value;
-  const all = explanations(declarations?.all ?? [], links).filter(
+  const all = explanations(got.value, options).filter(
     (one) =>
       (consumer === undefined || one.consumer === consumer) &&
       (service === undefined || one.name === service),
@@ -73,46 +105,65 @@ export async function explainCommand(
   return shown.some((one) => firstFailure(one)) ? 1 : 0;
 }
 
-async function sourcesOf({
-  from,
-  control,
-  vocabulary,
-  consumer,
-  service,
-}: ExplainOptions): Promise<Got<Sources>> {
-  if (from !== undefined) {
-    const read = await declared(from, vocabulary);
-    return read.ok ? { ok: true, value: { declarations: read.value, links: undefined } } : read;
-  }
+async function sourcesOf(options: ExplainOptions): Promise<Got<Sources>> {
+  const { from, control, vocabulary, consumer, service, url, connect = false } = options;
+  if (from !== undefined) return declared(from, vocabulary);
   const asked = new URLSearchParams();
   if (consumer !== undefined) asked.set('consumer', consumer);
-  if (service !== undefined) asked.set('name', service);
+  // Which link a request goes to is decided among all that share the address.
+  if (service !== undefined && !url) asked.set('name', service);
   const client = new ControlClient(control);
-  const got = await client.get(`/links?${asked}`);
+  const look = async () => (await client.get(`/links?${asked}`)) as Got<readonly LiveLink[]>;
+  const before = await look();
+  if (!before.ok) return before;
+  const own = before.value.filter(({ name }) => service === undefined || name === service);
+  const tried = connect ? await tryEach(client, own) : undefined;
+  const got = tried ? await look() : before; // a connection shows what no look sees
   if (!got.ok) return got;
-  const links = got.value as readonly LiveLink[];
   const revision = await client.revision();
   if (!revision.ok) return revision;
-  const declarations = revision.value ? declarationsOf(revision.value) : undefined;
-  return { ok: true, value: { declarations, links } };
+  return { ok: true, value: sourcesWith(revision.value ?? undefined, got.value, tried) };
 }
 
-async function declared(
-  path: string,
-  vocabulary: Vocabulary | undefined,
-): Promise<Got<Declarations>> {
+function sourcesWith(
+  revision: Revision | undefined,
+  links?: readonly LiveLink[],
+  tried?: Sources['tried'],
+): Sources {
+  const declarations = revision && declarationsOf(revision);
+  return { all: declarations?.all ?? [], declarations, revision, links, tried };
+}
+
+/** One after the other; a link that is not made can't be tried. By the link: a sentence where the daemon would not. */
+async function tryEach(
+  client: ControlClient,
+  links: readonly LiveLink[],
+): Promise<Map<string, ProbeView | string>> {
+  const tried = new Map<string, ProbeView | string>();
+  for (const link of links.filter(({ state }) => state !== 'unmet' && state !== 'draining')) {
+    const { consumer, name, target } = link;
+    const got = await client.post(`/probe?${new URLSearchParams({ consumer, name, target })}`);
+    tried.set(linkId(link), got.ok ? (got.value as ProbeView) : got.error);
+  }
+  return tried;
+}
+
+async function declared(path: string, vocabulary: Vocabulary | undefined): Promise<Got<Sources>> {
   const revision = await readRevision(path, vocabulary);
-  if (!revision.failed) return { ok: true, value: declarationsOf(revision) };
+  if (!revision.failed) return { ok: true, value: sourcesWith(revision) };
   const [problem] = revision.problems;
   return { ok: false, error: `${path}: ${problem?.message ?? 'it can not be read.'}` };
 }
 
-/** Each link that the daemon has, then each requirement of `all` that it has no link for. `links` undefined: none was asked. */
-export function explanations(
-  all: readonly Declaration[],
-  links: readonly LiveLink[] | undefined,
-): Explanation[] {
-  if (!links) return all.map((declaration) => explain({ declaration }));
+/** Each link that the daemon has, then each requirement that it has no link for. Without `links`, none was asked. */
+export function explanations(sources: Explained, questions: Questions = {}): Explanation[] {
+  const { all, links, tried } = sources;
+  const routes = questions.url ? linksOf(sources) : [];
+  const asked = (link: Link | undefined, declaration: Declaration | undefined) => ({
+    ...verdictsOf(link, declaration, sources, questions, routes),
+    declaration,
+  });
+  if (!links) return all.map((declaration) => explain(asked(declaration.link, declaration)));
   const unmade = new Map<unknown, Declaration>(
     all.map((one) => [one.link ? linkId(one.link) : one, one]),
   );
@@ -120,10 +171,37 @@ export function explanations(
     const key = live.state === 'unmet' ? declarationOf(live, unmade.values()) : linkId(live);
     const declaration = unmade.get(key);
     unmade.delete(key);
-    return explain({ declaration, live, asked: true, since: runsSince });
+    const known = { live, tried: tried?.get(linkId(live)), asked: true, since: runsSince };
+    return explain({ ...asked(linkOf(live), declaration), ...known });
   });
-  const others = [...unmade.values()].map((declaration) => explain({ declaration, asked: true }));
+  const others = [...unmade.values()].map((declaration) =>
+    explain({ ...asked(declaration.link, declaration), asked: true }),
+  );
   return [...made, ...others];
+}
+
+function verdictsOf(
+  link: Link | undefined,
+  declaration: Declaration | undefined,
+  { revision }: Explained,
+  { call, url }: Questions,
+  routes: readonly Link[],
+): Pick<Known, 'call' | 'route'> {
+  if (!link || link.error) return {};
+  const service = declaration?.exporter?.service;
+  return {
+    ...(call && { call: callVerdict(link, call, revision, service) }),
+    ...(url && { route: routeVerdict(link, url, routes, service) }),
+  };
+}
+
+/** As the daemon has it, in the form that everything else knows. */
+function linkOf(live: LiveLink): Link | undefined {
+  return parseGraph([live]).links[0];
+}
+
+function linksOf({ links, all }: Explained): readonly Link[] {
+  return links ? parseGraph(links).links : all.flatMap(({ link }) => link ?? []);
 }
 
 /** Of one that nothing can meet, and of which no link comes by the manifests alone. */
@@ -185,10 +263,13 @@ const LABELS: Readonly<Record<StepName, string>> = {
   declared: 'declared',
   exporter: 'exported by',
   allowed: 'allowed',
+  call: 'call',
+  route: 'route',
   containers: 'running',
   target: 'target',
   socket: 'socket',
   identity: 'identity',
+  connect: 'connect',
   connections: 'connections',
 };
 const WIDTH = Math.max(...Object.values(LABELS).map(({ length }) => length)) + 2;

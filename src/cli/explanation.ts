@@ -11,7 +11,9 @@ import { type ErrorCode, REMEDIES } from '../kernel/errors.js';
 import { type ProblemCode, placeText, remedyOf, show } from '../manifest/problem.js';
 import { CONTAINER_PREFIX } from '../manifest/services.js';
 import { DEVICES, isOneOf } from '../manifest/vocabulary.js';
+import type { ProbeView } from '../status/probes.js';
 import { type Declaration, placeOf } from './declaration.js';
+import type { Verdict } from './questions.js';
 
 export const STEPS = [
   'declared',
@@ -23,7 +25,9 @@ export const STEPS = [
   'identity',
   'connections',
 ] as const;
-export type StepName = (typeof STEPS)[number];
+/** Steps that are taken where somebody asks for them. */
+type AskedStep = 'call' | 'route' | 'connect';
+export type StepName = (typeof STEPS)[number] | AskedStep;
 
 export interface Step {
   readonly name: StepName;
@@ -154,6 +158,11 @@ export interface Known {
   readonly live?: LiveLink | undefined;
   /** A daemon was asked. */
   readonly asked?: boolean;
+  /** What the link would do with a call, with a request. Absent: it was not asked. */
+  readonly call?: Verdict | undefined;
+  readonly route?: Verdict | undefined;
+  /** What a connection has shown; a sentence: why none was made. Absent: none was asked for. */
+  readonly tried?: ProbeView | string | undefined;
   /** Of a process, as a phrase such as `since 10:00`; undefined: not known. */
   readonly since?: (pid: number) => string | undefined;
 }
@@ -164,11 +173,25 @@ const DEVICE_STEPS: readonly StepName[] = [
   ...(['socket', 'target', 'identity', 'connections'] as const),
 ];
 
+/** The steps of this link, with those that were asked for. */
+function orderOf({ live, declaration, call, route, tried }: Known): StepName[] {
+  const type = (live ?? declaration?.link)?.type;
+  const order: StepName[] = [...(isOneOf(DEVICES, type) ? DEVICE_STEPS : STEPS)];
+  const rights: StepName[] = [
+    ...(call ? ['call' as const] : []),
+    ...(route ? ['route' as const] : []),
+  ];
+  order.splice(order.indexOf('containers'), 0, ...rights);
+  if (tried !== undefined) order.splice(order.indexOf('connections'), 0, 'connect');
+  return order;
+}
+
 export function explain(known: Known): Explanation {
   const { declaration, live } = known;
   const link = live ?? declaration?.link;
-  const fault = faultOf(known);
-  const order = isOneOf(DEVICES, link?.type) ? DEVICE_STEPS : STEPS;
+  const order = orderOf(known);
+  const faults = [faultOf(known), ...askedFaults(known)].filter((one) => one !== null);
+  const [fault] = faults.sort((a, b) => order.indexOf(a.step) - order.indexOf(b.step));
   const reached = fault
     ? order.indexOf(fault.step)
     : known.live
@@ -203,6 +226,25 @@ interface Fault {
   /** Absent: what the step expects of any link. */
   readonly expected?: string;
   readonly remedy: string;
+}
+
+/** Of the steps that were asked for. */
+function askedFaults({ call, route, tried, declaration }: Known): Fault[] {
+  const verdicts = [
+    { step: 'call', verdict: call },
+    { step: 'route', verdict: route },
+  ] as const;
+  const refused = verdicts.flatMap(({ step, verdict }): Fault[] => {
+    if (verdict?.is !== 'no') return [];
+    const { found, expected = '', remedy = '' } = verdict;
+    return [{ step, found, expected, remedy }];
+  });
+  if (typeof tried !== 'object' || tried.ok) return refused;
+  const { message, remedy } = tried.error;
+  return [
+    ...refused,
+    { step: 'connect', found: message, remedy: placed('socket', remedy, declaration) },
+  ];
 }
 
 function faultOf({ declaration, live, asked }: Known): Fault | null {
@@ -322,15 +364,23 @@ function expectedOf(name: StepName, known: Known): string {
       return `${socket} in ${provider}, which lets the role ${role} in`;
     case 'identity':
       return `a user for the role ${role}`;
+    case 'connect':
     case 'connections':
       return `connections that reach ${provider}`;
+    case 'call':
+    case 'route':
+      return 'a rule that allows it';
   }
 }
 
 function well(name: StepName, known: Known): Step {
-  const found = foundOf(name, known);
-  const isUnused = name === 'connections' && known.live?.connections.total === 0;
-  return { name, mark: isUnused ? 'skipped' : 'ok', found };
+  const { live, call, route, tried } = known;
+  const isOpen =
+    (name === 'connections' && live?.connections.total === 0) ||
+    (name === 'call' && call?.is === 'none') ||
+    (name === 'route' && route?.is === 'none') ||
+    (name === 'connect' && !(typeof tried === 'object' && tried.ok && tried.proven));
+  return { name, mark: isOpen ? 'skipped' : 'ok', found: foundOf(name, known) };
 }
 
 function foundOf(name: StepName, known: Known): string {
@@ -358,7 +408,18 @@ function foundOf(name: StepName, known: Known): string {
       return live?.uid === undefined ? `the role ${role}` : `the role ${role}, uid ${live.uid}`;
     case 'connections':
       return live ? traffic(live) : '';
+    case 'call':
+      return known.call?.found ?? '';
+    case 'route':
+      return known.route?.found ?? '';
+    case 'connect':
+      return triedText(known.tried);
   }
+}
+
+function triedText(tried: Known['tried']): string {
+  if (tried === undefined || typeof tried === 'string') return tried ?? '';
+  return tried.ok ? tried.found : tried.error.message;
 }
 
 function running(live: LiveLink, since: Known['since']): string {

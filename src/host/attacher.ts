@@ -172,6 +172,7 @@ function attached(
     shown: () => host.shown,
     connections: () => host.connections(),
     watch: (onEnd) => host.watchConnections(onEnd),
+    probe: () => host.probe(),
     detach: (drainMs) => {
       if (leaving) return leaving;
       const removed = host.unplant();

@@ -14,7 +14,7 @@ import type { SocketAddress } from '../kernel/ip-address.js';
 import type { Logger } from '../kernel/log.js';
 import { pollUntil } from '../kernel/poll.js';
 import { failed, ok, type Result } from '../kernel/result.js';
-import type { LinkStats, OnConnectionEnd, OpenConnection } from '../mesh/attacher.js';
+import type { LinkStats, OnConnectionEnd, OpenConnection, Probed } from '../mesh/attacher.js';
 import { NO_STATS, plus } from '../mesh/stats.js';
 import type { Device, DeviceOptions } from '../plugins/device/device.js';
 import type { OnDemand } from '../plugins/on-demand.js';
@@ -48,14 +48,19 @@ import type { DeviceWatch } from './device-watch.js';
 import { certificateError } from './errno.js';
 import type { PlantWatch } from './plants.js';
 import { withoutBug } from './plugin-call.js';
+import { lookOnly, tryProvider } from './probe.js';
 import type { AskLed, ProviderEnd } from './provider.js';
 import { listenBeside } from './provider-listener.js';
 import { type Part, RelayParts, sayFull } from './relay-parts.js';
 import type { Listening, Membership, SharedListeners } from './shared-listeners.js';
 import { Target, type TargetParts } from './target.js';
+import { Waiting } from './waiting.js';
 
 /** Between two attempts at what may work in a moment. */
 const AGAIN_MS = 50;
+
+/** A connection that tries the link is given so long for its handshake, in milliseconds. */
+const PROBE_MS = 2_000;
 
 /** What the daemon's command line says about every link. */
 export interface LinkHostOptions {
@@ -109,6 +114,8 @@ export class OneLinkHost implements LinkHost {
   shown: Readonly<Record<string, unknown>> = {};
   /** Where a connection of ours to the provider leads. As long as nobody can connect to the link, it leads on. */
   #led: AskLed = async () => 'on';
+  /** How the link is tried, see `probeWith`. */
+  #probe = () => this.#tryToConnect('stream');
   #closed = false;
 
   constructor(parts: LinkHostParts, link: Link, options: LinkHostOptions) {
@@ -122,6 +129,7 @@ export class OneLinkHost implements LinkHost {
   }
 
   async forward(options: ForwardOptions): Promise<Attachment> {
+    this.#probe = () => this.#tryToConnect(options.type);
     const isStanding = () => !options.through && this.#provider.hasFixedIdentity;
     const waiting = new Waiting(this.#options.patienceMs);
     const isDatagram = options.type === 'dgram'; // of which the relay asks again, as long as it is to wait
@@ -251,6 +259,10 @@ export class OneLinkHost implements LinkHost {
     return announcer.verify(() => withoutBug<LinkError | null>(log, check, (error) => error));
   }
 
+  probeWith(probe: () => Promise<Result<Probed>>): void {
+    this.#probe = probe;
+  }
+
   show(fields: Readonly<Record<string, unknown>>): void {
     this.shown = { ...this.shown, ...fields };
   }
@@ -270,6 +282,7 @@ export class OneLinkHost implements LinkHost {
     const parts = { broker, consumer, plantWatch, log: this.log, patienceMs, ...told };
     const device = new LinkDevice(parts, this.#link, options);
     this.watch(() => device.look());
+    this.probeWith(() => lookOnly(this.#link, device));
     // Taken back however long the consumer's file systems take, and before a connection's end tells its client so.
     this.#devices.add(device);
     this.#removes.add(() => this.#takeBack(device));
@@ -317,6 +330,11 @@ export class OneLinkHost implements LinkHost {
     };
   }
 
+  /** As of AttachedLink. */
+  probe(): Promise<Result<Probed>> {
+    return withoutBug<Result<Probed>>(this.log, this.#probe, failed);
+  }
+
   /** Frees the target, takes back devices. Never rejects; more than one call does no harm. */
   async unplant(): Promise<void> {
     await Promise.all([...this.#removes].map((remove) => remove()));
@@ -354,6 +372,15 @@ export class OneLinkHost implements LinkHost {
     await Promise.all([...this.#devices].map((device) => device.end()));
     this.#onProviderChange.clear();
     await Promise.all([...this.#ends].map((end) => end()));
+  }
+
+  /** Only a stream has bytes that the provider may have to be sent first. */
+  async #tryToConnect(type: SocketType): Promise<Result<Probed>> {
+    const made = await this.#provider.connect(type, PROBE_MS, (fd) => this.#led(fd));
+    if (!made.ok) return failed(made.error);
+    const { fd, identity } = made.value;
+    const channel = type === 'stream' ? this.#introduced(fd) : this.#providers.open(fd);
+    return tryProvider(channel, type, this.#link, identity);
   }
 
   /** Not from clients that are a successor's to leave alone: they keep it for the drain time. */
@@ -437,39 +464,6 @@ export class OneLinkHost implements LinkHost {
     const header = introduction(this.#link);
     if (header) channel.write(header);
     return channel;
-  }
-}
-
-/** Connections that wait for their provider to run. One that has waited for too long is none any more. */
-class Waiting {
-  readonly #patienceMs: number;
-  readonly #until = new Map<number, number>();
-
-  /** `patienceMs`: as long as one waits, in milliseconds. */
-  constructor(patienceMs: number) {
-    this.#patienceMs = patienceMs;
-  }
-
-  add(connection: number): void {
-    this.#forget();
-    this.#until.set(connection, performance.now() + this.#patienceMs);
-  }
-
-  /** All that still wait; they are the caller's to answer, and none of ours any more. */
-  take(): number[] {
-    this.#forget();
-    const all = [...this.#until.keys()];
-    this.#until.clear();
-    return all;
-  }
-
-  /** They are in the order that they came in. */
-  #forget(): void {
-    const now = performance.now();
-    for (const [connection, until] of this.#until) {
-      if (until > now) return;
-      this.#until.delete(connection);
-    }
   }
 }
 

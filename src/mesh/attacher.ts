@@ -4,6 +4,7 @@
  */
 import type { Link } from '../graph/link.js';
 import type { LinkError } from '../kernel/errors.js';
+import type { Result } from '../kernel/result.js';
 
 /** Told of what happens to a link after it was attached. */
 export interface AttachedListener {
@@ -63,6 +64,14 @@ export interface OpenConnection {
 /** `reason`: as in `closes`, or `closed`. */
 export type OnConnectionEnd = (connection: OpenConnection, reason: string) => void;
 
+/** What one connection to the provider has shown, that was made to try the link. */
+export interface Probed {
+  /** What the provider did, as a phrase. */
+  readonly found: string;
+  /** False: somebody listens there, but that its program takes connections was not seen. */
+  readonly isProven: boolean;
+}
+
 /** The two stages of a detachment; neither promise rejects. */
 export interface Detached {
   /** Nothing of the link is in the consumer any more: its target is free. */
@@ -84,6 +93,11 @@ export interface AttachedLink {
   connections(): Promise<OpenConnection[]>;
   /** Tells of each connection that ends, until the returned function is called. */
   watch(onEnd: OnConnectionEnd): () => void;
+  /**
+   * Makes one connection to the provider as those of the link are made, sends nothing that has an effect, and closes it.
+   * No counter has it. Never rejects.
+   */
+  probe(): Promise<Result<Probed>>;
   /** Removes the socket now; closes connections that are open after `drainMs`. */
   detach(drainMs: number): Detached;
 }

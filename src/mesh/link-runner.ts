@@ -8,6 +8,7 @@
  */
 import type { Link, LinkState } from '../graph/link.js';
 import { type LinkError, XConnectError } from '../kernel/errors.js';
+import { failed, type Result } from '../kernel/result.js';
 import { Retry } from '../kernel/retry.js';
 import type {
   AttachedLink,
@@ -16,11 +17,17 @@ import type {
   LinkStats,
   OnConnectionEnd,
   OpenConnection,
+  Probed,
 } from './attacher.js';
 import { type Current, type Desired, plan, type Step } from './plan.js';
 import { StatsSum } from './stats.js';
 
 export const WATCHDOG_MS = 10_000;
+
+const NOT_ATTACHED: LinkError = {
+  code: 'timed-out',
+  message: 'The link is not made now, so nothing can be tried over it.',
+};
 
 export interface RunnerEvents {
   onState(state: LinkState, error: LinkError | null): void;
@@ -111,6 +118,11 @@ export class LinkRunner {
       this.#watchers.delete(onEnd);
       for (const end of ends.values()) end();
     };
+  }
+
+  /** As of AttachedLink, of the current attachment. */
+  async probe(): Promise<Result<Probed>> {
+    return this.#current?.handle.probe() ?? failed(NOT_ATTACHED);
   }
 
   async #run(): Promise<void> {

@@ -9,7 +9,8 @@ import { isSameLink } from '../graph/difference.js';
 import { type GraphSnapshot, type Link, type LinkState, linkId } from '../graph/link.js';
 import { DrainBarrier } from '../kernel/drain.js';
 import type { LinkError } from '../kernel/errors.js';
-import type { Attacher, LinkStats, OnConnectionEnd, OpenConnection } from './attacher.js';
+import type { Result } from '../kernel/result.js';
+import type { Attacher, LinkStats, OnConnectionEnd, OpenConnection, Probed } from './attacher.js';
 import { LinkRunner } from './link-runner.js';
 import type { Desired } from './plan.js';
 
@@ -99,6 +100,11 @@ export class Mesh extends EventEmitter<MeshEvents> {
   /** Tells of each connection of a link that ends, until the returned function is called. */
   watch(id: string, onEnd: OnConnectionEnd): () => void {
     return this.#entries.get(id)?.runner.watch(onEnd) ?? (() => undefined);
+  }
+
+  /** Tries a link by one connection to its provider; null: there is no such link. Never rejects. */
+  async probe(id: string): Promise<Result<Probed> | null> {
+    return (await this.#entries.get(id)?.runner.probe()) ?? null;
   }
 
   /** Detaches every link, and resolves when nothing is left. `drainMs`: for links that leave from now on. */

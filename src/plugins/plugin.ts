@@ -8,7 +8,7 @@ import type { LinkError } from '../kernel/errors.js';
 import type { SocketAddress } from '../kernel/ip-address.js';
 import type { Logger } from '../kernel/log.js';
 import type { Result } from '../kernel/result.js';
-import type { ConnectionAbout } from '../mesh/attacher.js';
+import type { ConnectionAbout, Probed } from '../mesh/attacher.js';
 import type { SocketStream } from '../relay/byte-stream.js';
 import type { Channel } from '../relay/channel.js';
 import type { TransferOptions, TransferResult } from '../relay/transfer.js';
@@ -203,6 +203,11 @@ export interface ProviderHost {
    * one in.
    */
   verify(check: () => Promise<LinkError | null>): () => void;
+  /**
+   * How the link is tried when somebody asks, in place of a connection over which nothing is sent. `probe` has no effect
+   * on the provider, and must not reject.
+   */
+  probeWith(probe: () => Promise<Result<Probed>>): void;
   /** Further fields of the link in `GET /xconnect-graph`. */
   show(fields: Readonly<Record<string, unknown>>): void;
   /**

@@ -44,7 +44,8 @@ export function reserve(fd: number): ErrnoResult<void> {
 
 /** Accepts connections as such sockets. One that finds no room is closed; who can't be accepted waits. */
 export class Acceptor implements Polled {
-  onSocket: ((socket: Socket) => void) | null = null;
+  /** `uid`: of who connected, as the kernel has it in our user namespace; undefined: it was no unix socket. */
+  onSocket: ((socket: Socket, uid: number | undefined) => void) | null = null;
   readonly #fd: number;
   #watched = false;
   #open = true;
@@ -71,8 +72,9 @@ export class Acceptor implements Polled {
         poller.later(this); // a limit, or trouble of the network that accept(2) says will pass
         return;
       }
+      const uid = native.socketPeer(fd)?.uid;
       const socket = socketOf(fd);
-      if (socket.ok) this.onSocket?.(socket.value);
+      if (socket.ok) this.onSocket?.(socket.value, uid);
     }
   }
 

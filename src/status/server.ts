@@ -1,6 +1,6 @@
 /**
- * The daemon's control socket: what its links do, for people and scripts, and the one thing that it can be asked to do,
- * an upgrade. HTTP/1.0 and 1.1.
+ * The daemon's control socket: what its links do, for people and scripts, and the two things that it can be asked to
+ * do: an upgrade, and to try a link by one connection. HTTP/1.0 and 1.1.
  *
  * One request a connection, so that `nc` sees the end of an answer. A client that closes its half after the request
  * still gets the whole answer. Clients that send nothing, send too much or read nothing are limited in time, number and
@@ -18,6 +18,7 @@ import { Events, type EventsOptions } from './events.js';
 import { graphView, linksView, type ShownOf, type StatsOf, statusView } from './graph-view.js';
 import type { Metrics } from './metrics.js';
 import { type Observe, Observers } from './observers.js';
+import { type ProbeLink, Probes } from './probes.js';
 import { SourceHealth } from './source-health.js';
 import type { LinkStatus, StatusStore } from './store.js';
 
@@ -43,6 +44,8 @@ export interface ControlServerOptions {
   readonly log: Logger;
   /** Absent: `/connections` has none. */
   readonly connections?: ConnectionSource;
+  /** Absent: no link can be tried. */
+  readonly probe?: ProbeLink;
   /** Absent: `/uses` reports nothing. */
   readonly observe?: Observe;
   readonly replaceable: Replaceable;
@@ -53,7 +56,8 @@ export interface ControlServerOptions {
 
 /** The source of connections. */
 export interface Accepting {
-  onSocket: ((socket: Socket) => void) | null;
+  /** `uid`: of who connected; undefined: that can't be known. */
+  onSocket: ((socket: Socket, uid: number | undefined) => void) | null;
   close(): void;
 }
 
@@ -70,6 +74,7 @@ const LIMITS = {
 const STALLED_MS = 15_000;
 const METHODS = 'GET, HEAD';
 const UPGRADE = '/upgrade';
+const PROBE = '/probe';
 /** An answer that is under way may take so long when the server leaves, in milliseconds. */
 const LEAVE_MS = 5_000;
 
@@ -80,6 +85,13 @@ const NO_CONNECTIONS: ConnectionSource = {
 
 type Route = (response: ServerResponse) => void | Promise<void>;
 
+/** Something that is done when it is asked for, with POST. */
+interface Action {
+  /** What the path is for: `... with POST`. */
+  readonly what: string;
+  readonly take: Route;
+}
+
 export class ControlServer {
   readonly #log: Logger;
   readonly #server: http.Server;
@@ -87,6 +99,10 @@ export class ControlServer {
   readonly #observers: Observers;
   readonly #ends: ConnectionEnds;
   readonly #routes: ReadonlyMap<string, Route>;
+  readonly #actions: ReadonlyMap<string, Action>;
+  readonly #probes: Probes;
+  /** Who connected, where that is known. */
+  readonly #uids = new WeakMap<Socket, number>();
   readonly #replaceable: Replaceable;
   readonly #sockets = new Set<Socket>();
   readonly #left = new DrainBarrier(() => this.#sockets.size === 0);
@@ -100,6 +116,7 @@ export class ControlServer {
     const health = new SourceHealth(source);
     this.#events = new Events(store, events);
     this.#observers = new Observers(store, options.observe ?? (() => () => undefined));
+    this.#probes = new Probes(store, options.probe ?? (async () => null));
     this.#ends = new ConnectionEnds(store, options.connections ?? NO_CONNECTIONS);
     this.#routes = new Map<string, Route>([
       ['/xconnect-graph', (response) => sendJson(response, 200, graphView(store, stats, shown))],
@@ -113,6 +130,10 @@ export class ControlServer {
       ['/events', (response) => this.#listen(response)],
       ['/uses', (response) => this.#observe(response)],
       ['/metrics', (response) => this.#sendMetrics(response, { store, stats, health })],
+    ]);
+    this.#actions = new Map<string, Action>([
+      [UPGRADE, { what: 'is asked for', take: (response) => this.#upgrade(response) }],
+      [PROBE, { what: 'tries a link', take: (response) => this.#tryLink(response) }],
     ]);
     this.#server = http.createServer({ ...LIMITS, requireHostHeader: false }, (request, response) =>
       this.#receive(request, response),
@@ -129,12 +150,13 @@ export class ControlServer {
   /** Takes it. */
   serve(accepting: Accepting): void {
     this.#accepting = accepting;
-    accepting.onSocket = (socket) => {
+    accepting.onSocket = (socket, uid) => {
       if (this.#sockets.size >= MAX_CONNECTIONS) {
         socket.destroy();
         return;
       }
       this.#sockets.add(socket);
+      if (uid !== undefined) this.#uids.set(socket, uid);
       socket.once('close', () => {
         this.#sockets.delete(socket);
         this.#left.check();
@@ -142,11 +164,6 @@ export class ControlServer {
       this.#server.emit('connection', socket);
     };
     this.#server.emit('listening'); // with which the server begins to look after its time limits
-  }
-
-  /** The path of a unix stream socket that is to be made. */
-  listen(path: string): void {
-    this.#server.listen({ path });
   }
 
   /** Gives the listener up to whoever else has it: answers under way are given, and streams of events ended. */
@@ -188,15 +205,14 @@ export class ControlServer {
     request.on('end', answer);
   }
 
-  #answer({ method, url = '' }: IncomingMessage, response: ServerResponse): void {
+  #answer(request: IncomingMessage, response: ServerResponse): void {
+    const { method, url = '' } = request;
     const path = url.replace(/\?.*$/s, '');
-    if (path === UPGRADE) {
-      this.#upgrade(method, response);
-      return;
-    }
     const route = this.#routes.get(path);
-    if (!route) {
-      const known = [...this.#routes.keys(), UPGRADE].join(', ');
+    const action = this.#actions.get(path);
+    if (action) this.#act(action, path, request, response);
+    else if (!route) {
+      const known = [...this.#routes.keys(), ...this.#actions.keys()].join(', ');
       sendJson(response, 404, { Error: `There is no such path here, only ${known}.` });
     } else if (method !== 'GET' && method !== 'HEAD') {
       response.setHeader('Allow', METHODS);
@@ -204,20 +220,40 @@ export class ControlServer {
     } else void this.#take(route, path, response);
   }
 
+  #act({ what, take }: Action, path: string, request: IncomingMessage, response: ServerResponse) {
+    if (request.method !== 'POST') {
+      response.setHeader('Allow', 'POST');
+      sendJson(response, 405, { Error: `${path} ${what} with POST.` });
+    } else if (this.#mayAct(request)) void this.#take(take, path, response);
+    else {
+      const error = `Only root, or the daemon's own user, may ask for ${path}.`;
+      sendJson(response, 403, { Error: error });
+    }
+  }
+
   #version(): unknown {
     const { version, incarnation, state } = this.#replaceable;
     return { version, incarnation, upgrade: state };
   }
 
-  #upgrade(method: string | undefined, response: ServerResponse): void {
-    if (method !== 'POST') {
-      response.setHeader('Allow', 'POST');
-      sendJson(response, 405, { Error: `${UPGRADE} is asked for with POST.` });
-      return;
-    }
+  #upgrade(response: ServerResponse): void {
     const obstacle = this.#replaceable.ask();
     if (obstacle === null) sendJson(response, 202, this.#version());
     else sendJson(response, 409, { Error: obstacle });
+  }
+
+  async #tryLink(response: ServerResponse): Promise<void> {
+    const { status, body } = await this.#probes.answer(askedOf(response));
+    sendJson(response, status, body);
+  }
+
+  /**
+   * Whoever may only read must cause nothing: root's group may connect, and the page's processes do, as a user of their
+   * own.
+   */
+  #mayAct({ socket }: IncomingMessage): boolean {
+    const uid = this.#uids.get(socket);
+    return uid === 0 || (uid !== undefined && uid === process.geteuid?.());
   }
 
   /** A bug in one answer ends that answer only. */

@@ -75,12 +75,12 @@ async function detailsOf(
   if (!revision.ok) throw new Error(revision.error);
   const live = (got.value as readonly LiveLink[]).find((link) => link.target === target);
   if (!live) return null;
-  const declared =
+  const all =
     revision.value === null
       ? []
       : declarationsOf(revisionFromWire(revision.value as WireRevision)).all;
-  const own = declared.filter((one) => one.consumer === consumer && one.requirement.name === name);
-  const [found] = explanations(own, [live]); // of what the daemon has, before what it lacks
+  const own = all.filter((one) => one.consumer === consumer && one.requirement.name === name);
+  const [found] = explanations({ all: own, links: [live] }); // of what the daemon has, before what it lacks
   if (!found) return null;
   const { denied, audited, closes, socket } = live;
   const connections = page.ok

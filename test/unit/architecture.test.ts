@@ -25,7 +25,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   host: ['graph', 'mesh', 'plugins', 'broker', 'relay'],
   status: ['graph', 'mesh'],
   runtime: ['manifest', 'graph', 'bus', 'relay', 'plugins'],
-  cli: ['manifest', 'graph', 'relay', 'status', 'runtime'],
+  cli: ['manifest', 'graph', 'plugins', 'relay', 'status', 'runtime'],
   web: ['manifest', 'graph', 'relay', 'status', 'cli'],
 };
 /** Files of types that describe the seam between two folders. */

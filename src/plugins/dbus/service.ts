@@ -4,6 +4,7 @@
  * by it; where it has none, the relay moves the bytes.
  */
 import type { Link } from '../../graph/link.js';
+import { ok } from '../../kernel/result.js';
 import type { Attachment, LinkHost } from '../plugin.js';
 import { activation, mayActivate } from './activation.js';
 import { Buses, Connections } from './connections.js';
@@ -30,7 +31,17 @@ export class DbusService {
       return [...policies, activation(onDemand, { isAlone: policies.length === 0 })];
     };
     const slots = this.#buses.enter(link.provider, link.socket);
-    const onDoubt = host.verify(() => tryLogin(link, host, slots));
+    const onDoubt = host.verify(async () => {
+      const tried = await tryLogin(link, host, slots);
+      return tried.ok ? null : tried.error;
+    });
+    host.probeWith(async () => {
+      const tried = await tryLogin(link, host, slots);
+      if (!tried.ok) return tried;
+      const { uid, name } = tried.value;
+      const as = name === undefined ? '' : `, as ${name}`;
+      return ok({ found: `the bus let uid ${uid} in and answered Hello${as}`, isProven: true });
+    });
     const connections = new Connections(host, { filters, slots, onDoubt });
     try {
       const attachment = await host.listen((client) => connections.accept(client));

@@ -5,50 +5,61 @@
 import { type Link, RUNTIME_PROVIDER } from '../../graph/link.js';
 import { withDeadline } from '../../kernel/deadline.js';
 import { closeAll } from '../../kernel/descriptors.js';
-import type { LinkError } from '../../kernel/errors.js';
+import { failed, ok, type Result } from '../../kernel/result.js';
 import type { Channel, LinkHost } from '../plugin.js';
 import type { LinkSlots } from './connections.js';
+import { MessageType, readFrame, readHeader } from './header.js';
 import { busCall } from './message-writer.js';
 import { SaslClient } from './sasl-client.js';
 
 const PATIENCE_MS = 5_000;
 const HELLO = busCall(1, 'Hello', []);
 
-/** Null: the bus lets the identity in. Never rejects. */
+/** What the bus lets in. */
+export interface LoggedIn {
+  readonly uid: number;
+  /** The name that it gave; undefined: its answer can't be read. */
+  readonly name: string | undefined;
+}
+
+type Outcome = { readonly name: string | undefined } | 'refused' | 'silent';
+
+/** Whether the bus lets the identity in. Never rejects. */
 export async function tryLogin(
   link: Link,
   host: LinkHost,
   slots: LinkSlots,
-): Promise<LinkError | null> {
+): Promise<Result<LoggedIn>> {
   const release = await slots.acquire();
   const made = await host.connectAs({ wait: false });
   if (!made.ok) {
     release();
-    return made.error;
+    return made;
   }
   const { channel, identity } = made.value;
-  const outcome = await login(channel, identity.uid);
+  const { uid } = identity;
+  const outcome = await login(channel, uid);
   channel.close();
   release();
-  if (outcome === 'in') return null;
+  if (typeof outcome === 'object') return ok({ uid, name: outcome.name });
   const { provider, role, socket } = link;
   const bus = provider === RUNTIME_PROVIDER ? `The bus at ${socket}` : `The bus of ${provider}`;
   if (outcome === 'silent') {
     const message = `${bus} did not answer a login within ${PATIENCE_MS / 1000} s.`;
-    return { code: 'timed-out', message };
+    return failed({ code: 'timed-out', message });
   }
-  const message = `${bus} lets nobody in as uid ${identity.uid}, which is the role ${JSON.stringify(role)}.`;
-  return { code: 'bus-refused', message };
+  const message = `${bus} lets nobody in as uid ${uid}, which is the role ${JSON.stringify(role)}.`;
+  return failed({ code: 'bus-refused', message });
 }
 
-function login(channel: Channel, uid: number): Promise<'in' | 'refused' | 'silent'> {
+function login(channel: Channel, uid: number): Promise<Outcome> {
   const machine = new SaslClient();
   let isAccepted = false;
-  const answered = new Promise<'in' | 'refused'>((settle) => {
+  const answered = new Promise<Outcome>((settle) => {
     channel.onData = channel.onTruncated = (bytes, fds) => {
       closeAll(fds);
       const event = isAccepted ? null : machine.feed(bytes);
-      if (isAccepted) settle('in');
+      if (isAccepted) settle({ name: nameIn(bytes) });
       else if (event?.is === 'accepted') {
         isAccepted = true;
         channel.write(machine.begin());
@@ -60,4 +71,14 @@ function login(channel: Channel, uid: number): Promise<'in' | 'refused' | 'silen
     channel.resume();
   });
   return withDeadline(answered, PATIENCE_MS, 'silent' as const);
+}
+
+/** The name that the answer to Hello is for, where all of its header is in the first bytes that came. */
+function nameIn(bytes: Buffer): string | undefined {
+  const frame = readFrame(bytes, 0);
+  if (typeof frame === 'string' || bytes.length < frame.header) return undefined;
+  const header = readHeader(bytes, 0, frame);
+  return typeof header === 'object' && header.type === MessageType.reply
+    ? header.destination
+    : undefined;
 }

@@ -185,7 +185,7 @@ function includes(list: BlockList, ip: string): boolean {
 }
 
 /** A target without its first `strip` bytes, as the provider gets it. */
-function below(target: string, strip: number): string {
+export function below(target: string, strip: number): string {
   const rest = target.slice(strip);
   return strip > 0 && !rest.startsWith('/') ? `/${rest}` : rest;
 }

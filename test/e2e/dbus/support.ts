@@ -16,7 +16,7 @@ export const WHO = 'org.example.Who';
 const FILES = readFileSync(new URL('./files.py', import.meta.url), 'utf8');
 
 /** A dbus-daemon lets nobody in whom its own passwd does not know. */
-const USERS = 'app:x:4711:4711::/:\noperator:x:1234:4321::/:\n';
+export const USERS = 'app:x:4711:4711::/:\noperator:x:1234:4321::/:\n';
 
 /** As open as a bus can be: what is refused is refused by us. */
 export const CONFIG = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"

@@ -12,9 +12,8 @@ import type { MeshEvents } from '../../../src/mesh/mesh.js';
 import { NO_STATS } from '../../../src/mesh/stats.js';
 import { ControlServer } from '../../../src/status/server.js';
 import { StatusStore } from '../../../src/status/store.js';
-import { request } from '../../support/daemon.js';
+import { listenAt } from '../../support/control-listener.js';
 import { unixLink } from '../../support/link.js';
-import { eventually } from '../../support/wait.js';
 
 const ABSENT: LinkError = { code: 'provider-socket-missing', message: 'It does not exist yet.' };
 
@@ -48,8 +47,7 @@ export class MadeUpMesh {
 
   async listen(): Promise<void> {
     chmodSync(this.#folder, 0o755);
-    this.#server.listen(this.path);
-    await eventually(() => request(this.path, '/health'));
+    await listenAt(this.#server, this.path);
     chmodSync(this.path, 0o660);
   }
 

@@ -83,7 +83,7 @@ describe('a link that works', () => {
   });
 });
 
-const STEP: Readonly<Record<StepName, readonly ErrorCode[]>> = {
+const STEP: Readonly<Record<(typeof STEPS)[number], readonly ErrorCode[]>> = {
   declared: [
     ...(['manifest-invalid', 'runtime-away', 'runtime-answer', 'state-unreadable'] as const),
     ...(['engine-away', 'engine-answer'] as const),

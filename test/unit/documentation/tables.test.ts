@@ -157,8 +157,8 @@ describe('docs/control-socket.md', () => {
   test('has every path that is served', () => {
     const source = textOf('src/status/server.ts');
     const read = [...source.matchAll(/\['(\/[a-z/-]+)',/g)].map(([, path]) => path);
-    const [, asked] = /UPGRADE = '(.*)'/.exec(source) ?? [];
-    const served = [...read, `POST ${asked}`];
+    const asked = [...source.matchAll(/^const [A-Z]+ = '(\/.*)';/gm)];
+    const served = [...read, ...asked.map(([, path]) => `POST ${path}`)];
     const shown = rowsBelow(page, '| path | answer |').map(([cell = '']) => quotedIn(cell)[0]);
     expect(shown.filter(Boolean).sort()).toEqual(served.sort());
   });

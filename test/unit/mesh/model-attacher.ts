@@ -72,6 +72,7 @@ export class ModelAttacher implements Attacher {
       shown: () => ({}),
       connections: async () => [],
       watch: () => () => undefined,
+      probe: async () => ({ ok: true, value: { found: where, isProven: true } }),
       stats: () => ({ active: 0, total: 1, toProvider: 10, toConsumer: 20, closes: { eof: 1 } }),
       detach: (drainMs) => {
         this.calls++;

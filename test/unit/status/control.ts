@@ -12,11 +12,12 @@ import type { LinkStats } from '../../../src/mesh/attacher.js';
 import type { MeshEvents } from '../../../src/mesh/mesh.js';
 import { NO_STATS } from '../../../src/mesh/stats.js';
 import type { EventsOptions } from '../../../src/status/events.js';
+import type { ProbeLink } from '../../../src/status/probes.js';
 import type { UpgradeState } from '../../../src/status/server.js';
 import { ControlServer } from '../../../src/status/server.js';
 import { StatusStore } from '../../../src/status/store.js';
+import { listenAt } from '../../support/control-listener.js';
 import { unixLink } from '../../support/link.js';
-import { eventually } from '../../support/wait.js';
 import { scratchFolder } from '../manifest/scratch.js';
 
 export const FAILURE: LinkError = { code: 'target-occupied', message: 'A file is at the target.' };
@@ -51,7 +52,7 @@ export class Control {
   /** What its graph is built from; null: a runtime builds it. */
   revision: Revision | null = null;
 
-  constructor(events?: EventsOptions, stalledMs?: number) {
+  constructor(events?: EventsOptions, stalledMs?: number, probe?: ProbeLink) {
     const { store, source } = this;
     const stats = (id: string) => this.stats.get(id) ?? null;
     const log = createLogger('silent');
@@ -64,16 +65,21 @@ export class Control {
       replaceable: this.replaceable,
       ...(events && { events }),
       ...(stalledMs && { stalledMs }),
+      ...(probe && { probe }),
     });
   }
 
   static async start(events?: EventsOptions, stalledMs?: number): Promise<Control> {
     const control = new Control(events, stalledMs);
-    control.path = `${await scratchFolder()}/control.sock`;
-    control.server.listen(control.path);
-    onTestFinished(() => control.server.close());
-    await eventually(() => control.ask('GET /health HTTP/1.0\r\n\r\n'));
+    await control.serve();
     return control;
+  }
+
+  /** `uid`: whose clients it takes all of them for; null: that is not known. */
+  async serve(uid: number | null = 0): Promise<void> {
+    this.path = `${await scratchFolder()}/control.sock`;
+    onTestFinished(() => this.server.close());
+    await listenAt(this.server, this.path, uid);
   }
 
   /** Puts a link into the store, `established` unless there is an error. */
