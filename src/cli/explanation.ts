@@ -93,6 +93,7 @@ const STEP_OF: Readonly<Record<ErrorCode, StepName | 'anywhere'>> = {
   'runtime-answer': 'declared',
   'state-unreadable': 'declared',
   'engine-away': 'declared',
+  'engine-slow': 'declared',
   'engine-answer': 'declared',
   'requirement-unmet': 'exporter',
   'type-unknown': 'exporter',

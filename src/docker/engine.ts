@@ -7,6 +7,10 @@
  *
  * A listing has no pids, so each container with labels of ours is inspected. That is not repeated while its process is
  * known to live: the pid has a process with the same start time as before.
+ *
+ * An engine may hang, or answer with nonsense, for one container or one image alone, as Docker does where it waits for
+ * one or has lost a part of it. That costs this container and no other. Where nothing is answered at all, and where the
+ * engine is away, the look fails as a whole, so that the last graph stands.
  */
 import http from 'node:http';
 import type net from 'node:net';
@@ -17,6 +21,7 @@ import {
   type Peer,
   RuntimeClient,
   senseless,
+  slow,
 } from '../graph/runtime-client.js';
 import { startTicksOfPid } from '../kernel/boot-clock.js';
 import { XConnectError } from '../kernel/errors.js';
@@ -26,19 +31,25 @@ import type { EngineContainer } from './revision.js';
 
 export interface Listing {
   readonly containers: readonly EngineContainer[];
-  /** When the last of the processes was asked for, see GraphSnapshot. */
+  /** When the containers were asked for, and so before any of their pids; see GraphSnapshot. */
   readonly stamp: number;
 }
 
 const ENGINE: Peer = {
   name: 'The container engine',
   away: 'engine-away',
+  slow: 'engine-slow',
   senseless: 'engine-answer',
 };
 const TIMEOUT_MS = 10_000;
+/** For what the engine did not answer last time, so that it does not hold up all else at each look. */
+const BRIEF_MS = 1_000;
 const MAX_ANSWER = 64 * 1024 * 1024;
 /** Requests at once. */
 const CONCURRENCY = 8;
+/** Largest pid_t. */
+const MAX_PID = 2 ** 31 - 1;
+const NO_LABELS: Labels = new Map();
 
 /** Both for Docker and for Podman, which has other words for some. Those of exec and of health checks are many. */
 const EVENTS = [
@@ -52,24 +63,35 @@ const EVENTS = [
   'pause',
   'unpause',
 ];
+const CONTAINERS_PATH = '/containers/json?all=1';
 const EVENTS_PATH = `/events?filters=${encodeURIComponent(
   JSON.stringify({ type: ['container'], event: EVENTS }),
 )}`;
 
 export class Engine {
   readonly #connect: () => Promise<net.Socket>;
+  readonly #timeoutMs: number;
   readonly #client: RuntimeClient;
   /** By the id of an image, which is a hash of what is in it. */
   #imageLabels = new Map<string, Labels>();
   /** By the id of a container: its process, as the engine told it. */
   #processes = new Map<string, KnownProcess>();
+  /** What was asked of one container or image and not answered in time, in this look and in the last one: paths. */
+  #slow: { readonly now: Set<string>; readonly before: ReadonlySet<string> } = {
+    now: new Set(),
+    before: new Set(),
+  };
   #stream: net.Socket | null = null;
   #stopped = false;
 
-  /** `connect`: a socket connected to the engine, this client's from then on. Rejects where there is none. */
-  constructor(connect: () => Promise<net.Socket>) {
+  /**
+   * `connect`: a socket connected to the engine, this client's from then on. Rejects where there is none.
+   * `timeoutMs`: for a whole answer, and for the head of the stream of events.
+   */
+  constructor(connect: () => Promise<net.Socket>, timeoutMs = TIMEOUT_MS) {
     this.#connect = connect;
-    const bounds = { timeoutMs: TIMEOUT_MS, maxBytes: MAX_ANSWER };
+    this.#timeoutMs = timeoutMs;
+    const bounds = { timeoutMs, maxBytes: MAX_ANSWER };
     this.#client = new RuntimeClient({ connect, ...bounds, peer: ENGINE });
   }
 
@@ -91,7 +113,7 @@ export class Engine {
       const socket = await this.#connect();
       this.#stream = socket;
       if (this.#stopped) socket.destroy();
-      return await follow(socket, onOpen, onEvent);
+      return await follow(socket, this.#timeoutMs, onOpen, onEvent);
     } catch (thrown) {
       return notReached(ENGINE, thrown);
     }
@@ -105,20 +127,27 @@ export class Engine {
   }
 
   async #list(): Promise<Listing> {
-    const listed = await this.#get('/containers/json?all=1');
+    this.#slow = { now: new Set(), before: this.#slow.now };
+    const listed = await this.#get(CONTAINERS_PATH);
     if (!listed || !Array.isArray(listed.value)) throw nonsense('its containers');
     const ours = listed.value.map(listedContainer).filter(({ labels }) => concernUs(labels));
     await this.#readImages(ours);
     const running = ours.filter(({ state }) => state !== 'other');
-    const processes = await atMost(CONCURRENCY, running, ({ id }) => this.#process(id));
-    this.#processes = new Map(processes.map((one, i) => [running[i]?.id ?? '', one]));
+    const processes = await this.#each(running, ({ id }) => this.#process(id));
+    const known = new Map(processes.map((one, i) => [running[i]?.id ?? '', one]));
+    this.#processes = withoutFaults(known);
     const containers = ours.map(({ image, state, ...container }): EngineContainer => {
-      const imageLabels = this.#imageLabels.get(image) ?? new Map();
-      const { pid, startedAt } = this.#processes.get(container.id) ?? NO_PROCESS;
-      return { ...container, imageLabels, pid, startedAt, isPaused: state === 'paused' };
+      const process = known.get(container.id) ?? NO_PROCESS;
+      const isKnown = !(process instanceof XConnectError);
+      const { pid, startedAt } = isKnown ? process : NO_PROCESS;
+      return {
+        ...container,
+        imageLabels: image === '' ? NO_LABELS : (this.#imageLabels.get(image) ?? null),
+        ...{ pid, startedAt, isPaused: state === 'paused' },
+        ...(isKnown ? {} : { fault: process.message }),
+      };
     });
-    const stamp = Math.max(listed.stamp, ...processes.map(({ stamp }) => stamp));
-    return { containers, stamp };
+    return { containers, stamp: listed.stamp };
   }
 
   async #process(id: string): Promise<KnownProcess> {
@@ -130,36 +159,64 @@ export class Engine {
     if (!inspected) return NO_PROCESS;
     const { value, stamp } = inspected;
     const { Pid, StartedAt } = objectIn(objectIn(value, 'a container').State, 'a state');
-    if (typeof Pid !== 'number') throw nonsense('the pid of a container');
+    if (!isPid(Pid)) throw nonsense('the pid of a container');
     const startTicks = Pid > 0 ? startTicksOfPid(Pid) : 0;
     return {
       pid: Pid,
       startedAt: Date.parse(String(StartedAt)) || 0,
-      stamp,
       // One that started before the engine was asked, and lives after its answer, is the one that the answer means.
       startTicks: startTicks < stamp ? startTicks : 0,
     };
   }
 
-  /** Of an image that was removed by force, nobody knows the labels: those of its containers are all their own. */
+  /** Containers may have no image (a root file system of Podman), or one that was removed by force, or is damaged. */
   async #readImages(containers: readonly ListedContainer[]): Promise<void> {
     const known = this.#imageLabels;
-    const ids = [...new Set(containers.map(({ image }) => image))];
-    const read = await atMost(CONCURRENCY, ids, async (id): Promise<[string, Labels]> => {
+    const ids = [...new Set(containers.map(({ image }) => image))].filter((id) => id !== '');
+    const read = await this.#each(ids, async (id) => {
       const labels = known.get(id);
-      if (labels) return [id, labels];
+      if (labels) return labels;
       const answer = await this.#get(`/images/${encodeURIComponent(id)}/json`);
-      if (!answer) return [id, new Map()];
+      if (!answer) return null;
       const { Config: config } = objectIn(answer.value, 'an image');
-      return [id, labelsIn(isObject(config) ? config.Labels : undefined)];
+      return labelsIn(isObject(config) ? config.Labels : undefined);
     });
-    this.#imageLabels = new Map(read);
+    const all = new Map(ids.map((id, i) => [id, read[i] ?? null]));
+    this.#imageLabels = withoutFaults(all);
+  }
+
+  /**
+   * What `ask` gives for each, in their order: a failure that is about one of them alone stands in its place. Rejects
+   * with one that is not, and where there is nothing but failures.
+   */
+  async #each<T, R>(
+    items: readonly T[],
+    ask: (item: T) => Promise<R>,
+  ): Promise<readonly (R | XConnectError)[]> {
+    const results = await atMost(CONCURRENCY, items, async (item) => {
+      try {
+        return await ask(item);
+      } catch (thrown) {
+        const error = XConnectError.from(thrown);
+        if (error.code === ENGINE.slow || error.code === ENGINE.senseless) return error;
+        throw error;
+      }
+    });
+    const [first] = results;
+    if (first instanceof XConnectError && results.every((one) => one instanceof XConnectError)) {
+      throw first;
+    }
+    return results;
   }
 
   /** JSON; null: the engine has no such thing. Throws an XConnectError. */
   async #get(path: string): Promise<{ readonly value: unknown; readonly stamp: number } | null> {
-    const answer = await this.#client.ask({ method: 'GET', path });
-    if (answer instanceof XConnectError) throw answer;
+    const timeoutMs = this.#slow.before.has(path) ? BRIEF_MS : this.#timeoutMs;
+    const answer = await this.#client.ask({ method: 'GET', path }, timeoutMs);
+    if (answer instanceof XConnectError) {
+      if (answer.code === ENGINE.slow && path !== CONTAINERS_PATH) this.#slow.now.add(path);
+      throw answer;
+    }
     const { status, body, stamp } = answer;
     if (status === 404) return null;
     if (status !== 200) throw senseless(ENGINE, `status ${status} for ${path}`);
@@ -173,6 +230,7 @@ export class Engine {
 
 function follow(
   socket: net.Socket,
+  timeoutMs: number,
   onOpen: () => void,
   onEvent: () => void,
 ): Promise<XConnectError> {
@@ -182,9 +240,14 @@ function follow(
       headers: { Host: 'localhost' },
       createConnection: () => socket,
     });
+    const timer = setTimeout(() => {
+      resolve(slow(ENGINE, timeoutMs));
+      socket.destroy();
+    }, timeoutMs);
     request.on('error', (error) => resolve(broken(ENGINE, error)));
     request.on('upgrade', () => socket.destroy());
     request.on('response', (response) => {
+      clearTimeout(timer);
       if (response.statusCode !== 200) {
         resolve(senseless(ENGINE, `status ${response.statusCode} for its events`));
         socket.destroy();
@@ -195,25 +258,30 @@ function follow(
       response.on('error', () => undefined); // "close" follows
       response.on('close', () => resolve(away(ENGINE, 'its stream of events has ended')));
     });
-    request.on('close', () => resolve(away(ENGINE, 'its stream of events has ended')));
+    request.on('close', () => {
+      clearTimeout(timer);
+      resolve(away(ENGINE, 'its stream of events has ended'));
+    });
     request.end();
   });
 }
 
 interface ListedContainer extends Pick<EngineContainer, 'id' | 'name' | 'labels' | 'created'> {
-  /** Id of its image. */
+  /** Id of its image; empty: it has none. */
   readonly image: string;
   readonly state: 'running' | 'paused' | 'other';
 }
 
 interface KnownProcess extends Pick<EngineContainer, 'pid' | 'startedAt'> {
-  /** When it was asked for, see GraphSnapshot. */
-  readonly stamp: number;
   /** When the process began, in clock ticks since boot; 0: it is not certain. */
   readonly startTicks: number;
 }
 
-const NO_PROCESS: KnownProcess = { pid: 0, startedAt: 0, stamp: 0, startTicks: 0 };
+const NO_PROCESS: KnownProcess = { pid: 0, startedAt: 0, startTicks: 0 };
+
+function isPid(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MAX_PID;
+}
 
 function listedContainer(value: unknown): ListedContainer {
   const { Id, Names, ImageID, Labels, State, Created } = objectIn(value, 'a container');
@@ -239,6 +307,15 @@ function labelsIn(value: unknown): Labels {
 function objectIn(value: unknown, what: string): JsonObject {
   if (isObject(value)) return value;
   throw nonsense(what);
+}
+
+/** Those that are known. */
+function withoutFaults<T>(all: ReadonlyMap<string, T | XConnectError | null>): Map<string, T> {
+  const known = new Map<string, T>();
+  for (const [key, one] of all) {
+    if (one !== null && !(one instanceof XConnectError)) known.set(key, one);
+  }
+  return known;
 }
 
 function nonsense(what: string): XConnectError {

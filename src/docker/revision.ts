@@ -7,6 +7,9 @@
  * what it requires. What the service provides is provided by its longest running container.
  *
  * Inside a Compose project, names mean that project's services first: two projects may have the same services.
+ *
+ * No container can make those of another one unread or untold: each has its own list of problems, and of the room for
+ * labels those who need least are given theirs first.
  */
 import type { Processes } from '../graph/revision-source.js';
 import { mayName } from '../manifest/assembly.js';
@@ -24,15 +27,15 @@ import type {
 } from '../manifest/revision.js';
 import { CONTAINER_PREFIX } from '../manifest/services.js';
 import { byName } from '../manifest/text.js';
-import { type Labels, type LabelsRead, placeOf, readLabels } from './labels.js';
+import { type Labels, type LabelsRead, placeOf, readLabels, shortened } from './labels.js';
 
 /** As the engine lists it. */
 export interface EngineContainer {
   readonly id: string;
   readonly name: string;
   readonly labels: Labels;
-  /** Those of its image. */
-  readonly imageLabels: Labels;
+  /** Those of its image, the same object as long as they are known; null: nobody knows them. */
+  readonly imageLabels: Labels | null;
   /** When it was created: seconds since 1970. */
   readonly created: number;
   /** 0: it does not run. */
@@ -41,6 +44,8 @@ export interface EngineContainer {
   readonly startedAt: number;
   /** It runs, but its processes are frozen. */
   readonly isPaused: boolean;
+  /** Why the engine does not say whether it runs: a sentence. It is taken as if it did not. */
+  readonly fault?: string;
 }
 
 export interface Ingress {
@@ -73,17 +78,59 @@ type Group = readonly [Member, ...Member[]];
 
 const COMPOSE = 'com.docker.compose.';
 const NAMED_AT_MOST = 5;
+/** Of one container, beyond which they are only counted. */
+const MAX_PROBLEMS_OF_ONE = 100;
+/** What one more label takes, however short it is: as much as so many characters. */
+const LABEL_COST = 256;
+
+/** What the labels of a container say, and all that is wrong with them. */
+interface Reading {
+  readonly container: EngineContainer;
+  readonly read: LabelsRead;
+  readonly problems: readonly Problem[];
+}
+
+/**
+ * Reads the labels of each container once: they stay the same as long as it lives, and an engine has many events.
+ */
+export class LabelReader {
+  readonly #vocabulary: Vocabulary;
+  #known = new Map<string, Reading>();
+
+  constructor(vocabulary: Vocabulary) {
+    this.#vocabulary = vocabulary;
+  }
+
+  /** Forgets those that are not among them. */
+  read(containers: readonly EngineContainer[]): readonly Reading[] {
+    const readings = containers.map((container): Reading => {
+      const known = this.#known.get(container.id);
+      const { name, imageLabels } = known?.container ?? {};
+      const isSame = name === container.name && imageLabels === container.imageLabels;
+      return known && isSame ? { ...known, container } : this.#read(container);
+    });
+    this.#known = new Map(readings.map((one) => [one.container.id, one]));
+    return readings;
+  }
+
+  #read(container: EngineContainer): Reading {
+    const problems = new ProblemList(MAX_PROBLEMS_OF_ONE);
+    const { name, labels, imageLabels } = container;
+    const read = readLabels(name, labels, imageLabels, this.#vocabulary, problems);
+    return { container, read, problems: problems.list() };
+  }
+}
 
 export function assemble(
   containers: readonly EngineContainer[],
   ingress: Ingress,
-  vocabulary: Vocabulary,
+  reader: LabelReader,
 ): Assembly {
   const problems = new ProblemList();
-  const members = withinBounds(containers, problems).map((container): Member => {
-    const { name, labels, imageLabels } = container;
-    const read = readLabels(name, labels, imageLabels, vocabulary, problems);
-    return { container, read, compose: composeService(container), name };
+  const readings = reader.read(withinBounds(containers, problems));
+  const members = readings.map(({ container, read }): Member => {
+    noteFault(container, problems);
+    return { container, read, compose: composeService(container), name: container.name };
   });
   const groups = groupsOf(members);
   nameThem(groups);
@@ -120,7 +167,11 @@ export function assemble(
       containers: manifests.sort((a, b) => byName(a.name, b.name)),
       unreadable,
       device: { ...NO_DEVICE, ingress: ingress.rules },
-      problems: [...problems.list(), ...ingress.problems],
+      problems: [
+        ...problems.list(),
+        ...readings.flatMap((one) => one.problems),
+        ...ingress.problems,
+      ],
       state: {},
     },
     processes: {
@@ -139,7 +190,7 @@ function withinBounds(containers: readonly EngineContainer[], problems: ProblemL
   const kept = sized.filter(({ container, size }) => {
     left -= size;
     if (left >= 0) return true;
-    const found = `${size} characters of labels, beside those of other containers`;
+    const found = `${container.labels.size} labels that take ${size} bytes, beside those of other containers`;
     const expected = `at most ${MAX_STATE} together`;
     problems.add('file-too-large', placeOf(container.name), found, expected);
     return false;
@@ -149,8 +200,14 @@ function withinBounds(containers: readonly EngineContainer[], problems: ProblemL
 
 function sizeOf(labels: Labels): number {
   let size = 0;
-  for (const [label, text] of labels) size += label.length + text.length;
+  for (const [label, text] of labels) size += LABEL_COST + label.length + text.length;
   return size;
+}
+
+function noteFault({ name, fault }: EngineContainer, problems: ProblemList): void {
+  if (fault === undefined) return;
+  const found = `no answer of the engine whether it runs (${fault.replace(/\.$/, '')})`;
+  problems.add('container-unknown', placeOf(name), found, 'its pid');
 }
 
 /** Null: it is a container of its own. */
@@ -158,7 +215,7 @@ function composeService({ labels, imageLabels }: EngineContainer): ComposeServic
   const label = (name: string) => labels.get(`${COMPOSE}${name}`);
   const [project, service, number] = ['project', 'service', 'container-number'].map(label);
   // Compose gives images that it builds the first two as well. Whoever made an image must not choose a name by them.
-  const isOwn = number !== imageLabels.get(`${COMPOSE}container-number`);
+  const isOwn = imageLabels !== null && number !== imageLabels.get(`${COMPOSE}container-number`);
   if (!project || !service || !isOwn || label('oneoff') === 'True') return null;
   return { project, service, number: Number(number) || 0 };
 }
@@ -230,7 +287,7 @@ function servingOf(group: Group): Member {
 function noteScaled(group: Group, serving: Member, problems: ProblemList): void {
   const others = group.filter((one) => one !== serving && one.container.pid > 0);
   if (others.length === 0 || serving.read.services.length === 0) return;
-  const names = others.map(({ container }) => container.name);
+  const names = others.map(({ container }) => shortened(container.name));
   const rest = names.length > NAMED_AT_MOST ? ' and others' : '';
   const found = `${others.length} more containers of its service (${names.slice(0, NAMED_AT_MOST).join(', ')}${rest}), which get no connections`;
   problems.add('provider-scaled', placeOf(serving.container.name), found, 'it alone', 'notice');

@@ -25,7 +25,7 @@ import { ProblemList } from '../manifest/problem-list.js';
 import type { Revision } from '../manifest/revision.js';
 import { printable } from '../manifest/text.js';
 import { Engine } from './engine.js';
-import { assemble, type Ingress } from './revision.js';
+import { assemble, type Ingress, LabelReader } from './revision.js';
 
 export interface DockerSourceOptions {
   /** A socket connected to the engine, this source's from then on. Rejects where there is none. */
@@ -35,6 +35,8 @@ export interface DockerSourceOptions {
   /** What labels may say. Absent: what the built-in plugins take. */
   readonly vocabulary?: Vocabulary;
   readonly hostBus?: HostBus;
+  /** For an answer of the engine. Absent: 10 s. */
+  readonly timeoutMs?: number;
   readonly log: Logger;
 }
 
@@ -50,6 +52,8 @@ export class DockerSource extends RevisionSource {
   readonly #looker = new Looker(() => this.#look(), POLL_MS);
   readonly #retry = new Retry(new BackOff(RETRY_MOST_MS));
   readonly #watches: WatchSet;
+  readonly #vocabulary: Vocabulary;
+  readonly #reader: LabelReader;
   #ingress: Ingress = NO_INGRESS;
   /** What the last graph was built from. */
   #built: { readonly revision: Revision; readonly hostedBus: HostedBus | undefined } | null = null;
@@ -57,7 +61,9 @@ export class DockerSource extends RevisionSource {
   constructor(options: DockerSourceOptions) {
     super();
     this.#options = options;
-    this.#engine = new Engine(options.connect);
+    this.#vocabulary = options.vocabulary ?? BUILT_IN;
+    this.#reader = new LabelReader(this.#vocabulary);
+    this.#engine = new Engine(options.connect, options.timeoutMs);
     this.#watches = new WatchSet(() => this.#looker.soon(), options.log);
   }
 
@@ -104,8 +110,7 @@ export class DockerSource extends RevisionSource {
     if (this.isStopped) return;
     this.report(listing instanceof XConnectError ? listing : fault);
     if (!(listing instanceof XConnectError)) {
-      const { vocabulary = BUILT_IN } = this.#options;
-      const { revision, processes } = assemble(listing.containers, this.#ingress, vocabulary);
+      const { revision, processes } = assemble(listing.containers, this.#ingress, this.#reader);
       await this.#show(revision, { ...processes, stamp: listing.stamp });
     }
     this.emit('looked');
@@ -130,7 +135,7 @@ export class DockerSource extends RevisionSource {
 
   /** Why the file can't be used, and then the last that was read stands; null: it can. */
   async #readIngress(): Promise<XConnectError | null> {
-    const { ingressPath: path, vocabulary = BUILT_IN } = this.#options;
+    const { ingressPath: path } = this.#options;
     if (path === undefined) return null;
     const folders = new Map<string, WatchedFolder>();
     await addParent(path, folders);
@@ -144,7 +149,7 @@ export class DockerSource extends RevisionSource {
       const [problem] = problems.list();
       return unusable(path, problem?.found ?? 'no JSON', problem?.expected ?? 'JSON');
     }
-    const rules = readIngressOf(value, path, vocabulary, problems);
+    const rules = readIngressOf(value, path, this.#vocabulary, problems);
     this.#ingress = { rules, problems: problems.list() };
     return null;
   }

@@ -2,8 +2,8 @@
  * HTTP to the runtime or the container engine, one request a connection, over whatever socket it is given.
  *
  * Takes any legal answer (RFC 9112): split anywhere, chunked, with a length, or neither and read to the close;
- * HTTP/1.0 too. Time and size are bounded, and every failure is a value: the peer's `away` where no answer came or
- * the connection broke, its `senseless` where the answer makes no sense.
+ * HTTP/1.0 too. Time and size are bounded, and every failure is a value: the peer's `away` where it can't be reached or
+ * the connection broke, its `slow` where no whole answer came in time, its `senseless` where the answer makes no sense.
  */
 import http from 'node:http';
 import type net from 'node:net';
@@ -28,12 +28,15 @@ export interface RuntimeClientOptions {
 export interface Peer {
   readonly name: string;
   readonly away: ErrorCode;
+  /** It took the request, as it seems, and did not answer in time. */
+  readonly slow: ErrorCode;
   readonly senseless: ErrorCode;
 }
 
 const RUNTIME: Peer = {
   name: 'The runtime',
   away: 'runtime-away',
+  slow: 'runtime-away',
   senseless: 'runtime-answer',
 };
 
@@ -80,9 +83,12 @@ export class RuntimeClient {
     this.#options = options;
   }
 
-  /** Never rejects. Its socket and timer are gone when it resolves. */
-  ask(request: RuntimeRequest): Promise<RuntimeAnswer | XConnectError> {
-    const { connect, timeoutMs, maxBytes, peer = RUNTIME } = this.#options;
+  /** Never rejects. Its socket and timer are gone when it resolves. `timeoutMs`: absent, as of all requests. */
+  ask(
+    request: RuntimeRequest,
+    timeoutMs = this.#options.timeoutMs,
+  ): Promise<RuntimeAnswer | XConnectError> {
+    const { connect, maxBytes, peer = RUNTIME } = this.#options;
     return new Promise((resolve) => {
       let socket: net.Socket | undefined;
       let settled = false;
@@ -95,9 +101,7 @@ export class RuntimeClient {
         resolve(result);
       };
       const cancel = () => settle(away(peer, 'it is no longer asked'));
-      const timer = setTimeout(() => {
-        settle(away(peer, `it did not answer within ${timeoutMs / 1000} s`));
-      }, timeoutMs);
+      const timer = setTimeout(() => settle(slow(peer, timeoutMs)), timeoutMs);
       this.#underWay.add(cancel);
       (async () => connect())().then(
         (made) => {
@@ -171,6 +175,10 @@ function reason(thrown: unknown): string {
 /** `why`: the end of a sentence. */
 export function away({ name, away }: Peer, why: string, cause?: unknown): XConnectError {
   return failure(away, `${name} can not be asked: ${why}.`, cause);
+}
+
+export function slow({ name, slow }: Peer, timeoutMs: number): XConnectError {
+  return failure(slow, `${name} can not be asked: it did not answer within ${timeoutMs / 1000} s.`);
 }
 
 export function senseless({ name, senseless }: Peer, found: string): XConnectError {

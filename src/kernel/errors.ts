@@ -75,6 +75,8 @@ export const REMEDIES = {
   'runtime-away': 'Start the runtime, or say where its socket is with --pv-ctrl.',
   'runtime-answer': 'Update the runtime: its graph could not be read; the last good one stands.',
   'engine-away': 'Start the container engine, or say where its socket is with --docker.',
+  'engine-slow':
+    'Find out what keeps the engine busy (docker ps, docker inspect); the last good graph stands.',
   'engine-answer':
     'Update the engine: what it says of its containers could not be read; the last good graph stands.',
   'state-unreadable': 'Correct what the message names; the last good graph stands meanwhile.',

@@ -2,7 +2,8 @@
  * What is said about fields that an entry may not have (link-fields.ts has those that it may).
  *
  * A field that limits access is a *guard*: where it is misspelt, or stands where nobody would keep it, the entry is
- * refused, because to serve it without would be to serve it open. Any other unknown field is ignored, and told.
+ * refused, because to serve it without would be to serve it open. Any other unknown field is ignored, and told, as long
+ * as there are fewer problems than are told.
  */
 import { nearest } from '../kernel/nearest.js';
 import type { Vocabulary } from './entries.js';
@@ -60,6 +61,12 @@ export function fieldsAreKnown(
   let sound = true;
   for (const name of Object.keys(entry)) {
     if (Object.hasOwn(known, name)) continue;
+    if (problems.isFull) {
+      // Nobody looks any more what each of so many was to be: it takes longer than to read them.
+      problems.add('field-unknown', place, `the unknown field ${show(name)}`, 'none');
+      sound = false;
+      continue;
+    }
     const misplaced = elsewhere && Object.hasOwn(elsewhere.fields, name);
     const meant = misplaced ? undefined : nearest(name, Object.keys(known));
     const field = misplaced ? elsewhere.fields[name] : known[meant ?? ''];

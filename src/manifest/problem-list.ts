@@ -26,6 +26,11 @@ export class ProblemList {
     return this.#errors;
   }
 
+  /** Whether what is added from now on is only counted. */
+  get isFull(): boolean {
+    return this.#items.length >= this.#limit;
+  }
+
   /** The last one that was added; undefined: there is none, or it was omitted. */
   get last(): Problem | undefined {
     return this.#omitted > 0 ? undefined : this.#items.at(-1);
@@ -45,7 +50,7 @@ export class ProblemList {
     severity: Severity = 'error',
   ): void {
     if (severity === 'error') this.#errors++;
-    if (this.#items.length < this.#limit) {
+    if (!this.isFull) {
       const text = typeof expected === 'string' ? expected : expected();
       this.#items.push(problem(code, place, found, text, severity));
       return;

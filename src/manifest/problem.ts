@@ -67,8 +67,15 @@ export const PROBLEM_REMEDIES = {
   'not-allowed': 'Add the role, or container:<name>, to "allow" of the service.',
   'role-unknown': 'Correct the name; there is nothing to do if it is for a container to come.',
   'label-invalid': 'Correct the label; docs/docker.md shows each form.',
-  'label-inherited':
-    'Nothing to do if it may be ignored; else repeat it with another value, or accept those of the image.',
+  'label-inherited': {
+    error:
+      'Say the same in other words in a label of the container, or accept those of the image; until then the entry that it is a part of is not served.',
+    notice:
+      'Nothing to do if it may be ignored; else repeat it with another value, or accept those of the image.',
+  },
+  'image-unknown': 'Make the container anew, from an image that is there.',
+  'container-unknown':
+    'Look at it with "docker inspect", and restart the engine if that hangs too; its links wait.',
   'container-duplicate': 'Rename one of the two containers; until then neither of them is served.',
   'provider-scaled': 'Nothing to do if one is enough; the next one takes over when it stops.',
   'key-overridden': 'Nothing to do if it is meant; otherwise remove one of the two.',

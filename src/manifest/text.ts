@@ -10,7 +10,7 @@ import { printable } from '../kernel/printable.js';
 export { printable };
 
 /** Longest name: NAME_MAX of Linux file systems, as a container's name is a folder's. */
-const MAX_NAME = 255;
+export const MAX_NAME = 255;
 
 /** Control characters, lone surrogates, line and paragraph separators. */
 const UNPRINTABLE = /[\p{Cc}\p{Cs}\u2028\u2029]/u;

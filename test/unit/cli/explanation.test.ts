@@ -86,7 +86,7 @@ describe('a link that works', () => {
 const STEP: Readonly<Record<(typeof STEPS)[number], readonly ErrorCode[]>> = {
   declared: [
     ...(['manifest-invalid', 'runtime-away', 'runtime-answer', 'state-unreadable'] as const),
-    ...(['engine-away', 'engine-answer'] as const),
+    ...(['engine-away', 'engine-slow', 'engine-answer'] as const),
   ],
   exporter: ['requirement-unmet', 'type-unknown', 'type-unsupported'],
   allowed: ['not-allowed', 'device-fd-only'],

@@ -1,6 +1,11 @@
 /** Containers of an engine, for tests: in memory. */
 
-import { assemble, type EngineContainer, type Ingress } from '../../../src/docker/revision.js';
+import {
+  assemble,
+  type EngineContainer,
+  type Ingress,
+  LabelReader,
+} from '../../../src/docker/revision.js';
 import { buildGraph } from '../../../src/graph/builder.js';
 import { BUILT_IN } from '../../../src/manifest/entries.js';
 
@@ -50,7 +55,7 @@ export function graphOf(
   containers: readonly EngineContainer[],
   ingress: Ingress = { rules: [], problems: [] },
 ) {
-  const { revision, processes } = assemble(containers, ingress, BUILT_IN);
+  const { revision, processes } = assemble(containers, ingress, new LabelReader(BUILT_IN));
   const { links, problems } = buildGraph(revision, processes.pids, {
     ...(processes.servers ? { servers: processes.servers } : {}),
   });

@@ -8,10 +8,11 @@ import { fc, property } from '../../support/property.js';
 import { revisionFrom } from '../manifest/scratch.js';
 import { container, graphOf, type LabelTexts } from './containers.js';
 
-function read(labels: LabelTexts, image: LabelTexts = {}) {
+function read(labels: LabelTexts, image: LabelTexts | null = {}) {
   const problems = new ProblemList();
-  const [own, inherited] = [labels, image].map((one) => new Map(Object.entries(one)));
-  const result = readLabels('web', own ?? new Map(), inherited ?? new Map(), BUILT_IN, problems);
+  const own = new Map(Object.entries(labels));
+  const inherited = image && new Map(Object.entries(image));
+  const result = readLabels('web', own, inherited, BUILT_IN, problems);
   const lines = problems
     .list()
     .map(({ severity, file, pointer, message }) => `${severity} ${file}${pointer}: ${message}`);
@@ -186,13 +187,82 @@ describe('labels', () => {
     expect(unreadable).toBe('container web, label pv.services');
   });
 
-  it('name a service once, in whatever form', () => {
-    const { services, lines } = read({
-      'pv.services': '[{"name":"a","type":"unix","socket":"/a"}]',
-      'pv.provide.a': 'unix:/b',
-    });
-    expect(services).toMatchObject([{ name: 'a', socket: '/a' }]);
-    expect(lines[0]).toContain('label pv.provide.a/name: found "a" again');
+  it.each<[string, LabelTexts, string]>([
+    [
+      'has a name that is in both forms',
+      {
+        'pv.services': '[{"name":"raw","type":"unix","socket":"/a"}]',
+        'pv.provide.raw': 'unix:/b',
+      },
+      'error container web, label pv.provide.raw: found "raw" again, expected each service once, and container web, label pv.services:/0 has it',
+    ],
+    [
+      'is whole in one form and limited in the other',
+      {
+        'pv.services': '[{"name":"raw","type":"unix","socket":"/a"}]',
+        'pv.provide.raw.allow': '["operator"]',
+      },
+      'error container web, label pv.provide.raw.allow: found "raw" again',
+    ],
+    [
+      'has dots in its name, and is limited in the short form',
+      {
+        'pv.services': '[{"name":"org.example.raw","type":"unix","socket":"/a"}]',
+        'pv.provide.org.example.raw.allow': '["operator"]',
+      },
+      'error container web, label pv.provide.org.example.raw.allow: found "org.example.raw" again',
+    ],
+    [
+      'is limited under a name that is misspelt',
+      { 'pv.provide.raw': 'unix:/a', 'pv.provide.Raw.allow': '["operator"]' },
+      'error container web, label pv.provide.Raw.allow: found a field of "Raw", which no label provides, expected one of "raw"',
+    ],
+    [
+      'is limited under a name that is misspelt, and stands in the long form',
+      {
+        'pv.services': '[{"name":"server","type":"unix","socket":"/a"}]',
+        'pv.provide.sever.allow': '["operator"]',
+      },
+      'error container web, label pv.provide.sever.allow: found a field of "sever", which no label provides, expected one of "server"',
+    ],
+    [
+      'is limited by a label whose first words are misspelt',
+      { 'pv.provide.raw': 'unix:/a', 'pv.provides.raw.allow': '["operator"]' },
+      'error container web, label pv.provides.raw.allow: found the unknown label "pv.provides.raw.allow", expected "pv.provide.NAME"',
+    ],
+    [
+      'is limited by a label in capitals',
+      { 'pv.provide.raw': 'unix:/a', 'PV.Provide.raw.allow': '["operator"]' },
+      'error container web, label PV.Provide.raw.allow: found the unknown label',
+    ],
+    [
+      'is limited by a label with a space in front',
+      { 'pv.provide.raw': 'unix:/a', ' pv.provide.raw.allow': '["operator"]' },
+      'error container web, label  pv.provide.raw.allow: found the unknown label',
+    ],
+  ])('serve nothing that %s', (_, labels, line) => {
+    const { services, refused, lines } = read(labels);
+    expect(services).toEqual([]);
+    expect(refused.length).toBeGreaterThan(0);
+    expect(lines.join('\n')).toContain(line);
+  });
+
+  it('serve nothing without the limit that the image had for it, nor with one that nobody can know', () => {
+    const image = { 'pv.provide.raw.allow': '["operator"]' };
+    const labels = { ...image, 'pv.provide.raw': 'unix:/a', 'pv.provide.log': 'unix:/b' };
+    const limited = read(labels, image);
+    expect(limited.services).toMatchObject([{ name: 'log' }]);
+    expect(limited.refused).toMatchObject([{ name: 'raw' }]);
+    expect(limited.lines[0]).toContain(
+      'error container web, label pv.provide.raw.allow: found a label of its image',
+    );
+    expect(read({ ...labels, 'pv.image-labels': 'accept' }, image).services).toHaveLength(2);
+    const unknown = read({ ...labels, 'pv.require.db': '', 'pv.image-labels': 'accept' }, null);
+    expect(unknown.services).toEqual([]);
+    expect(unknown.requirements).toMatchObject([{ name: 'db', refused: true }]);
+    expect(unknown.lines).toEqual([
+      'error container web: found labels of an image that the engine no longer knows, or of the container, expected labels that are its own: make the container anew, from an image that is there.',
+    ]);
   });
 
   it('of the image do not count, unless the container says so', () => {

@@ -1,5 +1,7 @@
 /** How containers of an engine are called, whom the names in labels mean, and which process is which. */
 import { describe, expect, it } from 'vitest';
+import { LabelReader } from '../../../src/docker/revision.js';
+import { BUILT_IN } from '../../../src/manifest/entries.js';
 import { MAX_MANIFEST, MAX_STATE } from '../../../src/manifest/limits.js';
 import { fc, property } from '../../support/property.js';
 import { composed, container, graphOf } from './containers.js';
@@ -29,6 +31,12 @@ describe('the name of a container', () => {
       'a-web',
       'web',
     ]);
+  });
+
+  it('is its own where nobody knows whether its image says otherwise', () => {
+    const { revision, lines } = graphOf([composed('a', 'web', PROVIDE, { imageLabels: null })]);
+    expect(revision.containers).toMatchObject([{ name: 'a-web-1', services: [] }]);
+    expect(lines[0]).toContain('error container a-web-1: found labels of an image that');
   });
 
   it('is its own for what Compose runs once', () => {
@@ -168,13 +176,67 @@ describe('the processes', () => {
   });
 });
 
+describe('a container of which the engine says nothing', () => {
+  it('is taken as one that does not run, and that is said', () => {
+    const silent = container('a', PROVIDE, { pid: 0, fault: 'It hangs.' });
+    const graph = graphOf([silent, container('b', REQUIRE, { pid: 5 })]);
+    expect(joined(graph)).toEqual(['b:5 a:0']);
+    expect(graph.lines[0]).toContain(
+      'error container a: found no answer of the engine whether it runs (It hangs), expected its pid: look at it',
+    );
+  });
+});
+
 describe('many and large labels', () => {
   it('of one container take out none of another', () => {
     const large: Record<string, string> = { 'pv.provide.big': 'unix:/x' };
     for (let i = 0; i <= MAX_STATE / MAX_MANIFEST; i++) large[`l${i}`] = ' '.repeat(MAX_MANIFEST);
     const { revision, lines } = graphOf([container('a', large), container('b', PROVIDE)]);
     expect(revision.containers.map(({ name }) => name)).toEqual(['b']);
-    expect(lines[0]).toMatch(/^error container a: found \d+ characters of labels, beside those of/);
+    expect(lines[0]).toMatch(
+      /^error container a: found 18 labels that take \d+ bytes, beside those/,
+    );
+  });
+});
+
+describe('a container with very many labels, or very much wrong with them', () => {
+  it('leaves room for those of others', () => {
+    const many: Record<string, string> = {};
+    for (let i = 0; i < 70_000; i++) many[`pv.provide.x${i}`] = 'unix:/x';
+    const { revision, lines } = graphOf([container('a', many), container('b', PROVIDE)]);
+    expect(revision.containers.map(({ name }) => name)).toEqual(['b']);
+    expect(lines).toHaveLength(1);
+  });
+
+  it('hides nothing that is wrong with others, and is not served', () => {
+    const entries = Array.from({ length: 1_000 }, (_, i) => {
+      return { name: `s${i}`, type: 'unix', socket: '/x', [`f${i}`]: 0, aloow: [] };
+    });
+    const wrong = container('a', { 'pv.services': JSON.stringify(entries) });
+    const note = container('b', {
+      'pv.services': '[{"name":"raw","type":"unix","socket":"/x","f":0}]',
+    });
+    const { revision, lines } = graphOf([wrong, note]);
+    expect(revision.containers.map(({ services }) => services.length)).toEqual([0, 1]);
+    expect(lines.filter((line) => line.includes('container b'))).toHaveLength(1);
+    expect(lines.filter((line) => line.includes('container a'))).toHaveLength(101);
+  });
+});
+
+describe('labels that were read', () => {
+  it('are not read again, unless the container is renamed or its image is known at last', () => {
+    const reader = new LabelReader(BUILT_IN);
+    const one = container('a', PROVIDE, { imageLabels: null });
+    const [unknown] = reader.read([one]);
+    expect(reader.read([{ ...one, pid: 7 }])[0]).toEqual({
+      ...unknown,
+      container: { ...one, pid: 7 },
+    });
+    expect(reader.read([{ ...one, pid: 8 }])[0]?.read).toBe(unknown?.read);
+    const known = { ...one, imageLabels: new Map() };
+    expect(reader.read([known])[0]?.read.services).toHaveLength(1);
+    const [renamed] = reader.read([{ ...known, name: 'b' }]);
+    expect(renamed?.read.services[0]?.place.file).toContain('container b');
   });
 });
 

@@ -4,6 +4,7 @@ import type net from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { DockerSource, type DockerSourceOptions } from '../../../src/docker/source.js';
 import type { GraphSnapshot } from '../../../src/graph/link.js';
+import { bootTicks } from '../../../src/kernel/boot-clock.js';
 import type { XConnectError } from '../../../src/kernel/errors.js';
 import { createLogger } from '../../../src/kernel/log.js';
 import type { Problem } from '../../../src/manifest/problem.js';
@@ -20,14 +21,22 @@ interface Listed {
   isPaused?: boolean;
 }
 
+/** How the requests for one container begin, whichever it is. */
+const ONE = /^\/containers\/[0-9a-f]{64}\//;
+const REDIRECT = 'HTTP/1.1 301 Gone\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n';
 const NOT_FOUND = 'HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n';
 const STREAM = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n';
 
 class FakeEngine extends FakeRuntime {
   containers: Listed[] = [];
   imageLabels: Record<string, string> = {};
-  /** In place of the answer to requests that begin so. */
-  readonly said = new Map<string, string>();
+  image = 'sha256:1';
+  /** How long it takes to say what one container is. */
+  inspectMs = 0;
+  /** When it was asked for all of them last, in ticks since boot. */
+  listedAt = 0;
+  /** In place of the answer to requests that begin so, or match; null: none ever comes. */
+  readonly said = new Map<string | RegExp, string | null>();
   #streams = new Set<net.Socket>();
 
   constructor() {
@@ -52,7 +61,10 @@ class FakeEngine extends FakeRuntime {
   }
 
   #answer(socket: net.Socket, path: string): void {
-    const [, said] = [...this.said].find(([start]) => path.startsWith(start)) ?? [];
+    const isMeant = (what: string | RegExp) =>
+      typeof what === 'string' ? path.startsWith(what) : what.test(path);
+    const [, said] = [...this.said].find(([what]) => isMeant(what)) ?? [];
+    if (said === null) return;
     const [, kind, id] = path.split('/');
     const one = this.containers.find((container) => container.id === id);
     if (said !== undefined) socket.end(said);
@@ -61,11 +73,14 @@ class FakeEngine extends FakeRuntime {
       socket.write(STREAM);
     } else if (path.startsWith('/containers/json')) socket.end(ok(JSON.stringify(this.#list())));
     else if (kind === 'images') socket.end(ok(json({ Config: { Labels: this.imageLabels } })));
-    else if (one) socket.end(ok(json({ State: { Pid: one.pid } })));
-    else socket.end(NOT_FOUND);
+    else if (one) {
+      // A slow engine is what the test is about.
+      setTimeout(() => socket.end(ok(json({ State: { Pid: one.pid } }))), this.inspectMs);
+    } else socket.end(NOT_FOUND);
   }
 
   #list() {
+    this.listedAt = bootTicks();
     return this.containers.map(({ id, name, labels, pid, isPaused }) => {
       const State = pid <= 0 ? 'exited' : isPaused ? 'paused' : 'running';
       return {
@@ -73,7 +88,7 @@ class FakeEngine extends FakeRuntime {
         Names: [`/${name}`],
         Labels: labels,
         State,
-        ImageID: 'sha256:1',
+        ImageID: this.image,
         Created: 1,
       };
     });
@@ -206,8 +221,11 @@ describe('the source of a container engine', () => {
     ['/containers/json', ok('[7]'), 'something else where a container was expected'],
     ['/containers/json', ok('['), '1 bytes that are not JSON for /containers/json?all=1'],
     ['/containers/json', NOT_FOUND, 'something else where its containers was expected'],
-    ['/containers/aaaa', ok('{}'), 'something else where a state was expected'],
-    ['/containers/aaaa', ok('{"State":{}}'), 'something else where the pid of a container'],
+    ['/containers/json', REDIRECT, 'status 301 for /containers/json?all=1'],
+    [ONE, ok('{}'), 'something else where a state was expected'],
+    [ONE, ok('{"State":{}}'), 'something else where the pid of a container'],
+    [ONE, ok('{"State":{"Pid":-1}}'), 'something else where the pid of a container'],
+    [ONE, ok('{"State":{"Pid":1e12}}'), 'something else where the pid of a container'],
     [
       '/images/',
       'HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n',
@@ -216,8 +234,8 @@ describe('the source of a container engine', () => {
     ['/', 'SSH-2.0-x\r\n', 'bytes that are not HTTP'],
   ])(
     'answers of %s that make no sense are a failure, and change nothing',
-    async (path, bytes, why) => {
-      const { graphs, engine, failures } = await setUp({}, ({ said }) => said.set(path, bytes));
+    async (what, bytes, why) => {
+      const { graphs, engine, failures } = await setUp({}, ({ said }) => said.set(what, bytes));
       await eventually(() => expect(failures).toHaveLength(1));
       expect(failures[0]?.code).toBe('engine-answer');
       expect(failures[0]?.message).toContain(`The container engine sent ${why}`);
@@ -228,13 +246,74 @@ describe('the source of a container engine', () => {
     },
   );
 
-  it('leaves out a container that went away, or an image, while it looked', async () => {
+  it('leaves out a container that went away while it looked', async () => {
     const { graphs, engine } = await setUp({}, ({ said }) => {
       said.set(`/containers/${idOf('a')}/`, NOT_FOUND);
-      said.set('/images/', NOT_FOUND);
     });
     await eventually(() => expect(pids(graphs.at(-1))).toEqual([[10, 0]]));
     expect(engine.followers).toBe(1);
+  });
+
+  it("takes labels for nobody's where the image is gone, until it knows them", async () => {
+    const { graphs, engine, problems } = await setUp({}, ({ said }) => {
+      said.set('/images/', NOT_FOUND);
+    });
+    await eventually(() => expect([problems.length, engine.followers]).toEqual([1, 1]));
+    expect(problems[0]?.map(({ code }) => code)).toContain('image-unknown');
+    expect(graphs.at(-1)?.links.every(({ error }) => error)).toBe(true);
+    engine.said.clear();
+    engine.event();
+    await eventually(() => expect(pids(graphs.at(-1))).toEqual([[10, 20]]));
+    engine.said.set('/images/', NOT_FOUND);
+    const looked = engine.asked('/containers/json');
+    engine.event();
+    await eventually(() => expect(engine.asked('/containers/json')).toBeGreaterThan(looked));
+    expect(pids(graphs.at(-1))).toEqual([[10, 20]]);
+  });
+
+  it('asks for no image of a container without one', async () => {
+    const { graphs, engine } = await setUp({}, (engine) => {
+      engine.image = '';
+    });
+    await eventually(() => expect(pids(graphs.at(-1))).toEqual([[10, 20]]));
+    expect(engine.asked('/images/')).toBe(0);
+  });
+
+  it.each([
+    ['an error', 'HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n', 'status 500'],
+    ['nonsense', ok('7'), 'something else where a container'],
+    ['nothing for long', null, 'it did not answer within 0.3 s'],
+  ])('loses no other container where the engine has %s for one', async (_, answer, why) => {
+    const { graphs, problems, engine } = await setUp({ timeoutMs: 300 }, ({ said, containers }) => {
+      said.set(`/containers/${idOf('d')}/`, answer);
+      containers.push({ ...(two()[0] as Listed), id: idOf('d'), name: 'd' });
+      (containers[3] as { labels: object }).labels = { 'pv.provide.log': 'unix:/run/log' };
+    });
+    await eventually(() => expect(pids(graphs.at(-1))).toEqual([[10, 20]]));
+    expect(problems.at(-1)).toMatchObject([{ code: 'container-unknown', file: 'container d' }]);
+    expect(problems.at(-1)?.[0]?.found).toContain(why);
+    engine.said.clear();
+    engine.event();
+    await eventually(() => expect(problems.at(-1)).toEqual([]));
+  });
+
+  it('asks again for events that do not begin, and looks meanwhile', async () => {
+    const { graphs, engine } = await setUp({ timeoutMs: 50 }, ({ said }) =>
+      said.set('/events', null),
+    );
+    await eventually(() => expect(engine.asked('/events')).toBeGreaterThan(2));
+    await eventually(() => expect(pids(graphs.at(-1))).toEqual([[10, 20]]));
+    engine.said.clear();
+    await eventually(() => expect(engine.followers).toBe(1));
+  });
+
+  it("has the stamp of its question for all containers, as a pid may be somebody else's after that", async () => {
+    const { graphs, engine } = await setUp({}, (engine) => {
+      engine.inspectMs = 100;
+    });
+    await eventually(() => expect(graphs).toHaveLength(1));
+    expect(graphs[0]?.stamp).toBeLessThanOrEqual(engine.listedAt);
+    expect(graphs[0]?.stamp).toBeGreaterThan(0);
   });
 
   it('takes no label of an image for one of the container', async () => {

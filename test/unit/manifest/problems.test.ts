@@ -108,7 +108,7 @@ describe('what is wrong with a revision as a whole', () => {
 
 it('no problem code is left without a case above', () => {
   // Those of network pools are the runtime's: test/unit/runtime/address-plan.test.ts; of engines: test/unit/docker.
-  const others = /^(pool|label|container|group|object|lxc)-|^provider-scaled$/;
+  const others = /^(pool|label|image|container|group|object|lxc)-|^provider-scaled$/;
   const codes = Object.keys(PROBLEM_REMEDIES).filter((code) => !others.test(code));
   expect([...seen].sort()).toEqual(codes.sort());
 });
