@@ -55,6 +55,7 @@ struct conn *conn_new(struct link *link)
 	side_init(&conn->side[0], conn);
 	side_init(&conn->side[1], conn);
 	list_add_tail(&link->conns, &conn->node);
+	link->nconns++;
 	link->relay->nconns++;
 	conn->id = ++link->next_conn;
 	conn->since = relay_now();
@@ -136,6 +137,7 @@ void conn_close(struct conn *conn, enum pvx_reason reason)
 	list_del(&conn->ready);
 	list_del(&conn->tick);
 	list_add_tail(&link->relay->dead, &conn->node);
+	link->nconns--;
 	link->relay->nconns--;
 	if (conn->transfer) {
 		transfer_report(conn);

@@ -2,15 +2,21 @@
  * Kernel memory that a link's connections hold: bytes that were read for receivers who have not read them.
  *
  * Each connection is bounded by its send queue and what its receiver is owed; thousands together are not. So a link has a
- * limit. Over half of it, a connection is read from only when its receiver has next to nothing before it, and then
- * RELAY_PEEK bytes at a time (or one record): whoever reads goes on, whoever does not holds little. Over the limit the
- * link accepts nobody: further clients wait in the backlog of its listener, where they cost what they would without us.
+ * limit. Over half of it, a connection is read from RELAY_PEEK bytes at a time (or one record), and only when its receiver
+ * has little before it: whoever reads goes on, whoever does not holds little. Over the limit the link accepts nobody:
+ * further clients wait in the backlog of its listener, where they cost what they would without us.
  *
  *   free --half--> paced --limit--> full
  *   free <--read or closed-- paced <--read or closed-- full
  *
+ * What a receiver has before it, we have to look at; and who is waited for has to be told of by an event, as a link of
+ * which all streams wait for a tick would crawl. Each read of a unix socket is one for its writer. Of TCP only a full send
+ * buffer makes one, so there the buffers are made small instead.
+ *
  * Nobody tells us when bytes are read. Our counts are therefore of what was sent since a receiver's queue was last
  * looked at, each message taken for the most that it may cost, and the kernel is asked only where they seem to be many.
+ * And where more comes by TCP for a receiver that is blocked: what a sender has in its own unix socket is on its account,
+ * but a stream of TCP that was fast has a receive buffer of megabytes here, which is filled while nothing is read.
  */
 #include "relay.h"
 
@@ -19,6 +25,8 @@
 #define OVERHEAD 1024u            /* of a message in a queue */
 #define LOOK_AFTER (256u * 1024u) /* about what a queue holds: counted further, it would be wrong */
 #define LOOKS_PER_MS 4u           /* a hundredth of our time, or less */
+#define SHARES 16u                /* of a connection's part of the limit: its four buffers are a quarter of it */
+#define BUFFER_LEAST (256u * 1024u) /* of TCP: with less, a segment of the loopback device would wait for room */
 #define TELL_AGAIN_MS 600000u
 
 /* The kernel rounds a message's memory up, to twice its bytes at most (truesize of sk_buff). */
@@ -34,10 +42,39 @@ static void put(struct side *to, uint32_t measured)
 	to->sent = 0;
 }
 
+static uint64_t half_of(const struct link *link)
+{
+	return link->memory_max / 2;
+}
+
+/*
+ * Gives the buffers of a TCP socket their share where a link holds much and the one that was looked at is larger; and a
+ * larger share once fewer connections are there. What is in a buffer stays, and what comes meanwhile is sent again. The
+ * kernel leaves such a buffer as it is, on a long way too, so this is not done before there is need.
+ */
+static void fit(struct side *side, uint32_t buffer)
+{
+	const struct link *link = side->conn->link;
+	uint64_t share = link->memory_max / SHARES / link->nconns;
+	bool crowded = link->memory > half_of(link);
+	int bytes;
+
+	if (share < BUFFER_LEAST)
+		share = BUFFER_LEAST;
+	if (share > INT32_MAX)
+		share = INT32_MAX;
+	if (!(crowded && buffer > share) && !(side->share > 0 && share / 2 >= side->share))
+		return;
+	side->share = (uint32_t)share;
+	bytes = (int)(share / 2); /* the kernel doubles it (socket(7)) */
+	setsockopt(side->source.fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+	setsockopt(side->source.fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+}
+
 /* Counts anew what there is for `to`, and says how much of it is in its socket. */
 static uint32_t look(struct side *to)
 {
-	const struct side *from = &to->conn->side[to == &to->conn->side[0]];
+	struct side *from = &to->conn->side[to == &to->conn->side[0]];
 	uint32_t theirs[SK_MEMINFO_VARS] = { 0 }, ours[SK_MEMINFO_VARS] = { 0 }, queued;
 	socklen_t length = sizeof(theirs);
 	size_t owed = to->pipe ? to->pipe->length : 0;
@@ -53,6 +90,10 @@ static uint32_t look(struct side *to)
 	if (!from->local)
 		(void)getsockopt(from->source.fd, SOL_SOCKET, SO_MEMINFO, ours, &length);
 	put(to, queued + (uint32_t)owed + ours[SK_MEMINFO_RMEM_ALLOC]);
+	if (!to->local)
+		fit(to, theirs[SK_MEMINFO_SNDBUF]);
+	if (!from->local)
+		fit(from, ours[SK_MEMINFO_RCVBUF]);
 	return queued;
 }
 
@@ -128,10 +169,16 @@ bool memory_full(struct link *link)
 	return true;
 }
 
+void memory_blocked(struct side *to)
+{
+	if (!to->conn->side[to == &to->conn->side[0]].local)
+		look(to);
+}
+
 enum room memory_room(struct side *to)
 {
 	struct link *link = to->conn->link;
-	uint64_t half = link->memory_max / 2;
+	uint64_t half = half_of(link);
 	uint32_t queued = 0;
 
 	if (link->memory > half)
@@ -140,13 +187,13 @@ enum room memory_room(struct side *to)
 		pace(to, false);
 		return ROOM_FREE;
 	}
-	pace(to, queued > RELAY_PEEK);
+	pace(to, to->local && queued > RELAY_PEEK);
 	return to->paced ? ROOM_NONE : ROOM_LITTLE;
 }
 
 void memory_tick(struct link *link)
 {
-	if (link->paced == 0 || more_than(link, link->memory_max / 2))
+	if (link->paced == 0 || more_than(link, half_of(link)))
 		return;
 	for (struct list *node = link->conns.next; node != &link->conns; node = node->next) {
 		struct conn *conn = list_entry(node, struct conn, node);

@@ -215,6 +215,8 @@ enum move pump_stream(struct side *from, struct side *to)
 	size_t plain;
 	ssize_t n;
 
+	if (move == MOVE_WAIT)
+		memory_blocked(to);
 	if (move != MOVE_AGAIN)
 		return move;
 	if (from->eof)

@@ -140,10 +140,11 @@ struct side {
 	struct pipe *pipe;
 	uint32_t fds_ahead; /* descriptors sent to it, see share.c */
 	uint32_t measured, sent; /* memory held for it: when last looked at, and at most since; see memory.c */
+	uint32_t share;    /* of TCP: so large its buffers were made; 0: as large as the kernel wants */
 	bool readable;     /* a read may find something */
 	bool writable;     /* a write may find room */
 	bool watched;      /* an event will say when it is writable again */
-	bool paced;        /* nothing is read for it until it has read more, see memory.c */
+	bool paced;        /* a unix socket: nothing is read for it until it has read more, see memory.c */
 	bool plenty;       /* the last read took all that it could: a longer one, or a splice, is worth while */
 	bool unregistered; /* not in the epoll set: not yet, or for want of room; each tick tries again */
 	bool local;        /* a unix socket, and not TCP */
@@ -257,6 +258,7 @@ struct link {
 	uint32_t patience_ms, max_conns, next_conn, nflows;
 	uint32_t trying; /* connections on their way to the provider */
 	uint32_t fds_ahead, fds_replied; /* share.c: to its receivers; to clients, by datagram */
+	uint32_t nconns; /* all in conns, transfers too */
 	uint32_t paced; /* sides that are */
 	uint64_t memory, memory_max, look_at, tell_full_at; /* bytes held, and at most: memory.c */
 	int type; /* SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM */
@@ -470,6 +472,7 @@ void memory_read(struct side *to, size_t length); /* so much was read for it, an
 void memory_forget(struct side *to);              /* it is closed */
 void memory_queued(struct link *, size_t length); /* a datagram, in our own queue */
 void memory_unqueued(struct link *, size_t length);
+void memory_blocked(struct side *to);   /* it takes nothing for now, and more may have come for it */
 enum room memory_room(struct side *to); /* to read for it */
 void memory_tick(struct link *);        /* goes on where there is room again */
 bool memory_full(struct link *);        /* it holds all that it may: nobody is to be accepted */

@@ -91,12 +91,12 @@ static enum move blocked(struct side *to, int error)
 	return MOVE_WAIT;
 }
 
-/* Each read of a unix socket is an event for its writer; of TCP none is while there is room, so a tick looks. */
+/* Each read of a unix socket is an event for its writer. */
 enum move side_wait(struct side *to)
 {
 	if (!to->watched)
 		to->watched = relay_rearm(to->conn->link->relay, &to->source, SIDE_EVENTS | EPOLLOUT);
-	if (!to->watched || !to->local)
+	if (!to->watched)
 		conn_later(to->conn);
 	return MOVE_WAIT;
 }

@@ -1,5 +1,7 @@
 """The cases: what each shows is in program.test.ts."""
-import random, time
+import random, threading, time
+
+SO_MEMINFO = 55 # <asm-generic/socket.h>
 
 def started():
     relay = Relay()
@@ -281,6 +283,57 @@ def brokers():
     near.close()
     relay.expect("BROKER")
     passes(provider, client)
+    return relay.end() == ""
+
+def crowded():
+    """Streams of TCP that were fast, until nobody read any more."""
+    most, count, fast, block = 2**24, 16, 2**23, bytes(range(256)) * 256
+    relay = started()
+    relay.link(bytes=most)
+    listener = socket.create_server(("127.0.0.1", 0))
+    def tcp():
+        client = socket.create_connection(listener.getsockname())
+        return client, listener.accept()[0]
+    inside, consumers, providers, sent, heard = [], [], [], [fast] * count, [0] * count
+    for _ in range(count):
+        (consumer, near), (far, provider) = tcp(), tcp()
+        inside += [near.dup(), far.dup()]
+        relay.tell("JOIN", near, far)
+        consumers.append(consumer)
+        providers.append(provider)
+    def read(i, size):
+        data = providers[i].recv(min(size, len(block)), socket.MSG_WAITALL)
+        assert data == (block + block)[heard[i] % 256:][:len(data)]
+        heard[i] += len(data)
+        return len(data)
+    for i in range(count):
+        feeding = threading.Thread(target=consumers[i].sendall, args=(block * (fast // len(block)),))
+        feeding.start()
+        while heard[i] < fast: read(i, fast - heard[i])
+        feeding.join()
+        consumers[i].setblocking(False)
+    def held():
+        info = [struct.unpack("=9I", end.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 36)) for end in inside]
+        return sum(received + queued for received, _, _, _, _, queued, *_ in info)
+    def full():
+        """Nobody can send, and what there is stays as it is."""
+        before = held(), list(sent)
+        for i in range(count):
+            try:
+                while True: sent[i] += consumers[i].send((block + block)[sent[i] % 256:][:len(block)])
+            except BlockingIOError:
+                pass
+        return (held(), sent) == before and asleep()
+    def asleep():
+        """In epoll_wait(2) without a timeout: an event will tell, and no tick looks."""
+        call = open(f"/proc/{relay.process.pid}/syscall").read().split()
+        return len(call) > 4 and int(call[4], 16) & 0xffffffff == 0xffffffff
+    until(full)
+    assert most // 4 < held() <= most, held()
+    for consumer in consumers: consumer.shutdown(socket.SHUT_WR)
+    for i in range(count):
+        while read(i, len(block)): pass
+    assert heard == sent
     return relay.end() == ""
 
 def ends():

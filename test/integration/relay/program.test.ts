@@ -23,6 +23,10 @@ describe.runIf(isRoot())('pvx-relay', () => {
     ['asked', 'asks a successor of the daemon what the one before has not answered'],
     ['brokers', 'takes answers to its own requests alone, and goes on without a broker'],
     [
+      'crowded',
+      'holds so much and no more of fast streams that nobody reads, and waits without a timer',
+    ],
+    [
       'ends',
       'has no capability, no new privileges, a filter, and refuses to start as what it should not be',
     ],
