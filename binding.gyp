@@ -31,6 +31,11 @@
       "target_name": "pvx-bus",
       "type": "executable",
       "sources": ["<!@(ls native/bus/*.c)"]
+    },
+    {
+      "target_name": "pvx-enter",
+      "type": "executable",
+      "sources": ["<!@(ls native/enter/*.c)"]
     }
   ]
 }

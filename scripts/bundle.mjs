@@ -1,6 +1,6 @@
 /**
  * Bundles what runs into dist/bundle, with source maps: a file for the daemon, which is loaded at once and by its code
- * cache (src/main.ts), one for the commands, one each for pv-appengine and pvcontrol, and what plugins import. Each is
+ * cache (src/main.ts), one for the commands, one each for pv-appengine, pvcontrol and pventer, and what plugins import. Each is
  * self-contained, so nothing that only commands need is loaded by a daemon.
  *
  * Packages that a daemon may never need are left out of its file: they are in dist/bundle/node_modules, where Node.js
@@ -57,6 +57,7 @@ const built = await Promise.all([
       commands: 'src/command-line.ts',
       appengine: 'src/runtime/main.ts',
       pvcontrol: 'src/cli/pvcontrol/main.ts',
+      pventer: 'src/cli/pventer/main.ts',
       plugin: 'src/plugin.ts',
     },
     outdir: BUNDLE,

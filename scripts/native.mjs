@@ -15,7 +15,14 @@ import {
 import { dirname, join } from 'node:path';
 
 /** What is made in build/Release: the addon and the programs. */
-export const NATIVE = ['pvx.node', 'pv-xconnect', 'pvx-broker', 'pvx-relay', 'pvx-bus'];
+export const NATIVE = [
+  'pvx.node',
+  'pv-xconnect',
+  'pvx-broker',
+  'pvx-relay',
+  'pvx-bus',
+  'pvx-enter',
+];
 const PREFIX = dirname(dirname(realpathSync(process.execPath)));
 const HEADERS = join(PREFIX, 'include/node');
 

@@ -35,6 +35,7 @@ const ABOUT = {
   'pv-xconnect': 'service mesh between the containers of a device',
   'pv-appengine': 'runs the containers of a revision, with pv-xconnect between them',
   pvcontrol: 'asks the runtime of a device',
+  pventer: 'runs a program in a container of a device',
 };
 const FILES = {
   'pv-xconnect': {

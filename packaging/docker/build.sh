@@ -10,7 +10,7 @@ trap 'rm -rf "$context"' EXIT
 npm pack --silent --ignore-scripts --pack-destination "$context" >/dev/null
 tar -C "$context" -xzf "$context"/pv-xconnect-*.tgz
 mkdir -p "$context/package/build/Release"
-for name in pvx.node pv-xconnect pvx-broker pvx-relay pvx-bus; do
+for name in pvx.node pv-xconnect pvx-broker pvx-relay pvx-bus pvx-enter; do
   cp "build/Release/$name" "$context/package/build/Release"
 done
 npm ls --omit=dev --all --parseable | tail -n +2 | while read -r path; do

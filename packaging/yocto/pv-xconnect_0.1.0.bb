@@ -32,18 +32,20 @@ do_compile() {
     ${CC} ${CFLAGS} $common ${LDFLAGS} $now native/broker/*.c $shared -o out/pvx-broker
     ${CC} ${CFLAGS} $common ${LDFLAGS} $now native/relay/*.c $shared -o out/pvx-relay
     ${CC} ${CFLAGS} $common ${LDFLAGS} $now native/bus/*.c -o out/pvx-bus
+    ${CC} ${CFLAGS} $common ${LDFLAGS} $now native/enter/*.c -o out/pvx-enter
     ${CC} ${CFLAGS} $common ${LDFLAGS} $now -fPIC -shared -DNAPI_VERSION=8 -DNODE_GYP_MODULE_NAME=pvx \
         -I${STAGING_INCDIR}/node native/addon/*.c native/closer.c native/message.c -o out/pvx.node
 }
 
 do_install() {
     install -d ${D}${LIBDIR}/build/Release ${D}${bindir}
-    install -m 0755 out/pv-xconnect out/pvx-broker out/pvx-relay out/pvx-bus ${D}${LIBDIR}/build/Release
+    install -m 0755 out/pv-xconnect out/pvx-broker out/pvx-relay out/pvx-bus out/pvx-enter \
+        ${D}${LIBDIR}/build/Release
     install -m 0644 out/pvx.node ${D}${LIBDIR}/build/Release
     # The recipe's tarball has the bundles as they were built; no map is needed on a device.
     cp -R --no-preserve=ownership bin package.json dist src ${D}${LIBDIR}
     find ${D}${LIBDIR} -name '*.map' -delete
-    for name in pv-xconnect pv-appengine pvcontrol; do
+    for name in pv-xconnect pv-appengine pvcontrol pventer; do
         ln -sf ${@os.path.relpath(d.getVar('LIBDIR'), d.getVar('bindir'))}/bin/$name ${D}${bindir}/$name
     done
 }

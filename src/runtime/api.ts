@@ -67,7 +67,10 @@ export class Api {
         '/daemons': { GET: () => answer(this.#daemons()) },
         '/daemons/:name': { PUT: (request, name) => this.#controlDaemon(request, name) },
         '/containers': { GET: () => answer([...runner.containers.values()].map(shown)) },
-        '/containers/:name': { PUT: (request, name) => this.#controlContainer(request, name) },
+        '/containers/:name': {
+          GET: (_request, name) => answer(withProcess(this.#container(name))),
+          PUT: (request, name) => this.#controlContainer(request, name),
+        },
         '/groups': { GET: () => answer(this.#groups()) },
         '/signal': { POST: (request) => this.#signal(request) },
         '/commands': { POST: (request) => this.#command(request) },
@@ -139,9 +142,14 @@ export class Api {
     return answer(this.#daemons()[0]);
   }
 
-  async #controlContainer(request: ApiRequest, name: string): Promise<ApiAnswer> {
+  #container(name: string): ContainerSupervisor {
     const container = this.#parts.runner.containers.get(name);
     if (!container) throw new HttpError(404, `There is no container ${show(name)}.`);
+    return container;
+  }
+
+  async #controlContainer(request: ApiRequest, name: string): Promise<ApiAnswer> {
+    const container = this.#container(name);
     const action = await actionOf(request);
     const { obstacle, restartPolicy } = container.settings;
     if (restartPolicy === 'system') {
@@ -241,6 +249,12 @@ function shown({ settings, status, lifecycle, recovery }: ContainerSupervisor) {
       ? { user_stopped: String(lifecycle.userStopped) }
       : {}),
   };
+}
+
+/** Our own addition, for whoever enters it. */
+function withProcess(container: ContainerSupervisor) {
+  const { pid, startTicks: start_time } = container;
+  return { ...shown(container), type: container.settings.type, pid, start_time };
 }
 
 async function actionOf(request: ApiRequest): Promise<Action> {

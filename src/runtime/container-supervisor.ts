@@ -3,6 +3,7 @@
  * with timers. The engine is asked for one thing at a time, in the order in which it was decided.
  */
 import { EventEmitter } from 'eventemitter3';
+import { startTicksOfPid } from '../kernel/boot-clock.js';
 import { SerialQueue } from '../kernel/serial-queue.js';
 import { CLEAN_EXIT } from './child-process.js';
 import type { ContainerSettings } from './container-settings.js';
@@ -45,6 +46,7 @@ export class ContainerSupervisor extends EventEmitter<ContainerEvents> {
   readonly #work = new SerialQueue();
   #lifecycle: Lifecycle = INSTALLED;
   #running: Running | null = null;
+  #startTicks = 0;
   #wait: NodeJS.Timeout | undefined;
   #watch: NodeJS.Timeout | undefined;
   #closed = false;
@@ -62,6 +64,11 @@ export class ContainerSupervisor extends EventEmitter<ContainerEvents> {
 
   get status(): ContainerStatus {
     return this.#lifecycle.status;
+  }
+
+  /** When that process began, in ticks since boot (proc_pid_stat(5), field 22): no other one has both. 0: nobody knows. */
+  get startTicks(): number {
+    return this.#running === null ? 0 : this.#startTicks;
   }
 
   get lifecycle(): Lifecycle {
@@ -208,6 +215,7 @@ export class ContainerSupervisor extends EventEmitter<ContainerEvents> {
     }
     const running = launched.value;
     this.#running = running;
+    this.#startTicks = startTicksOfPid(running.pid);
     // Before anybody else waits for its end: `pid` is up to date for all of them.
     void running.exited.then((how) => {
       this.#running = null;

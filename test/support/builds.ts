@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PACKAGE_ROOT } from '../../src/relay/native.js';
 
-const PROGRAMS = ['pv-xconnect', 'pvx-broker', 'pvx-relay', 'pvx-bus', 'pvx.node'];
+const PROGRAMS = ['pv-xconnect', 'pvx-broker', 'pvx-relay', 'pvx-bus', 'pvx-enter', 'pvx.node'];
 
 export interface Outcome {
   readonly code: number | null;

@@ -1,4 +1,5 @@
 /** One request of pv-ctrl, over its unix socket. Bodies of any size go through without being held. */
+import { statSync } from 'node:fs';
 import http, { type IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -49,6 +50,18 @@ export class RuntimeClient {
       else void pipeline(body.bytes, request).catch(() => undefined);
     });
   }
+}
+
+/** Where the socket is looked for, in this order: on a device, on a host, in a container. */
+const SOCKETS = ['/run/pantavisor/pv/pv-ctrl', '/pv/pv-ctrl', '/pantavisor/pv-ctrl'];
+
+/** The first one that is there; where none is, the last one. */
+export function runtimeSocket(): string {
+  return SOCKETS.find(isSocket) ?? (SOCKETS.at(-1) as string);
+}
+
+export function isSocket(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isSocket() ?? false;
 }
 
 /** The whole body as text. */

@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { BAD_CHECKSUM, BAD_STATE, NO_SPACE } from '../../runtime/storage/refusals.js';
-import { type RequestBody, RuntimeClient, textOf } from './client.js';
+import { isSocket, type RequestBody, RuntimeClient, runtimeSocket, textOf } from './client.js';
 import { shownAtTerminal } from './shown.js';
 import { type Asked, type Deed, understand } from './words.js';
 
@@ -31,8 +31,6 @@ interface Options {
   readonly isVerbose: boolean;
 }
 
-/** Where the socket is looked for, in this order: on a device, on a host, in a container. */
-const SOCKETS = ['/run/pantavisor/pv/pv-ctrl', '/pv/pv-ctrl', '/pantavisor/pv-ctrl'];
 const EXIT_CODES: Readonly<Record<string, number>> = {
   [NO_SPACE]: 48,
   [BAD_CHECKSUM]: 60,
@@ -50,7 +48,7 @@ export async function pvcontrol(argv: readonly string[], streams: Streams): Prom
     stdout.write(usage);
     return options ? exitCode : words.includes('-h') ? 0 : 1;
   }
-  const socket = options.socket ?? SOCKETS.find(isSocket) ?? (SOCKETS.at(-1) as string);
+  const socket = options.socket ?? runtimeSocket();
   if (!isSocket(socket)) {
     stdout.write(`ERROR: ${socket} not found\n`);
     return 1;
@@ -232,10 +230,6 @@ async function hashOf(path: string): Promise<string> {
   const hash = createHash('sha256');
   await pipeline(createReadStream(path), hash);
   return hash.digest('hex');
-}
-
-function isSocket(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isSocket() ?? false;
 }
 
 function isFile(path: string): boolean {

@@ -3,7 +3,7 @@
  * same files at /app. On `namespace` they are over the host's own files. On `lxc` they are a pvrexport, packed here:
  * each root is a small squashfs with what a distribution has in /etc, and the host's programs mounted read-only.
  */
-import { type ExecFileException, execFile } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect } from 'vitest';
@@ -34,6 +34,7 @@ export type Containers = Readonly<Record<string, RevisionContainer>>;
 
 /** The first process: it ends at once when it is asked to, whatever the program does about signals. */
 const INIT = 'trap "exit 0" TERM\n"$@" &\nwait $!\n';
+export const PVENTER = join(PACKAGE_ROOT, 'bin/pventer');
 const IDLE = ['sleep', 'infinity'];
 const MODULES = join(PACKAGE_ROOT, 'node_modules');
 /** Folders with the programs of the host. */
@@ -71,6 +72,17 @@ export function example(name: string, container: string): RevisionContainer {
 export function hasEngine(engine: EngineName): boolean {
   const lxc = ['lxc-start', 'mksquashfs'];
   return isRoot() && ['setpriv', 'unshare', ...(engine === 'lxc' ? lxc : [])].every(has);
+}
+
+/** pventer with these arguments, to its end. */
+export function pventer(...args: string[]): Promise<ExecResult> {
+  return new Promise((resolve) => {
+    const argv = [PVENTER, ...args];
+    const child = execFile(process.execPath, argv, { timeout: 20_000 }, (error, stdout, stderr) => {
+      resolve({ code: error ? Number(error.code ?? 255) : 0, stdout, stderr });
+    });
+    child.stdin?.end();
+  });
 }
 
 export class RunningRevision {
@@ -116,16 +128,13 @@ export class RunningRevision {
     );
   }
 
-  /** Runs a program in a container to its end. */
-  async run(container: string, ...argv: string[]): Promise<ExecResult> {
-    const pid = await this.runtime.pidOf(container);
-    const args = ['--target', String(pid), '--all', '--root', '--wd=/', '--', ...argv];
-    return new Promise((resolve) => {
-      const options = { env: { PATH }, timeout: 20_000 };
-      execFile('nsenter', args, options, (error: ExecFileException | null, stdout, stderr) => {
-        resolve({ code: error ? Number(error.code ?? 255) : 0, stdout, stderr });
-      });
-    });
+  /** Runs a program in a container to its end, as its users do. */
+  run(container: string, ...argv: string[]): Promise<ExecResult> {
+    return this.pventer('-c', container, ...argv);
+  }
+
+  pventer(...args: string[]): Promise<ExecResult> {
+    return pventer('-s', this.runtime.pvCtrl, ...args);
   }
 
   /** The same; what it wrote to standard output. Rejects where it fails. */

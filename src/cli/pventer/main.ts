@@ -1,0 +1,4 @@
+/** The program pventer. */
+import { pventer } from './pventer.js';
+
+process.exitCode = await pventer(process.argv.slice(2));
