@@ -50,6 +50,8 @@ const CONCURRENCY = 8;
 /** Largest pid_t. */
 const MAX_PID = 2 ** 31 - 1;
 const NO_LABELS: Labels = new Map();
+/** Podman's word for the image of a container with a root file system of its own. */
+const NO_IMAGE = 'sha256:';
 
 /** Both for Docker and for Podman, which has other words for some. Those of exec and of health checks are many. */
 const EVENTS = [
@@ -293,7 +295,7 @@ function listedContainer(value: unknown): ListedContainer {
     id: Id,
     name: name.replace(/^\//, ''),
     labels: labelsIn(Labels),
-    image: typeof ImageID === 'string' ? ImageID : '',
+    image: typeof ImageID === 'string' && ImageID !== NO_IMAGE ? ImageID : '',
     created: typeof Created === 'number' ? Created : Date.parse(String(Created)) / 1000 || 0,
     state: State === 'running' || State === 'paused' ? State : 'other',
   };

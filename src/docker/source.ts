@@ -4,6 +4,9 @@
  * An event only says that something has changed: what, is asked of the engine anew, so that nothing depends on events
  * that were lost. When their stream ends, it is opened again with back-off, and everything is listed once more. While
  * the engine is away, as when it restarts and its containers live on, the last graph stands.
+ *
+ * An engine may tell of a change before it lists it: Docker does of a pause and its end, which it writes down in
+ * between. So what is listed at an event is looked at again after the last one.
  */
 import type net from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
@@ -42,6 +45,8 @@ export interface DockerSourceOptions {
 
 /** An engine drops events for a reader that it finds slow. */
 const POLL_MS = 30_000;
+/** After an event. Docker waits for its disk there. */
+const AGAIN_MS = [250, 2_000];
 /** The longest wait before an engine that is away is looked for again: to connect costs next to nothing. */
 const RETRY_MOST_MS = 2_000;
 const NO_INGRESS: Ingress = { rules: [], problems: [] };
@@ -55,6 +60,7 @@ export class DockerSource extends RevisionSource {
   readonly #vocabulary: Vocabulary;
   readonly #reader: LabelReader;
   #ingress: Ingress = NO_INGRESS;
+  #again: NodeJS.Timeout[] = [];
   /** What the last graph was built from. */
   #built: { readonly revision: Revision; readonly hostedBus: HostedBus | undefined } | null = null;
 
@@ -84,6 +90,7 @@ export class DockerSource extends RevisionSource {
 
   stop(): void {
     this.isStopped = true;
+    this.#lookAgain([]);
     this.#looker.stop();
     this.#retry.cancel();
     this.#engine.stop();
@@ -92,10 +99,16 @@ export class DockerSource extends RevisionSource {
 
   async #follow(): Promise<void> {
     const look = () => this.#looker.soon();
-    const why = await this.#engine.follow(() => {
-      this.#retry.reset();
-      look();
-    }, look);
+    const why = await this.#engine.follow(
+      () => {
+        this.#retry.reset();
+        look();
+      },
+      () => {
+        look();
+        this.#lookAgain(AGAIN_MS);
+      },
+    );
     if (this.isStopped) return;
     const ms = this.#retry.schedule(() => void this.#follow());
     this.#options.log.debug(
@@ -103,6 +116,11 @@ export class DockerSource extends RevisionSource {
       'the events of the engine are followed again',
     );
     look();
+  }
+
+  #lookAgain(after: readonly number[]): void {
+    for (const timer of this.#again) clearTimeout(timer);
+    this.#again = after.map((ms) => setTimeout(() => this.#looker.soon(), ms));
   }
 
   async #look(): Promise<void> {

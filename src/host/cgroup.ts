@@ -5,10 +5,13 @@
  * LXC makes `lxc/NAME`, `lxc.payload.NAME` or `lxc.payload/NAME`; Docker, Podman and containerd make `docker/ID`,
  * `docker-ID.scope`, `libpod-ID.scope` and the like, with an id of 64 hexadecimal digits. Where containers are in
  * containers, the outermost is the one that the runtime of this machine made: a container may have made any below it.
+ * A pod of Podman, `libpod_parent/ID`, is no container.
  */
 const LXC = /^lxc(?:\.payload)?$/;
 const LXC_NAME = /^lxc\.payload\.(.+)$/;
 const ID = /^(?:[a-z-]+-)?([0-9a-f]{64})(?:\.scope)?$/;
+const PODS = 'libpod_parent';
+const POD = /^[0-9a-f]{64}$/;
 /** As much of an id as people write. */
 const SHORT_ID = /^[0-9a-f]{12,64}$/;
 
@@ -18,6 +21,7 @@ function containersOf(path: string): string[] {
   const parts = path.split('/');
   parts.forEach((part, i) => {
     const before = parts[i - 1] ?? '';
+    if (before === PODS && POD.test(part)) return;
     const name = LXC.test(before) ? part : (LXC_NAME.exec(part) ?? ID.exec(part))?.[1];
     if (name) found.push(name);
   });

@@ -1,6 +1,6 @@
 /** examples/docker: what its README promises, with an image of this machine's own programs. */
 import { execFileSync } from 'node:child_process';
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -8,7 +8,7 @@ import { PACKAGE_ROOT } from '../../../src/relay/native.js';
 import { has } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
 import { makeNodeImage, put } from './node-image.js';
-import { DockerMesh, docker } from './support.js';
+import { DockerMesh, docker, line } from './support.js';
 
 const EXAMPLE = join(PACKAGE_ROOT, 'examples/docker');
 const textOf = (name: string) => readFileSync(join(EXAMPLE, name), 'utf8');
@@ -60,6 +60,14 @@ describe.runIf(docker() && has('dbus-daemon'))('examples/docker', { timeout: 60_
     rmSync(folder, { recursive: true, force: true });
   }, 90_000);
 
+  const joined = () =>
+    mesh.until(
+      'guest greeting greeter established',
+      ...['operator', 'thermostat', 'visitor'].map((name) => `${name} system-bus _pv_ established`),
+      ...['site', 'api', 'echo'].map((name) => `EXTERNAL ${name} ${name} established`),
+    );
+  const gone = () =>
+    mesh.until('EXTERNAL api  unmet', 'EXTERNAL echo  unmet', 'EXTERNAL site  unmet');
   const printed = (service: string, text: string) =>
     eventually(() => expect(mesh.engine.docker('logs', `shop-${service}-1`)).toContain(text), {
       timeoutMs: 20_000,
@@ -67,11 +75,7 @@ describe.runIf(docker() && has('dbus-daemon'))('examples/docker', { timeout: 60_
     });
 
   test('joins all of its services', async () => {
-    await mesh.until(
-      'guest greeting greeter established',
-      ...['operator', 'thermostat', 'visitor'].map((name) => `${name} system-bus _pv_ established`),
-      ...['site', 'api', 'echo'].map((name) => `EXTERNAL ${name} ${name} established`),
-    );
+    await joined();
     await mesh.untilLogged('1 more containers of its service (shop-greeter-');
   });
 
@@ -97,6 +101,30 @@ describe.runIf(docker() && has('dbus-daemon'))('examples/docker', { timeout: 60_
 
   test('is gone after "down"', async () => {
     up('down');
-    await mesh.until('EXTERNAL api  unmet', 'EXTERNAL echo  unmet', 'EXTERNAL site  unmet');
+    await gone();
+  });
+
+  test.runIf(has('docker-compose'))('is the same by Compose, scaled up and down', async () => {
+    // Debian has the first version, which knows no name of a project in its file.
+    const file = join(folder, 'compose.yaml');
+    writeFileSync(file, textOf('compose.yaml').replace(/^name: .*$/m, ''));
+    const compose = (...args: string[]) =>
+      execFileSync('docker-compose', ['--project-name', 'shop', '--file', file, ...args], {
+        env: { ...process.env, DOCKER_HOST: mesh.engine.host },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+    compose('up', '--detach', '--no-build');
+    await joined();
+    await mesh.untilLogged('1 more containers of its service (shop_greeter_');
+    compose('up', '--detach', '--no-build', '--scale', 'guest=2', '--scale', 'greeter=1', 'guest');
+    await eventually(async () => {
+      const shown = (await mesh.daemon.shown()).map(line);
+      expect(shown).toContain('guest greeting greeter established');
+      expect(shown).toContain('shop_guest_2 greeting greeter established');
+    });
+    compose('up', '--detach', '--no-build', '--scale', 'guest=1', 'guest');
+    await joined();
+    compose('down', '--timeout', '1');
+    await gone();
   });
 });

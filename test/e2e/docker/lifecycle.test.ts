@@ -102,6 +102,41 @@ describe.runIf(docker())('a link between containers of Docker', { timeout: 60_00
     await mesh.until();
   });
 
+  test('comes back with a provider that ends by itself, and that the engine starts again', async () => {
+    consume();
+    mesh.run('provider', SERVE, { labels: PROVIDE, flags: ['--restart', 'always'] });
+    await mesh.until(LINK);
+    const first = mesh.pid('provider');
+    process.kill(first, 'SIGKILL');
+    await eventually(async () => {
+      const [link] = await mesh.daemon.shown();
+      expect(link?.provider_pid).not.toBe(first);
+      expect(link?.state).toBe('established');
+    });
+    expect(ask('hello')).toBe('1234 1234 hello');
+  });
+
+  test('of containers whose image was removed by force stays, and no new one is made for them', async () => {
+    const image = 'pvx-short-lived:test';
+    mesh.engine.import(mesh.image, image);
+    mesh.run('provider', SERVE, { labels: PROVIDE });
+    mesh.run('consumer', WAIT, { labels: REQUIRE, image });
+    await mesh.until(LINK);
+    command('stop', '--time', '0', 'consumer');
+    command('rmi', '--force', image);
+    command('start', 'consumer');
+    await mesh.until(LINK);
+    const before = mesh.daemon.daemonPid;
+    process.kill(before, 'SIGKILL'); // nobody knows its labels any more
+    await mesh.untilLogged(
+      'container consumer: found labels of an image that the engine no longer',
+    );
+    await eventually(async () => {
+      const [link] = await mesh.daemon.shown();
+      expect(link).toMatchObject({ state: 'failed', last_error: { code: 'manifest-invalid' } });
+    });
+  });
+
   test('lives on while the engine restarts, with its open connections', async () => {
     provide();
     consume(['hold', TARGET]);

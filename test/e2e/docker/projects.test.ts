@@ -140,9 +140,12 @@ describe.runIf(docker())('containers of Docker', { timeout: 60_000 }, () => {
     ['none', 'host', 7802],
     ['host', 'none', 7803],
     ['none', 'container:provider', 7804],
+    ['container:other', 'none', 7805],
+    ['host', 'host', 7806],
   ])('with the networks %s and %s are joined by TCP', async (provider, consumer, port) => {
     const target = `127.0.0.1:${port + 100}`;
     const [from, to] = [{ 'pv.provide.echo': `tcp:${port}` }, { 'pv.require.echo': target }];
+    if (provider === 'container:other') mesh.run('other', WAIT);
     mesh.run('provider', ['listen', String(port)], { labels: from, network: provider });
     mesh.run('consumer', WAIT, { labels: to, network: consumer });
     await mesh.until('consumer echo provider established');

@@ -24,6 +24,8 @@ export const docker = () => isRoot() && has('dockerd') && has('docker') && has('
 export interface RunOptions {
   readonly labels?: LabelTexts;
   readonly network?: string;
+  /** More of `docker run`. */
+  readonly flags?: readonly string[];
   readonly image?: string;
 }
 
@@ -42,7 +44,9 @@ export function composed(project: string, service: string, number = 1): [string,
 }
 
 export interface MeshOptions {
-  /** Of the engine. */
+  /** Absent: Docker. */
+  readonly engine?: DockerEngine;
+  /** Of Docker. */
   readonly flags?: readonly string[];
   /** A program that executes the engine in its own place. */
   readonly prefix?: readonly string[];
@@ -63,9 +67,9 @@ export class DockerMesh {
   }
 
   async startEngine(): Promise<void> {
-    const { flags, prefix } = this.#options;
+    const { flags, prefix, engine = new DockerEngine(flags, prefix) } = this.#options;
     this.image = new Image();
-    this.engine = new DockerEngine(flags, prefix);
+    this.engine = engine;
     await this.engine.start();
     this.engine.import(this.image);
   }
@@ -80,13 +84,14 @@ export class DockerMesh {
   }
 
   /** Starts a container whose program is `peer` with these arguments. */
-  run(name: string, program: readonly string[], { labels = {}, network, image }: RunOptions = {}) {
+  run(name: string, program: readonly string[], options: RunOptions = {}) {
+    const { labels = {}, network, image, flags: more = [] } = options;
     const flags = Object.entries(labels).flatMap(([label, text]) => [
       '--label',
       `${label}=${text}`,
     ]);
     return this.engine.docker(
-      ...['run', '--detach', '--name', name, '--network', network ?? 'none', ...flags],
+      ...['run', '--detach', '--name', name, '--network', network ?? 'none', ...flags, ...more],
       ...['--tmpfs', '/run/example:mode=755', image ?? IMAGE, '/peer', ...program],
     );
   }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GenericContainer, type StartedTestContainer } from 'testcontainers';
 import type { ExecResult } from '../container.js';
-import { endOf, hasEnded } from '../processes.js';
+import { endBy, hasEnded } from '../processes.js';
 import { eventually } from '../wait.js';
 import type { EngineContainer, Image } from './image.js';
 
@@ -14,7 +14,7 @@ export const IMAGE = 'pvx-peer:test';
 const COMMAND_MS = 30_000;
 
 export class DockerEngine {
-  readonly #folder = mkdtempSync(join(tmpdir(), 'pvx-docker-'));
+  protected readonly folder = mkdtempSync(join(tmpdir(), 'pvx-docker-'));
   readonly #flags: readonly string[];
   readonly #prefix: readonly string[];
   #process: ChildProcess | null = null;
@@ -26,7 +26,7 @@ export class DockerEngine {
   }
 
   get socket(): string {
-    return join(this.#folder, 'docker.sock');
+    return this.at('docker.sock');
   }
 
   get host(): string {
@@ -34,24 +34,31 @@ export class DockerEngine {
   }
 
   async start(): Promise<void> {
-    chmodSync(this.#folder, 0o711); // users of containers' own have to get through
-    const at = (name: string) => join(this.#folder, name);
-    const flags = {
-      '--data-root': at('data'),
-      '--exec-root': at('exec'),
-      '--pidfile': at('pid'),
-      '--host': this.host,
-      '--bridge': 'none',
-    };
-    const argv = [
-      ...['--pdeathsig', 'TERM', ...this.#prefix, 'dockerd', ...Object.entries(flags).flat()],
-      ...['--iptables=false', '--ip6tables=false', ...this.#flags],
-    ];
-    this.#process = spawn('setpriv', argv, { stdio: 'ignore' });
+    chmodSync(this.folder, 0o711); // users of containers' own have to get through
+    const { argv, env } = this.command();
+    const all = ['--pdeathsig', 'TERM', ...this.#prefix, ...argv, ...this.#flags];
+    this.#process = spawn('setpriv', all, { stdio: 'ignore', env: { ...process.env, ...env } });
     await eventually(() => this.docker('version'), { timeoutMs: 30_000, intervalMs: 200 });
     process.env.DOCKER_HOST = this.host;
     process.env.TESTCONTAINERS_RYUK_DISABLED = 'true';
     process.env.TESTCONTAINERS_HOST_OVERRIDE = '127.0.0.1'; // there is no bridge to look for it on
+  }
+
+  protected at(name: string): string {
+    return join(this.folder, name);
+  }
+
+  protected command(): { readonly argv: readonly string[]; readonly env?: NodeJS.ProcessEnv } {
+    const flags = {
+      '--data-root': this.at('data'),
+      '--exec-root': this.at('exec'),
+      '--pidfile': this.at('pid'),
+      '--host': this.host,
+      '--bridge': 'none',
+    };
+    return {
+      argv: ['dockerd', ...Object.entries(flags).flat(), '--iptables=false', '--ip6tables=false'],
+    };
   }
 
   /** The docker command on this engine; its output. Throws where it fails. */
@@ -77,10 +84,7 @@ export class DockerEngine {
 
   /** With `--live-restore`, its containers live on. */
   async end(): Promise<void> {
-    const engine = this.#process;
-    if (!engine || hasEnded(engine)) return;
-    process.kill(Number(readFileSync(join(this.#folder, 'pid'), 'utf8')), 'SIGTERM');
-    await endOf(engine);
+    if (this.#process && !hasEnded(this.#process)) await endBy(this.#process, 'SIGTERM');
   }
 
   async stop(): Promise<void> {
@@ -88,10 +92,10 @@ export class DockerEngine {
     // An engine leaves its folder mounted where containers may live on, and the network of the host once one had it.
     const mounts = readFileSync('/proc/mounts', 'utf8').split('\n');
     const left = mounts.flatMap((mount) => mount.split(' ')[1] ?? []);
-    for (const path of left.filter((one) => one.startsWith(`${this.#folder}/`)).reverse()) {
+    for (const path of left.filter((one) => one.startsWith(`${this.folder}/`)).reverse()) {
       spawnSync('umount', ['--lazy', path]);
     }
-    rmSync(this.#folder, { recursive: true, force: true });
+    rmSync(this.folder, { recursive: true, force: true });
   }
 }
 

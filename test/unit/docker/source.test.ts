@@ -167,6 +167,16 @@ describe('the source of a container engine', () => {
     expect(engine.asked('/images/')).toBe(1);
   });
 
+  it('looks again after an event, as an engine may list a change later than it tells of it', async () => {
+    const { graphs, engine } = await setUp();
+    await eventually(() => expect([graphs.length, engine.followers]).toEqual([1, 1]));
+    const looked = engine.asked('/containers/json');
+    engine.event();
+    await eventually(() => expect(engine.asked('/containers/json')).toBeGreaterThan(looked));
+    (engine.containers[0] as Listed).isPaused = true;
+    await eventually(() => expect(pids(graphs.at(-1))).toEqual([[10, 0]]));
+  });
+
   it('inspects a container once, as long as its process lives', async () => {
     const { graphs, engine } = await setUp({}, ({ containers }) => {
       (containers[1] as Listed).pid = process.pid;
@@ -271,9 +281,9 @@ describe('the source of a container engine', () => {
     expect(pids(graphs.at(-1))).toEqual([[10, 20]]);
   });
 
-  it('asks for no image of a container without one', async () => {
+  it.each(['', 'sha256:'])('asks for no image of a container without one: "%s"', async (image) => {
     const { graphs, engine } = await setUp({}, (engine) => {
-      engine.image = '';
+      engine.image = image;
     });
     await eventually(() => expect(pids(graphs.at(-1))).toEqual([[10, 20]]));
     expect(engine.asked('/images/')).toBe(0);

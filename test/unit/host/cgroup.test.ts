@@ -3,6 +3,7 @@ import { containerOf, isSameContainer } from '../../../src/host/cgroup.js';
 import { fc, property } from '../../support/property.js';
 
 const ID = 'c0ffee'.repeat(10).padEnd(64, '0');
+const POD = 'ab'.repeat(32);
 const NOWHERE = '0::/system.slice/pv-xconnect.service\n';
 
 describe('the cgroups of a process', () => {
@@ -14,6 +15,7 @@ describe('the cgroups of a process', () => {
     ['Docker with systemd', `0::/system.slice/docker-${ID}.scope\n`, ID],
     ['Docker without', `5:memory:/docker/${ID}\n`, ID],
     ['Podman', `0::/machine.slice/libpod-${ID}.scope/container\n`, ID],
+    ['a pod of Podman without systemd', `0::/libpod_parent/${POD}/libpod-${ID}\n`, ID],
     ['containerd', `0::/kubepods.slice/cri-containerd-${ID}.scope\n`, ID],
     ['a controller without a container first', '9:cpuset:/\n8:pids:/lxc/web\n', 'web'],
     ['a name with a colon', '0::/lxc/we:b\n', 'we:b'],
