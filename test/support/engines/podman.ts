@@ -3,8 +3,13 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { DockerEngine } from './docker.js';
 
-/** What a root with an ordinary limit of open files may set. */
-const SETTINGS = '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n';
+/** What a root with an ordinary limit of open files may set; and nobody stays behind for each program in a container. */
+const SETTINGS = `
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+[engine]
+exit_command_delay = 1
+`;
 
 export class PodmanEngine extends DockerEngine {
   /** Podman itself, for what Docker's interface lacks; its output. */
