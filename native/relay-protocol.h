@@ -78,6 +78,11 @@ enum pvx_relay_op {
 	PVX_RELAY_LIST = 15,
 	/* mode = 1: ENDED is said of each connection from now on, 0: no more; a daemon that comes begins with 0 */
 	PVX_RELAY_WATCH = 16,
+	/* One descriptor: a SEQPACKET socket, into which a struct pvx_tapped is written at once (conn = 0), and for
+	 * each read from now on, until nobody has its other end, or UNTAP, or the next TAP of the link. A link that goes closes it */
+	PVX_RELAY_TAP = 17,
+	/* conn = a number -> UNTAPPED; the socket of TAP is closed */
+	PVX_RELAY_UNTAP = 18,
 };
 
 enum pvx_accept_mode {
@@ -144,6 +149,8 @@ enum pvx_event_type {
 	/* error = enum pvx_reason; data = a struct pvx_open as it was at the end, with its label. Lost where the daemon does
 	 * not read */
 	PVX_EVENT_ENDED = 15,
+	/* conn of UNTAP; bytes = those that were left out behind the last record */
+	PVX_EVENT_UNTAPPED = 16,
 };
 
 #define PVX_STANDING_LISTENS 1u
@@ -205,6 +212,17 @@ struct pvx_open {
 	uint8_t address[16];
 };
 
+/* What a tap says: this, and then the bytes. Of one read there may be several. */
+struct pvx_tapped {
+	uint32_t conn;        /* its number, of its link; or of the TRANSFER */
+	uint32_t to_consumer; /* 0: to the provider */
+	uint32_t nfds;        /* descriptors that went with them */
+	uint32_t length;      /* of what follows; 0: a record of no bytes, or only `dropped` is to be told */
+	uint64_t time;        /* CLOCK_REALTIME, in microseconds */
+	uint64_t dropped;     /* bytes of the link that were left out before this, for want of room */
+};
+#define PVX_TAPPED_MAX 32768u /* bytes with one record */
+
 /*
  * One a link, at the place of its number; written by the relay, read by the daemon at any time.
  *
@@ -226,6 +244,7 @@ _Static_assert(sizeof(struct pvx_command) == 48, "command layout");
 _Static_assert(sizeof(struct pvx_event) == 32, "event layout");
 _Static_assert(sizeof(struct pvx_open) == 72, "open layout");
 _Static_assert(sizeof(struct pvx_counters) == 128, "counters layout");
+_Static_assert(sizeof(struct pvx_tapped) == 32, "tapped layout");
 _Static_assert(PVX_REASON_COUNT <= 11, "a counter for each reason");
 
 #endif

@@ -11,6 +11,7 @@ import type { ExplainOptions } from './cli/explain.js';
 import type { GraphCommandOptions } from './cli/graph.js';
 import type { LearnOptions } from './cli/learn.js';
 import { CALL_FORM, parseCall, parseRequest, URL_FORM } from './cli/questions.js';
+import type { TapOptions } from './cli/tap.js';
 import type { UpgradeOptions } from './cli/upgrade.js';
 import { DAEMON_OPTIONS, type OptionName, readValue, variableOf } from './daemon-options.js';
 import { report, XConnectError } from './kernel/errors.js';
@@ -72,6 +73,12 @@ function duration(text: string): number {
   const time = Number(number) * (UNITS[unit || 's'] as number);
   if (time > 0 && time <= 86_400_000) return time;
   throw new InvalidArgumentError('A time such as 60s, 5m or 1h was expected, of a day at most.');
+}
+
+function forTime(seconds: number): Option {
+  return new Option('--for <time>', 'how long, such as 60s or 5m')
+    .argParser(duration)
+    .default(seconds * 1_000, `${seconds}s`);
 }
 
 /** Where the page of `web` is served unless told otherwise. */
@@ -216,11 +223,7 @@ export function program(exit: (code: number) => void): Command {
     .command('learn <consumer> <service>')
     .description('the smallest policy that covers what a consumer does on its bus meanwhile')
     .addOption(flag('control'))
-    .addOption(
-      new Option('--for <time>', 'how long, such as 60s or 5m')
-        .argParser(duration)
-        .default(60_000, '60s'),
-    )
+    .addOption(forTime(60))
     .option('--refused', 'allow what is refused at present, too, without asking', false)
     .exitOverride()
     .action(async (consumer: string, service: string, _options, subcommand: Command) => {
@@ -228,6 +231,20 @@ export function program(exit: (code: number) => void): Command {
       const options: LearnOptions = { ...subcommand.optsWithGlobals(), consumer, service };
       const { stdout, stderr } = process;
       exit(await learnCommand(options, { stdout, stderr, ask: askAtTerminal() }));
+    });
+
+  command
+    .command('tap <consumer> <service>')
+    .description('what passes on a link, both ways: D-Bus, HTTP heads, bytes; only for root')
+    .addOption(flag('control'))
+    .addOption(forTime(30))
+    .option('--pcap <file>', 'write a file for Wireshark (pcapng) in place of printing')
+    .option('--json', 'as JSON, a line each', false)
+    .exitOverride()
+    .action(async (consumer: string, service: string, _options, subcommand: Command) => {
+      const { tapCommand } = await import('./cli/tap.js');
+      const options: TapOptions = { ...subcommand.optsWithGlobals(), consumer, service };
+      exit(await tapCommand(options, process));
     });
 
   command

@@ -203,6 +203,7 @@ export class Daemon {
       revision: () => source.revision && revisionToWire(source.revision),
       log: this.#log,
       observe: (link, onUse) => observation.observe(link, onUse),
+      tap: (link, sink) => mesh.tap(link, sink),
       replaceable: {
         ...{ version: packageVersion(), incarnation },
         get state() {

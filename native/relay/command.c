@@ -5,6 +5,7 @@
  * numbers and lengths in it. What is no command has no effect. A descriptor may be of anything; who has it finds out.
  */
 #include "dgram.h"
+#include "lease.h"
 #include "ring.h"
 #include "tcp.h"
 #include "transfer.h"
@@ -178,6 +179,8 @@ static const struct {
 	[PVX_RELAY_COUNTED] = { "COUNTED", PREDECESSOR, 0, false, sizeof(struct pvx_counters), counted },
 	[PVX_RELAY_LIST] = { "LIST", DAEMON, 0, false, 0, look_answer },
 	[PVX_RELAY_WATCH] = { "WATCH", DAEMON, 0, false, 0, look_watch },
+	[PVX_RELAY_TAP] = { "TAP", DAEMON, 1, false, 0, tap_begin },
+	[PVX_RELAY_UNTAP] = { "UNTAP", DAEMON, 0, false, 0, tap_stop },
 };
 
 static bool connects(const struct pvx_request *request)

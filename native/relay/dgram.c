@@ -14,6 +14,7 @@
  * Whoever sends has waited once, and is not held up again.
  */
 #include "dgram.h"
+#include "lease.h"
 #include "ring.h"
 
 #include <errno.h>
@@ -330,6 +331,8 @@ void dgram_readable(struct link *link)
 			counter_add(&link->counters->closes[PVX_REASON_ERROR], 1);
 			continue;
 		}
+		if (link->tap)
+			tap_take(link, flow->id, false, relay->scratch, (size_t)n, nfds);
 		flow->idle_at = relay_now() + FLOW_IDLE_MS;
 		list_del(&flow->node);
 		list_add_tail(&link->flows, &flow->node);

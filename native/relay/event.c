@@ -85,10 +85,10 @@ void relay_ended(const struct link *link, enum pvx_reason reason, struct said *s
 					 .said = said });
 }
 
-void relay_report(struct relay *relay, const struct link *link, uint32_t conn, int outcome, uint64_t bytes)
+void relay_report(enum pvx_event_type type, const struct link *link, uint32_t conn, int outcome, uint64_t bytes)
 {
-	put(relay, (struct event){ .type = PVX_EVENT_MOVED, .link = link->number, .conn = conn, .error = (uint32_t)outcome,
-				   .bytes = bytes, .fd = -1 });
+	put(link->relay, (struct event){ .type = type, .link = link->number, .conn = conn, .error = (uint32_t)outcome,
+					 .bytes = bytes, .fd = -1 });
 }
 
 /* The first `n` are over. */

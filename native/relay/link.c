@@ -5,6 +5,7 @@
  * at once, its memory at the end of the round.
  */
 #include "dgram.h"
+#include "lease.h"
 #include "ring.h"
 #include "tcp.h"
 
@@ -154,6 +155,7 @@ void link_maybe_gone(struct link *link)
 	list_del(&link->node);
 	list_del(&link->tick);
 	ring_forget(link);
+	tap_end(link);
 	link->relay->nlinks--;
 	link->relay->numbered[link->number] = NULL;
 	list_add_tail(&link->relay->dead_links, &link->node);

@@ -6,6 +6,7 @@
  * a peer that hung up cannot make the loop spin.
  */
 #include "dgram.h"
+#include "lease.h"
 
 #include <errno.h>
 #include <sys/epoll.h>
@@ -84,6 +85,9 @@ static void dispatch(struct relay *relay, struct source *source, uint32_t events
 	case KIND_FLOW:
 		dgram_flow_event(source, events);
 		break;
+	case KIND_TAP:
+		tap_event(source, events);
+		break;
 	}
 }
 
@@ -131,6 +135,7 @@ static void tick(struct relay *relay)
 static void bury(struct relay *relay)
 {
 	dgram_bury(relay);
+	lease_bury(relay);
 	while (!list_empty(&relay->dead))
 		conn_free(list_entry(relay->dead.next, struct conn, node));
 	while (!list_empty(&relay->dead_links))

@@ -231,7 +231,7 @@ enum move pump_stream(struct side *from, struct side *to)
 		 * faster (`npm run bench -- http --only http-down`). */
 		if (!from->conn->link->fds && from->local && !to->local)
 			return move_copied(from, to, COPY_LENGTH);
-		plain = from->no_splice || to->no_splice ? 0 : plain_queue(from);
+		plain = from->no_splice || to->no_splice || from->conn->link->tap ? 0 : plain_queue(from);
 		if (plain > 0 && (move = move_spliced(from, to, plain)) != MOVE_END)
 			return move;
 	}

@@ -35,6 +35,8 @@
  *   tcp.c        what TCP has and others have not: who may connect, PROXY protocol, resets
  *   transfer.c   bytes moved once between two descriptors that the daemon has, too
  *   look.c       which connections there are, for who wants to see them
+ *   lease.c      what the daemon wants of a link for as long as it keeps a socket
+ *   tap.c        a copy of what passes, for who wants to see it
  *   dgram.c      datagrams: flows told apart by the client's address
  *   send.c       datagrams on their way to the provider
  *   reply.c      what the provider answers to datagrams
@@ -64,7 +66,7 @@
 #define RELAY_FLOWS_MAX 256u
 #define SIDE_EVENTS (EPOLLIN | EPOLLPRI | EPOLLRDHUP)
 
-enum relay_kind { KIND_DAEMON, KIND_BROKER, KIND_SUPERVISOR, KIND_SUCCESSOR, KIND_LISTENER, KIND_SIDE, KIND_FLOW };
+enum relay_kind { KIND_DAEMON, KIND_BROKER, KIND_SUPERVISOR, KIND_SUCCESSOR, KIND_LISTENER, KIND_SIDE, KIND_FLOW, KIND_TAP };
 
 /* What epoll hands back; the first member of everything that has a descriptor in the set. */
 struct source {
@@ -198,6 +200,7 @@ struct conn {
 };
 
 struct flow; /* dgram.c */
+struct tap;  /* tap.c */
 
 /* An address as ring.c compares it. */
 struct name {
@@ -245,6 +248,7 @@ struct link {
 	struct list conns; /* of conn */
 	struct list flows; /* of flow */
 	struct access *access; /* owned; NULL: everybody, and no header */
+	struct tap *tap;       /* owned; NULL: nobody sees what passes */
 	struct closing *closing; /* counted reference; on whose account what came from its ends is closed */
 	struct pvx_request *upstream; /* how to reach the provider; NULL: not known yet */
 	struct flow *held;            /* datagram that waits for its flow, see dgram.c */
@@ -303,7 +307,7 @@ struct relay {
 	struct list ready; /* of conn, that have something to move or to try */
 	struct list tick_conns, tick_links; /* what the tick looks at; while both are empty there is none */
 	struct list pipes; /* empty ones */
-	struct list dead, dead_flows, dead_links; /* freed at the end of the round */
+	struct list dead, dead_flows, dead_links, dead_leases; /* freed at the end of the round */
 	struct pipe *pipe; /* the one at hand; empty between two pumps */
 	uint32_t npipes, nlinks;
 	uint32_t nconns; /* connections and flows that there are */
@@ -349,7 +353,8 @@ void relay_close(struct relay *, struct source *, bool alone);
 
 /* event.c: what waits is sent at the end of each round, as far as the daemon reads */
 void relay_emit(struct relay *, enum pvx_event_type, const struct link *, uint32_t conn, int fd, int error);
-void relay_report(struct relay *, const struct link *, uint32_t conn, int outcome, uint64_t bytes); /* PVX_EVENT_MOVED */
+/* MOVED, UNTAPPED: an answer with a number of bytes. */
+void relay_report(enum pvx_event_type, const struct link *, uint32_t conn, int outcome, uint64_t bytes);
 void relay_ended(const struct link *, enum pvx_reason, struct said *); /* PVX_EVENT_ENDED; takes what is said */
 bool relay_crowded(const struct relay *); /* many events wait for the daemon */
 bool events_room(const struct relay *); /* for those that a command ends in, as there may be as many as commands */

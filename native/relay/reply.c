@@ -6,6 +6,7 @@
  * client's user: the reply reaches nothing that the client itself could not write to.
  */
 #include "dgram.h"
+#include "lease.h"
 
 #include <errno.h>
 #include <string.h>
@@ -27,7 +28,9 @@ static bool settled(struct flow *flow, int error)
 		share_sent(link, &link->fds_replied, flow->reply_nfds);
 	}
 	/* Whoever had its descriptors may have closed them by now: what is in the queue is the last of them. */
-	(void)receive_bytes(flow->source.fd, link->relay->scratch, 1, link->closing);
+	(void)receive_bytes(flow->source.fd, link->relay->scratch, link->tap ? RELAY_SCRATCH : 1, link->closing);
+	if (link->tap && !error)
+		tap_take(link, flow->id, true, link->relay->scratch, flow->reply_length, flow->reply_nfds);
 	flow->idle_at = relay_now() + FLOW_IDLE_MS;
 	return true;
 }

@@ -1,6 +1,7 @@
 /*
  * The receiving side of a connection: what is sent to it at once, and what it is owed while it is blocked.
  */
+#include "lease.h"
 #include "transfer.h"
 
 #include <errno.h>
@@ -148,6 +149,8 @@ enum move side_send(struct side *from, struct side *to, size_t length, const int
 	char *data = to->conn->link->relay->scratch;
 	ssize_t n;
 
+	if (to->conn->link->tap)
+		tap_take(to->conn->link, to->conn->id, to == &to->conn->side[0], data, length, nfds);
 	memory_read(to, length);
 	n = send_with_fds(to->source.fd, data, length, fds, nfds);
 	if (n < 0 && !transient(errno)) {

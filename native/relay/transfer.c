@@ -31,7 +31,7 @@ void transfer_begin(struct link *link, struct command *command)
 
 	if (!conn) {
 		free(transfer);
-		relay_report(link->relay, link, head->conn, PVX_MOVED_CANCELLED, 0);
+		relay_report(PVX_EVENT_MOVED, link, head->conn, PVX_MOVED_CANCELLED, 0);
 		return;
 	}
 	*transfer = (struct transfer){ .left = head->bytes, .idle_ms = head->ms, .silence_ms = head->other,
@@ -127,5 +127,5 @@ void transfer_tick(struct conn *conn, uint64_t now)
 
 void transfer_report(struct conn *conn)
 {
-	relay_report(conn->link->relay, conn->link, conn->id, (int)conn->transfer->outcome, conn->transfer->moved);
+	relay_report(PVX_EVENT_MOVED, conn->link, conn->id, (int)conn->transfer->outcome, conn->transfer->moved);
 }

@@ -14,7 +14,7 @@ const PATIENCE_MS = 10_000;
 const MAX_ANSWER = 256 * 1024 * 1024;
 /** What is asked to be done is done, or begun; or it is not, and the answer says why. */
 const DONE = [200, 202];
-const REFUSED = [403, 404, 409, 429];
+const REFUSED = [400, 403, 404, 409, 429, 503];
 
 export class ControlClient {
   readonly #socketPath: string;
@@ -37,7 +37,11 @@ export class ControlClient {
     const answer = await this.#json(asked.value);
     const { statusCode: status = 0 } = asked.value;
     if (!answer.ok || DONE.includes(status)) return answer;
-    const { Error: error } = Object(answer.value) as Record<string, unknown>;
+    return this.#refusal(path, status, answer.value);
+  }
+
+  #refusal(path: string, status: number, answer: unknown): Got<never> {
+    const { Error: error } = Object(answer) as Record<string, unknown>;
     if (REFUSED.includes(status) && typeof error === 'string') return { ok: false, error };
     return this.#odd(`status ${status} for ${path}`);
   }
@@ -85,11 +89,12 @@ export class ControlClient {
     return this.#stream('/events', onText, onEnd);
   }
 
-  /** The same for any stream of events at `path`: `onData` is given the data of each. */
+  /** The same for any stream of events at `path`: `onData` is given the data of each. `POST`: it is asked for. */
   async data(
     path: string,
     onData: (value: unknown) => void,
     onEnd: () => void,
+    method: 'GET' | 'POST' = 'GET',
   ): Promise<Got<() => void>> {
     let line = '';
     const onText = (text: string) => {
@@ -97,15 +102,16 @@ export class ControlClient {
       line = lines.pop() ?? '';
       for (const one of lines) if (one.startsWith('data: ')) onData(JSON.parse(one.slice(6)));
     };
-    return this.#stream(path, onText, onEnd);
+    return this.#stream(path, onText, onEnd, method);
   }
 
   async #stream(
     path: string,
     onText: (text: string) => void,
     onEnd: () => void,
+    method: 'GET' | 'POST' = 'GET',
   ): Promise<Got<() => void>> {
-    const opened = await this.#open(path);
+    const opened = await this.#open(path, method);
     if (!opened.ok) return opened;
     const stream = opened.value;
     stream.socket.setTimeout(0);
@@ -121,9 +127,14 @@ export class ControlClient {
   }
 
   /** A response with status 200, its body still to be read. */
-  async #open(path: string): Promise<Got<IncomingMessage>> {
-    const asked = await this.#ask(path, 'GET');
+  async #open(path: string, method = 'GET'): Promise<Got<IncomingMessage>> {
+    const asked = await this.#ask(path, method);
     if (!asked.ok || asked.value.statusCode === 200) return asked;
+    if (method !== 'GET') {
+      const answer = await this.#json(asked.value);
+      const { statusCode: status = 0 } = asked.value;
+      return answer.ok ? this.#refusal(path, status, answer.value) : answer;
+    }
     asked.value.destroy();
     return this.#odd(`status ${asked.value.statusCode} for ${path}`);
   }

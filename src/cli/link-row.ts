@@ -13,10 +13,14 @@ export interface LinkRow {
   readonly target: string;
   /** Empty if the graph is not that of a daemon. */
   readonly state: string;
+  /** What is done to the link for a while: `tap`. */
+  readonly marks: string;
   /** `ACTIVE/TOTAL`. */
   readonly connections: string;
   readonly error: string;
 }
+
+const MARKS = ['tap'];
 
 /** Rows of the entries that are objects; anything may be missing in them. */
 export function linkRows(wire: readonly unknown[]): LinkRow[] {
@@ -30,6 +34,7 @@ export function linkRows(wire: readonly unknown[]): LinkRow[] {
       provider: text(link.provider),
       target: text(link.target),
       state: text(link.state) || (isObject(error) ? stateOfError(error.code) : ''),
+      marks: MARKS.filter((mark) => isObject(link[mark])).join(', '),
       connections: connections(link.connections),
       error: isObject(error) ? text(error.message) : '',
     };

@@ -2,7 +2,7 @@
 import type { LinkRow } from './link-row.js';
 import { table } from './table.js';
 
-const COLUMNS: readonly (keyof LinkRow)[] = [
+const COLUMNS: readonly Exclude<keyof LinkRow, 'marks'>[] = [
   'consumer',
   'service',
   'type',
@@ -19,6 +19,9 @@ export function linkTable(rows: readonly LinkRow[]): string {
   if (rows.length === 0) return 'The graph has no links.\n';
   return table(
     COLUMNS,
-    rows.map((row) => COLUMNS.map((column) => row[column])),
+    rows.map((row) => {
+      const state = [row.state, row.marks].filter(Boolean).join(', ');
+      return COLUMNS.map((column) => (column === 'state' ? state : row[column]));
+    }),
   );
 }

@@ -173,6 +173,7 @@ function attached(
     connections: () => host.connections(),
     watch: (onEnd) => host.watchConnections(onEnd),
     probe: () => host.probe(),
+    tap: (sink) => host.tap(sink),
     detach: (drainMs) => {
       if (leaving) return leaving;
       const removed = host.unplant();

@@ -4,9 +4,15 @@
  */
 import { DrainBarrier, drainThenClose } from '../kernel/drain.js';
 import { ByteChannel } from '../relay/byte-channel.js';
+import type { OnPassed } from '../relay/byte-stream.js';
 import { Channel } from '../relay/channel.js';
 import { type Closing, newClosing } from '../relay/closing.js';
 import { HeldConnections } from './held-connections.js';
+
+interface ChannelTap {
+  readonly kind: typeof Channel | typeof ByteChannel;
+  readonly onPassed: (number: number, ...passed: Parameters<OnPassed>) => void;
+}
 
 /** Whose account a channel is on. */
 const owners = new WeakMap<Channel, ChannelSet>();
@@ -17,6 +23,8 @@ export class ChannelSet {
   /** The same ones, for who wants to see them. */
   readonly held = new HeldConnections();
   readonly #channels = new Set<Channel | ByteChannel>();
+  /** Who taps those of one kind, by the numbers that they are held under. */
+  #tap: ChannelTap | null = null;
   /** Of byte channels that are closed. */
   #bytesIn = 0;
   #bytesOut = 0;
@@ -50,6 +58,7 @@ export class ChannelSet {
     channel.pause();
     this.#channels.add(channel);
     this.held.add(channel);
+    this.#tapOne(channel);
     owners.set(channel, this);
     return channel;
   }
@@ -66,8 +75,19 @@ export class ChannelSet {
     });
     set.held.replace(channel, stream);
     set.#channels.add(stream);
+    set.#tapOne(stream);
     set.#moving = null;
     return stream;
+  }
+
+  /** Shows what passes on those of that kind, and those to come, until the returned function is called. */
+  tap(kind: ChannelTap['kind'], onPassed: ChannelTap['onPassed']): () => void {
+    this.#tap = { kind, onPassed };
+    for (const channel of this.#channels) this.#tapOne(channel);
+    return () => {
+      this.#tap = null;
+      for (const channel of this.#channels) channel.onPassed = null;
+    };
   }
 
   /** Resolves when nothing is open. */
@@ -84,6 +104,13 @@ export class ChannelSet {
         else channel.close();
       }
     });
+  }
+
+  #tapOne(channel: Channel | ByteChannel): void {
+    const tap = this.#tap;
+    if (!tap || !(channel instanceof tap.kind)) return;
+    const number = this.held.numberOf(channel);
+    channel.onPassed = (...passed) => tap.onPassed(number, ...passed);
   }
 
   #remove(channel: Channel | ByteChannel): void {

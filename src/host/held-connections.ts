@@ -37,6 +37,11 @@ export class HeldConnections {
     if (this.#watchers.size > 0) this.#look(socket, held);
   }
 
+  /** The how manieth it is; 0: it is none of these. */
+  numberOf(socket: Socket): number {
+    return this.#all.get(socket)?.number ?? 0;
+  }
+
   /** The same connection has another object. */
   replace(socket: Socket, by: Socket): void {
     const held = this.#all.get(socket);

@@ -14,7 +14,14 @@ import type { SocketAddress } from '../kernel/ip-address.js';
 import type { Logger } from '../kernel/log.js';
 import { pollUntil } from '../kernel/poll.js';
 import { failed, ok, type Result } from '../kernel/result.js';
-import type { LinkStats, OnConnectionEnd, OpenConnection, Probed } from '../mesh/attacher.js';
+import type {
+  LinkStats,
+  OnConnectionEnd,
+  OpenConnection,
+  Probed,
+  Tap,
+  TapSink,
+} from '../mesh/attacher.js';
 import { NO_STATS, plus } from '../mesh/stats.js';
 import type { Device, DeviceOptions } from '../plugins/device/device.js';
 import type { OnDemand } from '../plugins/on-demand.js';
@@ -53,6 +60,7 @@ import type { AskLed, ProviderEnd } from './provider.js';
 import { listenBeside } from './provider-listener.js';
 import { type Part, RelayParts, sayFull } from './relay-parts.js';
 import type { Listening, Membership, SharedListeners } from './shared-listeners.js';
+import { tapLink } from './tap.js';
 import { Target, type TargetParts } from './target.js';
 import { Waiting } from './waiting.js';
 
@@ -333,6 +341,15 @@ export class OneLinkHost implements LinkHost {
   /** As of AttachedLink. */
   probe(): Promise<Result<Probed>> {
     return withoutBug<Result<Probed>>(this.log, this.#probe, failed);
+  }
+
+  /** As of AttachedLink. */
+  tap(sink: TapSink): Tap {
+    return tapLink(sink, {
+      clients: this.#clients,
+      providers: this.#providers,
+      relay: this.#relay,
+    });
   }
 
   /** Frees the target, takes back devices. Never rejects; more than one call does no harm. */

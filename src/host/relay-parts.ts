@@ -3,6 +3,7 @@
  * as one.
  */
 import type { Link } from '../graph/link.js';
+import { Following } from '../kernel/following.js';
 import { parseCidr } from '../kernel/ip-address.js';
 import type { Logger } from '../kernel/log.js';
 import type {
@@ -46,8 +47,8 @@ export class RelayParts {
   readonly #link: Link;
   readonly #options: LinkHostOptions;
   readonly #all = new Set<RelayLink>();
-  /** Who is told of connections that end; and how that is ended, of each of the relay's links. */
-  readonly #watchers = new Map<OnConnectionEnd, (() => void)[]>();
+  /** What somebody wants of each of them. */
+  readonly #following = new Following<RelayLink>(() => this.#all);
   readonly #joiners = new Joiners((fds) => this.#joiner(fds));
 
   /** Connections that an earlier daemon gave to the relay count as this link's from now on, and end with it. */
@@ -103,23 +104,21 @@ export class RelayParts {
 
   /** Of those that there are by now, and of those to come. */
   watch(onEnd: OnConnectionEnd): () => void {
-    this.#watchers.set(onEnd, []);
-    for (const relayLink of this.#all) this.#watch(relayLink, onEnd);
-    return () => {
-      for (const end of this.#watchers.get(onEnd) ?? []) end();
-      this.#watchers.delete(onEnd);
-    };
+    return this.follow((relayLink) => {
+      const tell = (record: OpenRecord, reason: string) => onEnd(openOf(relayLink, record), reason);
+      return relayLink.watch(tell);
+    });
   }
 
-  #watch(relayLink: RelayLink, onEnd: OnConnectionEnd): void {
-    const tell = (record: OpenRecord, reason: string) => onEnd(openOf(relayLink, record), reason);
-    this.#watchers.get(onEnd)?.push(relayLink.watch(tell));
+  /** Begins something with each of them, and those to come; as of Following. */
+  follow<R>(begin: (relayLink: RelayLink) => () => R): () => R[] {
+    return this.#following.follow(begin);
   }
 
   #add(relayLink: RelayLink): void {
     if (this.#all.has(relayLink)) return;
     this.#all.add(relayLink);
-    for (const onEnd of this.#watchers.keys()) this.#watch(relayLink, onEnd);
+    this.#following.joined(relayLink);
   }
 
   async close(drainMs: number): Promise<void> {

@@ -24,7 +24,7 @@ export class Handover {
 
   /**
    * Begins to move `options.bytes` bytes. `done` is called when that has ended, but not after `cancel`. False: one of
-   * the streams is no socket, the sink has something unsent, or there are too few bytes; `done` is not called.
+   * the streams is no socket or is tapped, the sink has something unsent, or there are too few bytes; `done` is not called.
    */
   begin(
     transfer: Transfer,
@@ -35,6 +35,7 @@ export class Handover {
   ): boolean {
     if (this.#current || options.bytes < WORTH_HANDING_OVER) return false;
     if (!isSocket(source) || !isSocket(sink) || sink.hasUnsent) return false;
+    if (source.onPassed || sink.onPassed) return false;
     const current = new AbortController();
     this.#current = current;
     source.pause();

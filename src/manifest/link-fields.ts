@@ -433,7 +433,7 @@ export const LINK_FIELDS = {
 
 /** What the daemon reports beside them, see status/: no part of a link. */
 export const REPORTED: readonly string[] = [
-  ...['state', 'last_error', 'since', 'connections', 'bytes', 'security_context'],
+  ...['state', 'last_error', 'since', 'connections', 'bytes', 'security_context', 'tap'],
 ];
 
 type Rows = typeof LINK_FIELDS;

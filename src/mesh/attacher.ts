@@ -72,6 +72,38 @@ export interface Probed {
   readonly isProven: boolean;
 }
 
+/** Bytes of one connection, as they were read. */
+export interface Passed {
+  /** Of its link: as the place of an OpenConnection, `3.17`; of HTTP `p.5`, a connection to the provider. */
+  readonly connection: string;
+  readonly to: 'provider' | 'consumer';
+  /** Microseconds since 1970. */
+  readonly time: number;
+  /** Descriptors that went with them. */
+  readonly fds: number;
+  /** Valid during the call. */
+  readonly bytes: Buffer;
+}
+
+/** Who is shown what passes. */
+export interface TapSink {
+  /** There is no room: what comes may be left out, as told by `lost`. */
+  readonly isFull: boolean;
+  take(passed: Passed): void;
+  /** So many bytes were left out. */
+  lost(bytes: number): void;
+  /** Calls it once there is room again. */
+  whenRoom(go: () => void): void;
+}
+
+/** It may be ended before it has begun. Neither promise rejects. */
+export interface Tap {
+  /** What passes from then on is shown. */
+  readonly begun: Promise<unknown>;
+  /** Resolves when all was shown that had passed. */
+  end(): Promise<unknown>;
+}
+
 /** The two stages of a detachment; neither promise rejects. */
 export interface Detached {
   /** Nothing of the link is in the consumer any more: its target is free. */
@@ -98,6 +130,8 @@ export interface AttachedLink {
    * No counter has it. Never rejects.
    */
   probe(): Promise<Result<Probed>>;
+  /** Shows what passes. There is one at a time. */
+  tap(sink: TapSink): Tap;
   /** Removes the socket now; closes connections that are open after `drainMs`. */
   detach(drainMs: number): Detached;
 }

@@ -8,6 +8,7 @@
  */
 import type { Link, LinkState } from '../graph/link.js';
 import { type LinkError, XConnectError } from '../kernel/errors.js';
+import { Following } from '../kernel/following.js';
 import { failed, type Result } from '../kernel/result.js';
 import { Retry } from '../kernel/retry.js';
 import type {
@@ -18,6 +19,8 @@ import type {
   OnConnectionEnd,
   OpenConnection,
   Probed,
+  Tap,
+  TapSink,
 } from './attacher.js';
 import { type Current, type Desired, plan, type Step } from './plan.js';
 import { StatsSum } from './stats.js';
@@ -54,8 +57,8 @@ export class LinkRunner {
   readonly #mayStep: () => boolean;
   readonly #retry = new Retry();
   readonly #stats = new StatsSum<AttachedLink>();
-  /** Who wants to be told of connections that end; and how that is ended, by the attachment that is watched for it. */
-  readonly #watchers = new Map<OnConnectionEnd, Map<AttachedLink, () => void>>();
+  /** What somebody wants of all attachments that may still have connections. */
+  readonly #following = new Following<AttachedLink>(() => this.#stats.live);
   /** Attachments that were left, and have connections open. */
   #draining = 0;
   #desired: Desired | null = null;
@@ -111,13 +114,18 @@ export class LinkRunner {
 
   /** As of AttachedLink, of all attachments, and those to come. */
   watch(onEnd: OnConnectionEnd): () => void {
-    const ends = new Map<AttachedLink, () => void>();
-    for (const handle of this.#stats.live) ends.set(handle, handle.watch(onEnd));
-    this.#watchers.set(onEnd, ends);
-    return () => {
-      this.#watchers.delete(onEnd);
-      for (const end of ends.values()) end();
-    };
+    return this.#following.follow((handle) => handle.watch(onEnd));
+  }
+
+  /** As of AttachedLink, of all attachments, and those to come. */
+  tap(sink: TapSink): Tap {
+    const begun: Promise<unknown>[] = [];
+    const end = this.#following.follow((handle) => {
+      const tap = handle.tap(sink);
+      begun.push(tap.begun);
+      return () => tap.end();
+    });
+    return { begun: Promise.all(begun), end: () => Promise.all(end()) };
   }
 
   /** As of AttachedLink, of the current attachment. */
@@ -187,7 +195,7 @@ export class LinkRunner {
         providerGone: false,
       };
       this.#stats.add(handle);
-      for (const [onEnd, ends] of this.#watchers) ends.set(handle, handle.watch(onEnd));
+      this.#following.joined(handle);
       this.#current = attached;
       this.#retry.reset();
       return true;
@@ -222,7 +230,7 @@ export class LinkRunner {
     this.#draining++;
     void done.then(() => {
       this.#stats.settle(current.handle);
-      for (const ends of this.#watchers.values()) ends.delete(current.handle);
+      this.#following.left(current.handle);
       this.#draining--;
       if (!this.#desired && !this.#current) this.#leave();
     });

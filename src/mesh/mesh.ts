@@ -10,7 +10,15 @@ import { type GraphSnapshot, type Link, type LinkState, linkId } from '../graph/
 import { DrainBarrier } from '../kernel/drain.js';
 import type { LinkError } from '../kernel/errors.js';
 import type { Result } from '../kernel/result.js';
-import type { Attacher, LinkStats, OnConnectionEnd, OpenConnection, Probed } from './attacher.js';
+import type {
+  Attacher,
+  LinkStats,
+  OnConnectionEnd,
+  OpenConnection,
+  Probed,
+  Tap,
+  TapSink,
+} from './attacher.js';
 import { LinkRunner } from './link-runner.js';
 import type { Desired } from './plan.js';
 
@@ -105,6 +113,12 @@ export class Mesh extends EventEmitter<MeshEvents> {
   /** Tries a link by one connection to its provider; null: there is no such link. Never rejects. */
   async probe(id: string): Promise<Result<Probed> | null> {
     return (await this.#entries.get(id)?.runner.probe()) ?? null;
+  }
+
+  /** Shows what passes on a link. */
+  tap(id: string, sink: TapSink): Tap {
+    const none = Promise.resolve();
+    return this.#entries.get(id)?.runner.tap(sink) ?? { begun: none, end: () => none };
   }
 
   /** Detaches every link, and resolves when nothing is left. `drainMs`: for links that leave from now on. */

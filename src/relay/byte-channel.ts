@@ -7,7 +7,7 @@
  * it sent behind it may wait until it sends more.
  */
 import type { SocketAddress } from '../kernel/ip-address.js';
-import type { ByteStreamOwner, SocketStream } from './byte-stream.js';
+import type { ByteStreamOwner, OnPassed, SocketStream } from './byte-stream.js';
 import { native } from './native.js';
 import {
   EPOLLERR,
@@ -30,6 +30,7 @@ let shared: Buffer | null = null;
 
 export class ByteChannel implements SocketStream, Polled {
   owner: ByteStreamOwner | null = null;
+  onPassed: OnPassed | null = null;
   bytesIn = 0;
   bytesOut = 0;
   readonly #onClosed: (() => void) | undefined;
@@ -62,6 +63,7 @@ export class ByteChannel implements SocketStream, Polled {
 
   write(buffer: Buffer, from: number, to: number): boolean {
     if (this.#fd < 0 || this.#mute) return true;
+    this.onPassed?.('out', buffer.subarray(from, to), 0);
     if (this.#unsent.length > 0) {
       this.#unsent.push(copyOf(buffer, from, to));
       return false;
@@ -196,6 +198,7 @@ export class ByteChannel implements SocketStream, Polled {
         this.bytesIn += n;
         // A short read has emptied the socket: the next byte brings its own event.
         this.#readable = n === READ_SIZE || this.#finishing;
+        this.onPassed?.('in', shared.subarray(0, n), 0);
         this.owner?.received(shared, 0, n);
         if (!this.#readable) return;
       } else if (n === 0) {

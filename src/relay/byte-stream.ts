@@ -5,6 +5,9 @@
  */
 import type { SocketAddress } from '../kernel/ip-address.js';
 
+/** Told of bytes that were read (`in`) or are to be written (`out`). They are the stream's again when it returns. */
+export type OnPassed = (way: 'in' | 'out', bytes: Buffer, fds: number) => void;
+
 export interface ByteStreamOwner {
   /** Bytes `from` to `to`; the buffer is the stream's again when this returns. */
   received(buffer: Buffer, from: number, to: number): void;
@@ -42,6 +45,8 @@ export interface ByteStream {
 
 /** A stream that is a socket, and can be the native relay's too. */
 export interface SocketStream extends ByteStream {
+  /** For who taps it: then all of it has to pass here, and nothing is handed over. */
+  readonly onPassed: OnPassed | null;
   /** The stream's own, to be lent to a transfer while it is paused; -1: closed. */
   readonly fd: number;
   /** The other end, where it is a TCP connection. */

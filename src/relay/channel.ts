@@ -10,6 +10,7 @@
 import { getSystemErrorName } from 'node:util';
 import { closeAll } from '../kernel/descriptors.js';
 import type { SocketAddress } from '../kernel/ip-address.js';
+import type { OnPassed } from './byte-stream.js';
 import { type Closing, closeShared, closeSocket } from './closing.js';
 import { type NativeChannel, native } from './native.js';
 import { EAGAIN, isTransient, tryLater } from './transient.js';
@@ -38,6 +39,8 @@ export class Channel {
   /** The other side will send no more, and all that it sent has been read; with an error where it broke off. */
   onEnd: ((error?: Error) => void) | null = null;
 
+  /** For who taps it: what was read (`in`) and what is to be written, with how many descriptors. */
+  onPassed: OnPassed | null = null;
   /** It is closed or given back, by whomever; the last thing that is called. */
   onClosed: (() => void) | null = null;
   readonly #native: NativeChannel;
@@ -104,6 +107,7 @@ export class Channel {
       closeAll(fds);
       return this.#open;
     }
+    this.onPassed?.('out', data, fds.length);
     this.#unsent.push({ data, fds });
     if (this.#unsent.length === 1) this.#flush();
     return this.#unsent.length === 0;
@@ -186,6 +190,7 @@ export class Channel {
   }
 
   #received(data: Buffer, fds: number[], errno: number): void {
+    this.onPassed?.('in', data, fds.length);
     if (errno !== 0 && this.onTruncated) {
       this.onTruncated(data, fds);
     } else if (errno !== 0) {

@@ -33,6 +33,8 @@ export const OPS = {
   COUNTED: 14,
   LIST: 15,
   WATCH: 16,
+  TAP: 17,
+  UNTAP: 18,
 } as const;
 
 export const EVENTS = {
@@ -51,6 +53,7 @@ export const EVENTS = {
   BROKER: 13,
   LISTED: 14,
   ENDED: 15,
+  UNTAPPED: 16,
 } as const;
 export type EventType = keyof typeof EVENTS;
 
@@ -87,6 +90,7 @@ export const COUNTERS_LENGTH = 17;
 export const COMMAND_SIZE = 48;
 export const EVENT_SIZE = 32;
 export const OPEN_SIZE = 72;
+export const TAPPED_SIZE = 32;
 
 /** The fields of a command; what is absent is 0, or empty. */
 export interface Command {
@@ -214,4 +218,29 @@ export function decodeOpen(data: Buffer): OpenRecord[] {
     at = end;
   }
   return all;
+}
+
+/** What a tap says, as `struct pvx_tapped` has it. */
+export interface TappedRecord {
+  /** Number of the connection, or of the transfer. */
+  readonly conn: number;
+  readonly toConsumer: boolean;
+  /** Descriptors that went with the bytes. */
+  readonly fds: number;
+  /** Microseconds since 1970. */
+  readonly time: number;
+  /** Bytes of the link that were left out before these. */
+  readonly dropped: number;
+  readonly bytes: Buffer;
+}
+
+/** Null: it is none. */
+export function decodeTapped(record: Buffer): TappedRecord | null {
+  if (record.length < TAPPED_SIZE) return null;
+  const word = (i: number) => wordAt(record, i * 4);
+  const long = (i: number) => word(i + LOW) + word(i + HIGH) * WORD;
+  const [conn, toConsumer, fds, length] = [word(0), word(1), word(2), word(3)];
+  if (record.length !== TAPPED_SIZE + length) return null;
+  const bytes = record.subarray(TAPPED_SIZE);
+  return { conn, toConsumer: toConsumer !== 0, fds, time: long(4), dropped: long(6), bytes };
 }

@@ -6,7 +6,8 @@
 import { DrainBarrier, drainThenClose } from '../kernel/drain.js';
 import type { Access } from './access.js';
 import { closeSocket } from './closing.js';
-import type { SOCKET_TYPES } from './native.js';
+import { LinkTap } from './link-tap.js';
+import { native, SOCKET_TYPES } from './native.js';
 import {
   ACCEPT_MODES,
   CLOSES,
@@ -18,6 +19,7 @@ import {
   NOTE_MAX,
   type OpenRecord,
   type RelayEvent,
+  type TappedRecord,
   TRANSFER_FLAGS,
 } from './protocol.js';
 import { outcomeOf, type TransferOptions, type TransferResult } from './transfer.js';
@@ -255,6 +257,17 @@ export class RelayLink {
     };
   }
 
+  /** Tells of what passes from now on, until the tap is ended. There is one at a time: the one before it ends. */
+  tap(onTapped: (record: TappedRecord) => void): LinkTap {
+    const [own, relays] = native.socketPair(SOCKET_TYPES.seqpacket);
+    this.#send({ op: 'TAP' }, [relays]);
+    const stop = async () => {
+      const stopped = this.#final ? null : await this.#ask({ op: 'UNTAP' }, []).answer;
+      return stopped?.bytes ?? 0;
+    };
+    return new LinkTap(own, onTapped, stop);
+  }
+
   /** As they are now; once it is gone, as they were last. */
   stats(): RelayStats {
     return this.#final ?? this.#read();
@@ -349,5 +362,5 @@ function patience(ms: number): number {
 }
 
 function isAnswer({ type }: RelayEvent): boolean {
-  return type === 'MOVED' || type === 'LED' || type === 'LISTED';
+  return type === 'MOVED' || type === 'LED' || type === 'LISTED' || type === 'UNTAPPED';
 }

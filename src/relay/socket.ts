@@ -42,10 +42,12 @@ export function reserve(fd: number): ErrnoResult<void> {
   return { ok: false, errno: errnoName(-error) };
 }
 
+type Peer = { readonly pid: number; readonly uid: number };
+
 /** Accepts connections as such sockets. One that finds no room is closed; who can't be accepted waits. */
 export class Acceptor implements Polled {
-  /** `uid`: of who connected, as the kernel has it in our user namespace; undefined: it was no unix socket. */
-  onSocket: ((socket: Socket, uid: number | undefined) => void) | null = null;
+  /** `peer`: who connected, as the kernel has it in our namespaces; undefined: it was no unix socket. */
+  onSocket: ((socket: Socket, peer: Peer | undefined) => void) | null = null;
   readonly #fd: number;
   #watched = false;
   #open = true;
@@ -72,9 +74,9 @@ export class Acceptor implements Polled {
         poller.later(this); // a limit, or trouble of the network that accept(2) says will pass
         return;
       }
-      const uid = native.socketPeer(fd)?.uid;
+      const peer = native.socketPeer(fd);
       const socket = socketOf(fd);
-      if (socket.ok) this.onSocket?.(socket.value, uid);
+      if (socket.ok) this.onSocket?.(socket.value, peer);
     }
   }
 

@@ -1,6 +1,6 @@
 /**
- * The daemon's control socket: what its links do, for people and scripts, and the two things that it can be asked to
- * do: an upgrade, and to try a link by one connection. HTTP/1.0 and 1.1.
+ * The daemon's control socket: what its links do, for people and scripts, and what it can be asked to do: an
+ * upgrade, to try a link by one connection, and what root may have of a link for a while. HTTP/1.0 and 1.1.
  *
  * One request a connection, so that `nc` sees the end of an answer. A client that closes its half after the request
  * still gets the whole answer. Clients that send nothing, send too much or read nothing are limited in time, number and
@@ -16,11 +16,13 @@ import type { Logger } from '../kernel/log.js';
 import { ConnectionEnds, type ConnectionSource, connectionPage } from './connections.js';
 import { Events, type EventsOptions } from './events.js';
 import { graphView, linksView, type ShownOf, type StatsOf, statusView } from './graph-view.js';
+import type { Asker } from './leases.js';
 import type { Metrics } from './metrics.js';
 import { type Observe, Observers } from './observers.js';
 import { type ProbeLink, Probes } from './probes.js';
 import { SourceHealth } from './source-health.js';
 import type { LinkStatus, StatusStore } from './store.js';
+import { type TapLink, Taps } from './taps.js';
 
 /** `error`: why the last one came to nothing. */
 export type UpgradeState = 'under way' | { readonly error: string } | null;
@@ -48,6 +50,8 @@ export interface ControlServerOptions {
   readonly probe?: ProbeLink;
   /** Absent: `/uses` reports nothing. */
   readonly observe?: Observe;
+  /** Absent: nothing is shown of what passes. */
+  readonly tap?: TapLink;
   readonly replaceable: Replaceable;
   readonly events?: EventsOptions;
   /** How long an answer may wait for its client, roughly; milliseconds. */
@@ -56,8 +60,8 @@ export interface ControlServerOptions {
 
 /** The source of connections. */
 export interface Accepting {
-  /** `uid`: of who connected; undefined: that can't be known. */
-  onSocket: ((socket: Socket, uid: number | undefined) => void) | null;
+  /** `peer`: who connected; undefined: that can't be known. */
+  onSocket: ((socket: Socket, peer: Asker | undefined) => void) | null;
   close(): void;
 }
 
@@ -75,6 +79,7 @@ const STALLED_MS = 15_000;
 const METHODS = 'GET, HEAD';
 const UPGRADE = '/upgrade';
 const PROBE = '/probe';
+const TAP = '/tap';
 /** An answer that is under way may take so long when the server leaves, in milliseconds. */
 const LEAVE_MS = 5_000;
 
@@ -82,6 +87,9 @@ const NO_CONNECTIONS: ConnectionSource = {
   connections: async () => [],
   watch: () => () => undefined,
 };
+
+const NOTHING = Promise.resolve();
+const NO_TAP: TapLink = () => ({ begun: NOTHING, end: () => NOTHING });
 
 type Route = (response: ServerResponse) => void | Promise<void>;
 
@@ -101,8 +109,9 @@ export class ControlServer {
   readonly #routes: ReadonlyMap<string, Route>;
   readonly #actions: ReadonlyMap<string, Action>;
   readonly #probes: Probes;
+  readonly #taps: Taps;
   /** Who connected, where that is known. */
-  readonly #uids = new WeakMap<Socket, number>();
+  readonly #askers = new WeakMap<Socket, Asker>();
   readonly #replaceable: Replaceable;
   readonly #sockets = new Set<Socket>();
   readonly #left = new DrainBarrier(() => this.#sockets.size === 0);
@@ -110,7 +119,7 @@ export class ControlServer {
   #metrics: Promise<Metrics> | undefined;
 
   constructor(options: ControlServerOptions) {
-    const { store, stats, shown, source, log, events } = options;
+    const { store, stats, source, log, events } = options;
     this.#log = log;
     this.#replaceable = options.replaceable;
     const health = new SourceHealth(source);
@@ -118,9 +127,16 @@ export class ControlServer {
     this.#observers = new Observers(store, options.observe ?? (() => () => undefined));
     this.#probes = new Probes(store, options.probe ?? (async () => null));
     this.#ends = new ConnectionEnds(store, options.connections ?? NO_CONNECTIONS);
+    this.#taps = new Taps({ store, log }, options.tap ?? NO_TAP);
+    const shown: ShownOf = (id) => ({
+      ...options.shown?.(id),
+      ...this.#taps.leases.shown(id),
+    });
+    const sendLinks: Route = (response) =>
+      sendJson(response, 200, linksView(store, stats, shown, askedOf(response)));
     this.#routes = new Map<string, Route>([
       ['/xconnect-graph', (response) => sendJson(response, 200, graphView(store, stats, shown))],
-      ['/links', (response) => this.#sendLinks(response, options)],
+      ['/links', sendLinks],
       ['/connections', (response) => this.#list(response, options)],
       ['/connections/ends', (response) => this.#follow(response)],
       ['/revision', (response) => sendJson(response, 200, options.revision?.() ?? null)],
@@ -134,6 +150,7 @@ export class ControlServer {
     this.#actions = new Map<string, Action>([
       [UPGRADE, { what: 'is asked for', take: (response) => this.#upgrade(response) }],
       [PROBE, { what: 'tries a link', take: (response) => this.#tryLink(response) }],
+      [TAP, { what: 'is asked for', take: (response) => this.#lease(response, this.#taps) }],
     ]);
     this.#server = http.createServer({ ...LIMITS, requireHostHeader: false }, (request, response) =>
       this.#receive(request, response),
@@ -150,13 +167,13 @@ export class ControlServer {
   /** Takes it. */
   serve(accepting: Accepting): void {
     this.#accepting = accepting;
-    accepting.onSocket = (socket, uid) => {
+    accepting.onSocket = (socket, peer) => {
       if (this.#sockets.size >= MAX_CONNECTIONS) {
         socket.destroy();
         return;
       }
       this.#sockets.add(socket);
-      if (uid !== undefined) this.#uids.set(socket, uid);
+      if (peer) this.#askers.set(socket, peer);
       socket.once('close', () => {
         this.#sockets.delete(socket);
         this.#left.check();
@@ -187,6 +204,7 @@ export class ControlServer {
     this.#events.close();
     this.#observers.listeners.close();
     this.#ends.listeners.close();
+    this.#taps.leases.close();
   }
 
   #receive(request: IncomingMessage, response: ServerResponse): void {
@@ -242,6 +260,12 @@ export class ControlServer {
     else sendJson(response, 409, { Error: obstacle });
   }
 
+  #lease(response: ServerResponse, leases: Pick<Taps, 'add'>): void {
+    const asker = this.#askers.get(response.req.socket) ?? null;
+    const refused = leases.add(response, asker, askedOf(response));
+    if (refused) sendJson(response, refused.status, { Error: refused.error });
+  }
+
   async #tryLink(response: ServerResponse): Promise<void> {
     const { status, body } = await this.#probes.answer(askedOf(response));
     sendJson(response, status, body);
@@ -252,7 +276,7 @@ export class ControlServer {
    * own.
    */
   #mayAct({ socket }: IncomingMessage): boolean {
-    const uid = this.#uids.get(socket);
+    const uid = this.#askers.get(socket)?.uid;
     return uid === 0 || (uid !== undefined && uid === process.geteuid?.());
   }
 
@@ -293,10 +317,6 @@ export class ControlServer {
     } else if (!this.#observers.add(response, asked)) {
       sendJson(response, 404, { Error: 'There is no link of this "consumer" and "name".' });
     }
-  }
-
-  #sendLinks(response: ServerResponse, { store, stats, shown }: ControlServerOptions): void {
-    sendJson(response, 200, linksView(store, stats, shown, askedOf(response)));
   }
 
   async #sendMetrics(

@@ -19,7 +19,7 @@ export interface LinkStatus {
 }
 
 export interface StoreEvents {
-  /** `gone` false: the state, reason or fields of a link are new. True: the link has left, with this last status. */
+  /** `gone` false: the state, reason or fields of a link, or what is shown with it, are new. True: the link has left, with this last status. */
   change: (status: LinkStatus, gone: boolean) => void;
 }
 
@@ -49,6 +49,12 @@ export class StatusStore extends EventEmitter<StoreEvents> {
     const counts = Object.fromEntries(LINK_STATES.map((state) => [state, 0]));
     for (const { state } of this.all()) counts[state] = (counts[state] ?? 0) + 1;
     return counts as Record<LinkState, number>;
+  }
+
+  /** Something beside its state that is shown with it has changed. */
+  touch(id: string): void {
+    const status = this.#statuses.get(id);
+    if (status) this.emit('change', status, false);
   }
 
   #set(id: string, link: Link, state: LinkState, error: LinkError | null): void {

@@ -5,7 +5,7 @@ import type { Accepting, ControlServer } from '../../src/status/server.js';
 /** Resolves when it can be reached. `uid`: whom all clients are taken for; null: that is not known. */
 export async function listenAt(server: ControlServer, path: string, uid: number | null = 0) {
   const listener = net.createServer({ allowHalfOpen: true }, (socket) =>
-    accepting.onSocket?.(socket, uid ?? undefined),
+    accepting.onSocket?.(socket, uid === null ? undefined : { pid: 12, uid }),
   );
   const accepting: Accepting = { onSocket: null, close: () => void listener.close() };
   server.serve(accepting);

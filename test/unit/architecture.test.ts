@@ -25,7 +25,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   host: ['graph', 'mesh', 'plugins', 'broker', 'relay'],
   status: ['graph', 'mesh'],
   runtime: ['manifest', 'graph', 'bus', 'relay', 'plugins'],
-  cli: ['manifest', 'graph', 'plugins', 'relay', 'status', 'runtime'],
+  tap: ['http1', 'plugins'],
+  cli: ['manifest', 'graph', 'plugins', 'relay', 'status', 'runtime', 'tap'],
   web: ['manifest', 'graph', 'relay', 'status', 'cli'],
 };
 /** Files of types that describe the seam between two folders. */

@@ -18,6 +18,7 @@ function row(fields: Partial<LinkRow> = {}): LinkRow {
     provider: 'server',
     target: '/run/raw.sock',
     state: 'established',
+    marks: '',
     connections: '1/42',
     error: '',
     ...fields,
@@ -31,6 +32,7 @@ describe('the rows', () => {
       state: 'failed',
       last_error: FAILURE,
       connections: { active: 2, total: 7 },
+      tap: { pid: 12, uid: 0 },
     };
     expect(linkRows([wire])).toEqual([
       {
@@ -41,6 +43,7 @@ describe('the rows', () => {
         provider: 'provider',
         target: '/run/pv/services/raw.sock',
         state: 'failed',
+        marks: 'tap',
         connections: '2/7',
         error: FAILURE.message,
       },

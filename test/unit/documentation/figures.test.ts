@@ -16,12 +16,12 @@ const FIGURES: Readonly<Record<string, readonly Row[]>> = {
   'docs/control-socket.md': [
     ['| connections | {} |', 'src/status/server.ts', 'MAX_CONNECTIONS'],
     [
-      '| listeners of `/events`, of `/uses`, of `/connections/ends` | 16, {}, 4 |',
+      '| listeners of `/events`, of `/uses`, of `/connections/ends`, of `/tap` | 16, {}, 4, 4 |',
       'src/status/observers.ts',
       'MAX_LISTENERS',
     ],
     [
-      '| listeners of `/events`, of `/uses`, of `/connections/ends` | 16, 4, {} |',
+      '| listeners of `/events`, of `/uses`, of `/connections/ends`, of `/tap` | 16, 4, {}, 4 |',
       'src/status/connections.ts',
       'MAX_LISTENERS',
     ],

@@ -12,8 +12,7 @@ import type { LinkStats } from '../../../src/mesh/attacher.js';
 import type { MeshEvents } from '../../../src/mesh/mesh.js';
 import { NO_STATS } from '../../../src/mesh/stats.js';
 import type { EventsOptions } from '../../../src/status/events.js';
-import type { ProbeLink } from '../../../src/status/probes.js';
-import type { UpgradeState } from '../../../src/status/server.js';
+import type { ControlServerOptions, UpgradeState } from '../../../src/status/server.js';
 import { ControlServer } from '../../../src/status/server.js';
 import { StatusStore } from '../../../src/status/store.js';
 import { listenAt } from '../../support/control-listener.js';
@@ -52,7 +51,11 @@ export class Control {
   /** What its graph is built from; null: a runtime builds it. */
   revision: Revision | null = null;
 
-  constructor(events?: EventsOptions, stalledMs?: number, probe?: ProbeLink) {
+  constructor(
+    events?: EventsOptions,
+    stalledMs?: number,
+    asked: Pick<ControlServerOptions, 'probe' | 'tap'> = {},
+  ) {
     const { store, source } = this;
     const stats = (id: string) => this.stats.get(id) ?? null;
     const log = createLogger('silent');
@@ -65,7 +68,7 @@ export class Control {
       replaceable: this.replaceable,
       ...(events && { events }),
       ...(stalledMs && { stalledMs }),
-      ...(probe && { probe }),
+      ...asked,
     });
   }
 

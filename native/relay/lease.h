@@ -1,0 +1,28 @@
+/* What the daemon wants of a link for a while, and what becomes of what passes meanwhile. */
+#ifndef PVX_RELAY_LEASE_H
+#define PVX_RELAY_LEASE_H
+
+#include "relay.h"
+
+/* lease.c */
+struct lease {
+	struct source source; /* the daemon's socket; the first, as of whatever has a lease as its first */
+	struct list node;     /* in relay.dead_leases, once it has ended */
+	struct link *link;
+};
+/* Takes the descriptor. False: there is no room to watch it, and it is not taken. */
+bool lease_begin(struct lease *, struct link *, enum relay_kind, int fd);
+bool lease_rearm(struct lease *, bool room); /* events say that there is room again, or not; false: none can */
+bool lease_ended(uint32_t events);           /* the daemon has closed its end */
+void lease_end(struct lease *);              /* whatever has it is freed at the end of the round */
+void lease_bury(struct relay *);
+
+/* tap.c */
+void tap_begin(struct link *, struct command *);
+void tap_stop(struct link *, struct command *);
+void tap_end(struct link *);
+void tap_event(struct source *, uint32_t events);
+/* Of a link that is tapped: so much was read of the connection, for its consumer or its provider. */
+void tap_take(struct link *, uint32_t conn, bool to_consumer, const void *bytes, size_t length, uint32_t nfds);
+
+#endif
