@@ -7,6 +7,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { END } from '../dist/graph/pids-file.js';
 import { ENTRY, FAILED_ENTRY, SHOWN_OF_ENTRY } from '../dist/graph/wire.js';
 import {
   AUTO_RECOVERY_SCHEMA,
@@ -27,7 +28,7 @@ const { default: standalone } = createRequire(import.meta.url)('ajv/dist/standal
 const SCHEMAS = [
   ...[...Object.values(BUILT_IN.schemas), BARE_NAME, GROUP_SCHEMA, POOL_SCHEMA, RULE_NAME],
   ...[AUTO_RECOVERY_SCHEMA, FILE_SCHEMA, NETWORK_SCHEMA, STORAGE_SCHEMA],
-  ...[ENTRY, FAILED_ENTRY, SHOWN_OF_ENTRY],
+  ...[ENTRY, FAILED_ENTRY, SHOWN_OF_ENTRY, END],
 ];
 
 function compiled(schema) {

@@ -6,7 +6,7 @@
  * that was.
  */
 
-import { EXTERNAL, RUNTIME_PROVIDER } from '../graph/link.js';
+import { type ContainerEnd, EXTERNAL, RUNTIME_PROVIDER } from '../graph/link.js';
 import { type ErrorCode, REMEDIES } from '../kernel/errors.js';
 import { type ProblemCode, placeText, remedyOf, show } from '../manifest/problem.js';
 import { CONTAINER_PREFIX } from '../manifest/services.js';
@@ -66,6 +66,8 @@ export interface LiveLink {
   readonly target: string;
   readonly socket: string;
   readonly uid?: number;
+  readonly consumer_end?: ContainerEnd;
+  readonly provider_end?: ContainerEnd;
   readonly state: string;
   readonly since: string;
   readonly last_error: {
@@ -261,7 +263,19 @@ function faultOf({ declaration, live, asked }: Known): Fault | null {
   if (!error) return live.state === 'established' ? null : unexplained(live);
   const step = stepOf(live, error);
   const edit = error.code === 'not-allowed' ? editOf(step, declaration) : undefined;
-  return { step, found: error.message, remedy: edit ?? placed(step, error.remedy, declaration) };
+  const found = `${error.message}${untold(live, error.code)}`;
+  return { step, found, remedy: edit ?? placed(step, error.remedy, declaration) };
+}
+
+/** Of a container that does not run, where nobody has said that it ever ended. */
+function untold(
+  { consumer_end: consumer, provider_end: provider }: LiveLink,
+  code: ErrorCode,
+): string {
+  const end = code === 'consumer-not-running' ? consumer : provider;
+  const isAway = code === 'consumer-not-running' || code === 'provider-not-running';
+  if (!isAway || end) return '';
+  return ' How it ended, if it ran before, the daemon was not told.';
 }
 
 function stepOf(live: LiveLink, { code, message }: { code: ErrorCode; message: string }): StepName {
@@ -424,16 +438,22 @@ function triedText(tried: Known['tried']): string {
 }
 
 function running(live: LiveLink, since: Known['since']): string {
-  const one = (name: string, pid: number) => {
+  const one = (name: string, pid: number, end: ContainerEnd | undefined) => {
     const began = since?.(pid);
-    return `${name} (pid ${pid}${began === undefined ? '' : `, ${began}`})`;
+    const ended = end && `ended ${timesText(end.times)} before, last with ${end.how}`;
+    const known = [`pid ${pid}`, began, ended].filter((part) => part !== undefined);
+    return `${name} (${known.join(', ')})`;
   };
   const all = [
-    [live.consumer, live.consumer_pid],
-    [live.provider, live.provider_pid],
+    [live.consumer, live.consumer_pid, live.consumer_end],
+    [live.provider, live.provider_pid, live.provider_end],
   ] as const;
-  const containers = all.filter(([, pid]) => pid > 0).map(([name, pid]) => one(name, pid));
+  const containers = all.filter(([, pid]) => pid > 0).map((container) => one(...container));
   return containers.length === 0 ? 'none is needed' : containers.join(', ');
+}
+
+function timesText(times: number): string {
+  return times === 1 ? 'once' : `${times} times`;
 }
 
 function traffic({ connections, bytes, closes }: LiveLink): string {

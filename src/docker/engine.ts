@@ -25,7 +25,9 @@ import {
 } from '../graph/runtime-client.js';
 import { startTicksOfPid } from '../kernel/boot-clock.js';
 import { XConnectError } from '../kernel/errors.js';
+import { exitText } from '../kernel/exit-text.js';
 import { isObject, type JsonObject } from '../manifest/json.js';
+import type { ContainerEnd } from '../manifest/link-values.js';
 import { concernUs, type Labels } from './labels.js';
 import type { EngineContainer } from './revision.js';
 
@@ -135,32 +137,50 @@ export class Engine {
     const ours = listed.value.map(listedContainer).filter(({ labels }) => concernUs(labels));
     await this.#readImages(ours);
     const running = ours.filter(({ state }) => state !== 'other');
-    const processes = await this.#each(running, ({ id }) => this.#process(id));
+    const others = ours.filter(({ state }) => state === 'other');
+    const [processes, ended] = await Promise.all([
+      this.#each(running, ({ id }) => this.#process(id)),
+      atMost(CONCURRENCY, others, ({ id }) => this.#ended(id)),
+    ]);
     const known = new Map(processes.map((one, i) => [running[i]?.id ?? '', one]));
     this.#processes = withoutFaults(known);
+    const ends = new Map(ended.map((one, i) => [others[i]?.id ?? '', one]));
     const containers = ours.map(({ image, state, ...container }): EngineContainer => {
       const process = known.get(container.id) ?? NO_PROCESS;
       const isKnown = !(process instanceof XConnectError);
-      const { pid, startedAt } = isKnown ? process : NO_PROCESS;
+      const { pid, startedAt, end = ends.get(container.id) } = isKnown ? process : NO_PROCESS;
       return {
         ...container,
         imageLabels: image === '' ? NO_LABELS : (this.#imageLabels.get(image) ?? null),
         ...{ pid, startedAt, isPaused: state === 'paused' },
         ...(isKnown ? {} : { fault: process.message }),
+        ...(end ? { end } : {}),
       };
     });
     return { containers, stamp: listed.stamp };
   }
 
-  async #process(id: string): Promise<KnownProcess> {
-    const known = this.#processes.get(id);
+  /** How one that does not run ended; undefined: never, or the engine does not say, which costs nothing else. */
+  async #ended(id: string): Promise<ContainerEnd | undefined> {
+    try {
+      return (await this.#process(id, null)).end;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** `known`: how it was, where its process may be the same. */
+  async #process(id: string, known = this.#processes.get(id) ?? null): Promise<KnownProcess> {
     if (known && known.startTicks > 0 && startTicksOfPid(known.pid) === known.startTicks) {
       return known;
     }
     const inspected = await this.#get(`/containers/${id}/json`);
     if (!inspected) return NO_PROCESS;
     const { value, stamp } = inspected;
-    const { Pid, StartedAt } = objectIn(objectIn(value, 'a container').State, 'a state');
+    const container = objectIn(value, 'a container');
+    const state = objectIn(container.State, 'a state');
+    const { Pid, StartedAt } = state;
+    const end = endOf(container, state);
     if (!isPid(Pid)) throw nonsense('the pid of a container');
     const startTicks = Pid > 0 ? startTicksOfPid(Pid) : 0;
     return {
@@ -168,6 +188,7 @@ export class Engine {
       startedAt: Date.parse(String(StartedAt)) || 0,
       // One that started before the engine was asked, and lives after its answer, is the one that the answer means.
       startTicks: startTicks < stamp ? startTicks : 0,
+      ...(end ? { end } : {}),
     };
   }
 
@@ -274,7 +295,7 @@ interface ListedContainer extends Pick<EngineContainer, 'id' | 'name' | 'labels'
   readonly state: 'running' | 'paused' | 'other';
 }
 
-interface KnownProcess extends Pick<EngineContainer, 'pid' | 'startedAt'> {
+interface KnownProcess extends Pick<EngineContainer, 'pid' | 'startedAt' | 'end'> {
   /** When the process began, in clock ticks since boot; 0: it is not certain. */
   readonly startTicks: number;
 }
@@ -283,6 +304,21 @@ const NO_PROCESS: KnownProcess = { pid: 0, startedAt: 0, startTicks: 0 };
 
 function isPid(value: unknown): value is number {
   return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MAX_PID;
+}
+
+/** How a container ended last, by its `State`; null: it never did. The engine itself started it anew so often. */
+function endOf(
+  { LogPath: log, RestartCount: restarts }: JsonObject,
+  { ExitCode, FinishedAt, OOMKilled, Running }: JsonObject,
+): ContainerEnd | null {
+  const isEnded = Date.parse(String(FinishedAt)) > 0; // the year 1 is never
+  if (!isEnded || typeof ExitCode !== 'number') return null;
+  const before = typeof restarts === 'number' && restarts > 0 ? Math.trunc(restarts) : 0;
+  return {
+    how: OOMKilled === true ? `${exitText(ExitCode)}, out of memory` : exitText(ExitCode),
+    times: Math.max(1, before + (Running === true ? 0 : 1)),
+    ...(typeof log === 'string' && log !== '' ? { log } : {}),
+  };
 }
 
 function listedContainer(value: unknown): ListedContainer {

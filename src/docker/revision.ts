@@ -16,6 +16,7 @@ import { mayName } from '../manifest/assembly.js';
 import { NO_DEVICE } from '../manifest/device.js';
 import type { Vocabulary } from '../manifest/entries.js';
 import { MAX_STATE } from '../manifest/limits.js';
+import type { ContainerEnd } from '../manifest/link-values.js';
 import { type Problem, show } from '../manifest/problem.js';
 import { ProblemList } from '../manifest/problem-list.js';
 import type {
@@ -42,6 +43,8 @@ export interface EngineContainer {
   readonly pid: number;
   /** Since when it runs: milliseconds since 1970. */
   readonly startedAt: number;
+  /** How it ended last; absent: never. */
+  readonly end?: ContainerEnd;
   /** It runs, but its processes are frozen. */
   readonly isPaused: boolean;
   /** Why the engine does not say whether it runs: a sentence. It is taken as if it did not. */
@@ -141,6 +144,7 @@ export function assemble(
   const unreadable = new Map<string, string>();
   const pids = new Map<string, number>();
   const servers = new Map<string, number>();
+  const ends = new Map<string, ContainerEnd>();
   for (const group of groups) {
     const serving = servingOf(group);
     for (const member of group) {
@@ -157,6 +161,7 @@ export function assemble(
         ...{ run: {}, args: {} },
       });
       pids.set(name, container.pid);
+      if (container.end) ends.set(name, container.end);
       if (isNamesake) servers.set(name, serving.container.isPaused ? 0 : serving.container.pid);
     }
     noteScaled(group, serving, problems);
@@ -175,8 +180,7 @@ export function assemble(
       state: {},
     },
     processes: {
-      pids,
-      servers,
+      ...{ pids, servers, ends },
       engineIds: new Map(running.map(({ container: { pid, id } }) => [pid, id])),
     },
   };

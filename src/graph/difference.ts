@@ -69,7 +69,12 @@ function sorted(value: unknown): unknown {
 
 /** Whether they say the same, pids and errors included. */
 export function isSameLink(a: Link, b: Link): boolean {
-  return changeOf(a, b) === 'nothing' && isSame(a.error, b.error) && a.optional === b.optional;
+  return (
+    changeOf(a, b) === 'nothing' &&
+    isSame(a.error, b.error) &&
+    isSame(a.consumerEnd, b.consumerEnd) &&
+    a.optional === b.optional
+  );
 }
 
 function isSame(a: unknown, b: unknown): boolean {

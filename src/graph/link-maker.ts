@@ -19,7 +19,7 @@ import { SERVES, transportOf } from './compatibility.js';
 import { beyondReach, defaultTarget, targetError } from './endpoint.js';
 import type { Export, Exports } from './exports.js';
 import { isForRuntime } from './hosted-bus.js';
-import { EXTERNAL, type Link, RUNTIME_PROVIDER } from './link.js';
+import { type ContainerEnd, EXTERNAL, type Link, RUNTIME_PROVIDER } from './link.js';
 import { consumedType, exporterOf, targetOf } from './resolution.js';
 
 /** The system bus that the runtime itself provides. */
@@ -39,6 +39,8 @@ export interface GraphOptions {
   readonly addresses?: ReadonlyMap<string, string>;
   /** By container, the pid of who serves for it, where that is another process than the one that consumes. */
   readonly servers?: ReadonlyMap<string, number>;
+  /** By container, how it ended last. */
+  readonly ends?: ReadonlyMap<string, ContainerEnd>;
 }
 
 const LOOPBACK = '127.0.0.1';
@@ -114,9 +116,8 @@ export class LinkMaker {
     const type = requirement.type ?? by.type ?? '';
     return {
       consumer,
-      consumerPid: consumer === EXTERNAL ? 0 : this.#pidOf(consumer),
       provider,
-      providerPid: this.#serverOf(provider),
+      ...this.#processesOf(consumer, provider),
       name: requirement.name,
       type,
       role: requirement.role,
@@ -168,9 +169,8 @@ export class LinkMaker {
     return {
       ...copied(requirement, service, type),
       consumer,
-      consumerPid: consumer === EXTERNAL ? 0 : this.#pidOf(consumer),
       provider: container,
-      providerPid: this.#serverOf(container),
+      ...this.#processesOf(consumer, container),
       name: requirement.name,
       type,
       role: requirement.role,
@@ -216,9 +216,8 @@ export class LinkMaker {
       .map((owned) => owned.name);
     return {
       consumer,
-      consumerPid: this.#pidOf(consumer),
       provider: RUNTIME_PROVIDER,
-      providerPid: 0,
+      ...this.#processesOf(consumer, RUNTIME_PROVIDER),
       name,
       type,
       role,
@@ -286,12 +285,22 @@ export class LinkMaker {
     return addressText({ ip, port: service.port ?? 0 });
   }
 
-  #pidOf(container: string): number {
-    return soundPid(this.#pids.get(container));
-  }
-
-  #serverOf(container: string): number {
-    return soundPid(this.#options.servers?.get(container) ?? this.#pids.get(container));
+  /** Of the host itself there is no process, and it never ended. */
+  #processesOf(
+    consumer: string,
+    provider: string,
+  ): Pick<Link, 'consumerPid' | 'providerPid' | 'consumerEnd' | 'providerEnd'> {
+    const { servers, ends } = this.#options;
+    const consumerPid = consumer === EXTERNAL ? undefined : this.#pids.get(consumer);
+    const serverPid = servers?.get(provider) ?? this.#pids.get(provider);
+    const consumerEnd = ends?.get(consumer);
+    const providerEnd = ends?.get(provider);
+    return {
+      consumerPid: soundPid(consumerPid),
+      providerPid: soundPid(provider === RUNTIME_PROVIDER ? undefined : serverPid),
+      ...(consumerEnd && consumer !== EXTERNAL ? { consumerEnd } : {}),
+      ...(providerEnd && provider !== RUNTIME_PROVIDER ? { providerEnd } : {}),
+    };
   }
 }
 

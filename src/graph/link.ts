@@ -5,10 +5,20 @@
  * Links are immutable values. Two links with the same identity and equal fields are interchangeable.
  */
 import type { ErrorCode, LinkError } from '../kernel/errors.js';
-import type { HttpOptions, InputMatch, PolicyRules } from '../manifest/link-values.js';
+import type {
+  ContainerEnd,
+  HttpOptions,
+  InputMatch,
+  PolicyRules,
+} from '../manifest/link-values.js';
 import type { DeviceAccess, SocketMode } from '../manifest/vocabulary.js';
 
-export type { HttpOptions, InputMatch, PolicyRules } from '../manifest/link-values.js';
+export type {
+  ContainerEnd,
+  HttpOptions,
+  InputMatch,
+  PolicyRules,
+} from '../manifest/link-values.js';
 export {
   type DeviceAccess,
   EXTERNAL,
@@ -72,6 +82,9 @@ export interface Link {
   readonly http?: HttpOptions;
   /** Nothing can meet the requirement, and it said that this may be so. */
   readonly optional?: boolean;
+  /** How the two containers ended last, where somebody knows; absent: never, or nobody does. */
+  readonly consumerEnd?: ContainerEnd;
+  readonly providerEnd?: ContainerEnd;
   /** Why the builder knows that this link can't be made; it is shown as `failed` or `unmet`, and never attached. */
   readonly error?: LinkError;
   /** Fields of the wire form that are not ours, and options of plugins: kept, passed on, read by plugins alone. */
@@ -81,6 +94,15 @@ export interface Link {
 /** `consumer|name|target`, each escaped so that no two links collide. */
 export function linkId(link: Pick<Link, 'consumer' | 'name' | 'target'>): string {
   return [link.consumer, link.name, link.target].map(encodeURIComponent).join('|');
+}
+
+/** That a container does not run, in one sentence: with how it ended, how often, and where its log is, as far as known. */
+export function notRunningText(container: string, end: ContainerEnd | undefined): string {
+  if (!end) return `${container} is not running.`;
+  const { how, times, log } = end;
+  const ended =
+    times === 1 ? `it ended with ${how}` : `it has ended ${times} times, last with ${how}`;
+  return `${container} is not running: ${ended}${log === undefined ? '' : `; its log is ${log}`}.`;
 }
 
 export const LINK_STATES = ['waiting', 'established', 'failed', 'draining', 'unmet'] as const;

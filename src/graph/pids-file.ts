@@ -1,9 +1,10 @@
 /**
  * The pids file: which process is the init of which container, as a runtime writes it for `--state`.
  *
- *   { "web": 1234, "db": { "pid": 1240, "address": "10.0.3.2" } }
+ *   { "web": 1234, "db": { "pid": 1240, "address": "10.0.3.2" },
+ *     "log": { "pid": 0, "end": { "how": "exit code 3", "times": 4, "log": "/var/log/log.log" } } }
  *
- * `address` is the container's pool address, where it has one. A file that is not there means that nothing
+ * `address` is the container's pool address, where it has one, `end` how it ended last. A file that is not there means that nothing
  * runs. An entry that is wrong takes out itself alone.
  */
 import type { BigIntStats } from 'node:fs';
@@ -12,20 +13,25 @@ import { isIP } from 'node:net';
 import { bootTicks } from '../kernel/boot-clock.js';
 import { XConnectError } from '../kernel/errors.js';
 import { close, FileFault, openNamedFile, readAll } from '../manifest/files.js';
-import { isObject, parseJson } from '../manifest/json.js';
+import { isObject, type JsonObject, parseJson } from '../manifest/json.js';
 import { MAX_ENTRIES, MAX_MANIFEST } from '../manifest/limits.js';
+import { CONTAINER_END, type ContainerEnd } from '../manifest/link-values.js';
 import { show } from '../manifest/problem.js';
 import { ProblemList } from '../manifest/problem-list.js';
+import { faultsOf, named } from '../manifest/schema.js';
 import { printable } from '../manifest/text.js';
 
 const ATTEMPTS = 3;
 const MAX_PID = 0x7fff_ffff;
 const MAX_WARNINGS = 10;
 const ABSENT = 'absent';
+/** How a container ended last, as an entry has it. */
+export const END = named('container-end', { ...CONTAINER_END, firstOnly: true });
 
 export interface Pids {
   readonly pids: ReadonlyMap<string, number>;
   readonly addresses: ReadonlyMap<string, string>;
+  readonly ends: ReadonlyMap<string, ContainerEnd>;
   /** Before this tick, see GraphSnapshot, every process that the file names had started. */
   readonly stamp: number;
   /** One sentence for each of the first entries that were left out. */
@@ -91,20 +97,26 @@ export class PidsFile {
     if (!isObject(value)) return this.#failure(show(value), 'an object of pids by container');
     const pids = new Map<string, number>();
     const addresses = new Map<string, string>();
+    const ends = new Map<string, ContainerEnd>();
     const warnings: string[] = [];
+    const warn = (container: string, found: string, expected: string) => {
+      if (warnings.length < MAX_WARNINGS) warnings.push(warning(container, found, expected));
+    };
     for (const [name, entry] of Object.entries(value).slice(0, MAX_ENTRIES)) {
-      const { pid, address } = isObject(entry) ? entry : { pid: entry, address: undefined };
+      const { pid, address, end } = isObject(entry) ? entry : ({ pid: entry } as JsonObject);
       if (!isPid(pid)) {
-        if (warnings.length < MAX_WARNINGS) warnings.push(warning(name, show(pid), 'a pid'));
+        warn(name, show(pid), 'a pid');
         continue;
       }
       pids.set(name, pid);
       if (typeof address === 'string' && isIP(address)) addresses.set(name, address);
-      else if (address !== undefined && warnings.length < MAX_WARNINGS) {
-        warnings.push(warning(name, `the address ${show(address)}`, 'an IP address'));
-      }
+      else if (address !== undefined) warn(name, `the address ${show(address)}`, 'an IP address');
+      if (end === undefined) continue;
+      const [fault] = faultsOf(END, end);
+      if (!fault) ends.set(name, end as ContainerEnd);
+      else warn(name, `${fault.found} at /end${fault.pointer}`, fault.expected);
     }
-    return { pids, addresses, stamp, warnings };
+    return { pids, addresses, ends, stamp, warnings };
   }
 
   #failure(found: string, expected: string): XConnectError {

@@ -16,7 +16,7 @@ export type HostBus = (
 ) => Promise<HostedBus | undefined>;
 
 /** Which processes the containers of a revision are. */
-export interface Processes extends Pick<GraphOptions, 'addresses' | 'servers'> {
+export interface Processes extends Pick<GraphOptions, 'addresses' | 'servers' | 'ends'> {
   /** By container; one that is not in it does not run. */
   readonly pids: ReadonlyMap<string, number>;
   /** See GraphSnapshot. */

@@ -38,7 +38,10 @@ interface Wanted {
 /** For a writer to finish a file, in milliseconds. */
 const WRITING_MS = 3000;
 
-const NO_PIDS: Pids = { pids: new Map(), addresses: new Map(), stamp: 0, warnings: [] };
+const NO_PIDS: Pids = {
+  ...{ pids: new Map(), addresses: new Map(), ends: new Map() },
+  ...{ stamp: 0, warnings: [] },
+};
 
 /** One of the two inputs: how it is looked at, what it last said, and why it can't be read now. */
 interface Input<T> {
@@ -180,8 +183,8 @@ export class StateSource extends RevisionSource {
     const isBuilt = this.#built?.wanted === wanted && this.#built.pids === pids;
     if (isBuilt && !this.isNewer(pids.stamp)) return;
     this.#built = { wanted, pids };
-    const { addresses, stamp } = pids;
-    this.build(wanted.revision, { pids: pids.pids, addresses, stamp }, wanted.hostedBus);
+    const { warnings, ...processes } = pids;
+    this.build(wanted.revision, processes, wanted.hostedBus);
   }
 }
 

@@ -3,7 +3,7 @@
  * Pure; one table for each thing that was tried.
  */
 import { endpointOf } from '../graph/endpoint.js';
-import { EXTERNAL, type Link } from '../graph/link.js';
+import { EXTERNAL, type Link, notRunningText } from '../graph/link.js';
 import type { ErrorCode, LinkError } from '../kernel/errors.js';
 import { type Attempt, failed } from '../kernel/result.js';
 
@@ -199,8 +199,8 @@ export function certificateError(name: string, errno: string): LinkError {
 }
 
 /** Of a provider without a process. */
-export function notRunning({ provider }: Link): LinkError {
-  return { code: 'provider-not-running', message: `${provider} is not running.` };
+export function notRunning({ provider, providerEnd }: Link): LinkError {
+  return { code: 'provider-not-running', message: notRunningText(provider, providerEnd) };
 }
 
 /** Of the provider's socket, a path or an address. `errno`: EDEADLK where it leads back to the link. */

@@ -19,6 +19,7 @@ import {
 import {
   BUS_NAME,
   CONNECTOR,
+  CONTAINER_END,
   ERROR,
   HTTP,
   httpRules,
@@ -425,6 +426,21 @@ export const LINK_FIELDS = {
   },
   http: { wire: 'http', schema: HTTP, types: HTTP_TYPES, onChange: 'reattach', access: 'http' },
   optional: { wire: 'optional', schema: flag, onChange: 'nothing', access: 'none' },
+  consumerEnd: {
+    wire: 'consumer_end',
+    schema: CONTAINER_END,
+    onChange: 'nothing',
+    access: 'none',
+    live: true,
+  },
+  /** With a provider that is away, the next end is told by what is said of it then. */
+  providerEnd: {
+    wire: 'provider_end',
+    schema: CONTAINER_END,
+    onChange: 'retarget',
+    access: 'none',
+    live: true,
+  },
   /** That it can't be made is looked at before anything else is. */
   error: { wire: 'error', schema: ERROR, onChange: 'nothing', access: 'none' },
 } as const satisfies {

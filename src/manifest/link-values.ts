@@ -206,6 +206,21 @@ export const HTTP = object(
 ) as Schema<HttpOptions>;
 
 const CODES = Object.keys(REMEDIES) as ErrorCode[];
+/** How a container ended last, as the runtime has seen it. */
+export const CONTAINER_END = object(
+  'an object with "how", and "times"',
+  {
+    how: text(`how it ended, at most ${MAX_STRING} characters`, {
+      minLength: 1,
+      maxLength: MAX_STRING,
+    }),
+    times: whole('how often it has ended', 1, MAX_INT32),
+    log: TEXT,
+  },
+  { required: ['how', 'times'] },
+);
+export type ContainerEnd = Static<typeof CONTAINER_END>;
+
 export const ERROR = object(
   'an object with a known "code" and a "message"',
   {

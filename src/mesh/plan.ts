@@ -5,7 +5,7 @@
  * never has to foresee what follows it.
  */
 import { changeOf } from '../graph/difference.js';
-import { EXTERNAL, type Link, stateOfError } from '../graph/link.js';
+import { EXTERNAL, type Link, notRunningText, stateOfError } from '../graph/link.js';
 import type { LinkError } from '../kernel/errors.js';
 
 export interface Desired {
@@ -70,8 +70,8 @@ function isRunning(link: Link): boolean {
   return link.consumer === EXTERNAL || link.consumerPid > 0;
 }
 
-function notRunning({ consumer }: Link): LinkError {
-  return { code: 'consumer-not-running', message: `${consumer} is not running.` };
+function notRunning({ consumer, consumerEnd }: Link): LinkError {
+  return { code: 'consumer-not-running', message: notRunningText(consumer, consumerEnd) };
 }
 
 function isAnotherConsumer(

@@ -101,8 +101,11 @@ export class Api {
     const { addresses, revision } = runner.plan;
     const { hosted: hostedBus } = bus;
     const pids = new Map([...runner.containers].map(([name, { pid }]) => [name, pid]));
+    const ends = new Map(
+      [...runner.containers].flatMap(([name, { end }]) => (end ? [[name, end]] : [])),
+    );
     const { links, unmet } = buildGraph(revision, pids, {
-      addresses,
+      ...{ addresses, ends },
       ...(hostedBus ? { hostedBus } : {}),
     });
     return joinStatus([...links, ...unmet], this.#posted);
@@ -227,7 +230,7 @@ function isPossible(action: Action, { isDown, status }: ContainerSupervisor): bo
 }
 
 /** As Pantavisor shows it: what is true or false is a string. */
-function shown({ settings, status, lifecycle, recovery }: ContainerSupervisor) {
+function shown({ settings, status, lifecycle, recovery, end }: ContainerSupervisor) {
   const { maxRetries, policy, stableMs, backOffText } = recovery;
   const autoRecovery = {
     policy,
@@ -248,6 +251,7 @@ function shown({ settings, status, lifecycle, recovery }: ContainerSupervisor) {
     ...(settings.restartPolicy === 'container'
       ? { user_stopped: String(lifecycle.userStopped) }
       : {}),
+    ...(end ? { last_end: end } : {}),
   };
 }
 

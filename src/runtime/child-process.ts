@@ -3,6 +3,7 @@ import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { exitText } from '../kernel/exit-text.js';
 import { ok, type WhyResult } from '../kernel/result.js';
 
 export type Child = ChildProcess & { readonly pid: number };
@@ -35,7 +36,7 @@ export const CLEAN_EXIT = 'exit code 0';
 export function exitOf(child: ChildProcess, event: 'exit' | 'close' = 'exit'): Promise<string> {
   return new Promise((resolve) => {
     child.once(event, (code: number | null, signal: NodeJS.Signals | null) =>
-      resolve(signal ? `signal ${signal}` : `exit code ${code}`),
+      resolve(signal ? `signal ${signal}` : exitText(code ?? 0)),
     );
   });
 }

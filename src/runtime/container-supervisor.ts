@@ -5,6 +5,7 @@
 import { EventEmitter } from 'eventemitter3';
 import { startTicksOfPid } from '../kernel/boot-clock.js';
 import { SerialQueue } from '../kernel/serial-queue.js';
+import type { ContainerEnd } from '../manifest/link-values.js';
 import { CLEAN_EXIT } from './child-process.js';
 import type { ContainerSettings } from './container-settings.js';
 import type { Engine, EngineContainer } from './engines/engine.js';
@@ -47,6 +48,7 @@ export class ContainerSupervisor extends EventEmitter<ContainerEvents> {
   #lifecycle: Lifecycle = INSTALLED;
   #running: Running | null = null;
   #startTicks = 0;
+  #end: { readonly how: string; readonly times: number } | null = null;
   #wait: NodeJS.Timeout | undefined;
   #watch: NodeJS.Timeout | undefined;
   #closed = false;
@@ -78,6 +80,11 @@ export class ContainerSupervisor extends EventEmitter<ContainerEvents> {
   /** Of its first process; 0: it does not run. */
   get pid(): number {
     return this.#running?.pid ?? 0;
+  }
+
+  /** How it ended last, how often since the revision began, and the file on the host that has what it wrote. */
+  get end(): ContainerEnd | null {
+    return this.#end && { ...this.#end, log: this.#log.path };
   }
 
   /** It does not run, and nothing is under way that would have it run. */
@@ -172,7 +179,7 @@ export class ContainerSupervisor extends EventEmitter<ContainerEvents> {
         void this.#work.run(() => this.#launch());
         return;
       case 'end':
-        void this.#end();
+        void this.#endIt();
         return;
       case 'unmount':
         void this.#work.run(() => this.#unmount());
@@ -219,6 +226,7 @@ export class ContainerSupervisor extends EventEmitter<ContainerEvents> {
     // Before anybody else waits for its end: `pid` is up to date for all of them.
     void running.exited.then((how) => {
       this.#running = null;
+      this.#end = { how, times: (this.#end?.times ?? 0) + 1 };
       this.emit('pid');
       this.#on({ is: 'ended', how, isClean: how === CLEAN_EXIT });
     });
@@ -226,7 +234,7 @@ export class ContainerSupervisor extends EventEmitter<ContainerEvents> {
     this.emit('pid');
   }
 
-  async #end(): Promise<void> {
+  async #endIt(): Promise<void> {
     const running = this.#running;
     if (!running) return;
     await endWithin(running, this.#graceMs, () =>

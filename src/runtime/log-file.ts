@@ -26,6 +26,11 @@ export class LogFile {
     mkdirSync(dirname(path), { recursive: true });
   }
 
+  /** What is written goes there. */
+  get path(): string {
+    return this.#path;
+  }
+
   /** Copies until the stream ends, as fast as the disk is. Chunks of several streams may alternate in the file. */
   async copy(stream: Readable): Promise<void> {
     try {

@@ -48,6 +48,12 @@ describe.runIf(docker())('a link between containers of Docker', { timeout: 60_00
     await both();
     command('kill', 'provider');
     await mesh.until(WAITING);
+    await eventually(async () => {
+      const [link] = await mesh.daemon.shown();
+      expect(link?.last_error?.message).toMatch(
+        /^provider is not running: it ended with exit code 137 \(SIGKILL\); its log is \/.*-json\.log\.$/,
+      );
+    });
     const talk = mesh.talk('consumer');
     talk.say('patient');
     await mesh.daemon.untilActive(1);

@@ -134,7 +134,7 @@ const FAULTS: Readonly<Record<string, Fault>> = {
   },
   stopped: {
     step: 'running',
-    found: 'off is not running.',
+    found: 'off is not running. How it ended, if it ran before, the daemon was not told.',
     expected: 'client and off running',
     todo: 'Start the provider; connections wait for it.',
   },
@@ -291,7 +291,7 @@ describe.runIf(isRoot())('faults of links', () => {
     expect((await mesh.command('explain', 'idle')).out).toContain(
       failed({
         step: 'running',
-        found: 'idle is not running.',
+        found: 'idle is not running. How it ended, if it ran before, the daemon was not told.',
         expected: 'idle and server running',
         todo: 'Start the consumer; the link is made as soon as it runs.',
       }),

@@ -120,7 +120,7 @@ describe('everything that is not well', () => {
     control.put(LINK, { code: 'consumer-not-running', message: 'client is not running.' });
     const { code, out } = await run({ control: control.path });
     expect(out.replace(/since \S+:/, 'since T:').split('\n')).toEqual([
-      '✗ client → raw of server at /run/pv/services/raw.sock: failed since T: client is not running. Expected: client and server running. Start the consumer; the link is made as soon as it runs.',
+      '✗ client → raw of server at /run/pv/services/raw.sock: failed since T: client is not running. How it ended, if it ran before, the daemon was not told. Expected: client and server running. Start the consumer; the link is made as soon as it runs.',
       '✗ other → raw of server at /run/pv/services/raw.sock: other/run.json:/services/required/0: found other with the role "x". Expected: one that "allow" of raw in server names. Add "x" or "container:other" to "allow" in server/services.json:/services/0.',
       'Not well: 2 of 3 links.',
       '',

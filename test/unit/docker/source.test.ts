@@ -19,6 +19,8 @@ interface Listed {
   readonly labels: Readonly<Record<string, string>>;
   pid: number;
   isPaused?: boolean;
+  /** What the engine says of it beside its pid. */
+  state?: Readonly<Record<string, unknown>>;
 }
 
 /** How the requests for one container begin, whichever it is. */
@@ -74,8 +76,9 @@ class FakeEngine extends FakeRuntime {
     } else if (path.startsWith('/containers/json')) socket.end(ok(JSON.stringify(this.#list())));
     else if (kind === 'images') socket.end(ok(json({ Config: { Labels: this.imageLabels } })));
     else if (one) {
+      const container = { LogPath: '/log', State: { Pid: one.pid, ...one.state } };
       // A slow engine is what the test is about.
-      setTimeout(() => socket.end(ok(json({ State: { Pid: one.pid } }))), this.inspectMs);
+      setTimeout(() => socket.end(ok(json(container))), this.inspectMs);
     } else socket.end(NOT_FOUND);
   }
 
@@ -192,6 +195,24 @@ describe('the source of a container engine', () => {
     consumer.pid = 0;
     engine.event();
     await eventually(() => expect(graphs.at(-1)?.links[0]?.consumerPid).toBe(0));
+  });
+
+  it.each([
+    [{ ExitCode: 3 }, { how: 'exit code 3', times: 1, log: '/log' }],
+    [{ ExitCode: 137 }, { how: 'exit code 137 (SIGKILL)', times: 1, log: '/log' }],
+    [
+      { ExitCode: 137, OOMKilled: true },
+      { how: 'exit code 137 (SIGKILL), out of memory', times: 1, log: '/log' },
+    ],
+    [{ ExitCode: 0, FinishedAt: '0001-01-01T00:00:00Z' }, undefined],
+  ])('says how a container ended: %j', async (state, end) => {
+    const { graphs } = await setUp({}, ({ containers }) => {
+      const consumer = containers[1] as Listed;
+      consumer.pid = 0;
+      consumer.state = { FinishedAt: '2026-11-29T10:00:00Z', ...state };
+    });
+    await eventually(() => expect(graphs.at(-1)?.links[0]).toBeDefined());
+    expect(graphs.at(-1)?.links[0]?.consumerEnd).toEqual(end);
   });
 
   it('emits the same links again, with a newer stamp, where somebody doubts them', async () => {

@@ -82,7 +82,7 @@ test('a change of a field is access, but for those of which the table says that 
   const not = ROWS.filter(([, { access, live }]) => access === 'none' || live).map(([key]) => key);
   expect(not).toEqual([
     ...['consumerPid', 'providerPid', 'interface', 'transport', 'uid', 'policyMode', 'mode'],
-    ...['proxyProtocol', 'maxConnections', 'optional', 'error'],
+    ...['proxyProtocol', 'maxConnections', 'optional', 'consumerEnd', 'providerEnd', 'error'],
   ]);
 });
 

@@ -32,6 +32,18 @@ describe('a pids file', () => {
     expect(warnings).toEqual([]);
   });
 
+  it('says how a container ended', async () => {
+    const end = { how: 'exit code 3', times: 4, log: '/var/log/db.log' };
+    const bad = { how: 'exit code 3', times: 0 };
+    const { file } = await fileOf(JSON.stringify({ db: { pid: 0, end }, x: { pid: 1, end: bad } }));
+    const { pids, ends, warnings } = await good(file);
+    expect([...ends]).toEqual([['db', end]]);
+    expect(pids.size).toBe(2);
+    expect(warnings).toEqual([
+      'Found 0 at /end/times for the container "x" in the pids file, expected how often it has ended.',
+    ]);
+  });
+
   it('that is not there means that nothing runs', async () => {
     const pids = await good(new PidsFile(`${await scratchFolder()}/absent.json`));
     expect(pids.pids.size).toBe(0);

@@ -278,6 +278,8 @@ const NETWORKS = fc.array(fc.constantFrom('10.0.0.0/8', '::1', '192.168.1.7'), {
 const SECONDS = fc.double({ min: 0.1, max: 86_400, noNaN: true });
 const optional = { requiredKeys: [] };
 
+const END = fc.record({ how: TEXT, times: fc.integer({ min: 1, max: 99 }), log: TEXT });
+
 /** Whatever each field may hold: one that is missing here does not compile. */
 const VALUES: { readonly [K in LinkKey]: fc.Arbitrary<NonNullable<Link[K]>> } = {
   consumer: TEXT,
@@ -298,6 +300,8 @@ const VALUES: { readonly [K in LinkKey]: fc.Arbitrary<NonNullable<Link[K]>> } = 
   ),
   policyMode: fc.constantFrom('enforce', 'audit'),
   optional: fc.boolean(),
+  consumerEnd: END,
+  providerEnd: END,
   activates: RULES,
   mode: fc.constantFrom('stream', 'seqpacket', 'dgram'),
   fds: fc.boolean(),

@@ -37,6 +37,12 @@ describe('a link that is wanted', () => {
     const stopped = desired({ consumerPid: 0 });
     expect(plan(stopped, current(), generation)).toEqual(DETACH);
     expect(plan(stopped, null, generation)).toEqual({ do: 'show', state: 'waiting', error });
+    const consumerEnd = { how: 'signal SIGKILL', times: 3 };
+    expect(plan(desired({ consumerPid: 0, consumerEnd }), null, generation)).toMatchObject({
+      error: {
+        message: 'consumer is not running: it has ended 3 times, last with signal SIGKILL.',
+      },
+    });
     const ingress = desired({ consumer: EXTERNAL, consumerPid: 0 });
     expect(plan(ingress, null, generation)).toEqual({ do: 'attach' });
   });

@@ -1,0 +1,12 @@
+/** How a process ended, for people. */
+import { constants } from 'node:os';
+
+/**
+ * `exit code 3`. A shell and a container engine exit with 128 and the number of the signal that ended what they ran:
+ * `exit code 137 (SIGKILL)`.
+ */
+export function exitText(code: number): string {
+  const signals = Object.entries(constants.signals);
+  const [signal] = signals.find(([, number]) => number === code - 128) ?? [];
+  return `exit code ${code}${signal === undefined ? '' : ` (${signal})`}`;
+}
