@@ -49,7 +49,7 @@ describe('options', () => {
       ...engineOptions,
       ...filesBelow('bench', /\.ts$/).flatMap(declaredIn),
       ...['--help', '--version'],
-      ...['--filter', '--device-cgroup-rule'], // of xdg-dbus-proxy, of docker
+      ...['--filter', '--device-cgroup-rule', '--rootfs', '--project-name'], // of xdg-dbus-proxy, of docker and podman
     ];
     const wrong = PAGES.flatMap((page) =>
       quotedIn(proseOf(page))
