@@ -131,6 +131,7 @@ void conn_close(struct conn *conn, enum pvx_reason reason)
 		side_drop(&conn->side[i]);
 		share_settle(link, &conn->side[i].fds_ahead);
 		memory_forget(&conn->side[i]);
+		way_forget(&conn->side[i]);
 		close_side(conn, &conn->side[i], joined);
 	}
 	list_del(&conn->node);

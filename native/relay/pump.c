@@ -227,9 +227,8 @@ enum move pump_stream(struct side *from, struct side *to)
 	if (room == ROOM_NONE)
 		return side_wait(to);
 	if (from->plenty && room == ROOM_FREE) {
-		/* What did not fit into one read is worth a splice, or a longer read: from a unix socket to TCP a copy is
-		 * faster (`npm run bench -- http --only http-down`). */
-		if (!from->conn->link->fds && from->local && !to->local)
+		/* What did not fit into one read is worth a splice, or a longer read. */
+		if (from->local != to->local && !(from->local && from->conn->link->fds) && way_copies(from))
 			return move_copied(from, to, COPY_LENGTH);
 		plain = from->no_splice || to->no_splice || from->conn->link->tap ? 0 : plain_queue(from);
 		if (plain > 0 && (move = move_spliced(from, to, plain)) != MOVE_END)

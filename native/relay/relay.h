@@ -30,6 +30,7 @@
  *   record.c     seqpacket records, one direction
  *   side.c       the receiving side: sent at once, or owed
  *   pipe.c       pipes to splice through
+ *   way.c        whether to splice or to copy, where that depends on the machine
  *   share.c      descriptors that receivers have not read yet
  *   memory.c     bytes that receivers have not read yet
  *   tcp.c        what TCP has and others have not: who may connect, PROXY protocol, resets
@@ -309,6 +310,12 @@ struct relay {
 	struct list pipes; /* empty ones */
 	struct list dead, dead_flows, dead_links, dead_leases; /* freed at the end of the round */
 	struct pipe *pipe; /* the one at hand; empty between two pumps */
+	struct race {
+		const struct side *runner; /* of its stream; NULL: none is under way */
+		uint64_t line, began;      /* bytes of it, and when, as this lap began */
+		uint64_t best[2];          /* nanoseconds of the fastest lap each way; 0: none */
+		unsigned lap, winner;
+	} race[2]; /* way.c, by whether it is from a unix socket */
 	uint32_t npipes, nlinks;
 	uint32_t nconns; /* connections and flows that there are */
 	uint32_t held, fds_ahead, fds_limit; /* descriptors in backlogs, and see share.c */
@@ -463,6 +470,10 @@ char *scratch_new(void);
 /* pipe.c */
 struct pipe *pipe_get(struct relay *);        /* empty. NULL when there is none to be had: the caller copies then */
 void pipe_put(struct relay *, struct pipe *); /* takes it back: kept if it is empty, and not too many are */
+
+/* way.c: between TCP and a unix socket, of bytes that could be spliced */
+bool way_copies(const struct side *from);
+void way_forget(const struct side *from); /* it is closed */
 
 /* share.c: `ahead` is how many descriptors were sent to a receiver through `fd` */
 void share_init(struct relay *);

@@ -285,18 +285,39 @@ def brokers():
     passes(provider, client)
     return relay.end() == ""
 
+def tcp_pair():
+    listener = socket.create_server(("127.0.0.1", 0))
+    client = socket.create_connection(listener.getsockname())
+    return client, listener.accept()[0]
+
+def raced():
+    """Bodies between TCP and a unix socket, so long that each way has its laps, and then the faster one."""
+    relay = started()
+    relay.link()
+    (consumer, near), (far, provider) = tcp_pair(), pair()
+    relay.tell("JOIN", near, far)
+    pieces = [bytes([i]) * 2**20 for i in range(80)]
+    def say(end):
+        for piece in pieces: end.sendall(piece)
+    for one, other in ((consumer, provider), (provider, consumer)):
+        saying = threading.Thread(target=say, args=(one,))
+        saying.start()
+        for piece in pieces:
+            assert other.recv(len(piece), socket.MSG_WAITALL) == piece
+        saying.join()
+    pipes = [name for name in os.listdir(f"/proc/{relay.process.pid}/fd")
+             if os.readlink(f"/proc/{relay.process.pid}/fd/{name}").startswith("pipe:")]
+    assert len(pipes) > 1, pipes # one end is its standard error
+    return relay.end() == ""
+
 def crowded():
     """Streams of TCP that were fast, until nobody read any more."""
     most, count, fast, block = 2**24, 16, 2**23, bytes(range(256)) * 256
     relay = started()
     relay.link(bytes=most)
-    listener = socket.create_server(("127.0.0.1", 0))
-    def tcp():
-        client = socket.create_connection(listener.getsockname())
-        return client, listener.accept()[0]
     inside, consumers, providers, sent, heard = [], [], [], [fast] * count, [0] * count
     for _ in range(count):
-        (consumer, near), (far, provider) = tcp(), tcp()
+        (consumer, near), (far, provider) = tcp_pair(), tcp_pair()
         inside += [near.dup(), far.dup()]
         relay.tell("JOIN", near, far)
         consumers.append(consumer)

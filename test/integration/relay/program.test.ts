@@ -23,6 +23,10 @@ describe.runIf(isRoot())('pvx-relay', () => {
     ['asked', 'asks a successor of the daemon what the one before has not answered'],
     ['brokers', 'takes answers to its own requests alone, and goes on without a broker'],
     [
+      'raced',
+      'passes on bodies whole, whether they are spliced, copied, or first one and then the other',
+    ],
+    [
       'crowded',
       'holds so much and no more of fast streams that nobody reads, and waits without a timer',
     ],
