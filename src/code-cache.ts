@@ -27,6 +27,8 @@ import { fileURLToPath } from 'node:url';
 const PROGRAM = fileURLToPath(new URL('../build/Release/pv-xconnect', import.meta.url));
 const CACHE = fileURLToPath(new URL('bundle/daemon.cjs.cache', import.meta.url));
 const PATIENCE_MS = 20_000;
+/** For it to end when it is told to: the supervisor gives its own children about as long. */
+const GRACE_MS = 15_000;
 
 /** Nobody's pids: the daemon has a link, and finds that neither of its ends runs. */
 const GRAPH = [
@@ -47,7 +49,7 @@ async function record(folder: string): Promise<Buffer> {
   const code = join(unfound, 'code');
   const server = createServer(({ method }, answer) => {
     answer.end(method === 'GET' ? JSON.stringify(GRAPH) : '{}');
-    if (method === 'POST') child.kill('SIGTERM'); // it says how its links are
+    if (method === 'POST') end(); // it says how its links are
   });
   await once(server.listen(runtime), 'listening');
   const argv = ['--pv-ctrl', runtime, '--control', control, '--log-level', 'warn'];
@@ -55,11 +57,20 @@ async function record(folder: string): Promise<Buffer> {
     stdio: ['ignore', 'ignore', 'inherit'],
     env: { ...process.env, PVX_CODE_CACHE: code },
   });
-  const timer = setTimeout(() => child.kill('SIGTERM'), PATIENCE_MS);
-  await once(child, 'exit');
-  clearTimeout(timer);
-  server.closeAllConnections();
-  server.close();
+  let grace: NodeJS.Timeout | undefined;
+  function end() {
+    child.kill('SIGTERM');
+    grace ??= setTimeout(() => child.kill('SIGKILL'), GRACE_MS);
+  }
+  const patience = setTimeout(end, PATIENCE_MS);
+  try {
+    await once(child, 'exit'); // or its error, where it could not be started
+  } finally {
+    clearTimeout(patience);
+    clearTimeout(grace);
+    server.closeAllConnections();
+    server.close();
+  }
   return readFileSync(code);
 }
 

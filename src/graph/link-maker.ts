@@ -1,9 +1,8 @@
 /**
  * One requirement to one link: resolves it, applies the defaults, and checks who may consume.
  */
-import { isIP } from 'node:net';
 import type { LinkError } from '../kernel/errors.js';
-import { addressText } from '../kernel/ip-address.js';
+import { addressText, isAddress } from '../kernel/ip-address.js';
 import { suggestion } from '../kernel/nearest.js';
 import { noteMisplaced } from '../manifest/fields.js';
 import { LINK_FIELDS, type LinkField, type LinkKey, sidesOf } from '../manifest/link-fields.js';
@@ -281,7 +280,7 @@ export class LinkMaker {
   #socketOf(container: string, service: Service): string {
     if (service.socket !== undefined) return service.socket;
     const address = this.#options.addresses?.get(container);
-    const ip = address !== undefined && isIP(address) ? address : LOOPBACK;
+    const ip = address !== undefined && isAddress(address) ? address : LOOPBACK;
     return addressText({ ip, port: service.port ?? 0 });
   }
 

@@ -9,9 +9,9 @@
  */
 import type { BigIntStats } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { isIP } from 'node:net';
 import { bootTicks } from '../kernel/boot-clock.js';
 import { XConnectError } from '../kernel/errors.js';
+import { isAddress } from '../kernel/ip-address.js';
 import { close, FileFault, openNamedFile, readAll } from '../manifest/files.js';
 import { isObject, type JsonObject, parseJson } from '../manifest/json.js';
 import { MAX_ENTRIES, MAX_MANIFEST } from '../manifest/limits.js';
@@ -109,7 +109,7 @@ export class PidsFile {
         continue;
       }
       pids.set(name, pid);
-      if (typeof address === 'string' && isIP(address)) addresses.set(name, address);
+      if (typeof address === 'string' && isAddress(address)) addresses.set(name, address);
       else if (address !== undefined) warn(name, `the address ${show(address)}`, 'an IP address');
       if (end === undefined) continue;
       const [fault] = faultsOf(END, end);

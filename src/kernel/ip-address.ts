@@ -20,6 +20,11 @@ export function ipBytes(ip: string): Buffer | null {
   return Buffer.from([...before, ...zeros, ...after].flatMap((word) => [word >> 8, word & 0xff]));
 }
 
+/** Is it an address, without a zone? */
+export function isAddress(ip: string): boolean {
+  return ipBytes(ip) !== null;
+}
+
 /** The text of 4 bytes, or (`family` 6) of 16. */
 export function ipText(family: number, bytes: Buffer): string {
   if (family === 4) return [...bytes.subarray(0, 4)].join('.');

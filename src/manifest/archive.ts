@@ -47,9 +47,17 @@ export async function unpacked(
   const { size } = await handle.stat();
   const limit = Math.max(MIN_UNPACKED, size * MAX_UNPACK_RATIO);
   const source = handle.createReadStream({ autoClose: false, start: 0 });
-  const take = (bytes: AsyncIterable<Buffer>) => use(bytes, limit);
-  if (isGzip(head)) await pipeline(source, createGunzip(), take);
-  else await pipeline(source, take);
+  let using: Promise<void> = Promise.resolve();
+  const take = (bytes: AsyncIterable<Buffer>) => {
+    using = use(bytes, limit);
+    return using;
+  };
+  try {
+    if (isGzip(head)) await pipeline(source, createGunzip(), take);
+    else await pipeline(source, take);
+  } finally {
+    await using.catch(() => undefined); // a pipeline that fails does not wait for what its last part clears away
+  }
 }
 
 /** It takes nothing for brotli or zstd. */

@@ -1,7 +1,7 @@
 /** What the groups and pools of `device.json` must look like, and what a `run.json` says to the runtime. */
 
 import { MAX_ENTRIES } from './limits.js';
-import { RECOVERY_POLICIES, RESTART_POLICIES, STATUS_GOALS } from './revision.js';
+import { BACK_OFF_TIME, RECOVERY_POLICIES, RESTART_POLICIES, STATUS_GOALS } from './revision.js';
 import { flag, list, map, name, named, number, object, oneOf, text, whole } from './schema.js';
 
 /** Of an ingress rule. */
@@ -19,7 +19,7 @@ const AUTO_RECOVERY = object(
     reset_window: AMOUNT,
     stable_timeout: AMOUNT,
     backoff_policy: text('"reboot", "never", or a time such as "10min"', {
-      pattern: '^(reboot|never|[0-9]{1,6} ?(s|sec|m|min|h))$',
+      pattern: `^(reboot|never)$|${BACK_OFF_TIME.source}`,
     }),
   },
   { required: ['policy'] },

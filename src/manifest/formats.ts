@@ -1,6 +1,6 @@
 /** The formats of texts, by the names that schemas have for them. */
-import { isIP } from 'node:net';
 import { parseRule } from '../kernel/http-rule.js';
+import { isAddress } from '../kernel/ip-address.js';
 import { isCidr, isNetwork } from './address.js';
 import { isContainerPath } from './paths.js';
 import { isInterface, isMember, isMemberRule, isNamePattern, isObjectPath } from './policy.js';
@@ -20,8 +20,8 @@ export const FORMATS = {
   'http-rule': (text: string) => parseRule(text) !== null,
   cidr: isCidr,
   network: isNetwork,
-  ip: (text: string) => isIP(text) !== 0,
-  'host-or-cidr': (text: string) => isIP(text) !== 0 || isCidr(text),
+  ip: isAddress,
+  'host-or-cidr': (text: string) => isAddress(text) || isCidr(text),
   mac: (text: string) => /^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$/.test(text),
   hostname: isHostname,
 } satisfies Readonly<Record<string, (text: string) => boolean>>;

@@ -7,6 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
+import { PassThrough } from 'node:stream';
 import type { Parser, ReadEntry } from 'tar';
 import { ARCHIVE_HEAD, invalid, isArchive, isRegular, tarParser, unpacked } from './archive.js';
 import {
@@ -38,6 +39,8 @@ export interface ObjectSink {
     bytes: AsyncIterable<Buffer>,
     length: number,
   ): Promise<{ readonly ok: true } | { readonly ok: false; readonly why: string }>;
+  /** Whether it wants the bytes of a file that was named after them just now. Absent: it does. */
+  wants?(sha256: string, length: number): boolean | Promise<boolean>;
 }
 
 export interface TakenObjects {
@@ -73,9 +76,13 @@ export class HashCheck implements ObjectSink {
   readonly short = new Map<string, string>();
   #left = MAX_STATE;
 
+  wants(_sha256: string, length: number): boolean {
+    return length <= Math.min(MAX_MANIFEST, this.#left);
+  }
+
   async put(sha256: string, bytes: AsyncIterable<Buffer>, length: number) {
     const hash = createHash('sha256');
-    const isShort = length <= Math.min(MAX_MANIFEST, this.#left);
+    const isShort = this.wants(sha256, length);
     const chunks: Buffer[] = [];
     for await (const chunk of bytes) {
       hash.update(chunk);
@@ -164,7 +171,7 @@ class Taker implements TakenObjects {
     }
   }
 
-  /** Read twice: for its name, then for its bytes. */
+  /** Read for its name, and again for its bytes where they are wanted. */
   async #fromFile(handle: FileHandle, key: string): Promise<void> {
     this.#files++;
     if (this.#files > MAX_ENTRIES) return;
@@ -176,7 +183,8 @@ class Taker implements TakenObjects {
     }
     const sha256 = hash.digest('hex');
     this.state[key] = sha256;
-    await this.#put(sha256, key, bytesOf(handle), size);
+    if ((await this.#sink.wants?.(sha256, size)) === false) this.taken.add(sha256);
+    else await this.#put(sha256, key, bytesOf(handle), size);
   }
 
   async #fromArchive(handle: FileHandle, file: string): Promise<void> {
@@ -192,6 +200,8 @@ class Taker implements TakenObjects {
 
   async #unpack(bytes: AsyncIterable<Buffer>, limit: number): Promise<void> {
     let putting: Promise<void> = Promise.resolve();
+    let isCutOff = false;
+    const begun: PassThrough[] = [];
     const parser = tarParser((entry) => {
       const sha256 = /^(?:\.\/)?objects\/([0-9a-f]{64})$/.exec(entry.path)?.[1];
       const key = sha256 === undefined ? undefined : this.#wanted.get(sha256);
@@ -199,20 +209,33 @@ class Taker implements TakenObjects {
         entry.resume();
         return;
       }
-      putting = putting.then(() => this.#fromEntry(entry, sha256, key));
+      putting = putting.then(() => {
+        if (isCutOff) return undefined;
+        const taken = bytesFrom(entry);
+        begun[0] = taken;
+        return this.#fromEntry(taken, entry, sha256, key);
+      });
       putting.catch(() => undefined); // it is awaited below
     });
-    let total = 0;
-    for await (const chunk of bytes) {
-      total += chunk.length;
-      if (total > limit) throw new Error(`more than ${limit} bytes`);
-      if (!parser.write(chunk)) await this.#drained(parser, putting);
+    try {
+      let total = 0;
+      for await (const chunk of bytes) {
+        total += chunk.length;
+        if (total > limit) throw new Error(`more than ${limit} bytes`);
+        if (!parser.write(chunk)) await this.#drained(parser, putting);
+      }
+      await new Promise<void>((resolve) => {
+        parser.once('end', resolve);
+        parser.end();
+      });
+      await putting;
+    } catch (thrown) {
+      // Whoever takes the bytes of the object that was begun gives them up, as nobody will send the rest.
+      isCutOff = true;
+      begun[0]?.destroy(new Error('the archive is cut off'));
+      await putting.catch(() => undefined);
+      throw thrown;
     }
-    await new Promise<void>((resolve) => {
-      parser.once('end', resolve);
-      parser.end();
-    });
-    await putting;
   }
 
   /** An entry is read as fast as its bytes are put; one that is given up is read to its end. */
@@ -223,10 +246,14 @@ class Taker implements TakenObjects {
     ]);
   }
 
-  async #fromEntry(entry: ReadEntry, sha256: string, key: string): Promise<void> {
-    if (this.taken.has(sha256)) entry.resume();
-    else await this.#put(sha256, key, entry as AsyncIterable<Buffer>, entry.size);
-    entry.resume(); // whatever of it was not read
+  async #fromEntry(
+    bytes: PassThrough,
+    { size }: ReadEntry,
+    sha256: string,
+    key: string,
+  ): Promise<void> {
+    if (!this.taken.has(sha256)) await this.#put(sha256, key, bytes, size);
+    bytes.destroy(); // whatever of it was not read
   }
 
   async #put(
@@ -245,6 +272,18 @@ class Taker implements TakenObjects {
       problem('object-wrong', { file: key, pointer: '' }, found, `${size} bytes with that hash`),
     );
   }
+}
+
+/** What is in an entry, as a stream that can be destroyed in its middle: the entry is then read to its end. */
+function bytesFrom(entry: ReadEntry): PassThrough {
+  const bytes = new PassThrough();
+  bytes.on('error', () => undefined);
+  bytes.once('close', () => {
+    entry.unpipe(bytes);
+    entry.resume();
+  });
+  entry.pipe(bytes);
+  return bytes;
 }
 
 function bytesOf(handle: FileHandle): AsyncIterable<Buffer> {

@@ -96,6 +96,12 @@ export interface AutoRecovery {
   readonly backoffPolicy?: string;
 }
 
+/** Units of a time in `backoff_policy`, in milliseconds. */
+export const BACK_OFF_UNITS = { s: 1_000, min: 60_000, h: 3_600_000 } as const;
+export type BackOffUnit = keyof typeof BACK_OFF_UNITS;
+/** Such a time: the amount, and the unit. */
+export const BACK_OFF_TIME = new RegExp(`^(\\d{1,6}) ?(${Object.keys(BACK_OFF_UNITS).join('|')})$`);
+
 export interface DeviceGroup {
   readonly name: string;
   readonly statusGoal?: StatusGoal;

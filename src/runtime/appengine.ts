@@ -7,7 +7,7 @@
  * each part, what the commands of pv-ctrl do, and what is said at the terminal and in pantavisor.log.
  */
 import { lstatSync, mkdirSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { BusPlaces } from '../bus/program.js';
 import type { UidRange } from '../bus/uid-book.js';
@@ -110,9 +110,11 @@ export class AppEngine {
       await parts.objects.sweep();
       return await this.#run(parts);
     } catch (error) {
-      const { code, message, path = storage } = error as NodeJS.ErrnoException;
-      if (!code) throw error;
-      return `${path} can't be made (${message}): give another --storage.`;
+      const { errno, message, path } = error as NodeJS.ErrnoException;
+      if (errno === undefined) throw error; // it is a bug, and no word of the system
+      if (path === undefined) return `pv-appengine can't run (${message}).`;
+      const isOfStorage = !relative(storage, path).startsWith('..');
+      return `${path} can't be used (${message})${isOfStorage ? ': see to it, or give another --storage' : ''}.`;
     } finally {
       lock?.release();
     }
@@ -258,9 +260,11 @@ export class AppEngine {
     const revision = await readRevisions(revisions, vocabulary);
     if (revision.failed) return revision;
     const taken = await takeObjects(revisions, revision.state, {
+      wants: (sha256) => objects.find(sha256) === undefined,
       put: (sha256, bytes, length) => {
+        const done = objects.find(sha256) === undefined ? 'stored' : 'checked';
         if (length >= LARGE)
-          this.#say(`An object of ${Math.round(length / MIB)} MiB is stored ...`);
+          this.#say(`An object of ${Math.round(length / MIB)} MiB is ${done} ...`);
         return objects.put(sha256, bytes, length);
       },
     });

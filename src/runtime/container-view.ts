@@ -118,8 +118,13 @@ export class ViewEngine implements Engine {
       const control = new ControlSocket(join(this.#folder, 'pv-ctrl'), this.#router(), caller);
       const fault = await control.listen();
       if (fault !== null) return fault.replace(/\.$/, '');
-      this.#control = control;
-      this.#lines = await takeLines(join(this.#folder, 'pv-ctrl-log'), this.#log);
+      try {
+        this.#lines = await takeLines(join(this.#folder, 'pv-ctrl-log'), this.#log);
+      } catch (error) {
+        await control.close();
+        throw error;
+      }
+      this.#control = control; // all of it is there
       return null;
     } catch (error) {
       return `its /pantavisor can't be made (${(error as Error).message})`;

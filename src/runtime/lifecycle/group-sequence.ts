@@ -88,7 +88,7 @@ function reached(
       resolve(inTime);
     };
     const look = () => {
-      if (members.every(({ hasReachedGoal }) => hasReachedGoal)) settle(true);
+      if (open(members).length === 0) settle(true); // one may have been stopped by its user meanwhile
     };
     const ms = Math.min(timeout * 1000, MAX_WAIT_MS);
     const patience = setTimeout(() => {

@@ -1,7 +1,13 @@
 /**
  * What `auto_recovery` says, with its defaults: what follows when a container ends by itself. Pure.
  */
-import type { AutoRecovery, RecoveryPolicy } from '../../manifest/revision.js';
+import {
+  type AutoRecovery,
+  BACK_OFF_TIME,
+  BACK_OFF_UNITS,
+  type BackOffUnit,
+  type RecoveryPolicy,
+} from '../../manifest/revision.js';
 
 /** What follows when the retries are used up; a number is how long to wait before they begin anew, in milliseconds. */
 export type BackOffPolicy = 'reboot' | 'never' | number;
@@ -35,13 +41,12 @@ export const NO_RECOVERY: Recovery = {
 
 /** No time is longer than 20 days, so that it fits a timer. */
 const MOST_MS = 20 * 24 * 3_600_000;
-const UNITS: Readonly<Record<string, number>> = { s: 1_000, min: 60_000, h: 3_600_000 };
 
 /** `reboot`, `never`, or a time such as `30s`, `10min`, `1h`; undefined: it is none of these. */
 export function backOffPolicyOf(text: string): BackOffPolicy | undefined {
   if (text === 'reboot' || text === 'never') return text;
-  const [, amount, unit] = /^(\d{1,9})\s?(s|min|h)$/.exec(text) ?? [];
-  return amount && unit ? bounded(Number(amount) * (UNITS[unit] as number)) : undefined;
+  const [, amount, unit] = BACK_OFF_TIME.exec(text) ?? [];
+  return amount && unit ? bounded(Number(amount) * BACK_OFF_UNITS[unit as BackOffUnit]) : undefined;
 }
 
 export function recoveryOf(declared: AutoRecovery | undefined): Recovery {

@@ -4,8 +4,8 @@
  * they are. What is in the archive is named by its hash.
  */
 import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createHash, type Hash } from 'node:crypto';
+import { createReadStream, existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -13,8 +13,8 @@ import { promisify } from 'node:util';
 import { create } from 'tar';
 import { ok, type WhyResult } from '../../kernel/result.js';
 import { isFolder } from '../../manifest/files.js';
-import { type ObjectSink, takeObjects } from '../../manifest/objects.js';
-import type { Problem } from '../../manifest/problem.js';
+import { type ObjectSink, objectsOf, takeObjects } from '../../manifest/objects.js';
+import { type Problem, problemText } from '../../manifest/problem.js';
 import { readRevision } from '../../manifest/reader.js';
 import { byName } from '../../manifest/text.js';
 import { CONFIG, ROOT, renderConfiguration, renderRun, renderScript, SCRIPT } from './render.js';
@@ -65,6 +65,13 @@ export async function pack(folder: string, options: PackOptions = {}): Promise<W
   }
 }
 
+async function* hashedBy(hash: Hash, bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  for await (const chunk of bytes) {
+    hash.update(chunk);
+    yield chunk;
+  }
+}
+
 class Packer implements ObjectSink {
   readonly #from: string;
   readonly #draft: string;
@@ -83,7 +90,9 @@ class Packer implements ObjectSink {
       const why = revision.problems[0]?.message ?? 'nothing in it is a revision';
       return { ok: false, why: `${this.#from} can't be packed: ${why}` };
     }
-    const { state: files } = await takeObjects([this.#from], revision.state, this);
+    const { problems, state: files } = await takeObjects([this.#from], revision.state, this);
+    const [wrong] = problems;
+    if (wrong) return { ok: false, why: `${this.#from} can't be packed: ${problemText(wrong)}` };
     const state: Record<string, unknown> = { ...revision.state, ...files };
     for (const container of revision.containers) {
       const { name } = container;
@@ -97,6 +106,11 @@ class Packer implements ObjectSink {
       const script = renderScript(container.run);
       if (script !== null) state[`_config/${name}/${SCRIPT}`] = await this.#text(script);
     }
+    for (const [key, sha256] of objectsOf(state)) {
+      if (existsSync(this.#object(sha256))) continue;
+      const why = `${key} is the object ${sha256}, which is not in it`;
+      return { ok: false, why: `${this.#from} can't be packed: ${why}.` };
+    }
     const sorted = Object.fromEntries(Object.entries(state).sort(([a], [b]) => byName(a, b)));
     await writeFile(join(this.#draft, 'json'), JSON.stringify(sorted));
     return ok({
@@ -106,8 +120,11 @@ class Packer implements ObjectSink {
   }
 
   async put(sha256: string, bytes: AsyncIterable<Buffer>) {
-    await writeFile(this.#object(sha256), bytes);
-    return { ok: true } as const;
+    const hash = createHash('sha256');
+    await writeFile(this.#object(sha256), hashedBy(hash, bytes));
+    const found = hash.digest('hex');
+    if (found === sha256) return { ok: true } as const;
+    return { ok: false, why: `bytes with the SHA-256 ${found}` } as const;
   }
 
   async #squash(root: string): Promise<string> {

@@ -1,9 +1,18 @@
 /** The code that V8 made of the daemon's bundle when it was built (dist/code-cache.js), and a daemon that is started. */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { PACKAGE_ROOT } from '../../../src/relay/native.js';
 import { Builds } from '../../support/builds.js';
 import { isRoot } from '../../support/requirements.js';
 
@@ -42,6 +51,15 @@ describe.runIf(isRoot())('the code cache of the daemon', () => {
     });
     return stderr;
   }
+
+  test('is no reason to wait where the program that would make it is not there', () => {
+    const alone = join(folder, 'dist/code-cache.mjs');
+    mkdirSync(join(folder, 'dist'));
+    copyFileSync(join(PACKAGE_ROOT, 'dist/code-cache.js'), alone);
+    const made = spawnSync(process.execPath, [alone], { encoding: 'utf8', timeout: 15_000 });
+    expect(made.stderr).toMatch(/^No code cache was made, and the daemon starts without: .*ENOENT/);
+    expect(made.status).toBe(1);
+  });
 
   test('is taken by the Node.js, and with the flags, that the supervisor starts it with', () => {
     builds.add('0.1.0');

@@ -97,7 +97,20 @@ describe.runIf(isRoot() && has('setpriv') && has('unshare'))('pv-appengine', () 
   test('says that its storage can not be used, exit 1', async () => {
     engine.launch(['--storage', join(engine.revision, 'server/run.json'), engine.revision]);
     expect((await once(engine.process, 'close'))[0]).toBe(1);
-    expect(engine.said).toMatch(/^pv-appengine: .*run\.json can't be made/m);
+    expect(engine.said).toMatch(
+      /^pv-appengine: .*run\.json can't be used \(EEXIST.*give another --storage\.$/m,
+    );
+  });
+
+  test('says what of its storage it can not read, and why', async () => {
+    mkdirSync(join(engine.folder, 'trails/boot'), { recursive: true });
+    mkdirSync(join(engine.folder, 'trails/0/.pv/progress'), { recursive: true });
+    engine.write({ 'a/run.json': { exec: ['true'], group: 'app' } });
+    engine.launch(['--no-daemon', engine.revision]);
+    expect((await once(engine.process, 'close'))[0]).toBe(1);
+    expect(engine.said).toMatch(
+      /^pv-appengine: .*trails\/0\/\.pv\/\S+ can't be used \(EISDIR.*see to it/m,
+    );
   });
 
   test.each([[['--rootless', 'perhaps', '.']], [['--nonsense', '.']]])(

@@ -1,6 +1,15 @@
 /** Containers of real pvrexports, run by liblxc's own commands: packed here, read, mounted, started, and cleared away. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { pack } from '../../../src/runtime/pack/pack.js';
@@ -156,7 +165,65 @@ describe.runIf(isRoot() && hasAll)('the lxc engine', () => {
     ]);
     expect(existsSync(join(engine.folder, 'evil'))).toBe(false);
   });
+
+  test('asks each to end by the signal of its configuration, and kills one that does not', async () => {
+    const containers: Record<string, [signals: string, configuration: string]> = {
+      stop: [
+        "trap 'exit 1' TERM PWR; trap 'echo got 37; exit 0' 37",
+        'lxc.signal.stop = SIGRTMIN+3',
+      ],
+      halt: ["trap 'exit 1' TERM 37; trap 'echo got PWR; exit 0' PWR", 'lxc.signal.halt = SIGPWR'],
+      deaf: ["trap '' TERM PWR 37", 'lxc.signal.stop = SIGRTMIN+3\nlxc.signal.halt = SIGPWR'],
+    };
+    for (const [name, [signals, configuration]] of Object.entries(containers)) {
+      busyboxRoot(join(engine.revision, name, 'root'), trapping(signals));
+      engine.write({
+        [`${name}/run.json`]: { exec: ['/init'], group: 'app' },
+        [`${name}/args.json`]: { PV_LXC_EXTRA_CONF: configuration },
+      });
+    }
+    await packed();
+    await start();
+    for (const name of Object.keys(containers)) {
+      await engine.untilSaid(name, 'begin');
+      await engine.ask('PUT', `/containers/${name}`, { action: 'stop' });
+    }
+    expect(engine.console('stop')).toMatch(/got 37\n$/);
+    expect(engine.console('halt')).toMatch(/got PWR\n$/);
+    await eventually(() => expect(engine.said).toContain('deaf is stopped.'), {
+      timeoutMs: 15_000,
+    });
+    expect(engine.said).toContain('deaf did not end within 5 s and is killed.');
+  });
+
+  test('unpacks no root that is larger than an image of its size may be, and one for all who have it', async () => {
+    for (const name of ['twin', 'bomb']) busyboxRoot(join(engine.revision, name, 'root'), INIT);
+    const big = join(engine.revision, 'bomb/root/big');
+    writeFileSync(big, '');
+    truncateSync(big, 30 * 1024 ** 2);
+    for (let i = 0; i < 40; i++) linkSync(big, `${big}-${i}`);
+    await packed({
+      'twin/run.json': { group: 'app', exec: ['/init'], network: { mode: 'none' } },
+      'bomb/run.json': { group: 'app', exec: ['/init'] },
+    });
+    const roots = join(engine.folder, 'roots');
+    mkdirSync(join(roots, 'killed.draft'), { recursive: true }); // what a process that was killed leaves
+    await start('--unpack');
+    for (const name of ['web', 'twin']) await engine.untilSaid(name, 'begin');
+    await eventually(() =>
+      expect(engine.said).toContain(
+        "bomb did not start: root.squashfs can't be unpacked (its files have more than 1024 MiB, the most for an image of that size)",
+      ),
+    );
+    expect(engine.said.match(/root\.squashfs is unpacked/g)).toHaveLength(2);
+    expect(readdirSync(roots)).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/)]);
+  });
 });
+
+const trapping = (signals: string) => `
+${signals}
+echo begin
+while :; do sleep 0.1; done`;
 
 /** A zombie that nobody reaps is not. */
 function isRunning(pid: number): boolean {

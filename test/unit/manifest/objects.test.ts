@@ -1,7 +1,9 @@
 /** Objects of a revision, taken out of archives and folders: each with its hash, and nothing else. */
 import { createHash } from 'node:crypto';
-import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, stat, symlink, truncate, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { MAX_UNPACK_RATIO, MIN_UNPACKED } from '../../../src/manifest/limits.js';
 import {
   HashCheck,
   type ObjectSink,
@@ -9,6 +11,7 @@ import {
   takeObjects,
 } from '../../../src/manifest/objects.js';
 import { readRevision } from '../../../src/manifest/reader.js';
+import { ObjectStore } from '../../../src/runtime/storage/object-store.js';
 import { fc, property } from '../../support/property.js';
 import { someBytes } from '../../support/some-bytes.js';
 import { brief, STATE, scratchFolder, writeExport, writeFiles } from './scratch.js';
@@ -156,4 +159,41 @@ property('whatever an archive is, its objects are taken or told', async (holds) 
       for (const one of found.taken) expect(one).toBe(sha(ROOT));
     }),
   );
+});
+
+describe('an archive that ends in the middle of an object', () => {
+  /** What stores objects keeps those that are whole, and no draft. */
+  async function stored(path: string, revision: object) {
+    const store = new ObjectStore(join(await scratchFolder(), 'objects'));
+    const { problems } = await takeObjects([path], revision as Record<string, unknown>, store);
+    const names = await readdir(dirname(store.pathOf('x'))).catch(() => []);
+    return { names, codes: problems.map(({ code }) => code) };
+  }
+
+  it.each([true, false])('leaves nothing of it (gzip: %s)', async (gzip) => {
+    const path = join(await scratchFolder(), 'cut.pvrexport');
+    await writeExport(path, { json: state(), [`objects/${sha(ROOT)}`]: ROOT }, gzip);
+    await truncate(path, 150_000);
+    expect((await stored(path, state())).names).toEqual([]);
+  });
+
+  it('leaves nothing of one that unpacks to far more than an archive of its size may', async () => {
+    const path = join(await scratchFolder(), 'bomb.pvrexport');
+    const zeros = Buffer.alloc(MIN_UNPACKED + 1);
+    const bomb = { ...STATE, 'web/root.squashfs': sha(zeros) };
+    await writeExport(path, { json: bomb, [`objects/${sha(zeros)}`]: zeros });
+    expect((await stat(path)).size * MAX_UNPACK_RATIO).toBeLessThan(MIN_UNPACKED);
+    const { codes, names } = await stored(path, bomb);
+    expect([codes.includes('archive-invalid'), names]).toEqual([true, []]);
+  });
+});
+
+it('a file of a folder is not read again where nobody wants its bytes', async () => {
+  const folder = await writeFiles({ 'web/run.json': { type: 'lxc' }, 'web/root.squashfs': ROOT });
+  const sink = new (class extends Kept {
+    wants = (one: string) => one !== sha(ROOT);
+  })();
+  const { state: named, taken: all } = await takeObjects([folder], {}, sink);
+  expect(named).toEqual({ 'web/root.squashfs': sha(ROOT) });
+  expect([all.has(sha(ROOT)), sink.objects.size]).toEqual([true, 0]);
 });

@@ -99,6 +99,12 @@ describe('settings of a container', () => {
       '/auto_recovery/backoff_policy',
       '/auto_recovery/policy',
     ]);
+    for (const time of ['10m', '10sec', '1h30min']) {
+      const said = of({ auto_recovery: { policy: 'always', backoff_policy: time } });
+      expect(said.problems.map(({ pointer }) => pointer)).toEqual([
+        '/auto_recovery/backoff_policy',
+      ]);
+    }
   });
 
   test('of the type lxc it has a configuration, a root, volumes, and storage by persistence', () => {

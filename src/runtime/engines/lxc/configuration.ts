@@ -220,13 +220,16 @@ function interfaceLines(lease: Lease, index: number, all: readonly Lease[]): str
   return Object.entries(settings).map(([key, value]) => `lxc.net.${index}.${key} = ${value}`);
 }
 
-/** Which signal asks it to end: a number. */
+/**
+ * Which signal asks it to end: a number. lxc itself sends `halt` then, and kills by `stop`; Pantavisor asks by `stop`, and
+ * kills where that did not help.
+ */
 export function stopSignal(
   { kept }: Configuration,
   signals: Readonly<Record<string, number>>,
 ): number {
   const said = (key: string) => kept.findLast((one) => one.key === `lxc.signal.${key}`)?.value;
-  const text = said('halt') ?? said('stop') ?? 'SIGTERM';
+  const text = said('stop') ?? said('halt') ?? 'SIGTERM';
   const [, base = '', sign = '', offset = '0'] =
     /^(?:SIG)?([A-Z0-9]+?)(?:([+-])(\d{1,2}))?$/.exec(text.toUpperCase()) ?? [];
   const shift = Number(offset) * (sign === '-' ? -1 : 1);

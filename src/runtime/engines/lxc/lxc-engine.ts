@@ -18,13 +18,12 @@ import {
   openSync,
   readFileSync,
   readSync,
-  renameSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
 import { constants as system } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { promisify } from 'node:util';
 import { ok, type WhyResult } from '../../../kernel/result.js';
@@ -42,6 +41,7 @@ import {
 import { Inside } from './inside.js';
 import { endIn, faultIn, pidIn, readIfThere } from './lxc-log.js';
 import { formatMountEntry, type MountEntry } from './mount-entry.js';
+import { removeDrafts, unpackSquashfs } from './unpack.js';
 import { type Volume, Volumes } from './volumes.js';
 
 export interface LxcOptions {
@@ -60,7 +60,6 @@ const ENTER_SCRIPT = `${PACKAGE_ROOT}/src/runtime/engines/lxc/enter.sh`;
 /** How long it may take until a container runs, without the unpacking of its root. */
 const START_MS = 30_000;
 const POLL_MS = 40;
-const UNPACK_MS = 600_000;
 /** Whoever ends it by force waits this long for lxc-stop. */
 const STOP_MS = 5_000;
 const SQUASHFS_MAGIC = 'hsqs';
@@ -88,15 +87,20 @@ export class LxcEngine implements Engine {
   readonly #home: string;
   readonly #volumes: Volumes;
   readonly #enterScript: string;
+  readonly #roots: string;
+  /** By the folder that it is made in. */
+  readonly #unpacking = new Map<string, Promise<WhyResult<undefined>>>();
   #unpacks: boolean;
 
   constructor(parts: EngineParts, options: LxcOptions) {
     this.#parts = parts;
     this.#options = options;
     this.#home = join(options.storage, 'lxc');
+    this.#roots = join(options.storage, 'roots');
     this.#unpacks = options.unpack;
     this.#enterScript = readFileSync(ENTER_SCRIPT, 'utf8');
     rmSync(this.#home, { recursive: true, force: true }); // of a process that was killed; nothing is mounted in it
+    removeDrafts(this.#roots);
     this.#volumes = new Volumes(options.storage);
   }
 
@@ -284,25 +288,24 @@ export class LxcEngine implements Engine {
       mkdirSync(point, { recursive: true });
       return ok(point);
     }
-    const folder = join(this.#options.storage, 'roots', basename(path));
+    const folder = join(this.#roots, basename(path));
     if (existsSync(folder)) return ok(folder);
     if (!isInstalled('unsquashfs')) {
       return { ok: false, why: 'unsquashfs not found: install squashfs-tools' };
     }
-    const draft = `${folder}.draft`;
-    rmSync(draft, { recursive: true, force: true });
-    mkdirSync(dirname(folder), { recursive: true });
+    // Containers with the same root wait for the same unpacking.
+    const unpacking = this.#unpacking.get(folder) ?? this.#unpack(path, folder, image);
+    this.#unpacking.set(folder, unpacking);
+    const unpacked = await unpacking;
+    this.#unpacking.delete(folder);
+    if (unpacked.ok) return ok(folder);
+    return { ok: false, why: `${image} can't be unpacked (${unpacked.why})` };
+  }
+
+  #unpack(path: string, folder: string, image: string): Promise<WhyResult<undefined>> {
+    mkdirSync(this.#roots, { recursive: true });
     this.#options.say(`${image} is unpacked, ${statSync(path).size} bytes ...`);
-    try {
-      const argv = ['-n', '-no-progress', '-f', '-d', draft, path];
-      await run('unsquashfs', argv, { timeout: UNPACK_MS, maxBuffer: 1024 * 1024 });
-      renameSync(draft, folder);
-      return ok(folder);
-    } catch (error) {
-      rmSync(draft, { recursive: true, force: true });
-      const { stderr = '', message } = error as Error & { stderr?: string };
-      return { ok: false, why: `${image} can't be unpacked (${firstLine(stderr) || message})` };
-    }
+    return unpackSquashfs(path, folder);
   }
 
   /** The text for lxc-start, once the root is mounted in the namespace of that process, which is in its root. */

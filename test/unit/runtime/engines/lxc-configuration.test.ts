@@ -207,7 +207,8 @@ test('a mount entry is written as it was read', () => {
 test.each([
   ['', 15],
   ['lxc.signal.stop = SIGINT', 2],
-  ['lxc.signal.stop = SIGINT\nlxc.signal.halt = SIGRTMIN+3', 37],
+  ['lxc.signal.stop = SIGRTMIN+3\nlxc.signal.halt = SIGPWR', 37],
+  ['lxc.signal.halt = SIGPWR', 30],
   ['lxc.signal.halt = RTMAX-1', 63],
   ['lxc.signal.halt = 9', 9],
   ['lxc.signal.halt = SIGNOTHING', 15],

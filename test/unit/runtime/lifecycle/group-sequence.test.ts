@@ -19,7 +19,7 @@ afterEach(() => vi.useRealTimers());
 
 class ModelMember implements Member {
   readonly goal = 'READY';
-  readonly isPassive: boolean;
+  isPassive: boolean;
   status: ContainerStatus = 'INSTALLED';
   #listeners = new Set<() => void>();
 
@@ -66,6 +66,19 @@ const start = (...groups: SequencedGroup[]) =>
   startGroups(groups, ended.signal, (line) => said.push(line));
 
 describe('the sequence of groups', () => {
+  test('does not wait for a member that its user has stopped meanwhile', async () => {
+    const [a, b, c] = [new ModelMember('a'), new ModelMember('b'), new ModelMember('c')];
+    const late = start(group('first', 30, a, b), group('second', 30, c));
+    a.is('READY');
+    b.isPassive = true;
+    b.is('STOPPED');
+    await vi.advanceTimersByTimeAsync(0);
+    expect(c.status).toBe('STARTING');
+    c.is('READY');
+    expect(await late).toEqual([]);
+    expect(said).toEqual([]);
+  });
+
   test('begins a group when all before it have reached their goals', async () => {
     const [a, b, c] = [new ModelMember('a'), new ModelMember('b'), new ModelMember('c')];
     const started = start(group('data', 30), group('root', 30, a, b), group('app', 30, c));
