@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { MAX_UNPACK_RATIO, MIN_UNPACKED } from '../../manifest/limits.js';
 import { BAD_CHECKSUM, BAD_STATE, NO_SPACE } from '../../runtime/storage/refusals.js';
 import { isSocket, type RequestBody, RuntimeClient, runtimeSocket, textOf } from './client.js';
 import { shownAtTerminal } from './shown.js';
@@ -157,7 +158,21 @@ class Deeds {
     try {
       const { extract } = await import('tar'); // of all words this one alone needs it
       // What leads out of the folder is left out by `tar` itself.
-      await extract({ file, cwd: folder, strict: true });
+      const limit = Math.max(MIN_UNPACKED, statSync(file).size * MAX_UNPACK_RATIO);
+      let size = 0;
+      await extract({
+        file,
+        cwd: folder,
+        strict: true,
+        // A link or a device in it could be a file of whoever installs it.
+        filter: (_path, entry) => {
+          if (!('type' in entry) || !/^(File|OldFile|ContiguousFile|Directory)$/.test(entry.type))
+            return false;
+          size += entry.size;
+          return size <= limit;
+        },
+      });
+      if (size > limit) throw new Error(`${file} unpacks to more than ${limit} bytes.`);
       const objects = await readdir(join(folder, 'objects')).catch(() => undefined);
       if (!objects || !isFile(join(folder, 'json'))) {
         throw new Error(`${file} has no json and objects/ in it: that is no export.`);

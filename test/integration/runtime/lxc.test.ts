@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  statSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
@@ -217,6 +218,26 @@ describe.runIf(isRoot() && hasAll)('the lxc engine', () => {
     );
     expect(engine.said.match(/root\.squashfs is unpacked/g)).toHaveLength(2);
     expect(readdirSync(roots)).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/)]);
+  });
+
+  test('keeps to users of the host what containers have, and refuses a configuration that is none', async () => {
+    busyboxRoot(join(engine.revision, 'huge/root'), INIT);
+    await packed({
+      'huge/run.json': { group: 'app', exec: ['/init'] },
+      'huge/lxc.container.conf': `lxc.init.cmd = /init\n#${'x'.repeat(2 ** 20)}`,
+      '_config/web/etc/large': 'x'.repeat(2 ** 20),
+    });
+    await start('--unpack');
+    await engine.untilSaid('web', 'begin');
+    for (const name of ['lxc', 'roots', 'volumes', 'revisions', 'boot']) {
+      expect([name, statSync(join(engine.folder, name)).mode & 0o777]).toEqual([name, 0o700]);
+    }
+    expect(lxc('lxc-attach', '-n', 'web', '--', '/bin/ls', '-l', '/etc/large')).toContain(
+      '1048576',
+    );
+    await eventually(() =>
+      expect(engine.said).toMatch(/huge did not start: lxc\.container\.conf has more than/),
+    );
   });
 });
 

@@ -249,6 +249,31 @@ describe.runIf(isRoot() && has('unshare'))('the clients of Pantavisor', () => {
     ]);
   });
 
+  test.each([
+    [
+      'a link to a file of whoever installs it',
+      'ln -s /etc/hostname json; mkdir objects',
+      /has no json and objects\/ in it/,
+    ],
+    [
+      'a link to a folder of theirs',
+      'echo {} > json; ln -s /etc objects',
+      /has no json and objects\/ in it/,
+    ],
+    [
+      'far more than its size',
+      'echo {} > json; mkdir objects; truncate -s 70M objects/x',
+      /unpacks to more than 67108864 bytes|max decompression ratio/,
+    ],
+  ])('our pvcontrol installs no export that has %s', async (_what, make, why) => {
+    const script = `rm -rf evil; mkdir evil; cd evil; ${make}; tar czf ../evil.tgz json objects`;
+    spawnSync('sh', ['-c', script], { cwd: engine.folder });
+    const [code, stdout, stderr] = await ours('steps', 'install', file('evil.tgz'), 'locals/evil');
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(why);
+    expect((await engine.get('/steps/locals/evil')).status).toBe(404);
+  });
+
   test.runIf(has('script'))('our pvcontrol prints a table at a terminal', () => {
     const line = `${process.execPath} ${PVCONTROL} -s ${engine.pvCtrl} ls`;
     const { stdout } = spawnSync('script', ['-qec', line, '/dev/null'], { encoding: 'utf8' });

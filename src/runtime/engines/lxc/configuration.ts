@@ -44,7 +44,9 @@ const KEPT = [
   /^lxc\.cap\.(drop|keep)$/,
   /^lxc\.signal\.(halt|reboot|stop)$/,
   /^lxc\.prlimit\.[a-z]+$/,
-  /^lxc\.(sysctl|proc)\.[A-Za-z0-9_.-]+$/,
+  /^lxc\.proc\.(oom_score_adj|oom_adj|coredump_filter|timerslack_ns)$/,
+  // Those that a namespace has for itself; any other one, such as kernel.core_pattern, is the host's.
+  /^lxc\.sysctl\.(net\.[A-Za-z0-9_.-]+|fs\.mqueue\.[a-z_]+|kernel\.(hostname|domainname|sem|(shm|msg)[a-z_]+))$/,
   /^lxc\.cgroup2?\.[a-z]+\.[A-Za-z0-9_.]+$/,
   /^lxc\.net\.\d{1,2}\.(link|flags|name|hwaddr|mtu|l2proxy|ipv[46]\.(address|gateway))$/,
   /^lxc\.net\.\d{1,2}\.(veth\.(mode|pair)|macvlan\.mode|ipvlan\.(mode|isolation)|vlan\.id)$/,
@@ -77,6 +79,10 @@ const REFUSED: readonly [key: RegExp, expected: string][] = [
   [/^lxc\.mount\.fstab$/, 'lxc.mount.entry'],
   [/^lxc\.net\.\d+\.script\./, 'no script: it would run on the host'],
   [/^lxc\.seccomp\./, 'none: it is a file of the host'],
+  [
+    /^lxc\.sysctl\.(?!net\.|fs\.mqueue\.|kernel\.(hostname|domainname|sem|shm|msg))/,
+    "none that is the whole host's",
+  ],
   [/^lxc\.idmap$/, 'none: containers are in the user namespace of the runtime'],
   [/^lxc\.cgroup\.(dir|relative)/, 'none: cgroups are where lxc puts them'],
 ];

@@ -13,6 +13,7 @@ import { once } from 'node:events';
 import {
   closeSync,
   constants,
+  copyFileSync,
   existsSync,
   mkdirSync,
   openSync,
@@ -27,6 +28,7 @@ import { basename, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { promisify } from 'node:util';
 import { ok, type WhyResult } from '../../../kernel/result.js';
+import { MAX_MANIFEST } from '../../../manifest/limits.js';
 import { PACKAGE_ROOT } from '../../../relay/native.js';
 import { type Child, exitOf, isInstalled, signalTo, spawnChild } from '../../child-process.js';
 import type { Launched } from '../../supervisor.js';
@@ -42,7 +44,7 @@ import { Inside } from './inside.js';
 import { endIn, faultIn, pidIn, readIfThere } from './lxc-log.js';
 import { formatMountEntry, type MountEntry } from './mount-entry.js';
 import { removeDrafts, unpackSquashfs } from './unpack.js';
-import { type Volume, Volumes } from './volumes.js';
+import { makePrivate, type Volume, Volumes } from './volumes.js';
 
 export interface LxcOptions {
   /** Folder of the host; an absolute path. */
@@ -100,6 +102,7 @@ export class LxcEngine implements Engine {
     this.#unpacks = options.unpack;
     this.#enterScript = readFileSync(ENTER_SCRIPT, 'utf8');
     rmSync(this.#home, { recursive: true, force: true }); // of a process that was killed; nothing is mounted in it
+    for (const folder of [this.#home, this.#roots]) makePrivate(folder);
     removeDrafts(this.#roots);
     this.#volumes = new Volumes(options.storage);
   }
@@ -271,6 +274,9 @@ export class LxcEngine implements Engine {
     if (settings.config === undefined) return ok(null);
     const path = files.objects?.[settings.config];
     if (path === undefined) return { ok: false, why: `the revision has no ${settings.config}` };
+    if (statSync(path).size > MAX_MANIFEST) {
+      return { ok: false, why: `${settings.config} has more than ${MAX_MANIFEST} bytes` };
+    }
     const read = readConfiguration(readFileSync(path, 'utf8'), this.#options.allowed);
     const [fault] = read.faults;
     if (!fault) return ok(read);
@@ -303,7 +309,6 @@ export class LxcEngine implements Engine {
   }
 
   #unpack(path: string, folder: string, image: string): Promise<WhyResult<undefined>> {
-    mkdirSync(this.#roots, { recursive: true });
     this.#options.say(`${image} is unpacked, ${statSync(path).size} bytes ...`);
     return unpackSquashfs(path, folder);
   }
@@ -445,8 +450,9 @@ function layConfig(
   for (const [path, content] of Object.entries(files)) {
     const found = inside.find(path, 'file');
     if (!found.ok) return found;
-    const bytes = 'text' in content ? content.text : readFileSync(content.path);
-    writeFileSync(join(folder, found.value.path), bytes);
+    const at = join(folder, found.value.path);
+    if ('text' in content) writeFileSync(at, content.text);
+    else copyFileSync(content.path, at, constants.COPYFILE_FICLONE); // of any size
   }
   return ok(folder);
 }

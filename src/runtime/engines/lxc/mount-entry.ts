@@ -30,6 +30,8 @@ const HOST = [
 ];
 /** In there are links to every file of the host. */
 const WAYS_OUT = /^\/dev\/(fd|stdin|stdout|stderr)(\/|$)/;
+/** What a file system's type is made of. It is written as it is: nothing in it may begin another line. */
+const TYPE = /^[A-Za-z0-9_.-]+$/;
 const OPTION = /^[A-Za-z0-9_=:%./+-]+$/;
 /** Of file systems that are layers of others, or that would look elsewhere. */
 const WRONG_OPTION = /^(relative|(lowerdir|upperdir|workdir|loop|idmap)(=.*)?)$/;
@@ -41,6 +43,7 @@ export function readMountEntry(text: string, allowed: readonly string[]): WhyRes
   if (fields.length < 3 || fields.length > 6) return no('SOURCE TARGET TYPE OPTIONS 0 0');
   const target = posix.normalize(`/${to}`).slice(1).replace(/\/$/, '');
   if (target === '' || to.split('/').includes('..')) return no('a target inside the container');
+  if (!TYPE.test(type)) return no('the type of a file system, or none');
   const options = said.split(',').filter((option) => option !== '');
   if (options.some((one) => !OPTION.test(one) || WRONG_OPTION.test(one))) {
     return no('options of mount(8)');

@@ -5,7 +5,7 @@
  *     revisions/REVISION/CONTAINER/VOLUME  as long as that revision is there
  *     boot/CONTAINER/VOLUME                until the next start of this program
  */
-import { mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { isName } from '../../../manifest/text.js';
 import { type ContainerSettings, OVERLAY, type Persistence } from '../../container-settings.js';
@@ -27,6 +27,7 @@ export class Volumes {
   constructor(storage: string) {
     this.#storage = storage;
     rmSync(join(storage, 'boot'), { recursive: true, force: true });
+    for (const folder of ['volumes', 'revisions', 'boot']) makePrivate(join(storage, folder));
   }
 
   /** Makes the folders of a container's volumes; throws the system's error. The first one is that of its overlay. */
@@ -63,6 +64,15 @@ export class Volumes {
         return join(this.#storage, 'boot');
     }
   }
+}
+
+/**
+ * Makes a folder that only its owner gets through: what containers write, and what their roots have, may be a program with
+ * the set-user-ID bit of root, which is nothing for the users of the host.
+ */
+export function makePrivate(folder: string): void {
+  mkdirSync(folder, { recursive: true });
+  chmodSync(folder, 0o700);
 }
 
 /** As `pvr` names the volume of a path: `/var/lib/x` is `docker--var-lib-x`. */

@@ -137,6 +137,14 @@ describe('a hostile configuration', () => {
     'lxc.mount.entry = /dev/fd/3 x none bind 0 0',
     'lxc.mount.entry = etc x none bind,relative 0 0',
     'lxc.mount.entry = /etc\\040x y none bind 0 0',
+    // Octal escapes are those of fstab(5): a newline in a type would begin a line of its own.
+    'lxc.mount.entry = /volumes/a/b x none\\012lxc.hook.start\\040=\\040/x bind 0 0',
+    'lxc.mount.entry = tmpfs x tmpfs\\012lxc.hook.start=/x rw 0 0',
+    'lxc.mount.entry = /volumes/a/b x none bind\\012lxc.hook.start=/x 0 0',
+    'lxc.sysctl.kernel.core_pattern = |/x',
+    'lxc.sysctl.kernel.modprobe = /x',
+    'lxc.sysctl.vm.overcommit_memory = 1',
+    'lxc.proc... = 1',
     'no setting at all',
     'lxc.environment = a\u0000b',
   ])('with %j is refused, by its line', (line) => {
@@ -163,6 +171,21 @@ describe('a hostile configuration', () => {
   test('that is huge is refused as a whole', () => {
     expect(readConfiguration('x'.repeat(2 ** 21)).faults).toHaveLength(1);
     expect(readConfiguration('#\n'.repeat(20_000)).faults).toHaveLength(1);
+  });
+
+  test('names a place with newlines in it on one line', () => {
+    const source = '/volumes/a/b\\012lxc.hook.start\\040=\\040/x';
+    const read = readConfiguration(`lxc.mount.entry = ${source} x\\012y none bind 0 0`);
+    expect(read.faults).toEqual([]);
+    for (const mount of read.mounts) {
+      expect(formatMountEntry(mount, `/s/${mount.source}`, mount.target)).not.toMatch(/\s\n|\n/);
+    }
+  });
+
+  test('keeps what is said to a namespace of the container’s own', () => {
+    const text =
+      'lxc.sysctl.net.ipv4.ip_forward = 1\nlxc.sysctl.kernel.shmmax = 5\nlxc.proc.oom_score_adj = 10\n';
+    expect(readConfiguration(text)).toMatchObject({ faults: [], kept: [{}, {}, {}] });
   });
 
   property('whatever it is, what is written has none of it but known keys', async (holds) => {
@@ -215,4 +238,26 @@ test.each([
   ['lxc.signal.halt = 900', 15],
 ])('after %j it is asked to end by signal %d', (text, signal) => {
   expect(stopSignal(readConfiguration(text), constants.signals)).toBe(signal);
+});
+
+property('a mount entry is one line of six fields, whatever escapes are in it', async (holds) => {
+  const more = fc.constantFrom('', '\\012lxc.hook.start=/x', '\\040', '\\011', '\\134', '\\000');
+  const field = (...texts: string[]) =>
+    fc.tuple(fc.constantFrom(...texts), more).map((parts) => parts.join(''));
+  const entry = fc.tuple(
+    field('/volumes/a/b', 'tmpfs', '/dev'),
+    field('x', 'a/b'),
+    field('none', 'tmpfs'),
+    field('bind', 'rw', 'bind,create=dir'),
+  );
+  await holds(
+    fc.property(entry, (fields) => {
+      const read = readMountEntry(fields.join(' '), []);
+      if (!read.ok) return;
+      const { source, target } = read.value;
+      const line = formatMountEntry(read.value, source, target);
+      expect(line).not.toMatch(/[\n\t]/);
+      expect(line.split(' ')).toHaveLength(6);
+    }),
+  );
 });
