@@ -24,7 +24,7 @@
 
 #include <stdint.h>
 
-#define PVX_RELAY_VERSION 1u
+#define PVX_RELAY_VERSION 2u
 #define PVX_LINKS_MAX 16384u       /* links at once; numbers are below it */
 #define PVX_NOTE_MAX 16384u        /* bytes of a link's note */
 #define PVX_COMMAND_DATA_MAX 65536u
@@ -35,8 +35,8 @@
 #define PVX_EVENTS_FDS_MAX 32u     /* with one record */
 
 enum pvx_relay_op {
-	/* mode = PVX_RELAY_VERSION, conn = incarnation of the daemon, which has just started -> WELCOME, then STANDING for
-	 * each link that is not gone, then COMPLETE. Commands before the first one are dropped. To one of another version
+	/* mode = PVX_RELAY_VERSION, conn = incarnation of the daemon, which has just started, flags = PVX_HELLO_* -> WELCOME,
+	 * then STANDING for each link that is not gone, then COMPLETE. Commands before the first one are dropped. To one of another version
 	 * WELCOME is all, and the relay goes on as if it had not come */
 	PVX_RELAY_HELLO = 1,
 	/* A new link (-> GONE where there is no memory for it). mode = SOCK_STREAM, SOCK_SEQPACKET or SOCK_DGRAM; flags = PVX_LINK_*; ms = patience; most = connections
@@ -85,6 +85,8 @@ enum pvx_relay_op {
 	PVX_RELAY_UNTAP = 18,
 };
 
+#define PVX_HELLO_TIMES 1u /* struct pvx_times is kept; as long as no daemon asks for it, it is neither written nor there */
+
 enum pvx_accept_mode {
 	PVX_ACCEPT_FORWARD, /* connected to by the link's request, and joined */
 	PVX_ACCEPT_ASK,     /* the same, but the request is asked for (PENDING) */
@@ -119,7 +121,7 @@ enum pvx_event_type {
 	/* The first event of a relay: no link that was made before exists any more, and no command has an effect until HELLO */
 	PVX_EVENT_BORN = 1,
 	/* error = PVX_RELAY_VERSION, conn = that of HELLO: a daemon passes over what was meant for the one before it. A
-	 * descriptor: the memory of the counters (PVX_LINKS_MAX of them), to be mapped for reading; sealed against shrinking */
+	 * descriptor: the memory of the counters (PVX_COUNTERS_SIZE), to be mapped for reading; sealed against shrinking */
 	PVX_EVENT_WELCOME = 2,
 	/* link, conn = PVX_STANDING_*, error = errno of the last attempt to reach its provider, data = its note */
 	PVX_EVENT_STANDING = 3,
@@ -240,11 +242,24 @@ struct pvx_counters {
 };
 #define PVX_COUNTED_JOIN (UINT64_C(1) << 32)
 
+/*
+ * How long it took until connections that were accepted had their provider: one a link, at the place of its number behind
+ * the counters of all links, zeroed with those. A connection whose provider was never reached is in none of them.
+ */
+#define PVX_TIMES_BOUNDS 100, 500, 2500, 10000, 50000, 250000, 1000000, 5000000 /* microseconds; src/kernel/durations.ts */
+#define PVX_TIMES_COUNTS 9u /* of those that took so long at most and longer than the bound before; the rest */
+struct pvx_times {
+	uint64_t counts[PVX_TIMES_COUNTS];
+	uint64_t sum; /* microseconds */
+};
+#define PVX_COUNTERS_SIZE (PVX_LINKS_MAX * (sizeof(struct pvx_counters) + sizeof(struct pvx_times)))
+
 _Static_assert(sizeof(struct pvx_command) == 48, "command layout");
 _Static_assert(sizeof(struct pvx_event) == 32, "event layout");
 _Static_assert(sizeof(struct pvx_open) == 72, "open layout");
 _Static_assert(sizeof(struct pvx_counters) == 128, "counters layout");
 _Static_assert(sizeof(struct pvx_tapped) == 32, "tapped layout");
+_Static_assert(sizeof(struct pvx_times) == 80, "times layout");
 _Static_assert(PVX_REASON_COUNT <= 11, "a counter for each reason");
 
 #endif

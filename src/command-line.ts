@@ -19,8 +19,9 @@ import { suggestion } from './kernel/nearest.js';
 import { packageVersion } from './kernel/package-version.js';
 import { StandardOutput } from './kernel/standard-output.js';
 import { vocabularyWith } from './plugins/vocabulary.js';
-import { type ListenAddress, listenAddress, PAGE_SERVER } from './web/address.js';
+import { type ListenAddress, listenAddress, METRICS_SERVER, PAGE_SERVER } from './web/address.js';
 import type { WebOptions } from './web/command.js';
+import type { MetricsCommandOptions } from './web/metrics-command.js';
 
 /** An option of the daemon, which some commands have as well. */
 function flag(name: OptionName): Option {
@@ -81,13 +82,14 @@ function forTime(seconds: number): Option {
     .default(seconds * 1_000, `${seconds}s`);
 }
 
-/** Where the page of `web` is served unless told otherwise. */
+/** Where the page of `web` and the metrics are served unless told otherwise. */
 const PAGE = '127.0.0.1:9280';
+const METRICS = '127.0.0.1:9281';
 
 function listening(text: string): ListenAddress {
   const address = listenAddress(text);
   if (address) return address;
-  throw new InvalidArgumentError('An IP address and a port such as 127.0.0.1:9280 were expected.');
+  throw new InvalidArgumentError(`An IP address and a port such as ${PAGE} were expected.`);
 }
 
 /** All commands and options. `exit` is told the exit code of a command that ran. */
@@ -262,6 +264,22 @@ export function program(exit: (code: number) => void): Command {
       const { webCommand } = await import('./web/command.js');
       exit(await webCommand(flags, process));
     });
+
+  command
+    .command('metrics')
+    .description('the metrics of the daemon, once, or served for Prometheus until Ctrl-C')
+    .addOption(flag('control'))
+    .addOption(
+      new Option('--listen [address]', `serve them there; ${METRICS} unless told otherwise`)
+        .argParser(listening)
+        .preset(METRICS),
+    )
+    .exitOverride()
+    .action(async (_options, subcommand: Command) => {
+      const flags: MetricsCommandOptions = subcommand.optsWithGlobals();
+      const { metricsCommand } = await import('./web/metrics-command.js');
+      exit(await metricsCommand(flags, process));
+    });
   return command;
 }
 
@@ -285,9 +303,10 @@ function fail(thrown: unknown, debug: boolean): number {
 
 /** Runs what the command line asks for. Resolves with the exit code: 0 done, 1 failure, 2 wrong usage. */
 export async function runCommandLine(): Promise<number> {
-  if (process.argv[2] === PAGE_SERVER) {
-    const { serveWeb } = await import('./web/server-process.js');
-    return serveWeb();
+  const [, , word] = process.argv;
+  if (word === PAGE_SERVER || word === METRICS_SERVER) {
+    const { serveApart } = await import('./web/server-process.js');
+    return serveApart(word);
   }
   const output = new StandardOutput('pv-xconnect');
   return output.settle(await runCommand());

@@ -140,6 +140,12 @@ export const DAEMON_OPTIONS = {
     initial: 64 * 2 ** 20,
     shown: '64',
   }),
+  histograms: one({
+    meta: '<when>',
+    description: 'metrics of how long connections and HTTP requests take, for each link',
+    choices: ['off', 'on'],
+    initial: 'off',
+  }),
   'log-level': one({
     meta: '<level>',
     description: 'what is logged',
@@ -236,5 +242,6 @@ export function daemonOptions(
     stopDrainMs: values['stop-drain'] ?? (isUnderRuntime ? RUNTIME_STOP_MS : drain),
     patienceMs: values.patience ?? 0,
     linkMemory: values['link-memory'] ?? 0,
+    timed: values.histograms === 'on',
   };
 }

@@ -71,6 +71,8 @@ export interface DaemonOptions {
   readonly patienceMs: number;
   /** Bytes that the connections of one link may hold for receivers that do not read. */
   readonly linkMemory: number;
+  /** How long connections and requests take is counted, for the metrics. */
+  readonly timed: boolean;
 }
 
 /** How the daemon ends: its exit code, and why. */
@@ -130,7 +132,7 @@ export class Daemon {
 
     reserveLoop();
     const broker = new Broker(openMessageChannel(channels.broker), incarnation);
-    const relay = new Relay(channels.relay, { incarnation });
+    const relay = new Relay(channels.relay, { incarnation, timed: this.#options.timed });
     poller.onBug = (err) => this.#log.error({ err }, 'a bug ended one connection');
     broker.onLost = relay.onBrokerLost = () => this.#lost('pvx-broker');
     relay.onLost = () => this.#relayLost();
@@ -183,6 +185,7 @@ export class Daemon {
         patienceMs: this.#options.patienceMs,
         maxConnections: connectionsPerLink(),
         linkMemory: this.#options.linkMemory,
+        timed: this.#options.timed,
       },
     );
     const mesh = new Mesh(attacher, { drainMs });
@@ -202,6 +205,7 @@ export class Daemon {
       source,
       revision: () => source.revision && revisionToWire(source.revision),
       log: this.#log,
+      timed: this.#options.timed,
       observe: (link, onUse) => observation.observe(link, onUse),
       tap: (link, sink) => mesh.tap(link, sink),
       replaceable: {

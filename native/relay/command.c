@@ -53,6 +53,7 @@ static void hello(struct relay *relay, struct command *command)
 		return;
 	}
 	relay->greeted = true;
+	relay->timed = command->head.flags & PVX_HELLO_TIMES;
 	drop_owed(relay);
 	events_drop(relay);
 	for (node = relay->links.next; node != &relay->links; node = node->next)
@@ -217,6 +218,8 @@ static const char *unfit(const struct link *link, const struct command *command)
 	if (command->request && !connects(command->request))
 		return "request";
 	switch (head->op) {
+	case PVX_RELAY_HELLO:
+		return head->mode == PVX_RELAY_VERSION && head->flags & ~PVX_HELLO_TIMES ? "flags" : NULL;
 	case PVX_RELAY_LINK:
 		if (link)
 			return "link";

@@ -58,7 +58,7 @@ struct conn *conn_new(struct link *link)
 	link->nconns++;
 	link->relay->nconns++;
 	conn->id = ++link->next_conn;
-	conn->since = relay_now();
+	conn->since = relay_now_us();
 	return conn;
 }
 

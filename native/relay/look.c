@@ -43,7 +43,7 @@ static void describe_peer(int fd, struct pvx_open *open)
 
 static struct pvx_open describe(const struct conn *conn)
 {
-	struct pvx_open open = { .conn = conn->id, .joined = conn->state == CONN_JOINED, .since = conn->since,
+	struct pvx_open open = { .conn = conn->id, .joined = conn->state == CONN_JOINED, .since = conn->since / 1000,
 				 .bytes = { conn->bytes[0], conn->bytes[1] },
 				 .label_length = conn->label ? conn->label->length : 0 };
 

@@ -13,12 +13,17 @@
 #include <time.h>
 #include <unistd.h>
 
-uint64_t relay_now(void)
+uint64_t relay_now_us(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
+	return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
+}
+
+uint64_t relay_now(void)
+{
+	return relay_now_us() / 1000;
 }
 
 int relay_watch(struct relay *relay, struct source *source, uint32_t events)

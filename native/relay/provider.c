@@ -77,6 +77,7 @@ static void connected(struct conn *conn, int fd)
 			return;
 		}
 	}
+	counters_time(conn->link, conn->since);
 	conn_joined(conn);
 }
 

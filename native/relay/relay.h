@@ -186,7 +186,7 @@ struct conn {
 	struct list tick;    /* in relay.tick_conns while needed: not joined; throttled; a transfer that is timed */
 	struct link *link;
 	uint64_t deadline, retry_at;
-	uint64_t since, bytes[2]; /* when it was accepted or joined; to the provider, to the consumer */
+	uint64_t since, bytes[2]; /* when it was accepted or joined, in microseconds; to the provider, to the consumer */
 	struct label *label; /* owned; NULL: none */
 	struct pvx_request *request; /* its own, in PVX_ACCEPT_ASK once answered; else the link's is used */
 	uint32_t id;
@@ -330,6 +330,8 @@ struct relay {
 	bool broker_writable;
 	uint32_t ring_round; /* ring.c */
 	struct pvx_counters *counters; /* PVX_LINKS_MAX of them */
+	struct pvx_times *times;       /* as many, behind them */
+	bool timed;                    /* somebody wants to know */
 	int counters_fd; /* for the daemon, which can't write there */
 	struct {
 		uint32_t link, conn;      /* the JOIN to come */
@@ -349,6 +351,7 @@ struct relay {
 
 /* loop.c */
 uint64_t relay_now(void); /* milliseconds, monotonic */
+uint64_t relay_now_us(void);
 _Noreturn void relay_main(struct relay *);
 int relay_watch(struct relay *, struct source *, uint32_t events);
 /* What holds now is reported again. False: it can't be said what will be reported. */
@@ -392,13 +395,7 @@ uint32_t command_fds(const struct pvx_command *);
 const char *command_take_over(struct relay *, const void *record, size_t length, const int *fds, uint32_t nfds);
 void complain(const char *what); /* on the standard error, but only of the first thing */
 
-/* counters.c */
-int counters_init(struct relay *); /* 0 or an errno; needs /proc or a kernel that has F_SEAL_FUTURE_WRITE */
-struct pvx_counters *counters_reset(struct relay *, uint32_t number);
-static inline void counter_add(uint64_t *counter, int64_t by)
-{
-	__atomic_store_n(counter, *counter + (uint64_t)by, __ATOMIC_RELEASE); /* we alone write */
-}
+#include "counters.h"
 
 /* How many connections it has. */
 static inline uint32_t link_active(const struct link *link)

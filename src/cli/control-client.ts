@@ -46,7 +46,23 @@ export class ControlClient {
     return this.#odd(`status ${status} for ${path}`);
   }
 
+  /** The text at `path`. Never rejects. */
+  async text(path: string): Promise<Got<string>> {
+    const opened = await this.#open(path);
+    return opened.ok ? this.#text(opened.value) : opened;
+  }
+
   async #json(response: IncomingMessage): Promise<Got<unknown>> {
+    const text = await this.#text(response);
+    if (!text.ok) return text;
+    try {
+      return { ok: true, value: JSON.parse(text.value) };
+    } catch {
+      return this.#odd('no JSON');
+    }
+  }
+
+  async #text(response: IncomingMessage): Promise<Got<string>> {
     const chunks: Buffer[] = [];
     let size = 0;
     try {
@@ -58,11 +74,7 @@ export class ControlClient {
     } catch {
       return this.#odd('half an answer');
     }
-    try {
-      return { ok: true, value: JSON.parse(Buffer.concat(chunks).toString()) };
-    } catch {
-      return this.#odd('no JSON');
-    }
+    return { ok: true, value: Buffer.concat(chunks).toString() };
   }
 
   /** The revision that the daemon builds its graph from; null: a runtime builds it. */

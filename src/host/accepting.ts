@@ -6,7 +6,7 @@ import { type Channel, countClose, type Tally } from '../plugins/plugin.js';
 import { closeSocket } from '../relay/closing.js';
 import type { RelayLinkEvents } from '../relay/relay-link.js';
 import type { ChannelSet } from './channel-set.js';
-import type { LinkHostOptions } from './link-host.js';
+import type { LinkHostOptions } from './link-options.js';
 
 /** Connections of one link at once. */
 export function mostOf(

@@ -8,6 +8,7 @@
 import type { Broker } from '../broker/client.js';
 import type { Link } from '../graph/link.js';
 import { withDeadline } from '../kernel/deadline.js';
+import { DurationCount } from '../kernel/durations.js';
 import { errnoName } from '../kernel/errno.js';
 import type { LinkError } from '../kernel/errors.js';
 import type { SocketAddress } from '../kernel/ip-address.js';
@@ -53,6 +54,7 @@ import type { Container } from './containers.js';
 import { LinkDevice } from './device.js';
 import type { DeviceWatch } from './device-watch.js';
 import { certificateError } from './errno.js';
+import type { LinkHostOptions } from './link-options.js';
 import type { PlantWatch } from './plants.js';
 import { withoutBug } from './plugin-call.js';
 import { lookOnly, tryProvider } from './probe.js';
@@ -69,16 +71,6 @@ const AGAIN_MS = 50;
 
 /** A connection that tries the link is given so long for its handshake, in milliseconds. */
 const PROBE_MS = 2_000;
-
-/** What the daemon's command line says about every link. */
-export interface LinkHostOptions {
-  /** How long a connection waits for its provider, in milliseconds. */
-  readonly patienceMs: number;
-  /** Of one listener; more wait in its backlog. */
-  readonly maxConnections: number;
-  /** Of its connections, for receivers that do not read, in bytes. */
-  readonly linkMemory: number;
-}
 
 /** What a link's host is made of. */
 export interface LinkHostParts {
@@ -101,7 +93,7 @@ export class OneLinkHost implements LinkHost {
   readonly log: Logger;
   readonly onDemand: OnDemand | null;
   readonly requests = { active: 0, total: 0 };
-  readonly tally: Tally = { toProvider: 0, toConsumer: 0, closes: {}, denied: {}, audited: {} };
+  readonly tally: Tally & { readonly connectTimes?: DurationCount };
   readonly #parts: LinkHostParts;
   readonly #provider: ProviderEnd;
   readonly #link: Link;
@@ -133,6 +125,13 @@ export class OneLinkHost implements LinkHost {
     this.#provider = parts.provider;
     this.#link = link;
     this.#options = options;
+    this.tally = {
+      ...{ toProvider: 0, toConsumer: 0, closes: {}, denied: {}, audited: {} },
+      ...(options.timed && {
+        connectTimes: new DurationCount(),
+        requestTimes: new DurationCount(),
+      }),
+    };
     this.#relay = new RelayParts(parts, link, options);
   }
 
@@ -215,7 +214,8 @@ export class OneLinkHost implements LinkHost {
   }
 
   async connectAs({ wait = true } = {}): Promise<Result<Connection>> {
-    const deadline = performance.now() + (wait ? this.#options.patienceMs : 0);
+    const since = performance.now();
+    const deadline = since + (wait ? this.#options.patienceMs : 0);
     const made = await pollUntil(
       (outcome) => outcome.ok || !outcome.waits || this.#closed,
       () => {
@@ -225,6 +225,8 @@ export class OneLinkHost implements LinkHost {
       { everyMs: AGAIN_MS, deadline },
     );
     if (!made.ok) return made;
+    // What does not wait for the provider is a trial, for no consumer.
+    if (wait) this.tally.connectTimes?.add(performance.now() - since);
     const { fd, identity } = made.value;
     return ok({ channel: this.#introduced(fd), identity });
   }

@@ -23,7 +23,7 @@ import { mostOf } from './accepting.js';
 import { type Adopted, type Claim, encodeNote, noteOf, type Stood } from './adoption.js';
 import type { Container } from './containers.js';
 import { Joiners } from './joiners.js';
-import type { LinkHostOptions } from './link-host.js';
+import type { LinkHostOptions } from './link-options.js';
 
 /** A link of the relay, made or adopted. */
 export interface Part {

@@ -68,7 +68,7 @@ export interface Client {
 /** What an exchange has to know of a request, beside the bytes to send. */
 export interface RequestInfo {
   readonly method: string;
-  /** For the access log: empty where the route has none. */
+  /** For the route's log: empty where it has none. */
   readonly target: string;
   readonly host: string;
   readonly idempotent: boolean;
@@ -452,7 +452,7 @@ class RequestRecord {
     if (!route.log) return;
     const { method, target, host } = this.#info;
     const { status, bytes } = this;
-    const milliseconds = Math.round(performance.now() - this.#since);
+    const milliseconds = performance.now() - this.#since;
     const cut = this.#timeout === null ? {} : { cut: this.#timeout };
     route.log({ method, target, host, status, bytes, milliseconds, ...cut });
   }

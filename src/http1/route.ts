@@ -9,7 +9,7 @@ import type { ConnectionPool } from './pool.js';
 import { NO_FURTHER, type Refusal, refused } from './refusal.js';
 import type { RequestHead } from './request-head.js';
 
-/** One request that has ended, for an access log. */
+/** One request that has ended, for a log of them. */
 export interface Served {
   readonly method: string;
   readonly target: string;
@@ -28,7 +28,7 @@ export type TimeoutKind = 'answer-timeout' | 'silence-timeout' | 'idle-timeout';
 
 export interface Route extends RequestEdit {
   readonly pool: ConnectionPool;
-  /** Called once for each request that was routed here, when it has ended. Null: there is no access log. */
+  /** Called once for each request that was routed here, when it has ended. Null: nobody wants to know. */
   readonly log: ((served: Served) => void) | null;
   /** Called when a request begins and when it ends, to count those under way. */
   readonly onBegin: (() => void) | null;

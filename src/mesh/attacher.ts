@@ -3,6 +3,7 @@
  * an Attacher knows *how*. daemon.ts joins the two.
  */
 import type { Link } from '../graph/link.js';
+import type { Durations } from '../kernel/durations.js';
 import type { LinkError } from '../kernel/errors.js';
 import type { Result } from '../kernel/result.js';
 
@@ -31,6 +32,9 @@ export interface LinkStats {
   readonly denied?: Readonly<Record<string, number>>;
   /** The same in audit mode: messages that the policy would have refused. */
   readonly audited?: Readonly<Record<string, number>>;
+  /** How long consumers waited for their provider, and requests over HTTP took; absent: nobody wants to know. */
+  readonly connectTimes?: Durations;
+  readonly requestTimes?: Durations;
 }
 
 /** A process as the kernel's credentials have it, in our own namespaces; or an address. */

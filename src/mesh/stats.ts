@@ -1,4 +1,5 @@
 /** Counters of one link over all its attachments: they never decrease. */
+import { sumOf } from '../kernel/durations.js';
 import type { LinkStats } from './attacher.js';
 
 interface Counted {
@@ -42,6 +43,8 @@ export class StatsSum<T extends Counted> {
 }
 
 export function plus(a: LinkStats, b: LinkStats): LinkStats {
+  const connectTimes = sumOf(a.connectTimes, b.connectTimes);
+  const requestTimes = sumOf(a.requestTimes, b.requestTimes);
   return {
     active: a.active + b.active,
     total: a.total + b.total,
@@ -51,6 +54,8 @@ export function plus(a: LinkStats, b: LinkStats): LinkStats {
     closes: added(a.closes, b.closes),
     denied: added(a.denied, b.denied),
     audited: added(a.audited, b.audited),
+    ...(connectTimes && { connectTimes }),
+    ...(requestTimes && { requestTimes }),
   };
 }
 

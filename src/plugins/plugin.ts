@@ -4,6 +4,7 @@
  * what the plugin does not.
  */
 import type { Link } from '../graph/link.js';
+import type { DurationCount } from '../kernel/durations.js';
 import type { LinkError } from '../kernel/errors.js';
 import type { SocketAddress } from '../kernel/ip-address.js';
 import type { Logger } from '../kernel/log.js';
@@ -146,6 +147,8 @@ export interface Tally {
   readonly denied: Record<string, number>;
   /** The same for messages that would have been denied, in audit mode. */
   readonly audited: Record<string, number>;
+  /** How long requests took; absent: nobody wants to know. */
+  readonly requestTimes?: DurationCount;
 }
 
 /** One more connection has ended for this reason. */

@@ -29,6 +29,7 @@ export interface Native {
   countersMap(fd: number): NativeCounters | null;
   /** Those of one link, as COUNTERS of protocol.ts has them. */
   countersRead(counters: NativeCounters, link: number, values: Float64Array): void;
+  timesRead(counters: NativeCounters, link: number, values: Float64Array): void;
   /** Of the other end. */
   socketAddress(fd: number): { ip: string; port: number } | undefined;
   socketState(fd: number): number;

@@ -3,10 +3,11 @@
  *
  * All numbers are in the machine's byte order; both ends are always on the same machine.
  */
+import { BOUNDS_MS } from '../kernel/durations.js';
 import { ipText, type SocketAddress } from '../kernel/ip-address.js';
 import { LITTLE, wordAt } from '../kernel/word.js';
 
-export const RELAY_VERSION = 1;
+export const RELAY_VERSION = 2;
 /** Numbers of links are below it. */
 export const LINKS_MAX = 16_384;
 /** Bytes of a link's note. */
@@ -86,6 +87,10 @@ export const COUNTERS = {
   joins: 16,
 } as const;
 export const COUNTERS_LENGTH = 17;
+
+/** struct pvx_times: a count for each bound and one for the rest, and the sum. */
+export const TIMES_LENGTH = BOUNDS_MS.length + 2;
+export const HELLO_FLAGS = { TIMES: 1 } as const;
 
 export const COMMAND_SIZE = 48;
 export const EVENT_SIZE = 32;

@@ -4,6 +4,7 @@
  * A descriptor that it takes is the relay's from the call on; one that comes out (`onHanded`) is the receiver's.
  */
 import { DrainBarrier, drainThenClose } from '../kernel/drain.js';
+import type { Durations } from '../kernel/durations.js';
 import type { Access } from './access.js';
 import { closeSocket } from './closing.js';
 import { LinkTap } from './link-tap.js';
@@ -20,6 +21,7 @@ import {
   type OpenRecord,
   type RelayEvent,
   type TappedRecord,
+  TIMES_LENGTH,
   TRANSFER_FLAGS,
 } from './protocol.js';
 import { outcomeOf, type TransferOptions, type TransferResult } from './transfer.js';
@@ -37,6 +39,8 @@ export interface RelayStats {
   readonly toProvider: number;
   readonly toConsumer: number;
   readonly closes: Readonly<Record<string, number>>;
+  /** How long connections waited for their provider; absent: nobody wants to know. */
+  readonly connectTimes?: Durations;
 }
 
 export interface RelayLinkOptions {
@@ -84,6 +88,8 @@ export interface Wire {
   newNumber(): number;
   /** Those of a link: to be read before the next call. */
   counters(link: number): Float64Array;
+  /** Null: they are not kept. */
+  times(link: number): Float64Array | null;
 }
 
 export class RelayLink {
@@ -337,7 +343,8 @@ export class RelayLink {
   /** With connections whose JOIN is on its way: the next one may be one too many. */
   #read(): RelayStats {
     const all = this.#wire.counters(this.number);
-    if (all[COUNTERS.links] === this.#before) all.fill(0);
+    const isBefore = all[COUNTERS.links] === this.#before;
+    if (isBefore) all.fill(0);
     const value = (name: keyof typeof COUNTERS) => all[COUNTERS[name]] as number;
     const joining = (this.#joins - value('joins')) % 2 ** 32;
     const closes: Record<string, number> = {};
@@ -348,8 +355,16 @@ export class RelayLink {
       toProvider: value('toProvider'),
       toConsumer: value('toConsumer'),
       closes,
+      ...durationsOf(isBefore ? null : this.#wire.times(this.number)),
     };
   }
+}
+
+function durationsOf(times: Float64Array | null): Pick<RelayStats, 'connectTimes'> {
+  if (!times) return {};
+  const sum = TIMES_LENGTH - 1;
+  const milliseconds = (times[sum] as number) / 1_000;
+  return { connectTimes: { counts: [...times.subarray(0, sum)], milliseconds } };
 }
 
 function noteOf(note: Buffer): Buffer {

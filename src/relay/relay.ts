@@ -25,11 +25,13 @@ import {
   decodeEvents,
   type EventType,
   encodeCommand,
+  HELLO_FLAGS,
   LINK_FLAGS,
   LINKS_MAX,
   RELAY_VERSION,
   type RelayEvent,
   STANDING_FLAGS,
+  TIMES_LENGTH,
 } from './protocol.js';
 import {
   MAX_MS,
@@ -100,9 +102,16 @@ export class Relay {
   #greeted: ((standing: ErrnoResult<StandingLink[]>) => void) | null = null;
   #counters: NativeCounters | null = null;
   readonly #values = new Float64Array(COUNTERS_LENGTH);
+  /** Null: they are not kept. */
+  readonly #times: Float64Array | null;
   readonly #wire: Wire = {
     send: (command, fds) => this.#send(command, fds),
     lend: (command, fds) => this.#lend(command, fds),
+    times: (link) => {
+      if (!this.#counters || !this.#times) return null;
+      native.timesRead(this.#counters, link, this.#times);
+      return this.#times;
+    },
     hasLeft: () => this.#hasLeft,
     newNumber: () =>
       ((this.#incarnation % (2 ** 32 / NUMBERS)) * NUMBERS + (++this.#count % NUMBERS)) >>> 0,
@@ -112,9 +121,13 @@ export class Relay {
     },
   };
 
-  /** Takes the descriptor of the channel to pvx-relay. `incarnation`: the how manieth daemon uses it, from 1. */
-  constructor(fd: number, { incarnation }: { readonly incarnation: number }) {
-    this.#incarnation = incarnation;
+  /**
+   * Takes the descriptor of the channel to pvx-relay. `incarnation`: the how manieth daemon uses it, from 1. `timed`:
+   * how long connections wait for their provider is counted.
+   */
+  constructor(fd: number, options: { readonly incarnation: number; readonly timed?: boolean }) {
+    this.#incarnation = options.incarnation;
+    this.#times = options.timed ? new Float64Array(TIMES_LENGTH) : null;
     this.#channel = new Channel(fd, true);
     this.#channel.onData = (record, fds) => this.#received(record, fds);
     this.#channel.onTruncated = this.#channel.onData; // those that are lost had no room here: their clients end
@@ -126,7 +139,8 @@ export class Relay {
    * forgotten. `EPROTO`: the relay is of another version. `EPIPE`: it has ended.
    */
   hello(): Promise<ErrnoResult<StandingLink[]>> {
-    this.#send({ op: 'HELLO', mode: RELAY_VERSION, conn: this.#incarnation });
+    const flags = this.#times ? HELLO_FLAGS.TIMES : 0;
+    this.#send({ op: 'HELLO', mode: RELAY_VERSION, conn: this.#incarnation, flags });
     return new Promise((resolve) => {
       this.#greeted = resolve;
       if (this.#state === 'ended') this.#answerHello({ ok: false, errno: 'EPIPE' });

@@ -53,6 +53,8 @@ export interface ControlServerOptions {
   /** Absent: nothing is shown of what passes. */
   readonly tap?: TapLink;
   readonly replaceable: Replaceable;
+  /** See MetricsOptions. */
+  readonly timed?: boolean;
   readonly events?: EventsOptions;
   /** How long an answer may wait for its client, roughly; milliseconds. */
   readonly stalledMs?: number;
@@ -119,7 +121,7 @@ export class ControlServer {
   #metrics: Promise<Metrics> | undefined;
 
   constructor(options: ControlServerOptions) {
-    const { store, stats, source, log, events } = options;
+    const { store, stats, source, log, events, timed = false } = options;
     this.#log = log;
     this.#replaceable = options.replaceable;
     const health = new SourceHealth(source);
@@ -145,7 +147,7 @@ export class ControlServer {
       ['/health', (response) => sendJson(response, 200, healthView(store, health))],
       ['/events', (response) => this.#listen(response)],
       ['/uses', (response) => this.#observe(response)],
-      ['/metrics', (response) => this.#sendMetrics(response, { store, stats, health })],
+      ['/metrics', (response) => this.#sendMetrics(response, { store, stats, health, timed })],
     ]);
     this.#actions = new Map<string, Action>([
       [UPGRADE, { what: 'is asked for', take: (response) => this.#upgrade(response) }],
@@ -325,7 +327,9 @@ export class ControlServer {
   ): Promise<void> {
     this.#metrics ??= import('./metrics.js').then(({ Metrics }) => new Metrics(options));
     const metrics = await this.#metrics;
-    send(response, 200, metrics.contentType, await metrics.render());
+    response.setHeader('Vary', 'Accept');
+    const { type, text } = await metrics.render(response.req.headers.accept);
+    send(response, 200, type, text);
   }
 }
 

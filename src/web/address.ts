@@ -1,8 +1,10 @@
 /** `--listen`: an IP address and a port. Pure. */
 import { isIP } from 'node:net';
 
-/** The word by which the command starts the server of its page; no command for people. */
+/** The words by which commands start the servers of theirs; no commands for people. */
 export const PAGE_SERVER = 'web-server';
+export const METRICS_SERVER = 'metrics-server';
+export type ServerWord = typeof PAGE_SERVER | typeof METRICS_SERVER;
 
 export interface ListenAddress {
   readonly host: string;

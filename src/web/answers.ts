@@ -11,6 +11,11 @@ const MAX_HEAD = 16 * 1024;
 const PATIENCE_MS = 10_000;
 const STREAM_PATIENCE_MS = 40_000;
 
+interface Text {
+  readonly type: string;
+  readonly body: string;
+}
+
 /** An event of a stream: its name and its data, JSON. */
 export type OnEvent = (name: string, data: unknown) => void;
 
@@ -35,7 +40,18 @@ export class Answers {
 
   /** The JSON at a path. Never rejects. */
   async get(path: Readable, query: Ask['query'] = {}): Promise<Got<unknown>> {
-    const opened = await this.#open(path, query);
+    const got = await this.text(path, query);
+    if (!got.ok) return got;
+    try {
+      return { ok: true, value: JSON.parse(got.value.body) };
+    } catch {
+      return odd('no JSON');
+    }
+  }
+
+  /** What is at a path, and of which type it is; `accept`: of the request's header. Never rejects. */
+  async text(path: Readable, query: Ask['query'] = {}, accept?: string): Promise<Got<Text>> {
+    const opened = await this.#open({ path, query, ...(accept !== undefined && { accept }) });
     if (!opened.ok) return opened;
     const socket = opened.value;
     socket.setTimeout(PATIENCE_MS, () => socket.destroy(new Error('it does not answer')));
@@ -56,11 +72,8 @@ export class Answers {
     const end = text.indexOf('\r\n\r\n');
     const status = statusOf(text);
     if (end < 0 || status !== 200) return odd(end < 0 ? 'half an answer' : `status ${status}`);
-    try {
-      return { ok: true, value: JSON.parse(text.slice(end + 4)) };
-    } catch {
-      return odd('no JSON');
-    }
+    const [, type = ''] = /^content-type: *(.*)$/im.exec(text.slice(0, end)) ?? [];
+    return { ok: true, value: { type: type.trim(), body: text.slice(end + 4) } };
   }
 
   /**
@@ -68,7 +81,7 @@ export class Answers {
    * ends it.
    */
   async follow(onEvent: OnEvent, onEnd: () => void): Promise<Got<() => void>> {
-    const opened = await this.#open('/events', {});
+    const opened = await this.#open({ path: '/events', query: {} });
     if (!opened.ok) return opened;
     const socket = opened.value;
     const parser = new EventParser(onEvent);
@@ -99,11 +112,11 @@ export class Answers {
     });
   }
 
-  #open(path: Readable, query: Ask['query']): Promise<Got<Socket>> {
+  #open(ask: Omit<Ask, 'id'>): Promise<Got<Socket>> {
     const id = ++this.#asked;
     return new Promise((resolve) => {
       this.#waiting.set(id, resolve);
-      this.#send({ id, path, query });
+      this.#send({ id, ...ask });
     });
   }
 }

@@ -23,17 +23,17 @@ export interface Asking {
 export class Gate {
   readonly #digest: Buffer;
   readonly #cookieName: string;
-  readonly #names: ReadonlySet<string>;
+  readonly #names: readonly string[];
 
   /** `port`: browsers keep the cookies of all ports of a machine together. `names`: of this machine. */
   constructor(token: string, port: number, names: readonly string[]) {
     this.#digest = digestOf(token);
     this.#cookieName = `pv-xconnect-web-${port}`;
-    this.#names = new Set(['localhost', ...names.map((name) => name.toLowerCase())]);
+    this.#names = names;
   }
 
   admit({ host, cookie, token }: Asking): Admission {
-    if (!this.#isOurs(host)) {
+    if (!isNameOf(this.#names, host)) {
       const why = 'This is no name of this machine: use its address, localhost, or its own name.';
       return { admitted: false, status: 421, why };
     }
@@ -49,12 +49,6 @@ export class Gate {
     return { admitted: false, status: 401, why };
   }
 
-  #isOurs(host: string | undefined): boolean {
-    const [, name = ''] = /^(\[[^\]]*\]|[^:]*)(?::\d{1,5})?$/.exec(host ?? '') ?? [];
-    const bare = name.replace(/^\[(.*)\]$/, '$1').toLowerCase();
-    return isIP(bare) !== 0 || this.#names.has(bare);
-  }
-
   /** In a time that does not depend on how much of it is right. */
   #isToken(text: string): boolean {
     return timingSafeEqual(digestOf(text), this.#digest);
@@ -67,6 +61,13 @@ export class Gate {
       .filter((one) => one.startsWith(`${this.#cookieName}=`))
       .map((one) => one.slice(this.#cookieName.length + 1));
   }
+}
+
+/** Whether that is an address, `localhost` or one of the names; `host`: the header. */
+export function isNameOf(names: readonly string[], host: string | undefined): boolean {
+  const [, name = ''] = /^(\[[^\]]*\]|[^:]*)(?::\d{1,5})?$/.exec(host ?? '') ?? [];
+  const bare = name.replace(/^\[(.*)\]$/, '$1').toLowerCase();
+  return isIP(bare) !== 0 || ['localhost', ...names.map((one) => one.toLowerCase())].includes(bare);
 }
 
 function digestOf(text: string): Buffer {

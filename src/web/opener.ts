@@ -7,13 +7,17 @@ import net, { type Socket } from 'node:net';
 
 /** What may be asked for: everything that the page shows, and nothing that changes anything. */
 export const READABLE = ['/links', '/connections', '/revision', '/events'] as const;
-export type Readable = (typeof READABLE)[number];
+/** The same of the exporter. */
+export const METRICS = ['/metrics'] as const;
+export type Readable = (typeof READABLE)[number] | (typeof METRICS)[number];
 
 /** What the server wants. */
 export interface Ask {
   readonly id: number;
   readonly path: Readable;
   readonly query: Readonly<Record<string, string>>;
+  /** Of the request's header. */
+  readonly accept?: string;
 }
 
 /** `error`: why there is no connection, a sentence; null: it comes with this. */
@@ -29,31 +33,45 @@ const PATIENCE_MS = 10_000;
 const MAX_QUERY = 8 * 1024;
 
 /** The request for that, or null: what came is nothing that may be asked for. Pure. */
-export function requestFor(asked: unknown): { readonly id: number; readonly head: string } | null {
-  const { id, path, query } = Object(asked) as Partial<Record<keyof Ask, unknown>>;
-  const isKnown = READABLE.some((one) => one === path);
+export function requestFor(
+  asked: unknown,
+  readable: readonly Readable[],
+): { readonly id: number; readonly head: string } | null {
+  const { id, path, query, accept = '' } = Object(asked) as Partial<Record<keyof Ask, unknown>>;
+  const isKnown = readable.some((one) => one === path) && isHeader(accept);
   const entries = Object.entries(Object(query ?? {}) as Record<string, unknown>);
   const isText = entries.every(([, value]) => typeof value === 'string');
   if (!Number.isSafeInteger(id) || !isKnown || !isText) return null;
   const text = new URLSearchParams(entries as [string, string][]).toString();
   if (text.length > MAX_QUERY) return null;
-  const head = `GET ${path as string}${text && `?${text}`} HTTP/1.0\r\nHost: localhost\r\n\r\n`;
-  return { id: id as number, head };
+  const line = `GET ${path as string}${text && `?${text}`} HTTP/1.0\r\nHost: localhost\r\n`;
+  const accepts = accept === '' ? '' : `Accept: ${accept}\r\n`;
+  return { id: id as number, head: `${line}${accepts}\r\n` };
+}
+
+function isHeader(value: unknown): value is string {
+  return typeof value === 'string' && /^[\x20-\x7e]{0,1000}$/.test(value);
 }
 
 export class Opener {
   readonly #path: string;
+  readonly #readable: readonly Readable[];
   readonly #send: (opened: Opened, socket?: Socket) => void;
   #opening = 0;
 
-  /** `path`: of the control socket. `send`: passes the answer on, and the connection, which then is the server's. */
-  constructor(path: string, send: (opened: Opened, socket?: Socket) => void) {
+  /** `path`: of the control socket. `readable`: what may be asked for. `send`: passes the answer on, and the connection, which then is the server's. */
+  constructor(
+    path: string,
+    readable: readonly Readable[],
+    send: (opened: Opened, socket?: Socket) => void,
+  ) {
     this.#path = path;
+    this.#readable = readable;
     this.#send = send;
   }
 
   receive(asked: unknown): void {
-    const request = requestFor(asked);
+    const request = requestFor(asked, this.#readable);
     if (!request) return;
     const { id, head } = request;
     if (this.#opening >= MAX_OPENING) {

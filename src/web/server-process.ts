@@ -1,7 +1,8 @@
 /**
- * The process that serves the page. It starts as a user of its own, without a capability, opens no socket and no file
- * but those of the page, and ends with its parent.
+ * The process that serves the page, or the metrics. It starts as a user of its own, without a capability, opens no socket
+ * and no file but those of the page, and ends with its parent.
  */
+import type http from 'node:http';
 import type { Server, Socket } from 'node:net';
 import { join } from 'node:path';
 import { aboutOf, clientOf } from '../cli/connections.js';
@@ -11,10 +12,12 @@ import type { LiveLink } from '../cli/explanation.js';
 import { revisionFromWire, type WireRevision } from '../graph/revision-wire.js';
 import { native, PACKAGE_ROOT } from '../relay/native.js';
 import type { ConnectionPage, ConnectionView } from '../status/connections.js';
+import { PAGE_SERVER, type ServerWord } from './address.js';
 import { Answers } from './answers.js';
-import type { Start } from './command.js';
+import type { Start } from './apart.js';
 import { Feed } from './feed.js';
 import { Gate } from './gate.js';
+import { metricsServer } from './metrics-server.js';
 import type { Opened } from './opener.js';
 import { pageServer } from './page-server.js';
 import { Picture } from './picture.js';
@@ -22,11 +25,14 @@ import { Watcher } from './watcher.js';
 import { type DetailConnection, type Details, MAX_CONNECTIONS } from './wire.js';
 
 /** Exit code: 0 when the parent has left; 2 if there is none. */
-export async function serveWeb(): Promise<number> {
+export async function serveApart(word: ServerWord): Promise<number> {
   if (!process.send) {
-    process.stderr.write('pv-xconnect: this is started by pv-xconnect web, and not so.\n');
+    process.stderr.write(
+      'pv-xconnect: this is started by pv-xconnect web or metrics, and not so.\n',
+    );
     return 2;
   }
+  const serverOf = word === PAGE_SERVER ? webServer : metricsOf;
   native.seal();
   native.noNewPrivileges();
   const answers = new Answers((ask) => {
@@ -36,27 +42,35 @@ export async function serveWeb(): Promise<number> {
   // The parent is told of them, and says when to end.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.on(signal, () => undefined);
+  const serve = (start: Start['start'], listener: Server) => {
+    const server = serverOf(start, answers);
+    listener.on('connection', (socket) => server.emit('connection', socket));
+    server.emit('listening'); // with which the server begins to look after its time limits
+    process.send?.('serving');
+  };
   process.on('message', (message, handle) => {
-    if ('start' in Object(message)) serve(message as Start, handle as Server, answers);
+    if ('start' in Object(message)) serve((message as Start).start, handle as Server);
     else answers.receive(message as Opened, handle as Socket | undefined);
   });
   await left;
   process.exit(0); // browsers that look on keep nothing
 }
 
-function serve({ start }: Start, listener: Server, answers: Answers): void {
+function webServer(start: Start['start'], answers: Answers): http.Server {
   const picture = new Picture();
   const watcher = new Watcher(picture, answers, () => feed.changed());
   const feed = new Feed(picture, (count) => (count > 0 ? watcher.look() : watcher.rest()));
-  const server = pageServer({
-    gate: new Gate(start.token, start.port, start.names),
+  return pageServer({
+    gate: new Gate(start.token ?? '', start.port, start.names),
     feed,
     folder: join(PACKAGE_ROOT, 'dist/web/page'),
     details: (consumer, name, target) => detailsOf(answers, consumer, name, target),
   });
-  listener.on('connection', (socket) => server.emit('connection', socket));
-  server.emit('listening'); // with which the server begins to look after its time limits
-  process.send?.('serving');
+}
+
+function metricsOf({ isLoopback, names }: Start['start'], answers: Answers): http.Server {
+  const scrape = (accept: string | undefined) => answers.text('/metrics', {}, accept);
+  return metricsServer({ names: isLoopback ? names : null, scrape });
 }
 
 /** The explanation is made anew at each look; what it takes is read then. */

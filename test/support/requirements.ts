@@ -11,6 +11,12 @@ export function has(program: string): boolean {
   return provided(isInstalled(program), `${program} is not installed`);
 }
 
+/** Whether Debian's Python has that module. */
+export function hasPython(module: string): boolean {
+  const { status } = spawnSync('/usr/bin/python3', ['-c', `import ${module}`]);
+  return provided(status === 0, `/usr/bin/python3 has no module ${module}`);
+}
+
 /** Whether this is root, with which containers can be made. */
 export function isRoot(): boolean {
   return provided(process.geteuid?.() === 0, 'real containers need root');

@@ -15,6 +15,7 @@ import {
   requestOmitting,
   Tunnel,
 } from '../../http1/index.js';
+import type { DurationCount } from '../../kernel/durations.js';
 import { type HttpRule, isAllowed, parseRule } from '../../kernel/http-rule.js';
 import { everyLine, type Logger } from '../../kernel/log.js';
 import { ok } from '../../kernel/result.js';
@@ -34,10 +35,13 @@ export class LinkRoute {
   readonly route: Omit<Route, 'addLines'>;
   /** Null: no access log is configured. */
   readonly #accessLog: Logger | null;
+  /** Null: nobody wants to know how long requests take. */
+  readonly #times: DurationCount | null;
   readonly #rules: readonly HttpRule[] | null;
   readonly #forbidden: Refusal;
 
   constructor(link: Link, host: LinkHost, limits: Limits, options: RouteOptions) {
+    this.#times = host.tally.requestTimes ?? null;
     this.#accessLog = link.http?.access_log ? everyLine(host.log) : null;
     this.pool = new ConnectionPool(async () => {
       const made = await host.connect();
@@ -73,12 +77,17 @@ export class LinkRoute {
     return this.#rules !== null;
   }
 
-  /** What logs a request; null where no access log is configured. `client`: the address that it came from. */
+  /** What logs a request, or counts how long it took; null: neither is wanted. `client`: the address that it came from. */
   logOf(client?: string): Route['log'] {
     const log = this.#accessLog;
-    if (!log) return null;
+    const times = this.#times;
+    if (!log) return times && (({ milliseconds }) => times.add(milliseconds));
     const from = client === undefined ? {} : { client };
-    return (served) => log.info({ ...from, ...served }, 'request');
+    return (served) => {
+      times?.add(served.milliseconds);
+      const milliseconds = Math.round(served.milliseconds);
+      log.info({ ...from, ...served, milliseconds }, 'request');
+    };
   }
 
   /** Null where the rules of the link allow the request. `target`: as the provider gets it. */

@@ -24,7 +24,7 @@ def greeting():
     relay.tell("JOIN", gone, os.dup(0))
     assert held.recv(1) == b"" # dropped, as nobody has said HELLO
     relay.tell("HELLO", mode=99, conn=5)
-    relay.expect("WELCOME", error=1, conn=5, fd=-1)
+    relay.expect("WELCOME", error=VERSION, conn=5, fd=-1)
     relay.link()
     assert relay.greet(6) == []
     assert relay.count()["links"] == 0
@@ -58,7 +58,7 @@ def counters():
             assert False, "it was changed"
         except OSError:
             pass
-    assert len(relay.counters) == 16384 * COUNTERS
+    assert len(relay.counters) == 16384 * (COUNTERS + TIMES)
     relay.link()
     ends = [relay.join() for _ in range(3)]
     for consumer, provider in ends: passes(consumer, provider)
@@ -107,7 +107,8 @@ def malformed():
     before = relay.open()
     wrong = [
         (b"", 0), (b"x", 0), (good[:-1], 2), (good + b"x", 2), (good, 0), (good, 1), (good, 3), (good, 253),
-        (command("HELLO", mode=1), 1), (command(0), 0), (command(14), 0), (command(2**32 - 1), 0),
+        (command("HELLO", mode=VERSION), 1), (command("HELLO", mode=VERSION, flags=2), 0),
+        (command(0), 0), (command(14), 0), (command(2**32 - 1), 0),
         (command("LINK", link=1, mode=STREAM), 0),      # in use
         (command("LINK", link=16384, mode=STREAM), 0),
         (command("LINK", link=2**32 - 1, mode=STREAM), 0),
@@ -205,7 +206,7 @@ def unread():
     passing = relay.join(2)
     relay.tell("NOTE", link=2, data=bytes(16384))
     for n in range(100): # what it says to each fills the channel
-        relay.tell("HELLO", mode=1, conn=1)
+        relay.tell("HELLO", mode=VERSION, conn=1)
         relay.join(LAST)
         until(lambda: relay.count(LAST)["joins"] > n)
     clients = [connect(address) for _ in range(3000)]
@@ -225,7 +226,7 @@ def unread():
         assert provider.recv(1) == b""
     relay.tell("STOP", link=2)  # its event waits behind the others
     relay.daemon.setblocking(True)
-    relay.tell("HELLO", mode=1, conn=2)
+    relay.tell("HELLO", mode=VERSION, conn=2)
     got, types = [], set()
     while len(got) < 3000:
         event = relay.event()

@@ -11,7 +11,9 @@ STREAM, SEQPACKET = socket.SOCK_STREAM, socket.SOCK_SEQPACKET
 FORWARD, ASK, HAND = 0, 1, 2
 REQUEST = 40 + 1024 # bytes of a struct pvx_request
 CONNECT_UNIX, LISTEN_UNIX = 6, 5
+VERSION = 2         # of the protocol
 COUNTERS = 128      # bytes of a link's
+TIMES = 80          # bytes of how long its connections took, behind all counters
 NOBODY = 65534
 Event = collections.namedtuple("Event", "type link conn error bytes fd data")
 
@@ -68,8 +70,8 @@ class Relay:
 
     def greet(self, incarnation=1):
         """What stands; the counters are in `self.counters`."""
-        self.tell("HELLO", mode=1, conn=incarnation)
-        welcome = self.expect("WELCOME", conn=incarnation, error=1)
+        self.tell("HELLO", mode=VERSION, conn=incarnation)
+        welcome = self.expect("WELCOME", conn=incarnation, error=VERSION)
         self.memory = welcome.fd
         self.counters = mmap.mmap(welcome.fd, 0, mmap.MAP_SHARED, mmap.PROT_READ)
         standing = []

@@ -81,6 +81,7 @@ describe('the daemon', () => {
       stopDrainMs: 1_000,
       patienceMs: 5_000,
       linkMemory: 64 * 2 ** 20,
+      timed: false,
     });
   });
 

@@ -125,15 +125,18 @@ describe('docs/control-socket.md', () => {
       store: new StatusStore(new EventEmitter()),
       stats: () => null,
       health: { failing: false, counts: new Map() } as never,
+      timed: true,
     });
-    const text = await metrics.render();
+    const { text } = await metrics.render(undefined);
     const types = [...text.matchAll(/^# TYPE (pv_xconnect_\w+) (\w+)$/gm)];
     expect(rows.map(([name, type = '']) => [name, type.split(',')[0]])).toEqual(
       types.map(([, name, type]) => [`\`${name}\``, type]),
     );
     const source = textOf('src/status/metrics.ts');
     const registered = [
-      ...source.matchAll(/#(?:gauge|counter)\(\s*'(\w+)',\s*'[^']*',\s*(LINK|\[[^\]]*\])/g),
+      ...source.matchAll(
+        /(?:#gauge|#counter|new Histogram)\(\s*'(\w+)',\s*'[^']*',\s*(LINK|\[[^\]]*\])/g,
+      ),
     ];
     expect(registered).toHaveLength(rows.length);
     const labels = registered.map(([, , list = '']) => [

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { BOUNDS_MS } from '../../../src/kernel/durations.js';
 import { LITTLE } from '../../../src/kernel/word.js';
 import { MAX_RULES, RULE_SIZE } from '../../../src/relay/access.js';
 import * as protocol from '../../../src/relay/protocol.js';
@@ -42,6 +43,10 @@ describe('the protocol of the relay', () => {
   test('has the same limits and version on both sides', () => {
     expect(protocol.RELAY_VERSION).toBe(defined('PVX_RELAY_VERSION'));
     expect(protocol.LINKS_MAX).toBe(defined('PVX_LINKS_MAX'));
+    expect(protocol.HELLO_FLAGS).toEqual({ TIMES: defined('PVX_HELLO_TIMES') });
+    const [, bounds = ''] = /^#define PVX_TIMES_BOUNDS ([\d, ]+)/m.exec(header) ?? [];
+    expect(bounds.split(', ').map((one) => Number(one) / 1_000)).toEqual(BOUNDS_MS);
+    expect(protocol.TIMES_LENGTH).toBe(defined('PVX_TIMES_COUNTS') + 1);
     expect(protocol.NOTE_MAX).toBe(defined('PVX_NOTE_MAX'));
     expect(protocol.COMMAND_DATA_MAX).toBe(defined('PVX_COMMAND_DATA_MAX'));
     expect(protocol.LABEL_MAX).toBe(defined('PVX_LABEL_MAX'));

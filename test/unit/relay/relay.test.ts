@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { LITTLE } from '../../../src/kernel/word.js';
 import { Channel } from '../../../src/relay/channel.js';
 import { type NativeCounters, native, SOCKET_TYPES } from '../../../src/relay/native.js';
-import { EVENTS, type EventType, OPS } from '../../../src/relay/protocol.js';
+import { EVENTS, type EventType, OPS, RELAY_VERSION } from '../../../src/relay/protocol.js';
 import { Relay, type StandingLink } from '../../../src/relay/relay.js';
 import { countOpenFiles } from '../../support/open-files.js';
 import { atRest, eventually } from '../../support/wait.js';
@@ -101,20 +101,20 @@ describe('the client of the relay', () => {
     await eventually(() =>
       expect(far.said).toMatchObject([{ op: OPS.HELLO, conn: INCARNATION, fds: [] }]),
     );
-    far.say('WELCOME', { conn: INCARNATION, error: 1 }, openSync('/dev/null', 'r'));
+    far.say('WELCOME', { conn: INCARNATION, error: RELAY_VERSION }, openSync('/dev/null', 'r'));
     expect(await greeting).toEqual({ ok: false, errno: 'EPROTO' });
   });
 
   test('is refused by a relay of another version', async () => {
     const greeting = relay.hello();
-    far.say('WELCOME', { conn: INCARNATION, error: 2 });
+    far.say('WELCOME', { conn: INCARNATION, error: RELAY_VERSION + 1 });
     expect(await greeting).toEqual({ ok: false, errno: 'EPROTO' });
   });
 
   test('passes over what is meant for the daemon before it', async () => {
     const greeting = relay.hello();
     const before = await atRest(() => countOpenFiles(process.pid));
-    far.say('WELCOME', { conn: INCARNATION - 1, error: 1 }, openSync('/dev/null', 'r'));
+    far.say('WELCOME', { conn: INCARNATION - 1, error: RELAY_VERSION }, openSync('/dev/null', 'r'));
     far.say('STANDING', { link: 1 }, -1, 'of long ago');
     far.say('COMPLETE', { conn: INCARNATION - 1 });
     far.say('MOVED', { link: 1, conn: 1 });
@@ -156,7 +156,7 @@ describe('the client of the relay', () => {
     });
     vi.spyOn(native, 'countersRead').mockReturnValue(undefined);
     const greeting = relay.hello();
-    far.say('WELCOME', { conn: INCARNATION, error: 1 }, openSync('/dev/null', 'r'));
+    far.say('WELCOME', { conn: INCARNATION, error: RELAY_VERSION }, openSync('/dev/null', 'r'));
     for (const link of links) far.say('STANDING', { link, conn: 1 });
     far.say('COMPLETE', { conn: INCARNATION });
     const standing = await greeting;

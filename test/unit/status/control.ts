@@ -11,7 +11,6 @@ import type { Revision } from '../../../src/manifest/revision.js';
 import type { LinkStats } from '../../../src/mesh/attacher.js';
 import type { MeshEvents } from '../../../src/mesh/mesh.js';
 import { NO_STATS } from '../../../src/mesh/stats.js';
-import type { EventsOptions } from '../../../src/status/events.js';
 import type { ControlServerOptions, UpgradeState } from '../../../src/status/server.js';
 import { ControlServer } from '../../../src/status/server.js';
 import { StatusStore } from '../../../src/status/store.js';
@@ -26,6 +25,10 @@ export const SHOWN = {
   remedy: REMEDIES['target-occupied'],
   since: expect.stringMatching(/^\d{4}-.*Z$/),
 };
+
+type ControlOptions = Partial<
+  Pick<ControlServerOptions, 'events' | 'stalledMs' | 'timed' | 'probe' | 'tap'>
+>;
 
 export class Control {
   readonly mesh = new EventEmitter<MeshEvents>();
@@ -51,11 +54,7 @@ export class Control {
   /** What its graph is built from; null: a runtime builds it. */
   revision: Revision | null = null;
 
-  constructor(
-    events?: EventsOptions,
-    stalledMs?: number,
-    asked: Pick<ControlServerOptions, 'probe' | 'tap'> = {},
-  ) {
+  constructor(options: ControlOptions = {}) {
     const { store, source } = this;
     const stats = (id: string) => this.stats.get(id) ?? null;
     const log = createLogger('silent');
@@ -66,14 +65,12 @@ export class Control {
       revision: () => this.revision && revisionToWire(this.revision),
       log,
       replaceable: this.replaceable,
-      ...(events && { events }),
-      ...(stalledMs && { stalledMs }),
-      ...asked,
+      ...options,
     });
   }
 
-  static async start(events?: EventsOptions, stalledMs?: number): Promise<Control> {
-    const control = new Control(events, stalledMs);
+  static async start(options: ControlOptions = {}): Promise<Control> {
+    const control = new Control(options);
     await control.serve();
     return control;
   }

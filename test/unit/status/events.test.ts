@@ -60,7 +60,7 @@ describe('the events', () => {
   });
 
   it('drop a client that reads too slowly, and nobody else', async () => {
-    const control = await Control.start({ maxBacklog: 64 * 1024 });
+    const control = await Control.start({ events: { maxBacklog: 64 * 1024 } });
     const slow = await listen(control);
     slow.socket.pause();
     const quick = await listen(control);
@@ -76,7 +76,7 @@ describe('the events', () => {
   });
 
   it('are for as many as there is room for, and leaving makes room', async () => {
-    const control = await Control.start({ maxClients: 2, heartbeatMs: 20 });
+    const control = await Control.start({ events: { maxClients: 2, heartbeatMs: 20 } });
     const first = await listen(control);
     await listen(control);
     const { status, body } = await control.ask('GET /events HTTP/1.1\r\n\r\n');
@@ -86,7 +86,7 @@ describe('the events', () => {
   });
 
   it('beat while nothing happens', async () => {
-    const control = await Control.start({ heartbeatMs: 20 });
+    const control = await Control.start({ events: { heartbeatMs: 20 } });
     const client = await listen(control);
     await eventually(() => expect(client.text.match(/^:$/gm)?.length).toBeGreaterThan(2));
     expect(eventsOf(client)).toEqual([]);

@@ -9,7 +9,7 @@ class Stand {
   readonly begun: string[] = [];
   readonly ended: string[] = [];
   readonly sinks: TapSink[] = [];
-  readonly control = new Control(undefined, undefined, {
+  readonly control = new Control({
     tap: (link, sink) => {
       this.begun.push(link);
       this.sinks.push(sink);

@@ -1,6 +1,7 @@
 /** The metrics, as Prometheus would read them. */
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
+import { NO_DURATIONS } from '../../../src/kernel/durations.js';
 import { XConnectError } from '../../../src/kernel/errors.js';
 import { packageVersion } from '../../../src/kernel/package-version.js';
 import { has } from '../../support/requirements.js';
@@ -56,6 +57,34 @@ describe('the metrics', () => {
     // The metrics of the process itself are the library's.
     expect(said.filter((line) => line.includes('pv_xconnect'))).toEqual([]);
     expect(said.join('\n')).not.toContain('error while linting');
+  });
+
+  it('have what took how long, where that is counted', async () => {
+    const control = await Control.start({ timed: true });
+    const connectTimes = { counts: [1, 0, 2, 0, 0, 0, 0, 0, 1], milliseconds: 9_004.5 };
+    control.count(control.put(), { total: 4, connectTimes, requestTimes: NO_DURATIONS });
+    const lines = ours(await scrape(control)).filter((line) => line.includes('seconds'));
+    const raw = 'consumer="consumer",service="raw",target="/run/pv/services/raw.sock"';
+    const bounds = ['0.0001', '0.0005', '0.0025', '0.01', '0.05', '0.25', '1', '5', '+Inf'];
+    expect(lines).toEqual([
+      ...bounds.map((le, i) => {
+        const count = [1, 1, 3, 3, 3, 3, 3, 3, 4][i];
+        return `pv_xconnect_connect_seconds_bucket{${raw},le="${le}"} ${count}`;
+      }),
+      `pv_xconnect_connect_seconds_sum{${raw}} 9.0045`,
+      `pv_xconnect_connect_seconds_count{${raw}} 4`,
+    ]);
+  });
+
+  it('are OpenMetrics to who asks for that', async () => {
+    const control = await Control.start();
+    control.put();
+    const accept = 'Accept: application/openmetrics-text; version=1.0.0';
+    const { headers, body } = await control.ask(`GET /metrics HTTP/1.1\r\n${accept}\r\n\r\n`);
+    expect(headers.get('content-type')).toContain('application/openmetrics-text; version=1.0.0');
+    expect(headers.get('vary')).toBe('Accept');
+    expect(body.endsWith('\n# EOF\n')).toBe(true);
+    expect(body).toContain('# TYPE pv_xconnect_closes counter');
   });
 
   it('have nothing of a link that left', async () => {

@@ -12,7 +12,7 @@ const asked = (text: string) => new URLSearchParams(text);
 
 describe('who may have a link tried', () => {
   const ask = async (uid: number | null, method = 'POST') => {
-    const control = new Control(undefined, undefined, { probe: async () => DONE });
+    const control = new Control({ probe: async () => DONE });
     await control.serve(uid);
     control.put();
     return control.ask(`${method} /probe${ASKED} HTTP/1.1\r\n\r\n`);

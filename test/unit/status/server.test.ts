@@ -176,7 +176,7 @@ describe('the control socket', () => {
   });
 
   it('closes a client that does not read its answer, and not one that listens', async () => {
-    const control = await Control.start(undefined, 50);
+    const control = await Control.start({ stalledMs: 250 });
     control.putMany(15_000);
     const { events, slow } = await eventsAndSlow(control);
     expect(socketsAt(control.path)).toBe(3);

@@ -2,14 +2,14 @@
 import net, { type Socket } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Answers, EventParser } from '../../../src/web/answers.js';
-import { type Opened, Opener, requestFor } from '../../../src/web/opener.js';
+import { type Opened, Opener, READABLE, requestFor } from '../../../src/web/opener.js';
 import { eventually } from '../../support/wait.js';
 import { Control } from '../status/control.js';
 
 /** The two, with nothing between them. */
 function joined(path: string): Answers {
   const answers = new Answers((ask) => opener.receive(JSON.parse(JSON.stringify(ask))));
-  const opener = new Opener(path, (opened, socket) => {
+  const opener = new Opener(path, READABLE, (opened, socket) => {
     if (socket) onTestFinished(() => void socket.destroy());
     answers.receive(opened, socket);
   });
@@ -18,7 +18,9 @@ function joined(path: string): Answers {
 
 describe('a request', () => {
   test('is for what may be read, and closes after it', () => {
-    expect(requestFor({ id: 1, path: '/links', query: { consumer: 'a b&c\r\n' } })).toEqual({
+    expect(
+      requestFor({ id: 1, path: '/links', query: { consumer: 'a b&c\r\n' } }, READABLE),
+    ).toEqual({
       id: 1,
       head: 'GET /links?consumer=a+b%26c%0D%0A HTTP/1.0\r\nHost: localhost\r\n\r\n',
     });
@@ -32,7 +34,11 @@ describe('a request', () => {
     { id: 'one', path: '/links', query: {} },
     { id: 1, path: '/links', query: { consumer: 1 } },
     { id: 1, path: '/links', query: { consumer: 'x'.repeat(10_000) } },
-  ])('is none: %j', (asked) => expect(requestFor(asked)).toBeNull());
+    { id: 1, path: '/metrics', query: {} },
+    { id: 1, path: '/links', query: {}, accept: 'a\r\nX: y' },
+    { id: 1, path: '/links', query: {}, accept: 'a'.repeat(1_001) },
+    { id: 1, path: '/links', query: {}, accept: {} },
+  ])('is none: %j', (asked) => expect(requestFor(asked, READABLE)).toBeNull());
 });
 
 describe('the opener', () => {
@@ -40,7 +46,11 @@ describe('the opener', () => {
     const control = await Control.start();
     control.put();
     const opened = new Promise<Socket>((resolve) => {
-      const opener = new Opener(control.path, (_opened, socket) => socket && resolve(socket));
+      const opener = new Opener(
+        control.path,
+        READABLE,
+        (_opened, socket) => socket && resolve(socket),
+      );
       opener.receive({ id: 1, path: '/links', query: {} });
     });
     const socket = await opened;
@@ -53,7 +63,7 @@ describe('the opener', () => {
 
   test('says that there is no daemon', async () => {
     const told: Opened[] = [];
-    const opener = new Opener('/nowhere', (opened) => told.push(opened));
+    const opener = new Opener('/nowhere', READABLE, (opened) => told.push(opened));
     opener.receive({ id: 3, path: '/links', query: {} });
     await eventually(() => expect(told).toHaveLength(1));
     expect(told).toEqual([{ id: 3, error: 'No daemon listens at /nowhere.' }]);
@@ -62,7 +72,7 @@ describe('the opener', () => {
   test('opens so many at a time, and refuses the next one', async () => {
     const { path } = await Control.start();
     const told: Opened[] = [];
-    const opener = new Opener(path, (opened, socket) => {
+    const opener = new Opener(path, READABLE, (opened, socket) => {
       told.push(opened);
       socket?.destroy();
     });
