@@ -5,7 +5,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { usePair } from '../../support/container-pair.js';
 import type { WireLink } from '../../support/link.js';
-import { countOpenFiles } from '../../support/open-files.js';
+import { countOpenFiles, openFiles } from '../../support/open-files.js';
 import { childrenOf, statusOf } from '../../support/processes.js';
 import { has, isRoot } from '../../support/requirements.js';
 import { atRest, eventually, pause } from '../../support/wait.js';
@@ -18,6 +18,8 @@ const KILLS = Number(process.env.PVX_KILLS ?? 2);
 const BETWEEN_MS = IS_SOAK ? 6_000 : 0;
 /** Seconds between two rounds of one client: all of them share few processors. */
 const PAUSE_S = 0.02;
+/** A relay keeps so many that it has spliced through (native/relay/pipe.c). */
+const PIPES_KEPT = 4;
 const LONG_MS = 120_000 + KILLS * 15_000;
 
 describe.runIf(isRoot() && has('dbus-daemon'))('a process that is killed again and again', () => {
@@ -29,9 +31,17 @@ describe.runIf(isRoot() && has('dbus-daemon'))('a process that is killed again a
   /** What could leak, once nothing is under way. */
   const held = () =>
     atRest(() => {
-      const pids = [pair.daemon.pid, ...programs.map((name) => pair.child(name))];
-      return `${pids.map(countOpenFiles)} of ${childrenOf(pair.daemon.pid).length} processes`;
+      const pids = [pair.daemon.pid, pair.child('pvx-broker'), pair.child('node')];
+      const { pipes, others } = ofRelay();
+      expect(pipes).toBeLessThanOrEqual(2 * PIPES_KEPT);
+      const processes = childrenOf(pair.daemon.pid).length;
+      return `${[...pids.map(countOpenFiles), others]} of ${processes} processes`;
     });
+  const ofRelay = () => {
+    const files = openFiles(pair.child('pvx-relay'));
+    const pipes = files.filter(({ target }) => target.startsWith('pipe:')).length;
+    return { pipes, others: files.length - pipes };
+  };
   /** Clients of datagrams and idle connections to servers of HTTP are there for a minute more. */
   async function expectNothingHeld(before: string): Promise<void> {
     if (!IS_SOAK) return;
