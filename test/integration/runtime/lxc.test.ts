@@ -239,6 +239,32 @@ describe.runIf(isRoot() && hasAll)('the lxc engine', () => {
       expect(engine.said).toMatch(/huge did not start: lxc\.container\.conf has more than/),
     );
   });
+
+  test('takes no process of the host for the first one of a container, whatever its configuration has logged', async () => {
+    const lie = 'Started "x" with pid "1"';
+    const configurations = {
+      mounts: `lxc.mount.entry = tmpfs ${lie.replaceAll(' ', '\\040')} tmpfs create=dir 0 0`,
+      signals: `lxc.signal.halt = ${lie}`,
+      brief: '',
+    };
+    for (const [name, configuration] of Object.entries(configurations)) {
+      busyboxRoot(join(engine.revision, name, 'root'), 'echo begin; exit 0');
+      engine.write({
+        [`${name}/run.json`]: { exec: ['/init'], group: 'app' },
+        [`${name}/args.json`]: { PV_LXC_EXTRA_CONF: configuration },
+      });
+    }
+    await packed();
+    await start();
+    await engine.untilSaid('web', 'begin');
+    for (const name of Object.keys(configurations)) {
+      await eventually(() =>
+        expect(engine.said).toMatch(new RegExp(`${name} (ended|did not start)`)),
+      );
+    }
+    expect(engine.said).toContain('brief ended (exit code 0)');
+    expect(engine.said).not.toMatch(/pid 1\.$/m);
+  });
 });
 
 const trapping = (signals: string) => `

@@ -41,7 +41,7 @@ import {
   writeConfiguration,
 } from './configuration.js';
 import { Inside } from './inside.js';
-import { endIn, faultIn, pidIn, readIfThere } from './lxc-log.js';
+import { endIn, faultIn, hasStarted, pidIn, readIfThere } from './lxc-log.js';
 import { formatMountEntry, type MountEntry } from './mount-entry.js';
 import { removeDrafts, unpackSquashfs } from './unpack.js';
 import { makePrivate, type Volume, Volumes } from './volumes.js';
@@ -162,7 +162,7 @@ export class LxcEngine implements Engine {
     const [input, output] = child.stdio as unknown as [Writable, Readable];
     onOutput(output);
     input.end('\n');
-    const pid = await this.#pidOf(log, exited);
+    const pid = await this.#pidOf(log, child.pid, exited);
     if (pid === null) {
       child.kill('SIGKILL');
       await exited;
@@ -383,16 +383,16 @@ export class LxcEngine implements Engine {
   }
 
   /** Once it runs, and thus is in its own root, or has run. Null: it never did. */
-  async #pidOf(log: string, exited: Promise<string>): Promise<number | null> {
+  async #pidOf(log: string, monitor: number, exited: Promise<string>): Promise<number | null> {
     let isOver = false;
     void exited.then(() => {
       isOver = true;
     });
     const until = performance.now() + START_MS;
     while (performance.now() < until) {
-      const pid = pidIn(log);
+      const pid = pidIn(log, monitor);
       if (pid !== null) return pid;
-      if (isOver) return null;
+      if (isOver) return hasStarted(log) ? monitor : null;
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
     return null;

@@ -1,11 +1,29 @@
-/** What the log of lxc-start says of one run of a container. The level has to be INFO. */
+/**
+ * What the log of lxc-start says of one run of a container. The level has to be INFO.
+ *
+ * Texts of the container's configuration are in it as well, which may look like anything. So a process that it names is
+ * only taken if it is a child of that lxc-start: it will be entered, and sent signals.
+ */
 import { readFileSync } from 'node:fs';
 import { constants as system } from 'node:os';
+import { statField } from '../../../kernel/process-stat.js';
 
-/** The pid of its first process, once that runs in its own root. Null: it does not, yet. */
-export function pidIn(log: string): number | null {
-  const ran = /Started "[^\n]*" with pid "(\d+)"/.exec(readIfThere(log));
-  return ran ? Number(ran[1]) : null;
+const STARTED = /Started "[^\n]*" with pid "(\d+)"/g;
+
+/** The pid of its first process, a child of `monitor`, once that runs in its own root. Null: it does not, yet or any more. */
+export function pidIn(log: string, monitor: number): number | null {
+  const said = [...readIfThere(log).matchAll(STARTED)].map(([, pid]) => Number(pid));
+  return said.find((pid) => parentOf(pid) === monitor) ?? null;
+}
+
+/** Whether there was such a process. */
+export function hasStarted(log: string): boolean {
+  return readIfThere(log).match(STARTED) !== null;
+}
+
+/** 0: there is no such process. */
+function parentOf(pid: number): number {
+  return statField(readIfThere(`/proc/${pid}/stat`), 4);
 }
 
 /** What lxc says of the end of the first process, as `exitOf` does; undefined: nothing, as after an exit code of 0. */
