@@ -17,6 +17,10 @@ mount -t tmpfs -o mode=0755 tmpfs /sys/dev/char
 cd /sys/dev/char
 for major in 1 10 13 226; do mkdir -m 0755 $(seq -f $major:%g 0 255); done
 cd /`;
+const REST = `
+[ -z "$1" ] || mount --bind "$1" "$2"
+shift 2
+exec "$@"`;
 const SCRIPT = `${DRIVERS}
 mount -t tmpfs -o mode=0755 tmpfs /sys/class/input
 mount -t tmpfs -o mode=0755 tmpfs /dev
@@ -24,11 +28,9 @@ mkdir -m 0755 /dev/dri /dev/input /dev/net
 umask 0
 mknod -m 666 /dev/null c 1 3; mknod -m 666 /dev/zero c 1 5; mknod -m 666 /dev/full c 1 7
 mknod -m 666 /dev/urandom c 1 9; mknod -m 666 /dev/net/tun c 10 200
-umask 022
-[ -z "$1" ] || mount --bind "$1" "$2"
-shift 2
-exec "$@"`;
+umask 022${REST}`;
 
+const REAL_BROKER = `${PACKAGE_ROOT}build/Release/pvx-broker`;
 const NAMESPACE = ['unshare', '--mount', '--propagation', 'private'];
 
 export interface InputIdentity {
@@ -40,13 +42,12 @@ export interface InputIdentity {
 
 /** For TestDaemonOptions. `broker`: a program that takes the place of the real one. */
 export function onDeviceHost(broker = ''): readonly string[] {
-  const real = `${PACKAGE_ROOT}build/Release/pvx-broker`;
-  return [...NAMESPACE, 'sh', '-c', SCRIPT, 'sh', broker, real];
+  return [...NAMESPACE, 'sh', '-c', SCRIPT, 'sh', broker, REAL_BROKER];
 }
 
 /** The same for a runtime, which needs the other devices of the host as they are: the drivers alone. */
-export function withDrivers(): readonly string[] {
-  return [...NAMESPACE, 'sh', '-c', `${DRIVERS}\nexec "$@"`, 'sh'];
+export function withDrivers(broker = ''): readonly string[] {
+  return [...NAMESPACE, 'sh', '-c', `${DRIVERS}${REST}`, 'sh', broker, REAL_BROKER];
 }
 
 /** What can be plugged into the host of that daemon. */

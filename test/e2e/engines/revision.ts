@@ -20,6 +20,10 @@ export const ENGINES = ['namespace', 'lxc'] as const;
 export type EngineName = (typeof ENGINES)[number];
 
 export interface RevisionContainer {
+  /** Absent: that of the revision. */
+  readonly engine?: EngineName;
+  /** What its run.json has beside what all have. */
+  readonly run?: object;
   /** Entries of its services.json. */
   readonly services?: readonly object[];
   /** What its run.json requires. */
@@ -85,30 +89,49 @@ export function pventer(...args: string[]): Promise<ExecResult> {
   });
 }
 
+export interface RevisionOptions {
+  /** Whose device.json it has; none. */
+  readonly device?: object;
+  /** The command that runs pv-appengine. */
+  readonly prefix?: readonly string[];
+}
+
 export class RunningRevision {
   readonly runtime = new AppEngineProcess();
   readonly #engine: EngineName;
   readonly #containers: () => Containers;
+  readonly #options: RevisionOptions;
 
   /** `containers`: asked when it starts. */
-  constructor(engine: EngineName, containers: () => Containers) {
+  constructor(engine: EngineName, containers: () => Containers, options: RevisionOptions = {}) {
     this.#engine = engine;
     this.#containers = containers;
+    this.#options = options;
   }
 
   async start(): Promise<void> {
-    for (const [name, container] of Object.entries(this.#containers()))
-      this.#write(name, container);
-    if (this.#engine === 'namespace') {
-      await this.runtime.start([], withDrivers());
-      return;
-    }
+    const { device, prefix = withDrivers() } = this.#options;
+    const engines = Object.entries(this.#containers()).map(([name, container]) =>
+      this.#write(name, container),
+    );
+    if (device) this.runtime.write({ 'device.json': device });
+    const revisions = device || engines.includes('namespace') ? [this.runtime.revision] : [];
+    if (engines.includes('lxc')) revisions.push(await this.#pack());
+    const allowed = [...PROGRAMS, MODULES].flatMap((path) => ['--allow-mount', path]);
+    await this.runtime.startWith([...revisions, ...allowed], prefix);
+  }
+
+  /** Where the containers are that are to be packed. */
+  get #unpacked(): string {
+    return join(this.runtime.folder, 'unpacked');
+  }
+
+  async #pack(): Promise<string> {
     const output = join(this.runtime.folder, 'all.pvrexport.tar');
     const squash = ['-noI', '-noD', '-noF', '-noX'];
-    const made = await pack(this.runtime.revision, { output, gzip: false, squash });
+    const made = await pack(this.#unpacked, { output, gzip: false, squash });
     if (!made.ok) throw new Error(made.why);
-    const allowed = [...PROGRAMS, MODULES].flatMap((path) => ['--allow-mount', path]);
-    await this.runtime.startWith([output, ...allowed], withDrivers());
+    return output;
   }
 
   /** Waits until all links of a container are established. */
@@ -150,23 +173,32 @@ export class RunningRevision {
     expect(status).toBe(200);
   }
 
-  #write(name: string, { exec = IDLE, files = {}, ...manifests }: RevisionContainer): void {
-    const isLxc = this.#engine === 'lxc';
-    const { required = [], services: provided = [] } = manifests;
+  #write(name: string, container: RevisionContainer): EngineName {
+    const { engine = this.#engine, exec = IDLE, files = {}, run = {} } = container;
+    const { required = [], services: provided = [] } = container;
+    const isLxc = engine === 'lxc';
+    const folder = isLxc ? this.#unpacked : this.runtime.revision;
     const app = isLxc ? `${name}/root/app` : `${name}/root`;
-    this.runtime.write({
-      [`${name}/run.json`]: {
-        ...requires(...required),
-        group: 'app',
-        network: { mode: 'none' },
-        exec: ['sh', '/app/init', ...exec],
+    this.runtime.write(
+      {
+        [`${name}/run.json`]: {
+          ...requires(...required),
+          group: 'app',
+          network: { mode: 'none' },
+          exec: ['sh', '/app/init', ...exec],
+          ...run,
+        },
+        ...(provided.length > 0 ? { [`${name}/services.json`]: services(...provided) } : {}),
+        [`${app}/init`]: INIT,
+        ...Object.fromEntries(
+          Object.entries(files).map(([file, what]) => [`${app}/${file}`, what]),
+        ),
+        ...(isLxc ? { [`${name}/args.json`]: ARGS } : {}),
       },
-      ...(provided.length > 0 ? { [`${name}/services.json`]: services(...provided) } : {}),
-      [`${app}/init`]: INIT,
-      ...Object.fromEntries(Object.entries(files).map(([file, what]) => [`${app}/${file}`, what])),
-      ...(isLxc ? { [`${name}/args.json`]: ARGS } : {}),
-    });
-    if (isLxc) makeRoot(join(this.runtime.revision, name, 'root'));
+      folder,
+    );
+    if (isLxc) makeRoot(join(folder, name, 'root'));
+    return engine;
   }
 }
 

@@ -6,8 +6,11 @@ import type { TestContainer } from '../../support/container.js';
 
 export type Where = { readonly socket: string } | { readonly port: number };
 
-/** Answers `/echo…` with what it was asked, as JSON; every other path with `text`. `/ws` is a WebSocket echo. */
-const NODE = `
+/**
+ * Listens at its first argument, a path, a port or ADDRESS:PORT. Answers `/echo…` with what it was asked, as JSON; every
+ * other path with `text`, its second argument. `/ws` is a WebSocket echo.
+ */
+export const NODE = `
 const http = require('node:http');
 const crypto = require('node:crypto');
 const [where, text] = process.argv.slice(1);
@@ -65,7 +68,8 @@ server.on('upgrade', (asked, socket, head) => {
   socket.on('error', () => socket.destroy());
   look();
 });
-const listen = /^\\d+$/.test(where) ? { port: Number(where), host: '127.0.0.1' } : { path: where };
+const [port, host = '127.0.0.1'] = where.split(':').reverse();
+const listen = /^\\d+$/.test(port) ? { port: Number(port), host } : { path: where };
 if (listen.path) {
   require('node:fs').mkdirSync(require('node:path').dirname(where), { recursive: true });
   require('node:fs').rmSync(where, { force: true });

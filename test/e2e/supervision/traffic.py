@@ -1,9 +1,10 @@
 """
-traffic.py TYPE TARGET [may-end]: checked traffic through one link, until a line comes.
+traffic.py TYPE TARGET [may-end [may-be-away]]: checked traffic through one link, until a line comes.
 
 Says "ready" once the first answer was right. One client keeps its connection, another one comes and goes. Then one line
 of JSON: what went wrong, how many rounds each has made, how often a connection ended, and the longest that a new client
-waited for its answer, in milliseconds. With "may-end" a connection that ends is made anew, and is no fault.
+waited for its answer, in milliseconds. With "may-end" a connection that ends is made anew, and is no fault; with
+"may-be-away" too, neither is an answer of HTTP that says that nobody is there.
 
 TYPE: stream, bytes (stream without descriptors), tcp, seqpacket, dgram, where the provider sends back what it gets;
 wayland and bus, of D-Bus, where a connection may end that has only begun; http; device, of which clients get one.
@@ -25,9 +26,10 @@ BEGUN_BY_DAEMON = ("bus", "wayland")
 MAY_END = {"kept", "new"} if "may-end" in sys.argv[3:] else {"new"} if TYPE in BEGUN_BY_DAEMON else set()
 KINDS = {"seqpacket": socket.SOCK_SEQPACKET, "dgram": socket.SOCK_DGRAM}
 KIND = KINDS.get(TYPE, socket.SOCK_STREAM)
-LIMIT_S = 30
+LIMIT_S = float(os.environ.get("LIMIT_S", 30))
 PAUSE_S = float(os.environ.get("PAUSE_S", 0))
 IS_TCP = not TARGET.startswith("/")
+AWAY = (" 502 ", " 503 ", " 504 ") if "may-be-away" in sys.argv[3:] else ()
 
 random.seed(1)
 stopping = threading.Event()
@@ -35,6 +37,7 @@ ready = threading.Event()
 faults = []
 rounds = {"kept": 0, "new": 0}
 ended = {"kept": 0, "new": 0}
+checked_bytes = 0
 longest = 0.0
 
 
@@ -50,6 +53,12 @@ def connect():
         s.bind("")  # a name of the kernel's choice, for the answer
     s.connect(TARGET)
     return s
+
+
+def count(size):
+    """Bytes, both ways, that were as they had to be."""
+    global checked_bytes
+    checked_bytes += size
 
 
 def with_descriptor(text):
@@ -93,6 +102,7 @@ def echo(s, size, carries):
         raise ValueError(f"other bytes came back, {len(back)} of {size}")
     if contents != [data[:16]] * len(sent):
         raise ValueError(f"{len(fds)} descriptors came back, of {len(sent)}")
+    count(2 * size)
 
 
 class Echo:
@@ -117,6 +127,7 @@ class Wayland:
         wanted = struct.pack("=III", self.last, 12 << 16, 0) + struct.pack("=III", 1, 12 << 16 | 1, self.last)
         if back != wanted:
             raise ValueError(f"a compositor answered {back}")
+        count(36)
 
 
 class Bus:
@@ -178,6 +189,7 @@ class Bus:
     def round(self):
         if self.ask("GetId") != self.id:
             raise ValueError("another bus")
+        count(len(self.id))
 
 
 class Http:
@@ -192,6 +204,8 @@ class Http:
             self.more()
         head, self.data = self.data.split(b"\r\n\r\n", 1)
         lines = head.decode().lower().split("\r\n")
+        if any(code in lines[0] + " " for code in AWAY):
+            raise EOFError("nobody is there")
         if " 200 " not in lines[0]:
             raise ValueError(f"the answer is {lines[0]}")
         length = int(next(line for line in lines if line.startswith("content-length:")).split(":")[1])
@@ -200,6 +214,7 @@ class Http:
         answer, self.data = json.loads(self.data[:length]), self.data[length:]
         if answer["sum"] != hashlib.sha256(text.encode()).hexdigest():
             raise ValueError("another body arrived")
+        count(len(text) + length)
         if "connection: close" in lines:
             raise EOFError("as the server said")
 
@@ -286,6 +301,11 @@ def checked(who):
         ready.set()
 
 
+def summary():
+    counts = {"rounds": rounds, "ended": ended, "bytes": checked_bytes}
+    return {"faults": faults, **counts, "longest": round(longest * 1000)}
+
+
 threads = [threading.Thread(target=checked, args=(who,), daemon=True) for who in (keep, come_and_go)]
 for thread in threads:
     thread.start()
@@ -293,7 +313,7 @@ ready.wait(LIMIT_S)
 print("ready", flush=True)
 for line in sys.stdin:
     if line.strip() == "rounds":
-        print(json.dumps({"rounds": rounds, "faults": faults}), flush=True)
+        print(json.dumps(summary()), flush=True)
         continue
     break
 stopping.set()
@@ -301,5 +321,4 @@ for thread in threads:
     thread.join(LIMIT_S)
     if thread.is_alive():
         faults.append("a client waits for its answer")
-summary = {"faults": faults, "rounds": rounds, "ended": ended, "longest": round(longest * 1000)}
-print(json.dumps(summary), flush=True)
+print(json.dumps(summary()), flush=True)

@@ -49,9 +49,9 @@ export class AppEngineProcess {
   }
 
   /** Files of the revision by path below it, which anybody may execute; objects become JSON, but for buffers. */
-  write(files: Record<string, object | string>): void {
+  write(files: Record<string, object | string>, folder = this.revision): void {
     for (const [name, content] of Object.entries(files)) {
-      const path = join(this.revision, name);
+      const path = join(folder, name);
       mkdirSync(dirname(path), { recursive: true });
       const isRaw = typeof content === 'string' || Buffer.isBuffer(content);
       writeFileSync(path, isRaw ? content : JSON.stringify(content), { mode: 0o755 });

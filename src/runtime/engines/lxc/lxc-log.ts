@@ -26,9 +26,12 @@ function parentOf(pid: number): number {
   return statField(readIfThere(`/proc/${pid}/stat`), 4);
 }
 
-/** What lxc says of the end of the first process, as `exitOf` does; undefined: nothing, as after an exit code of 0. */
+/**
+ * What lxc says of the end of the first process, as `exitOf` does: `error (3)`, `signal Killed(9)`. Undefined: nothing,
+ * as after an exit code of 0.
+ */
 export function endIn(log: string): string | undefined {
-  const match = /Child <\d+> ended on (error|signal) \((\d+)\)/.exec(readIfThere(log));
+  const match = /Child <\d+> ended on (error|signal)[^(\n]*\((\d+)\)/.exec(readIfThere(log));
   if (!match) return undefined;
   const number = Number(match[2]);
   if (match[1] === 'error') return `exit code ${number}`;

@@ -1,0 +1,92 @@
+/**
+ * A town of containers on both engines, links of every kind between them with checked traffic, and bad luck: stops,
+ * starts, kills of containers and of each process of the daemon, and changes of the revision, some of which fail. After
+ * each of them every link has to be in its right state again, and at the end nothing more may be held than at the
+ * beginning, and nothing be left when it is over.
+ *
+ * Here it takes some seconds. `npm run soak` walks for 30 minutes with 20 containers; PVX_SOAK_MINUTES and
+ * PVX_SOAK_SEED are its length and its walk, which is the same for the same seed.
+ */
+import { execFileSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { withDrivers } from '../../support/device-host.js';
+import { has } from '../../support/requirements.js';
+import { IoctlRecord, standInBroker } from '../../support/stand-ins.js';
+import { hasEngine, RunningRevision } from '../engines/revision.js';
+import { numbers } from '../supervision/support.js';
+import { type Account, accountOf, type Held, heldBy, onHost } from './accounts.js';
+import { townOf } from './town.js';
+import { type Walk, Walker } from './walker.js';
+
+const MINUTES = Number(process.env.PVX_SOAK_MINUTES ?? 0);
+const IS_SOAK = MINUTES > 0;
+const SEED = Number(process.env.PVX_SOAK_SEED ?? 20_261_129);
+const CONTAINERS = IS_SOAK ? 20 : 4;
+const STEPS = 6;
+const BRIDGE = 'pvxt-soak';
+
+const programs = ['dbus-daemon', 'ip', 'nft', 'python3', 'cc'];
+const canRun = hasEngine('lxc') && programs.every(has);
+
+describe.runIf(canRun)('a town of containers that has bad luck', () => {
+  const record = new IoctlRecord();
+  const town = townOf(CONTAINERS, BRIDGE);
+  const revision = new RunningRevision('lxc', () => town.containers, {
+    device: town.device,
+    prefix: [
+      'env',
+      ...Object.entries(record.env).map((one) => one.join('=')),
+      ...withDrivers(standInBroker()),
+    ],
+  });
+  const { runtime } = revision;
+  let before: string;
+  beforeAll(async () => {
+    if (readdirSync('/sys/class/net').includes(BRIDGE)) execFileSync('ip', ['link', 'del', BRIDGE]);
+    before = onHost(runtime, BRIDGE);
+    runtime.write({ quiet: 'please' }, join(runtime.folder, 'user-meta')); // until the first look is over
+    await revision.start();
+  }, 120_000);
+  afterAll(async () => {
+    await runtime.remove();
+    record.remove();
+  });
+
+  test(
+    'has every link in its right state each time, and holds no more than at the beginning',
+    async () => {
+      const walker = new Walker(runtime, town, numbers(SEED));
+      try {
+        await walker.settle();
+        const first = await heldBy(runtime, town.names);
+        await walker.quiet(false);
+        const until = Date.now() + MINUTES * 60_000;
+        while (IS_SOAK ? Date.now() < until : walker.walk.steps < STEPS) await walker.step();
+        await walker.restore();
+        await walker.quiet(true);
+        // Idle connections to servers of HTTP, and clients of datagrams, are there for a minute more.
+        if (!IS_SOAK) await walker.restartDaemon();
+        const last = await heldBy(runtime, town.names, first);
+        report(walker.walk, accountOf(runtime), first, last);
+        expect(accountOf(runtime).faults).toEqual([]);
+      } catch (error) {
+        console.info(
+          `${runtime.said}\nThe walk of the seed ${SEED}:\n${walker.walk.log.join('\n')}`,
+        );
+        throw error;
+      }
+      expect(await runtime.end()).toBe(0);
+      expect(runtime.processes()).toEqual([]);
+      expect(onHost(runtime, BRIDGE)).toBe(before);
+    },
+    IS_SOAK ? (MINUTES + 20) * 60_000 : 120_000,
+  );
+});
+
+function report(walk: Walk, account: Account, first: Held, last: Held): void {
+  if (!IS_SOAK) return;
+  const { log: _log, ...figures } = walk;
+  console.info(JSON.stringify({ ...figures, ...account, first, last }, null, 1));
+}
