@@ -1,5 +1,8 @@
+import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { AppEngineProcess } from '../../integration/runtime/appengine-process.js';
+import { countOpenFiles } from '../../support/open-files.js';
+import { descendantsOf } from '../../support/processes.js';
 import { has, isRoot } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
 
@@ -39,4 +42,32 @@ describe.runIf(isRoot() && has('curl'))('examples/rest', () => {
     const refused = 'No rule of thermostat lets the role guest ask this.';
     expect(await linesOf('guest-panel')).toEqual([look, refused, look]);
   });
+
+  test.runIf(has('nc'))(
+    'answers nc that half-closes, a hundred times, and keeps nothing of it',
+    async () => {
+      await engine.connected();
+      const pid = await engine.pidOf('guest-panel');
+      const socket = `/proc/${pid}/root/run/pv/services/thermostat.sock`;
+      const ask = () =>
+        spawnSync('nc', ['-N', '-w', '5', '-U', socket], {
+          input: 'GET /temperature HTTP/1.0\r\n\r\n',
+          encoding: 'utf8',
+        }).stdout;
+      const { body } = await engine.get('/daemons');
+      const open = () =>
+        [body[0].pid, ...descendantsOf(body[0].pid)].reduce(
+          (sum, one) => sum + countOpenFiles(one),
+          0,
+        );
+      const before = open();
+      for (let i = 0; i < 100; i++) {
+        expect(ask()).toMatch(
+          /^HTTP\/1\.[01] 200 .*\r\n\r\n\{"temperature":19\.5,"you":"guest-panel"/s,
+        );
+      }
+      // The panels come and go meanwhile, with a connection each.
+      await eventually(() => expect(open()).toBeLessThan(before + 8));
+    },
+  );
 });

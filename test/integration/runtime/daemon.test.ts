@@ -61,11 +61,14 @@ describe.runIf(isRoot())('the unix example under pv-appengine and the real daemo
   });
 
   test('the daemon, stopped on request, stays away, and its status is void', async () => {
+    const { pid } = await daemon();
+    expect((await put('/daemons/nobody', 'stop')).status).toBe(404);
     expect((await put('/daemons/pv-xconnect', 'stop')).body).toEqual({
       name: 'pv-xconnect',
       pid: 0,
       respawn: false,
     });
+    expect(existsSync(`/proc/${pid}`)).toBe(false);
     expect(existsSync(engine.control)).toBe(false); // its broker ended before it
     expect((await engine.get('/xconnect-status')).body).toEqual([]);
     expect(await link()).toMatchObject({ state: 'waiting' });

@@ -89,6 +89,23 @@ describe.runIf(isRoot() && hasAll)('the lxc engine', () => {
     expect(leftOvers()).toEqual([]);
   });
 
+  test('restarts add no mount and no loop device, and a stop leaves none', async () => {
+    await packed();
+    await start();
+    await engine.untilSaid('web', 'begin');
+    const mounts = () =>
+      lxc('lxc-attach', '-n', 'web', '--', '/bin/cat', '/proc/mounts').split('\n');
+    const before = mounts().length;
+    for (let i = 1; i <= 3; i++) {
+      expect((await engine.ask('PUT', '/containers/web', { action: 'restart' })).status).toBe(200);
+      await eventually(() => expect(engine.console('web').split('begin')).toHaveLength(i + 2));
+    }
+    expect(mounts()).toHaveLength(before);
+    expect(leftOvers()).toHaveLength(1);
+    await engine.ask('PUT', '/containers/web', { action: 'stop' });
+    await eventually(() => expect(leftOvers()).toEqual([]));
+  });
+
   test('keeps what is written as long as it is to be kept, mounted or unpacked', async () => {
     await packed();
     await start();

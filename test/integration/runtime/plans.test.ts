@@ -104,6 +104,22 @@ describe.runIf(isRoot() && has('unshare'))('the test plans of Pantavisor', () =>
     await eventually(() => expect(engine.console('batch')).toBe('done\ndone\n'));
   });
 
+  test('one whose retries are used up begins anew after a restart, a start too, and a stop ends that', async () => {
+    await becomes('failing', { status: 'STOPPED', auto_recovery: { current_retries: 2 } });
+    for (const action of ['restart', 'start']) {
+      const tries = engine.console('failing').split('try').length;
+      expect(await act('failing', action)).toBe(200);
+      await eventually(() =>
+        expect(engine.console('failing').split('try')).toHaveLength(tries + 3),
+      );
+      await becomes('failing', { status: 'STOPPED', auto_recovery: { current_retries: 2 } });
+    }
+    expect(await act('stabilize', 'stop')).toBe(200);
+    expect(await container('stabilize')).toMatchObject({ status: 'STOPPED', user_stopped: 'true' });
+    expect(await act('stabilize', 'start')).toBe(200);
+    await becomes('stabilize', { status: 'STARTED', auto_recovery: { current_retries: 0 } });
+  });
+
   test('recovery is inherited from the group as a whole, or its own as a whole', async () => {
     await becomes('inherits', { status: 'STARTED' });
     expect((await container('inherits')).auto_recovery).toEqual({

@@ -26,6 +26,18 @@ const ask = (port, host) => net.connect(port, host)
   .on('data', (text) => console.log(String(text)));
 ask(4000, '10.214.7.3');`;
 
+/** Says what comes of a connection to each of its arguments, again and again. */
+const TRY = `
+const net = require('node:net');
+const attempt = (host) => {
+  const socket = net.connect({ host, port: 1, timeout: 500 });
+  const over = (what) => { console.log(host, what); socket.destroy(); setTimeout(attempt, 200, host); }; // a rate
+  socket.on('error', ({ code }) => over(code)).on('timeout', () => over('silent'));
+};
+process.argv.slice(1).forEach(attempt);`;
+/** A network beyond the host: its namespace, and the host's end of the cable. */
+const OUTSIDE = 'pvxt-out';
+
 const has4 = ['setpriv', 'unshare', 'ip', 'nft'].every((tool) => has(tool));
 
 describe.runIf(isRoot() && has4)('network pools of pv-appengine', () => {
@@ -87,13 +99,19 @@ describe.runIf(isRoot() && has4)('network pools of pv-appengine', () => {
     );
   });
 
-  test('a restarted container has the same address again', async () => {
+  test('a container that was restarted, killed, or stopped and started has the same address again', async () => {
     write();
     await engine.start(['--no-daemon']);
     await engine.pidOf('server');
     for (let i = 0; i < 3; i++) {
       const { status } = await engine.ask('PUT', '/containers/server', { action: 'restart' });
       expect(status).toBe(200);
+    }
+    process.kill(await engine.pidOf('server'), 'SIGKILL');
+    await eventually(() => expect(engine.said).toContain('server ended'));
+    await engine.pidOf('server');
+    for (const action of ['stop', 'start']) {
+      expect((await engine.ask('PUT', '/containers/server', { action })).status).toBe(200);
     }
     const pid = await engine.pidOf('server');
     const address = ['-t', String(pid), '-n', 'ip', '-4', '-o', 'addr', 'show', 'dev', 'eth0'];
@@ -151,6 +169,70 @@ describe.runIf(isRoot() && has4)('network pools of pv-appengine', () => {
       execFileSync('nft', ['flush', 'chain', 'inet', `pv-${name}`, 'forward']);
     }
     await engine.untilSaid('stranger', 'served to');
+  });
+
+  test('only a pool with nat reaches beyond the host; each reaches its own gateway', async () => {
+    const ip = (...args: string[]) => execFileSync('ip', args, { stdio: 'pipe' });
+    if (bridge(OUTSIDE)) ip('link', 'del', OUTSIDE);
+    ip('netns', 'add', OUTSIDE);
+    try {
+      // Who is outside knows no way back to the pools.
+      ip('link', 'add', OUTSIDE, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', OUTSIDE);
+      ip('addr', 'add', '198.51.100.1/24', 'dev', OUTSIDE);
+      ip('link', 'set', OUTSIDE, 'up');
+      ip('-n', OUTSIDE, 'addr', 'add', '198.51.100.2/24', 'dev', 'eth0');
+      ip('-n', OUTSIDE, 'link', 'set', 'eth0', 'up');
+      const lab = { type: 'bridge', bridge: OTHERS_BRIDGE, subnet: '10.214.8.0/24', nat: false };
+      write({ internal: POOL, lab });
+      const tries = (pool: string, gateway: string) => ({
+        exec: ['node', '-e', TRY, '198.51.100.2', gateway],
+        network: { pool },
+        group: 'app',
+      });
+      engine.write({
+        'inner/run.json': tries('internal', '10.214.7.1'),
+        'closed/run.json': tries('lab', '10.214.8.1'),
+      });
+      await engine.start(['--no-daemon']);
+      // Nobody listens at that port, which whoever is reached says.
+      await engine.untilSaid('inner', '198.51.100.2 ECONNREFUSED');
+      await engine.untilSaid('inner', '10.214.7.1 ECONNREFUSED');
+      await engine.untilSaid('closed', '198.51.100.2 silent');
+      await engine.untilSaid('closed', '10.214.8.1 ECONNREFUSED');
+      expect(engine.console('closed')).not.toContain('198.51.100.2 ECONNREFUSED');
+      const rules = execFileSync('nft', ['list', 'ruleset'], { encoding: 'utf8' });
+      expect(rules.match(/10\.214\.7\.0\/24.*masquerade/g)).toHaveLength(1);
+      expect(rules).not.toMatch(/10\.214\.8\.0\/24.*masquerade/);
+    } finally {
+      ip('netns', 'del', OUTSIDE);
+    }
+  });
+
+  test('an address outside the pool, or of somebody else, keeps its container down and no other', async () => {
+    write();
+    const fixed = (address: string) => ({
+      exec: ['sleep', '60'],
+      group: 'app',
+      network: { interfaces: [{ pool: 'internal', ipv4_address: address }] },
+    });
+    engine.write({
+      'invalid/run.json': fixed('192.168.99.100'),
+      'one/run.json': fixed('10.214.7.50'),
+      'two/run.json': fixed('10.214.7.50'),
+    });
+    await engine.start(['--no-daemon']);
+    const statuses = async () => {
+      const { body } = await engine.get('/containers');
+      return body.map(({ name, status }: Record<string, string>) => `${name} ${status}`);
+    };
+    await eventually(async () =>
+      expect(await statuses()).toEqual([
+        ...['client STARTED', 'invalid INSTALLED', 'one STARTED', 'server STARTED'],
+        'two INSTALLED',
+      ]),
+    );
+    expect(engine.said).toMatch(/invalid\/run\.json.*192\.168\.99\.100/);
+    expect(engine.said).toMatch(/two\/run\.json.*10\.214\.7\.50/);
   });
 
   test('a container has fixed addresses, in pools of both families, and is reached at each', async () => {
