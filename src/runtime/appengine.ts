@@ -37,10 +37,11 @@ import { Pools } from './pools.js';
 import { type PlannedContainer, planRevision, type RevisionPlan } from './revision-plan.js';
 import { RevisionRunner } from './revision-runner.js';
 import { HttpError } from './router.js';
+import { Collector } from './storage/collector.js';
 import { type Lock, lockFolder } from './storage/lock.js';
 import { Storage } from './storage/storage.js';
-import { collect, refuseIfBusy } from './storage/storage-routes.js';
-import { FIRST, localName } from './storage/trails.js';
+import { refuseIfBusy } from './storage/storage-routes.js';
+import { FIRST } from './storage/trails.js';
 
 export interface AppEngineOptions {
   /** Revisions, merged in this order. None: the one of the storage goes on. */
@@ -107,7 +108,7 @@ export class AppEngine {
         return `${storage} is served by another runtime: stop that, or give another --storage.`;
       }
       const parts = new Storage(storage);
-      await parts.objects.sweep();
+      await parts.sweep();
       return await this.#run(parts);
     } catch (error) {
       const { errno, message, path } = error as NodeJS.ErrnoException;
@@ -166,6 +167,12 @@ export class AppEngine {
         );
       },
     });
+    const collector = new Collector({
+      storage,
+      current: () => runner.plan.name,
+      startedIn: () => [...runner.containers.values()].map(({ revision }) => revision),
+      busyWith: () => busyWith(runner),
+    });
     const links = new LinkReporter(() => api.graph(), this.#say);
     const api: Api = new Api({
       runner,
@@ -173,11 +180,12 @@ export class AppEngine {
       daemon,
       storage: {
         ...storage.parts,
+        collector,
         current: () => runner.plan.name,
         busyWith: () => busyWith(runner),
         log: (line) => this.#note(line),
       },
-      commands: this.#commands(runner, storage, () => daemon?.nudge()),
+      commands: this.#commands(runner, storage, collector, () => daemon?.nudge()),
       config: configEntries(this.#options.config),
       version: this.#options.version,
       onPost: () => links.soon(),
@@ -194,7 +202,7 @@ export class AppEngine {
       daemon?.on('pid', () => api.forgetStatus());
       daemon?.on('news', (text) => this.#say(`pv-xconnect ${text}`));
       void daemon?.start();
-      watching = this.#watch(runner, storage);
+      watching = this.#watch(runner, storage, collector);
       await Promise.race([this.#start(runner, first, storage), this.#ended]);
       await this.#ended;
       return null;
@@ -300,9 +308,14 @@ export class AppEngine {
     await trails.setProgress(plan.name, 'DONE', message);
   }
 
-  #commands(runner: RevisionRunner, storage: Storage, nudge: () => void): Commands {
+  #commands(
+    runner: RevisionRunner,
+    storage: Storage,
+    collector: Collector,
+    nudge: () => void,
+  ): Commands {
     const refuseWhileBusy = () => refuseIfBusy(busyWith(runner));
-    const run = async (name: string) => {
+    const begin = async (name: string) => {
       refuseWhileBusy();
       if (!storage.trails.has(name))
         throw new HttpError(404, `There is no revision ${show(name)}.`);
@@ -310,15 +323,17 @@ export class AppEngine {
       if (typeof plan === 'string') throw new HttpError(422, plan);
       refuseWhileBusy();
       this.#sayProblems(plan.problems);
-      void runner.change(plan).catch((error: Error) => this.#say(`${name}: ${error.message}.`));
+      void this.#change(runner, plan, collector).catch((error: Error) =>
+        this.#say(`${name}: ${error.message}.`),
+      );
     };
+    const run = (name: string) => storage.changes.run(() => begin(name));
     return {
       LOCAL_RUN: run,
       LOCAL_RUN_COMMIT: run,
       RUN_GC: async () => {
-        refuseWhileBusy();
-        const reclaimed = await collect(storage.parts);
-        this.#note(`${reclaimed} bytes of objects were collected.`);
+        const reclaimed = await collector.run();
+        this.#note(`${reclaimed} bytes were collected.`);
       },
       XCONNECT_GRAPH: nudge,
       REBOOT_DEVICE: (message) => {
@@ -333,8 +348,19 @@ export class AppEngine {
     };
   }
 
+  /** When it is done, what only the revisions before needed goes. */
+  async #change(runner: RevisionRunner, plan: RevisionPlan, collector: Collector): Promise<void> {
+    const fault = await runner.change(plan);
+    if (fault !== null || this.#isEnding) return;
+    try {
+      this.#note(`${await collector.run()} bytes were collected.`);
+    } catch (error) {
+      this.#note(`Nothing was collected: ${(error as Error).message}`);
+    }
+  }
+
   /** Takes up what changes in the revisions of the command line. */
-  #watch(runner: RevisionRunner, storage: Storage): Looker | null {
+  #watch(runner: RevisionRunner, storage: Storage, collector: Collector): Looker | null {
     const { revisions, watch } = this.#options;
     if (!watch) return null;
     let seen: string | null = null;
@@ -348,7 +374,7 @@ export class AppEngine {
       if (before === null) return;
       isBusy = true;
       // Not waited for: how long a look takes decides when the next one is.
-      void this.#takeUp(runner, storage)
+      void this.#takeUp(runner, storage, collector)
         .catch((error: Error) => this.#say(`The change is not taken up: ${error.message}.`))
         .finally(() => {
           isBusy = false;
@@ -358,7 +384,7 @@ export class AppEngine {
     return looker;
   }
 
-  async #takeUp(runner: RevisionRunner, storage: Storage): Promise<void> {
+  async #takeUp(runner: RevisionRunner, storage: Storage, collector: Collector): Promise<void> {
     const { trails } = storage;
     const revision = await this.#read(storage);
     const state = asStored(revision.state);
@@ -373,18 +399,18 @@ export class AppEngine {
       this.#say('The change is not taken up before that is corrected.');
       return;
     }
-    const numbers = trails
-      .list()
-      .map(({ name }) => Number(/^locals\/watched-(\d+)$/.exec(name)?.[1]));
-    const name = localName(`watched-${Math.max(0, ...numbers.filter(Number.isFinite)) + 1}`);
-    const plan = this.#planned(name as string, revision, storage);
+    const plan = this.#planned(trails.freeName('watched'), revision, storage);
     if (typeof plan === 'string') {
       this.#say(`The change is not taken up: ${plan}`);
       return;
     }
     this.#sayProblems(plan.problems);
-    await trails.put(plan.name, revision.state);
-    await runner.change(plan);
+    let changing: Promise<void> | undefined;
+    await storage.changes.run(async () => {
+      await trails.put(plan.name, revision.state);
+      changing = this.#change(runner, plan, collector);
+    });
+    await changing;
   }
 
   /** An engine is made when the first container of its type is met. */
@@ -468,9 +494,5 @@ function asStored(state: Revision['state']): unknown {
 }
 
 function isFolder(path: string): boolean {
-  try {
-    return lstatSync(path).isDirectory();
-  } catch {
-    return false;
-  }
+  return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }

@@ -64,6 +64,11 @@ export class ContainerSupervisor extends EventEmitter<ContainerEvents> {
     this.#graceMs = graceMs;
   }
 
+  /** In which it was started; undefined where that was not said. */
+  get revision(): string | undefined {
+    return this.#container.files.revision;
+  }
+
   get status(): ContainerStatus {
     return this.#lifecycle.status;
   }

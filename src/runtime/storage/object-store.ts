@@ -7,7 +7,17 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  readdir,
+  rename,
+  rm,
+  stat,
+  statfs,
+  utimes,
+} from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { objectsOf, SHA256 } from '../../manifest/objects.js';
 import { byName } from '../../manifest/text.js';
@@ -79,7 +89,7 @@ export class ObjectStore {
 
   /**
    * Stores the bytes under `sha256`, a name as SHA256 has it. `length`: how many they will be, where that is known.
-   * What is there already is not written again, but has to be right as well. Rejects only with errors of the system
+   * What is there already is not written again, but has to be right as well, and counts as put now. Rejects only with errors of the system
    * other than a full disk.
    */
   async put(
@@ -100,7 +110,11 @@ export class ObjectStore {
       }
       const fault = await this.#take(sha256, bytes, length, file);
       if (fault) return fault;
-      if (!file || !draft) return { ok: true, isNew: false };
+      if (!file || !draft) {
+        const now = new Date();
+        await utimes(this.pathOf(sha256), now, now);
+        return { ok: true, isNew: false };
+      }
       await file.sync();
       await rename(draft, this.pathOf(sha256));
       await syncFolder(this.#folder);
@@ -114,12 +128,24 @@ export class ObjectStore {
     }
   }
 
-  /** Removes the objects that `isNeeded` does not name. Resolves with how many bytes they had. */
-  async collect(isNeeded: (sha256: string) => boolean): Promise<number> {
+  /** Whether so many bytes may be put. */
+  async hasRoomFor(length: number): Promise<boolean> {
+    await mkdir(this.#folder, { recursive: true });
+    return length <= (await roomIn(this.#folder));
+  }
+
+  /**
+   * Removes the objects that `isNeeded` does not name and that were put before `time`, in milliseconds since 1970.
+   * Resolves with how many bytes they had.
+   */
+  async collect(isNeeded: (sha256: string) => boolean, time: number): Promise<number> {
     let reclaimed = 0;
     for (const { sha256, size } of await this.list()) {
       if (isNeeded(sha256)) continue;
-      await rm(this.pathOf(sha256), { force: true });
+      const path = this.pathOf(sha256);
+      const { mtimeMs } = await stat(path);
+      if (mtimeMs > time) continue;
+      await rm(path, { force: true });
       reclaimed += size;
     }
     return reclaimed;

@@ -4,6 +4,7 @@
  * Three errors have the words of Pantavisor's to the letter, as its pvcontrol tells its exit codes by them. What was
  * wrong in detail goes to the log, and stands in the field Error-Detail of the answer, which our pvcontrol shows.
  */
+import type { SerialQueue } from '../../kernel/serial-queue.js';
 import { isObject } from '../../manifest/json.js';
 import { SHA256 } from '../../manifest/objects.js';
 import { show } from '../../manifest/problem.js';
@@ -17,6 +18,7 @@ import {
   HttpError,
   type Methods,
 } from '../router.js';
+import type { Collector } from './collector.js';
 import { isStoredName } from './durable.js';
 import { MAX_VALUE, type Metadata } from './metadata.js';
 import type { ObjectStore } from './object-store.js';
@@ -28,9 +30,12 @@ export interface StorageParts {
   readonly trails: Trails;
   readonly userMeta: Metadata;
   readonly deviceMeta: Metadata;
+  /** Puts of steps wait here for what they do not go together with. */
+  readonly changes: SerialQueue;
+  readonly collector: Pick<Collector, 'run'>;
   /** The revision that runs. */
   readonly current: () => string;
-  /** Why nothing may be collected now, or a step not be replaced, in one sentence; undefined: it may. */
+  /** Why no step may be put now, in one sentence; undefined: it may. */
   readonly busyWith: () => string | undefined;
   /** One line for the log. */
   readonly log: (line: string) => void;
@@ -72,22 +77,13 @@ export function storageRoutes(parts: StorageParts): Record<string, Methods> {
     '/user-meta/:name': meta(userMeta),
     '/device-meta': { GET: () => answer(deviceMeta.all()) },
     '/device-meta/:name': meta(deviceMeta),
-    '/storage/gc': { POST: async () => answer({ reclaimed: await routes.collect() }) },
+    '/storage/gc': { POST: async () => answer({ reclaimed: await parts.collector.run() }) },
   };
 }
 
 /** Throws an HttpError where something is under way; `busy`: a sentence that says what. */
 export function refuseIfBusy(busy: string | undefined): void {
   if (busy) throw new HttpError(503, busy, { 'Retry-After': '600' });
-}
-
-/** Removes the objects that no revision names; resolves with how many bytes they had. */
-export function collect({
-  objects,
-  trails,
-}: Pick<StorageParts, 'objects' | 'trails'>): Promise<number> {
-  const needed = trails.objects();
-  return objects.collect((sha256) => needed.has(sha256));
 }
 
 class StorageRoutes {
@@ -115,7 +111,11 @@ class StorageRoutes {
       const expected = 'its SHA-256 in 64 small hexadecimal digits';
       throw new HttpError(400, `Found ${show(sha)}, expected the name of an object, ${expected}.`);
     }
-    const put = await this.#parts.objects.put(sha, body, length);
+    const { collector, objects } = this.#parts;
+    if (length !== undefined && !(await objects.hasRoomFor(length))) {
+      await collector.run().catch(() => undefined); // then there is no more room than there is
+    }
+    const put = await objects.put(sha, body, length);
     if (put.ok) return answer({});
     if (put.kind === 'cut-off') throw new HttpError(400, `The body was cut off: ${put.why}.`);
     // Whoever still sends gets to read the answer.
@@ -140,6 +140,12 @@ class StorageRoutes {
     const revision = localName(name);
     if (!revision) throw new HttpError(400, `${show(name)} can't be the name of a revision.`);
     const state = await request.json();
+    await this.#parts.changes.run(() => this.#putState(revision, state));
+    return answer({});
+  }
+
+  /** While nothing is collected, so that the objects that it names stay. */
+  async #putState(revision: string, state: unknown): Promise<void> {
     const fault = isObject(state) ? await this.#faultOf(state) : 'it is no object';
     if (fault) throw this.#refusal(422, BAD_STATE, `the revision ${revision} is refused: ${fault}`);
     const { busyWith, current, trails } = this.#parts;
@@ -148,7 +154,6 @@ class StorageRoutes {
     }
     refuseIfBusy(busyWith());
     await this.#stored(() => trails.put(revision, state as State), revision);
-    return answer({});
   }
 
   async putMessage(revision: string, request: ApiRequest): Promise<ApiAnswer> {
@@ -171,11 +176,6 @@ class StorageRoutes {
   async deleteMeta(meta: Metadata, key: string): Promise<ApiAnswer> {
     if (await meta.delete(key)) return answer({});
     throw new HttpError(404, `There is no key ${show(key)}.`);
-  }
-
-  async collect(): Promise<number> {
-    refuseIfBusy(this.#parts.busyWith());
-    return collect(this.#parts);
   }
 
   /** Why it can't be a revision. */

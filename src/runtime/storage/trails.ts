@@ -4,18 +4,19 @@
  *     trails/NAME/.pvr/json         the state
  *     trails/NAME/.pv/progress      how far taking it up has come
  *     trails/NAME/.pv/commitmsg     what whoever put it said of it
- *     trails/boot                   which revision runs, and which one is being tried
+ *     trails/boot                   which revision runs, which one is being tried, and which one worked before
  *
  * NAME is `0` for what the command line gave, and `locals/...` for what was put. Every file is written durably
  * (durable.ts). `boot` is the journal of a change of revision: while a new one is being tried, it names both, so that
  * a start after a crash finds the one that is known to work.
  */
 import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { isObject } from '../../manifest/json.js';
 import { objectsOf } from '../../manifest/objects.js';
 import { byName } from '../../manifest/text.js';
-import { isStoredName, writeDurably } from './durable.js';
+import { besides, isStoredName, syncFolder, writeDurably } from './durable.js';
 
 /** NEW: it was put. INPROGRESS: it is being taken up. TESTING: it runs, and has to prove itself. */
 export type StepStatus = 'NEW' | 'INPROGRESS' | 'TESTING' | 'DONE' | 'ERROR';
@@ -42,13 +43,15 @@ export interface Boot {
   readonly done: string;
   /** The one that is being tried in its place. */
   readonly trying: string | null;
+  /** Another one that worked before `done`; absent: there was none. */
+  readonly before?: string;
 }
 
 export type State = Readonly<Record<string, unknown>>;
 
 /** The revision of the command line. */
 export const FIRST = '0';
-const LOCALS = 'locals/';
+export const LOCALS = 'locals/';
 const PERCENT: Readonly<Record<StepStatus, number>> = {
   NEW: 0,
   INPROGRESS: 50,
@@ -77,6 +80,15 @@ export class Trails {
     const locals = this.#namesIn(LOCALS).map((name) => `${LOCALS}${name}`);
     const names = [FIRST, ...locals.sort(byName)].filter((name) => this.has(name));
     return names.map((name) => this.step(name));
+  }
+
+  /** `locals/STEM-N`, with a number behind that of each that is there. */
+  freeName(stem: string): string {
+    const prefix = `${LOCALS}${stem}-`;
+    const numbers = this.list()
+      .filter(({ name }) => name.startsWith(prefix))
+      .map(({ name }) => Number(name.slice(prefix.length)));
+    return `${prefix}${Math.max(0, ...numbers.filter(Number.isFinite)) + 1}`;
   }
 
   has(name: string): boolean {
@@ -124,11 +136,36 @@ export class Trails {
   get boot(): Boot | null {
     const found = parsed(readIfThere(join(this.#folder, 'boot')));
     if (!isObject(found) || typeof found.done !== 'string') return null;
-    return { done: found.done, trying: typeof found.trying === 'string' ? found.trying : null };
+    return {
+      done: found.done,
+      trying: typeof found.trying === 'string' ? found.trying : null,
+      ...(typeof found.before === 'string' ? { before: found.before } : {}),
+    };
   }
 
-  setBoot(boot: Boot): Promise<void> {
-    return writeDurably(join(this.#folder, 'boot'), `${JSON.stringify(boot)}\n`);
+  /** Which one worked before is remembered. */
+  setBoot({ done, trying }: Omit<Boot, 'before'>): Promise<void> {
+    const { boot } = this;
+    const before = boot && boot.done !== done ? boot.done : boot?.before;
+    const journal = { done, trying, ...(before === undefined ? {} : { before }) };
+    return writeDurably(join(this.#folder, 'boot'), `${JSON.stringify(journal)}\n`);
+  }
+
+  /** A revision that was put is gone at once: it is renamed to what no listing shows, and removed then. */
+  async remove(name: string): Promise<void> {
+    const path = join(this.#folder, name);
+    const gone = besides(path);
+    await rename(path, gone);
+    await syncFolder(dirname(path));
+    await rm(gone, { recursive: true, force: true });
+  }
+
+  /** Removes what a process that was killed has left of revisions that are gone. */
+  async sweep(): Promise<void> {
+    const folder = join(this.#folder, LOCALS);
+    for (const name of readdirSync(folder)) {
+      if (name.startsWith('.')) await rm(join(folder, name), { recursive: true, force: true });
+    }
   }
 
   /** Every object that a revision in here names. */

@@ -4,12 +4,12 @@
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { has, isRoot } from '../../support/requirements.js';
-import { eventually } from '../../support/wait.js';
+import { eventually, pause } from '../../support/wait.js';
 import { AppEngineProcess } from './appengine-process.js';
 
 /** Answers each line with its number, for as long as the connection lasts. */
@@ -198,6 +198,52 @@ describe.runIf(isRoot() && has('unshare'))('revisions of pv-appengine', () => {
     expect((await engine.get('/containers')).body).toMatchObject([
       { name: 'web', status: 'STARTED' },
     ]);
+  });
+
+  test('that nobody needs any more go, also where it is killed in the middle of that', async () => {
+    await startFirst('--no-daemon');
+    await becomes('current', 'DONE');
+    const objects = join(engine.folder, 'objects');
+    mkdirSync(objects, { recursive: true });
+    /** Put so long ago that no step is still to name it. */
+    const object = (text: string) => {
+      const sha = createHash('sha256').update(text).digest('hex');
+      writeFileSync(join(objects, sha), text);
+      utimesSync(join(objects, sha), 0, 0);
+      return sha;
+    };
+    const next = (name: string) => ({ ...FIRST, 'other/data': object(name) });
+    for (const name of ['locals/a', 'locals/b', 'locals/c']) {
+      expect(await put(name, next(name))).toBe(200);
+      expect((await run(name)).status).toBe(200);
+      await becomes(name, 'DONE');
+    }
+    const names = async () =>
+      (await engine.get('/steps')).body.map(({ name }: { name: string }) => name);
+    // The first of them went when the third one was done.
+    await eventually(async () => expect(await names()).toEqual(['0', 'locals/b', 'locals/c']));
+    const logs = join(engine.folder, 'logs/locals');
+    await eventually(() => expect(readdirSync(logs)).toEqual(['b', 'c']));
+
+    for (const ms of [0, 2, 10]) {
+      for (let i = 0; i < 200; i++) object(`nobody needs ${i}`);
+      engine.ask('POST', '/storage/gc').catch(() => undefined); // it is killed before it answers
+      await pause(ms); // any moment is one to be killed at
+      await engine.end('SIGKILL');
+      await eventually(() => expect(engine.processes()).toEqual([]), LONG);
+      await engine.startWith(['--no-daemon']);
+      expect((await engine.get('/steps/current')).body).toEqual(next('locals/c'));
+      expect(await names()).toEqual(['0', 'locals/b', 'locals/c']);
+      await becomes('current', 'DONE');
+    }
+    const { body } = await engine.ask('POST', '/storage/gc');
+    expect(body.reclaimed).toBeGreaterThanOrEqual(0);
+    const kept = ['locals/b', 'locals/c'].map((name) =>
+      createHash('sha256').update(name).digest('hex'),
+    );
+    expect(readdirSync(objects).sort()).toEqual(kept.sort());
+    expect((await run('locals/b')).status).toBe(200);
+    await becomes('locals/b', 'DONE');
   });
 
   test.runIf(has('mount'))(

@@ -110,7 +110,7 @@ describe('a change of the revision', () => {
       ['b', true],
       ['c', true],
     ]);
-    expect(trails.boot).toEqual({ done: 'locals/x', trying: null });
+    expect(trails.boot).toEqual({ done: 'locals/x', trying: null, before: '0' });
     expect(await status('locals/x')).toMatchObject({ status: 'DONE', progress: 100 });
     expect(said.at(-1)).toBe('The revision locals/x is DONE.');
   });

@@ -9,6 +9,7 @@ import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { isName } from '../../../manifest/text.js';
 import { type ContainerSettings, OVERLAY, type Persistence } from '../../container-settings.js';
+import { revisionVolumes } from '../../storage/storage.js';
 
 export interface Volume {
   /** As `/volumes/CONTAINER/NAME` has it. */
@@ -59,7 +60,7 @@ export class Volumes {
       case 'permanent':
         return join(this.#storage, 'volumes');
       case 'revision':
-        return join(this.#storage, 'revisions', revision.replaceAll('/', '-'));
+        return revisionVolumes(this.#storage, revision);
       case 'boot':
         return join(this.#storage, 'boot');
     }

@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { SerialQueue } from '../../../../src/kernel/serial-queue.js';
 import { type ApiAnswer, Router } from '../../../../src/runtime/router.js';
 import { Metadata } from '../../../../src/runtime/storage/metadata.js';
 import { ObjectStore } from '../../../../src/runtime/storage/object-store.js';
@@ -15,6 +16,7 @@ let router: Router;
 let trails: Trails;
 let log: string[];
 let busy: string | undefined;
+let collected: number;
 
 const STATE = { '#spec': 'pantavisor-service-system@1', 'web/run.json': { exec: ['web'] } };
 const shaOf = (text: string) => createHash('sha256').update(text).digest('hex');
@@ -23,6 +25,7 @@ beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'pvx-storage-'));
   trails = new Trails(join(folder, 'trails'));
   log = [];
+  collected = 0;
   busy = undefined;
   await trails.put('0', STATE);
   const parts = {
@@ -30,6 +33,8 @@ beforeEach(async () => {
     trails,
     userMeta: new Metadata(join(folder, 'user-meta')),
     deviceMeta: new Metadata(join(folder, 'device-meta')),
+    changes: new SerialQueue(),
+    collector: { run: async () => ++collected },
     current: () => '0',
     busyWith: () => busy,
     log: (line: string) => log.push(line),
@@ -73,16 +78,20 @@ describe('objects', () => {
     expect(readdirSync(join(folder, 'objects'))).toEqual([]);
   });
 
-  test('that no revision names are collected', async () => {
-    const [kept, gone] = [shaOf('kept'), shaOf('gone!')];
-    await ask('PUT', `/objects/${kept}`, 'kept');
-    await ask('PUT', `/objects/${gone}`, 'gone!');
-    await trails.put('locals/a', { ...STATE, 'web/root.squashfs': kept });
-    busy = 'A revision is being taken up.';
-    expect(await ask('POST', '/storage/gc')).toMatchObject({ status: 503, body: { Error: busy } });
-    busy = undefined;
-    expect((await ask('POST', '/storage/gc')).body).toEqual({ reclaimed: 5 });
-    expect((await ask('GET', '/objects')).body).toEqual([{ sha256: kept, size: '4' }]);
+  test('are collected where there is no room for another one, and only then', async () => {
+    await ask('PUT', `/objects/${shaOf('hello')}`, 'hello');
+    expect(collected).toBe(0);
+    const bytes = Buffer.from('hello');
+    const request = { method: 'PUT', path: `/objects/${shaOf('hello')}`, length: 2 ** 60 };
+    await router.handle(
+      requestOf({
+        ...request,
+        body: (async function* () {
+          yield bytes;
+        })(),
+      }),
+    );
+    expect(collected).toBe(1);
   });
 });
 

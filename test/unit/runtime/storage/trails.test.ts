@@ -54,7 +54,7 @@ describe('the trails', () => {
     await trails.setBoot({ done: '0', trying: 'locals/a' });
     expect(new Trails(join(folder, 'trails')).boot).toEqual({ done: '0', trying: 'locals/a' });
     await trails.setBoot({ done: 'locals/a', trying: null });
-    expect(trails.boot).toEqual({ done: 'locals/a', trying: null });
+    expect(trails.boot).toEqual({ done: 'locals/a', trying: null, before: '0' });
   });
 
   test('that are damaged are none, rather than a failure', async () => {
