@@ -4,8 +4,8 @@
  * each of them every link has to be in its right state again, and at the end nothing more may be held than at the
  * beginning, and nothing be left when it is over.
  *
- * Here it takes some seconds. `npm run soak` walks for 30 minutes with 20 containers; PVX_SOAK_MINUTES and
- * PVX_SOAK_SEED are its length and its walk, which is the same for the same seed.
+ * Here it takes some seconds. PVX_SOAK_MINUTES=30 has it walk for 30 minutes with 20 containers, and PVX_SOAK_SEED
+ * another walk, which is the same for the same seed.
  */
 import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
