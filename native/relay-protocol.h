@@ -83,6 +83,12 @@ enum pvx_relay_op {
 	PVX_RELAY_TAP = 17,
 	/* conn = a number -> UNTAPPED; the socket of TAP is closed */
 	PVX_RELAY_UNTAP = 18,
+	/* One descriptor: a socket. Until nobody has its other end, or the next FAULT of the link: ms = how late the
+	 * provider's bytes are read; bytes = how many a second pass of each connection, each way (0: all); flags =
+	 * PVX_FAULT_*; data = a uint32_t for each connection that is joined, in their order and again from the first: after
+	 * how many of the provider's bytes it breaks off, UINT32_MAX: never. Of datagrams, those that it does not say that of
+	 * are dropped */
+	PVX_RELAY_FAULT = 19,
 };
 
 #define PVX_HELLO_TIMES 1u /* struct pvx_times is kept; as long as no daemon asks for it, it is neither written nor there */
@@ -99,6 +105,10 @@ enum pvx_accept_mode {
 #define PVX_LINK_PROXY_2 8u
 #define PVX_RULE_SIZE 18u   /* 4 or 6, length of the prefix in bits, 16 bytes of address */
 #define PVX_RULES_MAX 64u
+
+#define PVX_FAULT_REFUSE 1u /* clients are closed at once, datagrams dropped */
+#define PVX_FAULT_RATE_MAX 1000000000u
+#define PVX_PLAN_MAX 1000u
 
 #define PVX_TRANSFER_TO_PROVIDER 1u /* counted as such; otherwise as to the consumer */
 #define PVX_TRANSFER_END 2u         /* the sink is told of the end by a half-close */

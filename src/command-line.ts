@@ -8,6 +8,7 @@ import type { ConnectionsOptions } from './cli/connections.js';
 import type { DiffOptions } from './cli/diff.js';
 import type { DoctorOptions } from './cli/doctor.js';
 import type { ExplainOptions } from './cli/explain.js';
+import type { FaultOptions } from './cli/fault.js';
 import type { GraphCommandOptions } from './cli/graph.js';
 import type { LearnOptions } from './cli/learn.js';
 import { CALL_FORM, parseCall, parseRequest, URL_FORM } from './cli/questions.js';
@@ -74,6 +75,35 @@ function duration(text: string): number {
   const time = Number(number) * (UNITS[unit || 's'] as number);
   if (time > 0 && time <= 86_400_000) return time;
   throw new InvalidArgumentError('A time such as 60s, 5m or 1h was expected, of a day at most.');
+}
+
+/** Milliseconds. */
+function delay(text: string): number {
+  const [, number, unit = 'ms'] = /^(\d+(?:\.\d+)?)(ms|s)?$/.exec(text) ?? [];
+  const time = Number(number) * (unit === 's' ? 1_000 : 1);
+  if (time > 0) return time;
+  throw new InvalidArgumentError('A time such as 200ms or 1.5s was expected.');
+}
+
+const FACTORS: Readonly<Record<string, number>> = { '': 1, k: 1_024, m: 1_024 ** 2 };
+
+/** Bytes a second. */
+function rate(text: string): number {
+  const [, number, unit = ''] = /^(\d+)([km]?)$/i.exec(text) ?? [];
+  const bytes = Number(number) * (FACTORS[unit.toLowerCase()] as number);
+  if (bytes > 0) return bytes;
+  throw new InvalidArgumentError('Bytes a second such as 500, 64k or 1m were expected.');
+}
+
+function percent(text: string): number {
+  const [, number] = /^(\d+(?:\.\d)?)%?$/.exec(text) ?? [];
+  if (Number(number) > 0 && Number(number) <= 100) return Number(number);
+  throw new InvalidArgumentError('A share such as 5% or 0.5% was expected.');
+}
+
+function seed(text: string): number {
+  if (/^\d{1,10}$/.test(text) && Number(text) < 2 ** 32) return Number(text);
+  throw new InvalidArgumentError('A whole number below 2^32 was expected.');
 }
 
 function forTime(seconds: number): Option {
@@ -247,6 +277,24 @@ export function program(exit: (code: number) => void): Command {
       const { tapCommand } = await import('./cli/tap.js');
       const options: TapOptions = { ...subcommand.optsWithGlobals(), consumer, service };
       exit(await tapCommand(options, process));
+    });
+
+  command
+    .command('fault <consumer> <service>')
+    .description('a bad provider for a while, to see how the consumer bears it; only for root')
+    .addOption(flag('control'))
+    .addOption(forTime(60))
+    .addOption(new Option('--delay <time>', 'how late what it says is').argParser(delay))
+    .addOption(new Option('--rate <bytes>', 'a second, each connection and way').argParser(rate))
+    .addOption(new Option('--reset <percent>', 'of new connections break off').argParser(percent))
+    .option('--refuse', 'new connections are refused', false)
+    .addOption(new Option('--seed <number>', 'which break off, and where').argParser(seed))
+    .option('--json', 'its begin and end as JSON', false)
+    .exitOverride()
+    .action(async (consumer: string, service: string, _options, subcommand: Command) => {
+      const { faultCommand } = await import('./cli/fault.js');
+      const options: FaultOptions = { ...subcommand.optsWithGlobals(), consumer, service };
+      exit(await faultCommand(options, process));
     });
 
   command

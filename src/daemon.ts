@@ -208,6 +208,7 @@ export class Daemon {
       timed: this.#options.timed,
       observe: (link, onUse) => observation.observe(link, onUse),
       tap: (link, sink) => mesh.tap(link, sink),
+      fault: (link, fault) => mesh.fault(link, fault),
       replaceable: {
         ...{ version: packageVersion(), incarnation },
         get state() {

@@ -6,6 +6,8 @@
  */
 #include "dgram.h"
 #include "lease.h"
+#include "look.h"
+#include "provider.h"
 #include "ring.h"
 #include "tcp.h"
 #include "transfer.h"
@@ -182,6 +184,7 @@ static const struct {
 	[PVX_RELAY_WATCH] = { "WATCH", DAEMON, 0, false, 0, look_watch },
 	[PVX_RELAY_TAP] = { "TAP", DAEMON, 1, false, 0, tap_begin },
 	[PVX_RELAY_UNTAP] = { "UNTAP", DAEMON, 0, false, 0, tap_stop },
+	[PVX_RELAY_FAULT] = { "FAULT", DAEMON, 1, false, PVX_PLAN_MAX * sizeof(uint32_t), fault_begin },
 };
 
 static bool connects(const struct pvx_request *request)
@@ -236,6 +239,12 @@ static const char *unfit(const struct link *link, const struct command *command)
 		return head->data_length != sizeof(struct pvx_counters) ? "data" : head->mode > ERRNO_MAX ? "mode" : NULL;
 	case PVX_RELAY_WATCH:
 		return head->mode > 1 ? "mode" : NULL;
+	case PVX_RELAY_FAULT:
+		if (head->flags & ~PVX_FAULT_REFUSE)
+			return "flags";
+		if (head->bytes > PVX_FAULT_RATE_MAX)
+			return "bytes";
+		return head->data_length % sizeof(uint32_t) ? "data" : NULL;
 	case PVX_RELAY_TRANSFER:
 		if (link->type != SOCK_STREAM || link->fds)
 			return "link";

@@ -2,6 +2,9 @@
  * A connection from the moment that both of its sides have their descriptor until it is closed. How it
  * comes by its provider is in provider.c. An idle connection is this struct and nothing else.
  */
+#include "lease.h"
+#include "look.h"
+#include "provider.h"
 #include "tcp.h"
 #include "transfer.h"
 
@@ -76,6 +79,8 @@ void conn_joined(struct conn *conn)
 	conn->request = NULL;
 	for (int i = 0; i < 2; i++)
 		side_prepare(conn, &conn->side[i]);
+	if (conn->link->fault)
+		fault_joined(conn);
 	/* A provider that was reached a moment ago has said nothing yet, as a rule: an event will tell. */
 	conn->side[1].readable = !conn->accepted;
 	conn_schedule(conn);
@@ -124,6 +129,7 @@ void conn_close(struct conn *conn, enum pvx_reason reason)
 	if (link->watched && !conn->transfer && reason < PVX_REASON_COUNT)
 		relay_ended(link, reason, look_ended(conn));
 	provider_forget(conn);
+	fault_forget(conn);
 	conn->state = CONN_DEAD;
 	for (int i = 0; i < 2; i++) {
 		if (reason == PVX_REASON_RESET && !owed(&conn->side[i]))

@@ -15,6 +15,7 @@
  */
 #include "dgram.h"
 #include "lease.h"
+#include "look.h"
 #include "ring.h"
 
 #include <errno.h>
@@ -304,7 +305,7 @@ void dgram_readable(struct link *link)
 				link_accept_later(link);
 			return;
 		}
-		if (closing_full(link->closing)) {
+		if (closing_full(link->closing) || (link->fault && !fault_may_read(link))) {
 			link_accept_later(link);
 			return;
 		}
@@ -322,6 +323,11 @@ void dgram_readable(struct link *link)
 		if (message.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) {
 			closing_take(link->closing, fds, nfds);
 			counter_add(&link->counters->closes[PVX_REASON_TRUNCATED], 1);
+			continue;
+		}
+		if (link->fault && fault_drops(link, (size_t)n)) {
+			closing_take(link->closing, fds, nfds);
+			counter_add(&link->counters->closes[fault_refuses(link) ? PVX_REASON_REFUSED : PVX_REASON_RESET], 1);
 			continue;
 		}
 		flow = flow_of(link, &address, message.msg_namelen, &who);

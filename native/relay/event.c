@@ -8,6 +8,7 @@
  *
  * A note goes from its link into the record, so that a queue is small whatever it tells of.
  */
+#include "look.h"
 #include "ring.h"
 
 #include <errno.h>

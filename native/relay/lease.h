@@ -25,4 +25,20 @@ void tap_event(struct source *, uint32_t events);
 /* Of a link that is tapped: so much was read of the connection, for its consumer or its provider. */
 void tap_take(struct link *, uint32_t conn, bool to_consumer, const void *bytes, size_t length, uint32_t nfds);
 
+/* fault.c */
+void fault_begin(struct link *, struct command *);
+void fault_end(struct link *);
+void fault_event(struct source *, uint32_t events);
+/* Of a link that has a fault: how much may be read of that side now. MOVE_WAIT: it is tried again in time. */
+enum move fault_room(struct side *from, size_t *most);
+void fault_passed(struct side *from, size_t length); /* so much was read */
+void fault_joined(struct conn *);
+void fault_forget(struct conn *);        /* it is closed */
+bool fault_refuses(struct link *);       /* a client */
+bool fault_may_read(struct link *);      /* a datagram */
+bool fault_drops(struct link *, size_t length);  /* the one that was read */
+bool fault_answers(struct link *, uint64_t *due); /* `due`: of the answer that waits, 0 where none did */
+int fault_wait(const struct relay *, int timeout); /* milliseconds that may be waited for events, -1: for ever */
+void fault_wake(struct relay *);
+
 #endif

@@ -6,6 +6,7 @@
  */
 #include "dgram.h"
 #include "lease.h"
+#include "provider.h"
 #include "ring.h"
 #include "tcp.h"
 
@@ -156,6 +157,7 @@ void link_maybe_gone(struct link *link)
 	list_del(&link->tick);
 	ring_forget(link);
 	tap_end(link);
+	fault_end(link);
 	link->relay->nlinks--;
 	link->relay->numbered[link->number] = NULL;
 	list_add_tail(&link->relay->dead_links, &link->node);

@@ -5,6 +5,7 @@
  * process is as the kernel's credentials have it: whoever connected, which may have given the socket to another one.
  */
 #include "dgram.h"
+#include "look.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>

@@ -93,6 +93,9 @@ static void dispatch(struct relay *relay, struct source *source, uint32_t events
 	case KIND_TAP:
 		tap_event(source, events);
 		break;
+	case KIND_FAULT:
+		fault_event(source, events);
+		break;
 	}
 }
 
@@ -157,10 +160,11 @@ _Noreturn void relay_main(struct relay *relay)
 
 		bool waiting = !list_empty(&relay->tick_conns) || !list_empty(&relay->tick_links) || relay->events_later;
 		int timeout = !list_empty(&relay->ready) ? 0 : waiting ? RELAY_TICK_MS : handover_wait(relay);
-		int n = epoll_wait(relay->epoll, events, 256, timeout);
+		int n = epoll_wait(relay->epoll, events, 256, fault_wait(relay, timeout));
 
 		for (int i = 0; i < n; i++)
 			dispatch(relay, events[i].data.ptr, events[i].events);
+		fault_wake(relay);
 		/* One turn for each that has work: those that still have some queue up again behind the others. */
 		struct list turn, *node;
 

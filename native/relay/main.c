@@ -75,6 +75,7 @@ static int start(bool supervised)
 	list_init(&relay.dead_flows);
 	list_init(&relay.dead_links);
 	list_init(&relay.dead_leases);
+	list_init(&relay.faults.waiting);
 	if (getrandom(&number, sizeof(number), 0) < 0)
 		return errno;
 	relay.broker_ids = (number | RELAY_INFLIGHT) & ~(RELAY_INFLIGHT - 1);

@@ -5,6 +5,8 @@
  * early end of stream. While a provider can't be reached, one connection of its link tries for all of them.
  */
 #include "dgram.h"
+#include "lease.h"
+#include "provider.h"
 #include "ring.h"
 #include "tcp.h"
 
@@ -27,8 +29,16 @@ static void park_for_a_tick(struct conn *conn)
 
 void provider_wanted(struct link *link, int client)
 {
-	struct conn *conn = conn_new(link);
+	struct conn *conn;
 
+	if (link->fault && fault_refuses(link)) {
+		counter_add(&link->counters->total, 1);
+		counter_add(&link->counters->closes[PVX_REASON_REFUSED], 1);
+		tcp_break(client);
+		closing_socket(link->closing, client, false);
+		return;
+	}
+	conn = conn_new(link);
 	if (!conn) {
 		counter_add(&link->counters->closes[PVX_REASON_ERROR], 1);
 		closing_socket(link->closing, client, false);

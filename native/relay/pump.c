@@ -10,6 +10,7 @@
  * What a blocked receiver is owed waits in its backlog or its pipe, and nothing more is read for it:
  * that is the back-pressure, and the bound.
  */
+#include "lease.h"
 #include "transfer.h"
 
 #include <errno.h>
@@ -206,13 +207,18 @@ static enum move move_with_fds(struct side *from, struct side *to, size_t length
 	return side_send(from, to, (size_t)n, fds, nfds);
 }
 
+static size_t at_most(size_t one, size_t other)
+{
+	return one < other ? one : other;
+}
+
 enum move pump_stream(struct side *from, struct side *to)
 {
 	struct relay *relay = from->conn->link->relay;
 	enum move move = side_flush(to);
+	size_t plain, most = SIZE_MAX;
 	bool has_fds;
 	enum room room;
-	size_t plain;
 	ssize_t n;
 
 	if (move == MOVE_WAIT)
@@ -226,7 +232,9 @@ enum move pump_stream(struct side *from, struct side *to)
 	room = memory_room(to);
 	if (room == ROOM_NONE)
 		return side_wait(to);
-	if (from->plenty && room == ROOM_FREE) {
+	if (from->conn->link->fault && (move = fault_room(from, &most)) != MOVE_AGAIN)
+		return move;
+	if (from->plenty && room == ROOM_FREE && most == SIZE_MAX) {
 		/* What did not fit into one read is worth a splice, or a longer read. */
 		if (from->local != to->local && !(from->local && from->conn->link->fds) && way_copies(from))
 			return move_copied(from, to, COPY_LENGTH);
@@ -235,7 +243,7 @@ enum move pump_stream(struct side *from, struct side *to)
 			return move;
 	}
 	if (!from->conn->link->fds)
-		return move_copied(from, to, RELAY_PEEK);
+		return move_copied(from, to, at_most(RELAY_PEEK, most));
 	n = peek(from->source.fd, relay->scratch, RELAY_PEEK, &has_fds);
 	if (n < 0)
 		return read_failed(from, to, errno);
@@ -248,11 +256,11 @@ enum move pump_stream(struct side *from, struct side *to)
 		plain = (size_t)n;
 		if (room == ROOM_LITTLE && plain > RELAY_PEEK)
 			plain = RELAY_PEEK;
-		return plain ? move_copied(from, to, plain) :
-			       move_with_fds(from, to, room == ROOM_FREE ? RELAY_SCRATCH : RELAY_PEEK);
+		return plain ? move_copied(from, to, at_most(plain, most)) :
+			       move_with_fds(from, to, at_most(room == ROOM_FREE ? RELAY_SCRATCH : RELAY_PEEK, most));
 	}
-	if (n == (ssize_t)RELAY_PEEK)
-		return move_copied(from, to, RELAY_PEEK);
+	if (n == (ssize_t)RELAY_PEEK || (size_t)n > most)
+		return move_copied(from, to, at_most((size_t)n, most));
 	/* Fewer than asked for, and no descriptors behind them: that is all there is. */
 	if (!from->read_to_end)
 		from->readable = false;

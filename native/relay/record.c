@@ -4,7 +4,7 @@
  * A record of no bytes and the end of the stream both read as 0. They are told apart by SO_TIMESTAMP,
  * which conn.c sets: the kernel stamps a record, and there is nothing to stamp at the end.
  */
-#include "relay.h"
+#include "lease.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -19,6 +19,7 @@ enum move pump_record(struct side *from, struct side *to)
 	enum move move = side_flush(to);
 	int fds[MESSAGE_FDS_MAX];
 	uint32_t nfds;
+	size_t most;
 	ssize_t n;
 
 	if (move != MOVE_AGAIN)
@@ -33,6 +34,8 @@ enum move pump_record(struct side *from, struct side *to)
 		return MOVE_WAIT;
 	if (memory_room(to) == ROOM_NONE)
 		return side_wait(to);
+	if (from->conn->link->fault && (move = fault_room(from, &most)) != MOVE_AGAIN) /* a record is not cut */
+		return move;
 	move = side_fds_room(to); /* there is no telling whether it has any before it is read */
 	if (move != MOVE_AGAIN)
 		return move;

@@ -38,6 +38,7 @@
  *   look.c       which connections there are, for who wants to see them
  *   lease.c      what the daemon wants of a link for as long as it keeps a socket
  *   tap.c        a copy of what passes, for who wants to see it
+ *   fault.c      a bad provider, for who wants to try one
  *   dgram.c      datagrams: flows told apart by the client's address
  *   send.c       datagrams on their way to the provider
  *   reply.c      what the provider answers to datagrams
@@ -67,7 +68,8 @@
 #define RELAY_FLOWS_MAX 256u
 #define SIDE_EVENTS (EPOLLIN | EPOLLPRI | EPOLLRDHUP)
 
-enum relay_kind { KIND_DAEMON, KIND_BROKER, KIND_SUPERVISOR, KIND_SUCCESSOR, KIND_LISTENER, KIND_SIDE, KIND_FLOW, KIND_TAP };
+enum relay_kind { KIND_DAEMON, KIND_BROKER, KIND_SUPERVISOR, KIND_SUCCESSOR, KIND_LISTENER, KIND_SIDE, KIND_FLOW, KIND_TAP,
+		  KIND_FAULT };
 
 /* What epoll hands back; the first member of everything that has a descriptor in the set. */
 struct source {
@@ -188,6 +190,7 @@ struct conn {
 	uint64_t deadline, retry_at;
 	uint64_t since, bytes[2]; /* when it was accepted or joined, in microseconds; to the provider, to the consumer */
 	struct label *label; /* owned; NULL: none */
+	struct trouble *trouble; /* owned; NULL: none */
 	struct pvx_request *request; /* its own, in PVX_ACCEPT_ASK once answered; else the link's is used */
 	uint32_t id;
 	uint32_t slot; /* of the request under way, 0 for none */
@@ -201,7 +204,7 @@ struct conn {
 };
 
 struct flow; /* dgram.c */
-struct tap;  /* tap.c */
+struct tap; struct fault; struct trouble; /* tap.c, fault.c */
 
 /* An address as ring.c compares it. */
 struct name {
@@ -250,6 +253,7 @@ struct link {
 	struct list flows; /* of flow */
 	struct access *access; /* owned; NULL: everybody, and no header */
 	struct tap *tap;       /* owned; NULL: nobody sees what passes */
+	struct fault *fault;   /* owned; NULL: none */
 	struct closing *closing; /* counted reference; on whose account what came from its ends is closed */
 	struct pvx_request *upstream; /* how to reach the provider; NULL: not known yet */
 	struct flow *held;            /* datagram that waits for its flow, see dgram.c */
@@ -307,6 +311,7 @@ struct relay {
 	struct link *numbered[PVX_LINKS_MAX]; /* the same ones */
 	struct list ready; /* of conn, that have something to move or to try */
 	struct list tick_conns, tick_links; /* what the tick looks at; while both are empty there is none */
+	struct { struct list waiting; uint64_t wake_at; } faults; /* fault.c */
 	struct list pipes; /* empty ones */
 	struct list dead, dead_flows, dead_links, dead_leases; /* freed at the end of the round */
 	struct pipe *pipe; /* the one at hand; empty between two pumps */
@@ -438,15 +443,6 @@ void conn_tick(struct conn *, uint64_t now);
 void conn_later(struct conn *); /* joined, and held up until the next tick: throttled */
 void conn_join(struct link *, struct command *);
 
-/* provider.c */
-void provider_wanted(struct link *, int client); /* takes the client */
-void provider_try(struct conn *);
-void provider_retry(struct link *); /* all that wait, at once */
-void provider_forget(struct conn *);
-void provider_event(struct conn *); /* its handshake is decided */
-void provider_resolve(struct link *, struct command *);
-void provider_ask_again(struct link *); /* the daemon, for all that wait for its answer */
-
 /* pump.c, record.c: move once in the direction that leaves `from`.
  * MOVE_AGAIN: call again; MOVE_WAIT: an event will say when; MOVE_END: the connection is closed. */
 enum move { MOVE_AGAIN, MOVE_WAIT, MOVE_END };
@@ -489,14 +485,6 @@ void memory_blocked(struct side *to);   /* it takes nothing for now, and more ma
 enum room memory_room(struct side *to); /* to read for it */
 void memory_tick(struct link *);        /* goes on where there is room again */
 bool memory_full(struct link *);        /* it holds all that it may: nobody is to be accepted */
-
-/* look.c */
-void look_answer(struct link *, struct command *);
-void look_watch(struct link *, struct command *);
-/* Those above `after`, as struct pvx_open, into `room` bytes: a page. Returns the bytes; `more`: another page follows. */
-size_t look_list(const struct link *, uint32_t after, char *into, size_t room, bool *more);
-struct said *look_ended(const struct conn *); /* for PVX_EVENT_ENDED. NULL: no memory */
-struct said *look_flow_ended(const struct flow *);
 
 /* broker.c */
 /* A slot (not 0) that broker_forget takes, or 0: full, ask again later. `fds` (two at most) stay the caller's. */

@@ -111,11 +111,12 @@ void dgram_replies(struct flow *flow)
 			relay_rearm(link->relay, &flow->source, EPOLLIN | EPOLLOUT); /* others first */
 			return;
 		}
-		if (closing_full(link->closing))
+		if (closing_full(link->closing) || (link->fault && !fault_answers(link, &flow->due)))
 			return; /* each look takes descriptors; dgram_tick comes back to it */
 		n = recvmsg(flow->source.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_PEEK);
 		if (n < 0) {
 			flow->readable = errno != EAGAIN; /* else dgram_tick comes back to it */
+			flow->due = 0;
 			return;
 		}
 		flow->reply_length = (size_t)n;

@@ -151,6 +151,8 @@ enum move side_send(struct side *from, struct side *to, size_t length, const int
 
 	if (to->conn->link->tap)
 		tap_take(to->conn->link, to->conn->id, to == &to->conn->side[0], data, length, nfds);
+	if (to->conn->link->fault)
+		fault_passed(from, length);
 	memory_read(to, length);
 	n = send_with_fds(to->source.fd, data, length, fds, nfds);
 	if (n < 0 && !transient(errno)) {

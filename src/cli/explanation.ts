@@ -55,6 +55,11 @@ export interface Explanation {
 }
 
 /** A link as `GET /links` has it. */
+interface Mark {
+  readonly pid: number;
+  readonly until: string;
+}
+
 export interface LiveLink {
   readonly consumer: string;
   readonly consumer_pid: number;
@@ -84,6 +89,9 @@ export interface LiveLink {
   };
   readonly bytes: { readonly to_provider: number; readonly to_consumer: number };
   readonly closes: Readonly<Record<string, number>>;
+  /** What somebody has asked for, for a while. */
+  readonly tap?: Mark;
+  readonly fault?: Mark;
   readonly denied: Readonly<Record<string, number>>;
   readonly audited?: Readonly<Record<string, number>>;
 }
@@ -456,9 +464,11 @@ function timesText(times: number): string {
   return times === 1 ? 'once' : `${times} times`;
 }
 
-function traffic({ connections, bytes, closes }: LiveLink): string {
+function traffic(live: LiveLink): string {
+  const { connections, bytes, closes } = live;
   const { active, total, refused = 0, full = false } = connections;
-  if (total === 0) return 'nobody has connected yet';
+  const asked = askedText(live);
+  if (total === 0) return ['nobody has connected yet', ...asked].join('; ');
   const ends = Object.entries(closes).filter(([, count]) => count > 0);
   const ended = ends.map(([reason, count]) => `${reason} ${count}`).join(', ');
   return [
@@ -466,7 +476,16 @@ function traffic({ connections, bytes, closes }: LiveLink): string {
     ...(full ? ['as many as may be open: further ones wait'] : []),
     ...(refused > 0 ? [`${refused} did not reach the provider`] : []),
     ...(ended === '' ? [] : [`ended: ${ended}`]),
+    ...asked,
   ].join('; ');
+}
+
+function askedText({ tap, fault }: LiveLink): string[] {
+  const by = ({ pid, until }: Mark) => `by pid ${pid} until ${until}`;
+  return [
+    ...(fault ? [`made faulty ${by(fault)} (pv-xconnect fault)`] : []),
+    ...(tap ? [`tapped ${by(tap)}`] : []),
+  ];
 }
 
 export function firstFailure({ steps }: Explanation): Step | undefined {

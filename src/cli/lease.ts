@@ -1,11 +1,12 @@
 /** Holds what was asked of a link for a while (`POST /tap`): it lasts as long as the connection does. */
+import { DAEMON_ENDS } from '../status/leases.js';
 import type { ControlClient, Got } from './control-client.js';
 import type { Output } from './output.js';
 
 export interface LeaseHolder {
   readonly stdout: Output;
-  /** It is granted. */
-  onBegin(): void;
+  /** It is in effect, as the daemon describes it. */
+  onBegin(begun: unknown): void;
   /** What it tells in between. One that throws ends it, with what was thrown as the error. */
   onData(value: unknown): void;
 }
@@ -20,11 +21,13 @@ export async function holdLease(
   const over = new Promise<Got<string>>((resolve) => {
     end = resolve;
   });
+  const lost = () => end({ ok: false, error: 'The daemon has ended.' });
   const stop = () => end({ ok: true, value: 'It was ended' });
   const take = (value: unknown) => {
     const { begin, end: ended } = Object(value) as { begin?: unknown; end?: { reason: string } };
-    if (ended) end({ ok: true, value: `It is over, as ${ended.reason}` });
-    else if (begin) onBegin();
+    if (ended?.reason === DAEMON_ENDS) lost();
+    else if (ended) end({ ok: true, value: `It is over, as ${ended.reason}` });
+    else if (begin) onBegin(begin);
     else onData(value);
   };
   const onValue = (value: unknown) => {
@@ -37,7 +40,6 @@ export async function holdLease(
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
   stdout.on('error', stop);
-  const lost = () => end({ ok: false, error: 'The daemon has ended.' });
   const opened = await client.data(path, onValue, lost, 'POST');
   const result = opened.ok ? await over : opened;
   process.off('SIGINT', stop);

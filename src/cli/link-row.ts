@@ -13,14 +13,14 @@ export interface LinkRow {
   readonly target: string;
   /** Empty if the graph is not that of a daemon. */
   readonly state: string;
-  /** What is done to the link for a while: `tap`. */
+  /** What is done to the link for a while: `tap`, `fault`. */
   readonly marks: string;
   /** `ACTIVE/TOTAL`. */
   readonly connections: string;
   readonly error: string;
 }
 
-const MARKS = ['tap'];
+const MARKS = ['tap', 'fault'];
 
 /** Rows of the entries that are objects; anything may be missing in them. */
 export function linkRows(wire: readonly unknown[]): LinkRow[] {

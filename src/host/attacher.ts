@@ -175,6 +175,7 @@ function attached(
     watch: (onEnd) => host.watchConnections(onEnd),
     probe: () => host.probe(),
     tap: (sink) => host.tap(sink),
+    fault: (fault) => host.fault(fault),
     detach: (drainMs) => {
       if (leaving) return leaving;
       const removed = host.unplant();

@@ -16,6 +16,7 @@ import type { Logger } from '../kernel/log.js';
 import { pollUntil } from '../kernel/poll.js';
 import { failed, ok, type Result } from '../kernel/result.js';
 import type {
+  Fault,
   LinkStats,
   OnConnectionEnd,
   OpenConnection,
@@ -54,6 +55,8 @@ import type { Container } from './containers.js';
 import { LinkDevice } from './device.js';
 import type { DeviceWatch } from './device-watch.js';
 import { certificateError } from './errno.js';
+import { LinkFault } from './fault.js';
+import { introduction } from './introduction.js';
 import type { LinkHostOptions } from './link-options.js';
 import type { PlantWatch } from './plants.js';
 import { withoutBug } from './plugin-call.js';
@@ -103,6 +106,7 @@ export class OneLinkHost implements LinkHost {
   readonly #memberships = new Set<Membership<ConnectionHandler>>();
   readonly #devices = new Set<LinkDevice>();
   readonly #relay: RelayParts;
+  readonly #fault: LinkFault;
   /** Whatever the link's two ends send to us is closed on one account. */
   readonly #closing = newClosing();
   readonly #clients = new ChannelSet(this.#closing);
@@ -133,6 +137,7 @@ export class OneLinkHost implements LinkHost {
       }),
     };
     this.#relay = new RelayParts(parts, link, options);
+    this.#fault = new LinkFault(this.#relay, () => this.providerChanged());
   }
 
   async forward(options: ForwardOptions): Promise<Attachment> {
@@ -214,6 +219,7 @@ export class OneLinkHost implements LinkHost {
   }
 
   async connectAs({ wait = true } = {}): Promise<Result<Connection>> {
+    if (this.#fault.refusal) return failed(this.#fault.refusal);
     const since = performance.now();
     const deadline = since + (wait ? this.#options.patienceMs : 0);
     const made = await pollUntil(
@@ -228,7 +234,7 @@ export class OneLinkHost implements LinkHost {
     // What does not wait for the provider is a trial, for no consumer.
     if (wait) this.tally.connectTimes?.add(performance.now() - since);
     const { fd, identity } = made.value;
-    return ok({ channel: this.#introduced(fd), identity });
+    return ok({ channel: this.#introduced(this.#fault.through(fd)), identity });
   }
 
   bytes(channel: Channel): SocketStream {
@@ -347,11 +353,12 @@ export class OneLinkHost implements LinkHost {
 
   /** As of AttachedLink. */
   tap(sink: TapSink): Tap {
-    return tapLink(sink, {
-      clients: this.#clients,
-      providers: this.#providers,
-      relay: this.#relay,
-    });
+    return tapLink(sink, this.#clients, this.#providers, this.#relay);
+  }
+
+  /** As of AttachedLink. */
+  fault(fault: Fault): () => void {
+    return this.#fault.begin(fault);
   }
 
   /** Frees the target, takes back devices. Never rejects; more than one call does no harm. */
@@ -388,6 +395,7 @@ export class OneLinkHost implements LinkHost {
       this.#relay.close(drainMs),
     ]);
     this.#closed = true;
+    this.#fault.end();
     await Promise.all([...this.#devices].map((device) => device.end()));
     this.#onProviderChange.clear();
     await Promise.all([...this.#ends].map((end) => end()));
@@ -484,14 +492,4 @@ export class OneLinkHost implements LinkHost {
     if (header) channel.write(header);
     return channel;
   }
-}
-
-/**
- * What a provider that expects the PROXY protocol reads first on a connection that stands for no single client
- * (proxy-protocol.txt of HAProxy, UNKNOWN and LOCAL); null for others.
- */
-function introduction({ proxyProtocol }: Link): Buffer | null {
-  if (proxyProtocol === undefined) return null;
-  if (proxyProtocol === 1) return Buffer.from('PROXY UNKNOWN\r\n');
-  return Buffer.from('\r\n\r\n\0\r\nQUIT\n\x20\0\0\0', 'latin1');
 }

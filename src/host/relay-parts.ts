@@ -49,6 +49,7 @@ export class RelayParts {
   readonly #all = new Set<RelayLink>();
   /** What somebody wants of each of them. */
   readonly #following = new Following<RelayLink>(() => this.#all);
+  readonly #ofJoiners = new WeakSet<RelayLink>();
   readonly #joiners = new Joiners((fds) => this.#joiner(fds));
 
   /** Connections that an earlier daemon gave to the relay count as this link's from now on, and end with it. */
@@ -64,7 +65,8 @@ export class RelayParts {
     const { claim, consumer } = this.#parts;
     const settings = this.#settings(options);
     const adopted = claim.take(name, settings, this.#told(events));
-    const relayLink = adopted?.relayLink ?? this.unkept(options, events);
+    const relayLink = adopted?.relayLink ?? this.#parts.relay.link(settings, this.#told(events));
+    if (isJoinerName(name)) this.#ofJoiners.add(relayLink);
     this.#add(relayLink);
     const note = noteOf(this.#link, consumer, name, settings);
     return { relayLink, adopted, note: (stood) => encodeNote(stood ? { ...note, stood } : note) };
@@ -75,6 +77,16 @@ export class RelayParts {
     const relayLink = this.#parts.relay.link(this.#settings(options), this.#told(events));
     this.#add(relayLink);
     return relayLink;
+  }
+
+  /** One that nobody listens at, and that is none of these. */
+  unlisted(): RelayLink {
+    return this.#parts.relay.link(this.#settings({ type: 'stream' }));
+  }
+
+  /** Whether it has connections that were the plugin's before. */
+  isJoiner(relayLink: RelayLink): boolean {
+    return this.#ofJoiners.has(relayLink);
   }
 
   /** Takes both; one that was closed meanwhile ends the other. */
@@ -135,6 +147,7 @@ export class RelayParts {
     const settings = this.#settings({ type: 'stream', fds });
     const adopted = this.#parts.claim.take(joinerName(fds), settings, this.#told({}));
     if (!adopted) return;
+    this.#ofJoiners.add(adopted.relayLink);
     this.#add(adopted.relayLink);
     this.#joiners.adopt(fds, adopted.relayLink);
   }
@@ -158,6 +171,10 @@ export function sayFull(log: Logger, memory: number): void {
     { code: 'link-full' },
     `the connections of this link hold ${most} MiB for receivers that do not read: new ones wait (--link-memory)`,
   );
+}
+
+function isJoinerName(name: string): boolean {
+  return [true, false].some((fds) => name === joinerName(fds));
 }
 
 function joinerName(fds: boolean): string {

@@ -12,13 +12,13 @@ import type { RelayLink } from '../relay/relay-link.js';
 import type { ChannelSet } from './channel-set.js';
 import type { RelayParts } from './relay-parts.js';
 
-export interface TappedParts {
-  readonly clients: ChannelSet;
-  readonly providers: ChannelSet;
-  readonly relay: RelayParts;
-}
-
-export function tapLink(sink: TapSink, { clients, providers, relay }: TappedParts): Tap {
+/** `clients`, `providers`: connections that are read here. */
+export function tapLink(
+  sink: TapSink,
+  clients: ChannelSet,
+  providers: ChannelSet,
+  relay: RelayParts,
+): Tap {
   const ends = [
     clients.tap(Channel, (number, way, bytes, fds) => {
       const to = way === 'in' ? 'provider' : 'consumer';

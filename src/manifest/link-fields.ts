@@ -449,7 +449,7 @@ export const LINK_FIELDS = {
 
 /** What the daemon reports beside them, see status/: no part of a link. */
 export const REPORTED: readonly string[] = [
-  ...['state', 'last_error', 'since', 'connections', 'bytes', 'security_context', 'tap'],
+  ...['state', 'last_error', 'since', 'connections', 'bytes', 'security_context', 'tap', 'fault'],
 ];
 
 type Rows = typeof LINK_FIELDS;

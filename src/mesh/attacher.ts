@@ -100,6 +100,21 @@ export interface TapSink {
   whenRoom(go: () => void): void;
 }
 
+/** How a provider is made worse than it is. */
+export interface Fault {
+  /** How late what it says is, in milliseconds. */
+  readonly delayMs: number;
+  /** Bytes a second of each connection, each way; 0: as they come. */
+  readonly rate: number;
+  /** New connections are refused. */
+  readonly refuse: boolean;
+  /**
+   * Of connections in the order in which they reach the provider, again from the first after the last: after how many of
+   * its bytes each breaks off, 2 ** 32 - 1: never. Empty: none does.
+   */
+  readonly resets: Uint32Array;
+}
+
 /** It may be ended before it has begun. Neither promise rejects. */
 export interface Tap {
   /** What passes from then on is shown. */
@@ -136,6 +151,8 @@ export interface AttachedLink {
   probe(): Promise<Result<Probed>>;
   /** Shows what passes. There is one at a time. */
   tap(sink: TapSink): Tap;
+  /** Until the returned function is called. There is one at a time. */
+  fault(fault: Fault): () => void;
   /** Removes the socket now; closes connections that are open after `drainMs`. */
   detach(drainMs: number): Detached;
 }

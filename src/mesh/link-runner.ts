@@ -15,6 +15,7 @@ import type {
   AttachedLink,
   Attacher,
   Detached,
+  Fault,
   LinkStats,
   OnConnectionEnd,
   OpenConnection,
@@ -131,6 +132,11 @@ export class LinkRunner {
   /** As of AttachedLink, of the current attachment. */
   async probe(): Promise<Result<Probed>> {
     return this.#current?.handle.probe() ?? failed(NOT_ATTACHED);
+  }
+
+  /** As of AttachedLink, of all attachments, and those to come. */
+  fault(fault: Fault): () => void {
+    return this.#following.follow((handle) => handle.fault(fault));
   }
 
   async #run(): Promise<void> {

@@ -12,6 +12,7 @@ import type { LinkError } from '../kernel/errors.js';
 import type { Result } from '../kernel/result.js';
 import type {
   Attacher,
+  Fault,
   LinkStats,
   OnConnectionEnd,
   OpenConnection,
@@ -119,6 +120,11 @@ export class Mesh extends EventEmitter<MeshEvents> {
   tap(id: string, sink: TapSink): Tap {
     const none = Promise.resolve();
     return this.#entries.get(id)?.runner.tap(sink) ?? { begun: none, end: () => none };
+  }
+
+  /** Makes the provider of a link worse than it is, until the returned function is called. */
+  fault(id: string, fault: Fault): () => void {
+    return this.#entries.get(id)?.runner.fault(fault) ?? (() => undefined);
   }
 
   /** Detaches every link, and resolves when nothing is left. `drainMs`: for links that leave from now on. */

@@ -36,6 +36,7 @@ export const OPS = {
   WATCH: 16,
   TAP: 17,
   UNTAP: 18,
+  FAULT: 19,
 } as const;
 
 export const EVENTS = {
@@ -61,6 +62,7 @@ export type EventType = keyof typeof EVENTS;
 /** What becomes of a client that a link accepts. */
 export const ACCEPT_MODES = { forward: 0, ask: 1, hand: 2 } as const;
 export const LINK_FLAGS = { FDS: 1, LIMITED: 2, PROXY_1: 4, PROXY_2: 8 } as const;
+export const FAULT_FLAGS = { REFUSE: 1 } as const;
 export const TRANSFER_FLAGS = { TO_PROVIDER: 1, END: 2 } as const;
 export const STANDING_FLAGS = { LISTENS: 1, DRAINS: 2 } as const;
 

@@ -16,6 +16,7 @@ import {
   COUNTERS,
   type Command,
   decodeOpen,
+  FAULT_FLAGS,
   LABEL_MAX,
   NOTE_MAX,
   type OpenRecord,
@@ -71,6 +72,14 @@ export interface RelayLinkEvents {
   onUpstream?(errno: number): void;
   /** It holds all the memory that it may, and accepts nobody for now; said at most every 10 minutes. */
   onFull?(): void;
+}
+
+/** What FAULT of native/relay-protocol.h says. */
+export interface RelayFault {
+  readonly delayMs: number;
+  readonly rate: number;
+  readonly refuse: boolean;
+  readonly resets: Uint32Array;
 }
 
 /** Why a connection ended, and how it was. */
@@ -272,6 +281,19 @@ export class RelayLink {
       return stopped?.bytes ?? 0;
     };
     return new LinkTap(own, onTapped, stop);
+  }
+
+  /** As `enum pvx_relay_op` has FAULT, until the returned function is called. The one before it ends. */
+  fault({ delayMs, rate, refuse, resets }: RelayFault): () => void {
+    const [own, relays] = native.socketPair(SOCKET_TYPES.seqpacket);
+    const data = Buffer.from(resets.buffer, resets.byteOffset, resets.byteLength);
+    const says = { ms: delayMs, bytes: rate, flags: refuse ? FAULT_FLAGS.REFUSE : 0, data };
+    this.#send({ op: 'FAULT', ...says }, [relays]);
+    let ended = false;
+    return () => {
+      if (!ended) closeSocket(own);
+      ended = true;
+    };
   }
 
   /** As they are now; once it is gone, as they were last. */

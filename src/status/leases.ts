@@ -25,6 +25,16 @@ export interface LeaseParts {
   readonly log: Logger;
 }
 
+/** What is asked for, beside how long. */
+export interface Details {
+  /** Shown with the link. */
+  readonly mark?: object;
+  /** For the log and the asker; begins with what parts it from the rest. */
+  readonly text?: string;
+  /** What is wrong with it, in one sentence. */
+  readonly error?: string;
+}
+
 /** Why it is not granted, in one sentence. */
 export interface Refused {
   readonly status: number;
@@ -49,6 +59,9 @@ export interface Begun {
   /** For the log and the asker, at its end. */
   summary(): { readonly text: string; readonly data: object };
 }
+
+/** Why it has ended where that is not what whoever asked could expect. */
+export const DAEMON_ENDS = 'the daemon ends';
 
 /** The longest time that may be asked for, in seconds; and that of who says nothing. */
 const MAX_SECONDS = 3_600;
@@ -94,6 +107,7 @@ export class Leases {
     asker: Asker | null,
     asked: URLSearchParams,
     begin: (links: readonly LinkStatus[], response: ServerResponse, tell: Tell) => Begun,
+    { mark: about = {}, text: more = '', error }: Details = {},
   ): Refused | null {
     const { name, done, most } = this.#kind;
     if (asker?.uid !== 0) return refused(403, `Only root may ask for a ${name}: become root.`);
@@ -101,6 +115,7 @@ export class Leases {
     if (!(seconds > 0 && seconds <= MAX_SECONDS)) {
       return refused(400, `"for" has to be a number of seconds up to ${MAX_SECONDS}.`);
     }
+    if (error !== undefined) return refused(400, error);
     const named = asked.has('consumer') && asked.has('name');
     const links = named ? linksAsked(this.#store, asked) : [];
     const [first] = links;
@@ -120,13 +135,14 @@ export class Leases {
     }
     const now = Date.now();
     const until = new Date(now + seconds * 1_000).toISOString();
-    const mark = { ...asker, since: new Date(now).toISOString(), until };
+    const since = new Date(now).toISOString();
+    const mark = { pid: asker.pid, uid: asker.uid, since, until, ...about };
     for (const { id } of links) this.#mark(id, mark);
     const log = (ids: readonly string[], text: string) => {
       for (const link of ids) this.#log.warn({ link }, text);
     };
     const who = `pid ${asker.pid} (uid ${asker.uid})`;
-    log(ids(links), `${done} by ${who} for ${seconds} s`);
+    log(ids(links), `${done} by ${who} for ${seconds} s${more}`);
     const lease = new Lease(response, ids(links), {
       ms: seconds * 1_000,
       begin: (tell) => begin(links, response, tell),
@@ -138,13 +154,13 @@ export class Leases {
       },
     });
     this.#all.add(lease);
-    lease.start({ links: links.map(({ link: { target } }) => ({ target })), until });
+    lease.start({ links: links.map(({ link: { target } }) => ({ target })), until, text: more });
     return null;
   }
 
   /** Ends all, as the daemon does. */
   close(): void {
-    for (const lease of [...this.#all]) lease.end('the daemon ends');
+    for (const lease of [...this.#all]) lease.end(DAEMON_ENDS);
   }
 
   #mark(id: string, mark: Mark | null): void {

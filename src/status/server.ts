@@ -15,6 +15,7 @@ import { DrainBarrier } from '../kernel/drain.js';
 import type { Logger } from '../kernel/log.js';
 import { ConnectionEnds, type ConnectionSource, connectionPage } from './connections.js';
 import { Events, type EventsOptions } from './events.js';
+import { type FaultLink, Faults } from './faults.js';
 import { graphView, linksView, type ShownOf, type StatsOf, statusView } from './graph-view.js';
 import type { Asker } from './leases.js';
 import type { Metrics } from './metrics.js';
@@ -52,6 +53,8 @@ export interface ControlServerOptions {
   readonly observe?: Observe;
   /** Absent: nothing is shown of what passes. */
   readonly tap?: TapLink;
+  /** Absent: no link is made faulty. */
+  readonly fault?: FaultLink;
   readonly replaceable: Replaceable;
   /** See MetricsOptions. */
   readonly timed?: boolean;
@@ -82,6 +85,7 @@ const METHODS = 'GET, HEAD';
 const UPGRADE = '/upgrade';
 const PROBE = '/probe';
 const TAP = '/tap';
+const FAULT = '/fault';
 /** An answer that is under way may take so long when the server leaves, in milliseconds. */
 const LEAVE_MS = 5_000;
 
@@ -112,6 +116,7 @@ export class ControlServer {
   readonly #actions: ReadonlyMap<string, Action>;
   readonly #probes: Probes;
   readonly #taps: Taps;
+  readonly #faults: Faults;
   /** Who connected, where that is known. */
   readonly #askers = new WeakMap<Socket, Asker>();
   readonly #replaceable: Replaceable;
@@ -130,9 +135,11 @@ export class ControlServer {
     this.#probes = new Probes(store, options.probe ?? (async () => null));
     this.#ends = new ConnectionEnds(store, options.connections ?? NO_CONNECTIONS);
     this.#taps = new Taps({ store, log }, options.tap ?? NO_TAP);
+    this.#faults = new Faults({ store, log }, options.fault ?? (() => () => undefined));
     const shown: ShownOf = (id) => ({
       ...options.shown?.(id),
       ...this.#taps.leases.shown(id),
+      ...this.#faults.leases.shown(id),
     });
     const sendLinks: Route = (response) =>
       sendJson(response, 200, linksView(store, stats, shown, askedOf(response)));
@@ -153,6 +160,7 @@ export class ControlServer {
       [UPGRADE, { what: 'is asked for', take: (response) => this.#upgrade(response) }],
       [PROBE, { what: 'tries a link', take: (response) => this.#tryLink(response) }],
       [TAP, { what: 'is asked for', take: (response) => this.#lease(response, this.#taps) }],
+      [FAULT, { what: 'is asked for', take: (response) => this.#lease(response, this.#faults) }],
     ]);
     this.#server = http.createServer({ ...LIMITS, requireHostHeader: false }, (request, response) =>
       this.#receive(request, response),
@@ -207,6 +215,7 @@ export class ControlServer {
     this.#observers.listeners.close();
     this.#ends.listeners.close();
     this.#taps.leases.close();
+    this.#faults.leases.close();
   }
 
   #receive(request: IncomingMessage, response: ServerResponse): void {
@@ -262,7 +271,7 @@ export class ControlServer {
     else sendJson(response, 409, { Error: obstacle });
   }
 
-  #lease(response: ServerResponse, leases: Pick<Taps, 'add'>): void {
+  #lease(response: ServerResponse, leases: Taps | Faults): void {
     const asker = this.#askers.get(response.req.socket) ?? null;
     const refused = leases.add(response, asker, askedOf(response));
     if (refused) sendJson(response, refused.status, { Error: refused.error });

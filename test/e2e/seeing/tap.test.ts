@@ -1,48 +1,23 @@
 /** `pv-xconnect tap` on a link of each kind, by root and by others, and what becomes of it when anything else ends. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { PACKAGE_ROOT } from '../../../src/relay/native.js';
+import { RunningCommand } from '../../support/command.js';
 import { endBy, endOf } from '../../support/processes.js';
 import { has, isRoot } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
 import { LivelyMesh, WHERE } from './lively.js';
 
-/** A tap that runs. */
-class Tap {
-  out = '';
-  err = '';
-  readonly child: ChildProcess;
-
-  constructor(control: string, ...args: string[]) {
-    const argv = ['tap', ...args, '--control', control];
-    this.child = spawn(`${PACKAGE_ROOT}/bin/pv-xconnect`, argv, {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    this.child.stdout?.on('data', (text) => {
-      this.out += text;
-    });
-    this.child.stderr?.on('data', (text) => {
-      this.err += text;
-    });
-  }
-
-  begun(): Promise<void> {
-    return eventually(() => expect(this.err).toMatch(/is tapped/));
-  }
-
-  async end(): Promise<number | NodeJS.Signals> {
-    this.child.kill('SIGINT');
-    return endOf(this.child);
-  }
-}
-
 describe.runIf(isRoot() && has('dbus-daemon'))('tap', () => {
   const mesh = new LivelyMesh();
   beforeAll(() => mesh.begin(), 60_000);
   afterAll(() => mesh.stop());
-  const tap = (...args: string[]) => new Tap(mesh.daemon.control, ...args);
+  const tap = async (...args: string[]) => {
+    const one = new RunningCommand(mesh.daemon.control, 'tap', ...args);
+    await eventually(() => expect(one.err).toMatch(/is tapped/));
+    return one;
+  };
   const graph = () => mesh.command('graph').then(({ out }) => out);
 
   const BYTES =
@@ -66,8 +41,7 @@ describe.runIf(isRoot() && has('dbus-daemon'))('tap', () => {
   test.each(Object.keys(WHERE))(
     'shows what passes on %s, both ways, from its first byte',
     async (service) => {
-      const one = tap('client', service);
-      await one.begun();
+      const one = await tap('client', service);
       const { holder } = await mesh.hold(service);
       await eventually(() => expect(one.out).toMatch(SHOWN[service] as RegExp));
       holder.leave();
@@ -78,8 +52,9 @@ describe.runIf(isRoot() && has('dbus-daemon'))('tap', () => {
 
   test('shows connections that are open already, as lines of JSON too', async () => {
     const held = await Promise.all(['raw', 'api'].map((service) => mesh.hold(service)));
-    const taps = ['raw', 'api'].map((service) => tap('client', service, '--json'));
-    await Promise.all(taps.map((one) => one.begun()));
+    const taps = await Promise.all(
+      ['raw', 'api'].map((service) => tap('client', service, '--json')),
+    );
     for (const { holder } of held) await holder.again();
     await eventually(() => {
       const [raw = [], api = []] = taps.map(({ out }) =>
@@ -103,8 +78,7 @@ describe.runIf(isRoot() && has('dbus-daemon'))('tap', () => {
   });
 
   test('is in the log and in the graph while it lasts, and once on a link', async () => {
-    const one = tap('client', 'raw', '--for', '20s');
-    await one.begun();
+    const one = await tap('client', 'raw', '--for', '20s');
     const shown = (await mesh.daemon.shown()).find(({ name }) => name === 'raw');
     expect(shown).toMatchObject({ tap: { uid: 0, pid: one.child.pid } });
     expect(await graph()).toMatch(/ established, tap /);
@@ -156,8 +130,7 @@ s.sendall(b'POST /tap?consumer=client&name=raw HTTP/1.0\\r\\n\\r\\n'); print(s.r
 
   test('writes a file that nobody else may read', async () => {
     const file = `${mesh.folder}/some.pcapng`;
-    const one = tap('client', 'ruled', '--pcap', file);
-    await one.begun();
+    const one = await tap('client', 'ruled', '--pcap', file);
     const { holder } = await mesh.hold('ruled');
     await eventually(() => expect(readFileSync(file).includes('NameAcquired')).toBe(true));
     await one.end();
@@ -171,18 +144,95 @@ s.sendall(b'POST /tap?consumer=client&name=raw HTTP/1.0\\r\\n\\r\\n'); print(s.r
     ]);
   });
 
+  test.runIf(has('tshark'))('writes a file as Wireshark reads it', async () => {
+    const files = ['ruled', 'api'].map((service) => `${mesh.folder}/${service}.pcapng`);
+    const taps = await Promise.all([
+      tap('client', 'ruled', '--pcap', files[0] as string),
+      tap('client', 'api', '--pcap', files[1] as string),
+    ]);
+    const held = await Promise.all(['ruled', 'api'].map((service) => mesh.hold(service)));
+    await eventually(() => {
+      expect(readFileSync(files[0] as string).includes('NameAcquired')).toBe(true);
+      expect(readFileSync(files[1] as string).includes('200 OK')).toBe(true);
+    });
+    for (const one of taps) await one.end();
+    for (const { holder } of held) holder.leave();
+    const tshark = (file: string | undefined, ...args: string[]) => {
+      const { stdout, stderr } = spawnSync('tshark', ['-r', file as string, ...args], {
+        encoding: 'utf8',
+      });
+      expect(stderr).not.toMatch(/malformed|damaged|corrupt|cut short/i);
+      return stdout;
+    };
+    const members = [
+      '-Y',
+      'dbus',
+      '-T',
+      'fields',
+      '-e',
+      'dbus.member',
+      '-e',
+      'frame.packet_flags_direction',
+    ];
+    const said = tshark(files[0], ...members)
+      .split('\n')
+      .map((line) => line.split('\t').join(' '));
+    expect(said[0]).toMatch(/^Hello (0x0*2|2)$/);
+    expect(said.join(',')).toMatch(/NameAcquired (0x0*1|1)/);
+    const http = 'uat:user_dlts:"User 0 (DLT=147)","http","12","","0",""';
+    const heads = tshark(
+      files[1],
+      '-o',
+      http,
+      '-Y',
+      'http',
+      '-T',
+      'fields',
+      '-e',
+      'http.request.uri',
+      '-e',
+      'http.response.code',
+    );
+    expect(heads).toContain('/some/thing?of=interest');
+    expect(heads).toMatch(/\t200\n/);
+  });
+
+  test('ends with an upgrade, and so does a fault; connections go on, and new ones are seen again', async () => {
+    const { holder } = await mesh.hold('raw');
+    const one = await tap('client', 'raw');
+    const fault = new RunningCommand(
+      mesh.daemon.control,
+      'fault',
+      'client',
+      'raw',
+      '--delay',
+      '50s',
+    );
+    await eventually(() => expect(fault.err).toMatch(/is made faulty/));
+    const said = holder.again();
+    const { code, err } = await mesh.command('upgrade');
+    expect([code, err]).toEqual([0, '']);
+    expect(await said).toBe('told hello');
+    expect(await Promise.all([endOf(one.child), endOf(fault.child)])).toEqual([1, 1]);
+    expect(await graph()).not.toMatch(/tap|fault/);
+    const next = await tap('client', 'raw');
+    const later = await mesh.hold('raw');
+    await eventually(() => expect(next.out).toContain('|hello|'));
+    expect(await holder.again()).toBe('told hello');
+    await next.end();
+    for (const each of [holder, later.holder]) each.leave();
+  });
+
   test('does not outlive the daemon, whose successor serves the link on', async () => {
     const { holder } = await mesh.hold('raw');
-    const one = tap('client', 'raw');
-    await one.begun();
+    const one = await tap('client', 'raw');
     process.kill(mesh.daemon.daemonPid, 'SIGKILL');
     expect(await endOf(one.child)).toBe(1);
     expect(one.err).toContain('The daemon has ended.');
     await eventually(async () => expect((await mesh.daemon.shown()).length).toBeGreaterThan(0));
     expect(await holder.again()).toBe('told hello');
     expect(await graph()).not.toContain('tap');
-    const next = tap('client', 'raw');
-    await next.begun();
+    const next = await tap('client', 'raw');
     await holder.again();
     await eventually(() => expect(next.out).toContain('|hello|'));
     await next.end();

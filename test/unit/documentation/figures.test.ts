@@ -16,12 +16,12 @@ const FIGURES: Readonly<Record<string, readonly Row[]>> = {
   'docs/control-socket.md': [
     ['| connections | {} |', 'src/status/server.ts', 'MAX_CONNECTIONS'],
     [
-      '| listeners of `/events`, of `/uses`, of `/connections/ends`, of `/tap` | 16, {}, 4, 4 |',
+      '| listeners of `/events`, of `/uses`, of `/connections/ends`, of `/tap`, of `/fault` | 16, {}, 4, 4, 16 |',
       'src/status/observers.ts',
       'MAX_LISTENERS',
     ],
     [
-      '| listeners of `/events`, of `/uses`, of `/connections/ends`, of `/tap` | 16, 4, {}, 4 |',
+      '| listeners of `/events`, of `/uses`, of `/connections/ends`, of `/tap`, of `/fault` | 16, 4, {}, 4, 16 |',
       'src/status/connections.ts',
       'MAX_LISTENERS',
     ],

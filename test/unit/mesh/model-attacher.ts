@@ -73,6 +73,7 @@ export class ModelAttacher implements Attacher {
       connections: async () => [],
       watch: () => () => undefined,
       probe: async () => ({ ok: true, value: { found: where, isProven: true } }),
+      fault: () => () => undefined,
       tap: () => ({ begun: Promise.resolve(), end: async () => undefined }),
       stats: () => ({ active: 0, total: 1, toProvider: 10, toConsumer: 20, closes: { eof: 1 } }),
       detach: (drainMs) => {

@@ -27,7 +27,7 @@ export const SHOWN = {
 };
 
 type ControlOptions = Partial<
-  Pick<ControlServerOptions, 'events' | 'stalledMs' | 'timed' | 'probe' | 'tap'>
+  Pick<ControlServerOptions, 'events' | 'stalledMs' | 'timed' | 'probe' | 'tap' | 'fault'>
 >;
 
 export class Control {
