@@ -475,16 +475,7 @@ void share_settle(struct link *, uint32_t *ahead);         /* forgets it */
 bool share_unread(struct link *, int fd, uint32_t *ahead); /* some are still to be read */
 bool share_left(struct link *);                            /* it may send more */
 
-/* memory.c */
-enum room { ROOM_FREE, ROOM_LITTLE /* for RELAY_PEEK bytes, or a record */, ROOM_NONE };
-void memory_read(struct side *to, size_t length); /* so much was read for it, and is still to be sent */
-void memory_forget(struct side *to);              /* it is closed */
-void memory_queued(struct link *, size_t length); /* a datagram, in our own queue */
-void memory_unqueued(struct link *, size_t length);
-void memory_blocked(struct side *to);   /* it takes nothing for now, and more may have come for it */
-enum room memory_room(struct side *to); /* to read for it */
-void memory_tick(struct link *);        /* goes on where there is room again */
-bool memory_full(struct link *);        /* it holds all that it may: nobody is to be accepted */
+#include "memory.h"
 
 /* broker.c */
 /* A slot (not 0) that broker_forget takes, or 0: full, ask again later. `fds` (two at most) stay the caller's. */
