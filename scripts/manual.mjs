@@ -1,5 +1,5 @@
 /**
- * Manual pages (man(7)) and completions of bash, made from what each program answers to --help: so what the command line
+ * Manual pages (man(7)) and completions of bash, zsh and fish, made from what each program answers to --help: so what the command line
  * knows is what they say.
  */
 import { execFileSync } from 'node:child_process';
@@ -38,7 +38,7 @@ function entries(list) {
 }
 
 /**
- * The page of a program, section 8, and its completion. `name`: as it is installed. `path`: where it is now.
+ * The page of a program, section 8, and its completions, by shell. `name`: as it is installed. `path`: where it is now.
  * `files`: `{path: text}`. `date`: of the page, ISO 8601.
  */
 export function manualOf({ name, path, version, date, about, files = {} }) {
@@ -68,28 +68,101 @@ export function manualOf({ name, path, version, date, about, files = {} }) {
     ]),
     '',
   ].join('\n');
-  return { page, completion: completionOf(name, main, commands) };
+  return { page, completions: completionsOf(name, main, commands) };
 }
 
 const flagsOf = ({ sections }) =>
   (sections.Options ?? []).flatMap(({ term }) => term.match(/--[a-z-]+/g) ?? []).join(' ');
 
-function completionOf(name, main, commands) {
+/** Whether names of containers and services stand behind a command: the program itself says which (src/cli/names.ts). */
+const takesNames = ({ help }) => /[<[]consumer[\]>]/.test(help.usage);
+
+/** What each shell offers: commands, options, files where no option is begun, and names that the daemon knows. */
+function completionsOf(name, main, commands) {
   const uses = (main.sections.Uses ?? []).map(({ term }) => term.split(' ')[1]);
   const words = [...new Set([...commands.map(({ command }) => command), ...uses])].join(' ');
-  const cases = commands.map(({ command, help }) => `    ${command}) words='${flagsOf(help)}' ;;`);
+  const first = `${flagsOf(main)} ${words}`;
   const identifier = `_${name.replaceAll('-', '_')}`;
-  return `# Completion of ${name} for bash: commands, options, and files where no option is begun.
-${identifier}() {
-  local words word
-  words='${flagsOf(main)} ${words}'
-  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+  const cases = commands.map((one) => {
+    const named = takesNames(one) ? ' named=yes' : '';
+    return `      ${one.command}) words='${flagsOf(one.help)}'${named} ;;`;
+  });
+  return {
+    bash: bashOf({ name, first, identifier, cases }),
+    zsh: zshOf({ name, first, cases }),
+    fish: fishOf({ name, identifier, main, uses, commands }),
+  };
+}
+
+/** The first word that is a command decides. */
+const search = (cases, words) => `for word in ${words}; do
     case $word in
-${cases.length > 0 ? cases.join('\n') : '    *) ;;'}
+${cases.length > 0 ? cases.join('\n') : ''}
+      *) continue ;;
     esac
-  done
-  mapfile -t COMPREPLY < <(compgen -W "$words" -- "\${COMP_WORDS[COMP_CWORD]}")
+    break
+  done`;
+
+const bashOf = ({ name, first, identifier, cases }) => `# Completion of ${name} for bash.
+${identifier}() {
+  local words word named='' current=\${COMP_WORDS[COMP_CWORD]}
+  words='${first}'
+  ${search(cases, `"\${COMP_WORDS[@]:1:COMP_CWORD-1}"`)}
+  if [[ $named && $current != -* ]]; then
+    words=$("\${COMP_WORDS[0]}" names "\${COMP_WORDS[@]:1:COMP_CWORD-1}" 2>/dev/null)
+  fi
+  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
 }
 complete -o default -F ${identifier} ${name}
 `;
+
+const zshOf = ({ name, first, cases }) => `#compdef ${name}
+# Completion of ${name} for zsh.
+local word named='' found
+local -a before
+before=("\${(@)words[2,CURRENT-1]}")
+() {
+  local words='${first}'
+  ${search(cases, `"\${before[@]}"`)}
+  found=$words
+}
+if [[ -n $named && $PREFIX != -* ]]; then
+  found=$("$words[1]" names "\${before[@]}" 2>/dev/null)
+fi
+compadd -- \${=found}
+[[ $PREFIX == -* ]] || _files
+`;
+
+const quoted = (text) => `'${text.replace(/[\\']/g, '\\$&')}'`;
+
+function fishOf({ name, identifier, main, uses, commands }) {
+  const options = (help, when) =>
+    (help.sections.Options ?? []).flatMap(({ term, text }) => {
+      const [, flag] = /--([a-z-]+)/.exec(term) ?? [];
+      const value = /--[a-z-]+ [<[]/.test(term) ? ' -r' : '';
+      return flag
+        ? [`complete -c ${name} -n ${quoted(when)} -l ${flag}${value} -d ${quoted(text)}`]
+        : [];
+    });
+  const seen = (...list) => `__fish_seen_subcommand_from ${list.join(' ')}`;
+  const named = commands.filter(takesNames).map(({ command }) => command);
+  const lines = [
+    `# Completion of ${name} for fish.`,
+    ...options(main, commands.length > 0 ? '__fish_use_subcommand' : 'true'),
+    ...uses.map((word) => `complete -c ${name} -n __fish_use_subcommand -a ${word}`),
+    ...commands.flatMap(({ command, help }) => [
+      `complete -c ${name} -n __fish_use_subcommand -a ${command} -d ${quoted(help.paragraphs.join(' '))}`,
+      ...options(help, seen(command)),
+    ]),
+  ];
+  if (named.length > 0) {
+    lines.push(
+      `function _${identifier}_names`,
+      '  set -l before (commandline -opc)',
+      '  $before[1] names $before[2..-1] 2>/dev/null',
+      'end',
+      `complete -c ${name} -f -n ${quoted(seen(...named))} -a '(_${identifier}_names)'`,
+    );
+  }
+  return `${lines.join('\n')}\n`;
 }

@@ -159,12 +159,14 @@ function putTree(root, { arch, version }) {
   for (const name of readdirSync(join(ROOT, 'bin'))) {
     mkdirSync(join(root, 'usr/bin'), { recursive: true });
     symlinkSync(`../lib/pv-xconnect/bin/${name}`, join(root, 'usr/bin', name));
-    const { page, completion } = manualOf({
+    const { page, completions } = manualOf({
       ...{ name, path: join(ROOT, 'bin', name), version, about: ABOUT[name], files: FILES[name] },
       date: date.toISOString().slice(0, 10),
     });
     put(join(root, `usr/share/man/man8/${name}.8.gz`), packed(page));
-    put(join(root, 'usr/share/bash-completion/completions', name), completion);
+    put(join(root, 'usr/share/bash-completion/completions', name), completions.bash);
+    put(join(root, 'usr/share/zsh/vendor-completions', `_${name}`), completions.zsh);
+    put(join(root, 'usr/share/fish/vendor_completions.d', `${name}.fish`), completions.fish);
   }
   const unit = 'pv-xconnect.service';
   put(join(root, 'lib/systemd/system', unit), readFileSync(join(ROOT, 'packaging/debian', unit)));

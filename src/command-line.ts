@@ -2,6 +2,7 @@
  * The command line of pv-xconnect as people have it: argv to calls, help, and what is wrong with the options. A daemon
  * that runs never loads this (main.ts): it reads the table of its options itself (daemon-options.ts).
  */
+import { existsSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { CheckOptions } from './cli/check.js';
 import type { ConnectionsOptions } from './cli/connections.js';
@@ -19,6 +20,7 @@ import { report, XConnectError } from './kernel/errors.js';
 import { suggestion } from './kernel/nearest.js';
 import { packageVersion } from './kernel/package-version.js';
 import { StandardOutput } from './kernel/standard-output.js';
+import { userPlaces } from './kernel/user-places.js';
 import { vocabularyWith } from './plugins/vocabulary.js';
 import { type ListenAddress, listenAddress, METRICS_SERVER, PAGE_SERVER } from './web/address.js';
 import type { WebOptions } from './web/command.js';
@@ -34,8 +36,18 @@ function flag(name: OptionName): Option {
   if ('conflicts' in specification && specification.conflicts) {
     option.conflicts(specification.conflicts);
   }
-  if ('initial' in specification) option.default(specification.initial, specification.shown);
+  const initial = name === 'control' ? usualControl() : undefined;
+  if ('initial' in specification) {
+    option.default(initial ?? specification.initial, specification.shown);
+  }
   return option;
+}
+
+/** A user's own daemon, where there is one; undefined: that of the machine. */
+function usualControl(): string | undefined {
+  if (process.geteuid?.() === 0) return undefined;
+  const { control } = userPlaces();
+  return existsSync(control) ? control : undefined;
 }
 
 function parsed(name: OptionName, text: string, before: unknown): unknown {
@@ -43,6 +55,9 @@ function parsed(name: OptionName, text: string, before: unknown): unknown {
   if (!value.ok) throw new InvalidArgumentError(value.why);
   return value.value;
 }
+
+/** The word by which shells ask for names to complete; no command for people. */
+const NAMES = 'names';
 
 interface Plugins {
   readonly plugin: string[];
@@ -357,6 +372,15 @@ export async function runCommandLine(): Promise<number> {
     return serveApart(word);
   }
   const output = new StandardOutput('pv-xconnect');
+  if (word === NAMES) {
+    const { namesCommand } = await import('./cli/names.js');
+    await namesCommand(
+      process.argv.slice(3),
+      program(() => undefined),
+      process.stdout,
+    );
+    return 0;
+  }
   return output.settle(await runCommand());
 }
 

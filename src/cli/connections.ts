@@ -5,7 +5,7 @@
 import { printable, printableJson } from '../manifest/text.js';
 import type { ConnectionPage, ConnectionView } from '../status/connections.js';
 import { ControlClient, type Got } from './control-client.js';
-import type { Output } from './output.js';
+import { lineWidth, type Output } from './output.js';
 import { table } from './table.js';
 
 export interface ConnectionsOptions {
@@ -39,7 +39,11 @@ export async function connectionsCommand(
   if (!options.follow) {
     const got = await allOf(client, asked);
     if (!got.ok) return fail(got.error);
-    stdout.write(options.json ? `${printableJson(got.value)}\n` : connectionTable(got.value));
+    stdout.write(
+      options.json
+        ? `${printableJson(got.value)}\n`
+        : connectionTable(got.value, lineWidth(stdout)),
+    );
     return 0;
   }
   const followed = await follow(client, asked, options.json, stdout);
@@ -91,7 +95,7 @@ async function follow(
   const got = await allOf(client, asked);
   if (got.ok) {
     const lines = got.value.map((one) => `${JSON.stringify(one)}\n`).join('');
-    stdout.write(json ? lines : connectionTable(got.value));
+    stdout.write(json ? lines : connectionTable(got.value, lineWidth(stdout)));
     write = (text) => void stdout.write(text);
     for (const text of early) write(text);
   } else end(got);
@@ -101,7 +105,8 @@ async function follow(
   return result;
 }
 
-export function connectionTable(all: readonly ConnectionView[]): string {
+/** `most`: see table. */
+export function connectionTable(all: readonly ConnectionView[], most?: number): string {
   if (all.length === 0) return 'No connection is open.\n';
   return table(
     HEAD,
@@ -115,6 +120,7 @@ export function connectionTable(all: readonly ConnectionView[]): string {
       bytesText(one.bytes.to_consumer),
       aboutOf(one),
     ]),
+    most,
   );
 }
 

@@ -18,10 +18,12 @@ const REFUSED = [400, 403, 404, 409, 429, 503];
 
 export class ControlClient {
   readonly #socketPath: string;
+  readonly #patienceMs: number;
 
-  /** `socketPath`: path of the daemon's control socket. */
-  constructor(socketPath: string) {
+  /** `socketPath`: path of the daemon's control socket. `patienceMs`: the longest silence before an answer. */
+  constructor(socketPath: string, patienceMs = PATIENCE_MS) {
     this.#socketPath = socketPath;
+    this.#patienceMs = patienceMs;
   }
 
   /** The JSON at `path`. Never rejects. */
@@ -159,7 +161,7 @@ export class ControlClient {
         method,
         agent: false,
         headers: { Host: 'localhost' },
-        timeout: PATIENCE_MS,
+        timeout: this.#patienceMs,
       });
       request.on('timeout', () => request.destroy(new Error('it does not answer')));
       request.on('error', (error) => resolve({ ok: false, error: this.#unreachable(error) }));

@@ -11,7 +11,7 @@ import { ControlClient, type Got } from './control-client.js';
 import { toDot, toMermaid } from './link-drawing.js';
 import { linkRows } from './link-row.js';
 import { linkTable } from './link-table.js';
-import type { Output } from './output.js';
+import { lineWidth, type Output } from './output.js';
 import { watchGraph } from './watch.js';
 
 export interface GraphCommandOptions {
@@ -45,7 +45,7 @@ export async function graphCommand(
   const client = new ControlClient(options.control);
   const look = () =>
     options.from === undefined ? live(client) : drawn(options.from, options.vocabulary, say);
-  const render = (wire: readonly unknown[]) => renderGraph(wire, options);
+  const render = (wire: readonly unknown[]) => renderGraph(wire, options, lineWidth(stdout));
   if (options.watch) {
     const ended = await watchGraph(client, look, render, stdout);
     return ended.ok ? 0 : fail(ended.error, 1);
@@ -56,11 +56,11 @@ export async function graphCommand(
   return 0;
 }
 
-function renderGraph(wire: readonly unknown[], options: GraphCommandOptions): string {
+function renderGraph(wire: readonly unknown[], options: GraphCommandOptions, most: number): string {
   if (options.json) return `${printableJson(wire)}\n`;
   const rows = linkRows(wire);
   if (options.dot) return toDot(rows);
-  return options.mermaid ? toMermaid(rows) : linkTable(rows);
+  return options.mermaid ? toMermaid(rows) : linkTable(rows, most);
 }
 
 async function live(client: ControlClient): Promise<Got<readonly unknown[]>> {

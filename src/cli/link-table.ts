@@ -14,8 +14,8 @@ const COLUMNS: readonly Exclude<keyof LinkRow, 'marks'>[] = [
   'error',
 ];
 
-/** With a newline after each line. */
-export function linkTable(rows: readonly LinkRow[]): string {
+/** With a newline after each line. `most`: see table. */
+export function linkTable(rows: readonly LinkRow[], most?: number): string {
   if (rows.length === 0) return 'The graph has no links.\n';
   return table(
     COLUMNS,
@@ -23,5 +23,6 @@ export function linkTable(rows: readonly LinkRow[]): string {
       const state = [row.state, row.marks].filter(Boolean).join(', ');
       return COLUMNS.map((column) => (column === 'state' ? state : row[column]));
     }),
+    most,
   );
 }

@@ -2,7 +2,6 @@
  * The command line of pv-appengine: argv to calls, results to exit codes, and nothing else.
  * Exit 0: ended as asked. 1: failure. 2: wrong usage. Errors are one sentence on standard error.
  */
-import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import { busPlaces, DEFAULT_UIDS } from '../bus/program.js';
@@ -10,6 +9,7 @@ import { XConnectError } from '../kernel/errors.js';
 import { LOG_LEVELS } from '../kernel/log.js';
 import { packageVersion } from '../kernel/package-version.js';
 import { StandardOutput } from '../kernel/standard-output.js';
+import { userPlaces } from '../kernel/user-places.js';
 import { problemText } from '../manifest/problem.js';
 import { readRevisions } from '../manifest/reader.js';
 import { printable, printableJson } from '../manifest/text.js';
@@ -44,16 +44,7 @@ function defaults() {
       control: '/run/pv-xconnect/control.sock',
     };
   }
-  const storage = join(
-    process.env.XDG_STATE_HOME || join(homedir(), '.local/state'),
-    'pv-appengine',
-  );
-  const sockets = join(process.env.XDG_RUNTIME_DIR || storage, 'pv-appengine');
-  return {
-    storage,
-    pvCtrl: join(sockets, 'pv-ctrl'),
-    control: join(sockets, 'control.sock'),
-  };
+  return userPlaces();
 }
 
 async function run(revisions: string[], flags: Flags): Promise<number> {

@@ -58,6 +58,8 @@ describe.runIf(isDebian && has('mmdebstrap'))('the Debian package', () => {
       expect(names).toContain(`usr/bin/${name}`);
       expect(names).toContain(`usr/share/man/man8/${name}.8.gz`);
       expect(names).toContain(`usr/share/bash-completion/completions/${name}`);
+      expect(names).toContain(`usr/share/zsh/vendor-completions/_${name}`);
+      expect(names).toContain(`usr/share/fish/vendor_completions.d/${name}.fish`);
     }
     expect(names).toContain('etc/default/pv-xconnect');
     expect(names).toContain('usr/lib/pv-xconnect/dist/web/page/index.html');
