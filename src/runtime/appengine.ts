@@ -6,7 +6,7 @@
  * This file composes the parts, from the storage to the socket: which revision is to run, what a change of it means for
  * each part, what the commands of pv-ctrl do, and what is said at the terminal and in pantavisor.log.
  */
-import { lstatSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { BusPlaces } from '../bus/program.js';
@@ -494,5 +494,6 @@ function asStored(state: Revision['state']): unknown {
 }
 
 function isFolder(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  // A part of the path may be a file: that of an export.
+  return existsSync(path) && lstatSync(path).isDirectory();
 }
