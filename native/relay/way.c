@@ -5,7 +5,8 @@
  *
  *   racing: LAPS laps of one stream, in turn each way --> settled: the faster way, for all --RUN_LAPS later--> racing
  *
- * The fastest lap of a way counts, as others were held up by what else goes on. A splice wins if it is nearly as fast.
+ * The fastest lap of a way counts, as others were held up by what else goes on. A splice wins if it is nearly as fast. A
+ * stream that pauses within its lap leaves it to the next one.
  */
 #include "relay.h"
 
@@ -14,6 +15,7 @@
 #define LAP (4u * 1024u * 1024u) /* bytes that were sent */
 #define LAPS 8u
 #define RUN_LAPS 128u
+#define PAUSE_NS 1000000000u
 
 enum way { COPIED, SPLICED };
 
@@ -49,11 +51,13 @@ bool way_copies(const struct side *from)
 	struct race *race = &conn->link->relay->race[from->local];
 	uint64_t sent = conn->bytes[from == &conn->side[1]];
 
-	if (!race->runner || (race->runner == from && sent - race->line >= LAP)) {
+	if (race->runner != from || sent - race->line >= LAP) {
 		uint64_t now = nanoseconds();
 
-		if (race->runner)
+		if (race->runner == from)
 			end_lap(race, now);
+		else if (race->runner && now - race->began < PAUSE_NS)
+			return way_of(race) == COPIED;
 		race->runner = from;
 		race->line = sent;
 		race->began = now;

@@ -295,20 +295,33 @@ def raced():
     """Bodies between TCP and a unix socket, so long that each way has its laps, and then the faster one."""
     relay = started()
     relay.link()
-    (consumer, near), (far, provider) = tcp_pair(), pair()
-    relay.tell("JOIN", near, far)
     pieces = [bytes([i]) * 2**20 for i in range(80)]
-    def say(end):
-        for piece in pieces: end.sendall(piece)
-    for one, other in ((consumer, provider), (provider, consumer)):
-        saying = threading.Thread(target=say, args=(one,))
+    def passes_on(one, other, pieces):
+        def say():
+            for piece in pieces: one.sendall(piece)
+        saying = threading.Thread(target=say)
         saying.start()
         for piece in pieces:
             assert other.recv(len(piece), socket.MSG_WAITALL) == piece
         saying.join()
-    pipes = [name for name in os.listdir(f"/proc/{relay.process.pid}/fd")
-             if os.readlink(f"/proc/{relay.process.pid}/fd/{name}").startswith("pipe:")]
-    assert len(pipes) > 1, pipes # one end is its standard error
+    def joined():
+        (consumer, near), (far, provider) = tcp_pair(), pair()
+        relay.tell("JOIN", near, far)
+        return consumer, provider
+    def spliced():
+        fds = f"/proc/{relay.process.pid}/fd"
+        own = [os.readlink(f"{fds}/{name}") for name in os.listdir(fds) if int(name) > 2]
+        return any(target.startswith("pipe:") for target in own)
+    idle = joined()
+    passes_on(*idle, pieces[:1]) # and pauses within its lap, which is one of the other way
+    assert not spliced()
+    consumer, provider = joined()
+    def others_go_on():
+        passes_on(consumer, provider, pieces[:8])
+        return spliced()
+    until(others_go_on)
+    passes_on(consumer, provider, pieces)
+    passes_on(provider, consumer, pieces)
     return relay.end() == ""
 
 def crowded():
