@@ -31,6 +31,15 @@
 #define CAPABILITY_AND(name) CAPABILITY(name) |
 #define BROKER_CAPABILITIES (BROKER_CAPABILITY_NAMES(CAPABILITY_AND) 0)
 
+/* Nobody whom we execute gets more than these. */
+static inline void privileges_bound(uint64_t mask)
+{
+	for (int cap = 0; cap < 64; cap++)
+		if (!(mask >> cap & 1) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno == EINVAL)
+			break; /* past the last one */
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+}
+
 /* Keeps these, and nobody whom we execute gets more. A machine that gave us fewer is asked for no more than it gave. 0
  * or an errno. */
 static inline int privileges_keep(uint64_t mask)
@@ -38,10 +47,7 @@ static inline int privileges_keep(uint64_t mask)
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[2] = { 0 }, now[2] = { 0 };
 
-	for (int cap = 0; cap < 64; cap++)
-		if (!(mask >> cap & 1) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno == EINVAL)
-			break; /* past the last one */
-	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	privileges_bound(mask);
 	if (syscall(SYS_capget, &header, now) < 0)
 		return errno;
 	for (int i = 0; i < 2; i++)

@@ -141,27 +141,30 @@ static char **variables_of(char *text, size_t size, size_t more)
 	return all;
 }
 
-static const char *variable(char **all, const char *name)
+/* Where the one by that name is, or, with none, the end. */
+static char **place_of(char **all, const char *name)
 {
 	size_t length = strlen(name);
 
-	for (; *all; all++)
-		if (!strncmp(*all, name, length) && (*all)[length] == '=')
-			return *all + length + 1;
-	return NULL;
+	while (*all && (strncmp(*all, name, length) || (*all)[length] != '='))
+		all++;
+	return all;
+}
+
+static const char *variable(char **all, const char *name)
+{
+	const char *found = *place_of(all, name);
+
+	return found ? strchr(found, '=') + 1 : NULL;
 }
 
 /* In place of the one by that name. There is room. */
 static void set_variable(char **all, const char *name, const char *value)
 {
-	size_t length = strlen(name);
 	char *text;
 
-	if (asprintf(&text, "%s=%s", name, value) < 0)
-		return;
-	while (*all && (strncmp(*all, name, length) || (*all)[length] != '='))
-		all++;
-	*all = text;
+	if (asprintf(&text, "%s=%s", name, value) >= 0)
+		*place_of(all, name) = text;
 }
 
 static bool is_number(const char *text)
@@ -211,10 +214,7 @@ static bool find_account(struct plan *plan, struct account *account)
 /* What a program may have at most is what those of the container may. */
 static int give_up(const struct plan *plan)
 {
-	for (int cap = 0; cap < 64; cap++)
-		if (!(plan->capabilities >> cap & 1) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno == EINVAL)
-			break; /* past the last one */
-	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	privileges_bound(plan->capabilities);
 	if (plan->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -1;
 	/* A user namespace may have setgroups(2) denied; then there are none to lose. */
