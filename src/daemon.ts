@@ -101,6 +101,7 @@ const LEAVE_MS = 3_000;
 export class Daemon {
   readonly #options: DaemonOptions;
   readonly #log: Logger;
+  readonly #version = packageVersion();
   #supervisor!: SupervisorWords;
   #keeper: Keeper | null = null;
   #exit!: (code: number, reason: string) => void;
@@ -127,8 +128,10 @@ export class Daemon {
       process.on(signal, () => this.#exit(0, 'it was told to end'));
     }
     const { places, pidsPath } = this.#options;
-    const version = packageVersion();
-    this.#log.info({ version, ...places, pids: pidsPath, incarnation }, 'pv-xconnect begins');
+    this.#log.info(
+      { version: this.#version, ...places, pids: pidsPath, incarnation },
+      'pv-xconnect begins',
+    );
 
     reserveLoop();
     const broker = new Broker(openMessageChannel(channels.broker), incarnation);
@@ -210,7 +213,7 @@ export class Daemon {
       tap: (link, sink) => mesh.tap(link, sink),
       fault: (link, fault) => mesh.fault(link, fault),
       replaceable: {
-        ...{ version: packageVersion(), incarnation },
+        ...{ version: this.#version, incarnation },
         get state() {
           return upgrade.state;
         },

@@ -26,6 +26,7 @@ import {
 import { startTicksOfPid } from '../kernel/boot-clock.js';
 import { XConnectError } from '../kernel/errors.js';
 import { exitText } from '../kernel/exit-text.js';
+import { isPid } from '../kernel/process-stat.js';
 import { isObject, type JsonObject } from '../manifest/json.js';
 import type { ContainerEnd } from '../manifest/link-values.js';
 import { concernUs, type Labels } from './labels.js';
@@ -49,8 +50,6 @@ const BRIEF_MS = 1_000;
 const MAX_ANSWER = 64 * 1024 * 1024;
 /** Requests at once. */
 const CONCURRENCY = 8;
-/** Largest pid_t. */
-const MAX_PID = 2 ** 31 - 1;
 const NO_LABELS: Labels = new Map();
 /** Podman's word for the image of a container with a root file system of its own. */
 const NO_IMAGE = 'sha256:';
@@ -301,10 +300,6 @@ interface KnownProcess extends Pick<EngineContainer, 'pid' | 'startedAt' | 'end'
 }
 
 const NO_PROCESS: KnownProcess = { pid: 0, startedAt: 0, startTicks: 0 };
-
-function isPid(value: unknown): value is number {
-  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MAX_PID;
-}
 
 /** How a container ended last, by its `State`; null: it never did. The engine itself started it anew so often. */
 function endOf(

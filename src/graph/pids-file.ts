@@ -12,6 +12,7 @@ import { stat } from 'node:fs/promises';
 import { bootTicks } from '../kernel/boot-clock.js';
 import { XConnectError } from '../kernel/errors.js';
 import { isAddress } from '../kernel/ip-address.js';
+import { isPid } from '../kernel/process-stat.js';
 import { close, FileFault, openNamedFile, readAll } from '../manifest/files.js';
 import { isObject, type JsonObject, parseJson } from '../manifest/json.js';
 import { MAX_ENTRIES, MAX_MANIFEST } from '../manifest/limits.js';
@@ -22,7 +23,6 @@ import { faultsOf, named } from '../manifest/schema.js';
 import { printable } from '../manifest/text.js';
 
 const ATTEMPTS = 3;
-const MAX_PID = 0x7fff_ffff;
 const MAX_WARNINGS = 10;
 const ABSENT = 'absent';
 /** How a container ended last, as an entry has it. */
@@ -131,10 +131,6 @@ function warning(name: string, found: string, expected: string): string {
 
 function sameVersion(a: Version, b: Version): boolean {
   return a.identity === b.identity && a.bytes.equals(b.bytes);
-}
-
-function isPid(value: unknown): value is number {
-  return Number.isInteger(value) && Number(value) >= 0 && Number(value) <= MAX_PID;
 }
 
 function identityOf(stats: BigIntStats): string {
