@@ -3,7 +3,7 @@
  * Only this folder, and what has to do with whole processes (src/broker, src/bus, src/runtime), use it directly.
  */
 import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
+import { PACKAGE_ROOT } from '../kernel/package-root.js';
 
 declare const countersBrand: unique symbol;
 declare const channelBrand: unique symbol;
@@ -67,8 +67,7 @@ export interface Native {
   descriptorsEndAtExec(): void;
 }
 
-/** Folder of the checkout or the package: build/Release is below it. */
-export const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url));
+export { PACKAGE_ROOT };
 
 export const native = createRequire(import.meta.url)(
   `${PACKAGE_ROOT}/build/Release/pvx.node`,

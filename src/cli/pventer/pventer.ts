@@ -10,8 +10,8 @@ import { closeSync, constants, openSync, readFileSync, readlinkSync } from 'node
 import { constants as system } from 'node:os';
 import { join } from 'node:path';
 import { startTicksOf } from '../../kernel/boot-clock.js';
+import { PACKAGE_ROOT } from '../../kernel/package-root.js';
 import { printable } from '../../manifest/text.js';
-import { PACKAGE_ROOT } from '../../relay/native.js';
 import { isSocket, RuntimeClient, runtimeSocket, textOf } from '../pvcontrol/client.js';
 import { table } from '../table.js';
 
