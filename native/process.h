@@ -1,5 +1,5 @@
 /*
- * What the daemon, pvx-broker and pvx-bus all do as processes: first of all, and with each descriptor of theirs.
+ * What all our programs do as processes: first of all, and with each descriptor of theirs.
  */
 #ifndef PVX_PROCESS_H
 #define PVX_PROCESS_H

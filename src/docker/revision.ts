@@ -194,7 +194,7 @@ function withinBounds(containers: readonly EngineContainer[], problems: ProblemL
   const kept = sized.filter(({ container, size }) => {
     left -= size;
     if (left >= 0) return true;
-    const found = `${container.labels.size} labels that take ${size} bytes, beside those of other containers`;
+    const found = `${container.labels.size} labels that take ${size} characters, beside those of other containers`;
     const expected = `at most ${MAX_STATE} together`;
     problems.add('file-too-large', placeOf(container.name), found, expected);
     return false;

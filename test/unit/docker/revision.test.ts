@@ -194,7 +194,7 @@ describe('many and large labels', () => {
     const { revision, lines } = graphOf([container('a', large), container('b', PROVIDE)]);
     expect(revision.containers.map(({ name }) => name)).toEqual(['b']);
     expect(lines[0]).toMatch(
-      /^error container a: found 18 labels that take \d+ bytes, beside those/,
+      /^error container a: found 18 labels that take \d+ characters, beside those/,
     );
   });
 });
