@@ -4,7 +4,7 @@
  * All of that process is opened through its folder in /proc, which is its own for as long as it is held, and pvx-enter
  * (native/enter) goes in by these descriptors alone.
  */
-import { spawn } from 'node:child_process';
+import { type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, constants, openSync, readFileSync, readlinkSync } from 'node:fs';
 import { constants as system } from 'node:os';
@@ -130,7 +130,7 @@ function optionsOf(argv: readonly string[]): Options | null {
   return { ...options, command: argv.slice(at) };
 }
 
-/** Runs pvx-enter to its end; its exit code. */
+/** Opens all of it, and runs pvx-enter to its end; its exit code. */
 async function enter(
   { name, pid = 0, start_time, status }: Container,
   command: readonly string[],
@@ -170,14 +170,7 @@ async function enter(
     if (user) args.push('--user', user);
     if (process.stdin.isTTY && process.stdout.isTTY) args.push('--terminal');
     if (process.env.TERM) args.push('--term', process.env.TERM);
-    const program = join(PACKAGE_ROOT, 'build/Release/pvx-enter');
-    const child = spawn(program, [...args, '--', ...command], { stdio });
-    for (const signal of ['SIGTERM', 'SIGHUP'] as const)
-      process.on(signal, () => child.kill(signal));
-    // Those of a terminal reach the command itself.
-    for (const signal of ['SIGINT', 'SIGQUIT'] as const) process.on(signal, () => undefined);
-    const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
-    return code ?? 128 + system.signals[signal as NodeJS.Signals];
+    return await execute([...args, '--', ...command], stdio);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ESRCH')
@@ -188,6 +181,24 @@ async function enter(
     throw error;
   } finally {
     for (const fd of opened) closeSync(fd);
+  }
+}
+
+/** Its exit code. What fails here says nothing of the container. */
+async function execute(args: readonly string[], stdio: StdioOptions): Promise<number> {
+  const program = join(PACKAGE_ROOT, 'build/Release/pvx-enter');
+  try {
+    const child = spawn(program, args, { stdio });
+    for (const signal of ['SIGTERM', 'SIGHUP'] as const)
+      process.on(signal, () => child.kill(signal));
+    // Those of a terminal reach the command itself.
+    for (const signal of ['SIGINT', 'SIGQUIT'] as const) process.on(signal, () => undefined);
+    const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+    return code ?? 128 + system.signals[signal as NodeJS.Signals];
+  } catch (error) {
+    throw new Refusal(
+      `${program} can't be executed (${(error as Error).message}): if it is not whole, run npm ci in its folder, or install the package anew.`,
+    );
   }
 }
 

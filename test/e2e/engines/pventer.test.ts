@@ -1,14 +1,16 @@
 /** pventer in containers of both engines, and the tools of lxc beside it. */
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, readlinkSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { startTicksOfPid } from '../../../src/kernel/boot-clock.js';
+import { PACKAGE_ROOT } from '../../../src/kernel/package-root.js';
 import { endOf } from '../../support/processes.js';
-import { has } from '../../support/requirements.js';
+import { has, isRoot } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
-import { ENGINES, hasEngine, PVENTER, pventer, useRevision } from './revision.js';
+import { ENGINES, hasEngine, PVENTER, pventer, runScript, useRevision } from './revision.js';
 
 const NAMESPACES = ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'user', 'uts'];
 /** Something of a link, so that the graph names both. */
@@ -173,23 +175,56 @@ describe.each(ENGINES)('on the engine %s', (engine) => {
   });
 });
 
-test('pventer refuses a process that has the pid of one that has ended', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'pvx-stale-'));
+/** A runtime that says this of the container web. */
+async function runtimeSaying(said: { pid: number; start_time: number }, use: Use): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'pvx-said-'));
   const path = join(folder, 'pv-ctrl');
-  const stale = http.createServer((_asked, answer) => {
-    // A process that is there, but began at another time than the container's.
-    const container = { name: 'web', status: 'STARTED', pid: process.pid, start_time: 1 };
-    answer.end(JSON.stringify(container));
+  const runtime = http.createServer((_asked, answer) => {
+    answer.end(JSON.stringify({ name: 'web', status: 'STARTED', ...said }));
   });
-  await new Promise<void>((resolve) => stale.listen(path, resolve));
+  await new Promise<void>((resolve) => runtime.listen(path, resolve));
   try {
-    expect(await pventer('-s', path, '-c', 'web', 'echo', 'in')).toEqual({
+    await use(['-s', path, '-c', 'web'], folder);
+  } finally {
+    await new Promise((resolve) => runtime.close(resolve));
+    rmSync(folder, { recursive: true });
+  }
+}
+type Use = (args: readonly string[], folder: string) => Promise<void>;
+
+test('pventer refuses a process that has the pid of one that has ended', async () => {
+  // A process that is there, but began at another time than the container's.
+  await runtimeSaying({ pid: process.pid, start_time: 1 }, async (args) => {
+    expect(await pventer(...args, 'echo', 'in')).toEqual({
       code: 125,
       stdout: '',
       stderr: `pventer: the process ${process.pid} is none of web, which has ended: try again.\n`,
     });
-  } finally {
-    await new Promise((resolve) => stale.close(resolve));
-    rmSync(folder, { recursive: true });
-  }
+  });
 });
+
+test.runIf(isRoot())(
+  'pventer says it where pvx-enter is missing or damaged, and needs no addon',
+  async () => {
+    const ours = { pid: process.pid, start_time: startTicksOfPid('self') };
+    await runtimeSaying(ours, async (args, folder) => {
+      for (const file of ['package.json', 'bin/pventer', 'dist/bundle/pventer.js'])
+        cpSync(join(PACKAGE_ROOT, file), join(folder, file));
+      const program = join(folder, 'build/Release/pvx-enter');
+      const found = async () => {
+        const { code, stderr } = await runScript(
+          join(folder, 'bin/pventer'),
+          ...args,
+          'echo',
+          'in',
+        );
+        expect(code).toBe(125);
+        return stderr;
+      };
+      expect(await found()).toContain(`${program} can't be executed (spawn ${program} ENOENT): `);
+      mkdirSync(dirname(program), { recursive: true });
+      writeFileSync(program, '', { mode: 0o644 });
+      expect(await found()).toContain(`${program} can't be executed (spawn ${program} EACCES): `);
+    });
+  },
+);

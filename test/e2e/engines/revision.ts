@@ -79,9 +79,10 @@ export function hasEngine(engine: EngineName): boolean {
 }
 
 /** pventer with these arguments, to its end. */
-export function pventer(...args: string[]): Promise<ExecResult> {
+export const pventer = (...args: string[]) => runScript(PVENTER, ...args);
+
+export function runScript(...argv: string[]): Promise<ExecResult> {
   return new Promise((resolve) => {
-    const argv = [PVENTER, ...args];
     const child = execFile(process.execPath, argv, { timeout: 20_000 }, (error, stdout, stderr) => {
       resolve({ code: error ? Number(error.code ?? 255) : 0, stdout, stderr });
     });
