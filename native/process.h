@@ -27,6 +27,13 @@ static inline void process_seal(void)
 	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0 });
 }
 
+/* From here on it ends by this signal when its parent does, until a change of user takes that back (prctl(2)). False: that
+ * one has ended before. In another pid namespace than its parent's no process can tell. */
+static inline bool process_ends_with(pid_t parent, int signal)
+{
+	return prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0) == 0 && getppid() == parent;
+}
+
 /* A session keyring of this thread's own, empty, which an exec keeps: whoever launched us may have left keys in theirs.
  * A kernel without keys has none to give away. */
 static inline void keyring_renew(void)

@@ -39,8 +39,7 @@ static _Noreturn void become(const struct bus *bus, int address, int errors, pid
 	char *envp[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", NULL };
 	sigset_t none;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
+	if (!process_ends_with(parent, SIGKILL))
 		_exit(126);
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGPIPE, SIG_DFL); /* SIGINT stays ignored: a terminal's Ctrl-C is our parent's to answer */

@@ -1,9 +1,10 @@
 /*
  * pvx-enter: runs a program in a container, for pventer, which has looked at whom it enters and opened all of it.
  *
- *   pvx-enter [--ns FD]... [--cgroup FD]... --root FD --environ FD --ids UID:GID[:GROUP...] [--user USER] [--terminal]
- *             [--term TERM] --capabilities MASK [--no-new-privileges] [-- PROGRAM ARG...]
+ *   pvx-enter --parent PID [--ns FD]... [--cgroup FD]... --root FD --environ FD --ids UID:GID[:GROUP...] [--user USER]
+ *             [--terminal] [--term TERM] --capabilities MASK [--no-new-privileges] [-- PROGRAM ARG...]
  *
+ *   PID of --parent  whoever started it
  *   FD of --ns       a file of /proc/PID/ns, in the order in which they are entered
  *   FD of --cgroup   a cgroup.procs, open for writing
  *   FD of --root     the root of its first process; of --environ that process's environment
@@ -25,6 +26,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <grp.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -52,6 +54,7 @@
 struct plan {
 	int namespaces[MAX_FDS], cgroups[MAX_FDS], root, environ;
 	size_t namespace_count, cgroup_count, group_count;
+	pid_t parent;
 	uid_t uid;
 	gid_t gid, groups[MAX_GROUPS];
 	const char *user, *term;
@@ -225,7 +228,8 @@ static int give_up(const struct plan *plan)
 	return 0;
 }
 
-static _Noreturn void run(const struct plan *plan, const struct account *account, char **variables)
+/* `above`: a pipe whose other end the process that enters has alone, for as long as it is there. */
+static _Noreturn void run(const struct plan *plan, const struct account *account, char **variables, int above)
 {
 	char *shell[] = { NULL, NULL, NULL, NULL };
 	char **argv = plan->program;
@@ -236,6 +240,8 @@ static _Noreturn void run(const struct plan *plan, const struct account *account
 	if (give_up(plan) < 0)
 		exit(fail("its user can't be taken"));
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* which a change of user takes back */
+	if (poll(&(struct pollfd){ .fd = above }, 1, 0) != 0)
+		exit(CANT_ENTER); /* it has ended; getppid() does not tell: it is 0 in another pid namespace, always */
 	if (chdir(account->home) < 0 && chdir("/") < 0)
 		exit(fail("its root can't be searched"));
 	if (!file || (!argv[1] && file[strcspn(file, " \t\n|&;<>()$`\\\"'*?[#~")])) {
@@ -272,12 +278,15 @@ static int result_of(pid_t pid)
 }
 
 /* Of the process that enters. `terminal`: of the program, or -1. */
-static int enter(struct plan *plan, int terminal)
+static int enter(struct plan *plan, int terminal, pid_t parent)
 {
+	int above[2];
 	struct account account;
 	size_t size;
 	char *text, **variables;
 
+	if (!process_ends_with(parent, SIGKILL))
+		return CANT_ENTER;
 	for (size_t i = 0; i < plan->cgroup_count; i++)
 		if (write(plan->cgroups[i], "0", 1) < 0)
 			return fail("its cgroup can't be entered");
@@ -288,6 +297,8 @@ static int enter(struct plan *plan, int terminal)
 	for (size_t i = 0; i < plan->namespace_count; i++)
 		if (setns(plan->namespaces[i], 0) < 0)
 			return fail("its namespaces can't be entered");
+	if (!process_ends_with(parent, SIGKILL)) /* which another's user namespace takes back */
+		return CANT_ENTER;
 	if (fchdir(plan->root) < 0 || chroot(".") < 0)
 		return fail("its root can't be entered");
 	if (!find_account(plan, &account)) {
@@ -305,13 +316,14 @@ static int enter(struct plan *plan, int terminal)
 	if (terminal >= 0 && (dup2(terminal, 0) < 0 || dup2(terminal, 1) < 0 || dup2(terminal, 2) < 0))
 		return fail("its terminal can't be used");
 	descriptors_end(3);
-	child = fork();
+	child = pipe2(above, O_CLOEXEC) < 0 ? -1 : fork();
 	if (child < 0)
 		return fail("it has no room for another process");
 	if (child == 0) {
+		close(above[1]);
 		if (terminal >= 0 && (setsid() < 0 || terminal_control(0) < 0))
 			exit(fail("its terminal can't be used"));
-		run(plan, &account, variables);
+		run(plan, &account, variables, above[0]);
 	}
 	return result_of(child);
 }
@@ -343,7 +355,7 @@ static bool read_plan(struct plan *plan, int argc, char **argv)
 		{ "ids", required_argument, NULL, 'i' },	{ "user", required_argument, NULL, 'u' },
 		{ "terminal", no_argument, NULL, 't' },		{ "term", required_argument, NULL, 'T' },
 		{ "capabilities", required_argument, NULL, 'C' }, { "no-new-privileges", no_argument, NULL, 'N' },
-		{ 0 },
+		{ "parent", required_argument, NULL, 'p' },	{ 0 },
 	};
 	int option;
 
@@ -368,6 +380,9 @@ static bool read_plan(struct plan *plan, int argc, char **argv)
 		case 'i':
 			if (!read_ids(plan, optarg))
 				return false;
+			break;
+		case 'p':
+			plan->parent = atoi(optarg);
 			break;
 		case 'u':
 			plan->user = optarg;
@@ -396,6 +411,7 @@ int main(int argc, char **argv)
 	struct sigaction passing = { .sa_handler = pass_on, .sa_flags = SA_RESTART };
 	struct plan plan = { 0 };
 	struct terminal terminal = { .program = -1 };
+	pid_t self = getpid();
 
 	if (go_on_in_memory(argv) < 0)
 		return fail("memory for its program");
@@ -404,7 +420,8 @@ int main(int argc, char **argv)
 		return CANT_ENTER;
 	}
 	process_seal();
-	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (!process_ends_with(plan.parent, SIGKILL))
+		return CANT_ENTER;
 	if (plan.has_terminal && terminal_open(&terminal) < 0)
 		return fail("there is no terminal for it");
 	sigaction(SIGTERM, &passing, NULL);
@@ -417,8 +434,7 @@ int main(int argc, char **argv)
 		return fail("there is no room for another process");
 	if (child == 0) {
 		child = 0;
-		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-		return enter(&plan, terminal.program);
+		return enter(&plan, terminal.program, self);
 	}
 	if (plan.has_terminal)
 		terminal_serve(&terminal, child);

@@ -90,7 +90,7 @@ static _Noreturn void become(const struct program *program, pid_t parent)
 			fail(program, "can't give up root", error);
 		keyring_renew(); /* the new user's */
 	}
-	if (prctl(PR_SET_PDEATHSIG, program->death) < 0 || getppid() != parent)
+	if (!process_ends_with(parent, program->death))
 		_exit(127);
 	if (folder >= 0)
 		syscall(SYS_execveat, folder, strrchr(program->path, '/') + 1, program->argv, environ, 0);

@@ -154,7 +154,7 @@ async function enter(
         `the process ${pid} is none of ${printable(name)}, which has ended: try again.`,
       );
     }
-    const args: string[] = [];
+    const args = ['--parent', String(process.pid)];
     for (const one of NAMESPACES.filter((kind) => isAnother(held, kind))) {
       args.push('--ns', given(open(join(held, 'ns', one), constants.O_RDONLY)));
     }
