@@ -170,9 +170,13 @@ static void set_variable(char **all, const char *name, const char *value)
 		*place_of(all, name) = text;
 }
 
-static bool is_number(const char *text)
+/* Of a user or a group. The highest number of 32 bits is none: it stands for no change in setresuid(2). */
+static bool is_id(const char *text)
 {
-	return *text && strspn(text, "0123456789") == strlen(text) && strlen(text) < 10;
+	size_t length = strlen(text);
+
+	return length > 0 && length <= 10 && strspn(text, "0123456789") == length &&
+	       strtoul(text, NULL, 10) < UINT32_MAX;
 }
 
 /* Who the program is, of the container's own /etc/passwd. Changes uid, gid and groups where a user was named. Whatever is
@@ -180,7 +184,7 @@ static bool is_number(const char *text)
 static bool find_account(struct plan *plan, struct account *account)
 {
 	int fd = open("/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	bool is_uid = plan->user && is_number(plan->user);
+	bool is_uid = plan->user && is_id(plan->user);
 	uid_t wanted = is_uid ? (uid_t)strtoul(plan->user, NULL, 10) : plan->uid;
 	struct stat st;
 	size_t size;
@@ -195,7 +199,7 @@ static bool find_account(struct plan *plan, struct account *account)
 
 		while (count < 7 && (fields[count] = strsep(&line, ":")))
 			count++;
-		if (count < 7 || !is_number(fields[2]) || !is_number(fields[3]))
+		if (count < 7 || !is_id(fields[2]) || !is_id(fields[3]))
 			continue;
 		if (plan->user && !is_uid ? strcmp(fields[0], plan->user) : strtoul(fields[2], NULL, 10) != wanted)
 			continue;

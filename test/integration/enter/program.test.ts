@@ -1,4 +1,4 @@
-/** pvx-enter by itself: what it does when one of its processes is killed at any time. */
+/** pvx-enter by itself: what it does when one of its processes is killed at any time, and whom it takes for a user. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
@@ -35,6 +35,8 @@ describe.runIf(isRoot() && has('busybox') && has('unshare') && has('setpriv'))('
   beforeAll(async () => {
     busyboxRoot(folder, '');
     chmodSync(folder, 0o755); // for other users
+    const line = 'large:x:3000000000:3000000001::/run:/bin/sh';
+    writeFileSync(join(folder, 'etc/passwd'), `root:x:0:0::/:/bin/sh\n${line}\n`);
     writeFileSync(join(folder, 'environ'), 'PATH=/bin\0');
     const made = (argv: string[]) => {
       const [program = '', ...args] = [...argv, 'sleep', 'infinity'];
@@ -111,5 +113,19 @@ describe.runIf(isRoot() && has('busybox') && has('unshare') && has('setpriv'))('
     await eventually(() => expect(running.said).toBe('entered\n'));
     await endBy(running.child);
     await running.closed;
+  });
+
+  test('a uid of ten digits is one, whether it has a line in /etc/passwd or not', async () => {
+    const idsOf = async (user: string) => {
+      const running = start('none', ['--user', user, '--', 'sh', '-c', 'id -u; id -g; echo $HOME']);
+      await running.closed;
+      return running.said.split('\n').slice(0, -1);
+    };
+    expect(await idsOf('large')).toEqual(['3000000000', '3000000001', '/run']);
+    expect(await idsOf('3000000000')).toEqual(['3000000000', '3000000001', '/run']);
+    expect(await idsOf('1000000000')).toEqual(['1000000000', '1000000000', '/']);
+    expect(await idsOf('4294967294')).toEqual(['4294967294', '4294967294', '/']);
+    for (const none of ['4294967295', '10000000000'])
+      expect(await idsOf(none)).toEqual([`pventer: there is no user ${none} in its /etc/passwd.`]);
   });
 });
