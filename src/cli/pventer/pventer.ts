@@ -6,7 +6,7 @@
  */
 import { type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, constants, openSync, readFileSync, readlinkSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync, readFileSync, readlinkSync } from 'node:fs';
 import { constants as system } from 'node:os';
 import { join } from 'node:path';
 import { startTicksOf } from '../../kernel/boot-clock.js';
@@ -225,14 +225,8 @@ function cgroupsOf(text: string): string[] {
     });
 }
 
-function isCgroup(folder: string): boolean {
-  try {
-    readFileSync(join(folder, 'cgroup.procs'));
-    return true;
-  } catch {
-    return false;
-  }
-}
+/** One that is threaded can't be read, but may be entered. */
+const isCgroup = (folder: string) => existsSync(join(folder, 'cgroup.procs'));
 
 /** Who the first process is, and what it could ever do, from /proc/PID/status. */
 function privilegesOf(status: string): string[] {

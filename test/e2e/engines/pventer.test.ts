@@ -1,13 +1,15 @@
 /** pventer in containers of both engines, and the tools of lxc beside it. */
-import { spawn, spawnSync } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { cpSync, mkdirSync, mkdtempSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { startTicksOfPid } from '../../../src/kernel/boot-clock.js';
 import { PACKAGE_ROOT } from '../../../src/kernel/package-root.js';
-import { endOf } from '../../support/processes.js';
+import { endBy, endOf } from '../../support/processes.js';
 import { has, isRoot } from '../../support/requirements.js';
 import { eventually } from '../../support/wait.js';
 import { ENGINES, hasEngine, PVENTER, pventer, runScript, useRevision } from './revision.js';
@@ -226,5 +228,35 @@ test.runIf(isRoot())(
       writeFileSync(program, '', { mode: 0o644 });
       expect(await found()).toContain(`${program} can't be executed (spawn ${program} EACCES): `);
     });
+  },
+);
+
+test.runIf(isRoot() && has('unshare') && has('nsenter'))(
+  'pventer enters a threaded cgroup, which nobody can read',
+  async () => {
+    const name = `pvx-threads-${process.pid}`;
+    const mounted = (command: string) => [
+      ...['--mount', 'sh', '-ec'],
+      `mount -t cgroup2 none /sys/fs/cgroup; cd /sys/fs/cgroup; ${command}`,
+    ];
+    const enter = `mkdir -p ${name}/threads; cd ${name}/threads; echo threaded >cgroup.type; echo $$ >cgroup.procs`;
+    const first = spawn('unshare', mounted(`${enter}; echo in; exec sleep infinity`));
+    try {
+      await once(first.stdout, 'data');
+      const pid = first.pid as number;
+      await runtimeSaying({ pid, start_time: startTicksOfPid(pid) }, async (args) => {
+        const inIt = ['-t', String(pid), '--mount', process.execPath, PVENTER, ...args];
+        const { stdout, stderr } = await promisify(execFile)('nsenter', [
+          ...inIt,
+          'cat',
+          '/proc/self/cgroup',
+        ]);
+        expect(stderr).toBe('');
+        expect(stdout).toContain(`0::/${name}/threads\n`);
+      });
+    } finally {
+      await endBy(first);
+      spawnSync('unshare', mounted(`rmdir ${name}/threads ${name}`));
+    }
   },
 );
