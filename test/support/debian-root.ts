@@ -21,6 +21,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { PACKAGE_ROOT } from '../../src/relay/native.js';
+import type { Image } from './engines/image.js';
 import { Peer } from './peer-process.js';
 import { childNamed, endBy, endOf, hasEnded } from './processes.js';
 import { eventually } from './wait.js';
@@ -143,6 +144,17 @@ export class DebianRoot {
       timeoutMs: 30_000,
       intervalMs: 100,
     });
+  }
+
+  /**
+   * Starts a container that systemd runs there: a root and a mount namespace of its own, with the program of the image.
+   * Resolves with its pid, as those in there count.
+   */
+  async container(image: Image, name: string, program: readonly string[]): Promise<number> {
+    image.copyTo(join(this.share, name), 0);
+    const flags = ['--quiet', '--unit', name, '--property', `RootDirectory=/srv/${name}`];
+    await this.run(['systemd-run', ...flags, '/peer', ...program]);
+    return Number(await this.run(['systemctl', 'show', name, '--property=MainPID', '--value']));
   }
 
   /** A folder of this machine's that is at /srv there. */

@@ -138,14 +138,6 @@ describe.runIf(isDebian && has('mmdebstrap') && has('cc'))('the service under sy
     JSON.parse(await root.run(['pv-xconnect', 'graph', '--json', '--control', CONTROL]));
   const CONTROL = '/run/pv-xconnect/its-own.sock';
 
-  /** A container: a root and a mount namespace of its own. The pid is as the service counts. */
-  const start = async (name: string, program: readonly string[]): Promise<number> => {
-    image.copyTo(join(root.share, name), 0);
-    const flags = ['--quiet', '--unit', name, '--property', `RootDirectory=/srv/${name}`];
-    await root.run(['systemd-run', ...flags, '/peer', ...program]);
-    return Number(await systemctl('show', name, '--property=MainPID', '--value'));
-  };
-
   beforeAll(async () => {
     await root.mount();
     for (const path of packaged()) copyFileSync(path, join(root.share, basename(path)));
@@ -168,8 +160,8 @@ describe.runIf(isDebian && has('mmdebstrap') && has('cc'))('the service under sy
 
   test('serves links, also while its settings are read again and a newer version is installed', async () => {
     const pids = {
-      provider: await start('provider', ['serve', '/tmp/raw.sock']),
-      consumer: await start('consumer', ['hold', '/run/pv/services/raw.sock']),
+      provider: await root.container(image, 'provider', ['serve', '/tmp/raw.sock']),
+      consumer: await root.container(image, 'consumer', ['hold', '/run/pv/services/raw.sock']),
     };
     const put = (name: string, value: unknown) =>
       writeFileSync(join(root.share, name), JSON.stringify(value));

@@ -3,10 +3,10 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { PACKAGE_ROOT } from '../../../src/relay/native.js';
 import type { ExecResult } from '../container.js';
 
-const SOURCE = fileURLToPath(new URL('peer.c', import.meta.url));
+const SOURCE = join(PACKAGE_ROOT, 'test/support/engines/peer.c');
 /** Where containers have a place of their own to write, or a file system of the kernel's. */
 const FOLDERS = ['run/example', 'tmp', 'proc', 'sys', 'dev', 'etc'];
 
