@@ -33,6 +33,44 @@ const escaped = (text) =>
     .replaceAll('-', '\\-')
     .replace(/^([.'])/, '\\&$1');
 
+/** What is at the end of the page of each program that has it: `{term, text}`, as the sections of its help. */
+const EXITS = [
+  { term: '0', text: 'It is done, and nothing was found wrong.' },
+  {
+    term: '1',
+    text: 'It failed, or what it was asked about is not well. The reason is on standard error.',
+  },
+  { term: '2', text: 'The command line is wrong.' },
+];
+const ENDINGS = {
+  'pv-xconnect': {
+    'EXIT STATUS': EXITS,
+    EXAMPLES: [
+      {
+        term: 'pv-xconnect --docker /var/run/docker.sock',
+        text: 'The daemon, for containers of Docker.',
+      },
+      {
+        term: 'pv-xconnect check ./revision',
+        text: 'What is wrong with the manifests of a revision.',
+      },
+      {
+        term: 'pv-xconnect explain',
+        text: 'Every link that is not well, with its reason and what to do.',
+      },
+      {
+        term: 'pv-xconnect connections client --follow',
+        text: 'Who is connected, and why connections end.',
+      },
+      {
+        term: 'pv-xconnect diff running ./revision --exit-code',
+        text: 'Whether a revision changes who may do what.',
+      },
+    ],
+  },
+  'pv-appengine': { 'EXIT STATUS': EXITS },
+};
+
 function entries(list) {
   return (list ?? []).flatMap(({ term, text }) => ['.TP', `.B ${escaped(term)}`, escaped(text)]);
 }
@@ -59,6 +97,10 @@ export function manualOf({ name, path, version, date, about, files = {} }) {
       `.SS ${escaped(help.usage.replace(`${name} `, ''))}`,
       ...help.paragraphs.map(escaped),
       ...entries(help.sections.Options?.filter(({ term }) => !term.startsWith('-h'))),
+    ]),
+    ...Object.entries(ENDINGS[name] ?? {}).flatMap(([heading, list]) => [
+      `.SH ${heading}`,
+      ...entries(list),
     ]),
     '.SH FILES',
     ...Object.entries(files).flatMap(([file, text]) => [

@@ -1,10 +1,11 @@
-/** What bash, zsh and fish themselves offer, by the completions that the package has, beside a daemon that answers. */
+/** Completions in bash, zsh and fish themselves, beside a daemon that answers, and the manual page of each program. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { program } from '../../src/command-line.js';
 import { PACKAGE_ROOT } from '../../src/relay/native.js';
 import { runApart } from '../support/apart.js';
 import { wireLink } from '../support/link.js';
@@ -43,14 +44,14 @@ describe('completion', () => {
   const folder = mkdtempSync(join(tmpdir(), 'pvx-completion-'));
   const control = join(folder, 'control.sock');
   const server = http.createServer((_, response) => response.end(JSON.stringify(LINKS)));
-  const program = `${PACKAGE_ROOT}/bin/pv-xconnect`;
+  const path = join(PACKAGE_ROOT, 'bin/pv-xconnect');
   const env = { ...process.env, PATH: `${PACKAGE_ROOT}/bin:${process.env.PATH}` };
 
   beforeAll(async () => {
     await new Promise<void>((resolve) => server.listen(control, resolve));
     const { manualOf } = await import(`${PACKAGE_ROOT}/scripts/manual.mjs`);
     const { completions } = manualOf({
-      ...{ name: 'pv-xconnect', path: program, version: '1', date: '2026-01-01', about: 'x' },
+      ...{ name: 'pv-xconnect', path, version: '1', date: '2026-01-01', about: 'x' },
     });
     writeFileSync(join(folder, 'bash'), completions.bash);
     writeFileSync(join(folder, '_pv-xconnect'), completions.zsh);
@@ -98,6 +99,26 @@ describe('completion', () => {
     );
   });
 
+  test.runIf(has('man'))(
+    'goes with a page that man takes without a warning, and a help of a screen',
+    async () => {
+      const { manualOf } = await import(`${PACKAGE_ROOT}/scripts/manual.mjs`);
+      for (const name of readdirSync(join(PACKAGE_ROOT, 'bin'))) {
+        const path = join(PACKAGE_ROOT, 'bin', name);
+        const { page } = manualOf({ name, path, version: '1', date: '2026-01-01', about: 'x' });
+        writeFileSync(join(folder, 'page.8'), page);
+        const argv = ['--warnings', '-l', join(folder, 'page.8')];
+        const { stdout, stderr, status } = spawnSync('man', argv, { env, encoding: 'utf8' });
+        expect([name, status, stderr]).toEqual([name, 0, '']);
+        if (name === 'pv-xconnect') expect(stdout).toMatch(/^EXIT STATUS$.*^EXAMPLES$/ms);
+      }
+      for (const name of program(() => undefined).commands.map((one) => one.name())) {
+        const help = await run(path, name, '--help');
+        expect([name, help.split('\n').length < 24]).toEqual([name, true]);
+      }
+    },
+  );
+
   test('says nothing where no daemon answers, or another one does', async () => {
     for (const words of [
       ['explain', '--control', '/nowhere'],
@@ -107,7 +128,7 @@ describe('completion', () => {
       ['--sing'],
       [],
     ]) {
-      expect(await run(program, 'names', ...words)).toBe('');
+      expect(await run(path, 'names', ...words)).toBe('');
     }
   });
 });
