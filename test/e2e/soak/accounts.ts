@@ -8,7 +8,6 @@ import { openFiles } from '../../support/open-files.js';
 import { childrenOf, descendantsOf, statusOf } from '../../support/processes.js';
 import { eventually } from '../../support/wait.js';
 
-/** Of all links together. */
 export interface Account {
   readonly faults: readonly string[];
   /** Rounds on connections that are kept, and connections that came, were answered, and went. */
@@ -20,13 +19,19 @@ export interface Account {
   readonly longest: number;
 }
 
+/** By the name of the service, and all together. */
+export interface Accounts {
+  readonly all: Account;
+  readonly services: Readonly<Record<string, Account>>;
+}
+
 interface Line extends Account {
   readonly link: string;
   readonly life: string;
 }
 
 /** From the logs of all containers in all revisions. */
-export function accountOf({ folder }: AppEngineProcess): Account {
+export function accountsOf({ folder }: AppEngineProcess): Accounts {
   const lives = new Map<string, Line>();
   for (const line of consoleLines(join(folder, 'logs'))) {
     if (!line.startsWith('{"link"')) continue;
@@ -38,13 +43,23 @@ export function accountOf({ folder }: AppEngineProcess): Account {
     }
   }
   const all = [...lives.values()];
-  const sum = (of: (line: Line) => number) => all.reduce((total, line) => total + of(line), 0);
+  const services = [...new Set(all.map(({ link }) => link))].sort();
   return {
-    faults: all.flatMap(({ faults, life }) => faults.map((fault) => `${life}: ${fault}`)),
+    all: sumOf(all),
+    services: Object.fromEntries(
+      services.map((service) => [service, sumOf(all.filter(({ link }) => link === service))]),
+    ),
+  };
+}
+
+function sumOf(lines: readonly Line[]): Account {
+  const sum = (of: (line: Line) => number) => lines.reduce((total, line) => total + of(line), 0);
+  return {
+    faults: lines.flatMap(({ faults, life }) => faults.map((fault) => `${life}: ${fault}`)),
     rounds: { kept: sum(({ rounds }) => rounds.kept), new: sum(({ rounds }) => rounds.new) },
     ended: { kept: sum(({ ended }) => ended.kept), new: sum(({ ended }) => ended.new) },
     bytes: sum(({ bytes }) => bytes),
-    longest: Math.max(0, ...all.map(({ longest }) => longest)),
+    longest: Math.max(0, ...lines.map(({ longest }) => longest)),
   };
 }
 

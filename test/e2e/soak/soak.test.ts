@@ -16,7 +16,7 @@ import { has } from '../../support/requirements.js';
 import { IoctlRecord, standInBroker } from '../../support/stand-ins.js';
 import { hasEngine, RunningRevision } from '../engines/revision.js';
 import { numbers } from '../supervision/support.js';
-import { type Account, accountOf, type Held, heldBy, onHost } from './accounts.js';
+import { type Accounts, accountsOf, type Held, heldBy, onHost } from './accounts.js';
 import { townOf } from './town.js';
 import { type Walk, Walker } from './walker.js';
 
@@ -66,11 +66,17 @@ describe.runIf(canRun)('a town of containers that has bad luck', () => {
         while (IS_SOAK ? Date.now() < until : walker.walk.steps < STEPS) await walker.step();
         await walker.restore();
         await walker.quiet(true);
-        // Idle connections to servers of HTTP, and clients of datagrams, are there for a minute more.
-        if (!IS_SOAK) await walker.restartDaemon();
+        // Clients of datagrams, and idle connections to servers of HTTP, are there for a minute more.
+        await (IS_SOAK ? walker.idle() : walker.restartDaemon());
         const last = await heldBy(runtime, town.names, first);
-        report(walker.walk, accountOf(runtime), first, last);
-        expect(accountOf(runtime).faults).toEqual([]);
+        report(walker.walk, accountsOf(runtime), first, last);
+        const { all, services } = accountsOf(runtime);
+        expect(all.faults).toEqual([]);
+        for (const service of town.services) {
+          const { rounds } = services[service] ?? {};
+          expect(rounds?.kept, `kept connections of ${service}`).toBeGreaterThan(0);
+          expect(rounds?.new, `new connections of ${service}`).toBeGreaterThan(0);
+        }
       } catch (error) {
         console.info(
           `${runtime.said}\nThe walk of the seed ${SEED}:\n${walker.walk.log.join('\n')}`,
@@ -85,8 +91,8 @@ describe.runIf(canRun)('a town of containers that has bad luck', () => {
   );
 });
 
-function report(walk: Walk, account: Account, first: Held, last: Held): void {
+function report(walk: Walk, accounts: Accounts, first: Held, last: Held): void {
   if (!IS_SOAK) return;
   const { log: _log, ...figures } = walk;
-  console.info(JSON.stringify({ ...figures, ...account, first, last }, null, 1));
+  console.info(JSON.stringify({ ...figures, ...accounts, first, last }, null, 1));
 }

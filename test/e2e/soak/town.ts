@@ -96,6 +96,8 @@ const RECOVERY = { policy: 'always', retry_delay: 0, reset_window: 3, backoff_po
 export interface Town {
   readonly containers: Containers;
   readonly names: readonly string[];
+  /** With traffic. */
+  readonly services: readonly string[];
   readonly device: object;
 }
 
@@ -113,6 +115,7 @@ export function townOf(count: number, bridge: string): Town {
   return {
     containers: Object.fromEntries(containers),
     names,
+    services: [...NAMES.filter((name) => KINDS[name]?.traffic), 'system-bus'],
     device: { network: { pools: { town: pool } } },
   };
 }

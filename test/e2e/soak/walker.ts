@@ -129,13 +129,16 @@ export class Walker {
     await this.settle();
   }
 
-  /** Has all traffic end, and waits until it has; or begin again. */
+  /** Has all traffic end, in its own time, or begin again. */
   async quiet(isWanted: boolean): Promise<void> {
     const { status } = isWanted
       ? await this.#runtime.ask('PUT', QUIET, 'please')
       : await this.#runtime.ask('DELETE', QUIET);
     expect(status).toBe(200);
-    if (!isWanted) return;
+  }
+
+  /** Waits until no link has a connection any more. */
+  async idle(): Promise<void> {
     await eventually(async () => {
       const links = (await request(this.#runtime.control, '/xconnect-graph')) as ShownLink[];
       const open = links.filter(({ connections }) => (connections?.active ?? 0) > 0);
