@@ -28,6 +28,7 @@ import { sayLastWords } from './kernel/last-words.js';
 import { createLogger, type LogFormat, type Logger } from './kernel/log.js';
 import { packageVersion } from './kernel/package-version.js';
 import type { Vocabulary } from './manifest/entries.js';
+import { CONNECTIONS_OF_LINK } from './manifest/limits.js';
 import { placeText } from './manifest/problem.js';
 import { Mesh } from './mesh/mesh.js';
 import { Observation } from './plugins/dbus/observation.js';
@@ -88,7 +89,6 @@ const SETTLING =
 /** The runtime's answer to an activation: how long the container may take to start, in milliseconds, and its size. */
 const ACTIVATION_MS = 20_000;
 const MAX_ANSWER = 64 * 1024;
-const MAX_CONNECTIONS = 4_096;
 /** How long what an earlier daemon left may wait for a link that takes longer than others to be attached. */
 const SETTLE_MS = 10_000;
 /** After an upgrade: what is served here goes on for so long. */
@@ -399,5 +399,5 @@ export class Daemon {
 function connectionsPerLink(): number {
   const limits = readFileSync('/proc/self/limits', 'utf8');
   const open = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? 1024);
-  return Math.max(1, Math.min(MAX_CONNECTIONS, Math.floor(open / 16)));
+  return Math.max(1, Math.min(CONNECTIONS_OF_LINK, Math.floor(open / 16)));
 }

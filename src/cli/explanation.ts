@@ -8,6 +8,7 @@
 
 import { type ContainerEnd, EXTERNAL, RUNTIME_PROVIDER } from '../graph/link.js';
 import { type ErrorCode, REMEDIES } from '../kernel/errors.js';
+import { CONNECTIONS_OF_LINK as MAX_CONNECTIONS } from '../manifest/limits.js';
 import { type ProblemCode, placeText, remedyOf, show } from '../manifest/problem.js';
 import { CONTAINER_PREFIX } from '../manifest/services.js';
 import { DEVICES, isOneOf } from '../manifest/vocabulary.js';
@@ -81,11 +82,15 @@ export interface LiveLink {
     readonly remedy: string;
     readonly since: string;
   } | null;
+  /** Of the requirement. */
+  readonly max_connections?: number;
   readonly connections: {
     readonly active: number;
     readonly total: number;
     readonly refused?: number;
     readonly full?: boolean;
+    /** As many as may be open, where they are. */
+    readonly most?: number;
   };
   readonly bytes: { readonly to_provider: number; readonly to_consumer: number };
   readonly closes: Readonly<Record<string, number>>;
@@ -268,7 +273,7 @@ function faultOf({ declaration, live, asked }: Known): Fault | null {
   }
   if (!live) return declaration ? unmade(declaration, asked ?? false) : null;
   const error = live.last_error;
-  if (!error) return live.state === 'established' ? null : unexplained(live);
+  if (!error) return live.state === 'established' ? crowded(live, declaration) : unexplained(live);
   const step = stepOf(live, error);
   const edit = error.code === 'not-allowed' ? editOf(step, declaration) : undefined;
   const found = `${error.message}${untold(live, error.code)}`;
@@ -314,6 +319,37 @@ function unmade({ requirement, link }: Declaration, asked: boolean): Fault | nul
   const remedy =
     'Look again in some seconds, as it reads a revision that changed; then look at its log.';
   return { step: 'declared', found, expected: 'the graph of this revision', remedy };
+}
+
+/** No more connections may be open now. */
+function crowded(live: LiveLink, declaration: Declaration | undefined): Fault | null {
+  const { active, full, most = active } = live.connections;
+  if (!full) return null;
+  const remedy = raised(live, most, declaration);
+  return {
+    step: 'connections',
+    found: `${active} connections are open, as many as may be: further ones wait, or are closed.`,
+    expected: `fewer than ${most}`,
+    remedy,
+  };
+}
+
+/** What raises it: the requirement's own limit, or else the share that each link has of the files that may be open. */
+function raised(
+  { max_connections: own }: LiveLink,
+  most: number,
+  declaration: Declaration | undefined,
+): string {
+  if (own === most) {
+    const place = placeOf(declaration);
+    const where = place === undefined ? 'the requirement' : place;
+    return `Raise "max_connections" in ${where}, or have clients close what they no longer use.`;
+  }
+  if (most >= MAX_CONNECTIONS) {
+    return 'Have clients close what they no longer use: no link may have more.';
+  }
+  const files = 'Raise the limit of open files of pv-xconnect (LimitNOFILE, ulimit -n)';
+  return `${files}, of which a link may have a sixteenth as connections, up to ${MAX_CONNECTIONS}.`;
 }
 
 /** A link between two states. */
@@ -466,14 +502,13 @@ function timesText(times: number): string {
 
 function traffic(live: LiveLink): string {
   const { connections, bytes, closes } = live;
-  const { active, total, refused = 0, full = false } = connections;
+  const { active, total, refused = 0 } = connections;
   const asked = askedText(live);
   if (total === 0) return ['nobody has connected yet', ...asked].join('; ');
   const ends = Object.entries(closes).filter(([, count]) => count > 0);
   const ended = ends.map(([reason, count]) => `${reason} ${count}`).join(', ');
   return [
     `${active} open of ${total}, ${bytes.to_provider} bytes to the provider, ${bytes.to_consumer} to the consumer`,
-    ...(full ? ['as many as may be open: further ones wait'] : []),
     ...(refused > 0 ? [`${refused} did not reach the provider`] : []),
     ...(ended === '' ? [] : [`ended: ${ended}`]),
     ...asked,

@@ -15,7 +15,7 @@ export interface LinkRow {
   readonly state: string;
   /** What is done to the link for a while: `tap`, `fault`. */
   readonly marks: string;
-  /** `ACTIVE/TOTAL`. */
+  /** `ACTIVE/TOTAL`, and ` full` where no more may be open. */
   readonly connections: string;
   readonly error: string;
 }
@@ -42,7 +42,9 @@ export function linkRows(wire: readonly unknown[]): LinkRow[] {
 }
 
 function connections(value: unknown): string {
-  return isObject(value) ? `${Number(value.active) || 0}/${Number(value.total) || 0}` : '';
+  if (!isObject(value)) return '';
+  const { active, total, full } = value;
+  return `${Number(active) || 0}/${Number(total) || 0}${full === true ? ' full' : ''}`;
 }
 
 function text(value: unknown): string {

@@ -330,7 +330,8 @@ export class OneLinkHost implements LinkHost {
     const { in: toConsumer, out: toProvider } = this.#providers.bytes;
     const ours = { ...NO_STATS, active: this.#clients.size, toConsumer, toProvider };
     const stats = [ours, { ...NO_STATS, ...this.requests }].reduce(plus, sum);
-    return { ...stats, full: stats.active >= mostOf(this.#link, this.#options) };
+    const most = mostOf(this.#link, this.#options);
+    return stats.active < most ? stats : { ...stats, full: most };
   }
 
   /** Those that are open, in no order. Never rejects. */

@@ -57,8 +57,8 @@ export interface Client {
   finish(trailers: Buffer): void;
   /** No answer comes: an error page is to be sent. */
   refuse(refusal: Refusal): void;
-  /** An answer that has begun can't be completed. */
-  breakOff(): void;
+  /** An answer that has begun can't be completed. `cut`: since something took too long. */
+  breakOff(cut?: TimeoutKind): void;
   /** More of the request's body can be sent. */
   requestDrained(): void;
   /** 101. Takes the provider's stream; bytes `from` to `to` of the answer's buffer came behind its head. */
@@ -367,8 +367,9 @@ export class Exchange implements Requester, Waiter, Timed {
   }
 
   #breakOff(): void {
+    const { timeout } = this.#record;
     this.#end();
-    this.#client.breakOff();
+    this.#client.breakOff(timeout ?? undefined);
   }
 
   /** Closes the connection to the provider: the rest of its answer would be taken for the next one. */
@@ -423,7 +424,8 @@ class RequestRecord {
   status = 0;
   /** Bytes of the answer's body. */
   bytes = 0;
-  #timeout: TimeoutKind | null = null;
+  /** What took too long; null: nothing. */
+  timeout: TimeoutKind | null = null;
   #route: Route | null = null;
   #info: RequestInfo | null = null;
   /** As performance.now() counts. */
@@ -431,7 +433,7 @@ class RequestRecord {
 
   begin(route: Route, info: RequestInfo): void {
     this.status = this.bytes = 0;
-    this.#timeout = null;
+    this.timeout = null;
     this.#route = route;
     this.#info = info;
     this.#since = performance.now();
@@ -439,7 +441,7 @@ class RequestRecord {
   }
 
   timedOut(kind: TimeoutKind): void {
-    this.#timeout = kind;
+    this.timeout = kind;
     this.#route?.onTimeout?.(kind);
   }
 
@@ -453,7 +455,7 @@ class RequestRecord {
     const { method, target, host } = this.#info;
     const { status, bytes } = this;
     const milliseconds = performance.now() - this.#since;
-    const cut = this.#timeout === null ? {} : { cut: this.#timeout };
+    const cut = this.timeout === null ? {} : { cut: this.timeout };
     route.log({ method, target, host, status, bytes, milliseconds, ...cut });
   }
 }

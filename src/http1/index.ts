@@ -62,6 +62,13 @@ export { type Probed, probe } from './probe.js';
 export { LARGE_HEAD, type Refusal, refused } from './refusal.js';
 export { isSameAuthority, RequestHead } from './request-head.js';
 export { ResponseHead } from './response-head.js';
-export { type Route, type RouteResult, routeOf, type Served, type Site } from './route.js';
+export {
+  type Route,
+  type RouteResult,
+  routeOf,
+  type Served,
+  type Site,
+  type TimeoutKind,
+} from './route.js';
 export { Server } from './server.js';
 export { Tunnel } from './tunnel.js';

@@ -29,7 +29,7 @@ import { PartialHead } from './partial-head.js';
 import { type Refusal, SLOW_HEAD } from './refusal.js';
 import { RequestHead } from './request-head.js';
 import type { ResponseHead } from './response-head.js';
-import { type Route, routeOf, type Site } from './route.js';
+import { type Route, routeOf, type Site, type TimeoutKind } from './route.js';
 
 /** Bytes of a body that is sent with its head, where it came with it: such a request can be repeated. */
 const SMALL_BODY = 16 * 1024;
@@ -61,6 +61,8 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
   #leaving = false;
   #graceMs = 0;
   #open = true;
+  /** It was ended within an answer since this took too long. */
+  cut: TimeoutKind | undefined;
 
   /** Takes the stream. `onClosed` is called once, when nothing more is answered on it. */
   constructor(
@@ -194,7 +196,8 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
     this.#next();
   }
 
-  breakOff(): void {
+  breakOff(cut?: TimeoutKind): void {
+    this.cut = cut;
     this.flush(); // what came of the answer is sent before the end
     this.close();
   }

@@ -26,3 +26,6 @@ export const MAX_STRING = 4096;
 export const MIN_UNPACKED = 64 * 1024 * 1024;
 /** Beyond that, to this many times its own size: real file-system images stay far below. */
 export const MAX_UNPACK_RATIO = 100;
+
+/** Connections of one link at once, however many files may be open. */
+export const CONNECTIONS_OF_LINK = 4_096;

@@ -22,8 +22,8 @@ export interface AttachedListener {
 export interface LinkStats {
   readonly active: number;
   readonly total: number;
-  /** As many are active as may be: further ones wait, or are closed. */
-  readonly full?: boolean;
+  /** As many are active as may be, which is this number: further ones wait, or are closed. Absent: there is room. */
+  readonly full?: number;
   readonly toProvider: number;
   readonly toConsumer: number;
   /** Ended connections by reason: the relay's (native/relay/relay.h), and what plugin and host count themselves. */

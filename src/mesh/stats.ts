@@ -45,10 +45,10 @@ export class StatsSum<T extends Counted> {
 export function plus(a: LinkStats, b: LinkStats): LinkStats {
   const connectTimes = sumOf(a.connectTimes, b.connectTimes);
   const requestTimes = sumOf(a.requestTimes, b.requestTimes);
+  const full = a.full ?? b.full;
   return {
     active: a.active + b.active,
     total: a.total + b.total,
-    full: (a.full ?? false) || (b.full ?? false),
     toProvider: a.toProvider + b.toProvider,
     toConsumer: a.toConsumer + b.toConsumer,
     closes: added(a.closes, b.closes),
@@ -56,6 +56,7 @@ export function plus(a: LinkStats, b: LinkStats): LinkStats {
     audited: added(a.audited, b.audited),
     ...(connectTimes && { connectTimes }),
     ...(requestTimes && { requestTimes }),
+    ...(full === undefined ? {} : { full }),
   };
 }
 

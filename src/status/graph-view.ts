@@ -46,7 +46,12 @@ function linkView(status: LinkStatus, stats: StatsOf, shown: ShownOf): WireLink 
   return {
     ...linkToWire(status.link),
     ...stateView(status),
-    connections: { active, total, ...(refused > 0 && { refused }), ...(full && { full }) },
+    connections: {
+      active,
+      total,
+      ...(refused > 0 && { refused }),
+      ...(full !== undefined && { full: true, most: full }),
+    },
     bytes: { to_provider: toProvider, to_consumer: toConsumer },
     ...shown(status.id),
   };

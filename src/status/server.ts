@@ -151,7 +151,7 @@ export class ControlServer {
       ['/revision', (response) => sendJson(response, 200, options.revision?.() ?? null)],
       ['/xconnect-status', (response) => sendJson(response, 200, statusView(store))],
       ['/version', (response) => sendJson(response, 200, this.#version())],
-      ['/health', (response) => sendJson(response, 200, healthView(store, health))],
+      ['/health', (response) => sendJson(response, 200, healthView(store, stats, health))],
       ['/events', (response) => this.#listen(response)],
       ['/uses', (response) => this.#observe(response)],
       ['/metrics', (response) => this.#sendMetrics(response, { store, stats, health, timed })],
@@ -346,17 +346,20 @@ function askedOf({ req }: ServerResponse): URLSearchParams {
   return new URLSearchParams(req.url?.replace(/^[^?]*/, ''));
 }
 
-function healthView(store: StatusStore, { failing, last }: SourceHealth): unknown {
+function healthView(store: StatusStore, stats: StatsOf, { failing, last }: SourceHealth): unknown {
   const states = store.countByState();
   const { failed, unmet } = states;
   const isOptional = ({ state, link }: LinkStatus) => state === 'unmet' && link.optional;
-  const optional = [...store.all()].filter(isOptional).length;
+  const all = [...store.all()];
+  const optional = all.filter(isOptional).length;
+  const full = all.filter(({ id }) => stats(id)?.full !== undefined).length;
   const isDegraded = failing || failed + unmet > optional;
   return {
     status: isDegraded ? 'degraded' : 'ok',
     links: store.size,
     states,
     optional_unmet: optional,
+    full,
     source: { failing, last_failure: last },
   };
 }

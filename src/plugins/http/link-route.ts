@@ -13,6 +13,7 @@ import {
   type RequestHead,
   type Route,
   requestOmitting,
+  type TimeoutKind,
   Tunnel,
 } from '../../http1/index.js';
 import type { DurationCount } from '../../kernel/durations.js';
@@ -20,7 +21,7 @@ import { type HttpRule, isAllowed, parseRule } from '../../kernel/http-rule.js';
 import { everyLine, type Logger } from '../../kernel/log.js';
 import { ok } from '../../kernel/result.js';
 import type { ConnectionAbout } from '../../mesh/attacher.js';
-import { countClose, type LinkHost } from '../plugin.js';
+import { countClose, type Described, type LinkHost } from '../plugin.js';
 
 export interface RouteOptions {
   /** What a client says of the way that its request came (X-Forwarded-*) is left out. */
@@ -62,7 +63,11 @@ export class LinkRoute {
       log: this.logOf(),
       onBegin: null,
       onEnd: null,
-      onTimeout: (kind) => countClose(host.tally, kind),
+      onTimeout: (kind) => {
+        countClose(host.tally, kind);
+        const text = lateText(kind, link, limits);
+        if (text !== null) host.log.warn({ code: kind }, text);
+      },
       transfer: (source, sink, transfer) => host.transfer(source, sink, transfer),
       join: (client, provider, request) => {
         const about = asked(request);
@@ -127,6 +132,22 @@ export function limitsOf({ type, http, maxConnections }: Link): Limits {
 /** The last request of a connection, for who wants to see it. */
 export function asked(request: string | null): ConnectionAbout {
   return request === null ? {} : { request };
+}
+
+/** Why a connection has ended, where something took too long. */
+export function ended(cut: TimeoutKind | undefined): Pick<Described, 'reason'> {
+  return cut === undefined ? {} : { reason: cut };
+}
+
+/** A line of the log on what the provider did not do in time; null: it was the client. */
+function lateText(kind: TimeoutKind, { provider, name }: Link, limits: Limits): string | null {
+  const seconds = (ms: number) => `${ms / 1_000} s`;
+  if (kind === 'silence-timeout') {
+    const { silenceMs } = limits;
+    return `an answer of ${provider} was cut, as nothing more of it came for ${seconds(silenceMs)}: "silence_timeout" of ${name}`;
+  }
+  if (kind !== 'answer-timeout') return null;
+  return `${provider} did not answer a request within ${seconds(limits.answerMs)}: "answer_timeout" of ${name}`;
 }
 
 /** What a header value can't have as it stands, and the sign that begins an encoded byte. */

@@ -13,6 +13,7 @@ import {
   type Route,
   type RouteResult,
   refused,
+  type TimeoutKind,
 } from '../../http1/index.js';
 import { parseCidr, type SocketAddress } from '../../kernel/ip-address.js';
 import { ok } from '../../kernel/result.js';
@@ -32,6 +33,8 @@ const MAPPED = /^::ffff:(?=\d+\.)/i;
 export interface Serving {
   /** Method and target. */
   readonly lastRequest: string | null;
+  /** It was ended within an answer since this took too long. HTTP/2 ends the stream, and not the connection. */
+  readonly cut?: TimeoutKind | undefined;
   /** As the client sent and was sent. */
   readonly bytes: { readonly in: number; readonly out: number };
 }
@@ -57,7 +60,7 @@ export function visitorFrom({ ip, port }: SocketAddress, secure: boolean): Visit
 
 /** Its connection is closed, or was upgraded. */
 export function visitorLeft(visitor: Visitor): void {
-  for (const end of visitor.ends.splice(0)) end('closed');
+  for (const end of visitor.ends.splice(0)) end(visitor.serving?.cut ?? 'closed');
 }
 
 function describe({ serving }: Visitor): Described {

@@ -3,7 +3,7 @@ import type { Link } from '../../graph/link.js';
 import { type Lingering, type Route, refused, Server } from '../../http1/index.js';
 import { drainThenClose } from '../../kernel/drain.js';
 import { ok } from '../../kernel/result.js';
-import { asked, identityLines, LinkRoute, limitsOf } from '../http/link-route.js';
+import { asked, ended, identityLines, LinkRoute, limitsOf } from '../http/link-route.js';
 import type { Attachment, LinkHost } from '../plugin.js';
 
 /** Rejects with an XConnectError where the target is taken. */
@@ -27,7 +27,9 @@ export async function serve(link: Link, host: LinkHost, lingering: Lingering): P
   const listener = await host.listen((client) => {
     const stream = host.bytes(client);
     const connection = server.accept(stream, null);
-    if (connection) host.describe(stream, () => asked(connection.lastRequest));
+    if (connection) {
+      host.describe(stream, () => ({ ...asked(connection.lastRequest), ...ended(connection.cut) }));
+    }
   });
   return {
     async detach(drainMs) {
