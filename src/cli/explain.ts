@@ -27,11 +27,11 @@ import {
   type Known,
   type LiveLink,
   type Step,
-  type StepName,
 } from './explanation.js';
 import type { Output } from './output.js';
 import type { HttpRequest, MethodCall } from './questions.js';
 import { routeVerdict } from './route-verdict.js';
+import type { StepName } from './steps.js';
 
 export interface ExplainOptions {
   readonly consumer?: string | undefined;

@@ -1,34 +1,18 @@
 /**
  * Why a link is as it is: the chain from its declaration to the first byte, step by step. The first step that failed
  * says what was found, what was expected and what helps; the steps after it were not reached. Pure.
- *
- * The daemon tries these in the same order and stops at the first that fails, so the code of its error tells which one
- * that was.
  */
 
 import { type ContainerEnd, EXTERNAL, RUNTIME_PROVIDER } from '../graph/link.js';
 import { type ErrorCode, REMEDIES } from '../kernel/errors.js';
 import { CONNECTIONS_OF_LINK as MAX_CONNECTIONS } from '../manifest/limits.js';
-import { type ProblemCode, placeText, remedyOf, show } from '../manifest/problem.js';
+import { placeText, remedyOf, show } from '../manifest/problem.js';
 import { CONTAINER_PREFIX } from '../manifest/services.js';
 import { DEVICES, isOneOf } from '../manifest/vocabulary.js';
 import type { ProbeView } from '../status/probes.js';
 import { type Declaration, placeOf } from './declaration.js';
 import type { Verdict } from './questions.js';
-
-export const STEPS = [
-  'declared',
-  'exporter',
-  'allowed',
-  'containers',
-  'target',
-  'socket',
-  'identity',
-  'connections',
-] as const;
-/** Steps that are taken where somebody asks for them. */
-type AskedStep = 'call' | 'route' | 'connect';
-export type StepName = (typeof STEPS)[number] | AskedStep;
+import { DEVICE_STEPS, STEP_OF, STEP_OF_PROBLEM, STEPS, type StepName } from './steps.js';
 
 export interface Step {
   readonly name: StepName;
@@ -101,71 +85,6 @@ export interface LiveLink {
   readonly audited?: Readonly<Record<string, number>>;
 }
 
-/** Which step an error is about; `anywhere`: the step that was being taken, which its message tells. */
-const STEP_OF: Readonly<Record<ErrorCode, StepName | 'anywhere'>> = {
-  'manifest-invalid': 'declared',
-  'runtime-away': 'declared',
-  'runtime-answer': 'declared',
-  'state-unreadable': 'declared',
-  'engine-away': 'declared',
-  'engine-slow': 'declared',
-  'engine-answer': 'declared',
-  'requirement-unmet': 'exporter',
-  'type-unknown': 'exporter',
-  'type-unsupported': 'exporter',
-  'device-fd-only': 'allowed',
-  'not-allowed': 'allowed',
-  'consumer-not-running': 'containers',
-  'provider-not-running': 'containers',
-  'container-gone': 'containers',
-  'not-a-container': 'anywhere',
-  'target-invalid': 'target',
-  'target-occupied': 'target',
-  'target-read-only': 'target',
-  'target-on-host': 'target',
-  'target-lost': 'target',
-  'target-unreachable': 'target',
-  'certificate-invalid': 'target',
-  'plugin-missing': 'target',
-  'plugin-unreadable': 'target',
-  'plugin-failed': 'target',
-  'plugin-invalid': 'target',
-  'provider-socket-missing': 'socket',
-  'provider-not-a-socket': 'socket',
-  'provider-loop': 'socket',
-  'provider-refused': 'socket',
-  'device-missing': 'socket',
-  'device-wrong': 'socket',
-  'device-ambiguous': 'socket',
-  'device-busy': 'socket',
-  'connector-missing': 'socket',
-  'bus-off': 'socket',
-  'bus-away': 'socket',
-  'bus-unlisted': 'socket',
-  'bus-refused': 'identity',
-  'bus-uid': 'identity',
-  'identity-unknown': 'identity',
-  'provider-unhealthy': 'connections',
-  'limit-reached': 'anywhere',
-  'permission-denied': 'anywhere',
-  'network-closed': 'anywhere',
-  'broker-lost': 'anywhere',
-  'relay-lost': 'anywhere',
-  'broker-failed': 'anywhere',
-  'timed-out': 'anywhere',
-  internal: 'anywhere',
-};
-
-/** Problems of a revision that are not about the declaration as such. */
-const STEP_OF_PROBLEM: Partial<Readonly<Record<ProblemCode, StepName>>> = {
-  'service-missing': 'exporter',
-  'provider-missing': 'exporter',
-  'provider-ambiguous': 'exporter',
-  'bus-name-missing': 'exporter',
-  'type-unserveable': 'exporter',
-  'not-allowed': 'allowed',
-};
-
 /** What is known of one link. At least one of the two. */
 export interface Known {
   /** Undefined: nobody knows the revision behind the graph. */
@@ -182,12 +101,6 @@ export interface Known {
   /** Of a process, as a phrase such as `since 10:00`; undefined: not known. */
   readonly since?: (pid: number) => string | undefined;
 }
-
-/** A device is looked for before anything is made in the consumer. */
-const DEVICE_STEPS: readonly StepName[] = [
-  ...(['declared', 'exporter', 'allowed', 'containers'] as const),
-  ...(['socket', 'target', 'identity', 'connections'] as const),
-];
 
 /** The steps of this link, with those that were asked for. */
 function orderOf({ live, declaration, call, route, tried }: Known): StepName[] {

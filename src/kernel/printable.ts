@@ -8,7 +8,8 @@ export function printable(text: string): string {
   return text.replace(DECEPTIVE, escaped);
 }
 
-function escaped(character: string): string {
+/** `\u001b`, for each UTF-16 code unit. */
+export function escaped(character: string): string {
   return character
     .split('')
     .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)

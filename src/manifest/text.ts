@@ -5,9 +5,9 @@
  * broken Unicode are refused once, here.
  */
 
-import { printable } from '../kernel/printable.js';
+import { escaped, printable } from '../kernel/printable.js';
 
-export { printable };
+export { escaped, printable };
 
 /** Longest name: NAME_MAX of Linux file systems, as a container's name is a folder's. */
 export const MAX_NAME = 255;

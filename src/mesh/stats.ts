@@ -32,7 +32,8 @@ export class StatsSum<T extends Counted> {
   /** The last connection has ended: the final counters are added, and it is not asked again. */
   settle(counted: T): void {
     if (!this.#live.delete(counted)) return;
-    this.#settled = { ...plus(this.#settled, counted.stats()), active: 0, full: false };
+    const { full: _, ...settled } = plus(this.#settled, counted.stats());
+    this.#settled = { ...settled, active: 0 };
   }
 
   sum(): LinkStats {

@@ -1,11 +1,12 @@
 /** The links that a question is about. */
 import type { LinkStatus, StatusStore } from './store.js';
 
-/** Those of the `consumer` and the `name` that are asked for; of all where neither is. In the order of the store. */
+/** Those of the `consumer`, the `name` and the `target` that are asked for, each where it is. In the order of the store. */
 export function linksAsked(store: StatusStore, asked: URLSearchParams): LinkStatus[] {
-  const [consumer, name] = [asked.get('consumer'), asked.get('name')];
-  return [...store.all()].filter(
-    ({ link }) =>
-      (consumer === null || link.consumer === consumer) && (name === null || link.name === name),
-  );
+  const keys = ['consumer', 'name', 'target'] as const;
+  const wanted = keys.flatMap((key) => {
+    const value = asked.get(key);
+    return value === null ? [] : [[key, value] as const];
+  });
+  return [...store.all()].filter(({ link }) => wanted.every(([key, value]) => link[key] === value));
 }

@@ -44,10 +44,8 @@ export class Probes {
 
   /** `asked`: `consumer` and `name`, and `target` where the consumer has several links of that name. */
   async answer(asked: URLSearchParams): Promise<Answer> {
-    const target = asked.get('target');
     const isWhole = asked.has('consumer') && asked.has('name');
-    const links = isWhole ? linksAsked(this.#store, asked) : [];
-    const [found, ...more] = links.filter(({ link }) => target === null || link.target === target);
+    const [found, ...more] = isWhole ? linksAsked(this.#store, asked) : [];
     if (!found || more.length > 0) {
       const wanted = '"consumer", "name" and, if it has several, "target" of one link';
       return refusal(

@@ -81,13 +81,13 @@ async function detailsOf(
   target: string,
 ): Promise<Details | null> {
   const [got, revision, page] = await Promise.all([
-    answers.get('/links', { consumer, name }),
+    answers.get('/links', { consumer, name, target }),
     answers.get('/revision'),
-    answers.get('/connections', { consumer, name, limit: String(MAX_CONNECTIONS) }),
+    answers.get('/connections', { consumer, name, target, limit: String(MAX_CONNECTIONS) }),
   ]);
   if (!got.ok) throw new Error(got.error);
   if (!revision.ok) throw new Error(revision.error);
-  const live = (got.value as readonly LiveLink[]).find((link) => link.target === target);
+  const [live] = got.value as readonly LiveLink[];
   if (!live) return null;
   const all =
     revision.value === null
@@ -97,11 +97,7 @@ async function detailsOf(
   const [found] = explanations({ all: own, links: [live] }); // of what the daemon has, before what it lacks
   if (!found) return null;
   const { denied, audited, closes, socket } = live;
-  const connections = page.ok
-    ? (page.value as ConnectionPage).connections
-        .filter((one) => one.target === target)
-        .map(connectionOf)
-    : null;
+  const connections = page.ok ? (page.value as ConnectionPage).connections.map(connectionOf) : null;
   return { steps: found.steps, denied, audited: audited ?? {}, closes, socket, connections };
 }
 

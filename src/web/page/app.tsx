@@ -14,6 +14,7 @@ import {
   type State,
 } from './model.js';
 import { Picture } from './picture.js';
+import { labelOf } from './scene.js';
 import { LinkTable } from './table.js';
 
 /** A link by its key, or a container by its name. */
@@ -117,7 +118,7 @@ export function App({ model }: { readonly model: Model }) {
             ))}
             {choice && 'container' in choice && (
               <button type="button" class="pill" onClick={close}>
-                of {choice.container} ✕
+                of {labelOf(choice.container)} ✕
               </button>
             )}
           </div>
@@ -134,7 +135,7 @@ export function App({ model }: { readonly model: Model }) {
             )}
           </div>
         </section>
-        {choice && 'link' in choice && <Details link={chosen} onClose={close} />}
+        {choice && 'link' in choice && <Details key={choice.link} link={chosen} onClose={close} />}
       </main>
     </>
   );

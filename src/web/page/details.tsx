@@ -7,7 +7,7 @@ import {
   type Details as Found,
   MAX_CONNECTIONS,
 } from '../wire.js';
-import { ago, bytes, plural, rate } from './format.js';
+import { ago, bytes, plural, rate, seen } from './format.js';
 import { Icon } from './icons.js';
 import { type Link, stateOf } from './model.js';
 import { labelOf } from './scene.js';
@@ -35,12 +35,12 @@ export function Details({ link, onClose }: Props) {
       class="details"
       ref={panel}
       tabIndex={-1}
-      aria-label={`Link of ${shown.consumer} to ${shown.name}`}
+      aria-label={`Link of ${labelOf(shown.consumer)} to ${seen(shown.name)}`}
     >
       <div class="head">
         <h2>
           <Icon type={shown.type} />
-          {printable(shown.name)}
+          {seen(shown.name)}
         </h2>
         <button type="button" class="close" aria-label="Close" onClick={onClose}>
           ✕
@@ -67,14 +67,14 @@ export function Details({ link, onClose }: Props) {
       <dl>
         <dt>Type</dt>
         <dd>
-          {printable(shown.type)}, role {printable(shown.role)}
+          {seen(shown.type)}, role {seen(shown.role)}
         </dd>
         <dt>Target</dt>
-        <dd class="path">{printable(shown.target)}</dd>
+        <dd class="path">{seen(shown.target)}</dd>
         {found && (
           <>
             <dt>Socket</dt>
-            <dd class="path">{printable(found.socket)}</dd>
+            <dd class="path">{seen(found.socket)}</dd>
           </>
         )}
         <dt>Connections</dt>

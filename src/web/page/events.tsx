@@ -1,6 +1,6 @@
 /** The newest changes of links, latest first; what is kept is bounded by the model. */
 import { printable } from '../../manifest/text.js';
-import { time } from './format.js';
+import { seen, time } from './format.js';
 import { type Model, stateOf } from './model.js';
 import { labelOf } from './scene.js';
 
@@ -24,11 +24,11 @@ export function Events({ model, onChoose }: Props) {
           </span>
           {model.links.has(one.key) ? (
             <button type="button" class="plain" onClick={() => onChoose(one.key)}>
-              {labelOf(one.consumer)} → {printable(one.name)}
+              {labelOf(one.consumer)} → {seen(one.name)}
             </button>
           ) : (
             <span class="plain">
-              {labelOf(one.consumer)} → {printable(one.name)}
+              {labelOf(one.consumer)} → {seen(one.name)}
             </span>
           )}
           {one.message && <span class="message">{printable(one.message)}</span>}

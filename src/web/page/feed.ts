@@ -16,8 +16,11 @@ export function openFeed(model: Model): void {
   let source: EventSource | null = null;
   let timer = 0;
   let wait = FIRST_MS;
+  /** Counts what was begun: what comes of anything before the last has nothing to say. */
+  let turn = 0;
 
   const open = () => {
+    turn++;
     window.clearTimeout(timer);
     source?.close();
     source = new EventSource('/feed');
@@ -36,7 +39,10 @@ export function openFeed(model: Model): void {
   const lose = async () => {
     source?.close();
     source = null;
-    model.setConnection(await reason());
+    const mine = ++turn;
+    const why = await reason();
+    if (mine !== turn) return; // it was opened again meanwhile
+    model.setConnection(why);
     window.clearTimeout(timer);
     timer = window.setTimeout(open, wait);
     wait = Math.min(MOST_MS, wait * 2);

@@ -1,4 +1,13 @@
 /** Values as people read them. Pure. */
+import { escaped, printable } from '../../manifest/text.js';
+
+/** What a browser shows nothing of, or less than there is: fillers and the like, spaces but the plain one within. */
+const UNSEEN = /\p{Default_Ignorable_Code_Point}|\u2800|(?! )\p{Zs}|^ +| +$| (?= )/gu;
+
+/** A name, of which every character is seen: those that show nothing are escaped as in JSON. */
+export function seen(name: string): string {
+  return name === '' ? '""' : printable(name).replace(UNSEEN, escaped);
+}
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
 

@@ -27,6 +27,7 @@ import { type Model, STATES, type State } from './model.js';
 import {
   at,
   boxesOf,
+  choiceOf,
   endsOf,
   nextNode,
   restated,
@@ -231,9 +232,10 @@ class Stage {
     };
     const way = ways[event.key];
     if (way) this.#go(...way);
-    else if (event.key === 'Enter' && this.#cursor !== null)
-      this.onChoose({ container: this.#cursor });
-    else if (event.key === '+' || event.key === '=') this.scale(1.4);
+    else if (event.key === 'Enter' && this.#cursor !== null) {
+      const node = this.#scene.nodes.find(({ id }) => id === this.#cursor);
+      if (node) this.onChoose(choiceOf(node));
+    } else if (event.key === '+' || event.key === '=') this.scale(1.4);
     else if (event.key === '-') this.scale(1 / 1.4);
     else if (event.key === '0') this.fit(true);
     else return;
@@ -409,7 +411,7 @@ class Stage {
     if (!found) this.onChoose(null);
     else if ('node' in found) {
       this.#cursor = found.node.id;
-      this.onChoose({ container: found.node.id });
+      this.onChoose(choiceOf(found.node));
     } else this.onChoose({ link: found.line.key });
   }
 

@@ -3,9 +3,8 @@
  * are those of the picture at scale 1.
  */
 import { grouped } from '../../kernel/grouped.js';
-import { printable } from '../../manifest/text.js';
 import { EXTERNAL, RUNTIME_PROVIDER } from '../../manifest/vocabulary.js';
-import { plural } from './format.js';
+import { plural, seen } from './format.js';
 import type { Box, Edge, Place } from './layout.js';
 import { BY_URGENCY, type Link, type State, stateOf } from './model.js';
 
@@ -17,6 +16,8 @@ export interface Node extends Box, Place {
   /** The host or the runtime, in place of a container. */
   readonly special: boolean;
   readonly degree: number;
+  /** What stands for nobody is the end of this one link, and no container. */
+  readonly link?: number;
 }
 
 /** A cubic curve: x and y of its start, of its two control points and of its end. */
@@ -45,30 +46,39 @@ export const BOX_HEIGHT = 46;
 const BOX_WIDTH = { least: 132, most: 230, margin: 44 };
 const LONGEST_LABEL = 26;
 
-/** What consumes or provides something. A requirement that nobody meets has no provider, and a line to nowhere. */
+/** What consumes or provides something. A requirement that nobody meets has no provider, and a line to nowhere: what no container can be called. */
 export function endsOf({ consumer, provider, key }: Link): Edge {
-  return { from: consumer, to: provider === '' ? `nobody ${key}` : provider };
+  return { from: consumer, to: provider === '' ? `\0nobody ${key}` : provider };
+}
+
+/** What is chosen with a box: its container, or the link of which it is the end. */
+export function choiceOf({ id, link }: Pick<Node, 'id' | 'link'>) {
+  return link === undefined ? { container: id } : { link };
 }
 
 /** Everything of a container but its place. `widthOf`: of a text, in the font of labels. */
 export function boxesOf(links: Iterable<Link>, widthOf: (text: string) => number) {
-  const ends = new Map<string, { uses: number; serves: number; state: State; nobody: boolean }>();
-  const at = (id: string, nobody = false) => {
-    const one = ends.get(id) ?? { uses: 0, serves: 0, state: 'established' as State, nobody };
+  const ends = new Map<
+    string,
+    { uses: number; serves: number; state: State; link: number | null }
+  >();
+  const at = (id: string, link: number | null = null) => {
+    const one = ends.get(id) ?? { uses: 0, serves: 0, state: 'established' as State, link };
     ends.set(id, one);
     return one;
   };
   for (const link of links) {
     const { from, to } = endsOf(link);
     const state = stateOf(link.state);
-    const [consumer, provider] = [at(from), at(to, link.provider === '')];
+    const [consumer, provider] = [at(from), at(to, link.provider === '' ? link.key : null)];
     consumer.uses++;
     provider.serves++;
     for (const one of [consumer, provider]) {
       if (BY_URGENCY.indexOf(state) < BY_URGENCY.indexOf(one.state)) one.state = state;
     }
   }
-  return [...ends].map(([id, { uses, serves, state, nobody }]) => {
+  return [...ends].map(([id, { uses, serves, state, link }]) => {
+    const nobody = link !== null;
     const label = nobody ? 'nobody' : labelOf(id);
     const detail = nobody
       ? 'provides this'
@@ -79,6 +89,7 @@ export function boxesOf(links: Iterable<Link>, widthOf: (text: string) => number
     const wanted = Math.max(widthOf(label), widthOf(detail) * 0.86) + BOX_WIDTH.margin;
     return {
       ...{ id, label, detail, state, degree: uses + serves },
+      ...(nobody ? { link } : {}),
       special: nobody || id === EXTERNAL || id === RUNTIME_PROVIDER,
       width: Math.round(Math.min(BOX_WIDTH.most, Math.max(BOX_WIDTH.least, wanted))),
       height: BOX_HEIGHT,
@@ -89,7 +100,7 @@ export function boxesOf(links: Iterable<Link>, widthOf: (text: string) => number
 export function labelOf(container: string): string {
   if (container === EXTERNAL) return 'outside';
   if (container === RUNTIME_PROVIDER) return 'the runtime';
-  const text = printable(container);
+  const text = seen(container);
   return text.length > LONGEST_LABEL ? `${text.slice(0, LONGEST_LABEL - 1)}…` : text;
 }
 
@@ -123,7 +134,7 @@ export function sceneOf(
     const toY = to.y + (offsets.get(portOf(to, toSide))?.get(link.key) ?? 0);
     return {
       ...{ key: link.key, from: from.id, to: to.id, type: link.type },
-      ...{ label: printable(link.name), state: stateOf(link.state) },
+      ...{ label: seen(link.name), state: stateOf(link.state) },
       curve: curveOf(from, to, fromSide, toSide, fromY, toY, aside),
       ...{ chord: chordOf(from, to, aside), iconAt },
     };

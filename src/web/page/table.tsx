@@ -4,7 +4,7 @@
  */
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { printable } from '../../manifest/text.js';
-import { rate } from './format.js';
+import { rate, seen } from './format.js';
 import { Icon } from './icons.js';
 import { type Link, stateOf } from './model.js';
 import { labelOf } from './scene.js';
@@ -146,7 +146,7 @@ function LinkRow({ link, index, here, chosen, onChoose }: RowProps) {
         </span>
         <span class="what">
           <Icon type={link.type} />
-          {printable(link.name)} <span class="muted">{link.type}</span>
+          {seen(link.name)} <span class="muted">{seen(link.type)}</span>
           {link.denied > 0 && <span class="badge">{link.denied.toLocaleString('en')} denied</span>}
         </span>
       </td>

@@ -99,6 +99,20 @@ describe.runIf(isRoot() && has('dbus-daemon') && has('chromium'))('the page', ()
     expect(await details.count()).toBe(0);
   });
 
+  test('shows nothing of one link beside the name of the next one', async () => {
+    const details = (name: string) =>
+      page.getByRole('complementary', { name: `Link of client to ${name}` });
+    await rowsOf(page).filter({ hasText: 'raw' }).click();
+    await details('raw').locator('.steps li').nth(7).waitFor();
+    await page.route('**/link?*', () => undefined); // the answer about the next one never comes
+    await rowsOf(page).filter({ hasText: 'notes' }).dispatchEvent('click'); // the panel may cover it
+    await details('notes').waitFor();
+    expect(await details('notes').locator('.steps li').count()).toBe(0);
+    expect(await details('notes').textContent()).toContain('Asking…');
+    await page.unroute('**/link?*');
+    await page.keyboard.press('Escape');
+  });
+
   test('shows those of a container that is clicked in the picture', async () => {
     const { width = 0, height = 0 } = (await page.locator('.stage').boundingBox()) ?? {};
     // Left and right of the middle are the client and the server.

@@ -6,9 +6,8 @@ import {
   explain,
   firstFailure,
   type LiveLink,
-  STEPS,
-  type StepName,
 } from '../../../src/cli/explanation.js';
+import { STEPS, type StepName } from '../../../src/cli/steps.js';
 import { type ErrorCode, REMEDIES } from '../../../src/kernel/errors.js';
 import { readRevision } from '../../../src/manifest/reader.js';
 import { type Files, requires, revisionFrom, services, writeFiles } from '../manifest/scratch.js';

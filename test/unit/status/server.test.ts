@@ -62,6 +62,18 @@ describe('the control socket', () => {
     expect([status, JSON.parse(body)]).toEqual([200, []]);
   });
 
+  it('has the links of one consumer, service and target', async () => {
+    const control = await Control.start();
+    for (const target of ['/a', '/b']) control.put({ target });
+    control.put({ name: 'other' });
+    const targets = async (query: string) => {
+      const links = (await control.json(`/links?${query}`)) as { target: string }[];
+      return links.map(({ target }) => target);
+    };
+    expect(await targets('consumer=consumer&name=raw')).toEqual(['/a', '/b']);
+    expect(await targets('consumer=consumer&name=raw&target=/b')).toEqual(['/b']);
+  });
+
   it('has the status of the links and of the source', async () => {
     const control = await Control.start();
     control.put({}, FAILURE);
@@ -70,7 +82,7 @@ describe('the control socket', () => {
     ]);
     const states = { established: 0, waiting: 0, failed: 1, draining: 0, unmet: 0 };
     const source = { failing: false, last_failure: null };
-    const bad = { status: 'degraded', links: 1, states, optional_unmet: 0, source };
+    const bad = { status: 'degraded', links: 1, states, optional_unmet: 0, full: 0, source };
     expect(await control.json('/health')).toEqual(bad);
     control.put();
     const well = { ...states, established: 1, failed: 0 };

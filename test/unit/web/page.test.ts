@@ -6,7 +6,7 @@ import { inOrder, type Link, Model, matcher, stateOf } from '../../../src/web/pa
 import {
   at,
   boxesOf,
-  endsOf,
+  choiceOf,
   labelOf,
   nextNode,
   restated,
@@ -222,8 +222,16 @@ describe('a scene', () => {
   test('shows hostile names as text that can be seen', () => {
     expect(labelOf('a\u202eb\u0000')).toBe('a\\u202eb\\u0000');
     expect(labelOf('x'.repeat(200))).toHaveLength(26);
-    const [link] = modelOf({ consumer: 'nobody 1' }).links.values();
-    expect(endsOf(link as Link)).toEqual({ from: 'nobody 1', to: 'server' });
+    expect(labelOf('')).toBe('""');
+    expect(labelOf('  ')).toBe('\\u0020\\u0020');
+    expect(labelOf('a  b ')).toBe('a\\u0020 b\\u0020');
+    expect(labelOf('\u3164\u2800\u00a0\ufe0f')).toBe('\\u3164\\u2800\\u00a0\\ufe0f');
+    expect(labelOf('my app')).toBe('my app');
+  });
+
+  test('takes a box for its container, and that of nobody for its link', () => {
+    const { scene: made, links } = scene({ consumer: 'nobody 1', provider: '', state: 'unmet' });
+    expect(made.nodes.map(choiceOf)).toEqual([{ container: 'nobody 1' }, { link: links[0]?.key }]);
   });
 });
 
