@@ -149,6 +149,12 @@ export function explain(known: Known): Explanation {
   };
 }
 
+/** Of errors that are not about what their step is about otherwise. */
+const EXPECTED_OF: Partial<Readonly<Record<ErrorCode, string>>> = {
+  'certificate-invalid': 'a certificate and its key that can be read',
+  'plugin-failed': 'a plugin that makes the link',
+};
+
 interface Fault {
   readonly step: StepName;
   readonly found: string;
@@ -190,7 +196,9 @@ function faultOf({ declaration, live, asked }: Known): Fault | null {
   const step = stepOf(live, error);
   const edit = error.code === 'not-allowed' ? editOf(step, declaration) : undefined;
   const found = `${error.message}${untold(live, error.code)}`;
-  return { step, found, remedy: edit ?? placed(step, error.remedy, declaration) };
+  const expected = EXPECTED_OF[error.code];
+  const remedy = edit ?? placed(step, error.remedy, declaration);
+  return { step, found, ...(expected === undefined ? {} : { expected }), remedy };
 }
 
 /** Of a container that does not run, where nobody has said that it ever ended. */
@@ -319,6 +327,7 @@ function whereabouts({ declaration, live }: Known) {
 
 function expectedOf(name: StepName, known: Known): string {
   const { consumer, provider, target, socket, role } = whereabouts(known);
+  const type = (known.live ?? known.declaration?.link)?.type;
   switch (name) {
     case 'declared':
       return 'a requirement that can be read, and a service that is served';
@@ -333,7 +342,9 @@ function expectedOf(name: StepName, known: Known): string {
         ? `${target} in ${consumer} free, and a way to it`
         : `${target} free, at an interface of ${consumer === EXTERNAL ? 'the host' : consumer}`;
     case 'socket':
-      return `${socket} in ${provider}, which lets the role ${role} in`;
+      return isOneOf(DEVICES, type)
+        ? `${socket} in ${provider}, a device of the type ${type}`
+        : `${socket} in ${provider}, which lets the role ${role} in`;
     case 'identity':
       return `a user for the role ${role}`;
     case 'connect':

@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } 
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'vitest';
+import type { ContainerEnd } from '../../../src/graph/link.js';
 import { commandOf, type Told } from '../../support/command.js';
 import {
   type ContainerOptions,
@@ -19,6 +20,8 @@ export class SeenMesh {
   readonly containers = new Map<string, TestContainer>();
   /** Pids that are none of our containers'. */
   readonly pids: Record<string, number> = {};
+  /** How containers ended that do not run. */
+  readonly ends: Record<string, ContainerEnd> = {};
 
   constructor(...args: string[]) {
     mkdirSync(this.state);
@@ -50,7 +53,8 @@ export class SeenMesh {
 
   writePids(): void {
     const running = [...this.containers].map(([name, { pid }]) => [name, pid] as const);
-    const pids = { ...Object.fromEntries(running), ...this.pids };
+    const ended = Object.entries(this.ends).map(([name, end]) => [name, { pid: 0, end }] as const);
+    const pids = { ...Object.fromEntries([...running, ...ended]), ...this.pids };
     replace(join(this.folder, 'pids.json'), JSON.stringify(pids));
   }
 
