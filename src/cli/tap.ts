@@ -69,7 +69,7 @@ export async function tapCommand(
       lost += told.lost;
       untold += told.lost;
     } else {
-      shown += Math.floor((told.bytes.length * 3) / 4);
+      shown += Buffer.byteLength(told.bytes, 'base64');
       show(decoding.take(told));
     }
   };
