@@ -98,7 +98,7 @@ describe.runIf(isRoot())('a daemon', () => {
     [['--bus-uids', '5-6'], "error: option '--bus-uids <first-last>' argument '5-6' is invalid. "],
     [
       ['--', 'x'],
-      'error: unknown command "x", expected check, graph, diff, doctor, explain, connections, upgrade, learn, web or none\n',
+      'error: unknown command "x", expected check, graph, diff, doctor, explain, connections, upgrade, learn, tap, fault, web, metrics or none\n',
     ],
     [['-x'], "error: unknown option '-x'\n"],
   ])('that is told nonsense ends with 2, and says what was expected: %j', (args, said) => {
