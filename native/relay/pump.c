@@ -235,10 +235,12 @@ enum move pump_stream(struct side *from, struct side *to)
 	if (from->conn->link->fault && (move = fault_room(from, &most)) != MOVE_AGAIN)
 		return move;
 	if (from->plenty && room == ROOM_FREE && most == SIZE_MAX) {
-		/* What did not fit into one read is worth a splice, or a longer read. */
-		if (from->local != to->local && !(from->local && from->conn->link->fds) && way_copies(from))
+		/* What did not fit into one read is worth a splice, or a longer read. One that can't be spliced is in no race. */
+		bool can_splice = !from->no_splice && !to->no_splice && !from->conn->link->tap;
+
+		if (from->local != to->local && !(from->local && from->conn->link->fds) && (!can_splice || way_copies(from)))
 			return move_copied(from, to, COPY_LENGTH);
-		plain = from->no_splice || to->no_splice || from->conn->link->tap ? 0 : plain_queue(from);
+		plain = can_splice ? plain_queue(from) : 0;
 		if (plain > 0 && (move = move_spliced(from, to, plain)) != MOVE_END)
 			return move;
 	}

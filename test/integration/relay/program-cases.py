@@ -2,6 +2,7 @@
 import random, threading, time
 
 SO_MEMINFO = 55 # <asm-generic/socket.h>
+TAP = 17 # PVX_RELAY_TAP
 
 def started():
     relay = Relay()
@@ -291,37 +292,59 @@ def tcp_pair():
     client = socket.create_connection(listener.getsockname())
     return client, listener.accept()[0]
 
+PIECES = [bytes([i]) * 2**20 for i in range(80)]
+
+def passes_on(one, other, pieces):
+    def say():
+        for piece in pieces: one.sendall(piece)
+    saying = threading.Thread(target=say)
+    saying.start()
+    for piece in pieces:
+        assert other.recv(len(piece), socket.MSG_WAITALL) == piece
+    saying.join()
+
+def join_tcp(relay, link=1):
+    (consumer, near), (far, provider) = tcp_pair(), pair()
+    relay.tell("JOIN", near, far, link=link)
+    return consumer, provider
+
+def spliced(relay):
+    fds = f"/proc/{relay.process.pid}/fd"
+    own = [os.readlink(f"{fds}/{name}") for name in os.listdir(fds) if int(name) > 2]
+    return any(target.startswith("pipe:") for target in own)
+
 def raced():
     """Bodies between TCP and a unix socket, so long that each way has its laps, and then the faster one."""
     relay = started()
     relay.link()
-    pieces = [bytes([i]) * 2**20 for i in range(80)]
-    def passes_on(one, other, pieces):
-        def say():
-            for piece in pieces: one.sendall(piece)
-        saying = threading.Thread(target=say)
-        saying.start()
-        for piece in pieces:
-            assert other.recv(len(piece), socket.MSG_WAITALL) == piece
-        saying.join()
-    def joined():
-        (consumer, near), (far, provider) = tcp_pair(), pair()
-        relay.tell("JOIN", near, far)
-        return consumer, provider
-    def spliced():
-        fds = f"/proc/{relay.process.pid}/fd"
-        own = [os.readlink(f"{fds}/{name}") for name in os.listdir(fds) if int(name) > 2]
-        return any(target.startswith("pipe:") for target in own)
-    idle = joined()
-    passes_on(*idle, pieces[:1]) # and pauses within its lap, which is one of the other way
-    assert not spliced()
-    consumer, provider = joined()
+    idle = join_tcp(relay)
+    passes_on(*idle, PIECES[:1]) # and pauses within its lap, which is one of the other way
+    assert not spliced(relay)
+    consumer, provider = join_tcp(relay)
     def others_go_on():
-        passes_on(consumer, provider, pieces[:8])
-        return spliced()
+        passes_on(consumer, provider, PIECES[:8])
+        return spliced(relay)
     until(others_go_on)
-    passes_on(consumer, provider, pieces)
-    passes_on(provider, consumer, pieces)
+    passes_on(consumer, provider, PIECES)
+    passes_on(provider, consumer, PIECES)
+    return relay.end() == ""
+
+def tapped():
+    """A body that is tapped can't be spliced: it has no laps, so the first lap, which is copied, is left to others."""
+    relay = started()
+    relay.link(1)
+    relay.link(2)
+    tap, theirs = pair(SEQPACKET)
+    relay.tell(TAP, theirs)
+    assert tap.recv(65536) # it has begun
+    passes_on(*join_tcp(relay), PIECES[:6])
+    consumer, provider = join_tcp(relay, 2)
+    passes_on(consumer, provider, PIECES[:2])
+    assert not spliced(relay)
+    def more_is_spliced():
+        passes_on(consumer, provider, PIECES[:8])
+        return spliced(relay)
+    until(more_is_spliced)
     return relay.end() == ""
 
 def crowded():

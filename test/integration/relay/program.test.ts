@@ -26,6 +26,7 @@ describe.runIf(isRoot())('pvx-relay', () => {
       'raced',
       'passes on bodies whole, whether they are spliced, copied, or first one and then the other',
     ],
+    ['tapped', 'leaves it to streams that can be spliced how long bodies go'],
     [
       'crowded',
       'holds so much and no more of fast streams that nobody reads, and waits without a timer',
