@@ -25,8 +25,12 @@ export class Gate {
   readonly #cookieName: string;
   readonly #names: readonly string[];
 
-  /** `port`: browsers keep the cookies of all ports of a machine together. `names`: of this machine. */
-  constructor(token: string, port: number, names: readonly string[]) {
+  /**
+   * Throws where there is no token, which everybody would have. `port`: browsers keep the cookies of all ports of a
+   * machine together. `names`: of this machine.
+   */
+  constructor(token: string | null, port: number, names: readonly string[]) {
+    if (!token) throw new Error('A page needs a token.');
     this.#digest = digestOf(token);
     this.#cookieName = `pv-xconnect-web-${port}`;
     this.#names = names;

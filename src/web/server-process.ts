@@ -61,7 +61,7 @@ function webServer(start: Start['start'], answers: Answers): http.Server {
   const watcher = new Watcher(picture, answers, () => feed.changed());
   const feed = new Feed(picture, (count) => (count > 0 ? watcher.look() : watcher.rest()));
   return pageServer({
-    gate: new Gate(start.token ?? '', start.port, start.names),
+    gate: new Gate(start.token, start.port, start.names),
     feed,
     folder: join(PACKAGE_ROOT, 'dist/web/page'),
     details: (consumer, name, target) => detailsOf(answers, consumer, name, target),

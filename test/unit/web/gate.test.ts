@@ -30,6 +30,10 @@ describe('the gate', () => {
     expect(admit(more)).toMatchObject({ admitted: false, status: 401 });
   });
 
+  test.each([null, ''])('is not made with the token %j, which everybody has', (token) => {
+    expect(() => new Gate(token, 9280, [])).toThrow('needs a token');
+  });
+
   test.each(['localhost', 'LOCALHOST:1', '10.0.0.7:80', '[::1]:9280', 'device', 'device.local:80'])(
     'knows %s as a name of this machine',
     (host) => expect(admit({ host, token: 'right' }).admitted).toBe(true),
