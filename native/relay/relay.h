@@ -318,7 +318,7 @@ struct relay {
 	struct race {
 		const struct side *runner; /* of its stream; NULL: none is under way */
 		uint64_t line, began;      /* bytes of it, and when, as this lap began */
-		uint64_t best[2];          /* nanoseconds of the fastest lap each way; 0: none */
+		uint64_t best[2];          /* microseconds of the fastest lap each way; 0: none */
 		unsigned lap, winner;
 	} race[2]; /* way.c, by whether it is from a unix socket */
 	uint32_t npipes, nlinks;

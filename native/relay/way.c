@@ -10,22 +10,12 @@
  */
 #include "relay.h"
 
-#include <time.h>
-
 #define LAP (4u * 1024u * 1024u) /* bytes that were sent */
 #define LAPS 8u
 #define RUN_LAPS 128u
-#define PAUSE_NS 1000000000u
+#define PAUSE_US 1000000u
 
 enum way { COPIED, SPLICED };
-
-static uint64_t nanoseconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static enum way way_of(const struct race *race)
 {
@@ -52,11 +42,11 @@ bool way_copies(const struct side *from)
 	uint64_t sent = conn->bytes[from == &conn->side[1]];
 
 	if (race->runner != from || sent - race->line >= LAP) {
-		uint64_t now = nanoseconds();
+		uint64_t now = relay_now_us();
 
 		if (race->runner == from)
 			end_lap(race, now);
-		else if (race->runner && now - race->began < PAUSE_NS)
+		else if (race->runner && now - race->began < PAUSE_US)
 			return way_of(race) == COPIED;
 		race->runner = from;
 		race->line = sent;
