@@ -9,12 +9,11 @@
  * for each other (`Storage.changes`), so that none of them sees another's half. A kill in the middle leaves revisions
  * that are whole or gone, and never one without its objects, which go last.
  */
-import { lstatSync, readdirSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { lstat, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Storage } from './storage.js';
 import { refuseIfBusy } from './storage-routes.js';
-import { FIRST } from './trails.js';
+import { FIRST, type Step } from './trails.js';
 
 export interface CollectorParts {
   readonly storage: Storage;
@@ -53,11 +52,9 @@ export class Collector {
     const { boot } = trails;
     const wanted = new Set([FIRST, current(), boot?.done, boot?.trying, boot?.before]);
     const all = trails.list();
-    const leaving = all.filter(
-      ({ name, progress }) => !wanted.has(name) && progress.status !== 'NEW',
-    );
-    for (const { name } of leaving) await trails.remove(name);
-    const kept = new Set(trails.list().map(({ name }) => name));
+    const isKept = ({ name, progress }: Step) => wanted.has(name) || progress.status === 'NEW';
+    for (const step of all) if (!isKept(step)) await trails.remove(step.name);
+    const kept = all.filter(isKept).map(({ name }) => name);
     const inUse = new Set<string | undefined>([...kept, ...startedIn()]);
     const needed = trails.objects();
     const folders = [
@@ -66,22 +63,28 @@ export class Collector {
     ];
     let reclaimed = 0;
     for (const { path } of folders) {
-      reclaimed += sizeOf(path);
+      reclaimed += await sizeOf(path);
       await rm(path, { recursive: true, force: true });
     }
     return reclaimed + (await objects.collect((sha256) => needed.has(sha256), now() - GRACE_MS));
   }
 }
 
-/** Bytes of all files below it. */
-function sizeOf(folder: string): number {
-  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isFile())
-    .reduce((sum, { name, parentPath }) => sum + sizeOfFile(join(parentPath, name)), 0);
+/** Bytes of all files below it. An unpacked root has very many: whatever else this process does goes on meanwhile. */
+async function sizeOf(folder: string): Promise<number> {
+  let sum = 0;
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) sum += await sizeOf(path);
+    else if (entry.isFile()) sum += await sizeOfFile(path);
+  }
+  return sum;
 }
 
 /** 0: it is gone meanwhile. */
-function sizeOfFile(path: string): number {
-  return lstatSync(path, { throwIfNoEntry: false })?.size ?? 0;
+async function sizeOfFile(path: string): Promise<number> {
+  const stats = await lstat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+  });
+  return stats?.size ?? 0;
 }

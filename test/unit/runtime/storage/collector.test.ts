@@ -1,5 +1,13 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -92,6 +100,17 @@ describe('collecting', () => {
       paths[1],
       ...paths.slice(6),
     ]);
+  });
+
+  test('counts the files of folders within each other, and follows no link', async () => {
+    const root = join(folder, 'roots', shaOf('no revision names it'));
+    for (let i = 0; i < 3; i++) {
+      mkdirSync(join(root, `usr/${i}`), { recursive: true });
+      writeFileSync(join(root, `usr/${i}/file`), '12345');
+    }
+    symlinkSync('usr', join(root, 'lib'));
+    expect(await collector.run()).toBe(3 * 5);
+    expect(existsSync(root)).toBe(false);
   });
 
   test('leaves what was put a moment ago, also where it was there before: a step may be about to name it', async () => {
