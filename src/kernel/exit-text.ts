@@ -6,7 +6,10 @@ import { constants } from 'node:os';
  * `exit code 137 (SIGKILL)`.
  */
 export function exitText(code: number): string {
-  const signals = Object.entries(constants.signals);
-  const [signal] = signals.find(([, number]) => number === code - 128) ?? [];
+  const signal = signalName(code - 128);
   return `exit code ${code}${signal === undefined ? '' : ` (${signal})`}`;
+}
+
+export function signalName(number: number): string | undefined {
+  return Object.entries(constants.signals).find(([, one]) => one === number)?.[0];
 }

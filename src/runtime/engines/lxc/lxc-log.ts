@@ -5,7 +5,7 @@
  * only taken if it is a child of that lxc-start: it will be entered, and sent signals.
  */
 import { readFileSync } from 'node:fs';
-import { constants as system } from 'node:os';
+import { exitText, signalName } from '../../../kernel/exit-text.js';
 import { statField } from '../../../kernel/process-stat.js';
 
 const STARTED = /Started "[^\n]*" with pid "(\d+)"/g;
@@ -34,9 +34,8 @@ export function endIn(log: string): string | undefined {
   const match = /Child <\d+> ended on (error|signal)[^(\n]*\((\d+)\)/.exec(readIfThere(log));
   if (!match) return undefined;
   const number = Number(match[2]);
-  if (match[1] === 'error') return `exit code ${number}`;
-  const name = Object.entries(system.signals).find(([, value]) => value === number)?.[0];
-  return `signal ${name ?? number}`;
+  if (match[1] === 'error') return exitText(number);
+  return `signal ${signalName(number) ?? number}`;
 }
 
 /** The first error in the log, without where in the source of lxc it was. */

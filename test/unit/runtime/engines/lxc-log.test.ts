@@ -13,6 +13,7 @@ test.each([
   ['Child <9068> ended on signal Killed(9)', 'signal SIGKILL'],
   ['Child <9068> ended on signal Segmentation fault(11)', 'signal SIGSEGV'],
   ['Child <9068> ended on error (3)', 'exit code 3'],
+  ['Child <9068> ended on error (137)', 'exit code 137 (SIGKILL)'],
   ['Started "/init" with pid "9068"', undefined],
 ])('%s: %s', (said, end) => {
   const source = 'lxc-start web 20261129180154.397 INFO     error - ../src/lxc/error.c:34 - ';
