@@ -4,8 +4,8 @@
  *   { "web": 1234, "db": { "pid": 1240, "address": "10.0.3.2" },
  *     "log": { "pid": 0, "end": { "how": "exit code 3", "times": 4, "log": "/var/log/log.log" } } }
  *
- * `address` is the container's pool address, where it has one, `end` how it ended last. A file that is not there means that nothing
- * runs. An entry that is wrong takes out itself alone.
+ * `address` is the container's pool address, where it has one, `end` how it ended last. A file that is not there means
+ * that nothing runs. An entry that is wrong takes out itself alone.
  */
 import type { BigIntStats } from 'node:fs';
 import { stat } from 'node:fs/promises';

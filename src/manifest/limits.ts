@@ -22,7 +22,7 @@ export const MAX_CONNECTIONS = 65_535;
 export const MAX_RULES = 1000;
 /** Characters of any string that we read; PATH_MAX. */
 export const MAX_STRING = 4096;
-/** An archive may unpack to this many bytes, whatever its size, before its `json` was found. */
+/** An archive may unpack to this many bytes, whatever its size, as far as it is read. */
 export const MIN_UNPACKED = 64 * 1024 * 1024;
 /** Beyond that, to this many times its own size: real file-system images stay far below. */
 export const MAX_UNPACK_RATIO = 100;

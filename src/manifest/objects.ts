@@ -46,7 +46,7 @@ export interface ObjectSink {
 export interface TakenObjects {
   /** Of folders: the SHA-256 of each file, under the key that a state has for it. */
   readonly state: Readonly<Record<string, string>>;
-  /** Those that were put. */
+  /** Those that were put, and those of folders that the sink did not want. */
   readonly taken: ReadonlySet<string>;
   readonly problems: readonly Problem[];
 }

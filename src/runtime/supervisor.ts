@@ -1,7 +1,7 @@
 /**
- * Keeps the daemon or the hosted bus running; of containers lifecycle/ does. It is launched, launched again when it ends by itself or
- * could not be launched (at once the first time, then after ever longer waits), and stopped: it is asked to end, and
- * killed after a time.
+ * Keeps the daemon or the hosted bus running; of containers lifecycle/ does. It is launched, launched again when it ends
+ * by itself or could not be launched (at once the first time, then after ever longer waits), and stopped: it is asked to
+ * end, and killed after a time.
  *
  *             start                launched
  *     DOWN ───────────▶ STARTING ───────────▶ RUNNING

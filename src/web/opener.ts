@@ -59,7 +59,10 @@ export class Opener {
   readonly #send: (opened: Opened, socket?: Socket) => void;
   #opening = 0;
 
-  /** `path`: of the control socket. `readable`: what may be asked for. `send`: passes the answer on, and the connection, which then is the server's. */
+  /**
+   * `path`: of the control socket. `readable`: what may be asked for. `send`: passes the answer on, and the connection,
+   * which then is the server's.
+   */
   constructor(
     path: string,
     readable: readonly Readable[],

@@ -131,7 +131,7 @@ export const SUBJECTS: readonly Subject[] = [
       command('run-commit', 'LOCAL_RUN_COMMIT', [REVISION], 'the same, and commits it'),
       command('reboot', 'REBOOT_DEVICE', ['[message]'], 'starts everything anew'),
       command('poweroff', 'POWEROFF_DEVICE', ['[message]'], 'ends everything'),
-      command('run-gc', 'RUN_GC', [], 'removes the objects that no revision names'),
+      command('run-gc', 'RUN_GC', [], 'removes what nobody needs any more'),
       command('xconnect-graph', 'XCONNECT_GRAPH', [], 'has pv-xconnect look at the graph'),
       command('make-factory', 'MAKE_FACTORY', ['[revision]'], 'of Pantavisor'),
       command('enable-ssh', 'ENABLE_SSH', [], 'of Pantavisor'),
@@ -187,7 +187,7 @@ export const SUBJECTS: readonly Subject[] = [
   { names: ['daemons'], words: [list('/daemons', 'lists the daemons'), ...daemonActions()] },
   {
     names: ['storage'],
-    words: [word('gc', [], 'removes unused objects', () => ask('POST', '/storage/gc'))],
+    words: [word('gc', [], 'removes what nobody needs any more', () => ask('POST', '/storage/gc'))],
   },
 ];
 

@@ -2,8 +2,8 @@
  * Takes away what nobody needs any more, so that a storage that is left alone for years does not fill up.
  *
  * Kept are the revision that runs, the one that worked before it, that of the command line, and those that nobody has
- * taken up yet; what these name; and the logs and volumes of revisions in which a container was started that still runs.
- * An object that no revision names is kept for as long as a step may be about to name it.
+ * taken up yet; what these name; and the logs and volumes of the revision that each container came with, whether or not
+ * it runs. An object that no revision names is kept for as long as a step may be about to name it.
  *
  * Nothing is collected while a revision is being tried. Collecting, the put of a step, and the begin of a change wait
  * for each other (`Storage.changes`), so that none of them sees another's half. A kill in the middle leaves revisions
@@ -19,7 +19,7 @@ export interface CollectorParts {
   readonly storage: Storage;
   /** The revision that runs. */
   readonly current: () => string;
-  /** Of each container that there is, the revision in which it was started. */
+  /** Of each container that there is, the revision that it came with. */
   readonly startedIn: () => Iterable<string | undefined>;
   /** Why nothing may be collected now, in one sentence; undefined: it may. */
   readonly busyWith: () => string | undefined;

@@ -89,8 +89,8 @@ export class ObjectStore {
 
   /**
    * Stores the bytes under `sha256`, a name as SHA256 has it. `length`: how many they will be, where that is known.
-   * What is there already is not written again, but has to be right as well, and counts as put now. Rejects only with errors of the system
-   * other than a full disk.
+   * What is there already is not written again, but has to be right as well, and counts as put now.
+   * Rejects only with errors of the system other than a full disk.
    */
   async put(
     sha256: string,

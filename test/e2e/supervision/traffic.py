@@ -1,9 +1,10 @@
 """
-traffic.py TYPE TARGET [may-end [may-be-away]]: checked traffic through one link, until a line comes.
+traffic.py TYPE TARGET [may-end [may-be-away]]: checked traffic through one link, until a line comes, such as "stop".
 
 Says "ready" once the first answer was right. One client keeps its connection, another one comes and goes. Then one line
-of JSON: what went wrong, how many rounds each has made, how often a connection ended, and the longest that a new client
-waited for its answer, in milliseconds. With "may-end" a connection that ends is made anew, and is no fault; with
+of JSON: what went wrong, how many rounds each has made, how often a connection ended, how many bytes were as they had
+to be, and the longest that a new client waited for its answer, in milliseconds. The line "rounds" is answered with the
+same of what was until then, and it goes on. With "may-end" a connection that ends is made anew, and is no fault; with
 "may-be-away" too, neither is an answer of HTTP that says that nobody is there.
 
 TYPE: stream, bytes (stream without descriptors), tcp, seqpacket, dgram, where the provider sends back what it gets;

@@ -382,7 +382,10 @@ export class LxcEngine implements Engine {
     return found.ok ? ok(join(folder, found.value.path)) : found;
   }
 
-  /** Once it runs, and thus is in its own root, or has run. Null: it never did. */
+  /**
+   * Once it runs, and thus is in its own root. `monitor`, which has ended: it has run, and nobody can know its pid any
+   * more. Null: it never did.
+   */
   async #pidOf(log: string, monitor: number, exited: Promise<string>): Promise<number | null> {
     let isOver = false;
     void exited.then(() => {
