@@ -6,6 +6,7 @@
  * here is shown as its client has it, with what a policy refuses.
  */
 import type { Passed, Tap, TapSink } from '../mesh/attacher.js';
+import { followTaps } from '../mesh/taps.js';
 import { ByteChannel } from '../relay/byte-channel.js';
 import { Channel } from '../relay/channel.js';
 import type { RelayLink } from '../relay/relay-link.js';
@@ -29,17 +30,12 @@ export function tapLink(
       show(sink, { connection: `p.${number}`, to, bytes, fds });
     }),
   ];
-  const begun: Promise<unknown>[] = [];
-  const endRelay = relay.follow((relayLink) => {
-    const tap = tapRelay(sink, relayLink);
-    begun.push(tap.begun);
-    return () => tap.end();
-  });
+  const relayed = followTaps(relay, (relayLink) => tapRelay(sink, relayLink));
   return {
-    begun: Promise.all(begun),
+    begun: relayed.begun,
     end: () => {
       for (const end of ends) end();
-      return Promise.all(endRelay());
+      return relayed.end();
     },
   };
 }

@@ -3,10 +3,15 @@
 /** Begins it with a member; what is returned ends it. */
 type Begin<M, R> = (member: M) => () => R;
 
+interface Begun<M, R> {
+  readonly begin: Begin<M, R>;
+  /** How it is ended with each member. */
+  readonly ends: Map<M, () => R>;
+}
+
 export class Following<M> {
   readonly #members: () => Iterable<M>;
-  /** How each that was begun is ended. */
-  readonly #begun = new Map<Begin<M, unknown>, Map<M, () => unknown>>();
+  readonly #begun = new Set<Begun<M, unknown>>();
 
   /** `members`: those that there are now. */
   constructor(members: () => Iterable<M>) {
@@ -15,23 +20,23 @@ export class Following<M> {
 
   /** Each call is a subscription of its own. The returned function ends it with every member that is still there. */
   follow<R>(begin: Begin<M, R>): () => R[] {
-    const own: Begin<M, R> = (member) => begin(member);
     const ends = new Map<M, () => R>();
-    this.#begun.set(own, ends);
-    for (const member of this.#members()) ends.set(member, own(member));
+    const begun = { begin, ends };
+    this.#begun.add(begun);
+    for (const member of this.#members()) ends.set(member, begin(member));
     return () => {
-      this.#begun.delete(own);
+      this.#begun.delete(begun);
       return [...ends.values()].map((end) => end());
     };
   }
 
   /** One more member. */
   joined(member: M): void {
-    for (const [begin, ends] of this.#begun) ends.set(member, begin(member));
+    for (const { begin, ends } of this.#begun) ends.set(member, begin(member));
   }
 
   /** It has ended, and all that was begun with it. */
   left(member: M): void {
-    for (const ends of this.#begun.values()) ends.delete(member);
+    for (const { ends } of this.#begun) ends.delete(member);
   }
 }

@@ -25,6 +25,7 @@ import type {
 } from './attacher.js';
 import { type Current, type Desired, plan, type Step } from './plan.js';
 import { StatsSum } from './stats.js';
+import { followTaps } from './taps.js';
 
 export const WATCHDOG_MS = 10_000;
 
@@ -120,13 +121,7 @@ export class LinkRunner {
 
   /** As of AttachedLink, of all attachments, and those to come. */
   tap(sink: TapSink): Tap {
-    const begun: Promise<unknown>[] = [];
-    const end = this.#following.follow((handle) => {
-      const tap = handle.tap(sink);
-      begun.push(tap.begun);
-      return () => tap.end();
-    });
-    return { begun: Promise.all(begun), end: () => Promise.all(end()) };
+    return followTaps(this.#following, (handle) => handle.tap(sink));
   }
 
   /** As of AttachedLink, of the current attachment. */

@@ -22,6 +22,7 @@ import type {
 } from './attacher.js';
 import { LinkRunner } from './link-runner.js';
 import type { Desired } from './plan.js';
+import { NO_TAP } from './taps.js';
 
 export interface MeshEvents {
   /** A link's state, the reason for it, or its fields have changed. */
@@ -118,8 +119,7 @@ export class Mesh extends EventEmitter<MeshEvents> {
 
   /** Shows what passes on a link. */
   tap(id: string, sink: TapSink): Tap {
-    const none = Promise.resolve();
-    return this.#entries.get(id)?.runner.tap(sink) ?? { begun: none, end: () => none };
+    return this.#entries.get(id)?.runner.tap(sink) ?? NO_TAP;
   }
 
   /** Makes the provider of a link worse than it is, until the returned function is called. */

@@ -7,6 +7,7 @@
  */
 import type { ServerResponse } from 'node:http';
 import { eventView } from './graph-view.js';
+import { beginStream, NOT_STORED } from './listeners.js';
 import type { LinkStatus, StatusStore } from './store.js';
 
 export interface EventsOptions {
@@ -37,19 +38,13 @@ export class Events {
 
   /** Takes the response, whose head is not sent yet, until its client or `close` ends it. */
   add(response: ServerResponse): void {
-    response.writeHead(200, {
-      'Content-Type': 'text/event-stream; charset=utf-8',
-      'Cache-Control': 'no-store',
-    });
+    // The end of input is a half-close or the end of the client: only writing tells which.
+    const onHalfClose = () => this.#clients.has(response) && response.write(':\n\n');
+    beginStream(response, onHalfClose, NOT_STORED);
     response.write(': listening\n\n');
     this.#clients.add(response);
     this.#heartbeat ??= setInterval(() => this.#beat(), this.#heartbeatMs);
     response.on('close', () => this.#remove(response));
-    // The end of input is a half-close or the end of the client: only writing tells which.
-    response.req.socket.on('end', () => {
-      if (this.#clients.has(response)) response.write(':\n\n');
-    });
-    response.req.socket.setTimeout(0);
   }
 
   close(): void {

@@ -34,7 +34,7 @@ export class Faults {
   }
 
   /** Takes the response, or says why not. */
-  add(response: ServerResponse, asker: Asker | null, asked: URLSearchParams): Refused | null {
+  add(response: ServerResponse, asker: Asker, asked: URLSearchParams): Refused | null {
     const wanted = faultAsked(asked);
     const details =
       typeof wanted === 'string'

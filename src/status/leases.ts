@@ -11,7 +11,8 @@
 import type { ServerResponse } from 'node:http';
 import { isDevice } from '../graph/endpoint.js';
 import type { Logger } from '../kernel/log.js';
-import { linksAsked } from './links-asked.js';
+import { linksNamed } from './links-asked.js';
+import { beginStream, NOT_STORED } from './listeners.js';
 import type { LinkStatus, StatusStore } from './store.js';
 
 /** The process that connected to the control socket, in our own namespaces. */
@@ -42,7 +43,7 @@ export interface Refused {
 }
 
 /** How a link shows it. */
-export interface Mark extends Asker {
+interface Mark extends Asker {
   readonly since: string;
   readonly until: string;
 }
@@ -69,7 +70,7 @@ const SECONDS = 30;
 /** How long an asker who reads nothing keeps the connection after the end, in milliseconds. */
 const LINGER_MS = 5_000;
 
-export interface LeaseKind {
+interface LeaseKind {
   /** Its key of a link in the graph: `tap`. */
   readonly name: string;
   /** For the log: `tapped`. */
@@ -104,20 +105,19 @@ export class Leases {
   /** Begins it on the links that are asked for, and takes the response; or says why not. */
   grant(
     response: ServerResponse,
-    asker: Asker | null,
+    asker: Asker,
     asked: URLSearchParams,
     begin: (links: readonly LinkStatus[], response: ServerResponse, tell: Tell) => Begun,
     { mark: about = {}, text: more = '', error }: Details = {},
   ): Refused | null {
     const { name, done, most } = this.#kind;
-    if (asker?.uid !== 0) return refused(403, `Only root may ask for a ${name}: become root.`);
+    if (asker.uid !== 0) return refused(403, `Only root may ask for a ${name}: become root.`);
     const seconds = Number(asked.get('for') ?? SECONDS);
     if (!(seconds > 0 && seconds <= MAX_SECONDS)) {
       return refused(400, `"for" has to be a number of seconds up to ${MAX_SECONDS}.`);
     }
     if (error !== undefined) return refused(400, error);
-    const named = asked.has('consumer') && asked.has('name');
-    const links = named ? linksAsked(this.#store, asked) : [];
+    const links = linksNamed(this.#store, asked);
     const [first] = links;
     if (!first) return refused(404, 'There is no link of this "consumer" and "name".');
     if (isDevice(first.link.type)) {
@@ -193,15 +193,9 @@ class Lease {
 
   start(about: object): void {
     const response = this.#response;
-    const { socket } = response.req;
-    response.writeHead(200, {
-      'Content-Type': 'text/event-stream; charset=utf-8',
-      'Cache-Control': 'no-store',
-    });
+    beginStream(response, () => this.end('whoever asked has left'), NOT_STORED);
     const tell: Tell = (data) => void response.write(`data: ${JSON.stringify(data)}\n\n`);
     response.on('close', () => this.end('whoever asked has left'));
-    socket.on('end', () => this.end('whoever asked has left'));
-    socket.setTimeout(0);
     response.flushHeaders();
     this.#begun = this.#options.begin(tell);
     void this.#begun.begun.then(() => {

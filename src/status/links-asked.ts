@@ -10,3 +10,8 @@ export function linksAsked(store: StatusStore, asked: URLSearchParams): LinkStat
   });
   return [...store.all()].filter(({ link }) => wanted.every(([key, value]) => link[key] === value));
 }
+
+/** The same where both `consumer` and `name` are asked for, and else none. */
+export function linksNamed(store: StatusStore, asked: URLSearchParams): LinkStatus[] {
+  return asked.has('consumer') && asked.has('name') ? linksAsked(store, asked) : [];
+}

@@ -1,5 +1,20 @@
 /** Who listens to a stream of server-sent events that begins when they ask: how many there may be, and their end. */
-import type { ServerResponse } from 'node:http';
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
+
+/** The head of such a stream; and of one that a cache is told to keep nothing of. */
+export const EVENT_STREAM = { 'Content-Type': 'text/event-stream; charset=utf-8' };
+export const NOT_STORED = { ...EVENT_STREAM, 'Cache-Control': 'no-store' };
+
+/** A stream that goes on in silence. `onHalfClose`: its reader has closed the half that writes, or has ended. */
+export function beginStream(
+  response: ServerResponse,
+  onHalfClose: () => void,
+  head: OutgoingHttpHeaders = EVENT_STREAM,
+): void {
+  response.writeHead(200, head);
+  response.req.socket.on('end', onHalfClose);
+  response.req.socket.setTimeout(0);
+}
 
 export class Listeners {
   readonly #most: number;
@@ -19,11 +34,11 @@ export class Listeners {
    * called when the stream has ended.
    */
   add(response: ServerResponse, begin: () => readonly (() => void)[]): void {
-    response.writeHead(200, { 'Content-Type': 'text/event-stream; charset=utf-8' });
     if (response.req.method === 'HEAD') {
-      response.end();
+      response.writeHead(200, EVENT_STREAM).end();
       return;
     }
+    beginStream(response, () => response.end());
     response.write(': listening\n\n');
     this.#all.add(response);
     let ends: readonly (() => void)[] = [];
@@ -31,8 +46,6 @@ export class Listeners {
       this.#all.delete(response);
       for (const end of ends) end();
     });
-    response.req.socket.on('end', () => response.end());
-    response.req.socket.setTimeout(0);
     ends = begin();
   }
 

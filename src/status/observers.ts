@@ -6,7 +6,7 @@
  */
 import type { ServerResponse } from 'node:http';
 import type { Use } from '../graph/use.js';
-import { linksAsked } from './links-asked.js';
+import { linksNamed } from './links-asked.js';
 import { Listeners } from './listeners.js';
 import type { StatusStore } from './store.js';
 
@@ -29,8 +29,7 @@ export class Observers {
 
   /** Takes the response, whose head is not sent yet. False: there is no such link, and the response is not taken. */
   add(response: ServerResponse, asked: URLSearchParams): boolean {
-    if (!asked.has('consumer') || !asked.has('name')) return false;
-    const links = linksAsked(this.#store, asked);
+    const links = linksNamed(this.#store, asked);
     if (links.length === 0) return false;
     const kinds = new Set<string>();
     const tell = (target: string, use: Use) => {

@@ -3,12 +3,11 @@
  * has shown. One at a time for each link, with a pause between two, and few at a time in all: a provider is asked no
  * more often than an impatient consumer would. One that hangs goes on holding its place until it has ended.
  */
-import { linkId } from '../graph/link.js';
 import { withDeadline } from '../kernel/deadline.js';
 import { type LinkError, REMEDIES } from '../kernel/errors.js';
 import { failed, type Result } from '../kernel/result.js';
 import type { Probed } from '../mesh/attacher.js';
-import { linksAsked } from './links-asked.js';
+import { linksNamed } from './links-asked.js';
 import type { StatusStore } from './store.js';
 
 /** Null: there is no such link any more. */
@@ -44,8 +43,7 @@ export class Probes {
 
   /** `asked`: `consumer` and `name`, and `target` where the consumer has several links of that name. */
   async answer(asked: URLSearchParams): Promise<Answer> {
-    const isWhole = asked.has('consumer') && asked.has('name');
-    const [found, ...more] = isWhole ? linksAsked(this.#store, asked) : [];
+    const [found, ...more] = linksNamed(this.#store, asked);
     if (!found || more.length > 0) {
       const wanted = '"consumer", "name" and, if it has several, "target" of one link';
       return refusal(
@@ -53,7 +51,7 @@ export class Probes {
         `Found ${found ? more.length + 1 : 'no'} such links, expected ${wanted}.`,
       );
     }
-    const id = linkId(found.link);
+    const { id } = found;
     const obstacle = this.#obstacle(id);
     if (obstacle !== null) return refusal(429, obstacle);
     this.#underWay.add(id);

@@ -13,11 +13,13 @@ import type { GraphSourceEvents } from '../graph/source.js';
 import { withDeadline } from '../kernel/deadline.js';
 import { DrainBarrier } from '../kernel/drain.js';
 import type { Logger } from '../kernel/log.js';
+import { NO_TAP } from '../mesh/taps.js';
 import { ConnectionEnds, type ConnectionSource, connectionPage } from './connections.js';
 import { Events, type EventsOptions } from './events.js';
 import { type FaultLink, Faults } from './faults.js';
 import { graphView, linksView, type ShownOf, type StatsOf, statusView } from './graph-view.js';
 import type { Asker } from './leases.js';
+import { EVENT_STREAM } from './listeners.js';
 import type { Metrics } from './metrics.js';
 import { type Observe, Observers } from './observers.js';
 import { type ProbeLink, Probes } from './probes.js';
@@ -94,16 +96,13 @@ const NO_CONNECTIONS: ConnectionSource = {
   watch: () => () => undefined,
 };
 
-const NOTHING = Promise.resolve();
-const NO_TAP: TapLink = () => ({ begun: NOTHING, end: () => NOTHING });
-
 type Route = (response: ServerResponse) => void | Promise<void>;
 
 /** Something that is done when it is asked for, with POST. */
 interface Action {
   /** What the path is for: `... with POST`. */
   readonly what: string;
-  readonly take: Route;
+  take(response: ServerResponse, asker: Asker): void | Promise<void>;
 }
 
 export class ControlServer {
@@ -134,7 +133,7 @@ export class ControlServer {
     this.#observers = new Observers(store, options.observe ?? (() => () => undefined));
     this.#probes = new Probes(store, options.probe ?? (async () => null));
     this.#ends = new ConnectionEnds(store, options.connections ?? NO_CONNECTIONS);
-    this.#taps = new Taps({ store, log }, options.tap ?? NO_TAP);
+    this.#taps = new Taps({ store, log }, options.tap ?? (() => NO_TAP));
     this.#faults = new Faults({ store, log }, options.fault ?? (() => () => undefined));
     const shown: ShownOf = (id) => ({
       ...options.shown?.(id),
@@ -159,8 +158,8 @@ export class ControlServer {
     this.#actions = new Map<string, Action>([
       [UPGRADE, { what: 'is asked for', take: (response) => this.#upgrade(response) }],
       [PROBE, { what: 'tries a link', take: (response) => this.#tryLink(response) }],
-      [TAP, { what: 'is asked for', take: (response) => this.#lease(response, this.#taps) }],
-      [FAULT, { what: 'is asked for', take: (response) => this.#lease(response, this.#faults) }],
+      [TAP, { what: 'is asked for', take: (...asked) => this.#lease(this.#taps, ...asked) }],
+      [FAULT, { what: 'is asked for', take: (...asked) => this.#lease(this.#faults, ...asked) }],
     ]);
     this.#server = http.createServer({ ...LIMITS, requireHostHeader: false }, (request, response) =>
       this.#receive(request, response),
@@ -249,12 +248,14 @@ export class ControlServer {
     } else void this.#take(route, path, response);
   }
 
-  #act({ what, take }: Action, path: string, request: IncomingMessage, response: ServerResponse) {
+  #act(action: Action, path: string, request: IncomingMessage, response: ServerResponse) {
+    const asker = this.#askers.get(request.socket);
     if (request.method !== 'POST') {
       response.setHeader('Allow', 'POST');
-      sendJson(response, 405, { Error: `${path} ${what} with POST.` });
-    } else if (this.#mayAct(request)) void this.#take(take, path, response);
-    else {
+      sendJson(response, 405, { Error: `${path} ${action.what} with POST.` });
+    } else if (asker && mayAct(asker)) {
+      void this.#take(() => action.take(response, asker), path, response);
+    } else {
       const error = `Only root, or the daemon's own user, may ask for ${path}.`;
       sendJson(response, 403, { Error: error });
     }
@@ -271,8 +272,7 @@ export class ControlServer {
     else sendJson(response, 409, { Error: obstacle });
   }
 
-  #lease(response: ServerResponse, leases: Taps | Faults): void {
-    const asker = this.#askers.get(response.req.socket) ?? null;
+  #lease(leases: Taps | Faults, response: ServerResponse, asker: Asker): void {
     const refused = leases.add(response, asker, askedOf(response));
     if (refused) sendJson(response, refused.status, { Error: refused.error });
   }
@@ -280,15 +280,6 @@ export class ControlServer {
   async #tryLink(response: ServerResponse): Promise<void> {
     const { status, body } = await this.#probes.answer(askedOf(response));
     sendJson(response, status, body);
-  }
-
-  /**
-   * Whoever may only read must cause nothing: root's group may connect, and the page's processes do, as a user of their
-   * own.
-   */
-  #mayAct({ socket }: IncomingMessage): boolean {
-    const uid = this.#askers.get(socket)?.uid;
-    return uid === 0 || (uid !== undefined && uid === process.geteuid?.());
   }
 
   /** A bug in one answer ends that answer only. */
@@ -304,7 +295,7 @@ export class ControlServer {
 
   #listen(response: ServerResponse): void {
     if (response.req.method === 'HEAD') {
-      response.writeHead(200, { 'Content-Type': 'text/event-stream; charset=utf-8' }).end();
+      response.writeHead(200, EVENT_STREAM).end();
     } else if (this.#events.isFull) {
       refuseMore(response);
     } else this.#events.add(response);
@@ -340,6 +331,14 @@ export class ControlServer {
     const { type, text } = await metrics.render(response.req.headers.accept);
     send(response, 200, type, text);
   }
+}
+
+/**
+ * Whoever may only read must cause nothing: root's group may connect, and the page's processes do, as a user of their
+ * own.
+ */
+function mayAct({ uid }: Asker): boolean {
+  return uid === 0 || uid === process.geteuid?.();
 }
 
 function askedOf({ req }: ServerResponse): URLSearchParams {

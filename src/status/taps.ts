@@ -30,7 +30,7 @@ export class Taps {
   }
 
   /** Takes the response, or says why not. */
-  add(response: ServerResponse, asker: Asker | null, asked: URLSearchParams): Refused | null {
+  add(response: ServerResponse, asker: Asker, asked: URLSearchParams): Refused | null {
     return this.leases.grant(response, asker, asked, (...begun) => this.#begin(...begun));
   }
 
