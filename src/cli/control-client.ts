@@ -9,6 +9,8 @@ export type Got<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly error: string };
 
+type Method = 'GET' | 'POST';
+
 /** The longest silence before and within an answer, in milliseconds. */
 const PATIENCE_MS = 10_000;
 const MAX_ANSWER = 256 * 1024 * 1024;
@@ -28,7 +30,7 @@ export class ControlClient {
 
   /** The JSON at `path`. Never rejects. */
   async get(path: string): Promise<Got<unknown>> {
-    const opened = await this.#open(path);
+    const opened = await this.#open(path, 'GET');
     return opened.ok ? this.#json(opened.value) : opened;
   }
 
@@ -36,21 +38,22 @@ export class ControlClient {
   async post(path: string): Promise<Got<unknown>> {
     const asked = await this.#ask(path, 'POST');
     if (!asked.ok) return asked;
-    const answer = await this.#json(asked.value);
-    const { statusCode: status = 0 } = asked.value;
-    if (!answer.ok || DONE.includes(status)) return answer;
-    return this.#refusal(path, status, answer.value);
+    const isDone = DONE.includes(asked.value.statusCode ?? 0);
+    return isDone ? this.#json(asked.value) : this.#refused(path, asked.value);
   }
 
-  #refusal(path: string, status: number, answer: unknown): Got<never> {
-    const { Error: error } = Object(answer) as Record<string, unknown>;
+  async #refused(path: string, response: IncomingMessage): Promise<Got<never>> {
+    const answer = await this.#json(response);
+    if (!answer.ok) return answer;
+    const { statusCode: status = 0 } = response;
+    const { Error: error } = Object(answer.value) as Record<string, unknown>;
     if (REFUSED.includes(status) && typeof error === 'string') return { ok: false, error };
     return this.#odd(`status ${status} for ${path}`);
   }
 
   /** The text at `path`. Never rejects. */
   async text(path: string): Promise<Got<string>> {
-    const opened = await this.#open(path);
+    const opened = await this.#open(path, 'GET');
     return opened.ok ? this.#text(opened.value) : opened;
   }
 
@@ -100,7 +103,7 @@ export class ControlClient {
       if (lines.some((one) => one.startsWith('event:'))) onChange();
       line = (lines.pop() ?? '').slice(0, 'event:'.length - 1); // only the begin of a line matters
     };
-    return this.#stream('/events', onText, onEnd);
+    return this.#stream('/events', onText, onEnd, 'GET');
   }
 
   /** The same for any stream of events at `path`: `onData` is given the data of each. `POST`: it is asked for. */
@@ -108,7 +111,7 @@ export class ControlClient {
     path: string,
     onData: (value: unknown) => void,
     onEnd: () => void,
-    method: 'GET' | 'POST' = 'GET',
+    method: Method = 'GET',
   ): Promise<Got<() => void>> {
     let line = '';
     const onText = (text: string) => {
@@ -123,7 +126,7 @@ export class ControlClient {
     path: string,
     onText: (text: string) => void,
     onEnd: () => void,
-    method: 'GET' | 'POST' = 'GET',
+    method: Method,
   ): Promise<Got<() => void>> {
     const opened = await this.#open(path, method);
     if (!opened.ok) return opened;
@@ -141,19 +144,15 @@ export class ControlClient {
   }
 
   /** A response with status 200, its body still to be read. */
-  async #open(path: string, method = 'GET'): Promise<Got<IncomingMessage>> {
+  async #open(path: string, method: Method): Promise<Got<IncomingMessage>> {
     const asked = await this.#ask(path, method);
     if (!asked.ok || asked.value.statusCode === 200) return asked;
-    if (method !== 'GET') {
-      const answer = await this.#json(asked.value);
-      const { statusCode: status = 0 } = asked.value;
-      return answer.ok ? this.#refusal(path, status, answer.value) : answer;
-    }
+    if (method === 'POST') return this.#refused(path, asked.value);
     asked.value.destroy();
     return this.#odd(`status ${asked.value.statusCode} for ${path}`);
   }
 
-  #ask(path: string, method: string): Promise<Got<IncomingMessage>> {
+  #ask(path: string, method: Method): Promise<Got<IncomingMessage>> {
     return new Promise((resolve) => {
       const request = http.request({
         socketPath: this.#socketPath,

@@ -3,7 +3,7 @@ import { DAEMON_ENDS } from '../status/leases.js';
 import type { ControlClient, Got } from './control-client.js';
 import type { Output } from './output.js';
 
-export interface LeaseHolder {
+interface LeaseHolder {
   readonly stdout: Output;
   /** It is in effect, as the daemon describes it. */
   onBegin(begun: unknown): void;

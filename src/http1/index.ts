@@ -46,7 +46,7 @@
 export { isSocket } from '../relay/byte-stream.js';
 export { watchedSocketOf } from '../relay/watched-socket.js';
 export { prefersJson } from './accept.js';
-export { type Body, BodyReader, CHUNKED, COUNTED, NO_BODY } from './body-reader.js';
+export { type Body, BodyReader, COUNTED, NO_BODY } from './body-reader.js';
 export type { ByteWriter } from './byte-writer.js';
 export { keptTrailers } from './chunk-reader.js';
 export { deadlines, type Timed } from './deadlines.js';

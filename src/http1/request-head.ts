@@ -5,6 +5,7 @@
  * after the next read has to be copied.
  */
 import { Accept } from './accept.js';
+import { type Body, CHUNKED, COUNTED, NO_BODY } from './body-reader.js';
 import { FAULT, Fields, MORE } from './fields.js';
 import { Framing } from './framing.js';
 import {
@@ -125,8 +126,14 @@ export class RequestHead {
     return this.#mean();
   }
 
+  /** How the body ends (RFC 9112, 6.3). */
+  get body(): Body {
+    if (this.framing.chunked) return CHUNKED;
+    return this.framing.length > 0 ? COUNTED : NO_BODY;
+  }
+
   get hasBody(): boolean {
-    return this.framing.chunked || this.framing.length > 0;
+    return this.body !== NO_BODY;
   }
 
   get isIdempotent(): boolean {

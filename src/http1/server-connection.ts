@@ -19,7 +19,7 @@
  */
 import type { ByteStream, ByteStreamOwner } from '../relay/byte-stream.js';
 import { AnswerWriter } from './answer-writer.js';
-import { type Body, BodyReader, CHUNKED, COUNTED, NO_BODY } from './body-reader.js';
+import { type Body, BodyReader } from './body-reader.js';
 import { deadlines, type Timed } from './deadlines.js';
 import { type Client, Exchange, requestInfo } from './exchange.js';
 import { MORE } from './fields.js';
@@ -259,10 +259,7 @@ export class ServerConnection<Description> implements ByteStreamOwner, Client, T
     this.#answer.minor = minor;
     this.#answer.keepAlive = request.keepsAlive && !this.#leaving;
     this.#answer.prefersJson = request.accept.prefersJson;
-    this.#body.begin(
-      framing.chunked ? CHUNKED : request.hasBody ? COUNTED : NO_BODY,
-      framing.length,
-    );
+    this.#body.begin(request.body, framing.length);
     if (!routed.ok) {
       this.#refuse(routed.refusal, request.method);
       this.#next();

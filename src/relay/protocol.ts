@@ -173,7 +173,7 @@ export function decodeEvents(record: Buffer): RelayEvent[] | null {
       link: word(1),
       conn: word(2),
       error: word(3),
-      bytes: word(4 + LOW) + word(4 + HIGH) * WORD,
+      bytes: longAt(record, at + 16),
       hasFd: nfds === 1,
       data: length === 0 ? NOTHING : record.subarray(at + EVENT_SIZE, end),
     });
@@ -205,7 +205,7 @@ export function decodeOpen(data: Buffer): OpenRecord[] {
   let at = 0;
   while (data.length - at >= OPEN_SIZE) {
     const word = (i: number) => wordAt(data, at + i * 4);
-    const long = (i: number) => word(i + LOW) + word(i + HIGH) * WORD;
+    const long = (i: number) => longAt(data, at + i * 4);
     const [family, port, length] = [word(5), word(6), word(7)];
     const end = at + OPEN_SIZE + length;
     if (end > data.length) break;
@@ -245,9 +245,20 @@ export interface TappedRecord {
 export function decodeTapped(record: Buffer): TappedRecord | null {
   if (record.length < TAPPED_SIZE) return null;
   const word = (i: number) => wordAt(record, i * 4);
-  const long = (i: number) => word(i + LOW) + word(i + HIGH) * WORD;
   const [conn, toConsumer, fds, length] = [word(0), word(1), word(2), word(3)];
   if (record.length !== TAPPED_SIZE + length) return null;
   const bytes = record.subarray(TAPPED_SIZE);
-  return { conn, toConsumer: toConsumer !== 0, fds, time: long(4), dropped: long(6), bytes };
+  return {
+    conn,
+    toConsumer: toConsumer !== 0,
+    fds,
+    time: longAt(record, 16),
+    dropped: longAt(record, 24),
+    bytes,
+  };
+}
+
+/** A 64-bit number. */
+function longAt(bytes: Buffer, offset: number): number {
+  return wordAt(bytes, offset + LOW * 4) + wordAt(bytes, offset + HIGH * 4) * WORD;
 }

@@ -1,17 +1,13 @@
 /** What a tap is told, decoded: each connection by itself, by the type of its link. Of many, the oldest are forgotten. */
+import type { Passed } from '../mesh/attacher.js';
 import { DbusDecoder } from './dbus-decoder.js';
 import { type Decoder, type Piece, PLAIN } from './decoder.js';
 import { httpDecoders } from './http-decoder.js';
 
 /** Some bytes that passed, as `POST /tap` tells of them. */
-export interface Told {
+export interface Told extends Omit<Passed, 'bytes'> {
   /** Of the link. */
   readonly target: string;
-  readonly connection: string;
-  readonly to: 'provider' | 'consumer';
-  /** Microseconds since 1970. */
-  readonly time: number;
-  readonly fds: number;
   /** Base64. */
   readonly bytes: string;
 }
@@ -19,7 +15,7 @@ export interface Told {
 /** A piece with where it is from. `fds`: with the first piece of a read. */
 export type Shown = Omit<Told, 'bytes'> & { readonly piece: Piece };
 
-type Pair = Record<'provider' | 'consumer', Decoder>;
+type Pair = Record<Passed['to'], Decoder>;
 
 interface Connection {
   readonly pair: Pair;

@@ -1,7 +1,6 @@
 /** HTTP/1.x, the two directions of one connection: heads as lines, bodies as the bytes that came. */
 import {
   BodyReader,
-  CHUNKED,
   COUNTED,
   DEFAULT_LIMITS,
   type Limits,
@@ -28,9 +27,7 @@ export function httpDecoders(): Record<'provider' | 'consumer', Decoder> {
       const refused = request.read(bytes, at, bytes.length, LIMITS);
       if (refused !== null) return refused === MORE ? 'more' : 'unknown';
       if (asked.length < MAX_ASKED) asked.push(request.method);
-      const { framing } = request;
-      const kind = framing.chunked ? CHUNKED : request.hasBody ? COUNTED : NO_BODY;
-      body.begin(kind, framing.length);
+      body.begin(request.body, request.framing.length);
       return request.to;
     }),
     consumer: new HttpDecoder((bytes, at, body) => {

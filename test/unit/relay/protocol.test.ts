@@ -88,6 +88,7 @@ describe('the protocol of the relay', () => {
     expect(protocol.COMMAND_SIZE).toBe(size('pvx_command'));
     expect(protocol.EVENT_SIZE).toBe(size('pvx_event'));
     expect(protocol.OPEN_SIZE).toBe(size('pvx_open'));
+    expect(protocol.TAPPED_SIZE).toBe(size('pvx_tapped'));
     expect(protocol.COUNTERS_LENGTH * 8).toBe(size('pvx_counters') + 8);
     const indices: Record<string, number> = {};
     let next = 0;
