@@ -74,7 +74,7 @@ static void fit(struct side *side, uint32_t buffer)
 /* Counts anew what there is for `to`, and says how much of it is in its socket. */
 static uint32_t look(struct side *to)
 {
-	struct side *from = &to->conn->side[to == &to->conn->side[0]];
+	struct side *from = side_other(to);
 	uint32_t theirs[SK_MEMINFO_VARS] = { 0 }, ours[SK_MEMINFO_VARS] = { 0 }, queued;
 	socklen_t length = sizeof(theirs);
 	size_t owed = to->pipe ? to->pipe->length : 0;
@@ -171,7 +171,7 @@ bool memory_full(struct link *link)
 
 void memory_blocked(struct side *to)
 {
-	if (!to->conn->side[to == &to->conn->side[0]].local)
+	if (!side_other(to)->local)
 		look(to);
 }
 

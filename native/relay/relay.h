@@ -203,6 +203,11 @@ struct conn {
 	bool throttled; /* a limit of the kernel holds it up, of whose end no event tells; until the next tick */
 };
 
+static inline struct side *side_other(const struct side *side)
+{
+	return &side->conn->side[side == &side->conn->side[0]];
+}
+
 struct flow; /* dgram.c */
 struct tap; struct fault; struct trouble; /* tap.c, fault.c */
 

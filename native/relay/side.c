@@ -222,7 +222,7 @@ static enum move flush_pipe(struct side *from, struct side *to)
 enum move side_flush(struct side *to)
 {
 	struct conn *conn = to->conn;
-	struct side *from = &conn->side[to == &conn->side[0]];
+	struct side *from = side_other(to);
 	struct backlog *left = to->backlog;
 
 	if (!to->writable && (left || to->pipe))

@@ -2,9 +2,9 @@
  * A tap: a copy of what passes on a link, for the daemon, from the moment that it asks until it closes its end.
  *
  * Each read that was made for a receiver is written to the daemon's socket as one record or more, before the receiver
- * gets it. Nothing waits for the daemon: what its socket has no room for is left out, counted, and told with the next
- * record that fits. A link that is tapped is not spliced, for then nobody has its bytes (pump.c); one that is not costs
- * a look at a pointer for each read.
+ * gets it; but what a provider answers to datagrams, once it was sent (reply.c). Nothing waits for the daemon: what its
+ * socket has no room for is left out, counted, and told with the next record that fits. A link that is tapped is not
+ * spliced, for then nobody has its bytes (pump.c); one that is not costs a look at a pointer for each read.
  */
 #include "lease.h"
 
