@@ -5,12 +5,12 @@
  * Files are counted as large as they say, each name of one with several names again: so no image passes by holes or hard
  * links that is too large without them.
  */
-import { existsSync, readdirSync, renameSync, rmSync, statfsSync, statSync } from 'node:fs';
+import { readdirSync, renameSync, rmSync, statfsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { ok, type WhyResult } from '../../../kernel/result.js';
-import { exitOf, spawnChild } from '../../child-process.js';
+import { CLEAN_EXIT, exitOf, spawnChild } from '../../child-process.js';
 
 export interface UnpackLimits {
   /** Files, folders and others. */
@@ -93,24 +93,23 @@ async function unsquashfs(
   child.stderr?.on('data', (chunk: Buffer) => {
     complaint = `${complaint}${chunk}`.slice(0, 1024);
   });
+  let fault: string | null = null;
   for await (const line of createInterface(child.stdout as Readable)) {
-    const fault = look(line);
+    fault = look(line);
     if (fault === null) continue;
     child.kill('SIGKILL');
     child.stdout?.destroy();
-    await exited;
-    clearTimeout(timer);
-    return { ok: false, why: fault };
+    break;
   }
   const how = await exited;
   clearTimeout(timer);
-  if (how === 'exit code 0') return ok(undefined);
+  if (fault !== null) return { ok: false, why: fault };
+  if (how === CLEAN_EXIT) return ok(undefined);
   return { ok: false, why: complaint.trim().split('\n', 1)[0] || how };
 }
 
-/** What a process that was killed has left half unpacked below `parent`. */
+/** What a process that was killed has left half unpacked below `parent`, which has to be there. */
 export function removeDrafts(parent: string): void {
-  if (!existsSync(parent)) return;
   for (const name of readdirSync(parent).filter((one) => one.endsWith(DRAFT))) {
     rmSync(join(parent, name), { recursive: true, force: true });
   }
