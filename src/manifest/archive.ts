@@ -8,7 +8,7 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { Parser, type ReadEntry } from 'tar';
 import { FileFault, readHead } from './files.js';
-import { MAX_STATE, MAX_UNPACK_RATIO, MIN_UNPACKED } from './limits.js';
+import { MAX_STATE, mostUnpacked } from './limits.js';
 
 const GZIP_MAGIC = Buffer.from([0x1f, 0x8b]);
 const REGULAR = new Set(['File', 'OldFile', 'ContiguousFile']);
@@ -45,7 +45,7 @@ export async function unpacked(
   use: (bytes: AsyncIterable<Buffer>, limit: number) => Promise<void>,
 ): Promise<void> {
   const { size } = await handle.stat();
-  const limit = Math.max(MIN_UNPACKED, size * MAX_UNPACK_RATIO);
+  const limit = mostUnpacked(size);
   const source = handle.createReadStream({ autoClose: false, start: 0 });
   let using: Promise<void> = Promise.resolve();
   const take = (bytes: AsyncIterable<Buffer>) => {

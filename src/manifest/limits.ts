@@ -26,6 +26,10 @@ export const MAX_STRING = 4096;
 export const MIN_UNPACKED = 64 * 1024 * 1024;
 /** Beyond that, to this many times its own size: real file-system images stay far below. */
 export const MAX_UNPACK_RATIO = 100;
+/** Bytes to which an archive of that size may unpack. */
+export function mostUnpacked(size: number): number {
+  return Math.max(MIN_UNPACKED, size * MAX_UNPACK_RATIO);
+}
 
 /** Connections of one link at once, however many files may be open. */
 export const CONNECTIONS_OF_LINK = 4_096;

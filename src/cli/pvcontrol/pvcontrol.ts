@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { MAX_UNPACK_RATIO, MIN_UNPACKED } from '../../manifest/limits.js';
+import { mostUnpacked } from '../../manifest/limits.js';
 import { BAD_CHECKSUM, BAD_STATE, NO_SPACE } from '../../runtime/storage/refusals.js';
 import { isSocket, type RequestBody, RuntimeClient, runtimeSocket, textOf } from './client.js';
 import { shownAtTerminal } from './shown.js';
@@ -158,7 +158,7 @@ class Deeds {
     try {
       const { extract } = await import('tar'); // of all words this one alone needs it
       // What leads out of the folder is left out by `tar` itself.
-      const limit = Math.max(MIN_UNPACKED, statSync(file).size * MAX_UNPACK_RATIO);
+      const limit = mostUnpacked(statSync(file).size);
       let size = 0;
       await extract({
         file,
