@@ -76,6 +76,9 @@ const MIB = 1024 * 1024;
 /** Bytes of an object that is said to be stored, as that takes a while. */
 const LARGE = 64 * MIB;
 
+/** Takes away what nobody needs any more, and notes how much that was. */
+type Collect = () => Promise<void>;
+
 export class AppEngine {
   readonly #options: AppEngineOptions;
   readonly #ended: Promise<void>;
@@ -167,25 +170,25 @@ export class AppEngine {
         );
       },
     });
+    const running = { current: () => runner.plan.name, busyWith: () => busyWith(runner) };
     const collector = new Collector({
+      ...running,
       storage,
-      current: () => runner.plan.name,
       startedIn: () => [...runner.containers.values()].map(({ revision }) => revision),
-      busyWith: () => busyWith(runner),
     });
+    const collect = async () => this.#note(`${await collector.run()} bytes were collected.`);
     const links = new LinkReporter(() => api.graph(), this.#say);
     const api: Api = new Api({
       runner,
       bus,
       daemon,
       storage: {
+        ...running,
         ...storage.parts,
         collector,
-        current: () => runner.plan.name,
-        busyWith: () => busyWith(runner),
         log: (line) => this.#note(line),
       },
-      commands: this.#commands(runner, storage, collector, () => daemon?.nudge()),
+      commands: this.#commands(runner, storage, collect, () => daemon?.nudge()),
       config: configEntries(this.#options.config),
       version: this.#options.version,
       onPost: () => links.soon(),
@@ -202,7 +205,7 @@ export class AppEngine {
       daemon?.on('pid', () => api.forgetStatus());
       daemon?.on('news', (text) => this.#say(`pv-xconnect ${text}`));
       void daemon?.start();
-      watching = this.#watch(runner, storage, collector);
+      watching = this.#watch(runner, storage, collect);
       await Promise.race([this.#start(runner, first, storage), this.#ended]);
       await this.#ended;
       return null;
@@ -311,7 +314,7 @@ export class AppEngine {
   #commands(
     runner: RevisionRunner,
     storage: Storage,
-    collector: Collector,
+    collect: Collect,
     nudge: () => void,
   ): Commands {
     const refuseWhileBusy = () => refuseIfBusy(busyWith(runner));
@@ -323,7 +326,7 @@ export class AppEngine {
       if (typeof plan === 'string') throw new HttpError(422, plan);
       refuseWhileBusy();
       this.#sayProblems(plan.problems);
-      void this.#change(runner, plan, collector).catch((error: Error) =>
+      void this.#change(runner, plan, collect).catch((error: Error) =>
         this.#say(`${name}: ${error.message}.`),
       );
     };
@@ -331,10 +334,7 @@ export class AppEngine {
     return {
       LOCAL_RUN: run,
       LOCAL_RUN_COMMIT: run,
-      RUN_GC: async () => {
-        const reclaimed = await collector.run();
-        this.#note(`${reclaimed} bytes were collected.`);
-      },
+      RUN_GC: collect,
       XCONNECT_GRAPH: nudge,
       REBOOT_DEVICE: (message) => {
         refuseWhileBusy();
@@ -349,18 +349,18 @@ export class AppEngine {
   }
 
   /** When it is done, what only the revisions before needed goes. */
-  async #change(runner: RevisionRunner, plan: RevisionPlan, collector: Collector): Promise<void> {
+  async #change(runner: RevisionRunner, plan: RevisionPlan, collect: Collect): Promise<void> {
     const fault = await runner.change(plan);
     if (fault !== null || this.#isEnding) return;
     try {
-      this.#note(`${await collector.run()} bytes were collected.`);
+      await collect();
     } catch (error) {
       this.#note(`Nothing was collected: ${(error as Error).message}`);
     }
   }
 
   /** Takes up what changes in the revisions of the command line. */
-  #watch(runner: RevisionRunner, storage: Storage, collector: Collector): Looker | null {
+  #watch(runner: RevisionRunner, storage: Storage, collect: Collect): Looker | null {
     const { revisions, watch } = this.#options;
     if (!watch) return null;
     let seen: string | null = null;
@@ -374,7 +374,7 @@ export class AppEngine {
       if (before === null) return;
       isBusy = true;
       // Not waited for: how long a look takes decides when the next one is.
-      void this.#takeUp(runner, storage, collector)
+      void this.#takeUp(runner, storage, collect)
         .catch((error: Error) => this.#say(`The change is not taken up: ${error.message}.`))
         .finally(() => {
           isBusy = false;
@@ -384,7 +384,7 @@ export class AppEngine {
     return looker;
   }
 
-  async #takeUp(runner: RevisionRunner, storage: Storage, collector: Collector): Promise<void> {
+  async #takeUp(runner: RevisionRunner, storage: Storage, collect: Collect): Promise<void> {
     const { trails } = storage;
     const revision = await this.#read(storage);
     const state = asStored(revision.state);
@@ -408,7 +408,7 @@ export class AppEngine {
     let changing: Promise<void> | undefined;
     await storage.changes.run(async () => {
       await trails.put(plan.name, revision.state);
-      changing = this.#change(runner, plan, collector);
+      changing = this.#change(runner, plan, collect);
     });
     await changing;
   }
