@@ -40,7 +40,7 @@ export interface ObjectSink {
     length: number,
   ): Promise<{ readonly ok: true } | { readonly ok: false; readonly why: string }>;
   /** Whether it wants the bytes of a file that was named after them just now. Absent: it does. */
-  wants?(sha256: string, length: number): boolean | Promise<boolean>;
+  wants?(sha256: string, length: number): boolean;
 }
 
 export interface TakenObjects {
@@ -183,7 +183,7 @@ class Taker implements TakenObjects {
     }
     const sha256 = hash.digest('hex');
     this.state[key] = sha256;
-    if ((await this.#sink.wants?.(sha256, size)) === false) this.taken.add(sha256);
+    if (this.#sink.wants?.(sha256, size) === false) this.taken.add(sha256);
     else await this.#put(sha256, key, bytesOf(handle), size);
   }
 
@@ -201,7 +201,7 @@ class Taker implements TakenObjects {
   async #unpack(bytes: AsyncIterable<Buffer>, limit: number): Promise<void> {
     let putting: Promise<void> = Promise.resolve();
     let isCutOff = false;
-    const begun: PassThrough[] = [];
+    let begun = null as PassThrough | null;
     const parser = tarParser((entry) => {
       const sha256 = /^(?:\.\/)?objects\/([0-9a-f]{64})$/.exec(entry.path)?.[1];
       const key = sha256 === undefined ? undefined : this.#wanted.get(sha256);
@@ -212,7 +212,7 @@ class Taker implements TakenObjects {
       putting = putting.then(() => {
         if (isCutOff) return undefined;
         const taken = bytesFrom(entry);
-        begun[0] = taken;
+        begun = taken;
         return this.#fromEntry(taken, entry, sha256, key);
       });
       putting.catch(() => undefined); // it is awaited below
@@ -232,7 +232,7 @@ class Taker implements TakenObjects {
     } catch (thrown) {
       // Whoever takes the bytes of the object that was begun gives them up, as nobody will send the rest.
       isCutOff = true;
-      begun[0]?.destroy(new Error('the archive is cut off'));
+      begun?.destroy(new Error('the archive is cut off'));
       await putting.catch(() => undefined);
       throw thrown;
     }

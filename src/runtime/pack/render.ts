@@ -143,10 +143,11 @@ function listOf(value: unknown): string[] {
  */
 export function renderScript(run: JsonObject): string | null {
   const words = wordsOf(run);
-  if (words?.every((word, index) => (index === 0 ? /^[^\s"'][^\s]*$/ : /^\S+$/).test(word)) ?? true)
-    return null;
-  const quoted = words?.map((word) => `'${word.replaceAll("'", "'\\''")}'`);
-  return `exec ${quoted?.join(' ')}\n`;
+  const isPlain = (word: string, index: number) =>
+    (index === 0 ? /^[^\s"'][^\s]*$/ : /^\S+$/).test(word);
+  if (!words || words.every(isPlain)) return null;
+  const quoted = words.map((word) => `'${word.replaceAll("'", "'\\''")}'`);
+  return `exec ${quoted.join(' ')}\n`;
 }
 
 function wordsOf({ exec }: JsonObject): string[] | null {

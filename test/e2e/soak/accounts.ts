@@ -7,16 +7,11 @@ import type { AppEngineProcess } from '../../integration/runtime/appengine-proce
 import { openFiles } from '../../support/open-files.js';
 import { childrenOf, descendantsOf, statusOf } from '../../support/processes.js';
 import { eventually } from '../../support/wait.js';
+import type { Summary } from '../supervision/support.js';
+import { BRIDGE, PORT_PREFIX } from './town.js';
 
-export interface Account {
-  readonly faults: readonly string[];
-  /** Rounds on connections that are kept, and connections that came, were answered, and went. */
-  readonly rounds: { readonly kept: number; readonly new: number };
-  /** Connections that ended, as they may. */
-  readonly ended: { readonly kept: number; readonly new: number };
+export interface Account extends Summary {
   readonly bytes: number;
-  /** Milliseconds that a new connection waited for its answer, at the longest. */
-  readonly longest: number;
 }
 
 /** By the name of the service, and all together. */
@@ -179,18 +174,18 @@ function linesOf(runtime: AppEngineProcess): Record<string, string> {
     loops: ours(execFileSync('losetup', ['--list', '--output', 'BACK-FILE'], { encoding: 'utf8' })),
     sockets: ours(readFileSync('/proc/net/unix', 'utf8')),
     interfaces: readdirSync('/sys/class/net')
-      .filter((name) => name.startsWith('pv0ad614'))
+      .filter((name) => name.startsWith(PORT_PREFIX))
       .sort()
       .join(),
-    rules: execFileSync('sh', ['-c', 'nft list ruleset | grep -c pvxt-soak || :'], {
+    rules: execFileSync('sh', ['-c', `nft list ruleset | grep -c ${BRIDGE} || :`], {
       encoding: 'utf8',
     }),
   };
 }
 
 /** What the host has of it when it does not run. */
-export function onHost(runtime: AppEngineProcess, bridge: string): string {
+export function onHost(runtime: AppEngineProcess): string {
   const { interfaces, loops, mounts, rules, sockets } = linesOf(runtime);
-  const isBridged = readdirSync('/sys/class/net').includes(bridge);
+  const isBridged = readdirSync('/sys/class/net').includes(BRIDGE);
   return JSON.stringify({ interfaces, isBridged, loops, mounts, rules, sockets });
 }

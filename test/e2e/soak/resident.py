@@ -4,7 +4,8 @@ links that the container has, each by a traffic.py of its own, for as long as no
 come to is said on standard output every now and then, a line of JSON for each link: {"link", "life", ...}, where "life"
 is another for each traffic.py.
 
-Quiet is wanted while there is a key of the user's metadata by that name; the line {"quiet": true} says that it is.
+Quiet is wanted while there is a key of the user's metadata by that name; the line {"quiet": true} says that it is. Nobody
+reads that, but with it each container has written something before the first look, and the runtime has its log open.
 """
 import json
 import os

@@ -17,7 +17,7 @@ import { IoctlRecord, standInBroker } from '../../support/stand-ins.js';
 import { hasEngine, RunningRevision } from '../engines/revision.js';
 import { numbers } from '../supervision/support.js';
 import { type Accounts, accountsOf, type Held, heldBy, onHost } from './accounts.js';
-import { townOf } from './town.js';
+import { BRIDGE, townOf } from './town.js';
 import { type Walk, Walker } from './walker.js';
 
 const MINUTES = Number(process.env.PVX_SOAK_MINUTES ?? 0);
@@ -25,14 +25,13 @@ const IS_SOAK = MINUTES > 0;
 const SEED = Number(process.env.PVX_SOAK_SEED ?? 20_261_129);
 const CONTAINERS = IS_SOAK ? 20 : 4;
 const STEPS = 6;
-const BRIDGE = 'pvxt-soak';
 
 const programs = ['dbus-daemon', 'ip', 'nft', 'python3', 'cc'];
 const canRun = hasEngine('lxc') && programs.every(has);
 
 describe.runIf(canRun)('a town of containers that has bad luck', () => {
   const record = new IoctlRecord();
-  const town = townOf(CONTAINERS, BRIDGE);
+  const town = townOf(CONTAINERS);
   const revision = new RunningRevision('lxc', () => town.containers, {
     device: town.device,
     prefix: [
@@ -45,7 +44,7 @@ describe.runIf(canRun)('a town of containers that has bad luck', () => {
   let before: string;
   beforeAll(async () => {
     if (readdirSync('/sys/class/net').includes(BRIDGE)) execFileSync('ip', ['link', 'del', BRIDGE]);
-    before = onHost(runtime, BRIDGE);
+    before = onHost(runtime);
     runtime.write({ quiet: 'please' }, join(runtime.folder, 'user-meta')); // until the first look is over
     await revision.start();
   }, 120_000);
@@ -85,7 +84,7 @@ describe.runIf(canRun)('a town of containers that has bad luck', () => {
       }
       expect(await runtime.end()).toBe(0);
       expect(runtime.processes()).toEqual([]);
-      expect(onHost(runtime, BRIDGE)).toBe(before);
+      expect(onHost(runtime)).toBe(before);
     },
     IS_SOAK ? (MINUTES + 20) * 60_000 : 120_000,
   );

@@ -41,7 +41,7 @@ const echo = (name: string, mode: string, service = {}): Kind => ({
 });
 
 /** By the name of the service. */
-export const KINDS: Readonly<Record<string, Kind>> = {
+const KINDS: Readonly<Record<string, Kind>> = {
   stream: echo('stream', 'stream'),
   seqpacket: echo('seqpacket', 'seqpacket'),
   dgram: echo('dgram', 'dgram'),
@@ -90,6 +90,11 @@ export const KINDS: Readonly<Record<string, Kind>> = {
   },
 };
 const NAMES = Object.keys(KINDS);
+/** Of the pool that every third container is in. */
+export const BRIDGE = 'pvxt-soak';
+const SUBNET = '10.214.20.0/24';
+/** How names of its interfaces on the host begin: `pv` and the subnet in hexadecimal. */
+export const PORT_PREFIX = 'pv0ad614';
 const BUS = '/run/dbus/system_bus_socket';
 const RECOVERY = { policy: 'always', retry_delay: 0, reset_window: 3, backoff_policy: 'never' };
 
@@ -101,8 +106,7 @@ export interface Town {
   readonly device: object;
 }
 
-/** `bridge`: of the pool that every third container is in. */
-export function townOf(count: number, bridge: string): Town {
+export function townOf(count: number): Town {
   const names = Array.from({ length: count }, (_, i) => `${i % 2 === 0 ? 'ns' : 'lxc'}-${i}`);
   const each = Math.max(2, Math.ceil(NAMES.length / count));
   const served = (i: number) =>
@@ -111,7 +115,7 @@ export function townOf(count: number, bridge: string): Town {
     const next = (i + 1) % count;
     return [name, resident(served(i), served(next), names[next] as string, i)];
   });
-  const pool = { type: 'bridge', bridge, subnet: '10.214.20.0/24', nat: true };
+  const pool = { type: 'bridge', bridge: BRIDGE, subnet: SUBNET, nat: true };
   return {
     containers: Object.fromEntries(containers),
     names,

@@ -38,12 +38,14 @@ export const RELAYED = {
   },
 } satisfies Record<string, Kind>;
 
+/** As traffic.py says it. */
 export interface Summary {
   readonly faults: readonly string[];
+  /** On connections that are kept, and connections that came, were answered, and went. */
   readonly rounds: { readonly kept: number; readonly new: number };
   /** How often a connection ended that may. */
   readonly ended: { readonly kept: number; readonly new: number };
-  /** Milliseconds. */
+  /** Milliseconds that a new connection waited for its answer, at the longest. */
   readonly longest: number;
 }
 
