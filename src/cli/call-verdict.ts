@@ -2,15 +2,15 @@
  * Whether a consumer may call a method on its bus, by which rule, and otherwise which rule would let it: the policy of
  * the link is asked, or what is declared on the hosted bus, and no bus. Pure.
  */
-import { type BusName, callersOf } from '../graph/bus-names.js';
+import { type BusName, rightToCall } from '../graph/bus-names.js';
 import { busDeclarations } from '../graph/hosted-bus.js';
 import { type Link, type PolicyRules, RUNTIME_PROVIDER } from '../graph/link.js';
 import { allowing, type Use } from '../graph/use.js';
 import { suggestion } from '../kernel/nearest.js';
 import { memberRule } from '../manifest/policy.js';
-import { placeText, show } from '../manifest/problem.js';
+import { placeText, pointerTo, show } from '../manifest/problem.js';
 import type { Revision, Service } from '../manifest/revision.js';
-import { Level, Policy } from '../plugins/dbus/policy.js';
+import { fits, Level, Policy } from '../plugins/dbus/policy.js';
 import type { MethodCall, Verdict } from './questions.js';
 
 /** `revision`: absent where nobody here knows it. `service`: the entry that the link leads to. */
@@ -42,10 +42,11 @@ function byPolicy(
   const { name } = call;
   const what = `${methodOf(call)} of ${name}`;
   const place =
-    service && placeText({ ...service.place, pointer: `${service.place.pointer}/policy` });
-  const where = place === undefined ? 'the policy' : place;
-  const [rule, ...others] = rulesFor(rules, call);
-  const exact = [rule, ...others].find((one) => one?.paths === undefined);
+    service && placeText({ ...service.place, pointer: pointerTo(service.place.pointer, 'policy') });
+  const where = place ?? 'the policy';
+  const fitting = rulesFor(rules, call);
+  const [rule] = fitting;
+  const exact = fitting.find(({ paths }) => paths === undefined);
   if (exact) return { is: 'yes', found: `${what}${at(call)}: ${exact.text} in ${where}` };
   if (rule) return { is: 'yes', found: `${what} at ${rule.paths} only: ${rule.text} in ${where}` };
   const method = `${methodOf(call)}${call.path === undefined ? '' : `@${call.path}`}`;
@@ -93,12 +94,11 @@ function rulesFor(rules: PolicyRules, { name, ...method }: MethodCall): Allowing
 
 /** Empty: it allows what was asked for; null: it does not; else the paths at which it does. */
 function pathsOf(rule: string, call: Omit<MethodCall, 'name'>): string | null {
-  const { interface: of, member, path, below } = memberRule(rule);
-  if (of !== undefined && of !== call.interface) return null;
-  if (member !== undefined && member !== call.member) return null;
-  if (path === undefined) return '';
-  if (call.path === undefined) return below ? `${path}/*` : path;
-  return call.path === path || (below && call.path.startsWith(`${path}/`)) ? '' : null;
+  const whole = memberRule(rule);
+  const { path, ...anywhere } = whole;
+  if (call.path !== undefined || path === undefined) return fits(whole, call) ? '' : null;
+  if (!fits(anywhere, call)) return null;
+  return whole.below ? `${path}/*` : path;
 }
 
 function byDeclarations({ role }: Link, call: MethodCall, revision: Revision): Verdict {
@@ -132,22 +132,18 @@ function byDeclarations({ role }: Link, call: MethodCall, revision: Revision): V
 
 /** Null: it may not. */
 function whyMayCall(owned: BusName, role: string, call: MethodCall): string | null {
-  const { service } = owned;
-  const callers = callersOf(owned);
-  if (role === owned.role) return 'it owns the name';
-  if (callers === null) return 'everyone may';
-  if (callers.includes(role)) return `${show(role)} is in "allow"`;
-  const fits = (list: readonly string[] | undefined, value: string | undefined) =>
+  const has = (list: readonly string[] | undefined, value: string | undefined) =>
     list === undefined || value === undefined || list.includes(value);
-  const narrowed = (service.calls ?? []).find(
-    (one) =>
-      one.role === role &&
-      fits(one.interfaces, call.interface) &&
-      fits(one.members, call.member) &&
-      fits(one.paths, call.path),
+  const right = rightToCall(
+    owned,
+    role,
+    ({ interfaces, members, paths }) =>
+      has(interfaces, call.interface) && has(members, call.member) && has(paths, call.path),
   );
-  if (!narrowed) return null;
-  const paths =
-    call.path === undefined && narrowed.paths ? ` at ${narrowed.paths.join(', ')} only` : '';
+  if (right === null) return null;
+  if (right === 'owner') return 'it owns the name';
+  if (right === 'everyone') return 'everyone may';
+  if (right === 'allow') return `${show(role)} is in "allow"`;
+  const paths = call.path === undefined && right.paths ? ` at ${right.paths.join(', ')} only` : '';
   return `${show(role)} is in "calls"${paths}`;
 }

@@ -55,7 +55,7 @@ export interface ExplainOptions {
 type Questions = Pick<ExplainOptions, 'call' | 'url'>;
 
 /** What links are explained from. */
-export interface Explained {
+interface Explained {
   /** Requirements of the revision; none where nobody knows it. */
   readonly all: readonly Declaration[];
   /** As the daemon has them; undefined: none was asked. */
@@ -159,8 +159,10 @@ async function declared(path: string, vocabulary: Vocabulary | undefined): Promi
 export function explanations(sources: Explained, questions: Questions = {}): Explanation[] {
   const { all, links, tried } = sources;
   const routes = questions.url ? linksOf(sources) : [];
+  // Nothing else has a use for the wire form, which takes time to be checked.
+  const isAsked = questions.call !== undefined || questions.url !== undefined;
   const asked = (link: Link | undefined, declaration: Declaration | undefined) => ({
-    ...verdictsOf(link, declaration, sources, questions, routes),
+    verdicts: verdictsOf(link, declaration, sources, questions, routes),
     declaration,
   });
   if (!links) return all.map((declaration) => explain(asked(declaration.link, declaration)));
@@ -172,7 +174,7 @@ export function explanations(sources: Explained, questions: Questions = {}): Exp
     const declaration = unmade.get(key);
     unmade.delete(key);
     const known = { live, tried: tried?.get(linkId(live)), asked: true, since: runsSince };
-    return explain({ ...asked(linkOf(live), declaration), ...known });
+    return explain({ ...asked(isAsked ? linkOf(live) : undefined, declaration), ...known });
   });
   const others = [...unmade.values()].map((declaration) =>
     explain({ ...asked(declaration.link, declaration), asked: true }),
@@ -186,7 +188,7 @@ function verdictsOf(
   { revision }: Explained,
   { call, url }: Questions,
   routes: readonly Link[],
-): Pick<Known, 'call' | 'route'> {
+): Known['verdicts'] {
   if (!link || link.error) return {};
   const service = declaration?.exporter?.service;
   return {

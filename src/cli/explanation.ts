@@ -12,7 +12,7 @@ import { DEVICES, isOneOf } from '../manifest/vocabulary.js';
 import type { ProbeView } from '../status/probes.js';
 import { type Declaration, placeOf } from './declaration.js';
 import type { Verdict } from './questions.js';
-import { DEVICE_STEPS, STEP_OF, STEP_OF_PROBLEM, STEPS, type StepName } from './steps.js';
+import { DEVICE_STEPS, JUDGED, STEP_OF, STEP_OF_PROBLEM, STEPS, type StepName } from './steps.js';
 
 export interface Step {
   readonly name: StepName;
@@ -94,8 +94,7 @@ export interface Known {
   /** A daemon was asked. */
   readonly asked?: boolean;
   /** What the link would do with a call, with a request. Absent: it was not asked. */
-  readonly call?: Verdict | undefined;
-  readonly route?: Verdict | undefined;
+  readonly verdicts?: Readonly<Partial<Record<StepName, Verdict>>> | undefined;
   /** What a connection has shown; a sentence: why none was made. Absent: none was asked for. */
   readonly tried?: ProbeView | string | undefined;
   /** Of a process, as a phrase such as `since 10:00`; undefined: not known. */
@@ -103,14 +102,11 @@ export interface Known {
 }
 
 /** The steps of this link, with those that were asked for. */
-function orderOf({ live, declaration, call, route, tried }: Known): StepName[] {
+function orderOf({ live, declaration, verdicts, tried }: Known): StepName[] {
   const type = (live ?? declaration?.link)?.type;
   const order: StepName[] = [...(isOneOf(DEVICES, type) ? DEVICE_STEPS : STEPS)];
-  const rights: StepName[] = [
-    ...(call ? ['call' as const] : []),
-    ...(route ? ['route' as const] : []),
-  ];
-  order.splice(order.indexOf('containers'), 0, ...rights);
+  const judged = JUDGED.filter((step) => verdicts?.[step]);
+  order.splice(order.indexOf('containers'), 0, ...judged);
   if (tried !== undefined) order.splice(order.indexOf('connections'), 0, 'connect');
   return order;
 }
@@ -164,15 +160,10 @@ interface Fault {
 }
 
 /** Of the steps that were asked for. */
-function askedFaults({ call, route, tried, declaration }: Known): Fault[] {
-  const verdicts = [
-    { step: 'call', verdict: call },
-    { step: 'route', verdict: route },
-  ] as const;
-  const refused = verdicts.flatMap(({ step, verdict }): Fault[] => {
-    if (verdict?.is !== 'no') return [];
-    const { found, expected = '', remedy = '' } = verdict;
-    return [{ step, found, expected, remedy }];
+function askedFaults({ verdicts, tried, declaration }: Known): Fault[] {
+  const refused = JUDGED.flatMap((step): Fault[] => {
+    const verdict = verdicts?.[step];
+    return verdict?.is === 'no' ? [{ step, ...verdict }] : [];
   });
   if (typeof tried !== 'object' || tried.ok) return refused;
   const { message, remedy } = tried.error;
@@ -357,11 +348,10 @@ function expectedOf(name: StepName, known: Known): string {
 }
 
 function well(name: StepName, known: Known): Step {
-  const { live, call, route, tried } = known;
+  const { live, verdicts, tried } = known;
   const isOpen =
     (name === 'connections' && live?.connections.total === 0) ||
-    (name === 'call' && call?.is === 'none') ||
-    (name === 'route' && route?.is === 'none') ||
+    verdicts?.[name]?.is === 'none' ||
     (name === 'connect' && !(typeof tried === 'object' && tried.ok && tried.proven));
   return { name, mark: isOpen ? 'skipped' : 'ok', found: foundOf(name, known) };
 }
@@ -392,9 +382,8 @@ function foundOf(name: StepName, known: Known): string {
     case 'connections':
       return live ? traffic(live) : '';
     case 'call':
-      return known.call?.found ?? '';
     case 'route':
-      return known.route?.found ?? '';
+      return known.verdicts?.[name]?.found ?? '';
     case 'connect':
       return triedText(known.tried);
   }

@@ -8,15 +8,15 @@
 import { isInterface, isMember, isObjectPath } from '../manifest/policy.js';
 import { isBusName } from '../manifest/text.js';
 
-export interface Verdict {
-  /** `none`: it is no question about a link of this type, or nobody here knows. */
-  readonly is: 'yes' | 'no' | 'none';
-  /** A phrase; of `no` one sentence. */
-  readonly found: string;
-  /** Of `no`. */
-  readonly expected?: string;
-  readonly remedy?: string;
-}
+/** `none`: it is no question about a link of this type, or nobody here knows. `found`: a phrase; of `no` one sentence. */
+export type Verdict =
+  | { readonly is: 'yes' | 'none'; readonly found: string }
+  | {
+      readonly is: 'no';
+      readonly found: string;
+      readonly expected: string;
+      readonly remedy: string;
+    };
 
 export interface MethodCall {
   /** Well-known, of whom is called. */

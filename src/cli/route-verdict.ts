@@ -4,11 +4,10 @@
  */
 import { prefixOf } from '../graph/endpoint.js';
 import { type Link, linkId } from '../graph/link.js';
-import { type HttpRule, isAllowed, parseRule } from '../kernel/http-rule.js';
+import { isAllowed, parseRule } from '../kernel/http-rule.js';
 import { placeText, show } from '../manifest/problem.js';
 import type { Service } from '../manifest/revision.js';
-import { below } from '../plugins/ingress/ingress-link.js';
-import { normalPath, prefixLength, RouteTable } from '../plugins/ingress/routes.js';
+import { below, normalPath, prefixLength, RouteTable } from '../plugins/ingress/routes.js';
 import type { HttpRequest, Verdict } from './questions.js';
 
 /**
@@ -68,8 +67,7 @@ function ruled(
   const to = target === sent ? `${method} ${sent}` : `${method} ${sent}, as ${target},`;
   const from = allowFrom ? `, for clients of ${allowFrom.join(', ')} only` : '';
   if (!rules) return { is: 'yes', found: `${to} goes to ${provider}${from}; there are no rules` };
-  const read = (text: string): HttpRule[] => [parseRule(text) ?? []].flat();
-  const rule = rules.find((text) => isAllowed(read(text), method, target));
+  const rule = rules.find((text) => isAllowed([parseRule(text) ?? []].flat(), method, target));
   if (rule !== undefined)
     return { is: 'yes', found: `${to} goes to ${provider} by ${show(rule)}${from}` };
   const place = service ? placeText(service.place) : `${link.name} of ${provider}`;

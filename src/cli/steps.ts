@@ -17,9 +17,9 @@ export const STEPS = [
   'identity',
   'connections',
 ] as const;
-/** Steps that are taken where somebody asks for them. */
-type AskedStep = 'call' | 'route' | 'connect';
-export type StepName = (typeof STEPS)[number] | AskedStep;
+/** Steps that are taken where somebody asks for them: those that what is declared decides, and one that is tried. */
+export const JUDGED = ['call', 'route'] as const;
+export type StepName = (typeof STEPS)[number] | (typeof JUDGED)[number] | 'connect';
 
 /** A device is looked for before anything is made in the consumer. */
 export const DEVICE_STEPS: readonly StepName[] = [

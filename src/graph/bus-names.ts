@@ -2,6 +2,7 @@
  * Names that containers own on hosted buses, and the two things that can be wrong with them together: a
  * name owned twice, and on-demand owners that wait for each other.
  */
+import type { NarrowedCaller } from '../manifest/entries.js';
 import { pointerTo, show } from '../manifest/problem.js';
 import type { ProblemList } from '../manifest/problem-list.js';
 import type { Revision, Service } from '../manifest/revision.js';
@@ -56,11 +57,20 @@ export function callersOf({ service }: BusName): string[] | null {
   return service.allow?.filter((caller) => !caller.startsWith(CONTAINER_PREFIX)) ?? null;
 }
 
-/** Its owner may: whoever may own a name can answer for it anyway. */
-export function mayCall(name: BusName, role: string): boolean {
+/**
+ * By what a role may call it; null: it may not. Its owner may: whoever may own a name can answer for it anyway. `fits`:
+ * whether who may make some calls may make those that are meant; absent: any will do.
+ */
+export function rightToCall(
+  name: BusName,
+  role: string,
+  fits: (caller: NarrowedCaller) => boolean = () => true,
+): 'owner' | 'everyone' | 'allow' | NarrowedCaller | null {
   const callers = callersOf(name);
-  if (callers === null || role === name.role || callers.includes(role)) return true;
-  return name.service.calls?.some((caller) => caller.role === role) ?? false;
+  if (role === name.role) return 'owner';
+  if (callers === null) return 'everyone';
+  if (callers.includes(role)) return 'allow';
+  return name.service.calls?.find((caller) => caller.role === role && fits(caller)) ?? null;
 }
 
 /** Containers that are started when somebody calls a name of theirs, each with that name's declaration. */

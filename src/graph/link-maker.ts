@@ -13,7 +13,7 @@ import type { ProblemList } from '../manifest/problem-list.js';
 import type { RefusedService, Requirement, Service } from '../manifest/revision.js';
 import { CONTAINER_PREFIX, SYSTEM_BUS } from '../manifest/services.js';
 import { HTTP_TYPES, isOneOf } from '../manifest/vocabulary.js';
-import { type BusName, mayCall } from './bus-names.js';
+import { type BusName, rightToCall } from './bus-names.js';
 import { SERVES, transportOf } from './compatibility.js';
 import { beyondReach, defaultTarget, targetError } from './endpoint.js';
 import type { Export, Exports } from './exports.js';
@@ -211,7 +211,7 @@ export class LinkMaker {
       (bus.uids && uid === undefined ? noUid(role) : undefined) ??
       this.#refuseTarget(requirement, type, target);
     const activates = this.#onDemand
-      .filter((owned) => mayCall(owned, role))
+      .filter((owned) => rightToCall(owned, role) !== null)
       .map((owned) => owned.name);
     return {
       consumer,

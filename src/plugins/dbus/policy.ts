@@ -114,7 +114,10 @@ export function mayHear(grant: Grant, header: Header): boolean {
   return grant.level >= Level.talk || grant.broadcasts.some((rule) => fits(rule, header));
 }
 
-function fits(rule: MemberRule, header: Header): boolean {
+export function fits(
+  rule: MemberRule,
+  header: Pick<Header, 'interface' | 'member' | 'path'>,
+): boolean {
   if (rule.interface !== undefined && rule.interface !== header.interface) return false;
   if (rule.member !== undefined && rule.member !== header.member) return false;
   if (rule.path === undefined || rule.path === header.path) return true;

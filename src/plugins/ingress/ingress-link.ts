@@ -21,7 +21,7 @@ import { asked, identityLines, LinkRoute } from '../http/link-route.js';
 import type { Described, LinkHost } from '../plugin.js';
 import type { Certificate } from './certificates.js';
 import { Health } from './health.js';
-import { prefixLength, type Routed } from './routes.js';
+import { below, prefixLength, type Routed } from './routes.js';
 
 const UNWELL_RETRY_S = 5;
 const HOST_NAME = Buffer.from('X-Forwarded-Host: ');
@@ -185,10 +185,4 @@ function networks(texts: readonly string[]): BlockList {
 
 function includes(list: BlockList, ip: string): boolean {
   return list.check(ip, familyOf(ip));
-}
-
-/** A target without its first `strip` bytes, as the provider gets it. */
-export function below(target: string, strip: number): string {
-  const rest = target.slice(strip);
-  return strip > 0 && !rest.startsWith('/') ? `/${rest}` : rest;
 }

@@ -104,3 +104,9 @@ export function prefixLength(target: string, prefix: string): number {
   for (const char of prefix) at += target[at] === '%' && char !== '%' ? 3 : 1;
   return at;
 }
+
+/** A target without its first `strip` bytes, as the provider gets it. */
+export function below(target: string, strip: number): string {
+  const rest = target.slice(strip);
+  return strip > 0 && !rest.startsWith('/') ? `/${rest}` : rest;
+}
