@@ -2,9 +2,10 @@
  * Where a request over HTTP goes: to which of the links that share an address, with which path, and by which rule; or
  * why it is refused. Asked of the links as the daemon has them, and of nobody's server. Pure.
  */
-import { prefixOf } from '../graph/endpoint.js';
+import { endpointOf, prefixOf } from '../graph/endpoint.js';
 import { type Link, linkId } from '../graph/link.js';
 import { isAllowed, parseRule } from '../kernel/http-rule.js';
+import { addressText } from '../kernel/ip-address.js';
 import { placeText, show } from '../manifest/problem.js';
 import type { Service } from '../manifest/revision.js';
 import { below, normalPath, prefixLength, RouteTable } from '../plugins/ingress/routes.js';
@@ -113,8 +114,10 @@ function hostOf({ host = '' }: Link): string {
   return host.replace(/^\*/, 'any');
 }
 
+/** The same for every spelling, as a listener is. */
 function addressOf({ target }: Link): string {
-  return target.slice(0, target.length - prefixOf(target).length).replace(/\/+$/, '');
+  const at = endpointOf(target);
+  return 'address' in at ? addressText(at.address) : target;
 }
 
 function forHost({ host }: Link): string {

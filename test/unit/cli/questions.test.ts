@@ -200,6 +200,22 @@ describe('a request', () => {
     expect(answer(HTTP, 'EXTERNAL', 'site', { url: '/a/../b' })[0]).toContain('answered with 400');
   });
 
+  it('goes where the listener of its address sends it, however that address is written', () => {
+    const [site, admin] = HTTP['device.json'].ingress;
+    const ingress = [
+      { ...site, external: '[::]:80' },
+      { ...admin, external: '[0:0::0]:080/admin' },
+    ];
+    const files = { ...HTTP, 'device.json': { ingress } };
+    expect(answer(files, 'EXTERNAL', 'site', { url: '/admin' })[0]).toBe(
+      'failed GET /admin of any host goes to admin of server, which is at [0:0::0]:080/admin.',
+    );
+    const alone = { ...HTTP, 'device.json': { ingress: [ingress[1]] } };
+    expect(answer(alone, 'EXTERNAL', 'admin', { url: '/x' })[0]).toContain(
+      'is for none of the links at [::]:80: it is answered with 404.',
+    );
+  });
+
   it('is for a link of one host only by that', () => {
     const alone = { ...HTTP, 'device.json': { ingress: [HTTP['device.json'].ingress[2]] } };
     const ask = (url: string) => answer(alone, 'EXTERNAL', 'site', { url })[0];
