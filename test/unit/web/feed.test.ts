@@ -9,7 +9,10 @@ import { Picture } from '../../../src/web/picture.js';
 import { Watcher } from '../../../src/web/watcher.js';
 import { live } from './live.js';
 
-beforeEach(() => void vi.useFakeTimers());
+/** Those that are used here: another file of the same process may still be about to end something with others. */
+const CLOCK = ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'Date'] as const;
+
+beforeEach(() => void vi.useFakeTimers({ toFake: [...CLOCK] }));
 afterEach(() => void vi.useRealTimers());
 
 /** A browser that reads what it is sent, or not. */
