@@ -68,7 +68,7 @@ bool retired_reaped(pid_t pid, int status)
 		if (which < 0)
 			continue;
 		v->children[which].pid = 0;
-		if (which == BROKER && v->children[RELAY].pid)
+		if (which == BROKER && !v->children[BROKER].kill_at && v->children[RELAY].pid) /* nobody told it to */
 			say("pvx-broker of a version before ended (%s): its connections go on.", how(status));
 		if (!v->children[DAEMON].pid && !v->children[RELAY].pid)
 			end_broker(v);

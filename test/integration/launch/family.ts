@@ -103,7 +103,7 @@ export class Family {
         if (pids.length < count) throw new Error(`${name} was started ${pids.length} times`);
         return pids[count - 1] as number;
       },
-      { timeoutMs: 10_000 },
+      { timeoutMs: 30_000 },
     );
   }
 
