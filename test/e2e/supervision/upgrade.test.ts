@@ -120,7 +120,7 @@ describe.runIf(isRoot())('a version that does not come up', () => {
       expect([code, stdout]).toEqual([1, '']);
       expect(stderr).toMatch(new RegExp(`^pv-xconnect: ${version} goes on: .*ended.*\\n$`));
       expect(await versionOf(pair.daemon)).toMatchObject({ version, incarnation });
-      expect(childrenOf(pair.daemon.pid)).toEqual(before);
+      await eventually(() => expect(childrenOf(pair.daemon.pid)).toEqual(before));
       for (const one of traffic) await one.goesOn();
       const more = pair.link({
         name: 'more',

@@ -77,7 +77,8 @@ describe.runIf(isRoot())('an upgrade', () => {
     expect(words('node')).toEqual([Z, 'C']);
     expect(words('pvx-relay').slice(0, 3)).toEqual([Z, H, 'T']);
     await eventually(() => expect(words('pvx-relay').slice(3).sort()).toEqual(['C3600', 'T'])); // of two
-    expect(words('pvx-broker')).toEqual([Z, H, 'C', 'TERM']);
+    expect(words('pvx-broker').slice(0, 2)).toEqual([Z, H]);
+    expect(words('pvx-broker').slice(2).sort()).toEqual(['C', 'TERM']); // as soon as it reads either
     expect(family.said).toBe('');
     await expectEnd(0);
   });
