@@ -23,7 +23,7 @@ struct flow {
 	uint32_t fds_ahead, reply_nfds; /* share.c; of the reply that is being sent, */
 	size_t reply_length;            /* and its bytes */
 	uint64_t deadline, idle_at, retry_at, due; /* fault.c has the last */
-	uint64_t since, bytes[2]; /* as of a connection */
+	uint64_t since, bytes[2]; /* as of a connection, but in milliseconds */
 	bool readable; /* a reply may be there: an event said so, and no look has found none since */
 	bool asked;  /* the daemon, for the request; until it answers, or the request is of no use any more */
 	bool woken;  /* there was room, after the broker was asked to send; until it is asked again */
