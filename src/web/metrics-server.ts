@@ -2,13 +2,17 @@
  * The HTTP server of the metrics: `/metrics` as the daemon's control socket has it, for who can't reach that. What is
  * asked is never passed on, but for the form that the client would take.
  */
-import http, { type IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Got } from '../cli/control-client.js';
 import { isNameOf } from './gate.js';
+import { readingServer, send } from './reading-server.js';
 
-const LIMITS = { headersTimeout: 10_000, requestTimeout: 15_000, maxHeaderSize: 16 * 1024 };
+const HEADERS = {
+  'Cache-Control': 'no-store',
+  'X-Content-Type-Options': 'nosniff',
+  Vary: 'Accept',
+} as const;
 const MAX_CONNECTIONS = 32;
-const STALLED_MS = 30_000;
 /** Scrapes at a time: each is held in memory. */
 const MAX_SCRAPES = 4;
 
@@ -21,18 +25,12 @@ export interface MetricsServerOptions {
   ) => Promise<Got<{ readonly type: string; readonly body: string }>>;
 }
 
-export function metricsServer({ names, scrape }: MetricsServerOptions): http.Server {
+export function metricsServer({ names, scrape }: MetricsServerOptions): Server {
   let scrapes = 0;
 
-  const answer = async (
-    { method, url = '', headers }: IncomingMessage,
-    response: ServerResponse,
-  ) => {
+  const answer = async ({ url = '', headers }: IncomingMessage, response: ServerResponse) => {
     const path = url.replace(/\?.*$/s, '');
-    if (method !== 'GET' && method !== 'HEAD') {
-      response.setHeader('Allow', 'GET, HEAD');
-      say(response, 405, 'Metrics can only be read.');
-    } else if (names && !isNameOf(names, headers.host)) {
+    if (names && !isNameOf(names, headers.host)) {
       say(response, 421, 'This is no name of this machine: use its address, or localhost.');
     } else if (path !== '/metrics') {
       say(response, 404, 'There is only /metrics here.');
@@ -42,28 +40,19 @@ export function metricsServer({ names, scrape }: MetricsServerOptions): http.Ser
       scrapes++;
       const got = await scrape(headers.accept);
       scrapes--;
-      if (got.ok) send(response, 200, got.value.type, got.value.body);
+      if (got.ok) send(response, 200, got.value.type, Buffer.from(got.value.body));
       else say(response, 503, got.error);
     }
   };
 
-  const server = http.createServer(LIMITS, (request, response) => void answer(request, response));
-  server.maxConnections = MAX_CONNECTIONS;
-  server.timeout = STALLED_MS;
-  return server;
+  return readingServer({
+    maxConnections: MAX_CONNECTIONS,
+    headers: HEADERS,
+    refuse: (response) => say(response, 405, 'Metrics can only be read.'),
+    answer,
+  });
 }
 
 function say(response: ServerResponse, status: number, sentence: string): void {
-  send(response, status, 'text/plain; charset=utf-8', `${sentence}\n`);
-}
-
-function send(response: ServerResponse, status: number, type: string, text: string): void {
-  const body = Buffer.from(text);
-  const headers = {
-    'Content-Type': type,
-    'Content-Length': body.length,
-    'Cache-Control': 'no-store',
-  };
-  response.writeHead(status, { ...headers, 'X-Content-Type-Options': 'nosniff', Vary: 'Accept' });
-  response.end(body);
+  send(response, status, 'text/plain; charset=utf-8', Buffer.from(`${sentence}\n`));
 }

@@ -4,10 +4,11 @@
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import http, { type IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import type { Feed } from './feed.js';
 import type { Gate } from './gate.js';
+import { readingServer, send } from './reading-server.js';
 import type { Details } from './wire.js';
 
 /** Its style is the one inline style that the policy allows, by its digest. */
@@ -43,10 +44,7 @@ const FILES: Readonly<Record<string, readonly [file: string, type: string]>> = {
   '/icon.svg': ['icon.svg', 'image/svg+xml'],
 };
 
-const LIMITS = { headersTimeout: 10_000, requestTimeout: 15_000, maxHeaderSize: 16 * 1024 };
 const MAX_CONNECTIONS = 128;
-/** A browser that reads nothing for so long has left; the feed has a comment line in a shorter time. */
-const STALLED_MS = 30_000;
 /** Details that are being read at a time. */
 const MAX_READING = 8;
 
@@ -59,7 +57,7 @@ export interface PageServerOptions {
   readonly details: (consumer: string, name: string, target: string) => Promise<Details | null>;
 }
 
-export function pageServer({ gate, feed, folder, details }: PageServerOptions): http.Server {
+export function pageServer({ gate, feed, folder, details }: PageServerOptions): Server {
   const files = new Map(
     Object.entries(FILES).map(([path, [file, type]]) => [
       path,
@@ -69,12 +67,6 @@ export function pageServer({ gate, feed, folder, details }: PageServerOptions): 
   let reading = 0;
 
   const answer = async (request: IncomingMessage, response: ServerResponse) => {
-    for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
-    if (request.method !== 'GET' && request.method !== 'HEAD') {
-      response.setHeader('Allow', 'GET, HEAD');
-      refuse(response, 405, 'This page can only be read.');
-      return;
-    }
     const { path, query } = addressOf(request.url ?? '');
     const { host, cookie } = request.headers;
     const admission = gate.admit({ host, cookie, token: query.get('token') });
@@ -118,10 +110,12 @@ export function pageServer({ gate, feed, folder, details }: PageServerOptions): 
     }
   };
 
-  const server = http.createServer(LIMITS, (request, response) => void answer(request, response));
-  server.maxConnections = MAX_CONNECTIONS;
-  server.timeout = STALLED_MS;
-  return server;
+  return readingServer({
+    maxConnections: MAX_CONNECTIONS,
+    headers: HEADERS,
+    refuse: (response) => refuse(response, 405, 'This page can only be read.'),
+    answer,
+  });
 }
 
 /** An address that can't be read is none of ours. */
@@ -141,8 +135,4 @@ function refuse(response: ServerResponse, status: number, sentence: string): voi
 
 function sendJson(response: ServerResponse, status: number, value: unknown): void {
   send(response, status, 'application/json', Buffer.from(JSON.stringify(value)));
-}
-
-function send(response: ServerResponse, status: number, type: string, body: Buffer): void {
-  response.writeHead(status, { 'Content-Type': type, 'Content-Length': body.length }).end(body);
 }
