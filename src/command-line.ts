@@ -368,8 +368,8 @@ function fail(thrown: unknown, debug: boolean): number {
 export async function runCommandLine(): Promise<number> {
   const [, , word] = process.argv;
   if (word === PAGE_SERVER || word === METRICS_SERVER) {
-    const { serveApart } = await import('./web/server-process.js');
-    return serveApart(word);
+    const { serveFromParent } = await import('./web/server-process.js');
+    return serveFromParent(word);
   }
   const output = new StandardOutput('pv-xconnect');
   if (word === NAMES) {
