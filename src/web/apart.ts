@@ -17,7 +17,7 @@ import type { Got } from '../cli/control-client.js';
 import type { Output } from '../cli/output.js';
 import { printable } from '../manifest/text.js';
 import { native } from '../relay/native.js';
-import { isLoopback, type ListenAddress, type ServerWord } from './address.js';
+import { authorityOf, isLoopback, type ListenAddress, type ServerWord } from './address.js';
 import { type Identities, identitiesFor } from './identity.js';
 import { type Opened, Opener, type Readable } from './opener.js';
 
@@ -33,8 +33,10 @@ export interface ApartOptions {
   readonly readable: readonly Readable[];
   /** Whoever has it may look; null: everybody. */
   readonly token: string | null;
-  /** It serves, at that address. */
-  readonly onServing: (reached: ListenAddress) => void;
+  /** The sentence that says where it is served. */
+  readonly at: (authority: string) => string;
+  /** What to consider where others than this machine reach it. */
+  readonly warning: string;
 }
 
 /** The first message to the server; the listener comes with it. */
@@ -52,7 +54,7 @@ export interface Start {
 /** Runs until a signal. Exit code: 0 after one; 1 if it can't be served. */
 export async function serveApart(
   options: ApartOptions,
-  { stderr }: { readonly stderr: Output },
+  { stdout, stderr }: { readonly stdout: Output; readonly stderr: Output },
 ): Promise<number> {
   const fail = (sentence: string) => {
     stderr.write(`pv-xconnect: ${printable(sentence)}\n`);
@@ -88,11 +90,15 @@ export async function serveApart(
 
   const names = [hostname(), `${hostname().split('.')[0]}.local`];
   const reached = { ...options.listen, port };
-  const start: Start = { start: { token, port, isLoopback: isLoopback(reached), names } };
+  const isOurs = isLoopback(reached);
+  const start: Start = { start: { token, port, isLoopback: isOurs, names } };
   server.send(start, listening.value, () => listening.value.close());
   if (identities) giveUpRoot(identities.opener, options.control);
   native.noNewPrivileges();
-  if (await serving) options.onServing(reached);
+  if (await serving) {
+    stdout.write(`${options.at(authorityOf(reached))}\n`);
+    if (!isOurs) stderr.write(`pv-xconnect: ${options.warning}\n`);
+  }
   const code = await ended;
   if (stopped) return 0;
   return fail(`The server of ${what} has ended (${code}): its last words are above.`);

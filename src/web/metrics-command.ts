@@ -5,7 +5,7 @@
 import { ControlClient } from '../cli/control-client.js';
 import type { Output } from '../cli/output.js';
 import { printable } from '../manifest/text.js';
-import { authorityOf, isLoopback, type ListenAddress, METRICS_SERVER } from './address.js';
+import { type ListenAddress, METRICS_SERVER } from './address.js';
 import { serveApart } from './apart.js';
 import { METRICS } from './opener.js';
 
@@ -27,18 +27,13 @@ export async function metricsCommand(
     else stderr.write(`pv-xconnect: ${printable(got.error)}\n`);
     return got.ok ? 0 : 1;
   }
-  const onServing = (reached: ListenAddress) => {
-    stdout.write(`The metrics are at http://${authorityOf(reached)}/metrics\n`);
-    if (isLoopback(reached)) return;
-    stderr.write(
-      'pv-xconnect: whoever reaches this address sees the names of all containers and services.\n',
-    );
-  };
   const served = {
     word: METRICS_SERVER,
     what: 'the metrics',
     readable: METRICS,
     token: null,
+    at: (authority: string) => `The metrics are at http://${authority}/metrics`,
+    warning: 'whoever reaches this address sees the names of all containers and services.',
   } as const;
-  return serveApart({ control, listen, ...served, onServing }, { stderr });
+  return serveApart({ control, listen, ...served }, { stdout, stderr });
 }
