@@ -6,7 +6,8 @@
  * that connects by itself (dockerode) can't be used; undici can, but is no smaller for three GET requests.
  *
  * A listing has no pids, so each container with labels of ours is inspected. That is not repeated while its process is
- * known to live: the pid has a process with the same start time as before.
+ * known to live: the pid has a process with the same start time as before. Of one that does not run, it is not repeated
+ * while the listing has it in the same words, which say how long ago it ended.
  *
  * An engine may hang, or answer with nonsense, for one container or one image alone, as Docker does where it waits for
  * one or has lost a part of it. That costs this container and no other. Where nothing is answered at all, and where the
@@ -23,7 +24,7 @@ import {
   senseless,
   slow,
 } from '../graph/runtime-client.js';
-import { startTicksOfPid } from '../kernel/boot-clock.js';
+import { bootTicks, startTicksOfPid, TICK_MS } from '../kernel/boot-clock.js';
 import { XConnectError } from '../kernel/errors.js';
 import { exitText } from '../kernel/exit-text.js';
 import { isPid } from '../kernel/process-stat.js';
@@ -51,6 +52,8 @@ const MAX_ANSWER = 64 * 1024 * 1024;
 /** Requests at once. */
 const CONCURRENCY = 8;
 const NO_LABELS: Labels = new Map();
+/** A minute or more, as both engines put it. */
+const LONG_AGO = / (minute|hour|day|week|month|year)s? ago$/;
 /** Podman's word for the image of a container with a root file system of its own. */
 const NO_IMAGE = 'sha256:';
 
@@ -79,6 +82,8 @@ export class Engine {
   #imageLabels = new Map<string, Labels>();
   /** By the id of a container: its process, as the engine told it. */
   #processes = new Map<string, KnownProcess>();
+  /** By the id of a container that does not run: how it ended. */
+  #ends = new Map<string, KnownEnd>();
   /** What was asked of one container or image and not answered in time, in this look and in the last one: paths. */
   #slow: { readonly now: Set<string>; readonly before: ReadonlySet<string> } = {
     now: new Set(),
@@ -133,18 +138,25 @@ export class Engine {
     this.#slow = { now: new Set(), before: this.#slow.now };
     const listed = await this.#get(CONTAINERS_PATH);
     if (!listed || !Array.isArray(listed.value)) throw nonsense('its containers');
+    const now = bootTicks();
     const ours = listed.value.map(listedContainer).filter(({ labels }) => concernUs(labels));
     await this.#readImages(ours);
     const running = ours.filter(({ state }) => state !== 'other');
     const others = ours.filter(({ state }) => state === 'other');
     const [processes, ended] = await Promise.all([
       this.#each(running, ({ id }) => this.#process(id)),
-      atMost(CONCURRENCY, others, ({ id }) => this.#ended(id)),
+      atMost(CONCURRENCY, others, (one) => this.#ended(one, now)),
     ]);
     const known = new Map(processes.map((one, i) => [running[i]?.id ?? '', one]));
     this.#processes = withoutFaults(known);
     const ends = new Map(ended.map((one, i) => [others[i]?.id ?? '', one]));
-    const containers = ours.map(({ image, state, ...container }): EngineContainer => {
+    this.#ends = new Map(
+      others.flatMap(({ id, status }) => {
+        const end = ends.get(id);
+        return end ? [[id, { end, status, stamp: listed.stamp }]] : [];
+      }),
+    );
+    const containers = ours.map(({ image, state, status: _, ...container }): EngineContainer => {
       const process = known.get(container.id) ?? NO_PROCESS;
       const isKnown = !(process instanceof XConnectError);
       const { pid, startedAt, end = ends.get(container.id) } = isKnown ? process : NO_PROCESS;
@@ -160,7 +172,9 @@ export class Engine {
   }
 
   /** How one that does not run ended; undefined: never, or the engine does not say, which costs nothing else. */
-  async #ended(id: string): Promise<ContainerEnd | undefined> {
+  async #ended({ id, status }: ListedContainer, now: number): Promise<ContainerEnd | undefined> {
+    const known = this.#ends.get(id);
+    if (known && isStill(known, status, now)) return known.end;
     try {
       return (await this.#process(id, null)).end;
     } catch {
@@ -292,6 +306,8 @@ interface ListedContainer extends Pick<EngineContainer, 'id' | 'name' | 'labels'
   /** Id of its image; empty: it has none. */
   readonly image: string;
   readonly state: 'running' | 'paused' | 'other';
+  /** For people: `Exited (0) 5 minutes ago`; empty: the engine has none. */
+  readonly status: string;
 }
 
 interface KnownProcess extends Pick<EngineContainer, 'pid' | 'startedAt' | 'end'> {
@@ -300,6 +316,23 @@ interface KnownProcess extends Pick<EngineContainer, 'pid' | 'startedAt' | 'end'
 }
 
 const NO_PROCESS: KnownProcess = { pid: 0, startedAt: 0, startTicks: 0 };
+
+interface KnownEnd {
+  readonly end: ContainerEnd;
+  /** In the listing. */
+  readonly status: string;
+  /** Before it was listed so, in clock ticks since boot; 0: not known. */
+  readonly stamp: number;
+}
+
+/**
+ * Whether it is the same end as one listed by `now` with that status. One that came later, within a minute, would be told
+ * in seconds: so minutes and more, in the words of before, are those of the same one.
+ */
+function isStill(known: KnownEnd, status: string, now: number): boolean {
+  const isRecent = known.stamp > 0 && (now - known.stamp) * TICK_MS < 60_000;
+  return isRecent && known.status === status && LONG_AGO.test(status);
+}
 
 /** How a container ended last, by its `State`; null: it never did. The engine itself started it anew so often. */
 function endOf(
@@ -317,7 +350,7 @@ function endOf(
 }
 
 function listedContainer(value: unknown): ListedContainer {
-  const { Id, Names, ImageID, Labels, State, Created } = objectIn(value, 'a container');
+  const { Id, Names, ImageID, Labels, State, Status, Created } = objectIn(value, 'a container');
   if (typeof Id !== 'string' || !/^[0-9a-f]{64}$/.test(Id)) throw nonsense('the id of a container');
   const names = Array.isArray(Names) ? Names.filter((one) => typeof one === 'string') : [];
   // Links of the old kind give a container more names, below that of another one.
@@ -329,6 +362,7 @@ function listedContainer(value: unknown): ListedContainer {
     image: typeof ImageID === 'string' && ImageID !== NO_IMAGE ? ImageID : '',
     created: typeof Created === 'number' ? Created : Date.parse(String(Created)) / 1000 || 0,
     state: State === 'running' || State === 'paused' ? State : 'other',
+    status: typeof Status === 'string' ? Status : '',
   };
 }
 

@@ -21,6 +21,8 @@ interface Listed {
   isPaused?: boolean;
   /** What the engine says of it beside its pid. */
   state?: Readonly<Record<string, unknown>>;
+  /** How it is listed, for people. */
+  status?: string;
 }
 
 /** How the requests for one container begin, whichever it is. */
@@ -84,13 +86,14 @@ class FakeEngine extends FakeRuntime {
 
   #list() {
     this.listedAt = bootTicks();
-    return this.containers.map(({ id, name, labels, pid, isPaused }) => {
+    return this.containers.map(({ id, name, labels, pid, isPaused, status }) => {
       const State = pid <= 0 ? 'exited' : isPaused ? 'paused' : 'running';
       return {
         Id: id,
         Names: [`/${name}`],
         Labels: labels,
         State,
+        Status: status,
         ImageID: this.image,
         Created: 1,
       };
@@ -214,6 +217,43 @@ describe('the source of a container engine', () => {
     await eventually(() => expect(graphs.at(-1)?.links[0]).toBeDefined());
     expect(graphs.at(-1)?.links[0]?.consumerEnd).toEqual(end);
   });
+
+  it.each([
+    ['Exited (3) 5 minutes ago', 'Exited (3) 6 minutes ago', 0],
+    ['Exited (3) About an hour ago', 'Exited (3) 2 hours ago', 0],
+    ['Exited (3) 5 seconds ago', 'Exited (3) 9 seconds ago', 1],
+    ['Exited (3) Less than a second ago', 'Exited (3) 1 second ago', 1],
+    ['exited', 'Exited (3) 2 days ago', 1],
+    [undefined, 'Exited (3) 2 days ago', 1],
+  ])(
+    'inspects one that is listed as %s once, until that is %s (0), or each time (1)',
+    async (status, later, each) => {
+      const { graphs, engine } = await setUp({}, ({ containers }) => {
+        const state = { FinishedAt: '2026-11-29T10:00:00Z', ExitCode: 3 };
+        Object.assign(containers[1] as Listed, { pid: 0, state, status });
+      });
+      const consumer = engine.containers[1] as Listed;
+      await eventually(() => expect([graphs.length, engine.followers]).toEqual([1, 1]));
+      const asked = () => engine.asked(`/containers/${idOf('b')}`);
+      const looks = () => engine.asked(`/containers/${idOf('a')}`);
+      const look = async () => {
+        const before = looks();
+        engine.event();
+        await eventually(() => expect(looks()).toBeGreaterThan(before + 1));
+      };
+      const [once, before] = [asked(), looks()];
+      await look();
+      if (each === 0) expect(asked()).toBe(once);
+      else expect(asked() - once).toBeGreaterThanOrEqual(looks() - before - 1);
+      expect(graphs.at(-1)?.links[0]?.consumerEnd).toMatchObject({ how: 'exit code 3' });
+      consumer.state = { FinishedAt: '2026-11-29T10:30:00Z', ExitCode: 4 };
+      consumer.status = later;
+      engine.event();
+      await eventually(() =>
+        expect(graphs.at(-1)?.links[0]?.consumerEnd).toMatchObject({ how: 'exit code 4' }),
+      );
+    },
+  );
 
   it('emits the same links again, with a newer stamp, where somebody doubts them', async () => {
     const { graphs, source } = await setUp();
