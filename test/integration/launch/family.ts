@@ -154,7 +154,8 @@ export class Family {
     await eventually(() => {
       if (this.running().length > 0) throw new Error('its children have not ended yet');
     });
-    rmSync(this.folder, { recursive: true });
+    // An image that was only asked is no child that it knows of, and may still write there.
+    await eventually(() => rmSync(this.folder, { recursive: true, force: true }));
   }
 
   #put(to: string, from: string): void {
