@@ -24,7 +24,7 @@ describe('the clients of a tcp link', () => {
       await pair.daemon.untilActive(2);
       const waiting = pair.ask('ask', pair.address, 'my turn');
       await pause(300); // it may not be accepted: what the backlog holds, nobody tells
-      expect(await shown()).toEqual({ active: 2, total: 2, full: true });
+      expect(await shown()).toEqual({ active: 2, total: 2, full: true, most: 2 });
       await held.end();
       expect(await waiting).toBe('my turn');
     });
